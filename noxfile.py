@@ -1,0 +1,106 @@
+"""Every developer action: `nox --list` names them, `nox -s NAME` runs one.
+
+Each session makes an environment of its own and installs what it needs, so that a fresh clone and
+`python -m pip install nox` are enough.
+"""
+
+import shutil
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+INSTALLED = ".[cli,sandbox]"
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "typing", "tests"]
+
+
+def group(*names: str) -> tuple[str, ...]:
+    """The requirements of dependency groups in pyproject.toml."""
+    return nox.project.dependency_groups(PROJECT, *names)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, spelling, import directions, and whether the generated code is fresh."""
+    session.install("-e", INSTALLED, *group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("codespell")
+    session.run("lint-imports")
+    session.run("python", "-m", "codegen", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Two type checkers, and the completeness of the public types."""
+    session.install("-e", INSTALLED, *group("typing"), "nox")
+    session.run("mypy")
+    session.run("pyright")
+    session.run("pyright", "--verifytypes", "toggl_async", "--ignoreexternal")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests with branch coverage, on the Python that runs nox."""
+    session.install("-e", INSTALLED, *group("test", "codegen"))
+    _tests_with_coverage(session)
+
+
+@nox.session(python=PYTHONS, default=False)
+def matrix(session: nox.Session) -> None:
+    """The tests on each supported Python."""
+    session.install("-e", INSTALLED, *group("test", "codegen"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The tests with the lowest versions of the dependencies that pyproject.toml allows."""
+    session.install("uv")
+    session.run("uv", "pip", "install", "--resolution=lowest-direct", INSTALLED)
+    session.run("uv", "pip", "install", *group("test", "codegen"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """The tests against the wheel as it would be published, away from the sources."""
+    elsewhere = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "pip", "--version", silent=True, success_codes=[0, 1])
+    session.install("build")
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(elsewhere / "dist"), str(ROOT))
+    (built,) = (elsewhere / "dist").glob("*.whl")
+    session.install(f"toggl_async[cli,sandbox] @ {built.as_uri()}", *group("test"))
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, elsewhere)
+    shutil.copytree(ROOT / "tests", elsewhere / "tests", dirs_exist_ok=True)
+    session.chdir(elsewhere)
+    session.run("pytest", "--ignore=tests/codegen", *session.posargs)
+
+
+@nox.session(default=False)
+def codegen(session: nox.Session) -> None:
+    """Write records and coroutines from the documents; `-- --check` only says whether they are fresh."""
+    session.install(*group("codegen"))
+    session.run("python", "-m", "codegen", *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks named after `--`, or all of them."""
+    session.install(INSTALLED, *group("bench"))
+    names = session.posargs or sorted(path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py"))
+    for name in names:
+        session.run("python", str(ROOT / "benchmarks" / f"{name}.py"))
+
+
+def _tests_with_coverage(session: nox.Session) -> None:
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")

@@ -1,0 +1,50 @@
+"""A loop whose clock jumps to the next timer as soon as nothing is ready: hours pass in milliseconds.
+
+Only for tests without sockets and threads; a deadlock raises instead of hanging.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from typing import Any
+
+NANOSECOND = 1e-9
+
+
+class _JumpSelector:
+    """A selector that moves its loop's clock on instead of waiting."""
+
+    def __init__(self, inner: selectors.BaseSelector, loop: "JumpLoop") -> None:
+        self._inner = inner
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = self._inner.select(0)
+        if not ready and timeout is None:
+            raise RuntimeError("nothing is ready and no timer runs: deadlock")
+        # Work takes time, here as elsewhere: on a clock that stood still while callbacks follow each
+        # other, a limiter that waits for the last 1e-16 of its bucket would never see it leak.
+        self._loop.now += timeout if timeout and not ready else NANOSECOND
+        return ready
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class JumpLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is the attribute `now`, in seconds."""
+
+    now = 1000.0
+    _selector: Any
+    _clock_resolution: float
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._selector = _JumpSelector(self._selector, self)
+
+    def time(self) -> float:
+        return self.now
+
+
+JUMP: tuple[str, dict[str, Callable[[], asyncio.AbstractEventLoop]]] = ("asyncio", {"loop_factory": JumpLoop})
+"""What the `anyio_backend` fixture returns for tests marked `jump`."""
