@@ -1,0 +1,96 @@
+import datetime as dt
+import inspect
+import re
+
+import pytest
+
+from toggl_async import errors
+
+RESET = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+
+
+def test_the_tree_drawn_in_the_docstring_is_the_tree_in_the_code() -> None:
+    drawn = {}
+    parents: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.match(r" {4}([│├└─ ]*)(\w+)", line)
+        if match:
+            depth = len(match[1]) // 4
+            parents[depth:] = [match[2]]
+            drawn[match[2]] = parents[depth - 1] if depth else "Exception"
+    actual = {
+        name: next(base.__name__ for base in kind.__mro__[1:] if issubclass(base, Exception))
+        for name, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, Exception)
+    }
+    assert drawn == actual
+
+
+def test_every_error_is_public() -> None:
+    classes = {
+        name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)
+    }
+    assert set(errors.__all__) == classes
+    assert errors.__all__ == sorted(errors.__all__)
+
+
+def test_a_response_error_shows_toggls_words_and_where_they_came_from() -> None:
+    error = errors.NotFound(
+        "Time entry not found", status=404, method="GET", path="/api/v9/me/time_entries/7", request_id="r-1"
+    )
+    assert str(error) == "Time entry not found (404 from GET /api/v9/me/time_entries/7, request id r-1)"
+    assert (error.status, error.message, error.request_id) == (404, "Time entry not found", "r-1")
+
+
+def test_an_error_from_memory_says_so() -> None:
+    error = errors.EndpointGone("gone", status=410, method="GET", path="/x", from_memory=True)
+    assert str(error) == "gone (410 from GET /x, from memory)"
+    assert error.headers == {}
+
+
+@pytest.mark.parametrize(("maybe_applied", "ending"), [(True, "; it may have been applied"), (False, "lost")])
+def test_a_lost_request_says_whether_it_may_have_been_applied(maybe_applied: bool, ending: str) -> None:
+    error = errors.ConnectionFailed("lost", method="POST", path="/x", maybe_applied=maybe_applied)
+    assert str(error).endswith(ending)
+    assert error.maybe_applied is maybe_applied
+
+
+@pytest.mark.parametrize("maybe_applied", [True, False])
+def test_a_server_error_says_whether_it_may_have_been_applied(maybe_applied: bool) -> None:
+    error = errors.ServerError(
+        "bad gateway", maybe_applied=maybe_applied, status=502, method="POST", path="/x"
+    )
+    assert ("it may have been applied" in str(error)) is maybe_applied
+    assert error.message.startswith("bad gateway")
+
+
+def test_quota_exceeded_knows_when_the_window_opens() -> None:
+    error = errors.QuotaExceeded(
+        "used up", reset_at=RESET, remaining=0, total=30, organization_id=5, method="GET", path="/x"
+    )
+    assert (error.status, error.reset_at, error.remaining, error.total, error.organization_id) == (
+        402,
+        RESET,
+        0,
+        30,
+        5,
+    )
+
+
+def test_max_wait_exceeded_says_when_the_call_could_go() -> None:
+    error = errors.MaxWaitExceeded(reason="cool-down", wait=180.2, max_wait=60, available_at=RESET)
+    assert str(error) == (
+        "the call would wait 180 s (cool-down), longer than max_wait=60 s; "
+        "it could go at 2026-11-23 12:00:00 UTC"
+    )
+
+
+def test_a_timeout_is_also_pythons_own() -> None:
+    assert issubclass(errors.RequestTimeout, TimeoutError)
+    assert issubclass(errors.InvalidInput, ValueError)
+
+
+def test_a_decode_error_names_operation_and_field() -> None:
+    error = errors.DecodeError("no id", operation="workspace.projects.list", field="$[3].id", body=b"[]")
+    assert str(error) == "workspace.projects.list: $[3].id: no id"
+    assert (error.operation, error.field, error.body) == ("workspace.projects.list", "$[3].id", b"[]")

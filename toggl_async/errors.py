@@ -1,0 +1,416 @@
+"""The error tree: everything that toggl_async raises on its own account.
+
+::
+
+    TogglError
+    ├── InvalidInput                 refused before anything was sent (also a ValueError)
+    │   ├── MissingCredentials       no token was given, or an empty one
+    │   └── NotInPlan                the workspace's plan lacks this, and `plan_check` forbids to try
+    ├── ClientClosed                 the client or its scheduler ended while the call waited
+    ├── MaxWaitExceeded              the call cannot go within its `max_wait`
+    ├── RequestFailed                no answer came
+    │   ├── ConnectionFailed         the connection was refused, reset or lost
+    │   └── RequestTimeout           the answer took longer than the timeout
+    ├── BulkEditInterrupted          a bulk edit stopped half-way; it knows how far it came
+    ├── DecodeError                  an answer came that is no record, even with tolerance
+    ├── PagingError                  the pages of an answer do not add up
+    ├── WebhookError                 a delivery to a webhook is not to be trusted
+    │   ├── InvalidSignature         it was not signed with the webhook's secret
+    │   ├── MalformedDelivery        it is no delivery of Toggl's
+    │   ├── MisdirectedDelivery      it was meant for another address
+    │   └── StaleDelivery            it is too old, or from the future
+    └── ResponseError                Toggl answered with a refusal
+        ├── BadRequest               400  the input is wrong: never send it again unchanged
+        ├── Unauthorized             401  no credentials arrived
+        ├── PaymentRequired          402
+        │   ├── QuotaExceeded             the hourly quota is used up: wait for `reset_at`
+        │   └── FeatureUnavailable        the plan lacks this: wait for an upgrade
+        ├── Forbidden                403  wrong credentials, or no right to this
+        │   └── LoginRefused              wrong credentials: not tried again by itself
+        ├── NotFound                 404
+        ├── Conflict                 409
+        ├── EndpointGone             410  never call this endpoint again
+        ├── RateLimited              429  too fast for the account's bucket
+        └── ServerError              5xx  Toggl's side failed
+
+Any module may import this one; it imports nothing of the package. No error holds a credential:
+requests are named by method and path, never by headers or body.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "BadRequest",
+    "BulkEditInterrupted",
+    "ClientClosed",
+    "Conflict",
+    "ConnectionFailed",
+    "DecodeError",
+    "EndpointGone",
+    "FeatureUnavailable",
+    "Forbidden",
+    "InvalidInput",
+    "InvalidSignature",
+    "LoginRefused",
+    "MalformedDelivery",
+    "MaxWaitExceeded",
+    "MisdirectedDelivery",
+    "MissingCredentials",
+    "NotFound",
+    "NotInPlan",
+    "PagingError",
+    "PaymentRequired",
+    "QuotaExceeded",
+    "RateLimited",
+    "RequestFailed",
+    "RequestTimeout",
+    "ResponseError",
+    "ServerError",
+    "StaleDelivery",
+    "TogglError",
+    "Unauthorized",
+    "WebhookError",
+]
+
+
+class TogglError(Exception):
+    """The base of every error that toggl_async raises."""
+
+
+class InvalidInput(TogglError, ValueError):
+    """An argument, option or setting was refused before anything was sent."""
+
+
+class MissingCredentials(InvalidInput):
+    """No credentials were given, or empty ones."""
+
+
+class NotInPlan(InvalidInput):
+    """A call needs a higher plan than its workspace has; ``plan_check="error"`` refused it.
+
+    Attributes:
+        operation: the name of the operation, for instance ``"workspace.projects.create"``.
+        fields: the fields that the plan lacks; empty when it lacks the operation itself.
+        needed: the least plan that would do, for instance ``"starter"``.
+        plan: the plan of the workspace or organization, as far as known.
+    """
+
+    def __init__(self, *, operation: str, fields: Sequence[str], needed: str, plan: str) -> None:
+        what = f"{operation}: {', '.join(fields)}" if fields else operation
+        super().__init__(f"{what} needs the plan {needed.title()}, and this is {plan.title()}")
+        self.operation = operation
+        self.fields = tuple(fields)
+        self.needed = needed
+        self.plan = plan
+
+
+class ClientClosed(TogglError):
+    """The client, or the scheduler behind it, was closed before the call could go."""
+
+
+class MaxWaitExceeded(TogglError):
+    """The scheduler cannot let the call go within its `max_wait`; nothing was sent.
+
+    Attributes:
+        reason: what the call would have waited for, for instance ``"cool-down"``.
+        wait: seconds until the call could have gone.
+        max_wait: seconds that the caller allowed.
+        available_at: the UTC time at which the call could have gone.
+    """
+
+    def __init__(self, *, reason: str, wait: float, max_wait: float, available_at: dt.datetime) -> None:
+        super().__init__(
+            f"the call would wait {wait:.0f} s ({reason}), longer than max_wait={max_wait:g} s; "
+            f"it could go at {available_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        self.reason = reason
+        self.wait = wait
+        self.max_wait = max_wait
+        self.available_at = available_at
+
+
+class RequestFailed(TogglError):
+    """The request brought no answer.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path of the request, without its query.
+        maybe_applied: whether Toggl may have carried the request out all the same. Look the
+            entity up before sending a write again.
+    """
+
+    def __init__(self, message: str, *, method: str, path: str, maybe_applied: bool) -> None:
+        note = "; it may have been applied" if maybe_applied else ""
+        super().__init__(f"{method} {path}: {message}{note}")
+        self.method = method
+        self.path = path
+        self.maybe_applied = maybe_applied
+
+
+class ConnectionFailed(RequestFailed):
+    """The connection to Toggl was refused, reset or lost."""
+
+
+class RequestTimeout(RequestFailed, TimeoutError):
+    """The answer took longer than the timeout."""
+
+
+class BulkEditInterrupted(TogglError):
+    """A bulk edit of more ids than one request takes failed after its first request; see the cause.
+
+    Attributes:
+        result: what the requests before brought, as the edit would have returned it.
+        failed: the ids of the request that failed; whether they were changed, its error tells
+            (the ``__cause__`` of this one).
+        untouched: the ids for which nothing was sent.
+    """
+
+    def __init__(self, *, result: object, failed: Sequence[int], untouched: Sequence[int]) -> None:
+        super().__init__(
+            f"a bulk edit was interrupted: {len(failed)} ids failed, {len(untouched)} are untouched"
+        )
+        self.result = result
+        self.failed = list(failed)
+        self.untouched = list(untouched)
+
+
+class DecodeError(TogglError):
+    """An answer could not be made a record, not even tolerantly.
+
+    Attributes:
+        operation: the name of the operation, for instance ``"workspace.projects.list"``.
+        field: the path of the field at fault, for instance ``"$[3].id"``.
+        body: the answer as it came.
+    """
+
+    def __init__(self, message: str, *, operation: str, field: str, body: bytes) -> None:
+        super().__init__(f"{operation}: {field}: {message}")
+        self.operation = operation
+        self.field = field
+        self.body = body
+
+
+class PagingError(TogglError):
+    """The pages of an answer do not add up: going on would lose rows, or never end.
+
+    What was walked before stands; fetch the rest with a narrower filter.
+    """
+
+
+class WebhookError(TogglError):
+    """A delivery that came to a webhook is not to be trusted; answer it with a 4xx."""
+
+
+class InvalidSignature(WebhookError):
+    """The delivery was not signed with the webhook's secret, or was changed on its way."""
+
+
+class MalformedDelivery(WebhookError):
+    """What was delivered is neither a ping nor an event."""
+
+
+class MisdirectedDelivery(WebhookError):
+    """The delivery names another address than this one: somebody passed it on."""
+
+
+class StaleDelivery(WebhookError):
+    """The delivery was sent longer ago, or further ahead, than is tolerated: perhaps a repetition.
+
+    Attributes:
+        age: seconds since it was sent; negative when it comes from the future.
+    """
+
+    def __init__(self, *, age: float, tolerance: float) -> None:
+        when = f"{age:.0f} s ago" if age >= 0 else f"{-age:.0f} s ahead of this clock"
+        super().__init__(f"the delivery was sent {when}, more than the {tolerance:g} s tolerated")
+        self.age = age
+
+
+class ResponseError(TogglError):
+    """Toggl answered with a refusal; a 4xx is never sent again with the same payload.
+
+    Attributes:
+        status: the HTTP status.
+        message: Toggl's own words, or a short description when it sent none.
+        method: the HTTP method.
+        path: the path of the request, without its query.
+        request_id: Toggl's id of the request, for its support; None when it sent none.
+        headers: the headers of the answer, names in lower case; empty when from memory.
+        body: the answer as it came; empty when from memory.
+        from_memory: whether an earlier answer is repeated, without a new request.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        method: str,
+        path: str,
+        request_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        from_memory: bool = False,
+    ) -> None:
+        details = f"{status} from {method} {path}"
+        if request_id:
+            details += f", request id {request_id}"
+        if from_memory:
+            details += ", from memory"
+        super().__init__(f"{message} ({details})")
+        self.message = message
+        self.status = status
+        self.method = method
+        self.path = path
+        self.request_id = request_id
+        self.headers = dict(headers or {})
+        self.body = body
+        self.from_memory = from_memory
+
+
+class BadRequest(ResponseError):
+    """400: the input is wrong."""
+
+
+class Unauthorized(ResponseError):
+    """401: no credentials arrived."""
+
+
+class PaymentRequired(ResponseError):
+    """402: the base of the two refusals that share this status."""
+
+
+class QuotaExceeded(PaymentRequired):
+    """402, or foreseen: the hourly quota of this user or organization is used up.
+
+    Attributes:
+        reset_at: the UTC time at which the window opens again.
+        remaining: requests left in the window, by Toggl's count or ours.
+        total: requests that a window allows; None when Toggl never said.
+        organization_id: whose quota it is; None for the user's own (``/me``), or when unknown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reset_at: dt.datetime,
+        remaining: int,
+        total: int | None,
+        organization_id: int | None,
+        method: str,
+        path: str,
+        request_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        from_memory: bool = False,
+    ) -> None:
+        super().__init__(
+            message,
+            status=402,
+            method=method,
+            path=path,
+            request_id=request_id,
+            headers=headers,
+            body=body,
+            from_memory=from_memory,
+        )
+        self.reset_at = reset_at
+        self.remaining = remaining
+        self.total = total
+        self.organization_id = organization_id
+
+
+class FeatureUnavailable(PaymentRequired):
+    """402: the workspace's plan lacks this; remembered until `forget_refusals()`."""
+
+
+class Forbidden(ResponseError):
+    """403: wrong credentials, or no right to this."""
+
+
+class LoginRefused(Forbidden):
+    """401, 403 or another 4xx: the credentials are wrong, or the account is locked.
+
+    It is remembered, and not tried again before `TogglClient.forget_refusals()`: after a few wrong
+    logins Toggl locks an account for some minutes.
+
+    Attributes:
+        remaining_attempts: logins that may fail before the lock; None when Toggl did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remaining_attempts: int | None,
+        status: int,
+        method: str,
+        path: str,
+        request_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        from_memory: bool = False,
+    ) -> None:
+        note = "" if remaining_attempts is None else f"; login attempts left: {remaining_attempts}"
+        super().__init__(
+            message + note,
+            status=status,
+            method=method,
+            path=path,
+            request_id=request_id,
+            headers=headers,
+            body=body,
+            from_memory=from_memory,
+        )
+        self.message = message
+        self.remaining_attempts = remaining_attempts
+
+
+class NotFound(ResponseError):
+    """404: there is no such thing, or not yet (new entities can lag a few seconds)."""
+
+
+class Conflict(ResponseError):
+    """409: the entity's state does not allow it, such as stopping a stopped time entry."""
+
+
+class EndpointGone(ResponseError):
+    """410: the endpoint has been taken away; remembered, and never called again."""
+
+
+class RateLimited(ResponseError):
+    """429: too fast, and the call could not wait for the cool-down."""
+
+
+class ServerError(ResponseError):
+    """5xx: Toggl's side failed.
+
+    Attributes:
+        maybe_applied: whether Toggl may have carried the request out all the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        maybe_applied: bool,
+        status: int,
+        method: str,
+        path: str,
+        request_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> None:
+        note = "; it may have been applied" if maybe_applied else ""
+        super().__init__(
+            message + note,
+            status=status,
+            method=method,
+            path=path,
+            request_id=request_id,
+            headers=headers,
+            body=body,
+        )
+        self.maybe_applied = maybe_applied

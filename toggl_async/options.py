@@ -1,0 +1,162 @@
+"""Option records: frozen, keyword-only, validated when built; all times in seconds.
+
+Any module may import this one; of the package it imports `errors` alone.
+"""
+
+import enum
+import math
+from typing import Literal, TypeAlias
+
+import attrs
+
+from toggl_async.errors import InvalidInput
+
+__all__ = ["ClientOptions", "Cooldown", "Pace", "PlanCheck", "Priority", "QuotaPolicy", "Retry"]
+
+PlanCheck: TypeAlias = Literal["drop", "error", "off"]
+"""What becomes of a field that the workspace's plan lacks; see `ClientOptions.plan_check`."""
+
+
+class Priority(enum.IntEnum):
+    """Who goes first when calls wait; within one priority, first come first served."""
+
+    INTERACTIVE = 0
+    """Somebody is looking at the screen."""
+    NORMAL = 1
+    """The default."""
+    BULK = 2
+    """Exports and other long work; still never starved."""
+
+
+def _number(minimum: float, *, exclusive: bool = False) -> "attrs._ValidatorType[float]":
+    """Accept a finite number from `minimum` on."""
+
+    def validate(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
+        name = f"{type(instance).__name__}.{attribute.name}"
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise InvalidInput(f"{name} must be a number, not {value!r}")
+        if value < minimum or (exclusive and value == minimum):
+            raise InvalidInput(
+                f"{name} must be {'over' if exclusive else 'at least'} {minimum:g}, not {value!r}"
+            )
+
+    return validate
+
+
+def _count(minimum: int) -> "attrs._ValidatorType[int]":
+    """Accept a whole number from `minimum` on."""
+
+    def validate(instance: object, attribute: "attrs.Attribute[int]", value: object) -> None:
+        name = f"{type(instance).__name__}.{attribute.name}"
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InvalidInput(f"{name} must be a whole number, not {value!r}")
+        if value < minimum:
+            raise InvalidInput(f"{name} must be at least {minimum}, not {value!r}")
+
+    return validate
+
+
+def _plan_check(_instance: object, _attribute: "attrs.Attribute[PlanCheck]", value: object) -> None:
+    """Accept what `ClientOptions.plan_check` takes."""
+    if value not in ("drop", "error", "off"):
+        raise InvalidInput(f"ClientOptions.plan_check must be 'drop', 'error' or 'off', not {value!r}")
+
+
+def _ordered(options: "Retry | Cooldown") -> None:
+    """Refuse a range whose maximum is under its minimum."""
+    if options.maximum < options.minimum:
+        name = type(options).__name__
+        raise InvalidInput(f"{name}.maximum ({options.maximum:g}) is under its minimum ({options.minimum:g})")
+
+
+@attrs.frozen(kw_only=True)
+class Pace:
+    """How far apart the requests of one account are sent.
+
+    Attributes:
+        interval: seconds that Toggl wants between two requests (about 1).
+        margin: what is added against network jitter, as a share of `interval`.
+    """
+
+    interval: float = attrs.field(default=1.0, validator=_number(0, exclusive=True))
+    margin: float = attrs.field(default=0.02, validator=_number(0))
+
+
+@attrs.frozen(kw_only=True)
+class Retry:
+    """How often, and how far apart, a request is repeated that is safe to repeat.
+
+    Attributes:
+        attempts: how often a request is sent at most, the first time included.
+        minimum: seconds before the first repetition, at least.
+        maximum: seconds before any repetition, at most.
+    """
+
+    attempts: int = attrs.field(default=5, validator=_count(1))
+    minimum: float = attrs.field(default=0.5, validator=_number(0))
+    maximum: float = attrs.field(default=30.0, validator=_number(0))
+
+    def __attrs_post_init__(self) -> None:
+        _ordered(self)
+
+
+@attrs.frozen(kw_only=True)
+class Cooldown:
+    """How long an account rests after a 429: a random time within this range.
+
+    Attributes:
+        minimum: seconds, at least.
+        maximum: seconds, at most; a longer Retry-After of the server's wins.
+    """
+
+    minimum: float = attrs.field(default=120.0, validator=_number(0))
+    maximum: float = attrs.field(default=240.0, validator=_number(0))
+
+    def __attrs_post_init__(self) -> None:
+        _ordered(self)
+
+
+@attrs.frozen(kw_only=True)
+class QuotaPolicy:
+    """How the hourly quotas are spent.
+
+    Attributes:
+        reserve: requests of each window that are left for the user's other programs.
+    """
+
+    reserve: int = attrs.field(default=0, validator=_count(0))
+
+
+@attrs.frozen(kw_only=True)
+class ClientOptions:
+    """Everything about a client that can be set; each part is a record of its own.
+
+    Attributes:
+        pace: spacing of requests.
+        retry: repetition of safe requests.
+        cooldown: rest after a 429.
+        quota: spending of the hourly quotas.
+        max_in_flight: requests of one account under way at once.
+        max_wait: seconds that a call may wait for its turn before it fails with the time at
+            which it could go; ``math.inf`` waits as long as it takes.
+        timeout: seconds for each of connecting, sending and the next byte of an answer.
+        user_agent: what the client calls itself; name your program or a contact address.
+        keep_unknown: keep fields that the records don't know, in `Record.unknown`.
+        coalesce: let identical GETs under way share one answer.
+        plan_check: what becomes of a field that the workspace's plan lacks: ``"drop"`` leaves it
+            out with a `PlanWarning`, ``"error"`` refuses the call with `NotInPlan`, ``"off"`` sends
+            what was given and lets Toggl decide. Plans are learned from workspaces and
+            organizations that pass by, never by a request; what is not known is not checked.
+    """
+
+    pace: Pace = Pace()
+    retry: Retry = Retry()
+    cooldown: Cooldown = Cooldown()
+    quota: QuotaPolicy = QuotaPolicy()
+    max_in_flight: int = attrs.field(default=8, validator=_count(1))
+    max_wait: float = attrs.field(default=600.0, validator=_number(0))
+    timeout: float = attrs.field(default=60.0, validator=_number(0, exclusive=True))
+    user_agent: str = "toggl_async"
+    keep_unknown: bool = False
+    coalesce: bool = True
+    plan_check: PlanCheck = attrs.field(default="off", validator=_plan_check)
