@@ -1,0 +1,1187 @@
+"""The scheduling transport as a whole, on the jumping clock; at the end over a real socket."""
+
+import asyncio
+import gc
+import itertools
+import json
+import logging
+import math
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from toggl_async import errors
+from toggl_async.options import ClientOptions, Cooldown, Pace, Priority, QuotaPolicy, Retry
+from toggl_async.transport import (
+    EXTENSION,
+    Attempted,
+    Event,
+    Lane,
+    Reason,
+    RequestFacts,
+    ScheduledTransport,
+    Scheduler,
+    error_of,
+    events,
+)
+from toggl_async.transport.pace import Pacer
+from transport.model import NGINX
+
+pytestmark = [pytest.mark.anyio, pytest.mark.jump]
+
+BASE = "https://toggl.test"
+ME = f"{BASE}/api/v9/me"
+Handler = Callable[[httpx.Request], Coroutine[None, None, httpx.Response] | httpx.Response]
+
+
+def facts(path: str = "/api/v9/me", **other: Any) -> dict[str, Any]:
+    reads = other.pop("reads", True)
+    made = RequestFacts(
+        **{"route": f"{'GET' if reads else 'POST'} {path}", "lane": Lane.USER, "reads": reads, **other}
+    )
+    return {EXTENSION: made}
+
+
+class Bench:
+    """A client over a handler, with everything that happens written down."""
+
+    def __init__(self, handler: Handler, options: ClientOptions | None = None) -> None:
+        self.sent: list[tuple[float, str]] = []
+        self.events: list[Event] = []
+        self.handler = handler
+        self.scheduler = Scheduler(options, random=random.Random(1), on_event=self.events.append)
+        self.transport = ScheduledTransport(httpx.MockTransport(self.handle), scheduler=self.scheduler)
+        self.client = httpx.AsyncClient(transport=self.transport, auth=("made-up", "api_token"))
+
+    async def handle(self, request: httpx.Request) -> httpx.Response:
+        self.sent.append((asyncio.get_running_loop().time(), f"{request.method} {request.url.path}"))
+        answer = self.handler(request)
+        return await answer if isinstance(answer, Awaitable) else answer
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def gaps(self) -> list[float]:
+        times = [at for at, _ in self.sent]
+        return [round(after - before, 3) for before, after in itertools.pairwise(times)]
+
+
+def others(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    """Return the tasks that have come since."""
+    return asyncio.all_tasks() - before
+
+
+def ok(_request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, json={"ok": True})
+
+
+def after(seconds: float, response: httpx.Response | None = None) -> Handler:
+    async def answer(_request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(seconds)
+        return response or httpx.Response(200, json={"ok": True})
+
+    return answer
+
+
+def script(*answers: httpx.Response | Exception) -> Handler:
+    left = list(answers)
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        given = left.pop(0) if left else httpx.Response(200, json={"ok": True})
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    return answer
+
+
+async def test_two_hundred_calls_keep_the_pace_and_the_order() -> None:
+    bench = Bench(after(2.0))
+    responses = await asyncio.gather(*(bench.client.get(f"{ME}/{n}") for n in range(200)))
+    assert {response.status_code for response in responses} == {200}
+    assert [path for _, path in bench.sent] == [f"GET /api/v9/me/{n}" for n in range(200)]
+    assert set(bench.gaps) == {1.02}
+
+
+async def test_a_single_call_takes_no_task() -> None:
+    before = asyncio.all_tasks()
+    bench = Bench(ok)
+    await bench.client.post(ME)
+    assert not others(before)
+    assert not bench.of(events.Queued)
+    assert [type(event) for event in bench.events] == [events.Granted, events.Sent, events.Answered]
+
+
+async def test_the_answer_says_how_it_was_come_by() -> None:
+    bench = Bench(script(httpx.Response(429, html=NGINX)))
+    response = await bench.client.get(ME)
+    attempted = response.extensions[EXTENSION]
+    assert isinstance(attempted, Attempted)
+    assert attempted.attempts == 2
+    assert 120 <= attempted.waited <= 240
+    assert not attempted.shared
+    assert response.json() == {"ok": True}
+
+
+async def test_too_long_a_queue_fails_at_once() -> None:
+    bench = Bench(ok)
+    calls = [bench.client.get(f"{ME}/{n}", extensions=facts(max_wait=5.0)) for n in range(20)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [result for result in results if isinstance(result, errors.MaxWaitExceeded)]
+    assert len(bench.sent) == 5
+    assert len(refused) == 15
+    assert refused[0].reason == "queue"
+    assert refused[0].wait > refused[0].max_wait == 5.0
+    assert all(event.at < bench.sent[0][0] + 0.01 for event in bench.of(events.Refused))
+
+
+async def test_no_wait_at_all_is_enough_for_a_free_turn() -> None:
+    bench = Bench(ok)
+    response = await bench.client.get(ME, extensions=facts(max_wait=0.0))
+    assert response.status_code == 200
+    with pytest.raises(errors.MaxWaitExceeded, match="pace"):
+        await bench.client.get(ME, extensions=facts(max_wait=0.0))
+
+
+async def test_a_cool_down_fails_those_who_cannot_wait_for_it() -> None:
+    bench = Bench(script(httpx.Response(429, html=NGINX)))
+    patient = asyncio.ensure_future(bench.client.get(f"{ME}/1"))
+    hasty = [
+        asyncio.ensure_future(bench.client.get(f"{ME}/{n}", extensions=facts(max_wait=wait)))
+        for n, wait in ((2, 60.0), (3, 600.0), (4, 60.0))
+    ]
+    await asyncio.sleep(0.5)
+    assert [task.done() for task in hasty] == [True, False, True]
+    with pytest.raises(errors.MaxWaitExceeded, match="cool-down"):
+        await hasty[0]
+    assert (await patient).status_code == 200
+    assert (await hasty[1]).status_code == 200
+    late = bench.client.get(f"{ME}/5", extensions=facts(max_wait=0.5))
+    with pytest.raises(errors.MaxWaitExceeded, match="pace"):
+        await late
+
+
+async def test_who_cannot_wait_after_a_429_gets_it_as_the_answer() -> None:
+    bench = Bench(lambda _: httpx.Response(429, html=NGINX))
+    response = await bench.client.get(ME, extensions=facts(max_wait=60.0))
+    assert response.status_code == 429
+    assert isinstance(error_of(response, method="GET", path="/api/v9/me"), errors.RateLimited)
+    assert len(bench.sent) == 1
+    with pytest.raises(errors.MaxWaitExceeded, match="cool-down"):
+        await bench.client.get(ME, extensions=facts(max_wait=60.0))
+
+
+async def test_a_429_widens_the_interval_and_calm_narrows_it() -> None:
+    bench = Bench(script(httpx.Response(429, html=NGINX), httpx.Response(400, html=NGINX)))
+    await asyncio.gather(
+        *(bench.client.get(f"{ME}/{n}", extensions=facts(max_wait=math.inf)) for n in range(400))
+    )
+    cooled = bench.of(events.CooledDown)
+    assert [round(event.interval, 3) for event in cooled] == [1.06, 1.12]
+    assert max(gap for gap in bench.gaps if gap < 100) == 1.12
+    assert bench.gaps[-1] < 1.1
+    assert bench.gaps[-1] > 1.02
+
+
+async def test_a_deadline_that_passes_in_the_queue_ends_the_wait() -> None:
+    bench = Bench(ok)
+    bulk = asyncio.ensure_future(
+        bench.client.get(f"{ME}/0", extensions=facts(max_wait=3.0, priority=Priority.BULK))
+    )
+    first = bench.client.get(f"{ME}/a")
+    urgent = [
+        bench.client.get(f"{ME}/{n}", extensions=facts(priority=Priority.INTERACTIVE)) for n in range(1, 9)
+    ]
+    start = asyncio.get_running_loop().time()
+    done = asyncio.gather(first, *urgent)
+    await asyncio.sleep(0)
+    late = asyncio.ensure_future(
+        bench.client.get(f"{ME}/late", extensions=facts(max_wait=2.5, priority=Priority.BULK))
+    )
+    results = await asyncio.gather(bulk, late, return_exceptions=True)
+    assert any(isinstance(result, errors.MaxWaitExceeded) for result in results)
+    assert asyncio.get_running_loop().time() - start < 4.0
+    await done
+
+
+async def test_a_deadline_is_kept_by_a_timer_where_urgent_calls_go_ahead() -> None:
+    bench = Bench(ok)
+    first = asyncio.ensure_future(bench.client.get(f"{ME}/first"))
+    await asyncio.sleep(0.01)
+    bulk = asyncio.ensure_future(
+        bench.client.get(f"{ME}/bulk", extensions=facts(max_wait=3.0, priority=Priority.BULK))
+    )
+    await asyncio.sleep(0.01)
+    urgent = asyncio.gather(
+        *(bench.client.get(f"{ME}/{n}", extensions=facts(priority=Priority.INTERACTIVE)) for n in range(9))
+    )
+    start = asyncio.get_running_loop().time()
+    with pytest.raises(errors.MaxWaitExceeded) as caught:
+        await bulk
+    assert asyncio.get_running_loop().time() - start == pytest.approx(3.03, abs=0.05)
+    assert caught.value.wait >= 3.0
+    assert len(await urgent) == 9
+    assert (await first).status_code == 200
+
+
+async def test_quota_is_learned_and_waited_for() -> None:
+    left = 3
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        nonlocal left
+        left -= 1
+        return httpx.Response(
+            200, headers={"X-Toggl-Quota-Remaining": str(left), "X-Toggl-Quota-Resets-In": "900"}
+        )
+
+    bench = Bench(answer)
+    calls = [bench.client.get(f"{ME}/{n}", extensions=facts(max_wait=math.inf)) for n in range(5)]
+    short = bench.client.get(f"{ME}/short", extensions=facts(max_wait=800.0))
+    tasks = [asyncio.ensure_future(call) for call in [*calls, short]]
+    await asyncio.sleep(0.5)
+    assert tasks[-1].done()
+    with pytest.raises(errors.QuotaExceeded) as caught:
+        await tasks[-1]
+    assert caught.value.from_memory
+    assert caught.value.organization_id is None
+    await asyncio.sleep(10)
+    assert len(bench.sent) == 3
+    pause = bench.of(events.Paused)[-1]
+    assert pause.reason is Reason.QUOTA
+    stats = bench.scheduler.stats()
+    assert stats.accounts[0].reason is Reason.QUOTA
+    assert 880 < (stats.accounts[0].wait or 0) < 901
+    assert stats.accounts[0].windows[0].remaining == 0
+    left = 99
+    await asyncio.gather(*tasks[:-1])
+    assert bench.gaps[2] > 898
+    assert bench.scheduler.stats().accounts[0].wait is None
+
+
+async def test_a_402_goes_back_to_the_queue_even_for_a_write() -> None:
+    body = '"Your quota will reset in 133 seconds."'
+    bench = Bench(script(httpx.Response(402, text=body)))
+    extensions = facts("/api/v9/workspaces/7/tags", lane=Lane.ORGANIZATION, workspace_id=7, reads=False)
+    response = await bench.client.post(
+        f"{BASE}/api/v9/workspaces/7/tags", json={"name": "a"}, extensions=extensions
+    )
+    assert response.status_code == 200
+    assert bench.gaps == [134.0]
+    [retried] = bench.of(events.Retried)
+    assert retried.reason is Reason.QUOTA
+    again = Bench(script(httpx.Response(402, text=body)))
+    short = await again.client.post(ME, extensions=facts(reads=False, max_wait=60.0))
+    assert short.status_code == 402
+    assert bench.scheduler.stats().over_quota == 1
+
+
+async def test_the_quota_answer_is_read_as_it_passes_by() -> None:
+    rows = [
+        {"organization_id": None, "remaining": 28, "resets_in_secs": 100, "total": 30},
+        {"organization_id": 5, "remaining": 0, "resets_in_secs": 700, "total": 600},
+        {"organization_id": 6, "remaining": "many"},
+        "nonsense",
+    ]
+    bench = Bench(lambda request: httpx.Response(200, json=rows if "quota" in request.url.path else None))
+    waiting = bench.scheduler
+    assert (await bench.client.get(f"{ME}/quota")).json() == rows
+    windows = {window.organization_id: window for window in waiting.stats().accounts[0].windows}
+    assert (windows[None].total, windows[None].remaining) == (30, 28)
+    assert (windows[5].total, windows[5].remaining) == (600, 0)
+    waiting.learn_organization(7, 5)
+    url, extensions = (
+        f"{BASE}/api/v9/workspaces/7/tags",
+        facts("/x", lane=Lane.ORGANIZATION, workspace_id=7, max_wait=60),
+    )
+    with pytest.raises(errors.QuotaExceeded) as caught:
+        await bench.client.get(url, extensions=extensions)
+    assert (caught.value.organization_id, caught.value.total) == (5, 600)
+
+
+@pytest.mark.parametrize("content", [b"not json", b'{"a": 1}', b"null"])
+async def test_an_odd_quota_answer_does_no_harm(content: bytes) -> None:
+    bench = Bench(lambda _: httpx.Response(200, content=content))
+    assert (await bench.client.get(f"{ME}/quota")).content == content
+    broken = Bench(
+        lambda _: httpx.Response(200, stream=httpx.ByteStream(content), headers={"content-encoding": "gzip"})
+    )
+    with pytest.raises(httpx.DecodingError):
+        await broken.client.get(f"{ME}/quota")
+
+
+async def test_waiting_calls_follow_their_workspace_into_its_organization() -> None:
+    bench = Bench(script(httpx.Response(402, text='"hourly limit. quota will reset in 1000 seconds"')))
+    extensions = facts("/x", lane=Lane.ORGANIZATION, workspace_id=7, max_wait=math.inf)
+    url = f"{BASE}/api/v9/workspaces/7/tags"
+    tasks = [asyncio.ensure_future(bench.client.get(f"{url}/{n}", extensions=extensions)) for n in range(3)]
+    await asyncio.sleep(5)
+    bench.scheduler.learn_organization(7, 5)
+    [window] = bench.scheduler.stats().accounts[0].windows
+    assert (window.organization_id, window.workspace_id, window.remaining) == (5, None, 0)
+    assert bench.scheduler.stats().accounts[0].waiting == 3
+    await asyncio.gather(*tasks)
+    assert bench.gaps == [1001.0, 1.02, 1.02]
+
+
+async def test_a_reserve_is_left_for_others() -> None:
+    headers = {"X-Toggl-Quota-Remaining": "5", "X-Toggl-Quota-Resets-In": "900"}
+    bench = Bench(lambda _: httpx.Response(200, headers=headers), ClientOptions(quota=QuotaPolicy(reserve=5)))
+    await bench.client.get(ME)
+    with pytest.raises(errors.QuotaExceeded):
+        await bench.client.get(ME)
+    assert len(bench.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [httpx.ReadError("x"), httpx.ReadTimeout("x"), httpx.Response(502), httpx.Response(503)]
+)
+async def test_reads_are_retried_after_a_delay(fault: httpx.Response | Exception) -> None:
+    bench = Bench(script(fault, fault))
+    assert (await bench.client.get(ME)).status_code == 200
+    assert len(bench.sent) == 3
+    assert [event.reason for event in bench.of(events.Retried)] == [Reason.BACKOFF] * 2
+    assert bench.scheduler.stats().retried == 2
+
+
+async def test_a_read_is_given_up_after_so_many_attempts() -> None:
+    bench = Bench(lambda _: httpx.Response(500, text="report too big to be exported"))
+    response = await bench.client.get(ME)
+    assert response.status_code == 500
+    assert len(bench.sent) == 5
+    assert response.extensions[EXTENSION].maybe_applied is False
+    lost = Bench(script(*[httpx.ReadTimeout("slow")] * 9), ClientOptions(retry=Retry(attempts=2)))
+    with pytest.raises(errors.RequestTimeout) as caught:
+        await lost.client.get(ME)
+    assert not caught.value.maybe_applied
+    assert isinstance(caught.value.__cause__, httpx.ReadTimeout)
+    assert len(lost.sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "sent", "maybe"),
+    [
+        (httpx.ReadError(""), errors.ConnectionFailed, 1, True),
+        (httpx.WriteTimeout("x"), errors.RequestTimeout, 1, True),
+        (httpx.RemoteProtocolError("x"), errors.ConnectionFailed, 1, True),
+        (httpx.ConnectError("x"), errors.ConnectionFailed, 5, False),
+        (httpx.ConnectTimeout("x"), errors.RequestTimeout, 5, False),
+        (httpx.PoolTimeout("x"), errors.RequestTimeout, 5, False),
+        (httpx.UnsupportedProtocol("x"), errors.ConnectionFailed, 1, False),
+    ],
+)
+async def test_a_write_is_repeated_only_if_it_never_left(
+    fault: Exception, kind: type[errors.RequestFailed], sent: int, maybe: bool
+) -> None:
+    bench = Bench(script(*[fault] * 9))
+    with pytest.raises(kind) as caught:
+        await bench.client.post(ME, json={"a": 1})
+    assert caught.value.maybe_applied is maybe
+    assert len(bench.sent) == sent
+    assert [event.sent for event in bench.of(events.Lost)] == [maybe] * sent
+
+
+async def test_a_failed_write_says_so_in_its_answer() -> None:
+    bench = Bench(lambda _: httpx.Response(502, html="<html>nginx</html>"))
+    response = await bench.client.post(ME, json={})
+    error = error_of(response, method="POST", path="/api/v9/me")
+    assert isinstance(error, errors.ServerError)
+    assert error.maybe_applied
+    assert len(bench.sent) == 1
+
+
+async def test_a_retry_that_cannot_wait_ends_with_the_failure() -> None:
+    bench = Bench(script(httpx.ReadError("lost")), ClientOptions(retry=Retry(minimum=20.0)))
+    with pytest.raises(errors.ConnectionFailed, match="lost"):
+        await bench.client.get(ME, extensions=facts(max_wait=10.0))
+    with pytest.raises(errors.MaxWaitExceeded, match="back-off"):
+        await bench.client.get(ME, extensions=facts(max_wait=10.0))
+
+
+class Pieces(httpx.AsyncByteStream):
+    """A body in pieces, that may break off."""
+
+    def __init__(self, *pieces: bytes, fault: Exception | None = None) -> None:
+        self.pieces = pieces
+        self.fault = fault
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
+        if self.fault:
+            raise self.fault
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_a_body_that_breaks_off_is_fetched_again() -> None:
+    broken = Pieces(b"ab", fault=httpx.ReadError("broken off"))
+    bench = Bench(
+        script(httpx.Response(200, stream=broken), httpx.Response(200, stream=Pieces(b"ab", b"cd")))
+    )
+    async with bench.client.stream("GET", ME) as response:
+        assert [chunk async for chunk in response.aiter_raw()] == [b"abcd"]
+    assert broken.closed
+    assert len(bench.sent) == 2
+
+
+async def test_the_body_of_a_refusal_may_break_off() -> None:
+    bench = Bench(script(httpx.Response(403, stream=Pieces(b"no", fault=httpx.ReadError("x")))))
+    response = await bench.client.post(ME)
+    assert (response.status_code, response.text) == (403, "no")
+    assert response.elapsed.total_seconds() >= 0
+
+
+async def test_a_refusal_that_cannot_be_decompressed_is_still_one() -> None:
+    headers = {"content-encoding": "gzip"}
+    bench = Bench(script(httpx.Response(403, stream=Pieces(b"no gzip"), headers=headers)))
+    response = await bench.client.get(ME)
+    assert (response.status_code, response.content) == (403, b"")
+
+
+async def test_a_streamed_answer_holds_its_slot_until_it_is_closed() -> None:
+    body = Pieces(b"ab", b"cd")
+    bench = Bench(script(httpx.Response(200, stream=body)), ClientOptions(max_in_flight=1))
+    async with bench.client.stream("GET", ME, extensions=facts(streams=True)) as response:
+        other = asyncio.ensure_future(bench.client.get(f"{ME}/other"))
+        await asyncio.sleep(30)
+        assert not other.done()
+        assert bench.scheduler.stats().accounts[0].reason is Reason.IN_FLIGHT
+        assert [chunk async for chunk in response.aiter_raw()] == [b"ab", b"cd"]
+    assert body.closed
+    assert (await other).status_code == 200
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+    refused = Bench(lambda _: httpx.Response(404, stream=Pieces(b"none")))
+    async with refused.client.stream("GET", ME, extensions=facts(streams=True)) as response:
+        assert response.text == "none"
+    assert refused.scheduler.stats().accounts[0].in_flight == 0
+
+
+async def test_no_more_under_way_than_allowed() -> None:
+    under_way = most = 0
+
+    async def slow(_request: httpx.Request) -> httpx.Response:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(20)
+        under_way -= 1
+        return httpx.Response(200)
+
+    bench = Bench(slow, ClientOptions(max_in_flight=3))
+    await asyncio.gather(*(bench.client.get(f"{ME}/{n}") for n in range(10)))
+    assert most == 3
+
+
+async def test_small_uploads_are_kept_for_a_second_time_and_large_ones_not() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"large"
+
+    bench = Bench(script(httpx.Response(429, html=NGINX)))
+    response = await bench.client.post(ME, files={"logo": b"png"})
+    assert (response.status_code, len(bench.sent)) == (200, 2)
+    large = Bench(script(httpx.Response(429, html=NGINX)))
+    response = await large.client.post(ME, content=chunks())
+    assert (response.status_code, len(large.sent)) == (429, 1)
+    gone = Bench(script(httpx.Response(402, text="a premium feature")))
+    assert (
+        await gone.client.post(ME, content=chunks(), headers={"content-length": "5000000"})
+    ).status_code == 402
+    assert (await gone.client.post(ME, content=chunks())).status_code == 200
+
+
+async def test_identical_gets_share_one_answer() -> None:
+    bench = Bench(after(5.0))
+    responses = await asyncio.gather(*(bench.client.get(ME) for _ in range(5)), bench.client.get(f"{ME}?x=1"))
+    assert len(bench.sent) == 2
+    assert len({id(response) for response in responses}) == 6
+    assert [response.extensions[EXTENSION].shared for response in responses] == [False, *[True] * 4, False]
+    assert all(response.json() == {"ok": True} for response in responses)
+    assert bench.scheduler.stats().shared == len(bench.of(events.Shared)) == 4
+    await bench.client.get(ME)
+    assert len(bench.sent) == 3
+
+
+async def test_a_shared_refusal_is_one_for_all() -> None:
+    bench = Bench(after(1.0, httpx.Response(403, text="no")))
+    responses = await asyncio.gather(*(bench.client.get(ME) for _ in range(3)))
+    assert [(response.status_code, response.text) for response in responses] == [(403, "no")] * 3
+    assert len(bench.sent) == 1
+
+
+async def test_a_write_breaks_the_sharing() -> None:
+    bench = Bench(after(10.0))
+    first = asyncio.ensure_future(bench.client.get(ME))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    write = asyncio.ensure_future(bench.client.put(ME, json={}))
+    await asyncio.sleep(0.1)
+    second = asyncio.ensure_future(bench.client.get(ME))
+    await write
+    third = asyncio.ensure_future(bench.client.get(ME))
+    await asyncio.gather(first, second, third)
+    assert [path for _, path in bench.sent] == [
+        "GET /api/v9/me",
+        "PUT /api/v9/me",
+        "GET /api/v9/me",
+        "GET /api/v9/me",
+    ]
+
+
+async def test_sharing_can_be_switched_off() -> None:
+    bench = Bench(after(5.0))
+    await asyncio.gather(*(bench.client.get(ME, extensions=facts(coalesce=False)) for _ in range(3)))
+    assert len(bench.sent) == 3
+    off = Bench(after(5.0), ClientOptions(coalesce=False))
+    await asyncio.gather(*(off.client.get(ME) for _ in range(3)))
+    assert len(off.sent) == 3
+
+
+async def test_one_who_leaves_does_not_hurt_those_who_share() -> None:
+    bench = Bench(after(5.0))
+    tasks = [asyncio.ensure_future(bench.client.get(ME)) for _ in range(3)]
+    await asyncio.sleep(1)
+    tasks[0].cancel()
+    await asyncio.sleep(1)
+    tasks[2].cancel()
+    assert (await tasks[1]).status_code == 200
+    assert len(bench.sent) == 1
+    last = asyncio.ensure_future(bench.client.get(ME))
+    await asyncio.sleep(2)
+    last.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await last
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+    assert bench.scheduler.stats().cancelled == 1
+
+
+async def test_who_came_later_still_has_time_when_the_first_runs_out_of_it() -> None:
+    bench = Bench(ok)
+    urgent = facts(priority=Priority.INTERACTIVE)
+    bulk = facts(max_wait=3.0, priority=Priority.BULK)
+    await bench.client.get(f"{ME}/now")
+    first = asyncio.ensure_future(bench.client.get(ME, extensions=bulk))
+    await asyncio.sleep(0.01)
+    ahead = asyncio.gather(*(bench.client.get(f"{ME}/{n}", extensions=urgent) for n in range(4)))
+    await asyncio.sleep(2.5)
+    second = asyncio.ensure_future(bench.client.get(ME, extensions=bulk))
+    with pytest.raises(errors.MaxWaitExceeded):
+        await first
+    assert (await second).status_code == 200
+    await ahead
+
+
+async def test_a_gone_endpoint_is_called_once_by_all_accounts() -> None:
+    bench = Bench(lambda _: httpx.Response(410, json="gone", headers={"X-Request-Id": "r1"}))
+    assert (await bench.client.get(f"{BASE}/api/v9/workspaces/7/old")).status_code == 410
+    with pytest.raises(errors.EndpointGone, match="from memory") as caught:
+        await bench.client.get(f"{BASE}/api/v9/workspaces/8/old", auth=("another", "api_token"))
+    assert (caught.value.status, caught.value.request_id, caught.value.message) == (410, "r1", "gone")
+    assert len(bench.sent) == 1
+    assert bench.of(events.Refused)[0].error == "EndpointGone"
+    bench.scheduler.forget_refusals()
+    assert (await bench.client.get(f"{BASE}/api/v9/workspaces/8/old")).status_code == 410
+
+
+async def test_calls_that_wait_hear_of_a_gone_endpoint_too() -> None:
+    bench = Bench(lambda _: httpx.Response(410, json="gone"))
+    calls = (bench.client.get(f"{BASE}/api/v9/workspaces/7/old/{n}") for n in range(20))
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert len(bench.sent) == 1
+    assert sum(isinstance(result, errors.EndpointGone) for result in results) == 19
+    assert asyncio.get_running_loop().time() - bench.sent[0][0] < 2.0
+
+
+async def test_a_feature_refusal_is_remembered_by_payload() -> None:
+    bench = Bench(
+        lambda request: (
+            httpx.Response(402, json="a premium feature") if b"true" in request.content else ok(request)
+        )
+    )
+    url = f"{BASE}/api/v9/workspaces/7/time_entries"
+    assert (await bench.client.post(url, json={"billable": True})).status_code == 402
+    with pytest.raises(errors.FeatureUnavailable):
+        await bench.client.post(url, json={"billable": True})
+    assert (await bench.client.post(url, json={"billable": False})).status_code == 200
+    other = await bench.client.post(url.replace("7", "8"), json={"billable": True})
+    assert other.status_code == 402
+    assert len(bench.sent) == 3
+
+
+async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toggl_async.transport.memory._LIMIT", 2)
+    bench = Bench(lambda _: httpx.Response(402, json="a premium feature"))
+    for n in (1, 2, 3):
+        assert (await bench.client.get(f"{ME}?n={n}")).status_code == 402
+    assert (await bench.client.get(f"{ME}?n=1")).status_code == 402
+    with pytest.raises(errors.FeatureUnavailable):
+        await bench.client.get(f"{ME}?n=3")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418])
+async def test_other_refusals_are_handed_over_once_each(status: int) -> None:
+    bench = Bench(lambda _: httpx.Response(status, text="no"))
+    for _ in range(2):
+        assert (await bench.client.get(ME)).status_code == status
+    assert len(bench.sent) == 2
+
+
+async def test_each_urgent_call_is_next_while_thousands_wait() -> None:
+    bench = Bench(ok)
+    bulk = [
+        asyncio.ensure_future(
+            bench.client.get(f"{ME}/bulk/{n}", extensions=facts(priority=Priority.BULK, max_wait=math.inf))
+        )
+        for n in range(1000)
+    ]
+    await asyncio.sleep(300.5)
+    urgent = [
+        bench.client.get(f"{ME}/urgent/{n}", extensions=facts(priority=Priority.INTERACTIVE))
+        for n in range(100)
+    ]
+    await asyncio.gather(*urgent)
+    paths = [path for _, path in bench.sent]
+    start = paths.index("GET /api/v9/me/urgent/0")
+    assert paths[start : start + 100] == [f"GET /api/v9/me/urgent/{n}" for n in range(100)]
+    for task in bulk:
+        task.cancel()
+    await asyncio.gather(*bulk, return_exceptions=True)
+
+
+async def test_accounts_are_known_by_credential_and_host() -> None:
+    bench = Bench(ok)
+    await bench.client.get(ME)
+    await bench.client.get(ME, auth=("another", "api_token"))
+    session = {"cookie": "theme=dark; __Secure-accounts-session=one"}
+    anonymous = httpx.AsyncClient(transport=bench.transport)
+    await anonymous.get(ME, headers=session)
+    await anonymous.get(ME, headers={"cookie": "__Secure-accounts-session=one; other=1"})
+    await anonymous.get(ME, headers={"cookie": "plain=1"})
+    await anonymous.get(ME, headers={"cookie": 'x="__Host-timer-session"'})
+    await anonymous.get("https://other.test/")
+    accounts = {event.account for event in bench.of(events.Granted)}
+    assert len(accounts) == 6
+    assert "made-up" not in repr(bench.events) + repr(bench.scheduler.stats()) + repr(bench.scheduler)
+
+
+async def test_idle_accounts_are_forgotten() -> None:
+    bench = Bench(ok)
+    for n in range(5):
+        await bench.client.get(ME, auth=(f"user{n}", "api_token"))
+    assert len(bench.scheduler.stats().accounts) == 5
+    await asyncio.sleep(3601)
+    for _ in range(5):
+        await bench.client.get(ME, auth=("user0", "api_token"))
+    assert len(bench.scheduler.stats().accounts) == 1
+
+
+async def test_a_busy_account_is_not_forgotten() -> None:
+    bench = Bench(after(4000.0))
+    busy = asyncio.ensure_future(bench.client.get(ME))
+    await asyncio.sleep(3700)
+    bench.handler = ok
+    await bench.client.get(ME, auth=("another", "api_token"))
+    assert len(bench.scheduler.stats().accounts) == 2
+    await busy
+
+
+async def test_closing_ends_the_calls_that_wait() -> None:
+    before = asyncio.all_tasks()
+    bench = Bench(after(10.0))
+    tasks = [asyncio.ensure_future(bench.client.get(f"{ME}/{n}")) for n in range(5)]
+    await asyncio.sleep(1.5)
+    await bench.scheduler.aclose()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [httpx.Response] * 2 + [errors.ClientClosed] * 3
+    with pytest.raises(errors.ClientClosed):
+        await bench.client.get(ME)
+    assert "closed" in repr(bench.scheduler)
+    assert not others(before)
+
+
+async def test_closing_one_transport_leaves_the_other_alone() -> None:
+    bench = Bench(after(0.1))
+    other = ScheduledTransport(httpx.MockTransport(bench.handle), scheduler=bench.scheduler)
+    client = httpx.AsyncClient(transport=other, auth=("made-up", "api_token"))
+    mine = [asyncio.ensure_future(bench.client.get(f"{ME}/{n}")) for n in range(3)]
+    theirs = [asyncio.ensure_future(client.get(f"{ME}/{n}")) for n in range(3)]
+    await asyncio.sleep(0.5)
+    await other.aclose()
+    assert {type(result) for result in await asyncio.gather(*theirs, return_exceptions=True)} == {
+        errors.ClientClosed
+    }
+    assert {result.status_code for result in await asyncio.gather(*mine)} == {200}
+    with pytest.raises(errors.ClientClosed):
+        await client.get(ME)
+
+
+async def test_a_call_that_comes_back_to_a_closed_client_is_told() -> None:
+    async def slow_refusal(_request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(5)
+        return httpx.Response(502)
+
+    bench = Bench(slow_refusal)
+    other = ScheduledTransport(httpx.MockTransport(bench.handle), scheduler=bench.scheduler)
+    client = httpx.AsyncClient(transport=other, auth=("made-up", "api_token"))
+    call = asyncio.ensure_future(client.get(ME))
+    await asyncio.sleep(1)
+    await other.aclose()
+    with pytest.raises(errors.ClientClosed):
+        await call
+    owned = ScheduledTransport(
+        httpx.MockTransport(bench.handle), options=ClientOptions(retry=Retry(minimum=9.0))
+    )
+    call = asyncio.ensure_future(httpx.AsyncClient(transport=owned).get(ME))
+    await asyncio.sleep(1)
+    await owned.aclose()
+    with pytest.raises(errors.ClientClosed):
+        await call
+
+
+async def test_a_cancelled_waiter_gives_its_turn_to_the_next() -> None:
+    bench = Bench(ok)
+    await bench.client.post(f"{ME}/first")
+    granted: list[asyncio.Task[httpx.Response]] = []
+    transport = bench.transport
+    waiting = [asyncio.ensure_future(bench.client.post(f"{ME}/{n}")) for n in range(3)]
+
+    def cancel_on_grant(event: Event) -> None:
+        bench.events.append(event)
+        if isinstance(event, events.Granted) and not granted:
+            granted.append(waiting[0])
+            asyncio.get_running_loop().call_soon(waiting[0].cancel)
+
+    transport.scheduler._on_event = cancel_on_grant
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert len(bench.of(events.Cancelled)) == 1
+    assert bench.gaps == [1.02, 1.02]
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+
+
+async def test_waiters_that_leave_leave_nothing_behind() -> None:
+    before = asyncio.all_tasks()
+    bench = Bench(ok)
+    tasks = [asyncio.ensure_future(bench.client.post(f"{ME}/{n}")) for n in range(50)]
+    await asyncio.sleep(3.5)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(2)
+    account = bench.scheduler.stats().accounts[0]
+    assert (account.waiting, account.in_flight, account.reason) == (0, 0, None)
+    assert not others(before)
+    await bench.client.post(f"{ME}/again")
+    assert len(bench.sent) == 5
+
+
+async def test_a_cancelled_request_frees_its_slot_and_a_cancelled_probe_the_gate() -> None:
+    bench = Bench(script(httpx.Response(429, html=NGINX)))
+    probe = asyncio.ensure_future(bench.client.post(f"{ME}/0"))
+    await asyncio.sleep(0.1)
+    bench.handler = after(10_000.0)
+    behind = asyncio.ensure_future(bench.client.post(f"{ME}/1"))
+    await asyncio.sleep(400)
+    assert bench.scheduler.stats().accounts[0].reason is Reason.PROBE
+    assert not bench.sent[2:]
+    bench.handler = ok
+    probe.cancel()
+    assert (await behind).status_code == 200
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+
+
+async def test_a_call_cancelled_in_the_moment_of_its_grant_or_failure_takes_nothing() -> None:
+    bench = Bench(ok)
+    await bench.client.post(ME)
+    [account] = bench.scheduler._accounts.values()
+    tasks = [asyncio.ensure_future(bench.client.post(f"{ME}/{n}")) for n in range(2)]
+    await asyncio.sleep(0.5)
+    [first, second] = [call for line in account.gates.queue.lines for call in line]
+    tasks[0].cancel()
+    account._grant(first, 0.0)
+    account._fail(first, ZeroDivisionError())
+    bench.scheduler.close_calls(second.owner)
+    tasks[1].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+    assert bench.scheduler.stats().granted == 1
+
+
+async def test_a_request_on_its_way_is_called_back_when_the_quota_ends() -> None:
+    inner = Tracing(5.0, 0.0)
+    inner.headers = {"X-Toggl-Quota-Remaining": "0", "X-Toggl-Quota-Resets-In": "500"}
+    bench = Bench(ok)
+    client = httpx.AsyncClient(transport=ScheduledTransport(inner, scheduler=bench.scheduler))
+    await asyncio.gather(client.post(f"{ME}/slow"), client.post(f"{ME}/quick"))
+    assert [event.reason for event in bench.of(events.Retried)] == [Reason.QUOTA]
+    assert inner.sent[1] - inner.sent[0] > 500
+
+
+async def test_a_request_on_its_way_is_called_back_when_its_endpoint_turns_out_to_be_gone() -> None:
+    inner = Tracing(5.0, 0.0, status=410)
+    bench = Bench(ok)
+    client = httpx.AsyncClient(transport=ScheduledTransport(inner, scheduler=bench.scheduler))
+    slow = asyncio.ensure_future(client.get(ME, params={"n": 1}))
+    await asyncio.sleep(1.5)
+    assert (await client.get(ME)).status_code == 410
+    with pytest.raises(errors.EndpointGone):
+        await slow
+    assert len(inner.sent) == 1
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+
+
+async def test_a_scheduler_without_a_listener_tells_nobody() -> None:
+    bench = Bench(after(1.0, httpx.Response(410)))
+    transport = ScheduledTransport(httpx.MockTransport(bench.handle))
+    async with httpx.AsyncClient(transport=transport) as client:
+        await asyncio.gather(*(client.get(ME) for _ in range(2)))
+        with pytest.raises(errors.EndpointGone):
+            await client.get(ME)
+    stats = transport.scheduler.stats()
+    assert (stats.shared, stats.refused, stats.sent) == (1, 1, 1)
+
+
+async def test_a_streamed_upload_is_not_remembered() -> None:
+    class Unread(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(402, text="a premium feature")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"large"
+
+    async with httpx.AsyncClient(transport=ScheduledTransport(Unread())) as client:
+        for _ in range(2):
+            assert (await client.post(ME, content=chunks())).status_code == 402
+        assert (await client.post(ME)).status_code == 402
+        assert (await client.post(f"{ME}?x=1", content=chunks())).status_code == 402
+
+
+async def test_a_cool_down_can_outlast_a_window() -> None:
+    quota = {"X-Toggl-Quota-Remaining": "0", "X-Toggl-Quota-Resets-In": "60"}
+    bench = Bench(script(httpx.Response(429, html=NGINX, headers=quota)))
+    await bench.client.post(ME)
+    assert bench.scheduler.stats().accounts[0].windows[0].remaining is None
+    bench.handler = script(httpx.Response(200, headers=quota), httpx.Response(429, html=NGINX))
+    await bench.client.post(ME)
+    other = facts("/x", lane=Lane.ORGANIZATION, organization_id=5)
+    refused = asyncio.ensure_future(bench.client.post(f"{ME}/other", extensions=other))
+    await asyncio.sleep(2)
+    late = asyncio.ensure_future(bench.client.post(ME))
+    await asyncio.sleep(0.5)
+    queued = [event for event in bench.of(events.Queued) if event.route.endswith("/me")][-1]
+    assert queued.reason is Reason.COOLDOWN
+    assert queued.wait > 100
+    await asyncio.gather(refused, late)
+
+
+async def test_the_pace_changes_between_turn_and_send() -> None:
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(Pace())
+    await pacer.turn()
+    pacer.widen()
+    await pacer.depart(1)
+    start = loop.time()
+    assert not await pacer.turn_at_once()
+    await pacer.turn()
+    assert loop.time() - start == pytest.approx(1.06, abs=1e-4)
+    assert await pacer.turn_at_once()
+
+
+async def test_a_stream_may_be_closed_twice() -> None:
+    bench = Bench(lambda _: httpx.Response(200, stream=Pieces(b"ab")))
+    async with bench.client.stream("GET", f"{ME}/quota", extensions=facts(streams=True)) as response:
+        stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
+    await stream.aclose()
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+
+
+async def test_events_that_fail_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_event: Event) -> None:
+        raise ZeroDivisionError
+
+    scheduler = Scheduler(on_event=fail)
+    transport = ScheduledTransport(httpx.MockTransport(ok), scheduler=scheduler)
+    response = await httpx.AsyncClient(transport=transport).get(ME)
+    assert response.status_code == 200
+    assert "on_event failed on Granted" in caplog.text
+
+
+async def test_long_waits_are_logged_with_their_reason(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "toggl_async.transport")
+    bench = Bench(script(httpx.Response(429, html=NGINX)))
+    await asyncio.gather(*(bench.client.get(f"{ME}/{n}?secret=sesame") for n in range(30)))
+    messages = [record.getMessage() for record in caplog.records if record.name == "toggl_async.transport"]
+    assert sum("cool-down" in message for message in messages) == 1
+    assert not any("queue" in message for message in messages)
+    await asyncio.gather(*(bench.client.get(f"{ME}/{n}?secret=sesame") for n in range(30)))
+    messages = [record.getMessage() for record in caplog.records if record.name == "toggl_async.transport"]
+    assert sum("queue" in message for message in messages) == 1
+    assert "made-up" not in caplog.text
+    assert "sesame" not in repr(messages)
+
+
+async def test_a_dispatcher_that_fails_leaves_nobody_hanging(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(ok)
+    await bench.client.post(ME)
+    account = next(iter(bench.scheduler._accounts.values()))
+
+    def broken(_now: float) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(account.gates), "barrier", lambda _self, now: broken(now))
+        patch.setattr(type(account), "_goes_at_once", after(0.0))
+        patch.setattr(type(account), "_goes_at_once", lambda *_: asyncio.sleep(0, result=False))
+        results = await asyncio.gather(*(bench.client.post(ME) for _ in range(3)), return_exceptions=True)
+    assert {type(result) for result in results} == {ZeroDivisionError}
+    assert "the dispatcher failed" in caplog.text
+    assert (await bench.client.post(ME)).status_code == 200
+
+
+async def test_a_dispatcher_that_a_stranger_cancels_is_replaced() -> None:
+    before = asyncio.all_tasks()
+    bench = Bench(ok)
+    mine = [asyncio.ensure_future(bench.client.post(f"{ME}/{n}")) for n in range(4)]
+    await asyncio.sleep(0.5)
+    [stranger] = others(before) - set(mine)
+    stranger.cancel()
+    await asyncio.gather(*mine)
+    assert min(bench.gaps) >= 1.02
+
+
+class Tracing(httpx.AsyncBaseTransport):
+    """An inner transport that traces, and takes its time to connect."""
+
+    def __init__(
+        self, *connecting: float, fault: Exception | None = None, tunnel: bool = False, status: int = 200
+    ) -> None:
+        self.status = status
+        self.connecting = list(connecting)
+        self.fault = fault
+        self.tunnel = tunnel
+        self.sent: list[float] = []
+        self.headers: dict[str, str] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        trace = request.extensions["trace"]
+        await trace("connection.connect_tcp.started", {})
+        await asyncio.sleep(self.connecting.pop(0) if self.connecting else 0)
+        if self.tunnel:
+            await trace(
+                "http11.send_request_headers.started", {"request": SimpleNamespace(method=b"CONNECT")}
+            )
+        if self.fault:
+            raise self.fault
+        await trace("http2.send_request_headers.started", {"request": request})
+        self.sent.append(asyncio.get_running_loop().time())
+        return httpx.Response(self.status, headers=self.headers)
+
+
+async def test_spacing_counts_from_the_send_and_those_overtaken_wait_for_theirs() -> None:
+    inner = Tracing(0.0, 5.0, 0.0, 0.3, 4.0, 0.0, 0.1, 0.2)
+    bench = Bench(ok)
+    transport = ScheduledTransport(inner, scheduler=bench.scheduler)
+    client = httpx.AsyncClient(transport=transport)
+    await client.post(ME)
+    await asyncio.gather(*(client.post(f"{ME}/{n}") for n in range(7)))
+    gaps = [later - earlier for earlier, later in itertools.pairwise(inner.sent)]
+    assert len(gaps) == 7
+    assert min(gaps) >= 1.02 - 1e-5
+    assert inner.sent[-1] - inner.sent[0] < 14
+
+
+async def test_the_callers_own_trace_is_called_too() -> None:
+    names: list[str] = []
+
+    async def trace(name: str, _info: dict[str, Any]) -> None:
+        names.append(name)
+
+    client = httpx.AsyncClient(transport=ScheduledTransport(Tracing()))
+    request = client.build_request("GET", ME, extensions={"trace": trace})
+    await client.send(request)
+    assert names == ["connection.connect_tcp.started", "http2.send_request_headers.started"]
+    assert request.extensions["trace"] is trace
+
+
+@pytest.mark.parametrize("tunnel", [True, False])
+async def test_a_trace_proves_that_a_write_never_left(tunnel: bool) -> None:
+    inner = Tracing(fault=httpx.ReadError("handshake"), tunnel=tunnel)
+    bench = Bench(ok)
+    client = httpx.AsyncClient(transport=ScheduledTransport(inner, scheduler=bench.scheduler))
+    with pytest.raises(errors.ConnectionFailed) as caught:
+        await client.post(ME)
+    assert not caught.value.maybe_applied
+    assert len(bench.of(events.Lost)) == 5
+
+
+async def test_a_request_on_its_way_is_called_back_by_a_429() -> None:
+    times: list[float] = []
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        trace = request.extensions["trace"]
+        await trace("connection.connect_tcp.started", {})
+        await asyncio.sleep(3.0 if "slow" in request.url.path and not times[1:] else 0)
+        await trace("http11.send_request_headers.started", {"request": request})
+        times.append(asyncio.get_running_loop().time())
+        return httpx.Response(429 if len(times) == 1 else 200, html=NGINX)
+
+    bench = Bench(ok)
+    client = httpx.AsyncClient(
+        transport=ScheduledTransport(httpx.MockTransport(handle), scheduler=bench.scheduler)
+    )
+    slow = asyncio.ensure_future(client.post(f"{ME}/slow"))
+    await asyncio.sleep(1.5)
+    quick = asyncio.ensure_future(client.post(f"{ME}/quick"))
+    assert (await slow).status_code == (await quick).status_code == 200
+    assert times[1] - times[0] >= 120
+    assert {event.reason for event in bench.of(events.Retried)} == {Reason.COOLDOWN}
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+
+
+async def test_answers_may_come_from_a_transport_that_was_never_asked() -> None:
+    class Cached(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, stream=Sync())
+
+    class Sync(httpx.SyncByteStream):
+        def __iter__(self) -> Any:
+            yield b"cached"
+
+    transport = ScheduledTransport(Cached())
+    transport._traces = True
+    async with httpx.AsyncClient(transport=transport) as client:
+        response = await client.get(ME)
+    assert response.content == b"cached"
+
+
+def test_two_loops_are_refused_and_one_after_the_other_is_not() -> None:
+    scheduler = Scheduler()
+
+    async def call() -> int:
+        client = httpx.AsyncClient(transport=ScheduledTransport(httpx.MockTransport(ok), scheduler=scheduler))
+        url = f"{BASE}/api/v9/workspaces/7/tags"
+        return (await client.get(url)).status_code
+
+    first = asyncio.new_event_loop()
+    assert first.run_until_complete(call()) == 200
+    with asyncio.Runner() as runner, pytest.raises(RuntimeError, match="another event loop"):
+        runner.run(call())
+    first.close()
+    scheduler.learn_organization(7, 5)
+    assert scheduler.stats().accounts == ()
+    with asyncio.Runner() as runner:
+        assert runner.run(call()) == 200
+    with asyncio.Runner() as runner:
+        assert runner.run(call()) == 200
+        assert len(scheduler.stats().accounts) == 1
+    asyncio.run(scheduler.aclose())
+    gc.collect()
+
+
+async def serve(writer_of: Callable[[str, asyncio.StreamWriter], None]) -> tuple[asyncio.Server, str]:
+    """Serve a tiny HTTP on loopback."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                lines = head.decode().split("\r\n")
+                for line in lines:
+                    if line.lower().startswith("content-length:"):
+                        await reader.readexactly(int(line.split(":")[1]))
+                writer_of(lines[0], writer)
+                await writer.drain()
+                if writer.is_closing():
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+class TestOverASocket:
+    """The same over httpx's own transport."""
+
+    options = ClientOptions(
+        pace=Pace(interval=0.004),
+        retry=Retry(minimum=0.0, maximum=0.01),
+        cooldown=Cooldown(minimum=0.05, maximum=0.06),
+    )
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        return "asyncio"
+
+    async def test_spacing_and_refusals(self) -> None:
+        arrivals: list[float] = []
+        loop = asyncio.get_running_loop()
+
+        def answer(line: str, writer: asyncio.StreamWriter) -> None:
+            arrivals.append(loop.time())
+            if len(arrivals) == 7:
+                body = NGINX.encode()
+                writer.write(b"HTTP/1.1 429 Too Many\r\ncontent-type: text/html\r\n")
+            elif len(arrivals) == 12:
+                writer.transport.abort()
+                return
+            else:
+                body = json.dumps(line.split()[1]).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
+            writer.write(b"content-length: %d\r\n\r\n%s" % (len(body), body))
+
+        happened: list[Event] = []
+        scheduler = Scheduler(self.options, on_event=happened.append)
+        server, base = await serve(answer)
+        async with server, httpx.AsyncClient(transport=ScheduledTransport(scheduler=scheduler)) as client:
+            responses = await asyncio.gather(*(client.get(f"{base}/api/v9/me/{n}") for n in range(25)))
+        assert [response.json() for response in responses] == [f"/api/v9/me/{n}" for n in range(25)]
+        assert len(arrivals) == 27
+        sent = [event.at for event in happened if isinstance(event, events.Sent)]
+        assert len(sent) == 27
+        assert min(after - before for before, after in itertools.pairwise(sent)) >= 0.00408 - 1e-6
+        kinds = [type(event) for event in happened]
+        assert kinds.count(events.CooledDown) == 1
+        assert kinds.count(events.Lost) == 1
+        await scheduler.aclose()
+
+    async def test_a_write_whose_answer_is_lost_is_not_sent_again(self) -> None:
+        asked: list[str] = []
+
+        def hang_up(line: str, writer: asyncio.StreamWriter) -> None:
+            asked.append(line)
+            writer.close()
+
+        server, base = await serve(hang_up)
+        async with server, httpx.AsyncClient(transport=ScheduledTransport(options=self.options)) as client:
+            with pytest.raises(errors.ConnectionFailed) as caught:
+                await client.post(f"{base}/api/v9/me", json={})
+            assert caught.value.maybe_applied
+            assert len(asked) == 1
+            with pytest.raises(errors.ConnectionFailed):
+                await client.get(f"{base}/api/v9/me")
+            assert len(asked) == 6
+
+    async def test_nobody_listens(self) -> None:
+        server, base = await serve(lambda _line, _writer: None)
+        server.close()
+        await server.wait_closed()
+        happened: list[Event] = []
+        scheduler = Scheduler(self.options, on_event=happened.append)
+        async with httpx.AsyncClient(transport=ScheduledTransport(scheduler=scheduler)) as client:
+            with pytest.raises(errors.ConnectionFailed) as caught:
+                await client.post(f"{base}/api/v9/me", json={})
+        assert not caught.value.maybe_applied
+        assert [event.sent for event in happened if isinstance(event, events.Lost)] == [False] * 5

@@ -1,0 +1,36 @@
+"""The scheduler: everything between a request and the network that keeps Toggl's limits.
+
+A request passes through it in this order: `route` says what it is, `scheduler` finds its account,
+`memory` knows whether it is hopeless, `coalesce` whether it is already under way, `account` queues
+it (`queue`, `gates`, `dispatcher`, `pace`, `cooldown`, `quota`), `exchange` sends it, `outcome`
+judges the answer, `retry` says whether and when it goes again. `events` and `stats` tell of it all.
+"""
+
+from toggl_async.transport import events
+from toggl_async.transport.events import Event, Reason
+from toggl_async.transport.outcome import Attempted, Kind, Outcome, classify, error_of, message_of
+from toggl_async.transport.route import EXTENSION, Lane, RequestFacts, facts_of
+from toggl_async.transport.scheduler import Scheduler
+from toggl_async.transport.stats import AccountStats, SchedulerStats, WindowStats
+from toggl_async.transport.transport import ScheduledTransport
+
+__all__ = [
+    "EXTENSION",
+    "AccountStats",
+    "Attempted",
+    "Event",
+    "Kind",
+    "Lane",
+    "Outcome",
+    "Reason",
+    "RequestFacts",
+    "ScheduledTransport",
+    "Scheduler",
+    "SchedulerStats",
+    "WindowStats",
+    "classify",
+    "error_of",
+    "events",
+    "facts_of",
+    "message_of",
+]

@@ -1,0 +1,158 @@
+"""How far apart the requests of one account leave.
+
+What Toggl does: one leaky bucket a token, emptied at about one request a second, with a burst that
+it does not promise. Overflowing it costs a 429 and minutes; a margin costs milliseconds.
+
+What we do: one `aiolimiter.AsyncLimiter` of capacity one an account. A single dispatcher takes from
+it on behalf of everybody, so nobody barges in, and order, priority and cancellation stay with the
+queue. Two things are added to it.
+
+*Spacing is counted from the send.* Between the turn that was given and the first byte on the wire
+lie a task switch, perhaps a TLS handshake. So the bucket is filled up again at the moment of
+sending (`depart`), which moves the next turn by as much as this send was late. Where a slow
+connection lets a request fall so far behind that another one left in the meantime, it waits there
+(`room`), with its connection ready, until its distance is right. The answer is never waited for.
+
+*The interval learns.* A 429 widens it: first a little (network jitter on a strict bucket needs a
+tenth), then by doubling steps (another program may take a third of the bucket). It narrows back
+only after a calm stretch and slowly, and never below ``interval * (1 + margin)``: what a refusal
+taught must not be forgotten before it has paid for itself.
+
+What cancellation does: a turn that was taken but not used stays here as `ready`, and the next call
+has it at once. Since nobody sent, nobody is too early.
+
+The clock may be coarse: uvloop counts whole milliseconds, so a turn can come 0.8 ms early. Both
+ends of each distance are read from the same clock, and the margin is far wider than a millisecond.
+"""
+
+import asyncio
+from typing import Final
+
+from aiolimiter import AsyncLimiter
+
+from toggl_async.options import Pace
+
+__all__ = ["Pacer"]
+
+FIRST_STEP: Final = 0.04
+"""Least share of the interval that a 429 adds."""
+GROWTH: Final = 2.0
+"""What a 429 multiplies the added share by."""
+WIDEST: Final = 4.0
+"""The most that is ever added, as a share of the interval."""
+CALM: Final = 50
+"""Answers without a 429 before the interval begins to narrow."""
+DECAY: Final = 0.998
+"""What each further answer multiplies the added share by."""
+
+_TOLERANCE: Final = 1e-6
+"""Share of the interval by which a float may miss."""
+
+
+class Pacer:
+    """The pace of one account; belongs to the event loop that first uses it."""
+
+    __slots__ = (
+        "_added",
+        "_calm",
+        "_departed",
+        "_full_at",
+        "_limiter",
+        "_options",
+        "_period",
+        "_sent_at",
+        "ready",
+    )
+
+    def __init__(self, options: Pace) -> None:
+        self._options = options
+        self._added = options.margin
+        self._calm = 0
+        self._limiter: AsyncLimiter | None = None
+        self._period = 0.0
+        self._full_at = float("-inf")
+        self._sent_at = float("-inf")
+        self._departed = -1
+        self.ready = False
+        """Whether a turn has been taken that nobody has used yet."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two requests, as things stand."""
+        return self._options.interval * (1 + self._added)
+
+    @property
+    def sent_at(self) -> float:
+        """The loop's time at which the last request left; minus infinity before the first."""
+        return self._sent_at
+
+    def next_at(self, now: float) -> float:
+        """Return the loop's time of the next turn, as things stand."""
+        return now if self.ready else max(now, self._full_at + self.interval)
+
+    async def turn_at_once(self) -> bool:
+        """Take a turn if there is one now, without waiting; only while nobody waits in `turn`."""
+        if not self.ready:
+            limiter = await self._current()
+            if not limiter.has_capacity():
+                return False
+            await self.turn()
+        return True
+
+    async def turn(self) -> None:
+        """Wait for the next turn; `ready` tells that it is there."""
+        limiter = await self._current()
+        await limiter.acquire()
+        self._full_at = asyncio.get_running_loop().time()
+        self.ready = True
+
+    async def room(self, ticket: int) -> None:
+        """Wait until a request is far enough from the one before.
+
+        It hardly ever waits: only where other requests overtook this one on its way to the wire.
+
+        Args:
+            ticket: the number of the request's turn. The second time (handed over, then really
+                sent) it is not held up by itself.
+        """
+        loop = asyncio.get_running_loop()
+        while ticket != self._departed:
+            early = self._sent_at + self.interval * (1 - _TOLERANCE) - loop.time()
+            if early <= 0:
+                break
+            await asyncio.sleep(early)
+
+    async def depart(self, ticket: int) -> None:
+        """Count the spacing from now on, because a request leaves; never waits."""
+        now = asyncio.get_running_loop().time()
+        self._departed, self._sent_at = ticket, now
+        limiter = await self._current()
+        leaked = min(1.0, (now - self._full_at) / self._period) * (1 - _TOLERANCE)
+        if leaked > 0 and limiter.has_capacity(leaked):  # fills it: a whole interval from now
+            await limiter.acquire(leaked)
+        self._full_at = now
+        self.ready = False
+
+    def widen(self) -> None:
+        """Learn from a 429 that the pace was too fast."""
+        self._calm = 0
+        self._added = min(WIDEST, max(self._added * GROWTH, self._options.margin + FIRST_STEP))
+
+    def narrow(self) -> None:
+        """Learn from an answer that the pace is slow enough."""
+        self._calm += 1
+        if self._calm > CALM and self._added > self._options.margin:
+            self._added = max(self._options.margin, self._added * DECAY)
+
+    async def _current(self) -> AsyncLimiter:
+        """Return a limiter of the present interval, as full as its predecessor would be.
+
+        Nobody waits on its predecessor: turns are only asked for one after the other.
+        """
+        if self._limiter is None or self._period != self.interval:
+            self._period = self.interval
+            self._limiter = AsyncLimiter(1, self._period)
+            level = 1 - (asyncio.get_running_loop().time() - self._full_at) / self._period
+            if level > 0:
+                await self._limiter.acquire(level)
+        return self._limiter

@@ -1,0 +1,131 @@
+"""What the scheduler has to know of a request: its route, the quota it spends, whether it only reads.
+
+Coroutines declare these facts; for requests of foreign httpx clients they are read off the URL
+(`/me…` spends the user's quota; workspace and organization paths, reports and insights included,
+spend the organization's; what belongs to nobody is counted to the user, the stricter guess).
+"""
+
+import enum
+import math
+import re
+from typing import Final
+
+import attrs
+import httpx
+
+from toggl_async.errors import InvalidInput
+from toggl_async.options import Priority
+
+__all__ = ["EXTENSION", "Lane", "RequestFacts", "facts_of"]
+
+EXTENSION: Final = "toggl_async"
+"""The key of `httpx.Request.extensions` under which a client hands over its `RequestFacts`."""
+
+
+class Lane(enum.StrEnum):
+    """Which hourly quota a request spends."""
+
+    USER = "user"
+    """The user's own: ``/me`` and what belongs to nobody."""
+    ORGANIZATION = "organization"
+    """That of the organization which the path, or the workspace in it, belongs to."""
+
+
+def _max_wait(_instance: object, _attribute: "attrs.Attribute[float]", value: float) -> None:
+    if math.isnan(value) or value < 0:
+        raise InvalidInput(f"max_wait must be at least 0 s, not {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class RequestFacts:
+    """What a request declares about itself.
+
+    Attributes:
+        route: method and path template, such as ``"GET /api/v9/workspaces/{workspace_id}/tags"``.
+        lane: the hourly quota that it spends.
+        reads: whether it changes nothing, so that repeating it is safe.
+        workspace_id: the workspace that it concerns.
+        organization_id: the organization that it concerns, where the path names it.
+        priority: who goes first when calls wait.
+        max_wait: seconds that the call may wait for its turn, all its waits together.
+        streams: leave the body of a 2xx answer unread; its slot is held until it is closed.
+        coalesce: share one answer with identical GETs under way.
+        account: what the account is known by in place of the credential in the headers, where that
+            changes while the account stays the same; kept as a keyed hash, like a credential.
+    """
+
+    route: str
+    lane: Lane
+    reads: bool
+    workspace_id: int | None = None
+    organization_id: int | None = None
+    priority: Priority = Priority.NORMAL
+    max_wait: float = attrs.field(default=600.0, validator=_max_wait)
+    streams: bool = False
+    coalesce: bool = True
+    account: str | None = attrs.field(default=None, repr=False)
+
+
+_IDENTITY = re.compile(
+    r"[\d,.:TZ+-]*\d[\d,.:TZ+-]*"  # ids, lists of them, dates
+    r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?:\.\w+)?"
+    r"|(?=[A-Za-z_.-]*\d)[\w.-]{16,}"  # tokens: long, with a digit in them
+)
+_PARENTS = {
+    "workspace": "workspace_id",
+    "workspaces": "workspace_id",
+    "organization": "organization_id",
+    "organizations": "organization_id",
+    "audit_logs": "organization_id",
+}
+_WEBHOOK_PARENTS = frozenset({"limits", "ping", "subscriptions", "validate"})
+_SECRET_PARENTS = frozenset({"shared", "invitations", "validate"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def facts_of(request: httpx.Request, *, max_wait: float = 600.0, coalesce: bool = True) -> RequestFacts:
+    """Return the facts that a request carries, or derive them from its method and URL.
+
+    Args:
+        request: the request, with `RequestFacts` in its extension `EXTENSION` or without.
+        max_wait: seconds that a request without declared facts may wait.
+        coalesce: whether a request without declared facts may share its answer.
+    """
+    declared = request.extensions.get(EXTENSION)
+    if isinstance(declared, RequestFacts):
+        return declared
+    template, ids = _template(request.url.path)
+    segments = template.split("/")
+    reporting = "reports" in segments[:2] or "insights" in segments[:2]
+    organizational = reporting or ("me" not in segments[:4] and bool(ids) and "webhooks" not in segments[:2])
+    return RequestFacts(
+        route=f"{request.method} {template}",
+        lane=Lane.ORGANIZATION if organizational else Lane.USER,
+        reads=request.method in _SAFE_METHODS or (request.method == "POST" and reporting),
+        workspace_id=ids.get("workspace_id"),
+        organization_id=ids.get("organization_id"),
+        max_wait=max_wait,
+        coalesce=coalesce,
+    )
+
+
+def _template(path: str) -> tuple[str, dict[str, int]]:
+    """Put names in place of the identities in a path, and return those of its parents."""
+    ids: dict[str, int] = {}
+    segments = path.split("/")
+    hooks = "webhooks" in segments[:2]
+    shown = list(segments)
+    for position in range(1, len(segments)):
+        parent, segment = segments[position - 1], segments[position]
+        if hooks and parent in _WEBHOOK_PARENTS and segment.isdecimal():
+            name = "workspace_id"
+        elif parent in _PARENTS and segment.isdecimal():
+            name = _PARENTS[parent]
+        elif _IDENTITY.fullmatch(segment) or (parent in _SECRET_PARENTS and segment):
+            shown[position] = "{id}"
+            continue
+        else:
+            continue
+        shown[position] = f"{{{name}}}"
+        ids.setdefault(name, int(segment))
+    return "/".join(shown), ids

@@ -1,0 +1,120 @@
+"""What a scheduler has done and is doing: counters, and a snapshot of them."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from toggl_async.transport.events import Reason
+from toggl_async.transport.route import Lane
+
+__all__ = ["AccountStats", "Counters", "SchedulerStats", "WindowStats"]
+
+
+@attrs.frozen(kw_only=True)
+class WindowStats:
+    """One hourly quota.
+
+    Attributes:
+        lane: whether it is the user's own or an organization's.
+        organization_id: whose it is, where known.
+        workspace_id: a workspace of it, while its organization is not known.
+        remaining: requests that may still go, those under way and the reserve taken off; None
+            when unknown.
+        total: requests that a window allows; None when unknown.
+        resets_in: seconds until the reset; None when unknown.
+    """
+
+    lane: Lane
+    organization_id: int | None
+    workspace_id: int | None
+    remaining: int | None
+    total: int | None
+    resets_in: float | None
+
+
+@attrs.frozen(kw_only=True)
+class AccountStats:
+    """One account, now.
+
+    Attributes:
+        account: its number within the scheduler, as in the events.
+        waiting: calls that wait.
+        in_flight: requests under way, answers that are still being read included.
+        interval: seconds between two of its requests.
+        reason: what all that wait wait for; None when nobody does.
+        wait: seconds until that ends; None when nobody waits, infinite where an answer has to come.
+        windows: its quotas.
+    """
+
+    account: int
+    waiting: int
+    in_flight: int
+    interval: float
+    reason: Reason | None
+    wait: float | None
+    windows: tuple[WindowStats, ...]
+
+
+@attrs.frozen(kw_only=True)
+class SchedulerStats:
+    """A snapshot of a scheduler; counts are of its whole life.
+
+    Attributes:
+        accounts: those that it holds.
+        granted: turns given, which are requests sent but for the few that were cancelled or lost first.
+        answered: answers received.
+        throttled: answers that said "too fast" (429).
+        over_quota: answers that said that the hourly quota is used up (402).
+        lost: requests that brought no answer.
+        retried: requests that went back to the queue, for whatever reason.
+        refused: calls that failed without a request.
+        shared: calls answered by an identical one under way.
+        cancelled: calls whose callers gave up.
+        sent: requests whose first bytes left, repeated ones included.
+        waited: seconds that calls spent waiting for their turns, added up.
+        waits: seconds during which all calls of an account waited, by what for; accounts added up.
+    """
+
+    accounts: tuple[AccountStats, ...]
+    granted: int
+    answered: int
+    throttled: int
+    over_quota: int
+    lost: int
+    retried: int
+    refused: int
+    shared: int
+    cancelled: int
+    sent: int
+    waited: float
+    waits: Mapping[Reason, float]
+
+
+class Counters:
+    """Counts what happens."""
+
+    __slots__ = (
+        "answered",
+        "cancelled",
+        "granted",
+        "lost",
+        "over_quota",
+        "refused",
+        "retried",
+        "sent",
+        "shared",
+        "throttled",
+        "waited",
+        "waits",
+    )
+
+    def __init__(self) -> None:
+        self.granted = self.answered = self.throttled = self.over_quota = self.lost = 0
+        self.retried = self.refused = self.shared = self.cancelled = self.sent = 0
+        self.waited = 0.0
+        self.waits: dict[Reason, float] = {}
+
+    def snapshot(self, accounts: tuple[AccountStats, ...]) -> SchedulerStats:
+        """Freeze the counts."""
+        counts = {name: getattr(self, name) for name in self.__slots__}
+        return SchedulerStats(accounts=accounts, **{**counts, "waits": dict(self.waits)})
