@@ -1,0 +1,196 @@
+import datetime as dt
+import json
+import logging
+import threading
+from typing import Any, Optional
+
+import msgspec
+import pytest
+
+from codec_records import Bounded, EntriesPage, Entry, Node, Plan, Price, Profile
+from toggl_async.codec import Codec
+from toggl_async.codec.strict import _strict, decoder, fields_of
+from toggl_async.errors import DecodeError
+from toggl_async.record import Json
+
+ENTRY = b'{"id": 3000000001, "workspace_id": 7, "start": "2024-12-12T10:00:00+03:00", "tags": null}'
+
+
+def decode(form: object, body: bytes) -> Any:
+    return Codec().decode(form, body, operation="thing.get")
+
+
+def test_fields_come_with_their_types_and_offsets() -> None:
+    entry = decode(Entry, ENTRY)
+
+    assert type(entry) is Entry
+    assert entry == Entry(
+        id=3_000_000_001,
+        workspace_id=7,
+        start=dt.datetime(2024, 12, 12, 10, tzinfo=dt.timezone(dt.timedelta(hours=3))),
+    )
+    assert entry.start is not None
+    assert entry.start.utcoffset() == dt.timedelta(hours=3)
+    assert entry.unknown == {}
+
+
+def test_records_stay_frozen_and_hashable() -> None:
+    entry = decode(Entry, ENTRY)
+    with pytest.raises(AttributeError):
+        entry.id = 5
+    assert hash(decode(Plan, b'{"id": 1}')) == hash(Plan(id=1))
+
+
+@pytest.mark.parametrize(
+    ("form", "body", "expected"),
+    [
+        (list[Entry], b'[{"id":1,"workspace_id":2}]\n', [Entry(id=1, workspace_id=2)]),
+        (list[Entry], b"[]", []),
+        (list[Entry], b"null", []),
+        (list[Entry], b"", []),
+        (dict[str, int], b"null", {}),
+        (dict[str, int], b"[]", {}),
+        (list[list[Entry]], b'[null,[{"id":1,"workspace_id":2}]]', [[], [Entry(id=1, workspace_id=2)]]),
+        (Entry | None, b"null", None),
+        (Entry | None, b"", None),
+        (Entry | None, b" \n", None),
+        (Optional[Entry], b"null", None),  # noqa: UP045 - the older spelling is another type
+        (Optional[Entry], b'{"id":1,"workspace_id":2}', Entry(id=1, workspace_id=2)),  # noqa: UP045
+        (dict[str, Entry], b'{"a":{"id":1,"workspace_id":2}}', {"a": Entry(id=1, workspace_id=2)}),
+        (dict[str, int], b'{"a":1}', {"a": 1}),
+        (tuple[int, Entry], b'[1,{"id":1,"workspace_id":2}]', (1, Entry(id=1, workspace_id=2))),
+        (int, b"12", 12),
+        (bool, b"true", True),
+        (str, b'"abc"', "abc"),
+        (str, b"OK", "OK"),
+        (str, b'{"a": 1}', '{"a": 1}'),
+        (str, b"", ""),
+        (str, b"null\n", ""),
+        (bytes, b"\x00\xff%PDF", b"\x00\xff%PDF"),
+        (None, b"", None),
+        (None, b"anything", None),
+        (Json, b'{"a": [1, null]}', {"a": [1, None]}),
+        (Json, b"", None),
+        (dt.datetime, b'"2024-01-01T00:00:00Z"', dt.datetime(2024, 1, 1, tzinfo=dt.UTC)),
+    ],
+)
+def test_result_forms(form: object, body: bytes, expected: object) -> None:
+    assert decode(form, body) == expected
+
+
+@pytest.mark.parametrize("form", [list[Entry], Entry, Json, int])
+@pytest.mark.parametrize("body", [b"<html>busy</html>", b"{", b"[" * 100_000, b'{"id": "\xff"}'])
+def test_what_is_no_json_is_a_decode_error_with_its_body(form: object, body: bytes) -> None:
+    with pytest.raises(DecodeError) as caught:
+        decode(form, body)
+    assert caught.value.body == body
+    assert caught.value.operation == "thing.get"
+    assert caught.value.field == "$"
+
+
+def test_text_that_is_no_text_is_a_decode_error() -> None:
+    with pytest.raises(DecodeError, match="no JSON"):
+        decode(str, b"\xff")
+
+
+def test_names_on_the_wire_even_where_they_are_swapped_or_no_identifiers() -> None:
+    profile = decode(
+        Profile,
+        b'{"id":1,"2fa_enabled":true,"startTime":"2024-01-01T00:00:00Z","type":"user","kind":3,'
+        b'"two_factor_enabled":false,"favorite":{"id":1,"workspace_id":2}}',
+    )
+    assert profile == Profile(
+        id=1,
+        two_factor_enabled=True,
+        start_time=dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
+        kind="user",
+        type=3,
+        favorite=Entry(id=1, workspace_id=2),
+    )
+    assert type(profile) is Profile
+    assert type(profile.favorite) is Entry
+
+
+def test_renamed_records_inside_of_others_and_cycles() -> None:
+    plan = decode(Plan, b'{"id":1,"prices":[{"perMonth":9,"plan":{"id":2,"prices":[{"perMonth":8}]}}]}')
+    assert plan == Plan(id=1, prices=[Price(per_month=9, plan=Plan(id=2, prices=[Price(per_month=8)]))])
+    assert type(plan.prices[0].plan.prices[0]) is Price
+
+
+def test_records_that_need_no_twin_are_read_as_they_are() -> None:
+    assert _strict(list[Node]) == list[Node]
+    assert _strict(Entry) is not Entry
+    assert _strict(Plan) is not Plan
+    node = decode(Node, b'{"id":1,"at":"2024-01-01T00:00:00Z","nodes":[{"id":2}]}')
+    assert node == Node(id=1, at=dt.datetime(2024, 1, 1, tzinfo=dt.UTC), nodes=[Node(id=2)])
+    with pytest.raises(msgspec.ValidationError):
+        decoder(Node).decode(b'{"id":1,"at":"2024-01-01T00:00:00"}')
+
+
+def test_fields_are_described_once() -> None:
+    assert fields_of(Price) is fields_of(Price)
+    assert [(field.name, field.wire, field.required) for field in fields_of(Price)] == [
+        ("per_month", "perMonth", False),
+        ("plan", "plan", False),
+    ]
+
+
+def test_types_of_other_kinds_are_left_to_msgspec() -> None:
+    record = decode(Bounded, b'{"id":1,"pair":[1,2],"share":50,"numbers":[1,"a"],"mapping":{"a":1}}')
+    assert record == Bounded(id=1, pair=(1, 2), share=50, numbers=[1, "a"], mapping={"a": 1})
+    assert decode(frozenset[int], b"[1]") == {1}
+
+
+def test_the_strict_tier_takes_no_naive_time_and_no_wrong_type() -> None:
+    strict = decoder(list[Entry])
+    for field in (
+        b'"start":"2024-12-12T10:00:00"',
+        b'"start":"2024-12-12"',
+        b'"duration":3600.0',
+        b'"billable":0',
+    ):
+        with pytest.raises(msgspec.ValidationError):
+            strict.decode(b'[{"id":1,"workspace_id":2,%s}]' % field)
+
+
+def test_decoders_are_made_once_by_however_many_threads() -> None:
+    found: list[object] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(decode(EntriesPage, b'{"data":[]}'))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [EntriesPage(data=[])] * 8
+    assert decoder(EntriesPage) is decoder(EntriesPage)
+
+
+def test_unknown_fields_are_noticed_once_and_quietly(caplog: pytest.LogCaptureFixture) -> None:
+    codec = Codec()
+    body = b'[{"id":1,"workspace_id":2,"mystery":"secret"},{"id":2,"workspace_id":2}]'
+    with caplog.at_level(logging.DEBUG, logger="toggl_async.codec"):
+        for _ in range(2):
+            codec.decode(list[Entry], body, operation="me.list")
+        codec.decode(Entry | None, body[1:46].rstrip(b","), operation="me.get")
+    assert [record.getMessage() for record in caplog.records] == [
+        "me.list: Toggl sends the field 'mystery', which the record does not know",
+        "me.get: Toggl sends the field 'mystery', which the record does not know",
+    ]
+    assert "secret" not in caplog.text
+
+
+def test_legacy_fields_are_no_news_but_kept(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="toggl_async.codec"):
+        entry = Codec(keep_unknown=True).decode(Entry, b'{"id":1,"workspace_id":2,"wid":2}', operation="a")
+    assert caplog.records == []
+    assert entry.unknown == {"wid": 2}
+
+
+def test_a_first_record_beyond_the_glance_is_not_looked_at(caplog: pytest.LogCaptureFixture) -> None:
+    body = json.dumps([{"id": 1, "workspace_id": 2, "mystery": 1, "description": "x" * 100_000}]).encode()
+    with caplog.at_level(logging.DEBUG, logger="toggl_async.codec"):
+        assert len(decode(list[Entry], body)) == 1
+        assert decode(dict[str, Entry], b'{"a":{"id":1,"workspace_id":2,"mystery":1}}')
+        assert decode(list[int], b"[1]") == [1]
+    assert caplog.records == []

@@ -1,0 +1,103 @@
+"""Values to JSON: what a body may hold, and what is refused before anything is sent."""
+
+import datetime as dt
+import enum
+import math
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from toggl_async.codec.urls import rfc3339
+from toggl_async.errors import InvalidInput
+
+__all__ = ["encode"]
+
+_INTEGERS: Final = range(-(2**63), 2**63)
+"""Toggl's servers read whole numbers into 64 bits."""
+
+
+def encode(body: object) -> bytes:
+    """Write a body as JSON; UNSET is left out at every depth and None is sent as null.
+
+    Args:
+        body: records (by their names on the wire), mappings, sequences, text, numbers, truth
+            values, aware datetimes, dates, enumerations; UNSET for no body at all.
+
+    Raises:
+        InvalidInput: a value cannot be sent; the message names its field.
+    """
+    if body is msgspec.UNSET:
+        return b""
+    try:
+        return msgspec.json.encode(_plain(body, ""))
+    except UnicodeEncodeError:
+        raise InvalidInput("the body holds text that is not valid Unicode") from None
+    except RecursionError:
+        raise InvalidInput("the body is nested too deeply, or holds itself") from None
+
+
+def _plain(value: object, path: str) -> object:
+    """Turn a value into what msgspec writes as it is meant."""
+    match value:
+        case None | bool() | msgspec.Raw():
+            return value
+        case enum.Enum():
+            return _plain(value.value, path)
+        case str():
+            return value
+        case int() | float():
+            return _number(value, path)
+        case dt.datetime():
+            return rfc3339(value, path or "body")
+        case dt.date():
+            return value.isoformat()
+        case Mapping():
+            return {
+                _key(key, path): _plain(item, _at(path, str(key)))
+                for key, item in value.items()
+                if item is not msgspec.UNSET
+            }
+        case bytes() | bytearray():
+            pass
+        case Sequence() | AbstractSet():
+            return [
+                _plain(item, f"{path}[{index}]")
+                for index, item in enumerate(value)
+                if item is not msgspec.UNSET
+            ]
+        case _ if attrs.has(type(value)):
+            return _record(value, path)
+    raise InvalidInput(f"{path or 'body'}: a value of type {type(value).__name__} cannot be sent")
+
+
+def _record(record: Any, path: str) -> dict[str, object]:
+    """Turn a record into a mapping by its names on the wire."""
+    names: Mapping[str, str] = getattr(record, "wire_names", {})
+    fields = ((field.name, getattr(record, field.name)) for field in attrs.fields(type(record)))
+    return {
+        names.get(name, name): _plain(value, _at(path, name))
+        for name, value in fields
+        if value is not msgspec.UNSET
+    }
+
+
+def _number(value: float, path: str) -> float:
+    """Refuse numbers that JSON or Toggl has no room for."""
+    fits = value in _INTEGERS if isinstance(value, int) else math.isfinite(value)
+    if not fits:
+        raise InvalidInput(f"{path or 'body'}: the number {value} cannot be sent")
+    return value
+
+
+def _key(key: object, path: str) -> str:
+    """Refuse names that are no text."""
+    if not isinstance(key, str):
+        raise InvalidInput(f"{path or 'body'}: the key {key!r} is no text")
+    return key
+
+
+def _at(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,138 @@
+"""Values to the text of paths and queries.
+
+Toggl takes lists comma-separated, truth as ``true`` and ``false``, times as RFC 3339.
+"""
+
+import datetime as dt
+import enum
+import math
+import re
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from urllib.parse import quote
+
+import msgspec
+
+from toggl_async.errors import InvalidInput
+
+__all__ = ["expand_path", "path_value", "query_items", "query_value", "rfc3339"]
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+def expand_path(template: str, values: Mapping[str, object]) -> str:
+    """Put values into the ``{names}`` of a path; values that it has no name for are left alone.
+
+    Raises:
+        InvalidInput: a value is missing, or cannot stand in a path.
+    """
+
+    def expand(match: re.Match[str]) -> str:
+        name = match[1]
+        return path_value(values.get(name, msgspec.UNSET), name)
+
+    return _PARAMETER.sub(expand, template)
+
+
+def path_value(value: object, name: str) -> str:
+    """Escape a value so that it cannot leave its segment of the path.
+
+    Args:
+        value: an id, a text, a date, an aware datetime, or a sequence of them.
+        name: what errors call it.
+
+    Raises:
+        InvalidInput: the value is empty, missing, ``.`` or ``..``, a truth value, or no such thing.
+    """
+    if isinstance(value, bool | float):
+        raise InvalidInput(f"{name}: {value!r} cannot stand in a path")
+    text = _text(value, name)
+    if text in {"", ".", ".."}:
+        # Servers and proxies resolve dot segments, escaped or not: such a call would go elsewhere.
+        raise InvalidInput(f"{name}: {text!r} cannot stand in a path")
+    # Commas come from sequences alone, whose items hold none.
+    return _quoted(text, name, safe="" if isinstance(value, str) else ",")
+
+
+def query_items(query: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Write the parameters of a query as text, not yet escaped; UNSET is left out.
+
+    Raises:
+        InvalidInput: a value cannot stand in a query.
+    """
+    texts = ((name, query_value(value, name)) for name, value in query.items())
+    return tuple((name, text) for name, text in texts if text is not None)
+
+
+def query_value(value: object, name: str) -> str | None:
+    """Write one parameter of a query as text, not yet escaped; None for UNSET, which is left out.
+
+    None is refused: there is no null in a query, and leaving a filter out that was meant to be one
+    would answer with everything.
+
+    Raises:
+        InvalidInput: the value is None, an empty sequence, a naive datetime, or no scalar.
+    """
+    return None if value is msgspec.UNSET else _text(value, name)
+
+
+def rfc3339(moment: dt.datetime, name: str) -> str:
+    """Write a time with its offset; whole seconds without fraction.
+
+    Raises:
+        InvalidInput: the datetime is naive.
+    """
+    offset = moment.utcoffset()
+    if offset is None:
+        raise InvalidInput(f"{name}: the datetime {moment} needs a time zone")
+    if offset % dt.timedelta(minutes=1):
+        # Local mean times have offsets with seconds, for which RFC 3339 has no room.
+        moment = moment.astimezone(dt.UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _text(value: object, name: str) -> str:
+    """Write a scalar, or a sequence of them separated by commas."""
+    if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes | bytearray):
+        parts = [_scalar(part, name) for part in value]
+        if not parts:
+            raise InvalidInput(f"{name}: an empty sequence cannot be sent: leave it out")
+        if any("," in part or not part for part in parts):
+            raise InvalidInput(f"{name}: items must be neither empty nor hold a comma")
+        return ",".join(parts)
+    return _scalar(value, name)
+
+
+def _scalar(value: object, name: str) -> str:
+    """Write a scalar."""
+    match value:
+        case enum.Enum():
+            return _scalar(value.value, name)
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case int():
+            return str(value)
+        case float() if math.isfinite(value):
+            return repr(value)
+        case dt.datetime():
+            return rfc3339(value, name)
+        case dt.date():
+            return value.isoformat()
+    raise InvalidInput(f"{name}: {_named(value)} cannot be sent here")
+
+
+def _named(value: object) -> str:
+    """Name a value that is refused, without showing what might be secret."""
+    if value is None or value is msgspec.UNSET or isinstance(value, float):
+        return str(value)
+    return f"a value of type {type(value).__name__}"
+
+
+def _quoted(text: str, name: str, *, safe: str) -> str:
+    """Escape everything that means something in a URL."""
+    try:
+        return quote(text, safe=safe)
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{name}: the text is not valid Unicode") from None
