@@ -1,0 +1,184 @@
+"""The walker behind every `iter()`: fetches page by page, and guards against servers that lose count."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from typing import Generic, TypeVar, cast
+
+import attrs
+
+from toggl_async.errors import BadRequest, InvalidInput, PagingError
+from toggl_async.pagination.reading import comparable, field, fields, identity
+from toggl_async.pagination.schemes import Page, PageAnswer, PageRequest, Paging, Position
+
+__all__ = ["Bookmark", "Pages", "Step"]
+
+ItemT = TypeVar("ItemT")
+
+
+@attrs.frozen(kw_only=True)
+class Bookmark:
+    """Where a walk goes on, also in another process.
+
+    Attributes:
+        position: the parameters of the next page.
+        size: items on a page, since a page number means something at one size only; None where
+            Toggl chooses.
+    """
+
+    position: Position
+    size: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Step(Generic[ItemT]):
+    """One page of a walk.
+
+    Attributes:
+        items: what the page brought that was not there before; empty only on the last page.
+        following: where the walk goes on; None when this was the last page.
+    """
+
+    items: list[ItemT]
+    following: Bookmark | None
+
+
+class Pages(Generic[ItemT]):
+    """The items of a paged list, fetched page by page as they are asked for.
+
+    ``async for`` gives items, `pages()` lists of them, `collect()` one list. Nothing is sent before
+    the first item is asked for, nor a page sooner than its first item. Every walk starts anew.
+
+    A walk ends when the scheme says so, and also at a page that brings nothing new: some lists
+    ignore the page number and answer with the same items for ever.
+
+    Raises (while walking):
+        PagingError: the server names a page as the next one that was fetched before, or an empty
+            page of a report says that more follow.
+        TogglError: whatever became of a request; see `toggl_async.errors`.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[PageRequest], Awaitable[PageAnswer]],
+        *,
+        paging: Paging,
+        request: PageRequest,
+    ) -> None:
+        self._fetch = fetch
+        self._paging = paging
+        self._request = request
+
+    def __aiter__(self) -> AsyncIterator[ItemT]:
+        return self._items()
+
+    async def _items(self) -> AsyncIterator[ItemT]:
+        async for page in self.pages():
+            for item in page:
+                yield item
+
+    async def collect(self, *, limit: int | None = None) -> list[ItemT]:
+        """Gather the items into one list.
+
+        Args:
+            limit: how many at most; pages beyond it are not fetched.
+
+        Raises:
+            InvalidInput: the limit is negative.
+        """
+        if limit is not None and limit < 0:
+            raise InvalidInput(f"limit must not be negative: {limit}")
+        gathered: list[ItemT] = []
+        if limit == 0:
+            return gathered
+        async for page in self.pages():
+            gathered += page
+            if limit is not None and len(gathered) >= limit:
+                break
+        return gathered[:limit]
+
+    async def pages(self) -> AsyncIterator[list[ItemT]]:
+        """Walk page by page; pages without new items are not given out."""
+        async for step in self.steps():
+            if step.items:
+                yield step.items
+
+    async def steps(self, start: Bookmark | None = None) -> AsyncIterator[Step[ItemT]]:
+        """Walk page by page, each with the place of the next one, from where an earlier walk stopped.
+
+        Args:
+            start: the `Step.following` of an earlier walk with the same request; None begins.
+        """
+        position: Position | None = self._paging.start() if start is None else start.position
+        size = self._asked_size() if start is None else start.size
+        asked: set[Hashable] = set()
+        seen = _Seen(self._paging.identity)
+        while position is not None:
+            mark = tuple(sorted(position.items()))
+            if mark in asked:
+                raise PagingError(
+                    f"the server names a page as the next one that was fetched before: {dict(position)}"
+                )
+            answer, size = await self._fetched(position, size, first=not asked)
+            asked.add(mark)
+            items = self._paging.items(answer.result)
+            new = seen.new(items)
+            position = (
+                self._paging.following(Page(position=position, answer=answer, items=items, size=size))
+                if new or not items
+                else None
+            )
+            following = None if position is None else Bookmark(position=position, size=size)
+            yield Step(items=cast("list[ItemT]", new), following=following)
+
+    def _asked_size(self) -> int | None:
+        """The caller's own page size, if there is one, else the scheme's largest."""
+        if self._paging.size is None:
+            return None
+        own = field(
+            self._request.query if self._paging.place == "query" else self._request.body, self._paging.size
+        )
+        return own if isinstance(own, int) else self._paging.largest
+
+    async def _fetched(
+        self, position: Position, size: int | None, *, first: bool
+    ) -> tuple[PageAnswer, int | None]:
+        """Fetch one page; take smaller sizes when the first page is refused for its size.
+
+        A 400 is never sent again unchanged, and not at all unless its message is about pages: any
+        other has a cause that a smaller page would not cure, and each try costs quota.
+        """
+        smaller = iter(self._paging.fallbacks if first else ())
+        while True:
+            try:
+                return await self._fetch(self._placed(position, size)), size
+            except BadRequest as refusal:
+                size = next((fallback for fallback in smaller if size is not None and fallback < size), None)
+                if size is None or "page" not in refusal.message.lower():
+                    raise
+
+    def _placed(self, position: Position, size: int | None) -> PageRequest:
+        """Merge position and size into the caller's request."""
+        parameters: dict[str, object] = dict(position)
+        if self._paging.size is not None and size is not None:
+            parameters[self._paging.size] = size
+        if self._paging.place == "query":
+            return attrs.evolve(self._request, query={**self._request.query, **parameters})
+        return attrs.evolve(self._request, body={**fields(self._request.body), **parameters})
+
+
+class _Seen:
+    """What earlier pages held, by identity; without one, the page before alone."""
+
+    def __init__(self, identity: str | None) -> None:
+        self._identity = identity
+        self._ids: set[Hashable] = set()
+        self._before: Sequence[object] = ()
+
+    def new(self, items: Sequence[object]) -> list[object]:
+        """Pick the items that no earlier page held."""
+        ids = [identity(item, self._identity) for item in items]
+        if None in ids:
+            before, self._before = self._before, [comparable(item) for item in items]
+            return [] if before == self._before else list(items)
+        fresh = [item for item, key in zip(items, ids, strict=True) if key not in self._ids]
+        self._ids.update(ids)
+        return fresh

@@ -1,0 +1,306 @@
+"""Paging schemes: how Toggl's lists ask for their next page, and where each differs from the others.
+
+A scheme is a frozen declaration with pure logic: which parameters the first page has, where the
+items of an answer stand, and which parameters the following page has.
+"""
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, TypeAlias
+
+import attrs
+import msgspec
+
+from toggl_async.errors import InvalidInput, PagingError
+from toggl_async.pagination.reading import field, identity, listed
+
+__all__ = [
+    "HeaderPages",
+    "Keyset",
+    "Offset",
+    "Page",
+    "PageAnswer",
+    "PageNumber",
+    "PageRequest",
+    "Paging",
+    "Place",
+    "Position",
+    "ReportCursor",
+    "Token",
+    "WrappedPages",
+]
+
+Position: TypeAlias = Mapping[str, int | str]
+"""The parameters that say which page is meant, by their names on the wire."""
+
+Place: TypeAlias = Literal["query", "body"]
+"""Where the parameters of a scheme travel."""
+
+
+@attrs.frozen(kw_only=True)
+class PageRequest:
+    """What is asked for: the query and the body of one call.
+
+    Attributes:
+        query: parameters of the query, not yet encoded.
+        body: the body, not yet encoded; a mapping or a record where the scheme pages in the body.
+    """
+
+    query: Mapping[str, object] = attrs.field(factory=dict)
+    body: object = msgspec.UNSET
+
+
+@attrs.frozen(kw_only=True)
+class PageAnswer:
+    """What came back: the decoded answer and its headers, names in lower case."""
+
+    result: object
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Paging(abc.ABC):
+    """How an operation asks for its next page; the base of all schemes.
+
+    Attributes:
+        largest: items on a page that are asked for; None leaves it to Toggl.
+        size: the name of the parameter that says so; None where there is none.
+        fallbacks: smaller sizes, tried in turn when Toggl refuses the first page for its size.
+        identity: the field that tells items apart; None where they have none. An item that stood
+            on an earlier page already is left out: lists that change while they are walked shift.
+        place: where the parameters travel.
+    """
+
+    largest: int | None = None
+    size: str | None = "per_page"
+    fallbacks: tuple[int, ...] = ()
+    identity: str | None = "id"
+    place: Place = "query"
+
+    @abc.abstractmethod
+    def start(self) -> Position:
+        """Say where the first page stands."""
+
+    @abc.abstractmethod
+    def following(self, page: "Page") -> Position | None:
+        """Say where the page after this one stands; None when this one is the last.
+
+        Raises:
+            PagingError: the answer contradicts itself.
+        """
+
+    def items(self, result: object) -> Sequence[object]:
+        """Pick the items out of a decoded answer; null means none."""
+        return listed(result)
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """One page as a scheme sees it.
+
+    Attributes:
+        position: the parameters that it was asked for with.
+        answer: what came back.
+        items: the items in it.
+        size: how many were asked for; None when Toggl chose.
+    """
+
+    position: Position
+    answer: PageAnswer
+    items: Sequence[object]
+    size: int | None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more may follow: a page with fewer items than asked for is the last."""
+        return bool(self.items) and (self.size is None or len(self.items) >= self.size)
+
+
+@attrs.frozen(kw_only=True)
+class PageNumber(Paging):
+    """Numbered pages from 1 on, a plain list each: projects, tags, goals, invoices, audit logs.
+
+    Nothing says which page is the last, so a short page is. With `short_is_last` off, for lists
+    whose largest page is not known and may be under what is asked for, an empty page is.
+    """
+
+    page: str = "page"
+    short_is_last: bool = True
+
+    def start(self) -> Position:
+        """Say where the first page stands."""
+        return {self.page: 1}
+
+    def following(self, page: Page) -> Position | None:
+        """Say where the page after this one stands."""
+        more = page.is_full if self.short_is_last else bool(page.items)
+        return {self.page: _whole(page.position[self.page]) + 1} if more else None
+
+
+@attrs.frozen(kw_only=True)
+class WrappedPages(PageNumber):
+    """Numbered pages, each in an object with its list and the total: tasks, timesheets.
+
+    A missing or wrong total does no harm: the walk then ends with the short page.
+
+    Attributes:
+        data: the field of the list; null when empty.
+    """
+
+    data: str = "data"
+
+    def items(self, result: object) -> Sequence[object]:
+        """Pick the list out of the wrapper; timesheets wrap the wrapper in a list of one."""
+        wrappers = result if isinstance(result, list) else [result]
+        return [item for wrapper in wrappers for item in listed(field(wrapper, self.data))]
+
+
+@attrs.frozen(kw_only=True)
+class HeaderPages(PageNumber):
+    """Numbered pages whose number the header X-Pages tells: users of an organization.
+
+    Without that header the walk ends with the short page.
+    """
+
+    pages: str = "x-pages"
+
+    def following(self, page: Page) -> Position | None:
+        """Say where the page after this one stands."""
+        last = page.answer.headers.get(self.pages)
+        if last is None or not last.isdecimal():
+            return PageNumber.following(self, page)
+        number = _whole(page.position[self.page])
+        return {self.page: number + 1} if number < int(last) else None
+
+
+def _two_at_least(_: object, attribute: "attrs.Attribute[int | None]", value: int | None) -> None:
+    """Refuse pages of one, which hold nothing but the item that they start at."""
+    if value is not None and value < 2:  # noqa: PLR2004 - it says so above
+        raise InvalidInput(f"Keyset.{attribute.name} must be at least 2, not {value}")
+
+
+@attrs.frozen(kw_only=True)
+class Keyset(Paging):
+    """Pages that start at an id: ``/me/projects/paginated``, and the report filters (in the body).
+
+    Toggl takes the id as "this one or later" in some places and is silent in others. The walk asks
+    from the greatest id that it has seen, so that it loses nothing either way, and leaves that one
+    item out when it comes again.
+    """
+
+    largest: int | None = attrs.field(default=None, validator=_two_at_least)
+    parameter: str = "start"
+
+    def start(self) -> Position:
+        """Say where the first page stands."""
+        return {}
+
+    def following(self, page: Page) -> Position | None:
+        """Say where the page after this one stands."""
+        ids = [key for item in page.items if isinstance(key := identity(item, self.identity), int)]
+        return {self.parameter: max(ids)} if ids and page.is_full else None
+
+
+@attrs.frozen(kw_only=True)
+class Offset(Paging):
+    """Pages that start after so many items: ``/me/tasks``."""
+
+    offset: str = "offset"
+
+    def start(self) -> Position:
+        """Say where the first page stands."""
+        return {self.offset: 0}
+
+    def following(self, page: Page) -> Position | None:
+        """Say where the page after this one stands."""
+        return {self.offset: _whole(page.position[self.offset]) + len(page.items)} if page.is_full else None
+
+
+@attrs.frozen(kw_only=True)
+class Token(Paging):
+    """Pages that name the next one in the answer: calendars, their events.
+
+    An empty page may be followed by others, since filters apply after the page was cut.
+
+    Attributes:
+        data: the field of the list.
+        parameter: the parameter that takes the token.
+        next: the field of the next page's token; missing, null or empty on the last page.
+    """
+
+    size: str | None = "limit"
+    data: str
+    parameter: str = "page_token"
+    next: str = "next_page_token"
+
+    def start(self) -> Position:
+        """Say where the first page stands."""
+        return {}
+
+    def items(self, result: object) -> Sequence[object]:
+        """Pick the list out of the wrapper."""
+        return listed(field(result, self.data))
+
+    def following(self, page: Page) -> Position | None:
+        """Say where the page after this one stands."""
+        token = field(page.answer.result, self.next)
+        if isinstance(token, msgspec.Raw):
+            token = msgspec.json.decode(token)
+        return {self.parameter: token} if isinstance(token, str) and token else None
+
+
+@attrs.frozen(kw_only=True)
+class ReportCursor(Paging):
+    """Detailed reports: three headers name the next page, and none of them comes with the last.
+
+    No largest page is documented, but requests are scarce (30 an hour on a free plan), so the
+    walk asks for big ones and takes a smaller size when the first page is refused for its size.
+    """
+
+    largest: int | None = 1000
+    size: str | None = "page_size"
+    fallbacks: tuple[int, ...] = (500, 200, 50)
+    identity: str | None = None
+    place: Place = "body"
+
+    headers: ClassVar[Mapping[str, str]] = {
+        "x-next-id": "first_id",
+        "x-next-row-number": "first_row_number",
+        "x-next-timestamp": "first_timestamp",
+    }
+
+    def start(self) -> Position:
+        """Say where the first page stands."""
+        return {}
+
+    def following(self, page: Page) -> Position | None:
+        """Read the cursor off the headers.
+
+        Raises:
+            PagingError: the page is empty and has a cursor, or the cursor is no number.
+        """
+        cursor = {
+            parameter: _number(header, page.answer.headers[header])
+            for header, parameter in self.headers.items()
+            if header in page.answer.headers
+        }
+        if cursor and not page.items:
+            raise PagingError("an empty page of the report says that more follow")
+        return cursor or None
+
+
+def _whole(value: int | str) -> int:
+    """Read a number that this module wrote into a position itself."""
+    return int(value)
+
+
+def _number(header: str, value: str) -> int:
+    """Read a number of a cursor.
+
+    Raises:
+        PagingError: it is none.
+    """
+    try:
+        return int(value)
+    except ValueError:
+        raise PagingError(f"the header {header} of the report is no number") from None
