@@ -25,6 +25,7 @@ from toggl_async.transport import (
 from toggl_async.transport.cooldown import CooldownGate
 from toggl_async.transport.queue import PATIENCE, Call, Queue
 from toggl_async.transport.quota import WINDOW, Organizations, Quota, Window
+from toggl_async.transport.route import shown_path
 
 NGINX = b"<html><body>429 Too Many Requests<hr>nginx</body></html>"
 HTML = {"content-type": "text/html"}
@@ -130,6 +131,27 @@ def test_facts_are_read_off_the_url(
         organization_id=organization_id,
         max_wait=5.0,
     )
+
+
+TOKEN = "a1b2c3d4e5f6a7b8c9d0"
+
+
+@pytest.mark.parametrize(
+    ("path", "route", "shown"),
+    [
+        ("/api/v9/workspaces/7/projects/9", None, "/api/v9/workspaces/7/projects/9"),
+        (f"/reports/api/v3/shared/{TOKEN}/csv", None, "/reports/api/v3/shared/{id}/csv"),
+        ("/api/v9/invitations/sesame", "/api/v9/invitations/{code}", "/api/v9/invitations/{code}"),
+        ("/api/v9/x/2026-01-02/7,8", "/api/v9/x/{day}/{ids}", "/api/v9/x/2026-01-02/7,8"),
+        ("/at/home/api/v9/x/sesame", "/api/v9/x/{code}", "/at/home/api/v9/x/{code}"),
+        ("/x", "/api/v9/x", "/x"),
+    ],
+)
+def test_errors_show_ids_but_no_codes(path: str, route: str | None, shown: str) -> None:
+    request = httpx.Request("GET", f"https://toggl.test{path}")
+    if route is not None:
+        request.extensions[EXTENSION] = RequestFacts(route=f"GET {route}", lane=Lane.USER, reads=True)
+    assert shown_path(request) == shown
 
 
 def test_declared_facts_win() -> None:

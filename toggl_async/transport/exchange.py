@@ -18,6 +18,7 @@ import httpx
 from toggl_async.errors import ConnectionFailed, RequestFailed, RequestTimeout
 from toggl_async.transport.account import Account
 from toggl_async.transport.queue import Call
+from toggl_async.transport.route import shown_path
 
 __all__ = ["Exchange", "HeldStream", "as_failure"]
 
@@ -174,7 +175,7 @@ def as_failure(error: httpx.RequestError, request: httpx.Request, call: Call, *,
     kind = RequestTimeout if isinstance(error, httpx.TimeoutException) else ConnectionFailed
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     failure = kind(
-        words, method=request.method, path=request.url.path, maybe_applied=sent and not call.facts.reads
+        words, method=request.method, path=shown_path(request), maybe_applied=sent and not call.facts.reads
     )
     failure.__cause__ = error
     return failure

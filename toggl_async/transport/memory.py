@@ -15,7 +15,7 @@ import httpx
 
 from toggl_async.errors import EndpointGone, FeatureUnavailable, ResponseError
 from toggl_async.transport.outcome import Kind
-from toggl_async.transport.route import RequestFacts
+from toggl_async.transport.route import RequestFacts, shown_path
 
 __all__ = ["Memory"]
 
@@ -58,7 +58,7 @@ class Memory:
             refusal.message,
             status=status,
             method=request.method,
-            path=request.url.path,
+            path=shown_path(request),
             request_id=refusal.request_id,
             from_memory=True,
         )

@@ -16,7 +16,7 @@ import httpx
 from toggl_async.errors import InvalidInput
 from toggl_async.options import Priority
 
-__all__ = ["EXTENSION", "Lane", "RequestFacts", "facts_of"]
+__all__ = ["EXTENSION", "Lane", "RequestFacts", "facts_of", "shown_path"]
 
 EXTENSION: Final = "toggl_async"
 """The key of `httpx.Request.extensions` under which a client hands over its `RequestFacts`."""
@@ -71,6 +71,8 @@ _IDENTITY = re.compile(
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?:\.\w+)?"
     r"|(?=[A-Za-z_.-]*\d)[\w.-]{16,}"  # tokens: long, with a digit in them
 )
+_PUBLIC = re.compile(r"[\d,.:TZ+-]+")
+"""Ids, lists of them, and dates."""
 _PARENTS = {
     "workspace": "workspace_id",
     "workspaces": "workspace_id",
@@ -107,6 +109,19 @@ def facts_of(request: httpx.Request, *, max_wait: float = 600.0, coalesce: bool 
         max_wait=max_wait,
         coalesce=coalesce,
     )
+
+
+def shown_path(request: httpx.Request) -> str:
+    """Return the path of a request as errors may show it: ids and dates in it, but no codes and tokens.
+
+    Whoever reads a log must not be able to open a shared report or to take an invitation.
+    """
+    template = facts_of(request).route.partition(" ")[2].split("/")
+    shown = request.url.path.split("/")
+    for place in range(1, min(len(shown), len(template)) + 1):  # a base URL may put more before it
+        if "{" in template[-place] and not _PUBLIC.fullmatch(shown[-place]):
+            shown[-place] = template[-place]
+    return "/".join(shown)
 
 
 def _template(path: str) -> tuple[str, dict[str, int]]:

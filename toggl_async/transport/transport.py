@@ -23,7 +23,7 @@ from toggl_async.transport.events import Reason
 from toggl_async.transport.exchange import Exchange, HeldStream, as_failure
 from toggl_async.transport.outcome import Attempted, Kind, Outcome, classify
 from toggl_async.transport.queue import Call
-from toggl_async.transport.route import EXTENSION, RequestFacts, facts_of
+from toggl_async.transport.route import EXTENSION, RequestFacts, facts_of, shown_path
 from toggl_async.transport.scheduler import Scheduler
 
 __all__ = ["ScheduledTransport"]
@@ -129,7 +129,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
     async def _perform(self, account: Account, facts: RequestFacts, request: httpx.Request) -> httpx.Response:
         """Take turns until there is a final answer."""
         await _keep_small_upload(request)
-        call = account.call(facts, method=request.method, path=request.url.path, owner=self)
+        call = account.call(facts, method=request.method, path=shown_path(request), owner=self)
         result: httpx.Response | RequestFailed | None = None
         while True:
             try:
