@@ -247,13 +247,18 @@ def _dict(node: Node, form: TypeForm) -> dict[str, Any]:
 def _union(node: Node, form: TypeForm) -> Any:
     if node.kind == "null" and types.NoneType in get_args(form):
         return None
+    members = [member for member in get_args(form) if member is not types.NoneType]
+    for member in members:
+        try:
+            return _quick(member, node.report.keep_unknown)(node.raw)
+        except msgspec.ValidationError:
+            continue
     misfit: Misfit | None = None
-    for member in get_args(form):
-        if member is not types.NoneType:
-            try:
-                return tolerate(node, member)
-            except Misfit as failed:
-                misfit = misfit or failed
+    for member in members:
+        try:
+            return tolerate(node, member)
+        except Misfit as failed:
+            misfit = misfit or failed
     raise misfit or node.misfit("something else")
 
 
