@@ -37,10 +37,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Two type checkers, and the completeness of the public types."""
+    """Two type checkers, what they must refuse, and the completeness of the public types."""
     session.install("-e", INSTALLED, *group("typing"), "nox")
     session.run("mypy")
     session.run("pyright")
+    session.run("pytest", "tests/test_typing.py")
     session.run("pyright", "--verifytypes", "toggl_async", "--ignoreexternal")
 
 

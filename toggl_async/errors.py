@@ -100,7 +100,7 @@ class NotInPlan(InvalidInput):
         what = f"{operation}: {', '.join(fields)}" if fields else operation
         super().__init__(f"{what} needs the plan {needed.title()}, and this is {plan.title()}")
         self.operation = operation
-        self.fields = tuple(fields)
+        self.fields: tuple[str, ...] = tuple(fields)
         self.needed = needed
         self.plan = plan
 
@@ -171,8 +171,8 @@ class BulkEditInterrupted(TogglError):
             f"a bulk edit was interrupted: {len(failed)} ids failed, {len(untouched)} are untouched"
         )
         self.result = result
-        self.failed = list(failed)
-        self.untouched = list(untouched)
+        self.failed: list[int] = list(failed)
+        self.untouched: list[int] = list(untouched)
 
 
 class DecodeError(TogglError):
@@ -221,9 +221,8 @@ class StaleDelivery(WebhookError):
         age: seconds since it was sent; negative when it comes from the future.
     """
 
-    def __init__(self, *, age: float, tolerance: float) -> None:
-        when = f"{age:.0f} s ago" if age >= 0 else f"{-age:.0f} s ahead of this clock"
-        super().__init__(f"the delivery was sent {when}, more than the {tolerance:g} s tolerated")
+    def __init__(self, message: str, *, age: float) -> None:
+        super().__init__(message)
         self.age = age
 
 
@@ -264,7 +263,7 @@ class ResponseError(TogglError):
         self.method = method
         self.path = path
         self.request_id = request_id
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
         self.body = body
         self.from_memory = from_memory
 
@@ -335,37 +334,13 @@ class LoginRefused(Forbidden):
 
     It is remembered, and not tried again before `TogglClient.forget_refusals()`: after a few wrong
     logins Toggl locks an account for some minutes.
-
-    Attributes:
-        remaining_attempts: logins that may fail before the lock; None when Toggl did not say.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        remaining_attempts: int | None,
-        status: int,
-        method: str,
-        path: str,
-        request_id: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        from_memory: bool = False,
-    ) -> None:
-        note = "" if remaining_attempts is None else f"; login attempts left: {remaining_attempts}"
-        super().__init__(
-            message + note,
-            status=status,
-            method=method,
-            path=path,
-            request_id=request_id,
-            headers=headers,
-            body=body,
-            from_memory=from_memory,
-        )
-        self.message = message
-        self.remaining_attempts = remaining_attempts
+    @property
+    def remaining_attempts(self) -> int | None:
+        """How many logins may still fail before the lock; None when Toggl did not say."""
+        text = self.headers.get("x-remaining-login-attempts", "")
+        return int(text) if text.isdecimal() else None
 
 
 class NotFound(ResponseError):

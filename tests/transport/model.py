@@ -6,8 +6,7 @@ first request, and faults that are chosen by call and attempt, so that a run can
 
 import asyncio
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
 import attrs
 import httpx
@@ -53,7 +52,7 @@ class Window:
 class Broken(httpx.AsyncByteStream):
     """A body that breaks off."""
 
-    async def __aiter__(self) -> Any:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         yield b'{"id"'
         raise httpx.ReadError("broken off")
 
@@ -128,9 +127,10 @@ class Model(httpx.AsyncBaseTransport):
             return httpx.Response(502, html="<html>nginx</html>")
         if fault == "lost after":
             return None
-        if fault == "half":
-            return httpx.Response(200, stream=Broken())
-        return self._with(left, resets_in, 200, arrival.call)
+        whole = self._with(left, resets_in, 200, arrival.call)
+        if fault == "half":  # the head comes whole, as from a server that writes it first
+            return httpx.Response(200, headers=whole.headers, stream=Broken())
+        return whole
 
     def _admits(self, now: float) -> bool:
         self._level = max(0.0, self._level - (now - self._last) / self.period)

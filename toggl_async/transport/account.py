@@ -83,11 +83,11 @@ class Account:
         counters: Counters,
         tell: Callable[[events.Event], None] | None,
     ) -> None:
-        self.number = number
-        self.key = key
-        self.used_at = 0.0
+        self.number: int = number
+        self.key: bytes = key
+        self.used_at: float = 0.0
         """The loop's time of its last call."""
-        self.gates = Gates(options, source, Quota(options.quota, organizations, self._merged))
+        self.gates: Gates = Gates(options, source, Quota(options.quota, organizations, self._merged))
         self._dispatcher = Dispatcher(
             number,
             self.gates,

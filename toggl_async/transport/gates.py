@@ -44,14 +44,14 @@ class Gates:
     def __init__(self, options: ClientOptions, source: random.Random, quota: Quota) -> None:
         self._options = options
         self._random = source
-        self.pacer = Pacer(options.pace)
-        self.cooldown = CooldownGate(options.cooldown, source)
-        self.queue = Queue()
-        self.quota = quota
-        self.in_flight = 0
-        self.failures = 0
+        self.pacer: Pacer = Pacer(options.pace)
+        self.cooldown: CooldownGate = CooldownGate(options.cooldown, source)
+        self.queue: Queue = Queue()
+        self.quota: Quota = quota
+        self.in_flight: int = 0
+        self.failures: int = 0
         """How many requests in a row met a 5xx or lost their connection."""
-        self.held_until = -math.inf
+        self.held_until: float = -math.inf
         """The loop's time until which such a failure holds everybody back."""
 
     def hold(self, now: float, retry_after: float | None) -> None:

@@ -73,7 +73,7 @@ class Pacer:
         self._full_at = float("-inf")
         self._sent_at = float("-inf")
         self._departed = -1
-        self.ready = False
+        self.ready: bool = False
         """Whether a turn has been taken that nobody has used yet."""
 
     @property

@@ -66,30 +66,30 @@ class Call:
     def __init__(
         self, number: int, facts: RequestFacts, *, window: Window, method: str, path: str, owner: object
     ) -> None:
-        self.number = number
-        self.facts = facts
-        self.method = method
-        self.path = path
-        self.owner = owner
+        self.number: int = number
+        self.facts: RequestFacts = facts
+        self.method: str = method
+        self.path: str = path
+        self.owner: object = owner
         """Whoever may close it: its transport."""
-        self.attempts = 0
+        self.attempts: int = 0
         """How often it got a turn."""
-        self.failures = 0
+        self.failures: int = 0
         """How often it met a 5xx or a lost connection."""
-        self.waited = 0.0
+        self.waited: float = 0.0
         """Seconds of finished waits."""
-        self.since = 0.0
+        self.since: float = 0.0
         """The loop's time at which the present wait began."""
-        self.deadline = 0.0
+        self.deadline: float = 0.0
         """The loop's time at which the present wait must have ended."""
-        self.granted_at = 0.0
+        self.granted_at: float = 0.0
         self.sent_at: float | None = None
         """When this attempt left; None while it has not."""
-        self.turn = -1
+        self.turn: int = -1
         """The number of its latest turn: the ticket by which pace and windows know it."""
-        self.unsettled = False
+        self.unsettled: bool = False
         """Whether its latest turn still counts as under way in its window."""
-        self.window = window
+        self.window: Window = window
         self.line: Line | None = None
         self.future: asyncio.Future[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -106,11 +106,11 @@ class Line:
     __slots__ = ("dead", "heaps", "limited", "live", "window")
 
     def __init__(self, window: Window) -> None:
-        self.window = window
+        self.window: Window = window
         self.heaps: tuple[list[tuple[int, Call]], ...] = tuple([] for _ in range(_LEVELS))
-        self.live = [0] * _LEVELS
-        self.dead = 0
-        self.limited = 0
+        self.live: list[int] = [0] * _LEVELS
+        self.dead: int = 0
+        self.limited: int = 0
         """How many of them cannot wait for ever."""
 
     def push(self, call: Call) -> None:

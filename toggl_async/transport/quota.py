@@ -60,8 +60,8 @@ class Window:
     )
 
     def __init__(self, key: Key, *, reserve: int) -> None:
-        self.key = key
-        self.reserve = reserve
+        self.key: Key = key
+        self.reserve: int = reserve
         self.remaining: int | None = None
         """Requests left by Toggl's last word, less those answered since; None when unknown."""
         self.reset_at: float | None = None

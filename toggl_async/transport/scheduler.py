@@ -58,7 +58,7 @@ class Scheduler:
         random: random.Random | None = None,
         on_event: Callable[[events.Event], None] | None = None,
     ) -> None:
-        self.options = options or ClientOptions()
+        self.options: ClientOptions = options or ClientOptions()
         self._random = random or _random()
         self._on_event = on_event or _nobody
         self._is_heard = on_event is not None
@@ -69,7 +69,7 @@ class Scheduler:
         self._memory = Memory()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self.counters = Counters()
+        self.counters: Counters = Counters()
 
     def __repr__(self) -> str:
         return f"<Scheduler of {len(self._accounts)} accounts{', closed' if self._closed else ''}>"

@@ -109,9 +109,17 @@ class Counters:
     )
 
     def __init__(self) -> None:
-        self.granted = self.answered = self.throttled = self.over_quota = self.lost = 0
-        self.retried = self.refused = self.shared = self.cancelled = self.sent = 0
-        self.waited = 0.0
+        self.granted: int = 0
+        self.answered: int = 0
+        self.throttled: int = 0
+        self.over_quota: int = 0
+        self.lost: int = 0
+        self.retried: int = 0
+        self.refused: int = 0
+        self.shared: int = 0
+        self.cancelled: int = 0
+        self.sent: int = 0
+        self.waited: float = 0.0
         self.waits: dict[Reason, float] = {}
 
     def snapshot(self, accounts: tuple[AccountStats, ...]) -> SchedulerStats:

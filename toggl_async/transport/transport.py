@@ -56,7 +56,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
     ) -> None:
         self._inner = inner or httpx.AsyncHTTPTransport()
         self._owns_scheduler = scheduler is None
-        self.scheduler = scheduler or Scheduler(options)
+        self.scheduler: Scheduler = scheduler or Scheduler(options)
         self._options = options or self.scheduler.options
         self._traces = isinstance(self._inner, httpx.AsyncHTTPTransport)
         self._closed = False
