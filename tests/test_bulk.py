@@ -1,0 +1,60 @@
+from collections.abc import Sequence
+
+import attrs
+import pytest
+
+from toggl_async import BulkEditInterrupted, Forbidden, InvalidInput
+from toggl_async.bulk import in_chunks
+from toggl_async.records import BulkEditFailure, BulkEditResult
+
+pytestmark = [pytest.mark.anyio, pytest.mark.jump]
+
+
+@attrs.define
+class Editor:
+    """Edits chunks; fails for some ids, and altogether at one chunk."""
+
+    breaks_at: int = -1
+    chunks: list[list[int]] = attrs.field(factory=list)
+
+    async def __call__(self, ids: Sequence[int]) -> BulkEditResult:
+        if len(self.chunks) == self.breaks_at:
+            raise Forbidden("no", status=403, method="PATCH", path="/x")
+        self.chunks.append(list(ids))
+        odd = [BulkEditFailure(id=number, message="locked") for number in ids if number % 2]
+        return BulkEditResult(success=[number for number in ids if not number % 2], failure=odd or None)
+
+
+async def test_any_number_of_ids_goes_in_chunks_with_one_result() -> None:
+    editor = Editor()
+    result = await in_chunks(editor, range(250), size=100)
+    assert [len(chunk) for chunk in editor.chunks] == [100, 100, 50]
+    assert result.success == list(range(0, 250, 2))
+    assert [failure.id for failure in result.failure or []] == list(range(1, 250, 2))
+
+
+async def test_an_id_given_twice_is_edited_once() -> None:
+    editor = Editor()
+    assert (await in_chunks(editor, [4, 2, 4], size=100)).success == [4, 2]
+    assert editor.chunks == [[4, 2]]
+
+
+async def test_no_ids_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="at least one id"):
+        await in_chunks(Editor(), [], size=100)
+
+
+async def test_a_first_chunk_that_fails_raises_its_own_error() -> None:
+    with pytest.raises(Forbidden):
+        await in_chunks(Editor(breaks_at=0), range(250), size=100)
+
+
+async def test_a_later_chunk_that_fails_loses_nothing() -> None:
+    with pytest.raises(BulkEditInterrupted) as caught:
+        await in_chunks(Editor(breaks_at=1), range(250), size=100)
+    error = caught.value
+    assert isinstance(error.result, BulkEditResult)
+    assert error.result.success == list(range(0, 100, 2))
+    assert (error.failed, error.untouched) == (list(range(100, 200)), list(range(200, 250)))
+    assert isinstance(error.__cause__, Forbidden)
+    assert str(error) == "a bulk edit was interrupted: 100 ids failed, 50 are untouched"

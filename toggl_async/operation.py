@@ -1,0 +1,278 @@
+"""What an endpoint coroutine declares about itself, and how it asks for its call to be made.
+
+The generated coroutines of `toggl_async.scopes` know the client only as the `Caller` protocol
+below; the client knows the coroutines only as `Operation` values.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack, overload
+
+import attrs
+import msgspec
+
+from toggl_async.bulk import in_chunks
+from toggl_async.errors import InvalidInput
+from toggl_async.files import Download
+from toggl_async.pagination import Pages, Paging
+from toggl_async.record import Record
+from toggl_async.transport.route import Lane
+
+__all__ = [
+    "Caller",
+    "DeclaredFacts",
+    "Family",
+    "Operation",
+    "PathValue",
+    "Plan",
+    "Resource",
+    "Value",
+    "unix_seconds",
+]
+
+ResultT = TypeVar("ResultT")
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+ItemT = TypeVar("ItemT")
+RecordT = TypeVar("RecordT", bound=Record)
+
+Family: TypeAlias = Literal["track", "reports", "insights", "webhooks"]
+"""The API that an operation belongs to."""
+
+_FAMILIES: Mapping[str, Family] = {"reports": "reports", "insights": "insights", "webhooks": "webhooks"}
+"""First segment of a path to its family; ``api`` is Track."""
+
+PathValue: TypeAlias = int | str | dt.date | Sequence[int]
+"""What can stand in a path; datetimes are written as RFC 3339, sequences comma-separated."""
+
+Value: TypeAlias = object
+"""What can stand in a query or a body: UNSET is left out, None is sent as null."""
+
+
+class Plan(enum.StrEnum):
+    """A Toggl plan, the least one that an operation or a field needs."""
+
+    FREE = "free"
+    STARTER = "starter"
+    PREMIUM = "premium"
+    ENTERPRISE = "enterprise"
+
+
+class DeclaredFacts(TypedDict, total=False):
+    """What `Operation.declare` is told beside name, route and result; see `Operation`.
+
+    `lane` is that of the organization where a workspace or an organization stands in the path, else
+    the user's; `gated` is turned round: plan to the fields that need it, separated by spaces.
+    """
+
+    lane: Lane
+    reads: bool
+    paging: Paging
+    plan: Plan
+    gated: Mapping[Plan, str]
+    workspaces: str
+    redirects: bool
+
+
+@attrs.frozen(kw_only=True)
+class Operation(Generic[ResultT_co]):
+    """One operation of Toggl's API.
+
+    Attributes:
+        name: scope, resource and coroutine, such as ``"workspace.projects.update"``.
+        method: the HTTP method.
+        path: the path from the host on, with ``{names}`` for its parameters.
+        family: the API that it belongs to.
+        lane: the hourly quota that it spends.
+        reads: whether it changes nothing, so that repeating it is safe.
+        result: the type of its answer; None where the answer carries nothing.
+        paging: how to ask for the next page; None where there is one page only.
+        plan: the least plan that has it.
+        gated: fields of its query and body that need a higher plan still, by their names on the wire.
+        workspaces: where in the answer workspace records stand ("" for the answer itself, else a
+            field), from which the scheduler learns the organization of each workspace.
+        redirects: whether the answer is a redirect, whose target is the result.
+    """
+
+    name: str
+    method: str
+    path: str
+    family: Family = "track"
+    lane: Lane
+    reads: bool
+    result: object = None
+    paging: Paging | None = None
+    plan: Plan = Plan.FREE
+    gated: Mapping[str, Plan] = attrs.field(default=MappingProxyType({}), eq=False)
+    workspaces: str | None = None
+    redirects: bool = False
+
+    @overload
+    @staticmethod
+    def declare(
+        name: str, route: str, result: type[ResultT], **facts: Unpack[DeclaredFacts]
+    ) -> "Operation[ResultT]": ...
+
+    @overload
+    @staticmethod
+    def declare(
+        name: str, route: str, result: object = None, **facts: Unpack[DeclaredFacts]
+    ) -> "Operation[Any]": ...
+
+    @staticmethod
+    def declare(
+        name: str, route: str, result: object = None, **facts: Unpack[DeclaredFacts]
+    ) -> "Operation[Any]":
+        """Declare an operation in few words: what method and path tell is read off them.
+
+        Args:
+            name: scope, resource and coroutine.
+            route: method and path, such as ``"GET /api/v9/me"``.
+            result: the type of its answer; a checker reads it where it is a class.
+            facts: what else there is to say.
+        """
+        method, path = route.split(" ")
+        organizational = "{workspace_id}" in path or "{organization_id}" in path
+        gated = facts.get("gated", {}).items()
+        return Operation(
+            name=name,
+            method=method,
+            path=path,
+            family=_FAMILIES.get(path.split("/")[1], "track"),
+            lane=facts.get("lane", Lane.ORGANIZATION if organizational else Lane.USER),
+            reads=facts.get("reads", method == "GET"),
+            result=result,
+            paging=facts.get("paging"),
+            plan=facts.get("plan", Plan.FREE),
+            gated=MappingProxyType({field: least for least, fields in gated for field in fields.split()}),
+            workspaces=facts.get("workspaces"),
+            redirects=facts.get("redirects", False),
+        )
+
+    @property
+    def scope(self) -> str:
+        """The first part of the name, such as ``"workspace"``."""
+        return self.name.split(".")[0]
+
+    @property
+    def resource(self) -> str:
+        """What stands between scope and coroutine, such as ``"projects"``; may be empty."""
+        return ".".join(self.name.split(".")[1:-1])
+
+    @property
+    def coroutine(self) -> str:
+        """The last part of the name, such as ``"update"``."""
+        return self.name.rsplit(".", 1)[-1]
+
+
+class Caller(Protocol):
+    """What a resource needs of the client."""
+
+    async def call(
+        self,
+        operation: Operation[ResultT],
+        *,
+        path: Mapping[str, PathValue],
+        query: Mapping[str, Value],
+        body: Value = msgspec.UNSET,
+    ) -> ResultT:
+        """Make one call and return its decoded answer."""
+        ...
+
+    def pages(
+        self,
+        operation: Operation[object],
+        item: type[ItemT],
+        *,
+        path: Mapping[str, PathValue],
+        query: Mapping[str, Value],
+        body: Value = msgspec.UNSET,
+    ) -> Pages[ItemT]:
+        """Walk the pages of an operation; nothing is sent before the first item is asked for."""
+        ...
+
+    def download(
+        self,
+        operation: Operation[bytes],
+        *,
+        path: Mapping[str, PathValue],
+        query: Mapping[str, Value],
+        body: Value = msgspec.UNSET,
+    ) -> Download:
+        """Prepare a download; nothing is sent before it is used."""
+        ...
+
+
+class Resource:
+    """A group of coroutines bound to the entity that they serve; base of all generated ones."""
+
+    __slots__ = ("_bound", "_caller")
+
+    def __init__(self, caller: Caller, bound: Mapping[str, PathValue]) -> None:
+        self._caller = caller
+        self._bound = bound
+
+    async def _call(
+        self,
+        operation: Operation[ResultT],
+        path: Mapping[str, PathValue] | None = None,
+        *,
+        query: Mapping[str, Value] | None = None,
+        body: Value = msgspec.UNSET,
+    ) -> ResultT:
+        return await self._caller.call(
+            operation, path={**self._bound, **(path or {})}, query=query or {}, body=body
+        )
+
+    async def _call_in_chunks(
+        self,
+        operation: Operation[RecordT],
+        name: str,
+        ids: Sequence[int],
+        *,
+        size: int,
+        query: Mapping[str, Value] | None = None,
+        body: Value = msgspec.UNSET,
+    ) -> RecordT:
+        return await in_chunks(
+            lambda chunk: self._call(operation, {name: chunk}, query=query, body=body), ids, size=size
+        )
+
+    def _pages(
+        self,
+        operation: Operation[object],
+        item: type[ItemT],
+        path: Mapping[str, PathValue] | None = None,
+        *,
+        query: Mapping[str, Value] | None = None,
+        body: Value = msgspec.UNSET,
+    ) -> Pages[ItemT]:
+        return self._caller.pages(
+            operation, item, path={**self._bound, **(path or {})}, query=query or {}, body=body
+        )
+
+    def _download(
+        self,
+        operation: Operation[bytes],
+        path: Mapping[str, PathValue] | None = None,
+        *,
+        query: Mapping[str, Value] | None = None,
+        body: Value = msgspec.UNSET,
+    ) -> Download:
+        return self._caller.download(
+            operation, path={**self._bound, **(path or {})}, query=query or {}, body=body
+        )
+
+
+def unix_seconds(moment: dt.datetime | int | msgspec.UnsetType) -> int | msgspec.UnsetType:
+    """Turn a moment into UNIX seconds, for the few parameters that Toggl takes them in.
+
+    Raises:
+        InvalidInput: the moment has no offset.
+    """
+    if not isinstance(moment, dt.datetime):
+        return moment
+    if moment.tzinfo is None:
+        raise InvalidInput("a datetime needs an offset, for instance tzinfo=datetime.UTC")
+    return int(moment.timestamp())
