@@ -1,0 +1,69 @@
+"""Raw answers: what came over the wire, for those who want more than the record."""
+
+import contextvars
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import attrs
+import httpx
+
+from toggl_async.transport import Attempted
+from toggl_async.transport.outcome import request_id_of
+from toggl_async.transport.route import EXTENSION
+
+__all__ = ["Answer", "capture_responses", "record_answer"]
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """An answer as Toggl sent it.
+
+    Attributes:
+        status: the HTTP status.
+        headers: its headers, names in lower case.
+        body: its body, decompressed.
+        request_id: Toggl's id of the request; None when it sent none.
+        attempts: how often the request was sent; 0 when another call's answer was shared.
+        waited: seconds that it waited for its turn, all attempts together.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = attrs.field(repr=False)
+    request_id: str | None
+    attempts: int
+    waited: float
+
+
+_captured: contextvars.ContextVar[tuple[list[Answer], ...]] = contextvars.ContextVar("captured", default=())
+
+
+@contextmanager
+def capture_responses() -> Iterator[list[Answer]]:
+    """Collect the raw answers of the calls that this task, and the tasks that it starts, make inside.
+
+    Yields:
+        A list that grows by one `Answer` for each call that was answered, refusals included.
+    """
+    answers: list[Answer] = []
+    token = _captured.set((*_captured.get(), answers))
+    try:
+        yield answers
+    finally:
+        _captured.reset(token)
+
+
+def record_answer(response: httpx.Response) -> Answer:
+    """Make an `Answer` of a response that was read, and hand it to whoever captures."""
+    attempted: Attempted = response.extensions[EXTENSION]
+    answer = Answer(
+        status=response.status_code,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        body=response.content,
+        request_id=request_id_of(response.headers),
+        attempts=attempted.attempts,
+        waited=attempted.waited,
+    )
+    for answers in _captured.get():
+        answers.append(answer)
+    return answer

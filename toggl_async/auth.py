@@ -1,0 +1,140 @@
+"""Credentials: who a client is to Toggl. None of them shows its secret in a repr, an error or a log.
+
+`Auth` sets the headers of a request. A `SessionCookie` sets none: its client logs in with it, and
+`toggl_async.login` keeps the session that comes of it. The scheduler knows an account only by a
+keyed hash of these.
+Source: https://engineering.toggl.com/docs/track/authentication.
+"""
+
+import base64
+import os
+from collections.abc import Mapping
+from typing import Protocol
+
+import attrs
+
+from toggl_async.errors import InvalidInput, MissingCredentials
+
+__all__ = ["ApiToken", "Auth", "EmailPassword", "SessionCookie", "auth_from_env"]
+
+
+class Auth(Protocol):
+    """What a client needs of credentials."""
+
+    def headers(self) -> Mapping[str, str]:
+        """The headers that prove who asks."""
+        ...
+
+
+def _printable(instance: object, attribute: "attrs.Attribute[str]", value: str) -> None:
+    """Refuse what cannot be a credential, without ever quoting it."""
+    what = f"{type(instance).__name__}: the {attribute.name}"
+    if not isinstance(value, str):
+        raise InvalidInput(f"{what} must be text")
+    if not value.strip():
+        raise MissingCredentials(f"{what} is empty")
+    if not value.isprintable():
+        raise InvalidInput(f"{what} holds a line break or another control character")
+
+
+def _without_spaces(instance: object, attribute: "attrs.Attribute[str]", value: str) -> None:
+    """Refuse the spaces that copying and pasting leaves around a token."""
+    if value != value.strip() or not value.isascii():
+        raise InvalidInput(f"{type(instance).__name__}: the {attribute.name} holds spaces or is not ASCII")
+
+
+def _basic(user: str, password: str) -> dict[str, str]:
+    pair = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+    return {"Authorization": f"Basic {pair}"}
+
+
+@attrs.frozen(repr=False)
+class ApiToken:
+    """The API token of a profile, as shown at the foot of Toggl's profile page.
+
+    Args:
+        token: the token.
+
+    Raises:
+        MissingCredentials: it is empty.
+        InvalidInput: it cannot be a token.
+    """
+
+    token: str = attrs.field(validator=[_printable, _without_spaces])
+
+    def headers(self) -> Mapping[str, str]:
+        """Basic authentication: the token as user, the literal ``api_token`` as password."""
+        return _basic(self.token, "api_token")
+
+    def __repr__(self) -> str:
+        return "ApiToken(…)"
+
+
+def _address(instance: object, _attribute: "attrs.Attribute[str]", value: str) -> None:
+    """Refuse what is no e-mail address, or would not stay one on the wire."""
+    if "@" not in value or ":" in value:
+        raise InvalidInput(f"{type(instance).__name__}: the email is no e-mail address")
+
+
+@attrs.frozen(repr=False)
+class EmailPassword:
+    """The e-mail address and the password that a person signs in with, sent with every request.
+
+    Args:
+        email: the address.
+        password: the password.
+
+    Raises:
+        MissingCredentials: one of them is empty.
+        InvalidInput: the address has no ``@``, or holds a colon, which would end it on the wire.
+    """
+
+    email: str = attrs.field(validator=[_printable, _address])
+    password: str = attrs.field(validator=_printable)
+
+    def headers(self) -> Mapping[str, str]:
+        """Basic authentication: the address as user."""
+        return _basic(self.email, self.password)
+
+    def __repr__(self) -> str:
+        return "EmailPassword(…)"
+
+
+@attrs.frozen(repr=False)
+class SessionCookie:
+    """The e-mail address and the password that a person signs in with, sent once.
+
+    The client's first call logs in at the accounts host. The cookie that it gets takes the place of
+    the credentials: it is kept in memory alone, renewed when it expires, and ended when the client is
+    closed, or by `TogglClient.end_session`. An account with a second factor needs an `ApiToken`.
+
+    Args:
+        email: the address.
+        password: the password.
+
+    Raises:
+        MissingCredentials: one of them is empty.
+        InvalidInput: the address has no ``@``, or holds a colon.
+    """
+
+    email: str = attrs.field(validator=[_printable, _address])
+    password: str = attrs.field(validator=_printable)
+
+    def __repr__(self) -> str:
+        return "SessionCookie(…)"
+
+
+def auth_from_env(environ: Mapping[str, str] = os.environ) -> Auth:
+    """Read ``TOGGL_API_TOKEN``, or else ``TOGGL_EMAIL`` and ``TOGGL_PASSWORD``.
+
+    Raises:
+        MissingCredentials: none of them is set, or what is set is empty.
+        InvalidInput: what is set cannot be a credential.
+    """
+    if "TOGGL_API_TOKEN" in environ:
+        if not environ["TOGGL_API_TOKEN"].strip():
+            raise MissingCredentials("the environment variable TOGGL_API_TOKEN is empty")
+        return ApiToken(environ["TOGGL_API_TOKEN"])
+    if "TOGGL_EMAIL" in environ or "TOGGL_PASSWORD" in environ:
+        return EmailPassword(environ.get("TOGGL_EMAIL", ""), environ.get("TOGGL_PASSWORD", ""))
+    raise MissingCredentials("no credentials: set the environment variable TOGGL_API_TOKEN")

@@ -1,0 +1,136 @@
+"""Time entries that run: start one, stop what runs, tell for how long.
+
+A module of its own, because the coroutines of `toggl_async.scopes` are generated and hold no logic,
+and because what runs belongs to a person while entries belong to workspaces: ``stop`` has to ask the
+one and tell the other. Nothing here is more than a few calls of those coroutines::
+
+    from toggl_async import timer
+
+    entry = await timer.start(toggl.workspace(workspace_id), description="Reading")
+    print(timer.elapsed(entry))
+    await timer.stop(toggl)
+
+Toggl marks an entry that runs by a negative duration. Only its sign can be relied on: a new entry
+says -1, later answers a time that is off by a second. So `elapsed` counts from `start`.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET, UnsetType
+
+from toggl_async.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from toggl_async.client import TogglClient
+    from toggl_async.records import TimeEntry
+    from toggl_async.scopes import WorkspaceScope
+
+__all__ = ["current", "elapsed", "is_running", "start", "stop"]
+
+_RUNS = -1
+"""The duration that lets a new entry run; with neither that nor a stop it would have no length."""
+
+
+async def start(
+    workspace: "WorkspaceScope",
+    *,
+    description: str | UnsetType | None = UNSET,
+    project_id: int | UnsetType | None = UNSET,
+    task_id: int | UnsetType | None = UNSET,
+    tags: Sequence[str] | UnsetType | None = UNSET,
+    tag_ids: Sequence[int] | UnsetType | None = UNSET,
+    billable: bool | UnsetType = UNSET,
+    at: dt.datetime | None = None,
+    created_with: str = "toggl_async",
+) -> "TimeEntry":
+    """Start a time entry; whatever ran before is stopped by Toggl, in any workspace.
+
+    Args:
+        workspace: where it belongs, such as ``toggl.workspace(7)``.
+        description: what is done, at most 3000 characters.
+        project_id: the project.
+        task_id: the task of that project.
+        tags: names of tags; those that do not exist are made.
+        tag_ids: ids of tags.
+        billable: whether it is billable. Needs Starter.
+        at: since when it runs; now when left out. Toggl keeps whole seconds.
+        created_with: name of the program.
+
+    Raises:
+        InvalidInput: `at` has no time zone.
+        TogglError: whatever became of the request; see `toggl_async.errors`.
+
+    ``POST /api/v9/workspaces/{workspace_id}/time_entries``
+    """
+    return await workspace.time_entries.create(
+        start=_now() if at is None else at,
+        duration=_RUNS,
+        description=description,
+        project_id=project_id,
+        task_id=task_id,
+        tags=tags,
+        tag_ids=tag_ids,
+        billable=billable,
+        created_with=created_with,
+    )
+
+
+async def current(toggl: "TogglClient") -> "TimeEntry | None":
+    """Return the person's time entry that runs, in any workspace; None when none does.
+
+    ``GET /api/v9/me/time_entries/current``
+    """
+    return await toggl.me.time_entries.current()
+
+
+async def stop(toggl: "TogglClient") -> "TimeEntry | None":
+    """Stop the person's time entry that runs, in any workspace, and return it; None when none does.
+
+    That takes two requests. Where the entry is known, ``workspace.time_entries.stop(entry.id)``
+    takes one.
+
+    Raises:
+        Conflict: somebody else stopped it in between.
+        TogglError: whatever became of a request; see `toggl_async.errors`.
+    """
+    entry = await current(toggl)
+    if entry is None:
+        return None
+    return await toggl.workspace(entry.workspace_id).time_entries.stop(entry.id)
+
+
+def is_running(entry: "TimeEntry") -> bool:
+    """Whether a time entry runs; an entry without stop that has a duration does not."""
+    if entry.duration is None:
+        return entry.stop is None
+    return entry.duration < 0
+
+
+def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
+    """Tell how long a time entry has run so far, or how long it was.
+
+    Args:
+        entry: the time entry.
+        now: until when to count one that runs; this moment when left out.
+
+    Returns:
+        Never less than nothing, though clocks differ.
+
+    Raises:
+        InvalidInput: the entry has no start, or `now` no time zone.
+    """
+    if entry.duration is not None and entry.duration >= 0:
+        return dt.timedelta(seconds=entry.duration)
+    if entry.start is None:
+        raise InvalidInput(f"time entry {entry.id} has no start")
+    until = entry.stop if entry.stop is not None and not is_running(entry) else now or _now()
+    if until.tzinfo is None:
+        raise InvalidInput("now needs a time zone, for instance tzinfo=datetime.UTC")
+    return max(dt.timedelta(), until - entry.start)
+
+
+def _now() -> dt.datetime:
+    """Return this moment in whole seconds, as Toggl keeps it."""
+    return dt.datetime.now(dt.UTC).replace(microsecond=0)
