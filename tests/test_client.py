@@ -110,6 +110,23 @@ async def test_the_scheduler_is_told_what_each_call_is() -> None:
     assert quota.lane == "user"
 
 
+async def test_each_scope_is_bound_to_its_entity() -> None:
+    fake = FakeToggl("up", [], {"id": 1}, {}, [])
+    async with fake.client() as toggl:
+        await toggl.service.status()
+        await toggl.calendar.integrations.list()
+        await toggl.organizations.create(name="Analytical Engines", workspace_name="Mill")
+        await toggl.shared_report("a/b c").get()
+        await toggl.organization(4).users.list()
+    assert [request.url.raw_path.decode() for request in fake.requests] == [
+        "/api/v9/status",
+        "/api/v9/integrations/calendar",
+        "/api/v9/organizations",
+        "/reports/api/v3/shared/a%2Fb%20c",
+        "/api/v9/organizations/4/users",
+    ]
+
+
 async def test_options_of_a_view_are_checked_and_leave_the_client_as_it_was() -> None:
     fake = FakeToggl([], [])
     async with fake.client() as toggl:
