@@ -1,4 +1,7 @@
-"""``python -m codegen``: write records, scopes and what the sandbox answers from; with ``--check``, only say whether they are fresh."""
+"""``python -m codegen``: write records, scopes and what the sandbox answers from.
+
+With ``--check``, only say whether they are fresh.
+"""
 
 import argparse
 import sys

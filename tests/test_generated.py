@@ -1,7 +1,6 @@
 """Every generated coroutine and record, by table: what it sends, what it costs, how it is filed."""
 
 import ast
-import datetime as dt
 import importlib
 import inspect
 import json
@@ -11,9 +10,9 @@ import subprocess
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 import msgspec
@@ -24,10 +23,11 @@ import toggl_async
 from codegen.load import load
 from codegen.model import Argument, Kind, OperationPlan, Plain, RecordRef
 from codegen.plan import plan
+from samples import MOMENT, UNIX, arguments_of, reach, sample
 from toggl_async import records, scopes
 from toggl_async.catalog import operation, operations
 from toggl_async.errors import InvalidInput
-from toggl_async.files import Download, FileContent, Form
+from toggl_async.files import Download, Form
 from toggl_async.operation import Operation, Resource
 from toggl_async.pagination import Pages, Paging
 from toggl_async.record import Record
@@ -40,8 +40,6 @@ SOURCE = load(Path(__file__).parents[1] / "codegen")
 SCOPES = SOURCE.names.scopes
 PLAN, FAULTS = plan(SOURCE)
 PLANNED = {one.name: one for one in PLAN.operations}
-MOMENT = dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
-UNIX = 1772600767
 BOUND: Mapping[str, Any] = {"workspace_id": 71, "organization_id": 72, "report_token": "t0ken"}
 
 
@@ -103,50 +101,7 @@ def scope(name: str, caller: FakeCaller) -> Resource:
 
 def method(name: str, caller: FakeCaller) -> Callable[..., Any]:
     """Reach a coroutine the way that a user does: attribute by attribute."""
-    first, *rest = name.split(".")
-    found: Any = scope(first, caller)
-    for part in rest:
-        found = getattr(found, part)
-    return typing.cast("Callable[..., Any]", found)
-
-
-def sample(hint: Any) -> Any:
-    """Make a value of a type."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return arguments[0]
-    if hint == FileContent:
-        return b"content"
-    if origin in {typing.Union, types.UnionType}:
-        return sample(next(one for one in arguments if one not in {UnsetType, type(None)}))
-    if origin in {Sequence, list}:
-        return [sample(arguments[0])]
-    if origin in {dict, Mapping}:
-        return {"key": sample(arguments[1])}
-    if isinstance(hint, type) and issubclass(hint, Record):
-        given = typing.get_type_hints(hint)
-        fields = attrs.fields(typing.cast("Any", hint))
-        return hint(**{field.name: sample(given[field.name]) for field in fields})
-    simple: dict[Any, Any] = {
-        int: 7,
-        float: 1.5,
-        str: "word",
-        bool: True,
-        dt.date: MOMENT.date(),
-        dt.datetime: MOMENT,
-        bytes: b"bytes",
-        Any: {"a": 1},
-    }
-    return simple[hint]
-
-
-def arguments_of(found: Callable[..., Any], *, required_only: bool) -> dict[str, Any]:
-    hints = typing.get_type_hints(found)
-    return {
-        name: sample(hints[name])
-        for name, parameter in inspect.signature(found).parameters.items()
-        if parameter.default is parameter.empty or not required_only
-    }
+    return reach(scope(name.split(".", maxsplit=1)[0], caller), name)
 
 
 def sent_as(argument: Argument, given: Mapping[str, Any]) -> Any:

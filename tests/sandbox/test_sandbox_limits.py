@@ -1,0 +1,117 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toggl_async.sandbox.limits import LeakyBucket, Limits, QuotaState, QuotaWindow
+
+
+def test_a_bucket_of_one_insists_on_the_interval() -> None:
+    bucket = LeakyBucket(interval=1.0, burst=1)
+    assert bucket.admit(100.0)
+    assert not bucket.admit(100.9)
+    assert bucket.admit(101.0)
+    assert not bucket.admit(101.5)
+    assert bucket.admit(102.0)
+
+
+def test_a_bucket_takes_a_burst_and_leaks_one_an_interval() -> None:
+    bucket = LeakyBucket(interval=2.0, burst=3)
+    assert [bucket.admit(0.0) for _ in range(4)] == [True, True, True, False]
+    assert not bucket.admit(1.9)
+    assert bucket.admit(2.0)
+    assert not bucket.admit(3.9)
+    assert [bucket.admit(100.0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_refusals_prolong_nothing() -> None:
+    bucket = LeakyBucket(interval=1.0, burst=1)
+    assert bucket.admit(0.0)
+    assert not any(bucket.admit(tenth / 10) for tenth in range(1, 10))
+    assert bucket.admit(1.0)
+
+
+def test_a_bucket_without_an_interval_takes_everything() -> None:
+    bucket = LeakyBucket(interval=0.0, burst=1)
+    assert all(bucket.admit(0.0) for _ in range(1000))
+
+
+@given(
+    burst=st.integers(1, 10),
+    gaps=st.lists(st.floats(0, 5, allow_nan=False), min_size=1, max_size=60),
+)
+def test_no_stretch_of_time_sees_more_than_the_burst_and_the_rate(burst: int, gaps: list[float]) -> None:
+    bucket = LeakyBucket(interval=1.0, burst=burst)
+    now, admitted = 0.0, []
+    for gap in gaps:
+        now += gap
+        if bucket.admit(now):
+            admitted.append(now)
+    for first in range(len(admitted)):
+        for last in range(first, len(admitted)):
+            assert last - first + 1 <= admitted[last] - admitted[first] + burst + 1e-3
+
+
+@given(burst=st.integers(1, 10), gaps=st.lists(st.floats(1.0, 5, allow_nan=False), max_size=60))
+def test_who_keeps_the_interval_is_never_refused(burst: int, gaps: list[float]) -> None:
+    bucket = LeakyBucket(interval=1.0, burst=burst)
+    now = 0.0
+    for gap in gaps:
+        now += gap
+        assert bucket.admit(now)
+
+
+def test_the_first_request_opens_a_window_of_an_hour() -> None:
+    window = QuotaWindow(2)
+    assert window.state(500.0) == QuotaState(remaining=2, resets_in=3600, total=2)
+    assert window.spend(1000.0)
+    assert window.state(1000.0) == QuotaState(remaining=1, resets_in=3600, total=2)
+    assert window.spend(1000.5)
+    assert window.state(1000.5) == QuotaState(remaining=0, resets_in=3600, total=2)
+    assert not window.spend(4599.0)
+    assert window.state(4599.5) == QuotaState(remaining=0, resets_in=1, total=2)
+    assert window.spend(4600.0)
+    assert window.state(4600.0) == QuotaState(remaining=1, resets_in=3600, total=2)
+
+
+def test_a_window_does_not_open_by_itself() -> None:
+    window = QuotaWindow(1)
+    assert window.spend(0.0)
+    assert window.state(9000.0) == QuotaState(remaining=1, resets_in=3600, total=1)
+
+
+def test_an_endless_window_tells_nothing() -> None:
+    window = QuotaWindow(math.inf)
+    assert all(window.spend(0.0) for _ in range(100))
+    assert window.state(0.0) is None
+
+
+def test_a_window_of_nothing_refuses_at_once() -> None:
+    window = QuotaWindow(0)
+    assert not window.spend(0.0)
+    assert window.state(0.0) == QuotaState(remaining=0, resets_in=3600, total=0)
+
+
+def test_accounts_and_organizations_do_not_share() -> None:
+    limits = Limits(interval=1.0, burst=1, user_quota=1, organization_quota=2)
+    assert limits.bucket(1) is limits.bucket(1)
+    assert limits.bucket(1).admit(0.0)
+    assert limits.bucket(2).admit(0.0)
+    assert limits.bucket(None).admit(0.0)
+    assert not limits.bucket(1).admit(0.0)
+    assert limits.window(1, None).spend(0.0)
+    assert not limits.window(1, None).spend(0.0)
+    assert limits.window(2, None).spend(0.0)
+    assert [limits.window(1, 7).spend(0.0) for _ in range(3)] == [True, True, False]
+    assert limits.window(1, 8).spend(0.0)
+
+
+@pytest.mark.parametrize("early", [1e-9, 1e-7])
+def test_rounding_of_the_clock_is_forgiven(early: float) -> None:
+    bucket = LeakyBucket(interval=1.0, burst=1)
+    assert bucket.admit(0.0)
+    assert bucket.admit(1.0 - early)
+    window = QuotaWindow(1)
+    assert window.spend(0.0)
+    assert window.spend(3600.0 - early)

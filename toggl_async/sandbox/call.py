@@ -1,0 +1,229 @@
+"""A request as a route sees it: who asks, for what, with which arguments, read as strictly as Toggl does."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from toggl_async.sandbox import timestamps
+from toggl_async.sandbox.answers import Refusal
+from toggl_async.sandbox.company import Company
+from toggl_async.sandbox.entities import Organization, Person, Workspace
+from toggl_async.sandbox.limits import Limits
+
+__all__ = ["Body", "Call", "Happening", "unexpected"]
+
+_GO_NAMES: Final[dict[type, str]] = {
+    bool: "bool",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+"""What Toggl calls the types of JSON when it refuses one."""
+
+
+@attrs.define(kw_only=True)
+class Body:
+    """The JSON object that came with a request; its fields are read by type.
+
+    A field that is missing reads as None, as does one that is null: `given` tells them apart.
+    """
+
+    raw: bytes
+    fields: dict[str, Any]
+
+    def given(self, name: str) -> bool:
+        """Tell whether the field is there, null or not."""
+        return name in self.fields
+
+    def text(self, name: str) -> str | None:
+        """Read a string."""
+        value = self._typed(name, str)
+        return value if isinstance(value, str) else None
+
+    def number(self, name: str) -> int | None:
+        """Read a whole number."""
+        value = self._typed(name, int)
+        return value if isinstance(value, int) else None
+
+    def money(self, name: str) -> float | None:
+        """Read a number, whole or not."""
+        value = self._typed(name, int, float)
+        return value if isinstance(value, int | float) else None
+
+    def flag(self, name: str) -> bool | None:
+        """Read a boolean."""
+        value = self._typed(name, bool)
+        return value if isinstance(value, bool) else None
+
+    def numbers(self, name: str) -> list[int | None] | None:
+        """Read a list of whole numbers, in which null stands for "none"."""
+        value = self._typed(name, list)
+        if not isinstance(value, list):
+            return None
+        for item in value:
+            if item is not None and type(item) is not int:
+                self._refuse(name, item)
+        return value
+
+    def texts(self, name: str) -> list[str] | None:
+        """Read a list of strings."""
+        value = self._typed(name, list)
+        if not isinstance(value, list):
+            return None
+        for item in value:
+            if not isinstance(item, str):
+                self._refuse(name, item)
+        return value
+
+    def moment(self, name: str) -> int | None:
+        """Read a moment, in seconds of the Unix epoch."""
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            return timestamps.parse(text)
+        except ValueError:
+            raise Refusal(400, f"{name} is not a valid RFC 3339 time") from None
+
+    def day(self, name: str) -> dt.date | None:
+        """Read a date."""
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            return timestamps.parse_day(text)
+        except ValueError:
+            raise Refusal(400, f"Invalid '{name}' value, allowed format is YYYY-MM-DD") from None
+
+    def _typed(self, name: str, *types: type) -> object:
+        value = self.fields.get(name)
+        if value is not None and type(value) not in types:
+            self._refuse(name, value)
+        return value
+
+    def _refuse(self, name: str, value: object) -> None:
+        raise unexpected(self.raw, name, value)
+
+
+def unexpected(raw: bytes, name: str, value: object) -> Refusal:
+    """Say that a field of a body has the wrong type, and where, as Toggl's decoder does."""
+    offset = raw.find(f'"{name}"'.encode()) + len(name) + 3
+    return Refusal(400, f'Unexpected "{name}" type {_GO_NAMES.get(type(value), "null")}, offset={offset}')
+
+
+@attrs.frozen(kw_only=True)
+class Happening:
+    """Something that webhooks tell of: what was done to what, and what it is like by then."""
+
+    entity: str
+    action: str
+    workspace_id: int
+    payload: Mapping[str, Any]
+
+
+@attrs.define(kw_only=True)
+class Call:
+    """One request, let through by the limiters and made by a known person.
+
+    Attributes:
+        company: the state that it reads or changes.
+        limits: the account's limiters, for ``/me/quota``.
+        person: who asks.
+        now: when, in seconds of the Unix epoch.
+        path: the numbers in the path, by name.
+        ids_in_path: the comma-separated ids in the path.
+        words: what else is in the path, by name.
+        query: the query, one value a name.
+        raw: the body.
+        happenings: what was done, for webhooks to tell.
+    """
+
+    company: Company
+    limits: Limits
+    person: Person
+    now: float
+    path: Mapping[str, int]
+    ids_in_path: tuple[int, ...] = ()
+    words: Mapping[str, str] = attrs.field(factory=dict)
+    query: Mapping[str, str]
+    raw: bytes = b""
+    happenings: list[Happening] = attrs.field(factory=list)
+
+    def happened(self, entity: str, action: str, payload: Mapping[str, Any]) -> None:
+        """Note what was done to an entity of the path's workspace: created, updated or deleted."""
+        self.happenings.append(
+            Happening(
+                entity=entity, action=action, workspace_id=self.path["workspace_id"], payload=payload
+            )
+        )
+
+    def workspace(self) -> Workspace:
+        """Return the workspace of the path.
+
+        Raises:
+            Refusal: 403, it does not exist or the person is not in it.
+        """
+        workspace = self.company.workspaces.get(self.path["workspace_id"])
+        if workspace is None or self.person.id not in workspace.members:
+            raise Refusal(403, "You don't have access to this workspace")
+        return workspace
+
+    def organization(self) -> Organization:
+        """Return the organization of the path.
+
+        Raises:
+            Refusal: 404, it does not exist.
+        """
+        organization = self.company.organizations.get(self.path["organization_id"])
+        if organization is None:
+            raise Refusal(404, "Organization not found")
+        return organization
+
+    def administer(self) -> None:
+        """Insist that the person administers the organization."""
+        if not self.person.admin:
+            raise Refusal(403, "User does not have the permission to do this")
+
+    def json(self) -> Any:
+        """Return the body as JSON."""
+        try:
+            return msgspec.json.decode(self.raw)
+        except msgspec.DecodeError:
+            raise Refusal(400, "JSON is not valid") from None
+
+    def body(self) -> Body:
+        """Return the body as a JSON object."""
+        fields = self.json()
+        if not isinstance(fields, dict):
+            raise Refusal(400, "JSON is not valid")
+        return Body(raw=self.raw, fields=fields)
+
+    def number(self, name: str, default: int, *, largest: int | None = None) -> int:
+        """Read a positive whole number of the query; what is over the largest counts as it."""
+        text = self.query.get(name) or str(default)
+        if not (text.isdecimal() and int(text) > 0):
+            raise Refusal(400, f"Invalid '{name}' value")
+        return int(text) if largest is None else min(int(text), largest)
+
+    def since(self) -> int | None:
+        """Read ``since``, in seconds of the Unix epoch."""
+        return self.number("since", 1) if self.query.get("since") else None
+
+    def flag(self, name: str) -> bool:
+        """Read a boolean of the query; a missing one is false."""
+        return self.query.get(name, "").lower() in {"true", "1"}
+
+    def ids(self, name: str) -> set[int] | None:
+        """Read comma-separated ids of the query."""
+        text = self.query.get(name)
+        if not text:
+            return None
+        parts = text.split(",")
+        if not all(part.strip().isdecimal() for part in parts):
+            raise Refusal(400, f"Invalid '{name}' value")
+        return {int(part) for part in parts}

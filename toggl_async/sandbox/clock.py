@@ -1,0 +1,44 @@
+"""What time it is in the sandbox: the running loop's time, sped up, from a given moment on."""
+
+import asyncio
+
+__all__ = ["Clock"]
+
+
+class Clock:
+    """Tells Toggl's time in seconds of the Unix epoch; belongs to the running event loop.
+
+    Args:
+        start: the moment at which the sandbox begins.
+        speed: Toggl seconds to one second of the loop.
+    """
+
+    def __init__(self, start: float, speed: float = 1.0) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._origin = self._loop.time()
+        self._start = start
+        self._speed = speed
+
+    def now(self) -> float:
+        """Return the time, in seconds since 1970-01-01 UTC."""
+        return self._start + (self._loop.time() - self._origin) * self._speed
+
+    def advance(self, seconds: float) -> None:
+        """Set the clock forward, so that a test need not wait for a quota window to end.
+
+        Raises:
+            ValueError: the seconds are negative.
+        """
+        if seconds < 0:
+            raise ValueError(f"time does not run backwards: {seconds!r}")
+        self._start += seconds
+
+    async def wait(self, seconds: float, interrupt: asyncio.Event) -> bool:
+        """Wait for some Toggl seconds; return whether they passed without the interruption."""
+        if seconds <= 0:
+            return True
+        try:
+            await asyncio.wait_for(interrupt.wait(), seconds / self._speed)
+        except TimeoutError:
+            return True
+        return False

@@ -1,0 +1,82 @@
+"""The made-up company: its state, and the truth about it that an export can be compared with."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from toggl_async.sandbox import account_shapes, seeding, shapes
+from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.options import SandboxOptions
+from toggl_async.sandbox.state import State
+from toggl_async.sandbox.timestamps import offset_utc
+
+__all__ = ["DATASETS", "Company"]
+
+DATASETS: Final = (
+    "organizations",
+    "workspaces",
+    "users",
+    "groups",
+    "clients",
+    "projects",
+    "tags",
+    "tasks",
+    "time_entries",
+)
+"""The names that `Company.dataset` knows."""
+
+
+class Company(State):
+    """A company of the size and with the seed that the options ask for, up to the moment `now`."""
+
+    def __init__(self, options: SandboxOptions, now: float) -> None:
+        super().__init__(plan=options.plan, rounding_minutes=options.rounding_minutes)
+        seeding.fill(self, options.size, seed=options.seed, now=now)
+
+    def dataset(self, name: str) -> list[shapes.Json]:
+        """Return every row of a dataset as the token's user can come to know it, by id.
+
+        The rows are the API's own JSON objects: `users` as ``/organizations/{organization_id}/users``
+        has them, `groups` as ``/organizations/{organization_id}/groups``, the others as their lists.
+        `time_entries` holds those of all people in all workspaces, deleted ones left out, each as the
+        fields that Track and reports share; `running` tells the one that runs.
+
+        Raises:
+            KeyError: there is no such dataset.
+        """
+        me = self.owner
+        made: dict[str, Callable[[], Iterable[shapes.Json]]] = {
+            "organizations": lambda: (
+                account_shapes.organization(self, row, me) for row in self.organizations.values()
+            ),
+            "workspaces": lambda: (
+                account_shapes.workspace(self, row, me) for row in self.workspaces.values()
+            ),
+            "users": lambda: (account_shapes.organization_user(self, row) for row in self.members),
+            "groups": lambda: (account_shapes.organization_group(self, row) for row in self.groups.values()),
+            "clients": lambda: (shapes.client(row) for row in self.clients.values()),
+            "projects": lambda: (shapes.project(self, row) for row in self.projects.values()),
+            "tags": lambda: (shapes.tag(row) for row in self.tags.values()),
+            "tasks": lambda: (shapes.task(self, row) for row in self.tasks.values() if self.paid),
+            "time_entries": self._time_entries,
+        }
+        return list(made[name]())
+
+    def _time_entries(self) -> Iterable[shapes.Json]:
+        return (_fact(row) for _, row in sorted(self.entries.items()) if row.deleted is None)
+
+
+def _fact(row: Entry) -> shapes.Json:
+    return {
+        "id": row.id,
+        "workspace_id": row.workspace_id,
+        "user_id": row.user_id,
+        "project_id": row.project_id,
+        "task_id": row.task_id,
+        "billable": row.billable,
+        "description": row.description,
+        "start": offset_utc(row.start),
+        "stop": None if row.stop is None else offset_utc(row.stop),
+        "seconds": row.seconds,
+        "tag_ids": list(row.tag_ids),
+        "running": row.running,
+    }

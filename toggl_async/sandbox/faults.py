@@ -1,0 +1,74 @@
+"""Things that go wrong on purpose: errors, resets, latency, slow bodies."""
+
+import collections
+import random
+
+import attrs
+
+from toggl_async.sandbox.options import FaultPlan
+
+__all__ = ["Fault", "Faults"]
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """What happens to one request.
+
+    Attributes:
+        status: a 5xx to answer with; None for the right answer.
+        reset: whether the connection is reset instead of answered.
+        applied: whether the request is carried out before it fails.
+        latency: seconds before the answer begins.
+        slow_body: seconds that the body takes to arrive.
+    """
+
+    status: int | None = None
+    reset: bool = False
+    applied: bool = False
+    latency: float = 0.0
+    slow_body: float = 0.0
+
+    @property
+    def fails(self) -> bool:
+        """Whether the caller does not get the right answer."""
+        return self.reset or self.status is not None
+
+
+class Faults:
+    """Decides what happens to each request: what was ordered for its route first, else by the plan's dice."""
+
+    def __init__(self, plan: FaultPlan, rng: random.Random) -> None:
+        self._plan = plan
+        self._random = rng
+        self._ordered: collections.deque[tuple[str | None, Fault]] = collections.deque()
+
+    def order(self, fault: Fault, *, route: str | None = None, times: int = 1) -> None:
+        """Let the next requests of a route, or of any, meet this fault."""
+        self._ordered.extend([(route, fault)] * times)
+
+    def decide(self, route: str) -> Fault:
+        """Return what happens to a request of this route."""
+        for index, (wanted, fault) in enumerate(self._ordered):
+            if wanted in {None, route}:
+                del self._ordered[index]
+                return fault
+        return self._roll()
+
+    def _roll(self) -> Fault:
+        plan, rng = self._plan, self._random
+        fault = Fault(
+            latency=plan.latency + plan.jitter * rng.random(),
+            slow_body=plan.slow_seconds if rng.random() < plan.slow_bodies else 0.0,
+        )
+        roll = rng.random()
+        for share, reset, applied in (
+            (plan.error_before, False, False),
+            (plan.error_after, False, True),
+            (plan.reset_before, True, False),
+            (plan.reset_after, True, True),
+        ):
+            if roll < share:
+                status = None if reset else rng.choice(plan.statuses)
+                return attrs.evolve(fault, status=status, reset=reset, applied=applied)
+            roll -= share
+        return fault

@@ -1,0 +1,128 @@
+"""Toggl's two limiters: a leaky bucket per account, and hourly quotas per user and organization.
+
+They know nothing of each other. The bucket stands in front and answers 429; a request that it
+refuses spends no quota. The quotas answer 402 and tell on every answer what is left. Pure
+arithmetic: whoever asks brings the time.
+"""
+
+import math
+
+import attrs
+
+__all__ = ["LeakyBucket", "Limits", "QuotaState", "QuotaWindow"]
+
+_HOUR = 3600.0
+_ROUNDING = 1e-6
+"""Seconds by which a request may be early, since times are sums of floating-point numbers."""
+
+
+class LeakyBucket:
+    """Holds `burst` requests and leaks one every `interval` seconds; a full bucket refuses.
+
+    With a burst of 1 it insists on the interval between any two requests. What it refuses is not
+    poured in, so refusals prolong nothing.
+    """
+
+    __slots__ = ("_burst", "_interval", "_seen", "_wait")
+
+    def __init__(self, *, interval: float, burst: int) -> None:
+        self._interval = interval
+        self._burst = burst
+        self._wait = 0.0  # seconds until what is in the bucket will have leaked
+        self._seen = -math.inf
+
+    def admit(self, now: float) -> bool:
+        """Take a request in, or refuse it."""
+        self._wait = max(0.0, self._wait - (now - self._seen))
+        self._seen = now
+        if self._wait > (self._burst - 1) * self._interval + _ROUNDING:
+            return False
+        self._wait += self._interval
+        return True
+
+
+@attrs.frozen(kw_only=True)
+class QuotaState:
+    """A quota window as the headers of an answer tell it.
+
+    Attributes:
+        remaining: requests left until the reset.
+        resets_in: whole seconds until the reset, rounded up.
+        total: requests in a full window.
+    """
+
+    remaining: int
+    resets_in: int
+    total: int
+
+
+class QuotaWindow:
+    """A fixed window of an hour that the first request opens.
+
+    When the hour is over it closes, and the next request opens another. A total of infinity
+    switches it off.
+    """
+
+    __slots__ = ("_ends", "_spent", "_total")
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+        self._spent = 0
+        self._ends: float | None = None
+
+    def spend(self, now: float) -> bool:
+        """Count a request, or refuse it; a refused one changes nothing."""
+        self._close(now)
+        if self._spent >= self._total:
+            return False
+        if self._ends is None:
+            self._ends = now + _HOUR
+        self._spent += 1
+        return True
+
+    def state(self, now: float) -> QuotaState | None:
+        """Return what is left, or None if the window is switched off."""
+        self._close(now)
+        if self._total == math.inf:
+            return None
+        left = _HOUR if self._ends is None else self._ends - now
+        total = int(self._total)
+        return QuotaState(remaining=total - self._spent, resets_in=math.ceil(left - _ROUNDING), total=total)
+
+    def _close(self, now: float) -> None:
+        if self._ends is not None and now >= self._ends - _ROUNDING:
+            self._ends = None
+            self._spent = 0
+
+
+class Limits:
+    """The buckets and windows of all accounts, made when they are first needed.
+
+    Args:
+        interval: seconds that the bucket wants between two requests, on average.
+        burst: requests that may come at once.
+        user_quota: requests an hour for ``/me`` and what belongs to nobody.
+        organization_quota: requests an hour for each organization.
+    """
+
+    def __init__(self, *, interval: float, burst: int, user_quota: float, organization_quota: float) -> None:
+        self._interval = interval
+        self._burst = burst
+        self._user_quota = user_quota
+        self._organization_quota = organization_quota
+        self._buckets: dict[int | None, LeakyBucket] = {}
+        self._windows: dict[tuple[int, int | None], QuotaWindow] = {}
+
+    def bucket(self, user_id: int | None) -> LeakyBucket:
+        """Return a user's bucket; None stands for whoever came without valid credentials."""
+        if user_id not in self._buckets:
+            self._buckets[user_id] = LeakyBucket(interval=self._interval, burst=self._burst)
+        return self._buckets[user_id]
+
+    def window(self, user_id: int, organization_id: int | None) -> QuotaWindow:
+        """Return a user's window for an organization; None stands for the user's own."""
+        key = (user_id, organization_id)
+        if key not in self._windows:
+            total = self._user_quota if organization_id is None else self._organization_quota
+            self._windows[key] = QuotaWindow(total)
+        return self._windows[key]

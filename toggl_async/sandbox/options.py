@@ -1,0 +1,159 @@
+"""What can be set about a sandbox: frozen, keyword-only records; times in Toggl's seconds."""
+
+import datetime as dt
+import math
+from collections.abc import Iterable
+from typing import Final, Literal, TypeAlias
+
+import attrs
+
+__all__ = ["FULL", "QUOTAS", "SMALL", "CompanySize", "FaultPlan", "Plan", "SandboxOptions"]
+
+Plan: TypeAlias = Literal["free", "starter", "premium"]
+"""A plan of the sandbox's organization."""
+
+QUOTAS: Final[dict[Plan, int]] = {"free": 30, "starter": 240, "premium": 600}
+"""Requests an hour to one organization, by its plan."""
+
+USER_QUOTA: Final = 30
+"""Requests an hour to ``/me``, on every plan."""
+
+
+def _name(instance: object, attribute: str) -> str:
+    return f"{type(instance).__name__}.{attribute}"
+
+
+def _share(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{_name(instance, attribute.name)} must lie between 0 and 1, not {value!r}")
+
+
+def _seconds(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    if not (0 <= value < math.inf):
+        raise ValueError(f"{_name(instance, attribute.name)} must be at least 0, not {value!r}")
+
+
+def _over_zero(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    if not (0 < value < math.inf):
+        raise ValueError(f"{_name(instance, attribute.name)} must be over 0, not {value!r}")
+
+
+def _quota(instance: object, attribute: "attrs.Attribute[float | None]", value: float | None) -> None:
+    if value is not None and not value >= 0:
+        raise ValueError(f"{_name(instance, attribute.name)} must be at least 0, not {value!r}")
+
+
+def _aware(
+    instance: object, attribute: "attrs.Attribute[dt.datetime | None]", value: dt.datetime | None
+) -> None:
+    if value is not None and value.tzinfo is None:
+        raise ValueError(f"{_name(instance, attribute.name)} needs a time zone")
+
+
+def _routes(routes: Iterable[str]) -> frozenset[str]:
+    return frozenset(routes)
+
+
+@attrs.frozen(kw_only=True)
+class CompanySize:
+    """How much data the made-up company has.
+
+    Attributes:
+        people: members of the organization; the first owns it and is the token's user.
+        projects: projects of both workspaces.
+        clients: clients of both workspaces.
+        tags: tags of both workspaces.
+        days: days of history, today not counted.
+        time_entries: time entries that reports show: neither deleted nor running.
+        deleted: deleted time entries on top.
+    """
+
+    people: int = attrs.field(default=12, validator=attrs.validators.ge(1))
+    projects: int = attrs.field(default=40, validator=attrs.validators.ge(2))
+    clients: int = attrs.field(default=14, validator=attrs.validators.ge(2))
+    tags: int = attrs.field(default=22, validator=attrs.validators.ge(2))
+    days: int = attrs.field(default=913, validator=attrs.validators.ge(7))
+    time_entries: int = attrs.field(default=26_400, validator=attrs.validators.ge(0))
+    deleted: int = attrs.field(default=420, validator=attrs.validators.ge(0))
+
+
+FULL: Final = CompanySize()
+"""12 people, 40 projects, two and a half years, 26,400 time entries; made in well under a second."""
+
+SMALL: Final = CompanySize(people=3, projects=6, clients=4, tags=5, days=120, time_entries=240, deleted=12)
+"""Enough to have one of everything; made in a few milliseconds, for unit tests."""
+
+
+@attrs.frozen(kw_only=True)
+class FaultPlan:
+    """What goes wrong, and how often; shares are of all requests that the limiters let through.
+
+    Attributes:
+        error_before: share answered with a 5xx without having been carried out.
+        error_after: share carried out and then answered with a 5xx.
+        reset_before: share whose connection is reset without their having been carried out.
+        reset_after: share carried out whose connection is then reset.
+        statuses: the statuses of those errors, drawn evenly.
+        latency: seconds that every answer takes.
+        jitter: seconds on top, drawn evenly between none and all of them.
+        slow_bodies: share of the answers whose body drips in slowly.
+        slow_seconds: seconds that a slow body takes.
+    """
+
+    error_before: float = attrs.field(default=0.0, validator=_share)
+    error_after: float = attrs.field(default=0.0, validator=_share)
+    reset_before: float = attrs.field(default=0.0, validator=_share)
+    reset_after: float = attrs.field(default=0.0, validator=_share)
+    statuses: tuple[int, ...] = attrs.field(
+        default=(500, 502, 503, 504), validator=attrs.validators.min_len(1)
+    )
+    latency: float = attrs.field(default=0.0, validator=_seconds)
+    jitter: float = attrs.field(default=0.0, validator=_seconds)
+    slow_bodies: float = attrs.field(default=0.0, validator=_share)
+    slow_seconds: float = attrs.field(default=10.0, validator=_seconds)
+
+
+@attrs.frozen(kw_only=True)
+class SandboxOptions:
+    """Everything about a sandbox that can be set.
+
+    Attributes:
+        seed: two sandboxes with one seed, size and `now` hold the same company (but other secrets).
+        size: how much data the company has.
+        plan: the organization's plan. The company has the tasks of a Starter plan by default.
+        speed: Toggl seconds to one second of the event loop.
+        interval: seconds that the bucket wants between two requests of an account; 0 for no bucket.
+        burst: requests of an account that may come at once; 1 insists on the interval.
+        org_quota: requests an hour to the organization; None for the plan's, ``math.inf`` for no limit.
+        user_quota: requests an hour to ``/me``; None for 30, ``math.inf`` for no limit.
+        rounding_minutes: the user's preference for reports, which round up to it unless they are told
+            otherwise; 0 for exact times.
+        faults: what goes wrong on purpose.
+        gone: routes that answer 410, such as ``"GET /api/v9/me/location"``.
+        now: the moment at which the sandbox begins; None for the real one.
+        port: the port to listen on; 0 for a free one.
+    """
+
+    seed: int = 2024
+    size: CompanySize = FULL
+    plan: Plan = attrs.field(default="starter", validator=attrs.validators.in_(tuple(QUOTAS)))
+    speed: float = attrs.field(default=1.0, validator=_over_zero)
+    interval: float = attrs.field(default=1.0, validator=_seconds)
+    burst: int = attrs.field(default=5, validator=attrs.validators.ge(1))
+    org_quota: float | None = attrs.field(default=None, validator=_quota)
+    user_quota: float | None = attrs.field(default=None, validator=_quota)
+    rounding_minutes: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    faults: FaultPlan = FaultPlan()
+    gone: frozenset[str] = attrs.field(default=frozenset(), converter=_routes)
+    now: dt.datetime | None = attrs.field(default=None, validator=_aware)
+    port: int = attrs.field(default=0, validator=(attrs.validators.ge(0), attrs.validators.le(65_535)))
+
+    @property
+    def organization_quota(self) -> float:
+        """Requests an hour to the organization."""
+        return QUOTAS[self.plan] if self.org_quota is None else self.org_quota
+
+    @property
+    def personal_quota(self) -> float:
+        """Requests an hour to ``/me``."""
+        return USER_QUOTA if self.user_quota is None else self.user_quota

@@ -1,0 +1,174 @@
+"""``/workspaces/{workspace_id}/clients``."""
+
+from typing import Final
+
+from toggl_async.sandbox import answers, shapes
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.entities import Client, Project
+from toggl_async.sandbox.routing import Endpoint
+
+__all__ = ["ENDPOINTS"]
+
+_NOT_FOUND: Final = "Client not found"
+
+
+def listing(call: Call) -> Answer:
+    """List the clients, all at once: the active ones unless told otherwise."""
+    space = call.workspace()
+    status, name = call.query.get("status") or "active", call.query.get("name", "").casefold()
+    if status not in {"active", "archived", "both"}:
+        raise Refusal(400, "Invalid 'status' value, allowed values are active, archived, both")
+    return answers.json(
+        [
+            shapes.client(row)
+            for row in call.company.clients_of(space.id)
+            if status in {"both", "archived" if row.archived else "active"} and name in row.name.casefold()
+        ]
+    )
+
+
+def get(call: Call) -> Answer:
+    """Return a client."""
+    return answers.json(shapes.client(_client(call)))
+
+
+def create(call: Call) -> Answer:
+    """Create a client; its name must be new to the workspace."""
+    space, body = call.workspace(), call.body()
+    row = Client(
+        id=call.company.new_id("client", 3),
+        workspace_id=space.id,
+        name=_name(call, body.text("name")),
+        creator_id=call.person.id,
+        at=int(call.now),
+        notes=body.text("notes"),
+    )
+    call.company.clients[row.id] = row
+    return _told(call, row, "created")
+
+
+def update(call: Call) -> Answer:
+    """Change a client: the fields that are given."""
+    row, body = _client(call), call.body()
+    notes = body.text("notes")
+    if body.given("name") and body.text("name") != row.name:
+        row.name = _name(call, body.text("name"))
+    row.notes = notes if body.given("notes") else row.notes
+    row.at = int(call.now)
+    return _told(call, row, "updated")
+
+
+def delete(call: Call) -> Answer:
+    """Delete a client; the answer is its id."""
+    row = _client(call)
+    _remove(call, row)
+    return answers.json(row.id)
+
+
+def data(call: Call) -> Answer:
+    """Return several clients by their ids."""
+    return answers.json([shapes.client(row) for row in _several(call)])
+
+
+def delete_several(call: Call) -> Answer:
+    """Delete several clients; the answer is empty."""
+    for row in _several(call):
+        _remove(call, row)
+    return answers.empty()
+
+
+def archive(call: Call) -> Answer:
+    """Archive a client and its projects; the answer is the projects' ids."""
+    return answers.json(_archive(call, _client(call)))
+
+
+def archive_several(call: Call) -> Answer:
+    """Archive several clients and their projects."""
+    rows = _several(call)
+    projects = [project_id for row in rows for project_id in _archive(call, row)]
+    return answers.json([{"client_ids": [row.id for row in rows], "project_ids": projects}])
+
+
+def restore(call: Call) -> Answer:
+    """Take a client out of the archive, and those of its projects that are named, or all."""
+    row = _client(call)
+    body = call.body() if call.raw else None
+    wanted = set(body.numbers("projects") or ()) if body else set()
+    everything = bool(body and body.flag("restore_all_projects"))
+    row.archived, row.at = False, int(call.now)
+    for project in _projects(call, row):
+        if everything or project.id in wanted:
+            project.active, project.at = True, int(call.now)
+            call.happened("project", "updated", shapes.project(call.company, project))
+    return _told(call, row, "updated")
+
+
+def _archive(call: Call, row: Client) -> list[int]:
+    """Archive a client; return the ids of the projects that went with it."""
+    row.archived, row.at = True, int(call.now)
+    call.happened("client", "updated", shapes.client(row))
+    projects = [project for project in _projects(call, row) if project.active]
+    for project in projects:
+        project.active, project.at = False, int(call.now)
+        call.happened("project", "updated", shapes.project(call.company, project))
+    return [project.id for project in projects]
+
+
+def _projects(call: Call, row: Client) -> list[Project]:
+    return [
+        project for project in call.company.projects_of(row.workspace_id) if project.client_id == row.id
+    ]
+
+
+def _remove(call: Call, row: Client) -> None:
+    call.company.remove_client(row)
+    call.happened("client", "deleted", shapes.client(row))
+
+
+def _several(call: Call) -> list[Client]:
+    """Return the clients whose ids the body lists."""
+    space, ids = call.workspace(), call.json()
+    if not isinstance(ids, list) or not all(type(one) is int for one in ids):
+        raise Refusal(400, "JSON is not valid")
+    rows = [row for row in call.company.clients_of(space.id) if row.id in ids]
+    if len(rows) < len(set(ids)):
+        raise Refusal(404, _NOT_FOUND)
+    return rows
+
+
+def _told(call: Call, row: Client, action: str) -> Answer:
+    """Answer with a client, and note what was done to it."""
+    shape = shapes.client(row)
+    call.happened("client", action, shape)
+    return answers.json(shape)
+
+
+def _client(call: Call) -> Client:
+    space = call.workspace()
+    row = call.company.clients.get(call.path["client_id"])
+    if row is None or row.workspace_id != space.id:
+        raise Refusal(404, _NOT_FOUND)
+    return row
+
+
+def _name(call: Call, name: str | None) -> str:
+    if not name:
+        raise Refusal(400, "Client name can't be blank")
+    if any(row.name == name for row in call.company.clients_of(call.path["workspace_id"])):
+        raise Refusal(400, "Name has already been taken")
+    return name
+
+
+ENDPOINTS: Final = (
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/clients", handler=listing),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients", handler=create),
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/clients/{client_id}", handler=get),
+    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/clients/{client_id}", handler=update),
+    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/clients/{client_id}", handler=delete),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients/data", handler=data),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients/delete", handler=delete_several),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients/archive", handler=archive_several),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients/{client_id}/archive", handler=archive),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients/{client_id}/restore", handler=restore),
+)

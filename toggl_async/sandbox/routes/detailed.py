@@ -1,0 +1,230 @@
+"""The detailed report, page by page, and its totals."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from toggl_async.sandbox import answers, timestamps
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Body, Call
+from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.report_query import ReportQuery, amount, read
+from toggl_async.sandbox.routing import Endpoint
+from toggl_async.sandbox.shapes import Json
+
+__all__ = ["ENDPOINTS"]
+
+_PAGE: Final = 50
+_LARGEST: Final = 1000
+
+_ORDERS: Final = ("date", "user", "duration", "description", "last_update")
+_RESOLUTIONS: Final = {"day": 1, "week": 7, "month": 31}
+_DAYS_BY_DAY: Final = 31
+_DAYS_BY_WEEK: Final = 186
+
+
+def search(call: Call) -> Answer:
+    """Return a page of the detailed report; the headers name the next one, if there is one.
+
+    A row is a time entry, or with ``grouped`` all those of a day that differ in nothing but time.
+    """
+    body = call.body()
+    query = read(call, body)
+    size = body.number("page_size")
+    size = _PAGE if size is None else size
+    if not 0 < size <= _LARGEST:
+        raise Refusal(400, f"Invalid 'page_size' value, must be between 1 and {_LARGEST}")
+    entries = _ordered(call, body, query)
+    groups = _grouped(call, entries) if body.flag("grouped") else None
+    heads = entries if groups is None else [group[0] for group in groups]
+    first = _first(body, heads)
+    after = first + size
+    page = [[head] for head in heads[first:after]] if groups is None else groups[first:after]
+    write = _writer(call, body, query)
+    headers = query.headers
+    if after < len(heads):
+        headers |= {
+            "X-Next-ID": str(heads[after].id),
+            "X-Next-Row-Number": str(after + 1),
+            "X-Next-Timestamp": str(heads[after].start),
+        }
+    return answers.json([write(row, first + place) for place, row in enumerate(page, 1)], headers=headers)
+
+
+def _ordered(call: Call, body: Body, query: ReportQuery) -> list[Entry]:
+    """Return the time entries of the whole report in the order asked for: newest first, if none is."""
+    order, direction = body.text("order_by") or "date", (body.text("order_dir") or "DESC").upper()
+    if order not in _ORDERS:
+        raise Refusal(400, f"Invalid 'order_by' value, allowed values are {', '.join(_ORDERS)}")
+    if direction not in {"ASC", "DESC"}:
+        raise Refusal(400, "Invalid 'order_dir' value, allowed values are ASC, DESC")
+    entries = list(query.entries)
+    if order != "date":
+        people = call.company.people
+        keys: dict[str, Callable[[Entry], Any]] = {
+            "user": lambda entry: people[entry.user_id].name,
+            "duration": query.seconds,
+            "description": lambda entry: entry.description,
+            "last_update": lambda entry: entry.changed,
+        }
+        entries.sort(key=keys[order])
+    if direction == "DESC":
+        entries.reverse()
+    return entries
+
+
+def _grouped(call: Call, entries: list[Entry]) -> list[list[Entry]]:
+    """Return groups of what differs in nothing but time within a day."""
+    zone = call.company.zone(call.person)
+    groups: dict[object, list[Entry]] = {}
+    for entry in entries:
+        key = (
+            zone.day(entry.start),
+            entry.user_id,
+            entry.project_id,
+            entry.task_id,
+            entry.billable,
+            entry.description,
+            entry.tag_ids,
+        )
+        groups.setdefault(key, []).append(entry)
+    return list(groups.values())
+
+
+def _first(body: Body, heads: list[Entry]) -> int:
+    """Return where the page begins: at the row of the cursor's id, or else at its row number."""
+    number, entry_id, _ = (
+        body.number("first_row_number"),
+        body.number("first_id"),
+        body.number("first_timestamp"),
+    )
+    place = max(0, (number or 1) - 1)
+    if entry_id is None or (place < len(heads) and heads[place].id == entry_id):
+        return place
+    return next((index for index, head in enumerate(heads) if head.id == entry_id), place)
+
+
+def _writer(call: Call, body: Body, query: ReportQuery) -> Callable[[Sequence[Entry], int], Json]:
+    """Return what turns a row into JSON."""
+    company, zone = call.company, call.company.zone(call.person)
+    enrich, hide = body.flag("enrich_response"), body.flag("hide_amounts")
+
+    def write(row: Sequence[Entry], number: int) -> Json:
+        head = row[0]
+        amounts = [amount(company, entry, query.seconds(entry)) for entry in row]
+        rate = None if hide else amounts[0][1]
+        shape: Json = {
+            "user_id": head.user_id,
+            "username": company.people[head.user_id].name,
+            "project_id": head.project_id,
+            "task_id": head.task_id,
+            "billable": head.billable,
+            "description": head.description,
+            "tag_ids": list(head.tag_ids) or (None if head.bare else []),
+            "billable_amount_in_cents": None if rate is None else sum(paid or 0 for paid, _ in amounts),
+            "hourly_rate_in_cents": rate,
+            "currency": "EUR",
+            "time_entries": [
+                {
+                    "id": entry.id,
+                    "seconds": query.seconds(entry),
+                    "start": zone.text(entry.start),
+                    "stop": zone.text(entry.start + query.seconds(entry)),
+                    "at": timestamps.offset_utc(entry.changed // 1_000_000),
+                    "at_tz": zone.text(entry.changed // 1_000_000),
+                }
+                for entry in row
+            ],
+            "row_number": number,
+        }
+        return shape | _names(call, head) if enrich else shape
+
+    return write
+
+
+def _names(call: Call, entry: Entry) -> Json:
+    """Return what ``enrich_response`` adds to a row; null and empty where there is nothing."""
+    company = call.company
+    project, task = company.projects.get(entry.project_id or 0), company.tasks.get(entry.task_id or 0)
+    client = None if project is None else company.clients.get(project.client_id or 0)
+    return {
+        "client_name": None if client is None else client.name,
+        "project_name": None if project is None else project.name,
+        "project_color": None if project is None else "0",
+        "project_hex": None if project is None else project.color,
+        "task_name": None if task is None else task.name,
+        "tag_names": [company.tags[tag_id].name for tag_id in entry.tag_ids],
+        "email": company.people[entry.user_id].email,
+    }
+
+
+def totals(call: Call) -> Answer:
+    """Return the sums of the detailed report, with a graph over its range if asked for."""
+    body = call.body()
+    query = read(call, body)
+    zone = call.company.zone(call.person)
+    resolution = body.text("granularity") or body.text("resolution") or _resolution(query)
+    if resolution not in _RESOLUTIONS:
+        raise Refusal(400, "Invalid 'resolution' value, allowed values are day, month, week")
+    seconds, cents = 0, 0
+    rates: Counter[int] = Counter()
+    days: Counter[dt.date] = Counter()
+    money: Counter[dt.date] = Counter()
+    for entry in query.entries:
+        length, day = query.seconds(entry), zone.day(entry.start)
+        paid, rate = amount(call.company, entry, length)
+        seconds += length
+        days[day] += length
+        if paid is not None and rate is not None:
+            cents += paid
+            money[day] += paid
+            rates[rate] += length
+    shape: Json = {
+        "seconds": seconds,
+        "tracked_days": len(days),
+        "resolution": resolution,
+        "rates": [
+            {"billable_seconds": billable, "hourly_rate_in_cents": rate, "currency": "EUR"}
+            for rate, billable in sorted(rates.items())
+        ],
+        "billable_amount_in_cents": cents if call.company.paid else None,
+        "labour_cost_in_cents": None,
+    }
+    if body.flag("with_graph"):
+        shape["graph"] = _graph(query, resolution, days, money)
+    return answers.json(shape, headers=query.headers)
+
+
+def _resolution(query: ReportQuery) -> str:
+    """Return the resolution that suits the length of the range."""
+    length = (query.last - query.first).days + 1
+    return "day" if length <= _DAYS_BY_DAY else "week" if length <= _DAYS_BY_WEEK else "month"
+
+
+def _graph(
+    query: ReportQuery, resolution: str, days: Counter[dt.date], money: Counter[dt.date]
+) -> list[Json]:
+    """Return the sums of each day, week (from Monday) or month of the range, empty ones included."""
+    sums: dict[dt.date, tuple[int, int]] = {}
+    for ordinal in range(query.first.toordinal(), query.last.toordinal() + 1):
+        day = dt.date.fromordinal(ordinal)
+        begins = {
+            "day": day,
+            "week": day - dt.timedelta(days=day.weekday()),
+            "month": day.replace(day=1),
+        }[resolution]
+        seconds, cents = sums.get(begins, (0, 0))
+        sums[begins] = (seconds + days[day], cents + money[day])
+    return [
+        {"seconds": seconds, "billable_amount_in_cents": cents, "labour_cost_in_cents": None}
+        for seconds, cents in sums.values()
+    ]
+
+
+ENDPOINTS: Final = (
+    Endpoint(route="POST /reports/api/v3/workspace/{workspace_id}/search/time_entries", handler=search),
+    Endpoint(
+        route="POST /reports/api/v3/workspace/{workspace_id}/search/time_entries/totals", handler=totals
+    ),
+)

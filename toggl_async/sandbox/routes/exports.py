@@ -1,0 +1,115 @@
+"""Exports: whole tables as JSON in a ZIP archive, made while the user waits; of a workspace, or of a person."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from toggl_async.sandbox import account_shapes, answers, files, shapes
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.entities import Export
+from toggl_async.sandbox.routing import Endpoint
+from toggl_async.sandbox.shapes import Json
+
+__all__ = ["ENDPOINTS"]
+
+_TAKES: Final = 10.0
+"""Toggl seconds that an archive takes."""
+
+_WORDS: Final = frozenset({"uuid"})
+
+
+def listing(call: Call) -> Answer:
+    """List the exports that the user asked for, each with its state."""
+    return answers.json(
+        [
+            {
+                "token": row.token,
+                "state": "done" if row.ready <= call.now else "pending",
+                "error_message": None,
+            }
+            for row in _exports(call)
+        ]
+    )
+
+
+def create(call: Call) -> Answer:
+    """Ask for an export of the workspace; the body lists the tables."""
+    call.workspace()
+    names = call.json()
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise Refusal(400, "At least one parameter must be set")
+    return _begin(call, tuple(dict.fromkeys(names)))
+
+
+def create_own(call: Call) -> Answer:
+    """Ask for an export of the user's own data."""
+    body = call.body()
+    names = tuple(name for name in ("profile", "timeline") if body.flag(name))
+    if not names:
+        raise Refusal(400, "At least one parameter must be set")
+    return _begin(call, names)
+
+
+def download(call: Call) -> Answer:
+    """Return the archive, when it is there."""
+    for row in _exports(call):
+        if row.token == call.words["uuid"] and row.ready <= call.now:
+            tables = _tables(call, row)
+            content = {f"{name}.json": msgspec.json.encode(tables[name]()) for name in row.tables if name in tables}
+            return answers.file(files.archive(content), files.ZIP)
+    raise Refusal(400, "Export not found")
+
+
+def _begin(call: Call, names: tuple[str, ...]) -> Answer:
+    if any(row.ready > call.now for row in _exports(call)):
+        raise Refusal(400, "Cannot start another export until current one is complete")
+    row = Export(
+        token=str(uuid.uuid4()),
+        user_id=call.person.id,
+        workspace_id=call.path.get("workspace_id"),
+        tables=names,
+        ready=call.now + _TAKES,
+    )
+    call.company.exports[row.token] = row
+    return answers.json(row.token)
+
+
+def _exports(call: Call) -> list[Export]:
+    workspace_id = call.workspace().id if "workspace_id" in call.path else None
+    return [
+        row
+        for row in call.company.exports.values()
+        if row.workspace_id == workspace_id and row.user_id == call.person.id
+    ]
+
+
+def _tables(call: Call, row: Export) -> Mapping[str, Callable[[], Json | list[Json]]]:
+    """Return what makes each table of an export."""
+    company = call.company
+    if row.workspace_id is None:
+        return {"profile": lambda: account_shapes.me(call.person), "timeline": list}
+    space = company.workspaces[row.workspace_id]
+    return {
+        "clients": lambda: [shapes.client(one) for one in company.clients_of(space.id)],
+        "projects": lambda: [shapes.project(company, one) for one in company.projects_of(space.id)],
+        "tags": lambda: [shapes.tag(one) for one in company.tags_of(space.id)],
+        "tasks": lambda: [shapes.task(company, one) for one in company.tasks_of(space.id)],
+        "workspace_users": lambda: [
+            account_shapes.workspace_user(company, space, company.people[one]) for one in space.members
+        ],
+    }
+
+
+ENDPOINTS: Final = (
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/exports", handler=listing),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/exports", handler=create),
+    Endpoint(
+        route="GET /api/v9/workspaces/{workspace_id}/exports/data/{uuid}.zip", handler=download, words=_WORDS
+    ),
+    Endpoint(route="GET /api/v9/me/export", handler=listing),
+    Endpoint(route="POST /api/v9/me/export", handler=create_own),
+    Endpoint(route="GET /api/v9/me/export/data/{uuid}.zip", handler=download, words=_WORDS),
+)

@@ -1,0 +1,160 @@
+"""Favorites: the user's own of all workspaces, and those of one workspace, public ones among them."""
+
+from typing import Final
+
+from toggl_async.sandbox import answers, shapes
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Body, Call
+from toggl_async.sandbox.entities import Favorite
+from toggl_async.sandbox.routing import Endpoint
+
+__all__ = ["ENDPOINTS"]
+
+_MOST: Final = 10
+_SUGGESTED: Final = 3
+_NO_PROJECT: Final = "User cannot access the selected project/task"
+
+
+def mine(call: Call) -> Answer:
+    """List the user's favorites of all workspaces."""
+    since = call.since()
+    return answers.json(
+        [
+            shapes.favorite(call.company, row)
+            for row in _own(call)
+            if since is None or row.created >= since
+        ]
+    )
+
+
+def listing(call: Call) -> Answer:
+    """List the favorites of the workspace: the user's own, and public ones."""
+    space, since = call.workspace(), call.since()
+    return answers.json(
+        [
+            shapes.favorite(call.company, row)
+            for row in call.company.favorites.values()
+            if row.workspace_id == space.id
+            and (row.public or row.user_id == call.person.id)
+            and (since is None or row.created >= since)
+        ]
+    )
+
+
+def create(call: Call) -> Answer:
+    """Create a favorite; ten are the most that a person has."""
+    body = call.body()
+    row = Favorite(
+        id=call.company.new_id("favorite", 3),
+        workspace_id=_home(call, body, call.person.default_workspace_id),
+        user_id=call.person.id,
+        created=int(call.now),
+    )
+    if len(_own(call)) >= _MOST:
+        raise Refusal(400, f"You can't have more than {_MOST} favorites")
+    _apply(call, row, body)
+    call.company.favorites[row.id] = row
+    return answers.json(shapes.favorite(call.company, row))
+
+
+def update(call: Call) -> Answer:
+    """Change a favorite: the fields that are given."""
+    body = call.body()
+    row = _favorite(call, body.number("favorite_id") or 0)
+    _home(call, body, row.workspace_id)
+    _apply(call, row, body)
+    return answers.json(shapes.favorite(call.company, row))
+
+
+def delete(call: Call) -> Answer:
+    """Delete a favorite."""
+    del call.company.favorites[_favorite(call, call.path["favorite_id"]).id]
+    return answers.empty(status=204)
+
+
+def suggest(call: Call) -> Answer:
+    """Make favorites of the user's last time entries, for who has none; else nothing comes."""
+    space_id = call.workspace().id if "workspace_id" in call.path else None
+    if _own(call):
+        return answers.empty(status=204)
+    kinds = {
+        (row.workspace_id, row.project_id, row.task_id, row.description): row
+        for row in call.company.personal(call.person.id)
+        if row.deleted is None and (space_id is None or row.workspace_id == space_id)
+    }
+    made = [
+        Favorite(
+            id=call.company.new_id("favorite", 3),
+            workspace_id=row.workspace_id,
+            user_id=call.person.id,
+            created=int(call.now),
+            description=row.description,
+            project_id=row.project_id,
+            task_id=row.task_id,
+            tag_ids=list(row.tag_ids),
+            billable=row.billable,
+        )
+        for row in list(kinds.values())[:_SUGGESTED]
+    ]
+    call.company.favorites |= {row.id: row for row in made}
+    return answers.json([shapes.favorite(call.company, row) for row in made], status=201)
+
+
+def _own(call: Call) -> list[Favorite]:
+    return [row for row in call.company.favorites.values() if row.user_id == call.person.id]
+
+
+def _favorite(call: Call, favorite_id: int) -> Favorite:
+    row = call.company.favorites.get(favorite_id)
+    if row is None or row.user_id != call.person.id:
+        raise Refusal(403, "You don't have access to this favorite")
+    if call.path.get("workspace_id", row.workspace_id) != row.workspace_id:
+        raise Refusal(403, "You don't have access to this favorite")
+    return row
+
+
+def _home(call: Call, body: Body, default: int) -> int:
+    """Return the workspace that the path or the body names."""
+    if "workspace_id" in call.path:
+        return call.workspace().id
+    workspace_id = body.number("workspace_id") or default
+    if workspace_id not in {space.id for space in call.company.workspaces_of(call.person)}:
+        raise Refusal(403, "You don't have access to this workspace")
+    return workspace_id
+
+
+def _apply(call: Call, row: Favorite, body: Body) -> None:
+    """Check the fields of a body; then write those that are given into a favorite."""
+    company = call.company
+    project_id = body.number("project_id") if body.given("project_id") else row.project_id
+    task_id = body.number("task_id") if body.given("task_id") else row.task_id
+    given = [tag_id for tag_id in body.numbers("tag_ids") or () if tag_id is not None]
+    tag_ids = given if body.given("tag_ids") else row.tag_ids
+    description, billable = body.text("description"), body.flag("billable")
+    public, rank = body.flag("public"), body.number("rank")
+    project, task = company.projects.get(project_id or 0), company.tasks.get(task_id or 0)
+    if project_id is not None and (project is None or project.workspace_id != row.workspace_id):
+        raise Refusal(400, _NO_PROJECT)
+    if task_id is not None and (task is None or task.project_id != project_id):
+        raise Refusal(400, _NO_PROJECT)
+    if not {tag.id for tag in company.tags_of(row.workspace_id)}.issuperset(tag_ids):
+        raise Refusal(400, "Tag not found in workspace")
+    row.project_id, row.task_id, row.tag_ids = project_id, task_id, tag_ids
+    row.description = description if body.given("description") else row.description
+    row.billable = billable if body.given("billable") else row.billable
+    row.public = row.public if public is None else public
+    row.rank = row.rank if rank is None else rank
+
+
+ENDPOINTS: Final = (
+    Endpoint(route="GET /api/v9/me/favorites", handler=mine),
+    Endpoint(route="POST /api/v9/me/favorites", handler=create),
+    Endpoint(route="PUT /api/v9/me/favorites", handler=update),
+    Endpoint(route="POST /api/v9/me/favorites/suggestions", handler=suggest),
+    Endpoint(route="DELETE /api/v9/me/favorites/{favorite_id}", handler=delete),
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/favorites", handler=listing),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/favorites", handler=create),
+    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/favorites", handler=update),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/favorites/suggestions", handler=suggest),
+    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/favorites/{favorite_id}", handler=delete),
+)

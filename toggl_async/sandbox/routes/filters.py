@@ -1,0 +1,98 @@
+"""What the filters of reports can be set to: clients, projects and users, by id from a cursor on; tasks."""
+
+from typing import Final, Protocol, TypeVar
+
+from toggl_async.sandbox import answers
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Body, Call
+from toggl_async.sandbox.routing import Endpoint
+
+__all__ = ["ENDPOINTS"]
+
+_PAGE: Final = 201
+
+
+class _Named(Protocol):
+    id: int
+    name: str
+
+
+NamedT = TypeVar("NamedT", bound=_Named)
+
+
+def clients(call: Call) -> Answer:
+    """List the workspace's clients."""
+    space, body = call.workspace(), call.body()
+    rows = _page(body, call.company.clients_of(space.id))
+    return answers.json([{"id": row.id, "name": row.name} for row in rows])
+
+
+def projects(call: Call) -> Answer:
+    """List the workspace's projects."""
+    space, body = call.workspace(), call.body()
+    active, client_ids = body.flag("is_active"), body.numbers("client_ids")
+    rows = [
+        row
+        for row in call.company.projects_of(space.id)
+        if active in {None, row.active} and (not client_ids or row.client_id in client_ids)
+    ]
+    return answers.json(
+        [
+            {
+                "id": row.id,
+                "name": row.name,
+                "color": row.color,
+                "active": row.active,
+                "billable": row.billable,
+                "client_id": row.client_id,
+                "currency": "EUR",
+            }
+            for row in _page(body, rows)
+        ]
+    )
+
+
+def users(call: Call) -> Answer:
+    """List the workspace's people."""
+    space, body = call.workspace(), call.body()
+    rows = [call.company.people[user_id] for user_id in space.members]
+    return answers.json([{"id": row.id, "name": row.name, "deleted_at": None} for row in _page(body, rows)])
+
+
+def task_status(call: Call) -> Answer:
+    """Return what was tracked for tasks; Starter plans and above have it."""
+    space, body = call.workspace(), call.body()
+    if not call.company.paid:
+        raise Refusal(402, "Tasks are a premium feature")
+    ids = body.numbers("ids") or []
+    return answers.json(
+        [
+            {
+                "id": row.id,
+                "tracked_seconds": call.company.tracked_seconds(row),
+                "estimated_seconds": row.estimated_seconds,
+            }
+            for row in call.company.tasks_of(space.id)
+            if row.id in ids
+        ]
+    )
+
+
+def _page(body: Body, rows: list[NamedT]) -> list[NamedT]:
+    """Return the rows from the cursor on, by id, that pass the filters by id and name."""
+    start, size = body.number("start") or 0, body.number("page_size") or _PAGE
+    ids, name = body.numbers("ids"), (body.text("name") or "").casefold()
+    wanted = (
+        row for row in rows if row.id >= start and (not ids or row.id in ids) and name in row.name.casefold()
+    )
+    return sorted(wanted, key=lambda row: row.id)[:size]
+
+
+ENDPOINTS: Final = (
+    *(
+        Endpoint(route=f"POST /reports/api/v3/workspace/{{workspace_id}}/{way}/{what}", handler=handler)
+        for way in ("filters", "search")
+        for what, handler in (("clients", clients), ("projects", projects), ("users", users))
+    ),
+    Endpoint(route="POST /reports/api/v3/workspace/{workspace_id}/filters/tasks/status", handler=task_status),
+)

@@ -1,0 +1,186 @@
+"""``/me``: the user, and what belongs to the user in all workspaces."""
+
+import secrets
+import zoneinfo
+from typing import Final
+
+from toggl_async.sandbox import account_shapes, answers, shapes
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.routes import time_entries
+from toggl_async.sandbox.routing import Endpoint
+from toggl_async.sandbox.shapes import Json
+
+__all__ = ["ENDPOINTS"]
+
+_SATURDAY: Final = 6
+
+
+def get(call: Call) -> Answer:
+    """Return the user; with the related data of all workspaces if asked for, null where there is none."""
+    shape = account_shapes.me(call.person)
+    if call.flag("with_related_data"):
+        company = call.company
+        spaces = company.workspaces_of(call.person)
+        shape |= {
+            "workspaces": [account_shapes.workspace(company, space, call.person) for space in spaces],
+            "clients": _clients(call) or None,
+            "projects": _projects(call) or None,
+            "tags": _tags(call) or None,
+            "time_entries": time_entries.recent(call) or None,
+        }
+        if company.paid:
+            shape["tasks"] = _tasks(call) or None
+    return answers.json(shape)
+
+
+def update(call: Call) -> Answer:
+    """Change the user's profile: the fields that are given."""
+    body, person = call.body(), call.person
+    name = body.text("fullname")
+    if body.given("fullname") and not name:
+        raise Refusal(400, "Name can't be blank")
+    zone = body.text("timezone")
+    if zone is not None and zone not in zoneinfo.available_timezones():
+        raise Refusal(400, "Invalid timezone")
+    week = body.number("beginning_of_week")
+    if week is not None and not 0 <= week <= _SATURDAY:
+        raise Refusal(400, "Invalid beginning of week")
+    workspace_id = body.number("default_workspace_id")
+    known = {space.id for space in call.company.workspaces_of(person)}
+    if workspace_id is not None and workspace_id not in known:
+        raise Refusal(400, "Invalid default workspace")
+    email, country = body.text("email"), body.number("country_id")
+    person.name = name or person.name
+    person.timezone = zone or person.timezone
+    person.beginning_of_week = person.beginning_of_week if week is None else week
+    person.default_workspace_id = workspace_id or person.default_workspace_id
+    person.email = email or person.email
+    person.country_id = country or person.country_id
+    person.modified = int(call.now)
+    return answers.json(account_shapes.me(person))
+
+
+def reset_token(call: Call) -> Answer:
+    """Make a new API token; the old one is worth nothing from now on."""
+    call.person.api_token = secrets.token_hex(16)
+    return answers.json(call.person.api_token)
+
+
+def logged(_: Call) -> Answer:
+    """Tell, by an empty answer, that the credentials are right."""
+    return answers.empty()
+
+
+def quota(call: Call) -> Answer:
+    """Return what is left of the user's own quota and of those of the organizations."""
+    shapes_: list[Json] = []
+    for organization_id in (None, *call.company.organizations):
+        state = call.limits.window(call.person.id, organization_id).state(call.now)
+        if state is not None:
+            shapes_.append(
+                {
+                    "organization_id": organization_id,
+                    "remaining": state.remaining,
+                    "resets_in_secs": state.resets_in,
+                    "total": state.total,
+                }
+            )
+    return answers.json(shapes_)
+
+
+def organizations(call: Call) -> Answer:
+    """List the organizations that the user is in."""
+    rows = call.company.organizations.values()
+    return answers.json(
+        [account_shapes.organization(call.company, row, call.person, listed=True) for row in rows]
+    )
+
+
+def workspaces(call: Call) -> Answer:
+    """List the workspaces that the user is in, each with its number of active projects."""
+    company, since = call.company, call.since()
+    return answers.json(
+        [
+            account_shapes.workspace(company, space, call.person)
+            | {"active_project_count": sum(project.active for project in company.projects_of(space.id))}
+            for space in company.workspaces_of(call.person)
+            if since is None or space.modified >= since
+        ]
+    )
+
+
+def clients(call: Call) -> Answer:
+    """List the clients of all workspaces."""
+    return answers.json(_clients(call, call.since()))
+
+
+def projects(call: Call) -> Answer:
+    """List the projects of all workspaces: active ones, unless archived ones are asked for too."""
+    return answers.json(_projects(call, call.since(), archived=call.flag("include_archived")))
+
+
+def tags(call: Call) -> Answer:
+    """List the tags of all workspaces."""
+    return answers.json(_tags(call, call.since()))
+
+
+def tasks(call: Call) -> Answer:
+    """List the tasks of all workspaces: active ones, unless others are asked for too."""
+    found = _tasks(call, call.since(), inactive=call.flag("include_not_active"))
+    offset = call.number("offset", 1) if call.query.get("offset", "0") != "0" else 0
+    size = call.number("per_page", len(found) or 1)
+    return answers.json(found[offset : offset + size])
+
+
+def _clients(call: Call, since: int | None = None) -> list[Json]:
+    return [
+        shapes.client(row)
+        for space in call.company.workspaces_of(call.person)
+        for row in call.company.clients_of(space.id)
+        if since is None or row.at >= since
+    ]
+
+
+def _projects(call: Call, since: int | None = None, *, archived: bool = True) -> list[Json]:
+    return [
+        shapes.project(call.company, row)
+        for space in call.company.workspaces_of(call.person)
+        for row in call.company.projects_of(space.id)
+        if (archived or row.active) and (since is None or row.at >= since)
+    ]
+
+
+def _tags(call: Call, since: int | None = None) -> list[Json]:
+    return [
+        shapes.tag(row)
+        for space in call.company.workspaces_of(call.person)
+        for row in call.company.tags_of(space.id)
+        if since is None or row.at >= since
+    ]
+
+
+def _tasks(call: Call, since: int | None = None, *, inactive: bool = True) -> list[Json]:
+    return [
+        shapes.task(call.company, row)
+        for space in call.company.workspaces_of(call.person)
+        for row in call.company.tasks_of(space.id)
+        if (inactive or row.active) and (since is None or row.at >= since)
+    ]
+
+
+ENDPOINTS: Final = (
+    # The application answers this one before it asks who comes.
+    Endpoint(route="GET /api/v9/status", handler=None),
+    Endpoint(route="GET /api/v9/me", handler=get),
+    Endpoint(route="PUT /api/v9/me", handler=update),
+    Endpoint(route="POST /api/v9/me/reset_token", handler=reset_token),
+    Endpoint(route="GET /api/v9/me/logged", handler=logged),
+    Endpoint(route="GET /api/v9/me/quota", handler=quota),
+    Endpoint(route="GET /api/v9/me/organizations", handler=organizations),
+    Endpoint(route="GET /api/v9/me/workspaces", handler=workspaces),
+    Endpoint(route="GET /api/v9/me/clients", handler=clients),
+    Endpoint(route="GET /api/v9/me/projects", handler=projects),
+    Endpoint(route="GET /api/v9/me/tags", handler=tags),
+    Endpoint(route="GET /api/v9/me/tasks", handler=tasks),
+)

@@ -1,0 +1,147 @@
+"""What people are in the organization and in its workspaces: changed, and ended."""
+
+from typing import Final
+
+from toggl_async.sandbox import account_shapes, answers
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Body, Call
+from toggl_async.sandbox.entities import Person
+from toggl_async.sandbox.routing import Endpoint
+
+__all__ = ["ENDPOINTS"]
+
+_ROLES: Final = {"admin": True, "user": False, "projectlead": False, "teamlead": False}
+_ADMIN_ROLE: Final = 1
+_NOT_FOUND: Final = "User not found"
+
+
+def update(call: Call) -> Answer:
+    """Change a member of the workspace: the fields that are given; the answer is empty."""
+    person, body = _member(call, call.path["workspace_user_id"]), call.body()
+    role, rate, cost = body.text("role"), body.money("rate"), body.money("labor_cost")
+    minutes = body.number("working_hours_in_minutes")
+    if role is not None and role not in _ROLES:
+        raise Refusal(400, f"Invalid 'role' value, allowed values are {', '.join(_ROLES)}")
+    if not call.company.paid and (rate is not None or cost is not None or minutes is not None):
+        raise Refusal(402, "Billable rates are available for Starter and higher plans.")
+    admin = _admin(body) if role is None else _ROLES[role]
+    _change(call, person, admin, body.flag("inactive"))
+    person.rate = rate if body.given("rate") else person.rate
+    person.labor_cost = cost if body.given("labor_cost") else person.labor_cost
+    person.working_minutes = minutes if body.given("working_hours_in_minutes") else person.working_minutes
+    return answers.empty()
+
+
+def delete(call: Call) -> Answer:
+    """Remove a person from the workspace; the answer is empty."""
+    _leave(call, [_member(call, call.path["workspace_user_id"])])
+    return answers.empty()
+
+
+def delete_several(call: Call) -> Answer:
+    """Remove several people from the workspace: all, or none."""
+    call.organization()
+    _leave(call, [_member(call, one) for one in _wanted(call)])
+    return answers.empty()
+
+
+def update_in_organization(call: Call) -> Answer:
+    """Change a person of the organization: the fields that are given; the answer is empty."""
+    person, body = _organization_user(call, call.path["organization_user_id"]), call.body()
+    name, email = body.text("name"), body.text("email")
+    if email is not None and any(
+        known.email == email and known is not person for known in call.company.people.values()
+    ):
+        raise Refusal(400, "Email address has already been taken")
+    admin, role_id = body.flag("organization_admin"), body.number("role_id")
+    if admin is not None and role_id is not None:
+        raise Refusal(400, "Role and admin flag can not be present simultaneously")
+    groups = body.numbers("groups")
+    if groups is not None and not call.company.groups.keys() >= set(groups):
+        raise Refusal(400, "Group not found")
+    _change(call, person, role_id == _ADMIN_ROLE if role_id is not None else admin, body.flag("inactive"))
+    person.name, person.email = name or person.name, email or person.email
+    for group in call.company.groups.values() if groups is not None else ():
+        others = [known for known in group.members if known != person.id]
+        group.members = [*others, person.id] if group.id in (groups or ()) else others
+    return answers.empty()
+
+
+def remove_from_organization(call: Call) -> Answer:
+    """Remove several people from the organization: all, or none."""
+    people = [_organization_user(call, one) for one in _wanted(call)]
+    if any(person.owner for person in people):
+        raise Refusal(400, "Organization owner can not be removed")
+    for person in people:
+        call.company.remove_person(person)
+    return answers.empty()
+
+
+def _wanted(call: Call) -> list[int]:
+    """Return the ids that are to go; each may be there once."""
+    ids = [one for one in call.body().numbers("delete") or () if one is not None]
+    if not ids or len(set(ids)) < len(ids):
+        raise Refusal(400, "Invalid 'delete' value")
+    return ids
+
+
+def _member(call: Call, workspace_user_id: int) -> Person:
+    """Return a person of the path's workspace by the id of the membership."""
+    space = call.workspace()
+    call.administer()
+    for user_id in space.members:
+        person = call.company.people[user_id]
+        if account_shapes.workspace_user_id(person, space) == workspace_user_id:
+            return person
+    raise Refusal(404, _NOT_FOUND)
+
+
+def _organization_user(call: Call, organization_user_id: int) -> Person:
+    """Return a person of the path's organization by the id of the membership."""
+    call.organization()
+    call.administer()
+    for person in call.company.members:
+        if person.membership_id == organization_user_id:
+            return person
+    raise Refusal(400, _NOT_FOUND)
+
+
+def _admin(body: Body) -> bool | None:
+    role_id = body.number("role_id")
+    return body.flag("admin") if role_id is None else role_id == _ADMIN_ROLE
+
+
+def _change(call: Call, person: Person, admin: bool | None, inactive: bool | None) -> None:
+    """Change rights; the owner keeps them."""
+    if person.owner and (admin is False or inactive):
+        raise Refusal(400, "Organization owner can not lose rights")
+    person.admin = person.admin if admin is None else admin
+    person.inactive = person.inactive if inactive is None else inactive
+    person.modified = int(call.now)
+
+
+def _leave(call: Call, people: list[Person]) -> None:
+    if any(person.owner for person in people):
+        raise Refusal(400, "Organization owner can not be removed")
+    space = call.workspace()
+    gone = {person.id for person in people}
+    space.members = [user_id for user_id in space.members if user_id not in gone]
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        route="PUT /api/v9/workspaces/{workspace_id}/workspace_users/{workspace_user_id}", handler=update
+    ),
+    Endpoint(
+        route="DELETE /api/v9/workspaces/{workspace_id}/workspace_users/{workspace_user_id}", handler=delete
+    ),
+    Endpoint(
+        route="PATCH /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users",
+        handler=delete_several,
+    ),
+    Endpoint(
+        route="PUT /api/v9/organizations/{organization_id}/users/{organization_user_id}",
+        handler=update_in_organization,
+    ),
+    Endpoint(route="PATCH /api/v9/organizations/{organization_id}/users", handler=remove_from_organization),
+)

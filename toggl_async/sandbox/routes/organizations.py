@@ -1,0 +1,111 @@
+"""``/organizations``: the organization, its people and its groups."""
+
+from typing import Final
+
+from toggl_async.sandbox import account_shapes, answers
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.entities import Person
+from toggl_async.sandbox.routing import Endpoint
+
+__all__ = ["ENDPOINTS"]
+
+_PAGE: Final = 50
+_LARGEST: Final = 200
+
+
+def get(call: Call) -> Answer:
+    """Return the organization."""
+    return answers.json(account_shapes.organization(call.company, call.organization(), call.person))
+
+
+def update(call: Call) -> Answer:
+    """Rename the organization; the answer is a bare string."""
+    organization = call.organization()
+    call.administer()
+    name = call.body().text("name")
+    if not name:
+        raise Refusal(400, "Organization name can't be blank")
+    organization.name = name
+    return answers.json("OK")
+
+
+def users(call: Call) -> Answer:
+    """List the organization's people by name, page by page; the headers tell how many there are."""
+    call.organization()
+    call.administer()
+    rows = [person for person in call.company.members if _wanted(call, person)]
+    direction = call.query.get("sort_dir") or "asc"
+    if direction not in {"asc", "desc"}:
+        raise Refusal(400, "Invalid 'sort_dir' value, allowed values are asc, desc")
+    rows.sort(key=lambda person: (person.name, person.id), reverse=direction == "desc")
+    page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
+    return answers.json(
+        [
+            account_shapes.organization_user(call.company, person)
+            for person in rows[(page - 1) * size : page * size]
+        ],
+        headers={
+            "X-Page": str(page),
+            "X-Page-Size": str(size),
+            "X-Pages": str(-(-len(rows) // size)),
+            "X-Records": str(len(rows)),
+            "X-Sort-Order": direction,
+        },
+    )
+
+
+def _wanted(call: Call, person: Person) -> bool:
+    """Tell whether a person passes the filters of the query."""
+    text = call.query.get("filter", "").casefold()
+    status = call.query.get("active_status", "")
+    groups, spaces = call.ids("groups"), call.ids("workspaces")
+    company = call.company
+    return (
+        (text in person.name.casefold() or text in person.email)
+        and not (status == "active" and person.inactive)
+        and not (status == "inactive" and not person.inactive)
+        and not (call.flag("only_admins") and not person.admin)
+        and (
+            groups is None
+            or any(row.id in groups and person.id in row.members for row in company.groups.values())
+        )
+        and (spaces is None or any(space.id in spaces for space in company.workspaces_of(person)))
+    )
+
+
+def groups(call: Call) -> Answer:
+    """List the organization's groups, with their people and workspaces."""
+    call.organization()
+    name, space = call.query.get("name", "").casefold(), call.query.get("workspace", "")
+    return answers.json(
+        [
+            account_shapes.organization_group(call.company, row)
+            for row in call.company.groups.values()
+            if name in row.name.casefold() and (not space or space in map(str, row.workspaces))
+        ]
+    )
+
+
+def workspace_users(call: Call) -> Answer:
+    """List the people of one of the organization's workspaces."""
+    call.organization()
+    space = call.workspace()
+    return answers.json(
+        [
+            account_shapes.workspace_user(call.company, space, call.company.people[user_id])
+            for user_id in space.members
+        ]
+    )
+
+
+ENDPOINTS: Final = (
+    Endpoint(route="GET /api/v9/organizations/{organization_id}", handler=get),
+    Endpoint(route="PUT /api/v9/organizations/{organization_id}", handler=update),
+    Endpoint(route="GET /api/v9/organizations/{organization_id}/users", handler=users),
+    Endpoint(route="GET /api/v9/organizations/{organization_id}/groups", handler=groups),
+    Endpoint(
+        route="GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users",
+        handler=workspace_users,
+    ),
+)

@@ -1,0 +1,190 @@
+"""``/workspaces/{workspace_id}/projects``."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from toggl_async.sandbox import answers, shapes
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Body, Call
+from toggl_async.sandbox.entities import Project
+from toggl_async.sandbox.routes import bulk
+from toggl_async.sandbox.routing import Endpoint
+
+__all__ = ["ENDPOINTS"]
+
+_PAGE: Final = 151
+_LARGEST: Final = 200
+_COLOR: Final = "#0b83d9"
+_GATED: Final = (
+    "auto_estimates",
+    "billable",
+    "currency",
+    "estimated_hours",
+    "fixed_fee",
+    "rate",
+    "recurring",
+    "template",
+)
+"""Fields of a project that the free plan does not have."""
+
+_PATCHED: Final = frozenset(
+    {"name", "client_id", "color", "active", "is_private", "billable", "rate", "estimated_hours"}
+)
+"""Fields that a bulk edit may replace."""
+
+_NOT_FOUND: Final = "Project not found"
+
+_ORDERS: Final[dict[str, Callable[[Project], Any]]] = {
+    "name": lambda row: (row.name.casefold(), row.id),
+    "created_at": lambda row: (row.created, row.id),
+}
+
+
+def listing(call: Call) -> Answer:
+    """List the projects, archived ones included, page by page; nothing tells how many pages there are."""
+    space = call.workspace()
+    rows = [row for row in call.company.projects_of(space.id) if _wanted(call, row)]
+    order = call.query.get("sort_field") or "name"
+    if order not in _ORDERS:
+        raise Refusal(400, "Invalid 'sort_field' value, allowed values are created_at, name")
+    rows.sort(key=_ORDERS[order], reverse=call.query.get("sort_order", "").upper() == "DESC")
+    page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
+    return answers.json([shapes.project(call.company, row) for row in rows[(page - 1) * size : page * size]])
+
+
+def _wanted(call: Call, row: Project) -> bool:
+    """Tell whether a project passes the filters of the query."""
+    query = call.query
+    active, billable = query.get("active") or "both", query.get("billable")
+    client_ids, project_ids, since = call.ids("client_ids"), call.ids("project_ids"), call.since()
+    statuses = query.get("statuses")
+    return (
+        (active == "both" or row.active == (active == "true"))
+        and (not billable or row.billable == (billable == "true"))
+        and (client_ids is None or row.client_id in client_ids)
+        and (project_ids is None or row.id in project_ids)
+        and (since is None or row.at >= since)
+        and (not statuses or ("active" if row.active else "archived") in statuses.split(","))
+        and query.get("name", "").casefold() in row.name.casefold()
+        and query.get("search", "").casefold() in row.name.casefold()
+    )
+
+
+def get(call: Call) -> Answer:
+    """Return a project."""
+    return answers.json(shapes.project(call.company, project_of(call)))
+
+
+def create(call: Call) -> Answer:
+    """Create a project; its name must be new to its client."""
+    space, body = call.workspace(), call.body()
+    name = body.text("name")
+    if not name:
+        raise Refusal(400, "Project name can't be blank")
+    row = Project(
+        id=call.company.new_id("project", 7),
+        workspace_id=space.id,
+        client_id=None,
+        name="",
+        color=_COLOR,
+        created=int(call.now),
+        at=int(call.now),
+        billable=call.company.paid,
+    )
+    _apply(call, row, body)
+    call.company.projects[row.id] = row
+    return _told(call, row, "created")
+
+
+def update(call: Call) -> Answer:
+    """Change a project: the fields that are given."""
+    row = project_of(call)
+    _apply(call, row, call.body())
+    return _told(call, row, "updated")
+
+
+def patch(call: Call) -> Answer:
+    """Change up to a hundred projects by JSON Patch."""
+
+    def find(project_id: int) -> Project:
+        row = call.company.projects.get(project_id)
+        if row is None or row.workspace_id != call.path["workspace_id"]:
+            raise Refusal(404, _NOT_FOUND)
+        return row
+
+    return bulk.edit(
+        call,
+        "projects",
+        find,
+        lambda row, operation: _apply(call, row, bulk.replaced(operation, _PATCHED)),
+        lambda row: call.happened("project", "updated", shapes.project(call.company, row)),
+    )
+
+
+def _told(call: Call, row: Project, action: str) -> Answer:
+    """Answer with a project, and note what was done to it."""
+    shape = shapes.project(call.company, row)
+    call.happened("project", action, shape)
+    return answers.json(shape)
+
+
+def _apply(call: Call, row: Project, body: Body) -> None:
+    """Check the fields of a body; then write them into a project."""
+    for gated in _GATED:
+        if body.fields.get(gated) is not None and not call.company.paid:
+            raise Refusal(402, f"Project {gated} is a premium feature")
+    name = body.text("name")
+    if body.given("name") and not name:
+        raise Refusal(400, "Project name can't be blank")
+    client_id = body.number("client_id")
+    client = call.company.clients.get(client_id or 0)
+    if client_id is not None and (client is None or client.workspace_id != row.workspace_id):
+        raise Refusal(400, "Client not found in workspace")
+    home = client_id if body.given("client_id") else row.client_id
+    named = name or row.name
+    if any(
+        known.name == named and known.client_id == home and known is not row
+        for known in call.company.projects_of(row.workspace_id)
+    ):
+        raise Refusal(400, "Name has already been taken")
+    flags = {flag: body.flag(flag) for flag in ("active", "is_private", "billable")}
+    color, rate, hours = body.text("color"), body.money("rate"), body.number("estimated_hours")
+    row.name, row.client_id = named, home
+    for flag, value in flags.items():
+        if value is not None:
+            setattr(row, flag, value)
+    row.color = color or row.color
+    row.rate = rate if body.given("rate") else row.rate
+    if body.given("estimated_hours"):
+        row.estimated_seconds = None if hours is None else hours * 3600
+    row.at = int(call.now)
+
+
+def delete(call: Call) -> Answer:
+    """Delete a project; its time entries are kept unless ``teDeletionMode=delete``. The answer is its id."""
+    row = project_of(call)
+    mode = call.query.get("teDeletionMode") or "unassign"
+    if mode not in {"delete", "unassign"}:
+        raise Refusal(400, "Invalid 'teDeletionMode' value, allowed values are delete, unassign")
+    call.happened("project", "deleted", shapes.project(call.company, row))
+    call.company.remove_project(row, call.now, with_entries=mode == "delete")
+    return answers.json(row.id)
+
+
+def project_of(call: Call) -> Project:
+    """Return the project of the path."""
+    space = call.workspace()
+    row = call.company.projects.get(call.path["project_id"])
+    if row is None or row.workspace_id != space.id:
+        raise Refusal(404, _NOT_FOUND)
+    return row
+
+
+ENDPOINTS: Final = (
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/projects", handler=listing),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/projects", handler=create),
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/projects/{project_id}", handler=get),
+    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}", handler=update),
+    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/projects/{project_id}", handler=delete),
+    Endpoint(route="PATCH /api/v9/workspaces/{workspace_id}/projects/{project_ids}", handler=patch),
+)

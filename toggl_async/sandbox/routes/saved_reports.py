@@ -1,0 +1,170 @@
+"""``/workspaces/{workspace_id}/reports/shared``: reports that were saved under a name."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from toggl_async.sandbox import answers
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Body, Call
+from toggl_async.sandbox.entities import SavedReport
+from toggl_async.sandbox.routing import Endpoint
+from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.timestamps import offset_utc
+
+__all__ = ["ENDPOINTS"]
+
+_PAGE: Final = 50
+_LARGEST: Final = 200
+
+
+def listing(call: Call) -> Answer:
+    """List the saved reports that the user may see, by name, page by page."""
+    text, rows = call.query.get("name", "").casefold(), _visible(call)
+    flags = {"public": "public", "fixed_dates": "fixed"}
+    for parameter, attribute in flags.items():
+        if call.query.get(parameter):
+            rows = [row for row in rows if getattr(row, attribute) == call.flag(parameter)]
+    rows = sorted((row for row in rows if text in row.name.casefold()), key=lambda row: (row.name, row.id))
+    if call.query.get("sort_direction") == "DESC":
+        rows.reverse()
+    page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
+    return answers.json([_shape(row) for row in rows[(page - 1) * size : page * size]])
+
+
+def get(call: Call) -> Answer:
+    """Return a saved report."""
+    return answers.json(_shape(_report(call, call.path["report_id"])))
+
+
+def create(call: Call) -> Answer:
+    """Save a report."""
+    _gate(call)
+    body = call.body()
+    if not body.text("name"):
+        raise Refusal(400, "Report name can't be blank")
+    row = SavedReport(
+        id=call.company.new_id("report", 5),
+        workspace_id=call.path["workspace_id"],
+        user_id=call.person.id,
+        changed_by=call.person.id,
+        name="",
+        params={},
+        public=False,
+        fixed=False,
+        token=secrets.token_hex(16),
+        at=int(call.now),
+    )
+    _apply(call, row, body)
+    call.company.saved_reports[row.id] = row
+    return answers.json(_shape(row))
+
+
+def update(call: Call) -> Answer:
+    """Change a saved report: the fields that are given."""
+    row = _report(call, call.path["report_id"])
+    _apply(call, row, call.body())
+    return answers.json(_shape(row))
+
+
+def update_several(call: Call) -> Answer:
+    """Change several saved reports; all are found, or none is changed."""
+    changes = call.json()
+    if not isinstance(changes, list) or not all(isinstance(change, dict) for change in changes):
+        raise Refusal(400, "JSON is not valid")
+    bodies = [Body(raw=call.raw, fields=change) for change in changes]
+    rows = [_report(call, body.number("id") or 0) for body in bodies]
+    for row, body in zip(rows, bodies, strict=True):
+        _apply(call, row, body)
+    return answers.json([_shape(row) for row in rows])
+
+
+def delete(call: Call) -> Answer:
+    """Delete a saved report; the answer is what it was."""
+    (shape,) = _delete(call, [call.path["report_id"]])
+    return answers.json(shape)
+
+
+def delete_several(call: Call) -> Answer:
+    """Delete several saved reports; all are found, or none is deleted."""
+    return answers.json(_delete(call, call.body().numbers("ids") or ()))
+
+
+def _delete(call: Call, ids: Sequence[int | None]) -> list[Json]:
+    rows = [_report(call, report_id or 0) for report_id in dict.fromkeys(ids)]
+    for row in rows:
+        del call.company.saved_reports[row.id]
+    return [{**_shape(row), "deleted_at": offset_utc(int(call.now))} for row in rows]
+
+
+def _gate(call: Call) -> None:
+    call.workspace()
+    if not call.company.paid:
+        raise Refusal(402, "Available only for premium workspaces.")
+
+
+def _visible(call: Call) -> list[SavedReport]:
+    _gate(call)
+    return [
+        row
+        for row in call.company.saved_reports.values()
+        if row.workspace_id == call.path["workspace_id"] and (row.public or row.user_id == call.person.id)
+    ]
+
+
+def _report(call: Call, report_id: int) -> SavedReport:
+    for row in _visible(call):
+        if row.id == report_id:
+            return row
+    raise Refusal(404, "Report not found")
+
+
+def _apply(call: Call, row: SavedReport, body: Body) -> None:
+    """Check the fields of a body; then write those that are given into a saved report."""
+    name, public, fixed = body.text("name"), body.flag("public"), body.flag("fixed_daterange")
+    params: Any = body.fields.get("params", row.params)
+    if not isinstance(params, dict):
+        raise Refusal(400, "Invalid 'params' value")
+    if (row.public or public) and not call.person.admin:
+        raise Refusal(403, "Only admins can save public reports")
+    if body.flag("regenerate_token"):
+        row.token = secrets.token_hex(16)
+    row.name = name or row.name
+    row.params = params
+    row.public = row.public if public is None else public
+    row.fixed = row.fixed if fixed is None else fixed
+    row.changed_by, row.at = call.person.id, int(call.now)
+
+
+def _shape(row: SavedReport) -> Json:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "token": row.token,
+        "params": msgspec.json.encode(row.params).decode(),
+        "public": row.public,
+        "fixed_daterange": row.fixed,
+        "scheduled_email_uids": None,
+        "scheduled_email_gids": None,
+        "is_commenting_enabled": False,
+        "isNAResource": False,
+        "uid": row.user_id,
+        "updated_by": row.changed_by,
+        "updated_at": offset_utc(row.at),
+        "deleted_at": None,
+    }
+
+
+ENDPOINTS: Final = (
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/reports/shared", handler=listing),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/reports/shared", handler=create),
+    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/reports/shared", handler=update_several),
+    Endpoint(
+        route="PATCH /api/v9/workspaces/{workspace_id}/reports/shared/bulk_delete", handler=delete_several
+    ),
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/reports/shared/{report_id}", handler=get),
+    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/reports/shared/{report_id}", handler=update),
+    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/reports/shared/{report_id}", handler=delete),
+)

@@ -1,0 +1,93 @@
+"""``/workspaces/{workspace_id}/tags``."""
+
+from typing import Final
+
+from toggl_async.sandbox import answers, shapes
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.entities import Tag
+from toggl_async.sandbox.routing import Endpoint
+
+__all__ = ["ENDPOINTS", "tag_by_name"]
+
+_PAGE: Final = 50
+_LARGEST: Final = 200
+
+
+def listing(call: Call) -> Answer:
+    """List the tags by name, page by page."""
+    space = call.workspace()
+    text = call.query.get("search", "").casefold()
+    rows = [row for row in call.company.tags_of(space.id) if text in row.name.casefold()]
+    page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
+    return answers.json([shapes.tag(row) for row in rows[(page - 1) * size : page * size]])
+
+
+def create(call: Call) -> Answer:
+    """Create a tag; the answer is the tag, though the documents promise a list."""
+    call.workspace()
+    name = call.body().text("name")
+    _check(call, name)
+    return answers.json(shapes.tag(tag_by_name(call, name or "")))
+
+
+def update(call: Call) -> Answer:
+    """Rename a tag."""
+    row, name = _tag(call), call.body().text("name")
+    if name != row.name:
+        _check(call, name)
+    row.name = name or ""
+    row.at = int(call.now)
+    call.happened("tag", "updated", shapes.tag(row))
+    return answers.json(shapes.tag(row))
+
+
+def delete(call: Call) -> Answer:
+    """Delete a tag, from its time entries too."""
+    row = _tag(call)
+    call.company.remove_tag(row)
+    call.happened("tag", "deleted", shapes.tag(row))
+    return answers.json("OK")
+
+
+def tag_by_name(call: Call, name: str) -> Tag:
+    """Return the tag of the path's workspace that has this name, created if there is none."""
+    space = call.workspace()
+    known = call.company.tag_named(space.id, name)
+    if known is not None:
+        return known
+    if space.only_admins_may_create_tags and not call.person.admin:
+        raise Refusal(403, "Only admins can create tags in this workspace")
+    row = Tag(
+        id=call.company.new_id("tag", 3),
+        workspace_id=space.id,
+        name=name,
+        creator_id=call.person.id,
+        at=int(call.now),
+    )
+    call.company.tags[row.id] = row
+    call.happened("tag", "created", shapes.tag(row))
+    return row
+
+
+def _tag(call: Call) -> Tag:
+    space = call.workspace()
+    row = call.company.tags.get(call.path["tag_id"])
+    if row is None or row.workspace_id != space.id:
+        raise Refusal(404, "Tag not found")
+    return row
+
+
+def _check(call: Call, name: str | None) -> None:
+    if not name:
+        raise Refusal(400, "Tag name can't be blank")
+    if call.company.tag_named(call.path["workspace_id"], name) is not None:
+        raise Refusal(400, "Tag already exists: " + name)
+
+
+ENDPOINTS: Final = (
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/tags", handler=listing),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/tags", handler=create),
+    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/tags/{tag_id}", handler=update),
+    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/tags/{tag_id}", handler=delete),
+)

@@ -1,0 +1,175 @@
+"""Tasks: those of a workspace, in a wrapper and page by page, and those of a project."""
+
+from typing import Final
+
+from toggl_async.sandbox import answers, shapes
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Body, Call
+from toggl_async.sandbox.entities import Task
+from toggl_async.sandbox.routes import bulk
+from toggl_async.sandbox.routes.projects import project_of
+from toggl_async.sandbox.routing import Endpoint
+
+__all__ = ["ENDPOINTS"]
+
+_PAGE: Final = 50
+_LARGEST: Final = 200
+_PATCHED: Final = frozenset({"name", "active", "estimated_seconds", "user_id"})
+"""Fields that a bulk edit may replace."""
+
+_LOCKED: Final = "Tasks are a premium feature"
+
+
+def listing(call: Call) -> Answer:
+    """List the workspace's tasks; an empty page has null for data."""
+    space = call.workspace()
+    field, order = call.query.get("sort_field") or "name", (call.query.get("sort_order") or "ASC").upper()
+    if field not in {"name", "created_at"}:
+        raise Refusal(400, "Invalid 'sort_field' value, allowed values are created_at, name")
+    active, text, since = (
+        call.query.get("active") or "true",
+        call.query.get("search", "").casefold(),
+        call.since(),
+    )
+    pid = call.ids("pid")
+    rows = [
+        row
+        for row in call.company.tasks_of(space.id)
+        if (active == "both" or row.active == (active == "true"))
+        and text in row.name.casefold()
+        and (pid is None or row.project_id in pid)
+        and (since is None or row.at >= since)
+    ]
+    rows.sort(key=lambda row: (row.name if field == "name" else "", row.id), reverse=order == "DESC")
+    page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
+    return answers.json(
+        {
+            "data": [shapes.task(call.company, row) for row in rows[(page - 1) * size : page * size]] or None,
+            "page": page,
+            "per_page": size,
+            "sort_field": field,
+            "sort_order": order,
+            "total_count": len(rows),
+        }
+    )
+
+
+def of_project(call: Call) -> Answer:
+    """List a project's tasks, as a plain list: the active ones unless told otherwise."""
+    project = project_of(call)
+    active = call.query.get("active") or "true"
+    return answers.json(
+        [
+            shapes.task(call.company, row)
+            for row in call.company.tasks_of(project.workspace_id)
+            if row.project_id == project.id and (active == "both" or row.active == (active == "true"))
+        ]
+    )
+
+
+def get(call: Call) -> Answer:
+    """Return a task."""
+    return answers.json(shapes.task(call.company, _task(call, call.path["task_id"])))
+
+
+def create(call: Call) -> Answer:
+    """Create a task; its name must be new to its project."""
+    project = project_of(call)
+    if not call.company.paid:
+        raise Refusal(402, _LOCKED)
+    body = call.body()
+    if not body.text("name"):
+        raise Refusal(400, "Task name can't be blank")
+    row = Task(
+        id=call.company.new_id("task", 3),
+        workspace_id=project.workspace_id,
+        project_id=project.id,
+        name="",
+        at=int(call.now),
+    )
+    _apply(call, row, body)
+    call.company.tasks[row.id] = row
+    return _told(call, row, "created")
+
+
+def update(call: Call) -> Answer:
+    """Change a task: the fields that are given."""
+    row = _task(call, call.path["task_id"])
+    _apply(call, row, call.body())
+    return _told(call, row, "updated")
+
+
+def patch(call: Call) -> Answer:
+    """Change up to a hundred tasks of a project by JSON Patch."""
+    project_of(call)
+    return bulk.edit(
+        call,
+        "tasks",
+        lambda task_id: _task(call, task_id),
+        lambda row, operation: _apply(call, row, bulk.replaced(operation, _PATCHED)),
+        lambda row: call.happened("task", "updated", shapes.task(call.company, row)),
+    )
+
+
+def _told(call: Call, row: Task, action: str) -> Answer:
+    """Answer with a task, and note what was done to it."""
+    shape = shapes.task(call.company, row)
+    call.happened("task", action, shape)
+    return answers.json(shape)
+
+
+def _apply(call: Call, row: Task, body: Body) -> None:
+    """Check the fields of a body; then write them into a task."""
+    name, active = body.text("name"), body.flag("active")
+    seconds, user_id = body.number("estimated_seconds"), body.number("user_id")
+    if body.given("name") and not name:
+        raise Refusal(400, "Task name can't be blank")
+    if any(
+        known.name == name and known.project_id == row.project_id and known is not row
+        for known in call.company.tasks.values()
+    ):
+        raise Refusal(400, "Name has already been taken")
+    if user_id is not None and user_id not in call.workspace().members:
+        raise Refusal(400, "User not found in workspace")
+    row.name = name or row.name
+    row.active = row.active if active is None else active
+    row.estimated_seconds = seconds if body.given("estimated_seconds") else row.estimated_seconds
+    row.user_id = user_id if body.given("user_id") else row.user_id
+    row.at = int(call.now)
+
+
+def delete(call: Call) -> Answer:
+    """Delete a task; its time entries stay."""
+    row = _task(call, call.path["task_id"])
+    call.happened("task", "deleted", shapes.task(call.company, row))
+    call.company.remove_task(row)
+    return answers.json("OK")
+
+
+def _task(call: Call, task_id: int) -> Task:
+    project = project_of(call)
+    if not call.company.paid:
+        raise Refusal(402, _LOCKED)
+    row = call.company.tasks.get(task_id)
+    if row is None or row.project_id != project.id:
+        raise Refusal(404, "Task not found")
+    return row
+
+
+ENDPOINTS: Final = (
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/tasks", handler=listing),
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks", handler=of_project),
+    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks", handler=create),
+    Endpoint(
+        route="GET /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}", handler=get
+    ),
+    Endpoint(
+        route="PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}", handler=update
+    ),
+    Endpoint(
+        route="DELETE /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}", handler=delete
+    ),
+    Endpoint(
+        route="PATCH /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_ids}", handler=patch
+    ),
+)

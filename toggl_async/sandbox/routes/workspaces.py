@@ -1,0 +1,74 @@
+"""``/workspaces/{workspace_id}``: the workspace itself, its people and groups."""
+
+from typing import Final
+
+from toggl_async.sandbox import account_shapes, answers
+from toggl_async.sandbox.answers import Answer, Refusal
+from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.routing import Endpoint
+
+__all__ = ["ENDPOINTS"]
+
+
+def listing(call: Call) -> Answer:
+    """List the user's workspaces: an operation that lives, though no document names it."""
+    spaces = call.company.workspaces_of(call.person)
+    return answers.json([account_shapes.workspace(call.company, space, call.person) for space in spaces])
+
+
+def get(call: Call) -> Answer:
+    """Return the workspace."""
+    return answers.json(account_shapes.workspace(call.company, call.workspace(), call.person))
+
+
+def update(call: Call) -> Answer:
+    """Change the workspace: its name, who may create tags, and, where the plan has it, its rate."""
+    space, body = call.workspace(), call.body()
+    call.administer()
+    name, rate = body.text("name"), body.money("default_hourly_rate")
+    if body.given("name") and not name:
+        raise Refusal(400, "Workspace name can't be blank")
+    if rate is not None and not call.company.paid:
+        raise Refusal(402, "Must be a premium user to use default_hourly_rate")
+    restricted = body.flag("only_admins_may_create_tags")
+    space.name = name or space.name
+    space.hourly_rate = space.hourly_rate if rate is None else rate
+    if restricted is not None:
+        space.only_admins_may_create_tags = restricted
+    space.modified = int(call.now)
+    return answers.json(account_shapes.workspace(call.company, space, call.person))
+
+
+def users(call: Call) -> Answer:
+    """List the workspace's people, in short."""
+    space = call.workspace()
+    return answers.json(
+        [account_shapes.simple_user(call.company.people[user_id]) for user_id in space.members]
+    )
+
+
+def workspace_users(call: Call) -> Answer:
+    """List the workspace's people, with what they are in it."""
+    space = call.workspace()
+    return answers.json(
+        [
+            account_shapes.workspace_user(call.company, space, call.company.people[user_id])
+            for user_id in space.members
+        ]
+    )
+
+
+def groups(call: Call) -> Answer:
+    """List the workspace's groups."""
+    space = call.workspace()
+    return answers.json([account_shapes.group(row, space.id) for row in call.company.groups_of(space.id)])
+
+
+ENDPOINTS: Final = (
+    Endpoint(route="GET /api/v9/workspaces", handler=listing),
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}", handler=get),
+    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}", handler=update),
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/users", handler=users),
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/workspace_users", handler=workspace_users),
+    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/groups", handler=groups),
+)

@@ -1,0 +1,217 @@
+"""Starts a sandbox in the running event loop, on a real socket, and stops it without a trace."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import random
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import attrs
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from toggl_async.sandbox.app import Application
+from toggl_async.sandbox.clock import Clock
+from toggl_async.sandbox.company import Company
+from toggl_async.sandbox.counts import Counts, Spacing
+from toggl_async.sandbox.faults import Fault, Faults
+from toggl_async.sandbox.limits import Limits
+from toggl_async.sandbox.options import SandboxOptions
+from toggl_async.sandbox.routes import TABLE
+
+__all__ = ["Sandbox", "run_forever", "serve"]
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER on, for no time: closing sends a reset instead of the orderly end."""
+
+_DAY = 86_400
+
+
+@attrs.frozen(kw_only=True)
+class Sandbox:
+    """A running fake Toggl.
+
+    Attributes:
+        base_url: where it listens, such as ``"http://127.0.0.1:40123"``.
+        api_token: the token of the company's owner, made for this run.
+        email: the owner's e-mail address, to log in with instead.
+        password: the owner's password.
+        company: the state behind the answers; `Company.dataset` tells the truth about it.
+        counts: what was asked, answered and refused.
+        clock: the sandbox's time.
+        faults: what goes wrong; `order` adds to it.
+    """
+
+    base_url: str
+    api_token: str = attrs.field(repr=False)
+    email: str
+    password: str = attrs.field(repr=False)
+    company: Company = attrs.field(repr=False)
+    counts: Counts = attrs.field(repr=False)
+    clock: Clock = attrs.field(repr=False)
+    faults: Faults = attrs.field(repr=False)
+
+    @property
+    def spacing(self) -> Spacing:
+        """How far apart the requests of the owner's account came, in Toggl seconds."""
+        return self.counts.spacing(self.company.owner.id)
+
+    @property
+    def arrivals(self) -> list[float]:
+        """When the requests of the owner's account came, in Toggl seconds of the Unix epoch."""
+        return self.counts.arrivals(self.company.owner.id)
+
+    def order(self, fault: Fault, *, route: str | None = None, times: int = 1) -> None:
+        """Let the next requests meet a fault: any, or those of a route such as ``"GET /api/v9/me"``."""
+        self.faults.order(fault, route=route, times=times)
+
+
+@contextlib.asynccontextmanager
+async def serve(options: SandboxOptions | None = None) -> AsyncIterator[Sandbox]:
+    """Run a sandbox on 127.0.0.1 in the current event loop, for the length of an ``async with``.
+
+    It installs no signal handlers and no logging, and at the end no task, timer or socket of its
+    own is left. Requests still under way when it ends are cut off.
+
+    Args:
+        options: what the company, its limits and its faults are like; None for the defaults.
+
+    Yields:
+        The running sandbox: where it is, the credentials, the truth and the counts.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    options = options or SandboxOptions()
+    started = dt.datetime.now(dt.UTC) if options.now is None else options.now
+    company = Company(options, started.timestamp())
+    clock = Clock(started.timestamp(), options.speed)
+    counts = Counts()
+    faults = Faults(options.faults, random.Random(options.seed))
+    listener = _Listener()
+    application = Application(
+        company=company,
+        clock=clock,
+        limits=Limits(
+            interval=options.interval,
+            burst=options.burst,
+            user_quota=options.personal_quota,
+            organization_quota=options.organization_quota,
+        ),
+        faults=faults,
+        counts=counts,
+        table=TABLE.including(options.gone),
+        gone=options.gone,
+        reset=listener.reset,
+    )
+    port = await listener.open(application, options.port)
+    owner = company.owner
+    try:
+        yield Sandbox(
+            base_url=f"http://127.0.0.1:{port}",
+            api_token=owner.api_token,
+            email=owner.email,
+            password=owner.password,
+            company=company,
+            counts=counts,
+            clock=clock,
+            faults=faults,
+        )
+    finally:
+        application.closing.set()
+        await listener.close()
+
+
+async def run_forever(options: SandboxOptions, announce: Callable[[Sandbox], None]) -> None:
+    """Run a sandbox until the task is cancelled.
+
+    Args:
+        options: what it is like.
+        announce: called once it listens, to tell people its address and its token.
+    """
+    async with serve(options) as sandbox:
+        announce(sandbox)
+        await asyncio.Event().wait()
+
+
+def _bound(port: int) -> socket.socket:
+    """Return a socket bound to a port of the loopback.
+
+    asyncio turns Nagle's algorithm off only where the protocol is given: without that, every answer
+    in two pieces would wait 40 ms for the client's acknowledgement.
+    """
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setblocking(False)
+        bound.bind(("127.0.0.1", port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+class _Listener:
+    """uvicorn's HTTP protocol behind a socket of ours.
+
+    `uvicorn.Server` would take over signal handlers, wake up ten times a second (of a loop that
+    may run a thousand times too fast) and end with a pause; all that is needed of it is here.
+    """
+
+    def __init__(self) -> None:
+        self._state = ServerState()
+        self._server: asyncio.Server
+
+    async def open(self, application: Application, port: int) -> int:
+        """Listen, and return the port."""
+        bound = _bound(port)
+        config = uvicorn.Config(
+            application,
+            http=H11Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            # A fast loop would close idle connections within milliseconds.
+            timeout_keep_alive=_DAY,
+        )
+        config.load()
+
+        def protocol() -> H11Protocol:
+            connection = H11Protocol(config, self._state, {})
+            # The option of that name would silence the logger of other uvicorn servers, too.
+            connection.access_log = False
+            return connection
+
+        self._server = await asyncio.get_running_loop().create_server(protocol, sock=bound)
+        number: int = bound.getsockname()[1]
+        return number
+
+    def reset(self, client: object) -> None:
+        """Reset the connection from this address."""
+        for transport in self._transports():
+            if transport.get_extra_info("peername") == client:
+                connection = transport.get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                transport.abort()
+
+    async def close(self) -> None:
+        """Stop listening, cut off what is under way, and wait until nothing is left of it."""
+        self._server.close()
+        # A connection that was just accepted takes the loop two turns to become one.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for transport in self._transports():
+            transport.abort()
+        await asyncio.gather(*self._state.tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # lets the last connections say that they are lost
+        await self._server.wait_closed()
+
+    def _transports(self) -> list[asyncio.Transport]:
+        connections: set[Any] = self._state.connections
+        return [connection.transport for connection in connections]

@@ -1,0 +1,165 @@
+"""Clients, projects, tags, tasks and time entries as the JSON objects that the Track API sends.
+
+Field names are Toggl's, the ones that its documents leave out but its answers hold included
+(`server_deleted_at`, `tasks_count`, the old short twins `wid`, `pid`, `uid`…).
+"""
+
+from typing import Any, TypeAlias
+
+from toggl_async.sandbox.entities import Client, Entry, Project, Tag, Task
+from toggl_async.sandbox.state import State
+from toggl_async.sandbox.timestamps import at_fraction, day_of, offset_utc, zulu
+
+__all__ = ["Json", "client", "entry", "entry_meta", "project", "tag", "task"]
+
+Json: TypeAlias = dict[str, Any]
+"""A JSON object."""
+
+
+def client(row: Client) -> Json:
+    """A client."""
+    return {
+        "id": row.id,
+        "wid": row.workspace_id,
+        "archived": row.archived,
+        "name": row.name,
+        "at": offset_utc(row.at),
+        "creator_id": row.creator_id,
+        "notes": row.notes,
+    }
+
+
+def project(state: State, row: Project) -> Json:
+    """A project. What the plan lacks is null."""
+    status = "active" if row.active else "archived"
+    known = state.clients.get(row.client_id or 0)
+    return {
+        "id": row.id,
+        "workspace_id": row.workspace_id,
+        "client_id": row.client_id,
+        "name": row.name,
+        "is_private": row.is_private,
+        "active": row.active,
+        "at": offset_utc(row.at),
+        "created_at": offset_utc(row.created),
+        "server_deleted_at": None,
+        "color": row.color,
+        "billable": row.billable if state.paid else None,
+        "template": False if state.paid else None,
+        "auto_estimates": False if state.paid else None,
+        "estimated_hours": None if row.estimated_seconds is None else row.estimated_seconds // 3600,
+        "estimated_seconds": row.estimated_seconds,
+        "rate": row.rate if state.paid else None,
+        "rate_last_updated": None,
+        "currency": "EUR" if state.paid else None,
+        "recurring": False,
+        "template_id": None,
+        "recurring_parameters": None,
+        "fixed_fee": None,
+        "actual_hours": None,
+        "actual_seconds": None,
+        "tasks_count": sum(1 for known in state.tasks_of(row.workspace_id) if known.project_id == row.id),
+        "is_shared": False,
+        "can_track_time": row.active,
+        "start_date": day_of(row.created).isoformat(),
+        "status": status,
+        "wid": row.workspace_id,
+        "cid": row.client_id,
+        "pinned": False,
+        **({} if known is None else {"client_name": known.name}),
+    }
+
+
+def tag(row: Tag) -> Json:
+    """A tag."""
+    return {
+        "id": row.id,
+        "workspace_id": row.workspace_id,
+        "name": row.name,
+        "at": at_fraction(row.at * 1_000_000 + row.id % 1_000_000),
+        "creator_id": row.creator_id,
+        "deleted_at": None,
+    }
+
+
+def task(state: State, row: Task) -> Json:
+    """A task, with what is known of its project."""
+    owner = state.projects[row.project_id]
+    known = state.clients.get(owner.client_id or 0)
+    person = state.people.get(row.user_id or 0)
+    return {
+        "id": row.id,
+        "name": row.name,
+        "workspace_id": row.workspace_id,
+        "project_id": row.project_id,
+        "user_id": row.user_id,
+        "recurring": False,
+        "active": row.active,
+        "at": offset_utc(row.at),
+        "server_deleted_at": None,
+        "estimated_seconds": row.estimated_seconds,
+        "tracked_seconds": state.tracked_seconds(row),
+        "project_name": owner.name,
+        "project_color": owner.color,
+        "project_is_private": owner.is_private,
+        "project_billable": owner.billable,
+        "client_id": owner.client_id,
+        "client_name": None if known is None else known.name,
+        "user_name": None if person is None else person.name,
+        "avatar_url": None,
+        "rate": None,
+        "rate_last_updated": None,
+        "toggl_accounts_id": None if person is None else f"ta{person.id:x}",
+    }
+
+
+def entry(state: State, row: Entry, *, written: bool = False) -> Json:
+    """A time entry, as lists have it, or as the answer to a write has it.
+
+    A running one has the negative of its start as duration, off by the second that Toggl is off.
+    """
+    moment = zulu if written else offset_utc
+    bare = row.bare or written
+    shape: Json = {
+        "id": row.id,
+        "workspace_id": row.workspace_id,
+        "project_id": row.project_id,
+        "task_id": row.task_id,
+        "billable": row.billable,
+        "start": moment(row.start),
+        "stop": None if row.stop is None else moment(row.stop),
+        "duration": -(row.start + 1) if row.seconds is None else row.seconds,
+        "description": row.description,
+        "tags": [state.tags[tag_id].name for tag_id in row.tag_ids] or (None if bare else []),
+        "tag_ids": list(row.tag_ids) or (None if bare else []),
+        "duronly": True,
+        "at": at_fraction(row.changed),
+        "server_deleted_at": None if row.deleted is None else offset_utc(row.deleted),
+        "user_id": row.user_id,
+        "uid": row.user_id,
+        "wid": row.workspace_id,
+        "permissions": None,
+    }
+    if row.project_id is not None:
+        shape["pid"] = row.project_id
+    if row.task_id is not None:
+        shape["tid"] = row.task_id
+    return shape
+
+
+def entry_meta(state: State, row: Entry) -> Json:
+    """What ``meta=true`` adds to a time entry."""
+    person = state.people[row.user_id]
+    shape: Json = {"user_name": person.name, "user_avatar_url": ""}
+    owner = state.projects.get(row.project_id or 0)
+    if owner is not None:
+        shape |= {
+            "project_name": owner.name,
+            "project_color": owner.color,
+            "project_active": owner.active,
+            "project_billable": owner.billable,
+        }
+        known = state.clients.get(owner.client_id or 0)
+        if known is not None:
+            shape |= {"client_id": known.id, "client_name": known.name}
+    return shape
