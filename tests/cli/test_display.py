@@ -1,0 +1,168 @@
+import datetime as dt
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from toggl_async.cli.display import PlainDisplay, RichDisplay, Watch, display, spell
+from toggl_async.export import (
+    Check,
+    DatasetFinished,
+    ExportStarted,
+    FileFacts,
+    PieceRefused,
+    RangeChecked,
+    Refusal,
+    RowsWritten,
+)
+from toggl_async.transport.events import Answered, Granted, Paused, Reason, Sent
+
+STARTED = ExportStarted(datasets=("tags", "time_entries"), workspaces=1)
+FACTS = FileFacts(file="tags.jsonl", rows=1234, bytes=1, sha256="")
+
+
+class Clock:
+    """A time that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def sent(at: float) -> Sent:
+    return Sent(at=at, account=1, call=1, route="GET /api/v9/me", attempt=1)
+
+
+def granted(at: float) -> Granted:
+    return Granted(at=at, account=1, call=1, route="GET /api/v9/me", waited=0.0)
+
+
+def paused(until: float, reason: Reason = Reason.QUOTA) -> Paused:
+    return Paused(at=0.0, account=1, reason=reason, until=until, waiting=3)
+
+
+def written(total: int, left: int) -> RowsWritten:
+    return RowsWritten(dataset="time_entries", workspace_id=1, rows=1, total=total, requests_left=left)
+
+
+def checked(server_seconds: int) -> RangeChecked:
+    day = dt.date(2026, 1, 1)
+    check = Check(workspace_id=1, first=day, last=day, rows=1, seconds=1, server_seconds=server_seconds)
+    return RangeChecked(check=check)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 s"), (59.0, "59 s"), (60.0, "1 min 0 s"), (2861.0, "47 min 41 s"), (3720.0, "1 h 2 min")],
+)
+def test_durations_are_spelt_out(seconds: float, words: str) -> None:
+    assert spell(seconds) == words
+
+
+def test_the_watch_counts_rows_and_requests(clock: Clock) -> None:
+    watch = Watch(clock=clock)
+    watch.on_export(STARTED)
+    for at in (100.0, 101.0, 102.0):
+        watch.on_scheduler(sent(at))
+    watch.on_scheduler(Answered(at=102.0, account=1, call=1, route="", status=200, elapsed=0.1))
+    watch.on_export(written(2000, 10))
+    watch.on_export(DatasetFinished(dataset="tags", facts=FACTS))
+    watch.on_export(checked(1))
+    assert (watch.rows, watch.requests) == (2000, 3)
+    assert watch.datasets["tags"].finished
+    assert watch.remaining() == 10.0
+
+
+def test_nothing_is_expected_before_the_first_page(clock: Clock) -> None:
+    watch = Watch(clock=clock)
+    watch.on_scheduler(sent(100.0))
+    assert watch.remaining() is None
+    assert watch.wait() is None
+
+
+def test_a_wait_is_in_real_seconds_and_ends_with_the_next_turn(clock: Clock) -> None:
+    watch = Watch(clock=clock, speed=20.0)
+    watch.on_export(STARTED)
+    watch.on_export(written(1, 0))
+    watch.on_scheduler(paused(300.0))
+    assert watch.wait() == ("quota", 10.0)
+    assert watch.remaining() == 10.0
+    clock.now = 300.0
+    assert watch.wait() is None
+    watch.on_scheduler(paused(math.inf, Reason.PROBE))
+    assert watch.wait() is None
+    watch.on_scheduler(paused(400.0))
+    watch.on_scheduler(granted(301.0))
+    assert watch.wait() is None
+
+
+def test_plain_lines_are_few(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = PlainDisplay(Watch(clock=clock), clock=clock)
+    shown.on_export(STARTED)
+    shown.on_export(written(1000, 9))
+    clock.now += 4.9
+    shown.on_export(written(2000, 8))
+    assert capsys.readouterr().err == ""
+    clock.now += 0.2
+    shown.on_scheduler(sent(clock.now))
+    shown.on_export(written(3000, 7))
+    shown.on_export(written(4000, 6))
+    shown.on_export(DatasetFinished(dataset="tags", facts=FACTS))
+    output = capsys.readouterr()
+    first, second = output.err.splitlines()
+    assert first.startswith("3,000 rows, 1 requests, about ")
+    assert second == "tags: 1,234 rows"
+    assert output.out == ""
+
+
+def test_plain_lines_say_long_waits_once(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = PlainDisplay(Watch(clock=clock), clock=clock)
+    shown.on_scheduler(granted(100.0))
+    shown.on_scheduler(paused(105.0, Reason.BACKOFF))
+    shown.on_scheduler(paused(2961.0))
+    shown.on_scheduler(paused(2962.0))
+    assert capsys.readouterr().err == "waiting 47 min 41 s: quota\n"
+
+
+def test_plain_lines_say_what_is_wrong(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = PlainDisplay(Watch(clock=clock), clock=clock)
+    shown.on_export(checked(1))
+    shown.on_export(checked(2))
+    refusal = Refusal(dataset="tasks", workspace_id=5, status=402, message="Tasks are a premium feature")
+    shown.on_export(PieceRefused(refusal=refusal))
+    assert capsys.readouterr().err.splitlines() == [
+        "workspace 1, 2026-01-01 to 2026-01-01: the totals differ",
+        "tasks of workspace 5: Tasks are a premium feature",
+    ]
+
+
+def test_a_terminal_gets_a_table(clock: Clock) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with display(Watch(clock=clock), console) as shown:
+        assert isinstance(shown, RichDisplay)
+        shown.on_export(STARTED)
+        shown.on_scheduler(sent(100.0))
+        shown.on_export(written(2500, 3))
+        shown.on_export(DatasetFinished(dataset="tags", facts=FACTS))
+        shown.on_export(checked(2))
+        shown.on_scheduler(paused(160.0))
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    drawn = output.getvalue()
+    for piece in ("time_entries", "2,500", "done", "1 requests", "waiting 1 min 0 s: quota", "totals differ"):
+        assert piece in drawn
+
+
+def test_elsewhere_there_are_plain_lines(clock: Clock) -> None:
+    with display(Watch(clock=clock), Console(file=io.StringIO())) as shown:
+        assert isinstance(shown, PlainDisplay)
+    with display(Watch(clock=clock)) as shown:  # stderr of a test is no terminal
+        assert isinstance(shown, PlainDisplay)

@@ -1,0 +1,299 @@
+"""`toggl-async export`: its exit codes, its lines, and what it leaves behind."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from toggl_async import ClientOptions, Pace, Retry
+from toggl_async.cli import connect, main
+from toggl_async.export import verify
+from toggl_async.export.sinks.staged import StagedSink
+from toggl_async.sandbox import Fault, Sandbox
+from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
+
+ME = "GET /api/v9/me"
+COMMAND = [sys.executable, "-m", "toggl_async.cli", "export"]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def server(toggl_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox without a bucket, its token in the environment, and a client that doesn't dawdle."""
+    monkeypatch.setenv("TOGGL_API_TOKEN", toggl_sandbox.api_token)
+    monkeypatch.setenv("TOGGL_BASE_URL", toggl_sandbox.base_url)
+    options = ClientOptions(pace=Pace(interval=0.0001), retry=Retry(attempts=1, minimum=0.0, maximum=0.0))
+    monkeypatch.setattr(connect, "OPTIONS", options)
+    return toggl_sandbox
+
+
+def refused(capsys: pytest.CaptureFixture[str], out: Path, *arguments: str) -> str:
+    """Run an export that is refused: one line on stderr, exit code 2, nothing written."""
+    assert main(["export", "--out", str(out), *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("toggl-async: ")
+    assert printed.err.count("\n") == 1
+    assert not out.exists()
+    return printed.err
+
+
+# Bad input
+
+
+def test_without_a_token(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "TOGGL_API_TOKEN" in refused(capsys, out)
+
+
+@pytest.mark.parametrize("token", ["", "  "])
+def test_with_an_empty_token(
+    out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("TOGGL_API_TOKEN", token)
+    assert "TOGGL_API_TOKEN is empty" in refused(capsys, out)
+
+
+def test_a_server_that_would_get_the_token_in_clear(
+    out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOGGL_API_TOKEN", "made-up")
+    assert "must be https" in refused(capsys, out, "--base-url", "http://toggl.example.com")
+    monkeypatch.setenv("TOGGL_BASE_URL", "http://toggl.example.com")
+    assert "must be https" in refused(capsys, out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "entries"], "unknown dataset 'entries'; there are organizations, "),
+        (["--since", "2026-02-01", "--until", "2026-01-01"], "comes after until"),
+        (["--since", "yesterday"], "'yesterday' does not match the format"),
+        (["--workspace", "first"], "'first' is not a valid integer"),
+        (["--speed", "20"], "--speed goes with --sandbox alone"),
+        (["--sandbox", "--base-url", "https://example.com"], "exclude each other"),
+        (["--sandbox", "--speed", "0"], "0.0 is not in the range"),
+        (["--token", "x"], "No such option"),
+    ],
+)
+def test_bad_options(
+    out: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert message in refused(capsys, out, *arguments)
+
+
+def test_a_destination_is_compulsory(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export"]) == 2
+    assert capsys.readouterr().err == "toggl-async: Missing option '--out'.\n"
+
+
+def test_a_destination_that_is_in_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOGGL_API_TOKEN", "made-up")
+    (tmp_path / "kept").write_text("kept")
+    for destination, message in ((tmp_path, "is not empty"), (tmp_path / "kept", "is not a directory")):
+        assert main(["export", "--out", str(destination)]) == 2
+        printed = capsys.readouterr()
+        assert message in printed.err
+        assert printed.err.count("\n") == 1
+    assert (tmp_path / "kept").read_text() == "kept"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_host_that_nobody_listens_on(
+    out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOGGL_API_TOKEN", "made-up")
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+    message = refused(capsys, out, "--base-url", f"http://127.0.0.1:{port}")
+    assert f"cannot reach http://127.0.0.1:{port}: " in message
+
+
+def test_a_host_that_does_not_answer(
+    out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silence(host: str, port: int) -> None:
+        assert (host, port) == ("toggl.example.com", 443)
+        raise TimeoutError
+
+    monkeypatch.setenv("TOGGL_API_TOKEN", "made-up")
+    monkeypatch.setattr(anyio, "connect_tcp", silence)
+    message = refused(capsys, out, "--base-url", "https://toggl.example.com")
+    assert message == "toggl-async: cannot reach https://toggl.example.com: no answer\n"
+
+
+def test_a_connection_lost_at_first_contact(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.order(Fault(reset=True), route=ME)
+    assert f"cannot reach {server.base_url}: GET /api/v9/me: " in refused(capsys, out)
+
+
+def test_a_wrong_token_is_tried_once(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOGGL_API_TOKEN", "wrong")
+    message = refused(capsys, out)
+    assert "Toggl refused the credentials: " in message
+    assert "403" in message
+    assert "wrong" not in message
+    assert server.counts.requests == 1
+
+
+def test_a_workspace_that_is_not_there(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "unknown workspace 5; the token sees " in refused(capsys, out, "--workspace", "5")
+
+
+# Exports
+
+
+def test_a_choice_is_exported(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = next(iter(server.company.workspaces))
+    arguments = ["--dataset", "tags", "--dataset", "users", "--workspace", str(workspace)]
+    assert main(["export", "--out", str(out), *arguments]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == (
+        f"{out}: {_lines(out / 'tags.jsonl') + _lines(out / 'users.jsonl')} rows in 2 datasets, "
+        f"{server.counts.requests} requests, no totals to compare\n"
+    )
+    assert sorted(printed.err.splitlines()) == [
+        f"tags: {_lines(out / 'tags.jsonl')} rows",
+        f"users: {_lines(out / 'users.jsonl')} rows",
+    ]
+
+
+def test_everything_is_exported_from_a_server(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--out", str(out), "--since", "2020-01-01", "--until", "2030-01-01"]) == 0
+    assert capsys.readouterr().out.endswith("totals agree with Toggl's (2 ranges)\n")
+    manifest = json.loads((out / "manifest.json").read_bytes())
+    assert manifest["requests"] == server.counts.requests
+    assert (manifest["plan"]["since"], manifest["plan"]["until"]) == ("2020-01-01", "2030-01-01")
+    assert server.counts.refused == {402: 0, 429: 0}
+    text = b"".join(path.read_bytes() for path in out.iterdir()).decode()
+    assert server.api_token not in text
+
+
+def test_totals_that_differ(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "totals_of", lambda body: (1, ()))
+    assert main(["export", "--out", str(out), "--dataset", "time_entries"]) == 3
+    printed = capsys.readouterr()
+    assert printed.out.endswith("totals differ from Toggl's\n")
+    assert "s in the rows, 1 s by Toggl's total" in printed.err
+    assert (out / "time_entries.jsonl").exists()
+
+
+@pytest.mark.toggl_sandbox(gone=frozenset({"GET /api/v9/workspaces/{workspace_id}/groups"}))
+def test_what_toggl_refuses_is_missing(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--out", str(out), "--dataset", "groups", "--dataset", "tags"]) == 4
+    printed = capsys.readouterr()
+    workspace = next(iter(server.company.workspaces))
+    assert f"toggl-async: groups of workspace {workspace} is missing: " in printed.err
+    assert _lines(out / "tags.jsonl") > 0
+    assert _lines(out / "groups.jsonl") == 0
+
+
+def test_a_server_that_fails_midway(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server.order(Fault(status=500), route="GET /api/v9/workspaces/{workspace_id}/clients")
+    chosen = ["--workspace", str(next(iter(server.company.workspaces)))]
+    chosen += ["--dataset", "clients", "--dataset", "workspaces"]
+    assert main(["export", "--out", str(out), *chosen]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("toggl-async: ")
+    assert "500 from GET /api/v9/workspaces/" in last
+    assert last.endswith(f"; {out} holds an unfinished export; the same command goes on from there")
+    assert json.loads((out / "manifest.json").read_bytes())["complete"] is False
+
+
+def test_a_server_that_fails_at_first_contact(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.order(Fault(status=500), route=ME)
+    assert main(["export", "--out", str(out)]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.endswith("; nothing was written\n")
+    assert not out.exists()
+
+
+def test_a_full_disk(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(StagedSink, "commit", full)
+    assert main(["export", "--out", str(out)]) == 1
+    assert "No space left on device; " in capsys.readouterr().err
+
+
+# The sandbox in the same process
+
+
+def test_the_sandbox_is_exported_whole(out: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--sandbox", "--out", str(out), "--speed", "200"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{out}: 26,")
+    assert "totals agree with Toggl's (6 ranges)" in done.stdout
+    manifest = json.loads((out / "manifest.json").read_bytes())
+    ids = {json.loads(line)["id"] for line in (out / "time_entries.jsonl").read_bytes().splitlines()}
+    assert len(ids) == manifest["datasets"]["time_entries"]["rows"] == 26_401
+
+
+def test_part_of_the_sandbox_in_this_process(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--sandbox", "--out", str(out), "--speed", "500", "--dataset", "clients"]) == 0
+    assert capsys.readouterr().out.startswith(f"{out}: 14 rows in 1 datasets, 3 requests")
+
+
+def test_ctrl_c_leaves_a_clear_state(out: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--sandbox", "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        for line in process.stderr:
+            if line.startswith("workspaces: "):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        assert process.wait() == 130
+        assert process.stdout.read() == ""
+    last = rest.splitlines()[-1]
+    assert last.startswith(f"toggl-async: interrupted; {out} holds an unfinished export; ")
+    assert "Traceback" not in rest
+    manifest = json.loads((out / "manifest.json").read_bytes())
+    assert manifest["complete"] is False
+    assert manifest["error"] == "interrupted"
+    assert manifest["datasets"]["organizations"]["complete"] is True
+    assert manifest["datasets"]["time_entries"]["complete"] is False
+    for name, dataset in manifest["datasets"].items():
+        if dataset["file"]:
+            assert dataset["file"] == f"{name}.jsonl" + ("" if dataset["complete"] else ".partial")
+            assert _lines(out / dataset["file"]) == dataset["rows"]
+    files = {dataset["file"] for dataset in manifest["datasets"].values() if dataset["file"]}
+    assert {path.name for path in out.iterdir()} == {*files, "manifest.json", "progress.json", "progress.log"}
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")

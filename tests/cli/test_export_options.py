@@ -1,0 +1,320 @@
+"""`toggl-async export`: formats, resuming, updates, estimates, events for machines, many accounts."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toggl_async import ClientOptions, Pace, Retry
+from toggl_async.cli import connect, main
+from toggl_async.sandbox import Fault, Sandbox
+from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
+
+TAGS = "GET /api/v9/workspaces/{workspace_id}/tags"
+COMMAND = [sys.executable, "-m", "toggl_async.cli", "export"]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def server(toggl_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox without a bucket, its token in the environment, and a client that doesn't dawdle."""
+    monkeypatch.setenv("TOGGL_API_TOKEN", toggl_sandbox.api_token)
+    monkeypatch.setenv("TOGGL_BASE_URL", toggl_sandbox.base_url)
+    options = ClientOptions(pace=Pace(interval=0.0001), retry=Retry(attempts=1, minimum=0.0, maximum=0.0))
+    monkeypatch.setattr(connect, "OPTIONS", options)
+    return toggl_sandbox
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_database_with_a_view_of_names(server: Sandbox, out: Path) -> None:
+    assert main(["export", "--out", str(out), "--format", "sqlite"]) == 0
+    with closing(sqlite3.connect(out / "toggl.sqlite")) as database:
+        database.row_factory = sqlite3.Row
+        named = [dict(row) for row in database.execute("SELECT * FROM time_entries_named ORDER BY id")]
+    truth = server.company
+    assert len(named) == len(truth.dataset("time_entries"))
+    for row in named:
+        entry = truth.entries[row["id"]]
+        project = truth.projects.get(entry.project_id or 0)
+        client = truth.clients.get(project.client_id or 0) if project else None
+        assert row["user_name"] == truth.people[entry.user_id].name
+        assert row["current_project_name"] == (project.name if project else None)
+        assert row["current_client_name"] == (client.name if client else None)
+        assert row["current_task_name"] == (truth.tasks[entry.task_id].name if entry.task_id else None)
+        assert sorted(json.loads(row["current_tag_names"])) == sorted(
+            truth.tags[tag_id].name for tag_id in entry.tag_ids
+        )
+        assert row["workspace_name"] == truth.workspaces[entry.workspace_id].name
+
+
+def test_the_same_command_goes_on(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server.order(Fault(status=500), route=TAGS)
+    assert main(["export", "--out", str(out)]) == 1
+    assert capsys.readouterr().err.endswith(
+        "holds an unfinished export; the same command goes on from there\n"
+    )
+    before = server.counts.requests
+    assert main(["export", "--out", str(out)]) == 0
+    assert "totals agree" in capsys.readouterr().out
+    assert server.counts.requests - before < before
+    assert main(["export", "--out", str(out)]) == 2
+    assert "holds a finished export; --update brings it up to date" in capsys.readouterr().err
+    assert main(["export", "--out", str(out), "--update"]) == 0
+    assert json.loads((out / "manifest.json").read_bytes())["update"] is True
+
+
+def test_a_connection_lost_midway_is_no_bad_input(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.order(Fault(reset=True), route=TAGS)
+    assert main(["export", "--out", str(out)]) == 1
+    assert "holds an unfinished export" in capsys.readouterr().err
+
+
+def test_credentials_revoked_midway_are_no_bad_input(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toggl_async import Unauthorized  # noqa: PLC0415
+    from toggl_async.export import reading  # noqa: PLC0415
+
+    async def refuse(*args: object, **options: object) -> None:
+        raise Unauthorized("", status=401, method="GET", path="/api/v9/x")
+
+    monkeypatch.setattr(reading.Reader, "fetch", refuse)
+    assert main(["export", "--out", str(out), "--dataset", "time_entries"]) == 1
+    assert "401" in capsys.readouterr().err
+
+
+def test_an_estimate(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--dry-run"]) == 0
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert lines[0].split() == ["dataset", "rows", "requests"]
+    rows = {line.split()[0]: line.split()[1:] for line in lines}
+    assert rows["time_entries"][0] == "240"
+    assert rows["users"][0] == "?"
+    assert any(line.startswith("quota of the user: ") for line in lines)
+    assert any(line.startswith("quota of the organization ") for line in lines)
+    assert lines[-1].startswith("about ")
+    assert main(["export", "--dry-run", "--json", "--out", str(out)]) == 0
+    (estimate,) = events(capsys.readouterr().out)
+    assert estimate["event"] == "estimate"
+    assert estimate["requests"] == int(rows["all"][0])
+    assert not out.exists()
+    asked = server.counts.requests
+    assert main(["export", "--out", str(out)]) == 0
+    assert server.counts.requests - asked == estimate["requests"]
+
+
+@pytest.mark.toggl_sandbox(org_quota=5)
+def test_an_estimate_over_several_windows(server: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "windows" in text
+    assert " h " in text.splitlines()[-1]
+
+
+def test_events_for_machines(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--out", str(out), "--json", "--dataset", "tags"]) == 0
+    printed = capsys.readouterr()
+    told = events(printed.out)
+    assert told[0] == {"event": "export_started", "datasets": ["tags"], "workspaces": 2}
+    assert {event["event"] for event in told} >= {"rows_written", "dataset_finished", "finished"}
+    assert told[-1]["exit"] == 0
+    assert told[-1]["manifest"]["datasets"]["tags"]["rows"] == 5
+    assert printed.err == ""
+    server.order(Fault(status=500), route=TAGS)
+    assert main(["export", "--out", f"{out}2", "--json", "--dataset", "tags"]) == 1
+    assert events(capsys.readouterr().out)[-1]["event"] == "failed"
+
+
+@pytest.mark.toggl_sandbox(interval=1.0, burst=5)
+def test_a_long_wait_is_told_to_machines(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toggl_async.cli.machine import MachineDisplay  # noqa: PLC0415
+    from toggl_async.transport.events import Paused, Reason, Sent  # noqa: PLC0415
+
+    shown = MachineDisplay(account="alice")
+    for until in (100.5, 130.0, 130.0, 120.0, float("inf")):
+        shown.on_scheduler(Paused(at=100.0, account=1, reason=Reason.QUOTA, until=until, waiting=3))
+    shown.on_scheduler(Sent(at=1.0, account=1, call=1, route="", attempt=1))
+    first, last = events(capsys.readouterr().out)
+    assert (first["event"], first["account"], first["reason"], first["seconds"]) == (
+        "waiting", "alice", "quota", 30.0,
+    )  # fmt: skip
+    assert last["seconds"] is None
+
+
+# Many accounts
+
+
+@pytest.fixture
+def accounts(server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of accounts: two people of the company."""
+    file = tmp_path / "accounts"
+    first, second, *_ = server.company.people.values()
+    monkeypatch.setenv("FIRST_TOKEN", first.api_token)
+    monkeypatch.setenv("SECOND_TOKEN", f" {second.api_token}\n")
+    monkeypatch.delenv("TOGGL_API_TOKEN")
+    file.write_text("# who   where\nfirst    env:FIRST_TOKEN\n\nsecond  env:SECOND_TOKEN # both\n")
+    return file
+
+
+def test_many_accounts_at_once(
+    server: Sandbox, out: Path, accounts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choice = ["--dataset", "tags", "--accounts", str(accounts)]
+    assert main(["export", "--out", str(out), *choice]) == 0
+    printed = capsys.readouterr()
+    assert sorted(path.name for path in out.iterdir()) == ["first", "second"]
+    assert {line.split(":")[0] for line in printed.err.splitlines()} == {"first", "second"}
+    manifests = [json.loads((out / name / "manifest.json").read_bytes()) for name in ("first", "second")]
+    assert [manifest["user_id"] for manifest in manifests] == list(server.company.people)[:2]
+    assert sum(manifest["requests"] for manifest in manifests) == server.counts.requests
+    assert main(["export", "--dry-run", *choice]) == 0
+    assert {"first:", "second:"} <= {*capsys.readouterr().out.splitlines()}
+    assert main(["export", "--out", str(out), *choice, "--json", "--update"]) == 0
+    assert {event["account"] for event in events(capsys.readouterr().out)} == {"first", "second"}
+
+
+def test_one_account_that_fails_leaves_the_others_alone(
+    server: Sandbox,
+    out: Path,
+    accounts: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FIRST_TOKEN", "wrong")
+    assert main(["export", "--out", str(out), "--accounts", str(accounts)]) == 2
+    printed = capsys.readouterr()
+    assert "toggl-async: first: Toggl refused the credentials" in printed.err
+    assert "wrong" not in printed.err
+    assert f"{out / 'second'}: " in printed.out
+
+
+@pytest.mark.toggl_sandbox(gone=frozenset({"GET /api/v9/workspaces/{workspace_id}/groups"}))
+def test_what_is_missing_is_said_of_each_account(
+    server: Sandbox, out: Path, accounts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choice = ["--dataset", "groups", "--accounts", str(accounts)]
+    assert main(["export", "--out", str(out), *choice]) == 4
+    assert "toggl-async: second: groups of workspace " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "names no account"),
+        ("alice", "line 1: write NAME env:VARIABLE or NAME keyring:SERVICE/USER"),
+        ("alice 5f3a-token", "line 1: write NAME"),
+        ("../x env:A_TOKEN", "line 1: write NAME"),
+        ("a env:A_TOKEN\nA env:A_TOKEN", "line 2: the name A is used twice"),
+        ("alice env:NOT_SET", "line 1: no token in the environment variable"),
+        ("alice keyring:toggl/alice", "line 1: no token in the keyring entry"),
+        ("alice keyring:broken/alice", "line 1: the keyring cannot be read: locked"),
+    ],
+)
+def test_files_of_accounts_that_are_refused(
+    tmp_path: Path,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    message: str,
+) -> None:
+    import keyring  # noqa: PLC0415
+    import keyring.errors  # noqa: PLC0415
+
+    def password(service: str, user: str) -> str | None:
+        if service == "broken":
+            raise keyring.errors.KeyringError("locked")
+        return None
+
+    monkeypatch.setattr(keyring, "get_password", password)
+    monkeypatch.setenv("A_TOKEN", "x")
+    file = tmp_path / "accounts"
+    file.write_text(line)
+    assert main(["export", "--out", str(out), "--accounts", str(file)]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert "5f3a" not in printed
+    assert not out.exists()
+
+
+def test_accounts_in_the_keyring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keyring  # noqa: PLC0415
+
+    from toggl_async.cli.accounts import read_accounts  # noqa: PLC0415
+    from toggl_async.errors import InvalidInput  # noqa: PLC0415
+
+    asked = []
+
+    def password(service: str, user: str) -> str:
+        asked.append((service, user))
+        return "from-the-keyring"
+
+    monkeypatch.setattr(keyring, "get_password", password)
+    file = tmp_path / "accounts"
+    file.write_text("alice keyring:my/toggl/alice@example.com")
+    (account,) = read_accounts(file)
+    assert asked == [("my/toggl", "alice@example.com")]
+    assert account.name == "alice"
+    assert "from-the-keyring" not in repr(account)
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(InvalidInput, match=r"keyring is not installed: .*toggl_async\[keyring\]"):
+        read_accounts(file)
+    with pytest.raises(InvalidInput, match="cannot read"):
+        read_accounts(tmp_path / "none")
+
+
+def test_the_sandbox_has_one_account(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--out", str(out), "--sandbox", "--accounts", str(tmp_path / "x")]) == 2
+    assert "--sandbox and --accounts exclude each other" in capsys.readouterr().err
+
+
+def test_a_format_whose_package_is_missing(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("toggl_async.export.sinks.duck")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    assert main(["export", "--out", str(out), "--format", "duckdb"]) == 2
+    assert "duckdb is not installed; the format duckdb needs the extra 'duckdb'" in capsys.readouterr().err
+    assert not out.exists()
+    assert main(["export", "--out", str(out), "--format", "xml"]) == 2
+
+
+def test_ctrl_c_and_many_accounts(server: Sandbox, out: Path, accounts: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--out", str(out), "--accounts", str(accounts)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "workspaces: " in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        assert process.wait() == 130
+    assert "first: interrupted; " in rest
+    assert "second: interrupted; " in rest
+    assert "Traceback" not in rest

@@ -1,0 +1,78 @@
+"""Rows for programs: records and Arrow tables, without files."""
+
+import asyncio
+import datetime as dt
+from collections import defaultdict
+
+import httpx
+import pytest
+
+from export_company import FIRST, Company
+from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, ServerError, TogglClient
+from toggl_async.export import Batch, ExportPlan, export_batches
+from toggl_async.export.tables import ExportedTimeEntry
+from toggl_async.records import Tag
+
+pytestmark = [pytest.mark.anyio, pytest.mark.jump]
+
+OPTIONS = ClientOptions(pace=Pace(interval=0.01))
+
+
+def client(company: Company) -> TogglClient:
+    return TogglClient(ApiToken("made-up"), transport=company, options=OPTIONS)
+
+
+async def test_every_row_comes_once() -> None:
+    company = Company(30)
+    company.running = {"id": 99, "workspace_id": FIRST, "start": "2026-06-15T08:00:00Z"}
+    found: dict[str, list[Batch]] = defaultdict(list)
+    async with client(company) as toggl:
+        async for batch in export_batches(toggl, ExportPlan()):
+            assert len(batch) > 0
+            found[batch.dataset].append(batch)
+    entries = [record for batch in found["time_entries"] for record in batch.records()]
+    assert all(isinstance(record, ExportedTimeEntry) for record in entries)
+    assert {record.id for record in entries if isinstance(record, ExportedTimeEntry)} == {*range(1, 31), 99}
+    assert len(entries) == 31
+    tags = [record for batch in found["tags"] for record in batch.records(keep_unknown=True)]
+    assert sorted(record.id for record in tags if isinstance(record, Tag)) == [1, 2, 3, 4, 5]
+    assert {batch.workspace_id for batch in found["organizations"]} == {None}
+    assert not company.asked("totals")
+
+
+async def test_batches_as_arrow_tables() -> None:
+    async with client(Company(6)) as toggl:
+        tables = [
+            batch.arrow() async for batch in export_batches(toggl, ExportPlan(datasets=("time_entries",)))
+        ]
+    found = [number for table in tables for number in table.column("id").to_pylist()]
+    assert sorted(found) == list(range(1, 7))
+    assert tables[0].schema.field("day").type == "date32[day]"
+    (start, *_) = tables[0].column("start").to_pylist()
+    assert start.utcoffset() == dt.timedelta(0)
+
+
+async def test_a_slow_consumer_slows_the_requests_down() -> None:
+    company = Company(200)
+    async with client(company) as toggl:
+        batches = export_batches(toggl, ExportPlan(datasets=("time_entries",)))
+        await anext(batches)
+        await asyncio.sleep(100)
+        asked = len(company.log)
+        await asyncio.sleep(100)
+        assert len(company.log) == asked < 25
+        await batches.aclose()  # type: ignore[attr-defined]
+        await asyncio.sleep(100)
+        assert len(company.log) <= asked + 8
+
+
+async def test_what_ends_the_export_is_raised() -> None:
+    company = Company()
+    company.before = lambda path, body: httpx.Response(500) if path.endswith("/tags") else None
+    async with client(company) as toggl:
+        with pytest.raises(ServerError):
+            async for _ in export_batches(toggl, ExportPlan(datasets=("tags",))):
+                pass
+        with pytest.raises(InvalidInput, match="unknown workspace"):
+            async for _ in export_batches(toggl, ExportPlan(workspaces=(5,))):
+                pass

@@ -1,0 +1,114 @@
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toggl_async.errors import InvalidInput
+from toggl_async.export.datasets import DATASETS, Source, dataset
+from toggl_async.export.plan import EARLIEST, LONGEST_RANGE, DateRange, ExportPlan, ranges_between
+
+TODAY = dt.date(2026, 11, 23)
+DAY = dt.timedelta(days=1)
+days = st.dates(min_value=EARLIEST, max_value=dt.date(2030, 1, 1))
+
+
+def _each(first: dt.date, last: dt.date) -> list[dt.date]:
+    return [first + DAY * n for n in range((last - first).days + 1)]
+
+
+def test_datasets_are_found_by_name() -> None:
+    assert [declared.name for declared in DATASETS.values()] == list(DATASETS)
+    assert dataset("projects").source is Source.WORKSPACE
+
+
+def test_an_unknown_dataset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InvalidInput, match=r"unknown dataset 'entries'; there are organ.*, time_entries"):
+        ExportPlan(datasets=("entries",))
+
+
+def test_a_plan_takes_everything_unless_told() -> None:
+    plan = ExportPlan()
+    assert plan.datasets == tuple(DATASETS)
+    assert plan.workspaces == ()
+    assert plan.open_ended
+
+
+def test_chosen_datasets_come_once_and_in_order() -> None:
+    plan = ExportPlan(datasets=("tags", "clients", "tags"))
+    assert plan.datasets == ("clients", "tags")
+    assert [declared.name for declared in plan.chosen()] == ["clients", "tags"]
+    assert "tags" in plan
+    assert "users" not in plan
+
+
+def test_since_after_until_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"since .* comes after until"):
+        ExportPlan(since=dt.date(2026, 2, 1), until=dt.date(2026, 1, 31))
+    assert ExportPlan(since=dt.date(2026, 2, 1), until=dt.date(2026, 2, 1)).until == dt.date(2026, 2, 1)
+
+
+@given(first=days, last=days)
+def test_ranges_cover_every_day_once_newest_first(first: dt.date, last: dt.date) -> None:
+    found = list(ranges_between(first, last))
+    covered = [day for days in reversed(found) for day in _each(days.first, days.last)]
+    assert covered == _each(first, last)
+    assert all((days.last - days.first).days < LONGEST_RANGE for days in found)
+    assert found == sorted(found, reverse=True)
+
+
+def test_with_both_ends_given_exactly_these_days_are_read() -> None:
+    plan = ExportPlan(since=dt.date(2024, 1, 1), until=dt.date(2025, 3, 1))
+    assert plan.ranges(None, TODAY) == [
+        DateRange(dt.date(2024, 3, 1), dt.date(2025, 3, 1)),
+        DateRange(dt.date(2024, 1, 1), dt.date(2024, 2, 29)),
+    ]
+    assert not plan.open_ended
+
+
+def test_without_since_the_organization_says_how_far_back() -> None:
+    newest, middle, oldest = ExportPlan().ranges(dt.date(2024, 5, 1), TODAY)
+    assert newest.last > TODAY  # what is planned ahead, and time zones ahead of UTC
+    assert oldest.first <= dt.date(2024, 5, 1) <= oldest.last
+    assert middle.last + DAY == newest.first
+    assert (oldest.last - oldest.first).days + 1 == LONGEST_RANGE
+
+
+def test_an_unknown_beginning_still_reads_one_full_range() -> None:
+    (only,) = ExportPlan(until=dt.date(2025, 1, 1)).ranges(None, TODAY)
+    assert only == DateRange(dt.date(2024, 1, 2), dt.date(2025, 1, 1))
+
+
+def test_an_organization_younger_than_until_reads_one_full_range() -> None:
+    (only,) = ExportPlan(until=dt.date(2025, 1, 1)).ranges(dt.date(2026, 1, 1), TODAY)
+    assert only.last == dt.date(2025, 1, 1)
+
+
+def test_nothing_is_asked_for_before_toggls_time() -> None:
+    *_, oldest = ExportPlan(since=dt.date(1999, 1, 1), until=dt.date(2006, 6, 1)).ranges(None, TODAY)
+    assert oldest.first == EARLIEST
+    assert oldest.older() is None
+    assert DateRange(EARLIEST + DAY, TODAY).older() == DateRange(EARLIEST, EARLIEST)
+    assert ExportPlan(until=dt.date(2000, 1, 1)).ranges(None, TODAY) == [DateRange(EARLIEST, EARLIEST)]
+
+
+def test_older_ranges_join_without_a_gap() -> None:
+    days = DateRange(dt.date(2024, 1, 1), dt.date(2024, 12, 31))
+    older = days.older()
+    assert older == DateRange(dt.date(2022, 12, 31), dt.date(2023, 12, 31))
+
+
+@pytest.mark.parametrize(
+    ("day", "taken"), [(None, True), ("2025-12-31", False), ("2026-01-01", True), ("2026-02-01", False)]
+)
+def test_days_are_taken_within_the_plan(day: str | None, taken: bool) -> None:
+    plan = ExportPlan(since=dt.date(2026, 1, 1), until=dt.date(2026, 1, 31))
+    assert plan.takes(dt.date.fromisoformat(day) if day else None) is taken
+    assert ExportPlan().takes(dt.date(2031, 1, 1))
+
+
+def test_the_share_of_a_range() -> None:
+    days = DateRange(dt.date(2026, 1, 1), dt.date(2026, 1, 10))
+    assert days.share_until(dt.date(2025, 1, 1)) == 0.0
+    assert days.share_until(dt.date(2026, 1, 6)) == 0.5
+    assert days.share_until(dt.date(2027, 1, 1)) == 1.0

@@ -1,0 +1,150 @@
+import datetime as dt
+import json
+
+import pytest
+
+from toggl_async.export.rows import (
+    REPORT_FIELDS,
+    entry_lines,
+    is_deleted,
+    known_of,
+    list_line,
+    rows_of,
+    running_line,
+    totals_of,
+)
+
+GROUP = {
+    "user_id": 7,
+    "username": "Zoë",
+    "project_id": None,
+    "tag_ids": [3],
+    "row_number": 1,
+    "unheard_of": {"a": [1.50]},
+    "time_entries": [
+        {"id": 11, "seconds": 60, "start": "2026-02-03T23:30:00+03:00", "stop": "2026-02-03T23:31:00+03:00"},
+        {"id": 12, "seconds": 5, "start": "2026-02-04T00:00:00+03:00", "stop": "2026-02-04T00:00:05+03:00"},
+    ],
+}
+
+
+def test_a_row_with_a_workspace_keeps_its_bytes() -> None:
+    row = b'{"name":"\\u00e9","workspace_id":null,"rate":1.50,"id":5000000001,"new":{"x":[]}}'
+    line = list_line(row, workspace_id=9)
+    assert line.data == row
+    assert line.id == 5_000_000_001
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"), [(b'{"id":1}', b'{"id":1,"workspace_id":9}'), (b"{}", b'{"workspace_id":9}')]
+)
+def test_a_row_without_a_workspace_gets_one(row: bytes, expected: bytes) -> None:
+    assert list_line(row, workspace_id=9).data == expected
+    assert list_line(row, workspace_id=None).data == row
+
+
+def test_a_group_may_be_known_by_its_other_id() -> None:
+    assert list_line(b'{"group_id":4}', workspace_id=1).id == 4
+
+
+def test_line_feeds_between_tokens_go_those_in_texts_stay_escaped() -> None:
+    line = list_line(b' {\r\n "id": 1,\n "name": "a\\nb", "workspace_id": 2 }\n', workspace_id=2)
+    assert line.data == b'{"id":1,"name":"a\\nb","workspace_id":2}'
+
+
+@pytest.mark.parametrize("row", [b"null", b'"odd"', b'{"id":"not a number"}'])
+def test_an_odd_row_is_kept_as_it_is(row: bytes) -> None:
+    line = list_line(row, workspace_id=1)
+    assert line.data == row
+    assert line.id is None
+
+
+def test_a_report_row_becomes_a_line_for_each_entry() -> None:
+    first, second = entry_lines(json.dumps(GROUP).encode(), workspace_id=9)
+    assert (first.id, first.seconds, first.start) == (11, 60, dt.date(2026, 2, 3))
+    assert (second.id, second.seconds, second.start) == (12, 5, dt.date(2026, 2, 4))
+    common = {name: value for name, value in GROUP.items() if name != "time_entries"}
+    entries = GROUP["time_entries"]
+    assert isinstance(entries, list)
+    assert json.loads(first.data) == {**common, "workspace_id": 9, **entries[0]}
+    assert json.loads(second.data) == {**common, "workspace_id": 9, **entries[1]}
+
+
+def test_the_values_of_a_report_row_keep_their_bytes() -> None:
+    row = b'{"new":{ "a":[1.50]},"description":"\\u00e9","time_entries":[{"id":1,"seconds":60,"x":1e2}]}'
+    (line,) = entry_lines(row, workspace_id=9)
+    assert line.data == (
+        b'{"new":{ "a":[1.50]},"description":"\\u00e9","workspace_id":9,"id":1,"seconds":60,"x":1e2}'
+    )
+
+
+@pytest.mark.parametrize("row", [b"null", b'{"time_entries":7}', b'{"time_entries":[{"id":"x"}]}', b"[1]"])
+def test_an_odd_report_row_is_kept_as_it_is(row: bytes) -> None:
+    assert [line.data for line in entry_lines(row, workspace_id=9)] == [row]
+
+
+def test_credentials_are_blanked() -> None:
+    row = b'{"id":1,"api_token":"abc","rate":1.50,"workspace_id":2}'
+    assert list_line(row, workspace_id=2).data == b'{"id":1,"api_token":null,"rate":1.50,"workspace_id":2}'
+    row = b'{"id":1,"ical_url":"/ical/abc","name":"\\"api_token\\"","workspace_id":2}'
+    assert b"abc" not in list_line(row, workspace_id=2).data
+
+
+def test_a_report_row_that_names_its_workspace_keeps_it() -> None:
+    (line,) = entry_lines(b'{"workspace_id":1,"time_entries":[{"id":2}]}', workspace_id=9)
+    assert json.loads(line.data) == {"workspace_id": 1, "id": 2}
+
+
+@pytest.mark.parametrize("row", [b'{"user_id":1}', b'{"user_id":1,"time_entries":null}'])
+def test_a_report_row_without_entries_is_not_lost(row: bytes) -> None:
+    (line,) = entry_lines(row, workspace_id=9)
+    assert json.loads(line.data) == {"user_id": 1, "workspace_id": 9}
+    assert (line.id, line.seconds, line.start) == (None, 0, None)
+
+
+@pytest.mark.parametrize("start", ["soon", ""])
+def test_a_start_that_is_no_date_does_no_harm(start: str) -> None:
+    row = {"time_entries": [{"id": 1, "start": start, "seconds": None}]}
+    (line,) = entry_lines(json.dumps(row).encode(), workspace_id=9)
+    assert (line.start, line.seconds) == (None, 0)
+
+
+def test_a_running_entry_has_the_shape_of_a_report_row() -> None:
+    entry = {
+        "id": 21, "workspace_id": 9, "user_id": 7, "description": "now", "duration": -1_780_000_000,
+        "start": "2026-06-01T08:00:00+00:00", "stop": None, "tags": ["späť"], "tag_ids": [3],
+        "billable": True,
+    }  # fmt: skip
+    running = running_line(json.dumps(entry).encode(), username="Zoë", email="zoe@example.com")
+    assert running is not None
+    assert running.workspace_id == 9
+    assert (running.line.id, running.line.seconds) == (21, 0)
+    assert running.line.start == dt.date(2026, 6, 1)
+    row = json.loads(running.line.data)
+    assert tuple(row) == REPORT_FIELDS
+    assert row["stop"] is None
+    assert row["seconds"] is None
+    assert row["project_name"] is None
+    assert (row["username"], row["email"], row["tag_names"]) == ("Zoë", "zoe@example.com", ["späť"])
+    assert (row["id"], row["description"], row["billable"]) == (21, "now", True)
+
+
+def test_nothing_runs() -> None:
+    assert running_line(b"null", username=None, email=None) is None
+
+
+def test_plain_lists_and_totals() -> None:
+    assert rows_of(b'[{"id":1}, {"id":2}]') == [b'{"id":1}', b'{"id":2}']
+    assert rows_of(b"null") == []
+    assert totals_of(b'{"seconds":3600,"graph":[]}') == (3600, ())
+    assert totals_of(b'{"seconds":3,"resolution":"month","graph":[{"seconds":3},{}]}') == (3, (3, 0))
+    assert totals_of(b'{"seconds":3,"resolution":"week","graph":[{"seconds":3}]}') == (3, ())
+    assert totals_of(b"{}") == (None, ())
+
+
+def test_odd_rows_are_no_obstacle() -> None:
+    assert known_of(b'"odd"') == (None, None, None, None)
+    assert known_of(b'{"group_id":5,"wid":7,"start":"odd"}') == (7, 5, None, None)
+    assert not is_deleted(b'"odd"')
+    assert not is_deleted(b'{"server_deleted_at":null}')
+    assert is_deleted(b'{"deleted_at":"2026-01-01T00:00:00Z"}')

@@ -1,0 +1,87 @@
+"""The file that names many accounts: a line for each, with the name of its sub-folder and where its token is.
+
+::
+
+    # folder   where the token is
+    alice      env:ALICE_TOKEN
+    bob        keyring:toggl/bob
+
+Tokens themselves never stand in it: it names environment variables, or entries of the system's keyring
+(service and user; needs the extra ``keyring``).
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import attrs
+
+from toggl_async.auth import ApiToken
+from toggl_async.errors import InvalidInput
+
+__all__ = ["NamedAccount", "read_accounts"]
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]*")
+
+
+@attrs.frozen
+class NamedAccount:
+    """An account of the file: its name, which its sub-folder has, and its token."""
+
+    name: str
+    auth: ApiToken
+
+
+def read_accounts(path: Path, environ: Mapping[str, str] = os.environ) -> list[NamedAccount]:
+    """Read the file of accounts, and their tokens.
+
+    Raises:
+        InvalidInput: the file cannot be read, a line says no account, a name is used twice, or a token
+            is not where the file says.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"cannot read {path}: {error}") from None
+    accounts = list(_accounts(path, lines, environ))
+    if not accounts:
+        raise InvalidInput(f"{path} names no account")
+    return accounts
+
+
+def _accounts(path: Path, lines: list[str], environ: Mapping[str, str]) -> Iterator[NamedAccount]:
+    names: set[str] = set()
+    for number, line in enumerate(lines, 1):
+        name, _, source = line.partition("#")[0].strip().partition(" ")
+        if not name:
+            continue
+        where = f"{path}, line {number}"
+        kind, _, place = source.strip().partition(":")
+        # What stands there may be a token, so no message repeats it.
+        if not _NAME.fullmatch(name) or kind not in {"env", "keyring"} or not place:
+            raise InvalidInput(f"{where}: write NAME env:VARIABLE or NAME keyring:SERVICE/USER")
+        if name.casefold() in names:
+            raise InvalidInput(f"{where}: the name {name} is used twice")
+        names.add(name.casefold())
+        token = environ.get(place) if kind == "env" else _from_keyring(where, place)
+        if not token or not token.strip():
+            missing = "the environment variable" if kind == "env" else "the keyring entry"
+            raise InvalidInput(f"{where}: no token in {missing}")
+        yield NamedAccount(name, ApiToken(token.strip()))
+
+
+def _from_keyring(where: str, place: str) -> str | None:
+    """Ask the system's keyring for a token."""
+    try:
+        import keyring  # noqa: PLC0415 - an extra
+        import keyring.errors  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise InvalidInput(
+            f"{where}: keyring is not installed: python -m pip install 'toggl_async[keyring]'"
+        ) from None
+    service, _, user = place.rpartition("/")
+    try:
+        return keyring.get_password(service, user)
+    except keyring.errors.KeyringError as error:
+        raise InvalidInput(f"{where}: the keyring cannot be read: {error}") from None

@@ -1,0 +1,69 @@
+"""``toggl-async api``: what Toggl's API can do, and what it is called here."""
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from toggl_async.catalog import operations
+from toggl_async.cli.exits import Exit, complain
+from toggl_async.operation import Operation, Plan
+
+__all__ = ["api"]
+
+
+@click.command()
+@click.argument("words", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
+def api(words: tuple[str, ...], as_json: bool) -> int:
+    """List the operations whose name, method, path or plan holds all WORDS; all of them without.
+
+    A line has the name (scope, resource and coroutine), method and path, the hourly quota that a
+    call spends (user or organization), and the least plan that has it. An asterisk marks
+    operations with fields that need a higher plan; --json names them.
+    """
+    found = [one for one in operations() if _holds(one, words)]
+    if as_json:
+        click.echo(json.dumps([_described(one) for one in found], indent=2))
+    else:
+        click.echo(_table(found), nl=bool(found))
+    if not found:
+        complain(f"no operation matches {' '.join(words)!r}")
+        return Exit.FAILED
+    return Exit.DONE
+
+
+def _holds(operation: Operation[object], words: Sequence[str]) -> bool:
+    text = f"{operation.name} {operation.method} {operation.path} {operation.plan}".lower()
+    return all(word.lower() in text for word in words)
+
+
+def _described(operation: Operation[object]) -> dict[str, object]:
+    return {
+        "name": operation.name,
+        "method": operation.method,
+        "path": operation.path,
+        "family": operation.family,
+        "scope": operation.scope,
+        "resource": operation.resource,
+        "coroutine": operation.coroutine,
+        "lane": operation.lane.value,
+        "reads": operation.reads,
+        "paging": None if operation.paging is None else type(operation.paging).__name__,
+        "plan": operation.plan.value,
+        "gated": {name: plan.value for name, plan in operation.gated.items()},
+    }
+
+
+def _table(found: Sequence[Operation[object]]) -> str:
+    """Write one line an operation, in columns."""
+    rows = [(one.name, one.method, one.path, one.lane.value, _plan(one)) for one in found]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _plan(operation: Operation[object]) -> str:
+    plan = "" if operation.plan is Plan.FREE else operation.plan.value
+    return f"{plan}*" if operation.gated else plan

@@ -1,0 +1,52 @@
+"""The command's front: its group, and how errors become exit codes."""
+
+import logging
+from collections.abc import Sequence
+
+import click
+
+from toggl_async.cli.api import api
+from toggl_async.cli.exits import Exit, complain
+from toggl_async.cli.export import export
+from toggl_async.cli.quota import quota, whoami
+from toggl_async.cli.sandbox import sandbox
+from toggl_async.errors import InvalidInput
+
+__all__ = ["command", "run"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="toggl_async", message="toggl-async %(version)s")
+def command() -> None:
+    """Work with Toggl Track: export everything, or try things out on a fake Toggl.
+
+    The token is read from the environment variable TOGGL_API_TOKEN, never from the command line,
+    where every user of the machine could see it.
+    """
+
+
+command.add_command(api)
+command.add_command(export)
+command.add_command(quota)
+command.add_command(sandbox)
+command.add_command(whoami)
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run the command and return its exit code; bad input costs one line, not a screenful."""
+    # What the scheduler logs, the display shows.
+    logging.getLogger("toggl_async").addHandler(logging.NullHandler())
+    try:
+        return int(command.main(arguments, prog_name="toggl-async", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return Exit.REFUSED
+    except click.ClickException as error:
+        complain(error.format_message())
+        return Exit.REFUSED
+    except InvalidInput as error:
+        complain(str(error))
+        return Exit.REFUSED
+    except (click.Abort, KeyboardInterrupt):
+        complain("interrupted")
+        return Exit.INTERRUPTED

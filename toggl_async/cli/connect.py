@@ -1,0 +1,148 @@
+"""How the commands reach Toggl: server, credentials, first contact; one job for each account."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+import anyio
+import attrs
+import click
+import httpx
+
+from toggl_async.auth import ApiToken, Auth
+from toggl_async.cli.exits import Exit, complain
+from toggl_async.cli.sandbox import MISSING
+from toggl_async.client import TogglClient
+from toggl_async.errors import (
+    ConnectionFailed,
+    Forbidden,
+    InvalidInput,
+    RequestTimeout,
+    TogglError,
+    Unauthorized,
+)
+from toggl_async.options import ClientOptions
+from toggl_async.transport import Scheduler
+from toggl_async.transport.events import OnEvent
+
+__all__ = ["OPTIONS", "Server", "ask", "first_contact", "reach", "run_on_sandbox", "run_on_server"]
+
+T = TypeVar("T")
+
+OPTIONS = ClientOptions()
+"""How the commands keep Toggl's limits."""
+
+
+@attrs.frozen(kw_only=True)
+class Server:
+    """Where a command works, for as long as it does.
+
+    Attributes:
+        url: the server.
+        options: pace and the rest.
+        scheduler: keeps every account's pace.
+    """
+
+    url: str
+    options: ClientOptions
+    scheduler: Scheduler
+
+    def client(self, auth: Auth) -> TogglClient:
+        """A client for an account, which belongs in an ``async with``."""
+        return TogglClient(auth, base_url=self.url, options=self.options, scheduler=self.scheduler)
+
+
+Work = Callable[[Server, Auth | None], Awaitable[T]]
+"""What a command does with a server; the credentials are those of a sandbox, if it is one."""
+
+
+def run_on_server(work: Work[T], url: str, on_event: OnEvent | None = None) -> T:
+    """Run a command's work against a server."""
+    with asyncio.Runner() as runner:
+        return runner.run(_work(work, url, None, on_event, speed=1.0))
+
+
+def run_on_sandbox(work: Work[int], speed: float, on_event: OnEvent | None = None) -> int:
+    """Run a command's work against a sandbox in this process, on a loop whose time runs faster for both."""
+    try:
+        from toggl_async.sandbox import FastLoop, serve  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        complain(MISSING.format(missing.name))
+        return Exit.REFUSED
+
+    async def main() -> int:
+        async with serve() as fake:
+            return await _work(work, fake.base_url, ApiToken(fake.api_token), on_event, speed=speed)
+
+    with asyncio.Runner(loop_factory=lambda: FastLoop(speed)) as runner:
+        return runner.run(main())
+
+
+async def _work(work: Work[T], url: str, auth: Auth | None, on_event: OnEvent | None, *, speed: float) -> T:
+    # The work on this machine is not sped up: it gets as long as ever.
+    options = attrs.evolve(OPTIONS, timeout=OPTIONS.timeout * speed)
+    async with aclosing(Scheduler(options, on_event=on_event)) as scheduler:
+        return await work(Server(url=url, options=options, scheduler=scheduler), auth)
+
+
+async def reach(server: Server) -> None:
+    """Look whether anybody listens, at once: the client itself would try again for a while.
+
+    Raises:
+        InvalidInput: nobody does.
+    """
+    url = httpx.URL(server.url)
+    try:
+        with anyio.fail_after(server.options.timeout):
+            stream = await anyio.connect_tcp(url.host, url.port or (443 if url.scheme == "https" else 80))
+            await stream.aclose()
+    except OSError as error:  # TimeoutError is one
+        reason = str(error.__cause__ or error) or "no answer"
+        raise InvalidInput(f"cannot reach {server.url}: {reason}") from error
+
+
+async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[[], bool]) -> T:
+    """Wait for work whose beginning is a first contact; what fails in that is bad input.
+
+    Args:
+        asking: the work.
+        server: where it is done.
+        made: whether the first contact is over.
+
+    Raises:
+        InvalidInput: the credentials are wrong, or the server is out of reach, before it was over.
+        TogglError: whatever else became of the work.
+    """
+    try:
+        return await asking
+    except (Forbidden, Unauthorized) as error:
+        if made():
+            raise
+        raise InvalidInput(f"Toggl refused the credentials: {error}") from error
+    except (ConnectionFailed, RequestTimeout) as error:
+        if made():
+            raise
+        raise InvalidInput(f"cannot reach {server.url}: {error}") from error
+
+
+def ask(work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show: Callable[[T], str]) -> int:
+    """Run a command that asks a thing and shows the answer; return its exit code.
+
+    Raises:
+        InvalidInput: the credentials are wrong, or the server is out of reach.
+    """
+
+    async def asking(server: Server, _: Auth | None) -> T:
+        async with server.client(auth) as client:
+            await reach(server)
+            return await first_contact(work(client), server, made=lambda: False)
+
+    try:
+        click.echo(show(run_on_server(asking, url)))
+    except InvalidInput:
+        raise
+    except TogglError as error:
+        complain(str(error))
+        return Exit.FAILED
+    return Exit.DONE

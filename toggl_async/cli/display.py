@@ -1,0 +1,248 @@
+"""What a person sees while an export runs: a table on a terminal, plain lines elsewhere, on stderr.
+
+`Watch` keeps the figures, from the events of the export and of the scheduler; the two displays only
+show them.
+"""
+
+import datetime as dt
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import attrs
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from toggl_async.export import (
+    DatasetFinished,
+    ExportEvent,
+    ExportStarted,
+    PieceRefused,
+    RangeChecked,
+    RowsWritten,
+)
+from toggl_async.transport.events import Event, Granted, Paused, Sent
+
+__all__ = ["Display", "PlainDisplay", "RichDisplay", "Watch", "display", "spell"]
+
+_LINE_EVERY = 5.0
+"""Seconds between two plain lines, at least; finished datasets have theirs anyway."""
+
+_LONG_WAIT = 10.0
+"""Seconds from which on a wait is worth a plain line of its own."""
+
+
+def spell(seconds: float) -> str:
+    """A duration as people write it, such as ``"47 min 41 s"``."""
+    whole = math.ceil(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+@attrs.define
+class _Shown:
+    """A dataset on the display."""
+
+    rows: int = 0
+    finished: bool = False
+
+
+@attrs.define(kw_only=True)
+class Watch:
+    """The figures of an export that runs; durations that it gives are real seconds.
+
+    Attributes:
+        clock: the loop's time, in which events are dated.
+        speed: how many times faster than real time it runs.
+        datasets: rows by dataset, in order.
+        requests: requests sent.
+        requests_left: requests that are expected to follow; None before the first page.
+    """
+
+    clock: Callable[[], float]
+    speed: float = 1.0
+    datasets: dict[str, _Shown] = attrs.field(factory=dict)
+    requests: int = 0
+    requests_left: int | None = None
+    _first_sent: float = 0.0
+    _last_sent: float = 0.0
+    _paused: Paused | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows written so far."""
+        return sum(shown.rows for shown in self.datasets.values())
+
+    def on_scheduler(self, event: Event) -> None:
+        """Take in an event of the scheduler."""
+        match event:
+            case Sent():
+                self.requests += 1
+                self._first_sent = self._first_sent or event.at
+                self._last_sent = event.at
+            case Paused():
+                self._paused = event
+            case Granted():
+                self._paused = None
+
+    def on_export(self, event: ExportEvent) -> None:
+        """Take in an event of the export."""
+        match event:
+            case ExportStarted(datasets=names):
+                self.datasets = {name: _Shown() for name in names}
+            case RowsWritten(dataset=name, total=total):
+                self.datasets[name].rows = total
+                self.requests_left = event.requests_left
+            case DatasetFinished(dataset=name):
+                self.datasets[name].finished = True
+
+    def wait(self) -> tuple[str, float] | None:
+        """What everything waits for now, and for how many seconds still; None when nothing does."""
+        if self._paused is None or not math.isfinite(self._paused.until):
+            return None
+        seconds = (self._paused.until - self.clock()) / self.speed
+        return (self._paused.reason.value, seconds) if seconds > 0 else None
+
+    def remaining(self) -> float | None:
+        """Seconds until the expected end: the requests left at the speed so far."""
+        if self.requests_left is None:
+            return None
+        gaps = max(1, self.requests - 1)
+        each = (self._last_sent - self._first_sent) / gaps / self.speed
+        waiting = self.wait()
+        return self.requests_left * each + (waiting[1] if waiting else 0.0)
+
+
+class Display(Protocol):
+    """What is told of an export."""
+
+    def on_scheduler(self, event: Event) -> None:
+        """Take in an event of the scheduler."""
+        ...
+
+    def on_export(self, event: ExportEvent) -> None:
+        """Take in an event of the export."""
+        ...
+
+
+class PlainDisplay:
+    """Plain lines, few of them: for logs, pipes and cron.
+
+    Args:
+        watch: the figures.
+        prefix: what each line begins with, such as the name of an account.
+        clock: real seconds.
+    """
+
+    def __init__(
+        self, watch: Watch, *, prefix: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._watch = watch
+        self._prefix = prefix
+        self._clock = clock
+        self._last_line = clock()
+        self._announced = -math.inf
+
+    def on_scheduler(self, event: Event) -> None:
+        """Say long waits, each once."""
+        self._watch.on_scheduler(event)
+        waiting = self._watch.wait()
+        if not isinstance(event, Paused) or waiting is None or waiting[1] < _LONG_WAIT:
+            return
+        if event.until > self._announced:
+            self._announced = event.until + _LONG_WAIT
+            self._say(f"waiting {spell(waiting[1])}: {waiting[0]}")
+
+    def on_export(self, event: ExportEvent) -> None:
+        """Say what is done and what went wrong, and now and then how far it is."""
+        self._watch.on_export(event)
+        match event:
+            case DatasetFinished():
+                self._say(f"{event.dataset}: {event.facts.rows:,} rows")
+            case RowsWritten() if self._clock() - self._last_line >= _LINE_EVERY:
+                self._say(_state(self._watch))
+            case PieceRefused() | RangeChecked():
+                self._say(_trouble(event))
+
+    def _say(self, line: str) -> None:
+        if line:
+            self._last_line = self._clock()
+            click.echo(self._prefix + line, err=True)
+
+
+class RichDisplay:
+    """A table that is redrawn a few times a second, for terminals.
+
+    Args:
+        watch: the figures.
+        console: where to draw.
+    """
+
+    def __init__(self, watch: Watch, console: Console) -> None:
+        self._watch = watch
+        self._console = console
+
+    def on_scheduler(self, event: Event) -> None:
+        """Take in an event of the scheduler."""
+        self._watch.on_scheduler(event)
+
+    def on_export(self, event: ExportEvent) -> None:
+        """Take in an event of the export; trouble stays on the screen above the table."""
+        self._watch.on_export(event)
+        trouble = _trouble(event)
+        if trouble:
+            self._console.print(Text(trouble, style="yellow"))
+
+    def __rich__(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        table.add_column()
+        table.add_column(justify="right")
+        table.add_column()
+        for name, shown in self._watch.datasets.items():
+            mark = Text("done", style="green") if shown.finished else Text("…", style="dim")
+            table.add_row(name, f"{shown.rows:,}", mark)
+        waiting = self._watch.wait()
+        lines = [Text(_state(self._watch), style="bold")]
+        if waiting:
+            lines.append(Text(f"waiting {spell(waiting[1])}: {waiting[0]}", style="dim"))
+        return Group(table, *lines)
+
+
+def _state(watch: Watch) -> str:
+    """Rows, requests and the expected end in a line."""
+    parts = [f"{watch.rows:,} rows", f"{watch.requests} requests"]
+    remaining = watch.remaining()
+    if remaining is not None:
+        end = dt.datetime.now().astimezone() + dt.timedelta(seconds=remaining)
+        parts.append(f"about {spell(remaining)} left, until {end:%H:%M:%S}")
+    return ", ".join(parts)
+
+
+def _trouble(event: ExportEvent) -> str:
+    """What went wrong, in a line; empty when nothing did."""
+    match event:
+        case PieceRefused(refusal=refusal):
+            return f"{refusal.dataset} of workspace {refusal.workspace_id}: {refusal.message}"
+        case RangeChecked(check=check) if check.agrees is False:
+            return f"workspace {check.workspace_id}, {check.first} to {check.last}: the totals differ"
+    return ""
+
+
+@contextmanager
+def display(watch: Watch, console: Console | None = None) -> Iterator[Display]:
+    """Show an export on stderr: as a table where that is a terminal, else in plain lines."""
+    screen = console or Console(stderr=True)
+    if not screen.is_terminal:
+        yield PlainDisplay(watch)
+        return
+    shown = RichDisplay(watch, screen)
+    with Live(shown, console=screen, refresh_per_second=8, transient=False):
+        yield shown

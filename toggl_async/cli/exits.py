@@ -1,0 +1,29 @@
+"""The exit codes of the command, and the one line that goes with a failure."""
+
+import enum
+
+import click
+
+__all__ = ["Exit", "complain"]
+
+
+class Exit(enum.IntEnum):
+    """How the command ended."""
+
+    DONE = 0
+    """Everything was done."""
+    FAILED = 1
+    """Something failed while it ran."""
+    REFUSED = 2
+    """The input was wrong, or no first contact was made; nothing was written."""
+    DIFFERS = 3
+    """The export is there, but its seconds differ from Toggl's own totals."""
+    INCOMPLETE = 4
+    """The export is there without what Toggl refused to give; the manifest names it."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
+def complain(message: str) -> None:
+    """Say in one line on stderr what went wrong."""
+    click.echo(f"toggl-async: {' '.join(message.split())}", err=True)

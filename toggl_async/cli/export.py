@@ -1,0 +1,138 @@
+"""``toggl-async export``: everything that a token can see, into files."""
+
+import datetime as dt
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from toggl_async.auth import Auth, auth_from_env
+from toggl_async.cli.accounts import read_accounts
+from toggl_async.cli.jobs import Job, run_jobs
+from toggl_async.client import BASE_URL
+from toggl_async.errors import InvalidInput
+from toggl_async.export import DATASETS, FORMATS, ExportPlan
+from toggl_async.export.destination import check_destination
+
+__all__ = ["export"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SANDBOX_SPEED = 20.0
+
+# \b keeps click from joining the lines.
+_EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    failed while running; the same command goes on from there
+  2    bad input or no first contact; nothing was written
+  3    done, but the seconds differ from Toggl's own totals
+  4    done, without what Toggl refused to give
+  130  Ctrl-C; the same command goes on from there
+"""
+
+_DATE = click.DateTime(["%Y-%m-%d"])
+
+
+def _ids(name: str, variable: str, what: str) -> Callable[[Command], Command]:
+    """An option that takes ids and may be repeated."""
+    return click.option(name, variable, metavar="ID", type=int, multiple=True, help=what)
+
+
+@click.command(epilog=_EXIT_CODES)
+@click.option(
+    "--out",
+    "destination",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Directory for the files: new, empty, or that of the same export, which goes on.",
+)
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice(list(FORMATS)),
+    default="jsonl",
+    show_default=True,
+    help="Format of the files; parquet and duckdb need the extra of that name.",
+)
+@click.option("--update", is_flag=True, help="Bring the finished export in DIR up to date.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would cost: requests, time, quota windows.")
+@click.option("--json", "machine", is_flag=True, help="Write events as JSON lines to stdout.")
+@click.option(
+    "--accounts",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Many accounts at once, each into a sub-folder: lines of NAME env:VARIABLE or keyring:SERVICE/USER.",
+)
+@click.option("--sandbox", is_flag=True, help="Export a made-up company from a fake Toggl in this process.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True, max=1000),
+    help="With --sandbox: how many times faster time runs.  [default: 20]",
+)
+@_ids("--workspace", "workspaces", "Only this workspace.")
+@click.option(
+    "--dataset", "datasets", metavar="NAME", multiple=True, help=f"Only this dataset: {', '.join(DATASETS)}."
+)
+@click.option("--since", metavar="DATE", type=_DATE, help="First day of time entries, as YYYY-MM-DD.")
+@click.option("--until", metavar="DATE", type=_DATE, help="Last day of time entries, included.")
+@_ids("--user", "users", "Only time entries of this user.")
+@_ids("--project", "projects", "Only time entries of this project.")
+@_ids("--client", "clients", "Only time entries of this client's projects.")
+@_ids("--tag", "tags", "Only time entries with this tag, or another one named so.")
+@click.option("--billable/--not-billable", default=None, help="Only time entries that are, or are not.")
+@click.option("--base-url", metavar="URL", help="Another server that speaks Toggl's API.")
+def export(
+    destination: Path | None,
+    *,
+    name: str,
+    update: bool,
+    dry_run: bool,
+    machine: bool,
+    accounts: Path | None,
+    sandbox: bool,
+    speed: float | None,
+    base_url: str | None,
+    **choices: Any,
+) -> int:
+    """Export every dataset of every workspace into DIR, and go on with what was interrupted.
+
+    The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
+    Options that take several values are repeated: --workspace 1 --workspace 2.
+    """
+    for end in ("since", "until"):
+        moment: dt.datetime | None = choices[end]
+        choices[end] = moment.date() if moment is not None else None
+    plan = ExportPlan(**choices)
+    for other, given in (("--base-url", base_url is not None), ("--accounts", accounts is not None)):
+        if sandbox and given:
+            raise InvalidInput(f"--sandbox and {other} exclude each other")
+    if speed is not None and not sandbox:
+        raise InvalidInput("--speed goes with --sandbox alone")
+    if destination is None and not dry_run:
+        raise click.MissingParameter(param_hint="'--out'", param_type="option")
+    url = base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
+    place = destination or Path()
+    if not dry_run:
+        check_destination(place, subfolders=accounts is not None)
+    if sandbox:
+        auths: list[tuple[str | None, Auth | None]] = [(None, None)]
+    elif accounts is not None:
+        auths = [(account.name, account.auth) for account in read_accounts(accounts)]
+    else:
+        auths = [(None, auth_from_env())]
+    jobs = [
+        Job(
+            name=account,
+            auth=auth,
+            plan=plan,
+            destination=place if account is None else place / account,
+            format=name,
+            update=update,
+        )
+        for account, auth in auths
+    ]
+    pace = (speed or _SANDBOX_SPEED) if sandbox else None
+    return run_jobs(jobs, url, speed=pace, dry_run=dry_run, machine=machine)

@@ -1,0 +1,76 @@
+"""What the command says at the end, and before: verdicts, and estimates, in plain lines. Pure."""
+
+import datetime as dt
+from http import HTTPStatus
+from pathlib import Path
+
+from toggl_async.cli.display import spell
+from toggl_async.cli.exits import Exit
+from toggl_async.export import Estimate, Manifest
+from toggl_async.export.destination import HEADER
+
+__all__ = ["estimate_lines", "left_behind", "summary", "verdict"]
+
+
+def summary(destination: Path, manifest: Manifest) -> str:
+    """The last line: what is there, what it cost, whether it agrees."""
+    checked = sum(check.agrees is not None for check in manifest.ranges)
+    agreement = {
+        None: "no totals to compare",
+        True: f"totals agree with Toggl's ({checked} ranges)",
+        False: "totals differ from Toggl's",
+    }[manifest.totals_agree]
+    return (
+        f"{destination}: {manifest.rows:,} rows in {len(manifest.datasets)} datasets, "
+        f"{manifest.requests} requests, {agreement}"
+    )
+
+
+def verdict(manifest: Manifest) -> tuple[Exit, list[str]]:
+    """The exit code of an export that came to its end, and what is wrong with it."""
+    wrong = [check for check in manifest.ranges if check.agrees is False]
+    lines = [
+        f"workspace {check.workspace_id}, {check.first} to {check.last}: {check.seconds} s in the rows, "
+        f"{check.server_seconds} s by Toggl's total"
+        for check in wrong
+    ]
+    # What the plan lacks has no rows to miss.
+    missing = [refusal for refusal in manifest.refused if refusal.status != HTTPStatus.PAYMENT_REQUIRED]
+    lines += [
+        f"{refusal.dataset} of workspace {refusal.workspace_id} is missing: {refusal.message}"
+        for refusal in missing
+    ]
+    if wrong:
+        return Exit.DIFFERS, lines
+    return (Exit.INCOMPLETE if missing else Exit.DONE), lines
+
+
+def left_behind(directory: Path) -> str:
+    """What an export that did not come to its end has left."""
+    if (directory / HEADER).exists():
+        return f"{directory} holds an unfinished export; the same command goes on from there"
+    return "nothing was written"
+
+
+def estimate_lines(estimate: Estimate, now: dt.datetime) -> list[str]:
+    """What an export will cost, in lines.
+
+    Args:
+        estimate: the estimate.
+        now: the local time, in whose zone the end is told.
+    """
+    lines = [f"{'dataset':<14}{'rows':>12}{'requests':>10}"]
+    for part in estimate.datasets:
+        rows = "?" if part.rows is None else f"{part.rows:,}"
+        lines.append(f"{part.dataset:<14}{rows:>12}{part.requests:>10}")
+    lines.append(f"{'all':<14}{'':>12}{estimate.requests:>10}")
+    for quota in estimate.quotas:
+        whose = "user" if quota.organization_id is None else f"organization {quota.organization_id}"
+        left = "unknown" if quota.remaining is None else f"{quota.remaining} of {quota.total} left"
+        plural = "windows" if quota.windows > 1 else "window"
+        lines.append(f"quota of the {whose}: {quota.requests} requests, {left}, {quota.windows} {plural}")
+    ends = estimate.ends_at.astimezone(now.tzinfo)
+    lines.append(
+        f"about {spell(estimate.seconds)} at {estimate.pace:g} s a request, until {ends:%Y-%m-%d %H:%M:%S}"
+    )
+    return lines

@@ -1,0 +1,131 @@
+"""The datasets of an export, declared: name, source, key. Imported by the rest of `export` and by the CLI.
+
+Each is one file in the destination. A source is named by its operation, which knows path, paging
+and quota; how the rows of a source are reached is its `Source`.
+"""
+
+import enum
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeAlias
+
+import attrs
+
+from toggl_async import catalog
+from toggl_async.errors import InvalidInput
+from toggl_async.operation import Operation
+
+__all__ = ["DATASETS", "Dataset", "Key", "Source", "dataset", "operation"]
+
+Key: TypeAlias = tuple[int, ...]
+"""What makes a row unique: its id, behind the id of its workspace where that is needed."""
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+class Source(enum.StrEnum):
+    """Where the rows of a dataset come from."""
+
+    ACCOUNT = "account"
+    """Lists that belong to the token's user, read before anything else."""
+    WORKSPACE = "workspace"
+    """A list of each workspace."""
+    REPORT = "report"
+    """The detailed report of each workspace, range by range."""
+
+
+@attrs.frozen(kw_only=True)
+class Dataset:
+    """One dataset of an export.
+
+    Attributes:
+        name: its name, and its file's: ``projects`` is written to ``projects.jsonl``.
+        operation: the name of the operation that lists it.
+        source: how its rows are reached.
+        key: the fields that make a row unique in the file.
+        query: what is asked of the operation, so that nothing is left out (archived rows count).
+        since: whether the operation can be asked for what changed since a moment, deletions included.
+    """
+
+    name: str
+    operation: str
+    source: Source
+    key: tuple[str, ...] = ("id",)
+    query: Mapping[str, object] = _NOTHING
+    since: bool = False
+
+    @property
+    def key_has_workspace(self) -> bool:
+        """Whether a row is unique in its workspace only."""
+        return "workspace_id" in self.key
+
+    def key_of(self, workspace_id: int | None, number: int) -> Key:
+        """The key of a row, in the order of `key`."""
+        return (workspace_id or 0, number) if self.key_has_workspace else (number,)
+
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType(
+    {
+        declared.name: declared
+        for declared in (
+            Dataset(name="organizations", operation="me.organizations.list", source=Source.ACCOUNT),
+            Dataset(name="workspaces", operation="me.get", source=Source.ACCOUNT),
+            Dataset(
+                name="users",
+                operation="workspace.users.list",
+                source=Source.WORKSPACE,
+                # A user is one and the same in every workspace.
+                key=("workspace_id", "id"),
+                query={"exclude_deleted": False},
+            ),
+            Dataset(
+                name="groups",
+                operation="workspace.groups.list",
+                source=Source.WORKSPACE,
+                key=("workspace_id", "id"),  # a group of the organization may be in several
+            ),
+            Dataset(
+                name="clients",
+                operation="workspace.clients.list",
+                source=Source.WORKSPACE,
+                query={"status": "both"},
+            ),
+            Dataset(
+                name="projects",
+                operation="workspace.projects.list",
+                source=Source.WORKSPACE,
+                query={"active": "both"},
+                since=True,
+            ),
+            Dataset(name="tags", operation="workspace.tags.list", source=Source.WORKSPACE),
+            Dataset(
+                name="tasks",
+                operation="workspace.tasks.list",
+                source=Source.WORKSPACE,
+                query={"active": "both"},
+                since=True,
+            ),
+            Dataset(name="time_entries", operation="workspace.reports.detailed.search", source=Source.REPORT),
+        )
+    }
+)
+"""Every dataset by name, in the order in which they are reported."""
+
+
+def dataset(name: str) -> Dataset:
+    """The dataset of that name.
+
+    Raises:
+        InvalidInput: there is none; the message names those that there are.
+    """
+    try:
+        return DATASETS[name]
+    except KeyError:
+        raise InvalidInput(f"unknown dataset {name!r}; there are {', '.join(DATASETS)}") from None
+
+
+@functools.cache
+def operation(name: str) -> Operation[object]:
+    """The operation of that name; looked up once, because that reads the whole catalog."""
+    return catalog.operation(name)

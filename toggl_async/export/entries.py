@@ -1,0 +1,221 @@
+"""The time entries of an export: the detailed report, range by range, and the entry that is running.
+
+Ranges of at most 366 days are read at once, beside them the older ones, until one brings nothing. When
+answers come slowly, what is left of a long range is cut in two, which are read at once.
+
+A time entry that is edited while the export runs can move to another page or range; ids are remembered,
+so it is written once, as it was first read. One that moves the other way shows as a difference of the
+totals, and its month is read again (`toggl_async.export.verify`).
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterable
+from contextlib import aclosing
+from typing import Any
+
+import attrs
+
+from toggl_async.export.datasets import DATASETS, Dataset
+from toggl_async.export.lists import unseen
+from toggl_async.export.pieces import Piece, Progress, Range
+from toggl_async.export.plan import DateRange
+from toggl_async.export.reading import REFUSALS, Reader
+from toggl_async.export.rows import Line, entry_lines, known_of, reading, running_line
+from toggl_async.export.survey import Workspace
+from toggl_async.pagination import Step
+
+__all__ = ["ENTRIES", "EXACT", "read_again", "read_history", "read_running", "write_running"]
+
+ENTRIES: Dataset = DATASETS["time_entries"]
+
+EXACT = {"rounding": 0, "rounding_minutes": 0}
+"""Else the user's preferences round the seconds."""
+
+_REPORT_ROWS = {
+    **EXACT,
+    "enrich_response": True,  # names beside ids
+    "grouped": False,  # a group has one amount for all its entries
+    "order_by": "date",
+    "order_dir": "ASC",  # what is tracked meanwhile comes last and shifts no page
+}
+_CURRENT = "me.time_entries.current"
+
+_RUNNING = Piece("running")
+_STOPPED = Piece("running", purpose="written")
+
+_HALVES = 2
+
+_WORTH_CUTTING = 20
+"""Pages from which on a rest is cut in two: that may cost a page more, which is 5 % of them at most."""
+
+
+async def read_running(reader: Reader) -> None:
+    """Ask for the running time entry, before any report: one that is stopped later is in a report then."""
+    if reader.books.progress(_RUNNING).done:
+        return
+    reader.forecast.expect(_CURRENT, None)
+    answer = await reader.fetch(_CURRENT, {})
+    with reading(_CURRENT, answer.body):
+        running = running_line(answer.body, username=reader.account.username, email=reader.account.email)
+    reader.forecast.end(_CURRENT, None)
+    mine = {workspace.id for workspace in reader.account.workspaces}
+    taken = (
+        running is not None
+        and running.workspace_id in mine
+        and reader.plan.takes(running.line.start)
+        and reader.plan.takes_entry(
+            user_id=running.user_id,
+            project_id=running.project_id,
+            client_id=running.client_id,
+            tag_ids=running.tag_ids,
+            billable=running.billable,
+        )
+    )
+    line = running.line.data.decode() if taken and running is not None else None
+    reader.books.commit(_RUNNING, Progress(done=True, line=line))
+
+
+def write_running(reader: Reader) -> None:
+    """Write the running time entry, unless a report had it because it was stopped in between."""
+    saved = reader.books.progress(_RUNNING).line
+    if saved is None or reader.books.progress(_STOPPED).done:
+        return
+    workspace_id = known_of(saved.encode()).workspace_id
+    fresh = unseen(
+        entry_lines(saved.encode(), workspace_id=workspace_id or 0), reader.books.ids(ENTRIES, workspace_id)
+    )
+    # An update finds it where the export before has left it.
+    removed = [line.id for line in fresh if line.id is not None and reader.books.header.previous is not None]
+    reader.write(_STOPPED, ENTRIES, fresh, Progress(done=True, rows=len(fresh)), removed=removed)
+
+
+async def read_history(reader: Reader, workspace: Workspace) -> list[Range]:
+    """Read all ranges of a workspace at once, beside them the older ones; return what was read."""
+    ranges = reader.plan.ranges(workspace.created, reader.account.today)
+    older: list[DateRange] = []
+    async with asyncio.TaskGroup() as tasks:
+        for days in ranges:
+            tasks.create_task(_read_range(reader, Piece(ENTRIES.name, workspace.id, days)))
+        if reader.plan.open_ended:
+            tasks.create_task(_read_older(reader, workspace, ranges[-1], older))
+    return [Range(workspace.id, days) for days in (*ranges, *older)]
+
+
+async def read_again(reader: Reader, pieces: Iterable[Piece]) -> None:
+    """Read days again that are in the destination already; what is not met again is removed there."""
+    left = [piece for piece in pieces if not reader.books.progress(piece).done]
+    fresh = {piece: None for piece in left if reader.books.progress(piece).bookmark is None}
+    before = reader.books.known_ids(ENTRIES, fresh)
+    async with asyncio.TaskGroup() as tasks:
+        for piece in left:
+            tasks.create_task(_read_piece(reader, piece, before.get(piece)))
+
+
+async def _read_older(reader: Reader, workspace: Workspace, days: DateRange, read: list[DateRange]) -> None:
+    """Read what is older than a range, one range after the other, until one brings nothing."""
+    older = days.older()
+    while older is not None:
+        read.append(older)
+        if not await _read_range(reader, Piece(ENTRIES.name, workspace.id, older)):
+            break
+        older = older.older()
+
+
+async def _read_range(reader: Reader, piece: Piece) -> int:
+    """Read a range for the first time, the parts that it is cut into included; return its rows."""
+    await _read_piece(reader, piece, None)
+    saved = reader.books.progress(piece)
+    rows = saved.rows
+    if saved.again:
+        parts = [attrs.evolve(piece, days=days) for days in saved.again]
+        async with asyncio.TaskGroup() as tasks:
+            found = [tasks.create_task(_read_range(reader, part)) for part in parts]
+        rows += sum(task.result() for task in found)
+    return rows
+
+
+async def _read_piece(reader: Reader, piece: Piece, before: set[int] | None) -> None:
+    """Read the report of a piece from where it stands."""
+    saved = reader.books.progress(piece)
+    if saved.done:
+        return
+    if before is not None and saved.bookmark is None:
+        saved = attrs.evolve(saved, unseen=tuple(sorted(before)))
+    reader.forecast.expect(ENTRIES.name, piece.name)
+    assert piece.days is not None  # noqa: S101 - it is a piece of a report
+    body = {
+        "start_date": piece.days.first,
+        "end_date": piece.days.last,
+        **_REPORT_ROWS,
+        **reader.plan.filters,
+    }
+    async with reader.gate:
+        steps = reader.steps(
+            ENTRIES.operation, {"workspace_id": piece.workspace_id or 0}, body=body, start=saved.bookmark
+        )
+        async with aclosing(steps):  # type: ignore[type-var]
+            try:
+                async for step in steps:
+                    saved = _take(reader, piece, saved, step)
+                    if saved.done:  # the last page, or what is left was cut in two
+                        break
+            except REFUSALS as refusal:
+                reader.refused(piece, refusal)
+    reader.forecast.end(ENTRIES.name, piece.name)
+
+
+def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Any]) -> Progress:
+    """Commit one page of a report."""
+    lines = [
+        line for row in step.items for line in entry_lines(bytes(row), workspace_id=piece.workspace_id or 0)
+    ]
+    assert piece.days is not None  # noqa: S101 - it is a piece of a report
+    reader.forecast.read(ENTRIES.name, piece.name, _share(piece.days, lines))
+    known = reader.books.ids(ENTRIES, piece.workspace_id)
+    removed: list[int] = []
+    unmet: set[int] = set()
+    if piece.purpose:
+        lines = list({line.id or -place: line for place, line in enumerate(lines, 1)}.values())
+        met = {line.id for line in lines if line.id is not None}
+        unmet = set(saved.unseen) - met
+        removed = sorted(met | (unmet if step.following is None else set()))
+        for number in met:
+            known.add(number)
+        fresh = lines
+    else:
+        fresh = unseen(lines, known)
+    saved = attrs.evolve(
+        saved,
+        done=step.following is None,
+        bookmark=step.following,
+        rows=saved.rows + len(fresh),
+        unseen=tuple(sorted(unmet)) if step.following is not None else (),
+    )
+    parts = () if piece.purpose else _cut(reader, piece.days, saved, lines)
+    if parts:
+        saved = attrs.evolve(saved, done=True, bookmark=None, again=parts)
+    reader.write(piece, ENTRIES, fresh, saved, removed=removed)
+    return saved
+
+
+def _cut(reader: Reader, days: DateRange, saved: Progress, lines: list[Line]) -> tuple[DateRange, ...]:
+    """What is left of a range, in two parts, when answers are so slow that both can be read at once.
+
+    The last day that was reached is read again, since its rest is missing; ids tell what is known.
+    """
+    reached = lines[-1].start if lines else None
+    if saved.bookmark is None or reached is None or not reader.has_room:
+        return ()
+    share = days.share_until(reached)
+    pages_left = saved.rows * (1 - share) / share / max(1, len(lines)) if share else 0.0
+    if pages_left < _WORTH_CUTTING or (days.last - reached).days < _HALVES:
+        return ()
+    middle = reached + (days.last - reached) // _HALVES
+    return DateRange(reached, middle), DateRange(middle + dt.timedelta(days=1), days.last)
+
+
+def _share(days: DateRange, lines: list[Line]) -> float:
+    """How much of a range is behind after these lines, which are sorted by date."""
+    reached = lines[-1].start if lines else None
+    return days.share_until(reached) if reached else 0.0

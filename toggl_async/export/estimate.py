@@ -1,0 +1,293 @@
+"""What an export will cost, before it starts: requests, time, and windows of the hourly quotas.
+
+The first contact tells how long the lists are. Of time entries Toggl tells sums, but no count; the
+summary report does name their ids, however, all of a range in one answer. So to estimate costs a request
+for each range, one for the quotas, and the two of the first contact.
+"""
+
+import asyncio
+import datetime as dt
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import attrs
+import msgspec
+
+from toggl_async.client import TogglClient
+from toggl_async.export.datasets import Dataset, Source, operation
+from toggl_async.export.entries import ENTRIES, EXACT
+from toggl_async.export.plan import DateRange, ExportPlan
+from toggl_async.export.reading import REFUSALS
+from toggl_async.export.rows import reading
+from toggl_async.export.survey import Account, Workspace, survey
+from toggl_async.options import Priority
+
+__all__ = ["DatasetEstimate", "Estimate", "QuotaEstimate", "estimate"]
+
+_SUMMARY = "workspace.reports.summary.search"
+_QUOTA = "me.quota"
+_WINDOW = 3600
+_REPORT_PAGE = 1000
+
+
+@attrs.frozen(kw_only=True)
+class DatasetEstimate:
+    """What a dataset takes.
+
+    Attributes:
+        dataset: its name.
+        rows: how many rows it has; None where only reading tells.
+        requests: requests that reading takes, totals included.
+    """
+
+    dataset: str
+    rows: int | None
+    requests: int
+
+
+@attrs.frozen(kw_only=True)
+class QuotaEstimate:
+    """What an export takes of one hourly quota.
+
+    Attributes:
+        organization_id: the organization whose quota it is; None for the user's own.
+        requests: requests that spend it.
+        remaining: requests that are left in the window that is open; None when unknown.
+        total: requests to a window; None when unknown.
+        resets_in: seconds until the window ends.
+        windows: windows that the requests stretch over.
+        seconds: seconds until the last of them can be sent, for the quota alone.
+    """
+
+    organization_id: int | None
+    requests: int
+    remaining: int | None
+    total: int | None
+    resets_in: int
+    windows: int
+    seconds: int
+
+
+@attrs.frozen(kw_only=True)
+class Estimate:
+    """What an export will cost; times in seconds.
+
+    Attributes:
+        datasets: each dataset of the plan.
+        quotas: each hourly quota that it spends.
+        requests: all requests, the first contact included.
+        pace: seconds between two requests.
+        seconds: how long it takes: at this pace, and waiting for quotas.
+        ends_at: when it will end, UTC, if it starts now.
+        spent: requests that the estimate itself took.
+    """
+
+    datasets: tuple[DatasetEstimate, ...]
+    quotas: tuple[QuotaEstimate, ...]
+    requests: int
+    pace: float
+    seconds: int
+    ends_at: dt.datetime
+    spent: int
+
+
+class _Group(msgspec.Struct):
+    ids: list[int] | None = None
+
+
+class _Outer(msgspec.Struct):
+    sub_groups: list[_Group] | None = None
+
+
+class _Summary(msgspec.Struct):
+    groups: list[_Outer] | None = None
+
+
+class _Quota(msgspec.Struct):
+    organization_id: int | None = None
+    remaining: int | None = None
+    resets_in_secs: int | None = None
+    total: int | None = None
+
+
+async def estimate(client: TogglClient, plan: ExportPlan, *, account: Account | None = None) -> Estimate:
+    """Say what an export of this plan will cost; nothing is written.
+
+    Args:
+        client: whose account is exported.
+        plan: what is taken.
+        account: what `survey` brought, if it was made already.
+
+    Raises:
+        InvalidInput: the plan names a workspace that is not there.
+        TogglError: whatever became of a request.
+    """
+    patient = client.with_options(priority=Priority.BULK, max_wait=math.inf)
+    spent = 0 if account is not None else 1
+    account = account or await survey(patient, plan)
+    spent *= account.requests
+    counted: dict[tuple[int, DateRange], int | None] = {}
+    if ENTRIES.name in plan:
+        async with asyncio.TaskGroup() as tasks:
+            for workspace in account.workspaces:
+                tasks.create_task(_count(patient, plan, account, workspace, counted))
+    answer = await patient.fetch(operation(_QUOTA), path={})
+    with reading(_QUOTA, answer.body):
+        quotas = msgspec.json.decode(answer.body, type=list[_Quota] | None) or []
+    datasets = [_dataset(dataset, account, counted) for dataset in plan.chosen()]
+    options = client.scheduler.options
+    return _estimate(
+        account,
+        datasets,
+        _lanes(plan, account, counted),
+        {quota.organization_id: quota for quota in quotas},
+        pace=options.pace.interval * (1 + options.pace.margin),
+        spent=spent + len(counted) + 1,
+    )
+
+
+async def _count(
+    client: TogglClient,
+    plan: ExportPlan,
+    account: Account,
+    workspace: Workspace,
+    counted: dict[tuple[int, DateRange], int | None],
+) -> None:
+    """Count the time entries of a workspace range by range, as the export will read them."""
+    ranges = plan.ranges(workspace.created, account.today)
+    async with asyncio.TaskGroup() as tasks:
+        found = [tasks.create_task(_entries(client, plan, workspace, days)) for days in ranges]
+    rows = [task.result() for task in found]
+    counted.update({(workspace.id, days): count for days, count in zip(ranges, rows, strict=True)})
+    older = ranges[-1].older() if plan.open_ended else None
+    while older is not None:
+        count = counted[workspace.id, older] = await _entries(client, plan, workspace, older)
+        older = older.older() if count else None
+
+
+async def _entries(
+    client: TogglClient, plan: ExportPlan, workspace: Workspace, days: DateRange
+) -> int | None:
+    """How many time entries a range has; None when Toggl refuses to say."""
+    try:
+        answer = await client.fetch(
+            operation(_SUMMARY),
+            path={"workspace_id": workspace.id},
+            body={
+                "start_date": days.first,
+                "end_date": days.last,
+                "grouping": "users",
+                "sub_grouping": "projects",
+                "include_time_entry_ids": True,
+                **EXACT,
+                **plan.filters,
+            },
+        )
+    except REFUSALS:
+        return None
+    with reading(_SUMMARY, answer.body):
+        summary = msgspec.json.decode(answer.body, type=_Summary)
+    return sum(len(inner.ids or ()) for outer in summary.groups or () for inner in outer.sub_groups or ())
+
+
+def _dataset(
+    dataset: Dataset, account: Account, counted: Mapping[tuple[int, DateRange], int | None]
+) -> DatasetEstimate:
+    """What one dataset takes."""
+    match dataset.source:
+        case Source.ACCOUNT:
+            return DatasetEstimate(dataset=dataset.name, rows=len(account.rows(dataset.name)), requests=1)
+        case Source.WORKSPACE:
+            known = account.counts.get(dataset.name)
+            counts = [known.get(space.id, 0) for space in account.workspaces] if known is not None else None
+            return DatasetEstimate(
+                dataset=dataset.name,
+                rows=None if counts is None else sum(counts),
+                requests=sum(_list_requests(dataset, account, workspace) for workspace in account.workspaces),
+            )
+        case _:
+            return DatasetEstimate(
+                dataset=dataset.name,
+                rows=sum(count or 0 for count in counted.values()),
+                requests=1 + sum(map(_range_requests, counted.values())),
+            )
+
+
+def _list_requests(dataset: Dataset, account: Account, workspace: Workspace) -> int:
+    """Requests for a list of a workspace: a full page is followed by another one, where none says more."""
+    paging = operation(dataset.operation).paging
+    if paging is None or paging.largest is None:
+        return 1
+    rows = account.counts.get(dataset.name, {}).get(workspace.id, 0)
+    if rows and not getattr(paging, "short_is_last", True):
+        return math.ceil(rows / paging.largest) + 1
+    return rows // paging.largest + 1
+
+
+def _range_requests(rows: int | None) -> int:
+    """Requests for a range of the report, and for its total if it has any rows."""
+    return math.ceil(rows / _REPORT_PAGE) + 1 if rows else 1
+
+
+def _lanes(
+    plan: ExportPlan, account: Account, counted: Mapping[tuple[int, DateRange], int | None]
+) -> Counter[int | None]:
+    """How many requests spend each quota: the user's own (None), and those of organizations."""
+    lanes: Counter[int | None] = Counter()
+    lanes[None] = account.requests + (ENTRIES.name in plan)
+    for workspace in account.workspaces:
+        for dataset in plan.chosen():
+            if dataset.source is Source.WORKSPACE:
+                lanes[workspace.organization_id] += _list_requests(dataset, account, workspace)
+        lanes[workspace.organization_id] += sum(
+            _range_requests(rows)
+            for (workspace_id, _), rows in counted.items()
+            if workspace_id == workspace.id
+        )
+    return lanes
+
+
+def _estimate(
+    account: Account,
+    datasets: Sequence[DatasetEstimate],
+    lanes: Mapping[int | None, int],
+    quotas: Mapping[int | None, _Quota],
+    *,
+    pace: float,
+    spent: int,
+) -> Estimate:
+    """Put it together: everything goes at one pace, and each quota may hold its own requests up."""
+    windows = tuple(
+        _quota(lane, requests, quotas.get(lane) or _Quota(), pace) for lane, requests in lanes.items()
+    )
+    requests = sum(lanes.values())
+    seconds = math.ceil(max([requests * pace, *(window.seconds for window in windows)]))
+    return Estimate(
+        datasets=tuple(datasets),
+        quotas=windows,
+        requests=requests,
+        pace=pace,
+        seconds=seconds,
+        ends_at=account.asked_at + dt.timedelta(seconds=seconds),
+        spent=spent,
+    )
+
+
+def _quota(lane: int | None, requests: int, quota: _Quota, pace: float) -> QuotaEstimate:
+    """How far the requests of one quota stretch."""
+    resets_in = quota.resets_in_secs or _WINDOW
+    windows, seconds = 1, requests * pace
+    if quota.remaining is not None and quota.total and requests > quota.remaining:
+        left = requests - max(0, quota.remaining)
+        windows += math.ceil(left / quota.total)
+        seconds = resets_in + (windows - 2) * _WINDOW + ((left - 1) % quota.total + 1) * pace
+    return QuotaEstimate(
+        organization_id=lane,
+        requests=requests,
+        remaining=quota.remaining,
+        total=quota.total,
+        resets_in=resets_in,
+        windows=windows,
+        seconds=math.ceil(seconds),
+    )

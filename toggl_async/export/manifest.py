@@ -1,0 +1,175 @@
+"""The manifest: what an export took, from where, at what price, and whether it agrees with Toggl."""
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from toggl_async.export.plan import ExportPlan
+from toggl_async.export.storage import write_atomically
+
+__all__ = ["MANIFEST", "Check", "Entry", "File", "Manifest", "MonthCheck", "Refusal", "write_manifest"]
+
+MANIFEST = "manifest.json"
+"""The file's name in the destination."""
+
+
+@attrs.frozen(kw_only=True)
+class MonthCheck:
+    """A calendar month of a range, as far as the range touches it.
+
+    Attributes:
+        month: its first day.
+        rows: finished time entries in the destination.
+        seconds: their sum.
+        server_seconds: Toggl's sum, unrounded; None where Toggl's graph has no months.
+    """
+
+    month: dt.date
+    rows: int
+    seconds: int
+    server_seconds: int | None = None
+
+
+def _compared(check: "Check") -> bool | None:
+    """Whether the sums of a check are equal."""
+    return None if check.server_seconds is None else check.seconds == check.server_seconds
+
+
+@attrs.frozen(kw_only=True)
+class Check:
+    """A range of one workspace's time entries, against Toggl's total of the same days.
+
+    Attributes:
+        workspace_id: the workspace.
+        first: the first day.
+        last: the last day, included.
+        rows: finished time entries in the destination.
+        seconds: their sum.
+        server_seconds: Toggl's sum, unrounded; None for a range without any row, which is not worth
+            the request, and for one that was refused.
+        months: the same month by month.
+        agrees: whether the sums are equal; None when there is none of Toggl's.
+    """
+
+    workspace_id: int
+    first: dt.date
+    last: dt.date
+    rows: int
+    seconds: int
+    server_seconds: int | None = None
+    months: tuple[MonthCheck, ...] = ()
+    agrees: bool | None = attrs.field(init=False, default=attrs.Factory(_compared, takes_self=True))
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """A dataset of one workspace that Toggl refused, so that its rows are missing.
+
+    Attributes:
+        dataset: the name of the dataset.
+        workspace_id: the workspace.
+        status: 402 when the plan lacks the feature (then there are no rows to miss), 403 or 404
+            when the user has no right to it.
+        message: Toggl's own words.
+    """
+
+    dataset: str
+    workspace_id: int
+    status: int
+    message: str
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """A dataset in the manifest.
+
+    Attributes:
+        complete: whether it is whole.
+        key: the fields that make a row unique in it.
+        file: its file in the destination.
+        rows: rows of the dataset in that file.
+        bytes: size of the file; None when other datasets are in it as well.
+        sha256: checksum of the file; likewise.
+        as_of: the server's time at which the dataset was last read or asked for changes: what
+            happened later is not in it.
+        read_from: for time entries of an update, the day from which on they were read again; changes
+            to older ones show only where they change the sum of a month.
+    """
+
+    complete: bool
+    key: tuple[str, ...]
+    file: str | None = None
+    rows: int = 0
+    bytes: int | None = 0
+    sha256: str | None = None
+    as_of: dt.datetime | None = None
+    read_from: dt.date | None = None
+
+
+@attrs.frozen(kw_only=True)
+class File:
+    """A file of the export."""
+
+    bytes: int
+    sha256: str
+
+
+@attrs.frozen(kw_only=True)
+class Manifest:
+    """What stands in ``manifest.json``; all times UTC, durations in seconds.
+
+    Attributes:
+        toggl_async: the version that wrote it.
+        layout: which columns and files there are; an update takes a destination of its own only.
+        format: the format of the files.
+        complete: whether the export came to its end.
+        error: what ended it before; None when nothing did.
+        update: whether it brought an earlier export up to date.
+        started_at: when it began, in the first of its runs.
+        finished_at: when it ended.
+        duration: how long the last run took, by the clock that the requests are paced with.
+        base_url: the server.
+        user_id: whose token it was.
+        plan: what was asked for.
+        workspaces: the ids of the workspaces that were read.
+        requests: requests sent in all runs, repeated ones included.
+        waits: seconds of the last run during which everything waited, by reason; accounts that share
+            a scheduler are added up.
+        rows: rows of all datasets.
+        datasets: what became of each dataset, by name.
+        files: size and checksum of each whole file.
+        ranges: the time entries by workspace and range, newest first.
+        totals_agree: whether all sums agree with Toggl's; None when there was none to compare.
+        refused: what Toggl refused.
+    """
+
+    toggl_async: str
+    layout: str
+    format: str
+    complete: bool
+    error: str | None
+    update: bool
+    started_at: dt.datetime
+    finished_at: dt.datetime
+    duration: float
+    base_url: str
+    user_id: int
+    plan: ExportPlan
+    workspaces: tuple[int, ...]
+    requests: int
+    waits: Mapping[str, float]
+    rows: int
+    datasets: Mapping[str, Entry]
+    files: Mapping[str, File]
+    ranges: tuple[Check, ...]
+    totals_agree: bool | None
+    refused: tuple[Refusal, ...]
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json`` into the destination, whole or not at all."""
+    data = msgspec.json.format(msgspec.json.encode(attrs.asdict(manifest)), indent=2)
+    write_atomically(directory / MANIFEST, data + b"\n")

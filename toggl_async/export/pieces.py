@@ -1,0 +1,103 @@
+"""What an export is read in, piece by piece, and how far each has come: small records, saved as JSON."""
+
+import datetime as dt
+
+import attrs
+
+from toggl_async.export.manifest import Refusal
+from toggl_async.export.plan import DateRange
+from toggl_async.pagination import Bookmark
+
+__all__ = ["Piece", "Progress", "Range", "ServerTotals", "months_of"]
+
+
+@attrs.frozen
+class Piece:
+    """One list, one range of a report, or one total: what is asked for with one walk through pages.
+
+    Attributes:
+        dataset: the dataset that it belongs to.
+        workspace_id: the workspace; None for what belongs to the account.
+        days: the range, for time entries.
+        purpose: what it is read for, when not for the first time.
+    """
+
+    dataset: str
+    workspace_id: int | None = None
+    days: DateRange | None = None
+    purpose: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name under which its progress is saved."""
+        parts = [self.dataset]
+        if self.workspace_id is not None:
+            parts.append(str(self.workspace_id))
+        if self.days is not None:
+            parts.append(f"{self.days.first}..{self.days.last}")
+        if self.purpose:
+            parts.append(self.purpose)
+        return "/".join(parts)
+
+
+@attrs.frozen
+class Range:
+    """Days of a workspace whose time entries are compared with Toggl's totals."""
+
+    workspace_id: int
+    days: DateRange
+
+
+@attrs.frozen(kw_only=True)
+class ServerTotals:
+    """Toggl's own sums of a range, unrounded.
+
+    Attributes:
+        seconds: of the whole range; None when Toggl says nothing.
+        months: of each calendar month that the range touches; empty when Toggl's graph has another
+            resolution.
+    """
+
+    seconds: int | None
+    months: tuple[int, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How far a piece has come.
+
+    Attributes:
+        done: whether it is whole, or will not be read on.
+        rows: rows that it has brought.
+        bookmark: where it goes on; None at its beginning.
+        unseen: ids that stand in the destination and were not met again yet; what is left of them at
+            the end was deleted.
+        since: the moment from which on it is asked for changes, in seconds since 1970; None where
+            everything is read.
+        refusal: what Toggl said when it refused the piece.
+        totals: what Toggl said, for a piece that is a total.
+        line: the running time entry, which is asked for first and written last.
+        again: further days that must be read, found by this piece.
+    """
+
+    done: bool = False
+    rows: int = 0
+    bookmark: Bookmark | None = None
+    unseen: tuple[int, ...] = ()
+    since: int | None = None
+    refusal: Refusal | None = None
+    totals: ServerTotals | None = None
+    line: str | None = None
+    again: tuple[DateRange, ...] = ()
+
+
+def months_of(days: DateRange) -> list[DateRange]:
+    """The calendar months that a range touches, oldest first, cut off at its ends."""
+    months = []
+    first = days.first
+    while first <= days.last:
+        following = (first.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+        last = min(days.last, following - dt.timedelta(days=1))
+        months.append(DateRange(first, last))
+        first = following
+    return months

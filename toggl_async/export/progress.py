@@ -1,0 +1,138 @@
+"""What an export tells while it runs: typed events, and the forecast of what is left. Pure.
+
+The events know no terminal; the CLI turns them into bars or lines, a program into what it likes.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import TypeAlias
+
+import attrs
+
+from toggl_async.export.manifest import Check, Refusal
+from toggl_async.export.sinks.base import FileFacts
+
+__all__ = [
+    "DatasetFinished",
+    "ExportEvent",
+    "ExportStarted",
+    "Forecast",
+    "OnExportEvent",
+    "PieceRefused",
+    "RangeChecked",
+    "RowsWritten",
+]
+
+
+@attrs.frozen(kw_only=True)
+class ExportStarted:
+    """The destination is there and the work begins.
+
+    Attributes:
+        datasets: the names of the datasets that are taken.
+        workspaces: how many workspaces are.
+    """
+
+    datasets: tuple[str, ...]
+    workspaces: int
+
+
+@attrs.frozen(kw_only=True)
+class RowsWritten:
+    """A page was written.
+
+    Attributes:
+        dataset: its name.
+        workspace_id: the workspace of the page; None for lists of the account.
+        rows: rows of this page.
+        total: rows of the dataset until now.
+        requests_left: requests that the whole export still takes, as far as can be told.
+    """
+
+    dataset: str
+    workspace_id: int | None
+    rows: int
+    total: int
+    requests_left: int
+
+
+@attrs.frozen(kw_only=True)
+class RangeChecked:
+    """A range of time entries was compared with Toggl's own total."""
+
+    check: Check
+
+
+@attrs.frozen(kw_only=True)
+class PieceRefused:
+    """Toggl refused a dataset of a workspace; the rest goes on."""
+
+    refusal: Refusal
+
+
+@attrs.frozen(kw_only=True)
+class DatasetFinished:
+    """A dataset is whole."""
+
+    dataset: str
+    facts: FileFacts
+
+
+ExportEvent: TypeAlias = ExportStarted | RowsWritten | RangeChecked | PieceRefused | DatasetFinished
+"""Everything that an export tells."""
+
+OnExportEvent: TypeAlias = Callable[[ExportEvent], None]
+"""What takes the events; called from the event loop, so it must not block."""
+
+
+@attrs.define
+class _List:
+    """A list that is being read: what it is like, requests that it took, how much they covered."""
+
+    kind: str
+    sent: int = 0
+    share: float = 0.0
+    ended: bool = False
+
+    def expected(self, usual: float) -> float:
+        """Requests that it takes altogether; `usual` says what others of its kind take."""
+        if self.ended:
+            return self.sent
+        if self.sent and self.share:
+            return max(self.sent, self.sent / self.share)
+        return max(self.sent + 1.0, usual)
+
+
+class Forecast:
+    """How many requests an export still takes.
+
+    Lists don't say how long they are. But a report is sorted by date, so the day that a page reached
+    says how much of the range is behind; and a list that was not begun is taken to be like the others
+    of its kind.
+    """
+
+    def __init__(self) -> None:
+        self._lists: dict[Hashable, _List] = {}
+
+    def expect(self, kind: str, what: Hashable) -> None:
+        """Tell of a list that will be read; to tell it twice is no harm."""
+        self._lists.setdefault((kind, what), _List(kind))
+
+    def read(self, kind: str, what: Hashable, share: float = 0.0) -> None:
+        """Tell of a page, and how much of the list is behind: 0.0 when unknown, to 1.0."""
+        known = self._lists[kind, what]
+        known.sent += 1
+        known.share = share
+
+    def end(self, kind: str, what: Hashable) -> None:
+        """Tell that a list is whole, or will not be read on."""
+        self._lists[kind, what].ended = True
+
+    def left(self) -> int:
+        """Requests left, in whole ones."""
+        usual = {kind: self._usual(kind) for kind in {known.kind for known in self._lists.values()}}
+        return round(sum(known.expected(usual[known.kind]) - known.sent for known in self._lists.values()))
+
+    def _usual(self, kind: str) -> float:
+        """Requests that a list of this kind takes, by those that were begun."""
+        begun = [known.expected(1.0) for known in self._lists.values() if known.kind == kind and known.sent]
+        return sum(begun) / len(begun) if begun else 1.0

@@ -1,0 +1,325 @@
+"""From what Toggl sent to the lines of a file: pure work on bytes.
+
+Rows keep their bytes: every field, known to this library or not, in Toggl's order and spelling.
+Three things only are done to them. A row without a ``workspace_id`` gets one, because one file holds
+the rows of every workspace. A row of the detailed report, which is a group of time entries, becomes
+one line for each: the fields of the group beside those of the entry. And credentials are blanked
+(`SECRET_FIELDS`): Toggl sends the token of a workspace along with it, and no file shall hold one.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import attrs
+import msgspec
+
+from toggl_async.errors import DecodeError
+
+__all__ = [
+    "REPORT_FIELDS",
+    "SECRET_FIELDS",
+    "Known",
+    "Line",
+    "Running",
+    "day_of",
+    "entry_lines",
+    "is_deleted",
+    "known_of",
+    "list_line",
+    "reading",
+    "rows_of",
+    "running_line",
+    "totals_of",
+    "without_secrets",
+]
+
+REPORT_FIELDS = (
+    "user_id",
+    "username",
+    "email",
+    "project_id",
+    "project_name",
+    "project_color",
+    "project_hex",
+    "client_name",
+    "task_id",
+    "task_name",
+    "billable",
+    "description",
+    "tag_ids",
+    "tag_names",
+    "billable_amount_in_cents",
+    "hourly_rate_in_cents",
+    "currency",
+    "row_number",
+    "id",
+    "seconds",
+    "start",
+    "stop",
+    "at",
+    "at_tz",
+    "workspace_id",
+)
+"""The fields of a time entry's line; the running entry has them all, null where Toggl says nothing."""
+
+
+SECRET_FIELDS = ("api_token", "ical_url")
+"""Fields that let whoever reads them in: written as null."""
+
+
+@attrs.frozen
+class Line:
+    """One line of a file, without its line feed.
+
+    Attributes:
+        id: the id of the row; None when it has none, which is no reason to lose it.
+        data: the row as JSON.
+        seconds: for a time entry, its length; else 0.
+        start: for a time entry, the day on which it began, in the profile's time zone.
+    """
+
+    id: int | None
+    data: bytes
+    seconds: int = 0
+    start: dt.date | None = None
+
+
+class Known(NamedTuple):
+    """What is looked at of a row that was written."""
+
+    workspace_id: int | None
+    id: int | None
+    day: dt.date | None
+    seconds: int | None
+
+
+class _Identity(msgspec.Struct):
+    """What a listed row is looked at for."""
+
+    id: int | None = None
+    group_id: int | None = None
+    workspace_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Entry(msgspec.Struct):
+    """What a time entry of a report is looked at for."""
+
+    id: int | None = None
+    seconds: int | None = None
+    start: str | None = None
+    workspace_id: int | None = None
+
+
+class _Written(msgspec.Struct):
+    """What a row of a file is looked at for."""
+
+    id: int | None = None
+    group_id: int | None = None
+    workspace_id: int | None = None
+    wid: int | None = None
+    seconds: int | None = None
+    start: str | None = None
+
+
+class _Running(msgspec.Struct):
+    """What decides whether a running time entry is taken."""
+
+    user_id: int | None = None
+    project_id: int | None = None
+    client_id: int | None = None
+    tag_ids: list[int] | None = None
+    billable: bool | None = None
+    workspace_id: int | None = None
+
+
+class _Deletable(msgspec.Struct):
+    """The two marks of deletion that Toggl has."""
+
+    server_deleted_at: str | None = None
+    deleted_at: str | None = None
+
+
+class _Point(msgspec.Struct):
+    """A point of the graph of a report's totals."""
+
+    seconds: int | None = None
+
+
+class _Total(msgspec.Struct):
+    """What the totals of a report are asked for."""
+
+    seconds: int | None = None
+    resolution: str | None = None
+    graph: list[_Point] | None = None
+
+
+_NULL = msgspec.Raw(b"null")
+
+_Fields = dict[str, msgspec.Raw]
+
+_identity = msgspec.json.Decoder(_Identity)
+_entry = msgspec.json.Decoder(_Entry)
+_fields = msgspec.json.Decoder(_Fields)
+_running = msgspec.json.Decoder(_Fields | None)
+_rows = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_total = msgspec.json.Decoder(_Total)
+_written = msgspec.json.Decoder(_Written)
+_chosen = msgspec.json.Decoder(_Running)
+_deletable = msgspec.json.Decoder(_Deletable)
+_encode = msgspec.json.Encoder().encode
+
+
+def _one_line(row: bytes) -> bytes:
+    """The same JSON without line feeds between its tokens."""
+    return msgspec.json.format(row, indent=-1) if b"\n" in row or b"\r" in row else row
+
+
+def without_secrets(row: bytes) -> bytes:
+    """The same row, its secret fields null."""
+    if not any(b'"%b"' % name.encode() in row for name in SECRET_FIELDS):
+        return row
+    fields = _fields.decode(row)
+    return _encode(fields | {name: _NULL for name in SECRET_FIELDS if name in fields})
+
+
+def list_line(row: bytes, *, workspace_id: int | None) -> Line:
+    """The line of a listed row.
+
+    Args:
+        row: one JSON object.
+        workspace_id: the workspace that it was listed for, added when the row names none.
+    """
+    row = _one_line(row.strip())
+    try:
+        seen = _identity.decode(row)
+    except msgspec.ValidationError:
+        return Line(None, row)
+    row = without_secrets(row)
+    if workspace_id is not None and seen.workspace_id is msgspec.UNSET:
+        comma = b"" if row == b"{}" else b","
+        row = b'%b%b"workspace_id":%d}' % (row[:-1], comma, workspace_id)
+    return Line(seen.id if seen.id is not None else seen.group_id, row)
+
+
+def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
+    """The lines of one row of the detailed report: one for each of its time entries.
+
+    Args:
+        row: one JSON object with a list ``time_entries``; without any, the row itself is the line.
+        workspace_id: the workspace of the report, which its rows do not name.
+    """
+    try:
+        group = _fields.decode(row)
+        entries = [_fields.decode(entry) for entry in _rows.decode(group.pop("time_entries", _NULL)) or []]
+        group.setdefault("workspace_id", msgspec.Raw(b"%d" % workspace_id))
+        return [_entry_line(_one_line(_encode(group | entry))) for entry in entries or [{}]]
+    except msgspec.ValidationError:
+        return [Line(None, _one_line(row.strip()))]
+
+
+def _entry_line(data: bytes) -> Line:
+    seen = _entry.decode(data)
+    return Line(seen.id, data, seen.seconds or 0, day_of(seen.start))
+
+
+def day_of(moment: str | None) -> dt.date | None:
+    """The day of an RFC 3339 datetime, in its own offset; None when it is none."""
+    try:
+        return dt.date.fromisoformat((moment or "")[:10])
+    except ValueError:
+        return None
+
+
+@attrs.frozen(kw_only=True)
+class Running:
+    """A running time entry: its line, and what choices among time entries look at."""
+
+    line: Line
+    workspace_id: int | None
+    user_id: int | None
+    project_id: int | None
+    client_id: int | None
+    tag_ids: Sequence[int]
+    billable: bool | None
+
+
+def running_line(body: bytes, *, username: str | None, email: str | None) -> Running | None:
+    """The line of the running time entry, which the reports leave out, in the shape of theirs.
+
+    Args:
+        body: the time entry as Track sends it; null when none runs.
+        username: the full name of the token's user.
+        email: the user's address.
+    """
+    known = _running.decode(body)
+    if known is None:
+        return None
+    known["username"], known["email"] = msgspec.Raw(_encode(username)), msgspec.Raw(_encode(email))
+    known["tag_names"] = known.get("tags", _NULL)
+    known["seconds"] = known["stop"] = _NULL
+    data = _one_line(_encode({name: known.get(name, _NULL) for name in REPORT_FIELDS}))
+    seen = _chosen.decode(body)
+    return Running(
+        line=_entry_line(data),
+        workspace_id=seen.workspace_id,
+        user_id=seen.user_id,
+        project_id=seen.project_id,
+        client_id=seen.client_id,
+        tag_ids=seen.tag_ids or (),
+        billable=seen.billable,
+    )
+
+
+def known_of(line: bytes) -> Known:
+    """What is looked at of a row that was written; nothing is known of an odd one."""
+    try:
+        row = _written.decode(line)
+    except msgspec.ValidationError:
+        return Known(None, None, None, None)
+    return Known(
+        row.wid if row.workspace_id is None else row.workspace_id,
+        row.group_id if row.id is None else row.id,
+        day_of(row.start),
+        row.seconds,
+    )
+
+
+def is_deleted(row: bytes) -> bool:
+    """Whether a row that a list sent for having changed is one that was deleted."""
+    try:
+        marks = _deletable.decode(row)
+    except msgspec.ValidationError:
+        return False
+    return bool(marks.server_deleted_at or marks.deleted_at)
+
+
+def rows_of(body: bytes) -> list[bytes]:
+    """The rows of a list that comes as a whole; null means none."""
+    return [bytes(row) for row in _rows.decode(body) or []]
+
+
+def totals_of(body: bytes) -> tuple[int | None, tuple[int, ...]]:
+    """The seconds that the totals of a report say, and those of each month of its graph.
+
+    The months are empty when there is no graph, or one of another resolution.
+    """
+    total = _total.decode(body)
+    if total.resolution != "month":
+        return total.seconds, ()
+    return total.seconds, tuple(point.seconds or 0 for point in total.graph or ())
+
+
+@contextmanager
+def reading(operation: str, body: bytes) -> Iterator[None]:
+    """Say of an answer that is not what it should be which one it was, and which field is at fault.
+
+    Raises:
+        DecodeError: in place of the decoder's own error.
+    """
+    try:
+        yield
+    except msgspec.DecodeError as error:
+        message, _, field = str(error).partition(" - at `")
+        raise DecodeError(message, operation=operation, field=field.rstrip("`") or "$", body=body) from None

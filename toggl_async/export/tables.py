@@ -1,0 +1,281 @@
+"""The tables of an export: columns, types and keys, declared once for every format that has columns.
+
+The columns of a dataset are the fields of its record, so that what the library knows of Toggl's API
+is said in one place. What Toggl sends beyond them, or in another type than it says, is not lost: it
+stands as JSON in the column `EXTRA`.
+"""
+
+import datetime as dt
+import enum
+import functools
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+import msgspec
+
+from toggl_async import records
+from toggl_async.export.datasets import DATASETS, Dataset
+from toggl_async.export.rows import SECRET_FIELDS
+from toggl_async.record import Moment, Record
+
+__all__ = ["DAY", "EXTRA", "Column", "ExportedTimeEntry", "ExportedUser", "Kind", "Table", "table"]
+
+EXTRA = "extra"
+"""The column for everything that has no column of its own, as a JSON object."""
+
+DAY = "day"
+"""The column for the day on which a time entry began, in the profile's time zone, as reports count it."""
+
+_LARGEST = 2**63
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Kind(enum.Enum):
+    """The types that columns have; each format has its own words for them."""
+
+    INTEGER = enum.auto()
+    NUMBER = enum.auto()
+    BOOLEAN = enum.auto()
+    TEXT = enum.auto()
+    MOMENT = enum.auto()
+    DAY = enum.auto()
+    INTEGERS = enum.auto()
+    TEXTS = enum.auto()
+    JSON = enum.auto()
+
+
+Value: TypeAlias = int | float | bool | str | dt.datetime | dt.date | list[int] | list[str] | None
+"""What stands in a cell: JSON as text, moments with their offset."""
+
+
+@attrs.frozen(kw_only=True)
+class ExportedUser(records.WorkspaceUser):
+    """A user of a workspace, and of which one."""
+
+    workspace_id: int | None = None
+    """Id of the workspace whose user it is."""
+
+
+@attrs.frozen(kw_only=True)
+class ExportedTimeEntry(records.DetailedReportRow):
+    """A time entry with the fields of its report row."""
+
+    id: int | None = None
+    """Id of the time entry, the same as in Track."""
+    workspace_id: int | None = None
+    """Id of the workspace that it is in."""
+    seconds: int | None = None
+    """Its length in seconds; null while it runs."""
+    start: Moment | None = None
+    """When it started, with the profile's offset."""
+    stop: Moment | None = None
+    """When it stopped; null while it runs."""
+    at: Moment | None = None
+    """When it last changed, in UTC."""
+    at_tz: Moment | None = None
+    """When it last changed, with the profile's offset."""
+
+
+_RECORDS: Mapping[str, type[Record]] = {
+    "organizations": records.Organization,
+    "workspaces": records.Workspace,
+    "users": ExportedUser,
+    "groups": records.Group,
+    "clients": records.Client,
+    "projects": records.Project,
+    "tags": records.Tag,
+    "tasks": records.Task,
+    "time_entries": ExportedTimeEntry,
+}
+
+_LEFT_OUT = {*SECRET_FIELDS, "time_entries"}
+"""Fields without a column: secrets, and the list whose elements have become rows."""
+
+
+@attrs.frozen
+class Column:
+    """A column.
+
+    Attributes:
+        name: its name.
+        kind: its type.
+        wire: the field's name in JSON, where that is another one.
+    """
+
+    name: str
+    kind: Kind
+    wire: str
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Table:
+    """A dataset as a table.
+
+    Attributes:
+        dataset: the dataset.
+        record: what its rows are decoded to.
+        columns: its columns: the key first, `EXTRA` last.
+    """
+
+    dataset: Dataset
+    record: type[Record]
+    columns: tuple[Column, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the table: the dataset's."""
+        return self.dataset.name
+
+    @functools.cached_property
+    def place(self) -> Mapping[str, int]:
+        """Where each column stands."""
+        return {column.name: index for index, column in enumerate(self.columns)}
+
+    def values(self, data: bytes) -> list[Value]:
+        """The cells of a row, in the order of the columns."""
+        fields = _decode(data)
+        if not isinstance(fields, dict):
+            return [*[None] * (len(self.columns) - 1), _as_json(fields)]
+        start = fields.get("start")
+        row: list[Value] = []
+        odd: dict[str, Any] = {}
+        for name, wire, cell_of in self._cells:
+            value = fields.pop(wire, None)
+            if wire is not name:
+                twin = fields.pop(name, None)
+                value = twin if value is None else value
+            if value is None:
+                row.append(None)
+                continue
+            cell = cell_of(value)
+            if cell is None:
+                odd[wire] = value
+            row.append(cell)
+        if self._has_day:
+            row.append(_day(start[:10]) if isinstance(start, str) else None)
+        if not odd and fields.keys() <= self._known:
+            return [*row, None]
+        return [*row, _as_json(odd | {name: fields[name] for name in fields if name not in self._known})]
+
+    @functools.cached_property
+    def _cells(self) -> list[tuple[str, str, Callable[[Any], Value]]]:
+        """How the columns are filled that a field fills."""
+        return [
+            (column.name, column.name if column.wire == column.name else column.wire, _CELLS[column.kind])
+            for column in self.columns
+            if column.name not in {DAY, EXTRA}
+        ]
+
+    @functools.cached_property
+    def _has_day(self) -> bool:
+        return DAY in self.place
+
+    @functools.cached_property
+    def _known(self) -> frozenset[str]:
+        """Fields that need no column: twins of others, and secrets, which are null."""
+        return self.record.legacy_names | _LEFT_OUT
+
+
+@functools.cache
+def table(name: str) -> Table:
+    """The table of a dataset."""
+    dataset, record = DATASETS[name], _RECORDS[name]
+    hints = typing.get_type_hints(record)
+    columns = {
+        field.name: Column(
+            field.name, _kind(hints[field.name]), record.wire_names.get(field.name, field.name)
+        )
+        for field in attrs.fields(typing.cast("type[attrs.AttrsInstance]", record))
+        if field.name not in _LEFT_OUT
+    }
+    first = [name for name in (*dataset.key, "workspace_id") if name in columns]
+    ordered = [columns[name] for name in dict.fromkeys((*first, *columns))]
+    if record is ExportedTimeEntry:
+        ordered.append(Column(DAY, Kind.DAY, DAY))
+    return Table(dataset=dataset, record=record, columns=(*ordered, Column(EXTRA, Kind.JSON, EXTRA)))
+
+
+def _kind(hint: object) -> Kind:
+    """The type of a column for the annotation of a field."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+    simple: dict[object, Kind] = {
+        int: Kind.INTEGER,
+        float: Kind.NUMBER,
+        bool: Kind.BOOLEAN,
+        str: Kind.TEXT,
+        dt.datetime: Kind.MOMENT,
+        dt.date: Kind.DAY,
+        list[int]: Kind.INTEGERS,
+        list[str]: Kind.TEXTS,
+    }
+    try:
+        return simple.get(hint, Kind.JSON)
+    except TypeError:  # an annotation that cannot be hashed
+        return Kind.JSON
+
+
+def _whole(value: Any) -> int | None:
+    if type(value) is int and -_LARGEST <= value < _LARGEST:
+        return value
+    return None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _moment(value: object) -> dt.datetime | None:
+    try:
+        moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
+def _day(value: object) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _integers(value: object) -> list[int] | None:
+    if isinstance(value, list) and all(_whole(item) is not None for item in value):
+        return value
+    return None
+
+
+def _texts(value: object) -> list[str] | None:
+    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+
+
+def _as_json(value: object) -> str:
+    return _encode(value).decode()
+
+
+_CELLS: Mapping[Kind, Callable[[object], Value]] = {
+    Kind.INTEGER: _whole,
+    Kind.NUMBER: _number,
+    Kind.BOOLEAN: _flag,
+    Kind.TEXT: _text,
+    Kind.MOMENT: _moment,
+    Kind.DAY: _day,
+    Kind.INTEGERS: _integers,
+    Kind.TEXTS: _texts,
+    Kind.JSON: _as_json,
+}
+"""What makes a cell of a value of JSON; None when it does not fit."""

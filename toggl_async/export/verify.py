@@ -1,0 +1,140 @@
+"""Whether the destination agrees with Toggl: its seconds, month by month, against Toggl's own totals.
+
+A month that differs is read again, once, because a time entry that was edited or deleted while the
+export ran may stand in the wrong place, or in none; then the total is asked for again. What differs all
+the same is reported. Months that differ in large numbers have another cause, which reading again would
+not cure, unless an update looks for old edits.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from toggl_async.export.entries import ENTRIES, EXACT, read_again
+from toggl_async.export.manifest import Check, MonthCheck
+from toggl_async.export.pieces import Piece, Progress, Range, ServerTotals, months_of
+from toggl_async.export.plan import DateRange
+from toggl_async.export.progress import RangeChecked
+from toggl_async.export.reading import REFUSALS, Reader
+from toggl_async.export.rows import reading, totals_of
+
+__all__ = ["TOTALS", "verify"]
+
+TOTALS = "workspace.reports.detailed.totals"
+
+_MONTHS_AGAIN = 6
+"""Months of a range that are read again at most in a first export."""
+
+
+async def verify(reader: Reader, ranges: Iterable[Range]) -> None:
+    """Compare ranges with Toggl's totals, read again what differs, and note the outcome."""
+    checked = list(ranges)
+    for one in checked:
+        reader.forecast.expect(TOTALS, one)
+    found = await _compare(reader, checked, "")
+    differing = [(one, _months_to_read(reader, check)) for one, check in found.items()]
+    again = [
+        Piece(ENTRIES.name, one.workspace_id, days, "again") for one, months in differing for days in months
+    ]
+    if again:
+        await read_again(reader, again)
+        found |= await _compare(reader, [one for one, months in differing if months], "again")
+    for check in found.values():
+        reader.books.check(check)
+        reader.tell(RangeChecked(check=check))
+
+
+def _months_to_read(reader: Reader, check: Check) -> list[DateRange]:
+    """The months of a range that differ, where reading them again may help."""
+    months = [
+        days
+        for days, month in zip(months_of(DateRange(check.first, check.last)), check.months, strict=False)
+        if month.server_seconds is not None and month.server_seconds != month.seconds
+    ]
+    if reader.books.header.previous is None and len(months) > _MONTHS_AGAIN:
+        return []
+    return months
+
+
+async def _compare(reader: Reader, ranges: list[Range], purpose: str) -> dict[Range, Check]:
+    """Add up what is in the destination, then ask Toggl for its totals of the same days."""
+    sums: dict[int | None, list[tuple[int, int, int]]] = defaultdict(list)
+    for day in reader.books.sums(ENTRIES):
+        sums[day.workspace_id].append((day.day.toordinal(), day.rows, day.seconds))
+    ours = {one: _months(sums.get(one.workspace_id, []), one.days) for one in ranges}
+    totals: Mapping[Range, ServerTotals | None]
+    async with asyncio.TaskGroup() as tasks:
+        asked = {
+            one: tasks.create_task(_total(reader, one, purpose))
+            for one, months in ours.items()
+            if any(month.rows for month in months)
+        }
+    totals = {one: task.result() for one, task in asked.items()}
+    for one in ranges:
+        reader.forecast.end(TOTALS, one)
+    return {one: _check(one, ours[one], totals.get(one)) for one in ranges}
+
+
+def _months(sums: Iterable[tuple[int, int, int]], days: DateRange) -> list[MonthCheck]:
+    """Rows and seconds of each month that a range touches."""
+    months = months_of(days)
+    first = [month.first.toordinal() for month in months]
+    last = [month.last.toordinal() for month in months]
+    rows, seconds = [0] * len(months), [0] * len(months)
+    for day, count, length in sums:
+        for index in range(len(months)):
+            if first[index] <= day <= last[index]:
+                rows[index] += count
+                seconds[index] += length
+                break
+    return [
+        MonthCheck(month=month.first.replace(day=1), rows=rows[index], seconds=seconds[index])
+        for index, month in enumerate(months)
+    ]
+
+
+def _check(one: Range, months: list[MonthCheck], totals: ServerTotals | None) -> Check:
+    """The comparison of a range."""
+    if totals is not None and len(totals.months) == len(months):
+        months = [
+            attrs.evolve(month, server_seconds=seconds)
+            for month, seconds in zip(months, totals.months, strict=True)
+        ]
+    return Check(
+        workspace_id=one.workspace_id,
+        first=one.days.first,
+        last=one.days.last,
+        rows=sum(month.rows for month in months),
+        seconds=sum(month.seconds for month in months),
+        server_seconds=None if totals is None else totals.seconds,
+        months=tuple(months),
+    )
+
+
+async def _total(reader: Reader, one: Range, purpose: str) -> ServerTotals | None:
+    """Toggl's own sums of a range; None when it was refused."""
+    piece = Piece("totals", one.workspace_id, one.days, purpose)
+    saved = reader.books.progress(piece)
+    if saved.done:
+        return saved.totals
+    body = {
+        "start_date": one.days.first,
+        "end_date": one.days.last,
+        "with_graph": True,
+        "resolution": "month",
+        **EXACT,
+        **reader.plan.filters,
+    }
+    try:
+        async with reader.gate:
+            answer = await reader.fetch(TOTALS, {"workspace_id": one.workspace_id}, body=body)
+    except REFUSALS as refusal:
+        reader.refused(attrs.evolve(piece, dataset=ENTRIES.name, purpose=f"totals{purpose}"), refusal)
+        return None
+    with reading(TOTALS, answer.body):
+        seconds, months = totals_of(answer.body)
+    totals = ServerTotals(seconds=seconds, months=months)
+    reader.books.commit(piece, Progress(done=True, totals=totals))
+    return totals
