@@ -73,14 +73,15 @@ def minimums(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """The tests against the wheel as it would be published, away from the sources."""
     elsewhere = Path(session.create_tmp()).resolve()
-    session.run("python", "-m", "pip", "--version", silent=True, success_codes=[0, 1])
     session.install("build")
     session.run("python", "-m", "build", "--wheel", "--outdir", str(elsewhere / "dist"), str(ROOT))
     (built,) = (elsewhere / "dist").glob("*.whl")
-    session.install(f"toggl_async[cli,duckdb,keyring,parquet,sandbox] @ {built.as_uri()}", *group("test"))
-    for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
+    extras = "cli,duckdb,keyring,parquet,sandbox"
+    session.install(f"toggl_async[{extras}] @ {built.as_uri()}", *group("test", "codegen"))
+    for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, elsewhere)
-    shutil.copytree(ROOT / "tests", elsewhere / "tests", dirs_exist_ok=True)
+    for name in (".ci", "codegen", "docs", "tests"):
+        shutil.copytree(ROOT / name, elsewhere / name, dirs_exist_ok=True)
     session.chdir(elsewhere)
     session.run("pytest", "--ignore=tests/codegen", *session.posargs)
 

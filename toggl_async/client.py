@@ -36,6 +36,9 @@ T = TypeVar("T")
 
 _NOTHING: Final[Mapping[str, Value]] = {}
 
+_ACCEPT: Final = "application/json, */*;q=0.5"
+"""JSON where there is a choice; files, and refusals in other forms, come as what they are."""
+
 _KEPT_CONNECTIONS: Final = 4
 """Idle connections cost CPU on every request, and a pace of one a second needs few."""
 
@@ -81,7 +84,7 @@ class TogglClient:
         self._login = self._login_with(auth, scheduled, accounts_url)
         http = httpx.AsyncClient(
             base_url=self._base_url,
-            headers={"Accept": "application/json", "User-Agent": self._options.user_agent},
+            headers={"Accept": _ACCEPT, "User-Agent": self._options.user_agent},
             transport=self._login,
         )
         self._session = Session(

@@ -1,0 +1,102 @@
+"""Prism, a contract server that others wrote, on our own documents.
+
+It checks each request against the document and makes its answer from the schemas. `prism` has to be
+on the PATH: package-lock.json beside this file pins it, and ``nox -s contract`` brings it along.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["METHODS", "merged", "serving"]
+
+METHODS = ("get", "post", "put", "patch", "delete")
+LISTENING = re.compile(r"listening on (http://[\d.:]+)")
+STARTING = 30.0
+"""Seconds that Prism may take to start; two are usual."""
+
+
+def merged(folder: Path) -> dict[str, Any]:
+    """Make one document of all of a folder, because a client knows one server.
+
+    Components are called ``document.Name``. Bodies are closed: a field that the document does not
+    name would pass otherwise, and a misspelt one go unnoticed.
+    """
+    paths: dict[str, Any] = {}
+    components: dict[str, dict[str, Any]] = {}
+    for file in sorted(folder.glob("*.yaml")):
+        document = yaml.safe_load(file.read_text("utf-8"))
+        _qualify(document, file.stem)
+        assert paths.keys().isdisjoint(document["paths"])
+        paths |= document["paths"]
+        for kind, named in document["components"].items():
+            prefix = "" if kind == "securitySchemes" else f"{file.stem}."
+            components.setdefault(kind, {}).update({prefix + name: one for name, one in named.items()})
+    for path in paths.values():
+        for method in path.keys() & METHODS:
+            for body in path[method].get("requestBody", {}).get("content", {}).values():
+                body["schema"]["unevaluatedProperties"] = False
+    return {
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",  # Prism assumes draft 7
+        "info": {"title": "All documents", "version": "1"},
+        "security": [{name: []} for name in components["securitySchemes"]],
+        "paths": paths,
+        "components": components,
+    }
+
+
+def _qualify(node: Any, home: str) -> None:
+    """Let references lead to ``document.Name``, whether to another document or within this one."""
+    if isinstance(node, list):
+        for one in node:
+            _qualify(one, home)
+    elif isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            document, _, pointer = node["$ref"].partition("#")
+            folder, _, name = pointer.rpartition("/")
+            node["$ref"] = f"#{folder}/{document.removesuffix('.yaml') or home}.{name}"
+        for one in node.values():
+            _qualify(one, home)
+
+
+@contextmanager
+def serving(document: dict[str, Any], folder: Path) -> Iterator[str]:
+    """Run Prism on a free port of this machine and yield its address.
+
+    ``--errors`` makes it refuse what violates the document, its own answers included.
+    """
+    prism = shutil.which("prism")
+    assert prism is not None, "no prism on the PATH: run `nox -s contract`"
+    file, log = folder / "merged.json", folder / "prism.log"
+    file.write_text(json.dumps(document, default=str), "utf-8")
+    command = [prism, "mock", "--port", "0", "--errors", str(file)]
+    with log.open("wb") as output:
+        # A session of its own, because some installations of Node start it from a script.
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        yield _address(process, log)
+    finally:
+        with suppress(ProcessLookupError):  # when it did not even start
+            os.killpg(process.pid, signal.SIGKILL)  # it has nothing to save
+        process.wait()
+
+
+def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    """Wait until Prism says where it listens."""
+    until = time.monotonic() + STARTING
+    while time.monotonic() < until and process.poll() is None:
+        if found := LISTENING.search(log.read_text("utf-8", "replace")):
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError(f"Prism did not start:\n{log.read_text('utf-8', 'replace')[-2000:]}")
