@@ -29,7 +29,7 @@ from toggl_async.transport import (
     events,
 )
 from toggl_async.transport.pace import Pacer
-from transport.model import NGINX
+from transport.model import NGINX, Model
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -652,6 +652,35 @@ async def test_each_urgent_call_is_next_while_thousands_wait() -> None:
     for task in bulk:
         task.cancel()
     await asyncio.gather(*bulk, return_exceptions=True)
+
+
+@pytest.mark.parametrize("slow", [{"5": 1.5}, {"0": 1.5, "1": 2.5}, {"5": 3.5, "6": 3.0, "7": 9.2}])
+async def test_a_slow_connection_holds_nobody_up_for_longer_than_it_took(slow: dict[str, float]) -> None:
+    log: list[Event] = []
+    model = Model(burst=1, connecting=lambda call, attempt: slow.get(call, 0.0), traces=True)
+    scheduler = Scheduler(ClientOptions(max_wait=math.inf), on_event=log.append)
+    transport = ScheduledTransport(model, scheduler=scheduler)
+    async with httpx.AsyncClient(transport=transport) as client:
+        await asyncio.gather(*(client.get(f"{ME}/alpha", params={"call": str(n)}) for n in range(40)))
+    granted = {event.call: event.at for event in log if isinstance(event, events.Granted)}
+    sent = {event.call: event.at for event in log if isinstance(event, events.Sent)}
+    late = [call for call, at in sent.items() if at - granted[call] > 0.5]
+    assert len(late) <= len(slow)
+    assert all(at - granted[call] < max(slow.values()) + 3.1 for call, at in sent.items())
+    assert min(b - a for a, b in itertools.pairwise(sorted(sent.values()))) > 1.0
+    assert [arrival.status for arrival in model.arrivals] == [200] * 40
+
+
+async def test_giving_up_while_held_up_leaves_the_place_to_the_next() -> None:
+    pacer = Pacer(Pace())
+    await pacer.turn()
+    await pacer.depart(1)
+    held = [asyncio.ensure_future(pacer.room(ticket)) for ticket in (2, 3)]
+    await asyncio.sleep(0)
+    held[0].cancel()
+    began = asyncio.get_running_loop().time()
+    await held[1]
+    assert asyncio.get_running_loop().time() - began < 2.05
 
 
 async def test_accounts_are_known_by_credential_and_host() -> None:

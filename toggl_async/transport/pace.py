@@ -26,6 +26,7 @@ ends of each distance are read from the same clock, and the margin is far wider 
 """
 
 import asyncio
+import bisect
 from typing import Final
 
 from aiolimiter import AsyncLimiter
@@ -57,6 +58,7 @@ class Pacer:
         "_calm",
         "_departed",
         "_full_at",
+        "_held",
         "_limiter",
         "_options",
         "_period",
@@ -73,6 +75,7 @@ class Pacer:
         self._full_at = float("-inf")
         self._sent_at = float("-inf")
         self._departed = -1
+        self._held: list[int] = []
         self.ready: bool = False
         """Whether a turn has been taken that nobody has used yet."""
 
@@ -88,39 +91,56 @@ class Pacer:
 
     def next_at(self, now: float) -> float:
         """Return the loop's time of the next turn, as things stand."""
-        return now if self.ready else max(now, self._full_at + self.interval)
+        if self.ready:
+            return now
+        return max(now, self._full_at + self.interval) + len(self._held) * self.interval
 
     async def turn_at_once(self) -> bool:
         """Take a turn if there is one now, without waiting; only while nobody waits in `turn`."""
         if not self.ready:
             limiter = await self._current()
-            if not limiter.has_capacity():
+            if self._held or not limiter.has_capacity():
                 return False
             await self.turn()
         return True
 
     async def turn(self) -> None:
-        """Wait for the next turn; `ready` tells that it is there."""
-        limiter = await self._current()
-        await limiter.acquire()
-        self._full_at = asyncio.get_running_loop().time()
+        """Wait for the next turn; `ready` tells that it is there.
+
+        A place that comes while requests are held up belongs to the first of them.
+        """
+        taken = False
+        while not taken or self._held:
+            taken = not self._held
+            limiter = await self._current()
+            await limiter.acquire()
+            self._full_at = asyncio.get_running_loop().time()
         self.ready = True
 
     async def room(self, ticket: int) -> None:
         """Wait until a request is far enough from the one before.
 
         It hardly ever waits: only where other requests overtook this one on its way to the wire.
+        Those that do wait leave in the order of their turns, and before anybody gets a new turn.
 
         Args:
             ticket: the number of the request's turn. The second time (handed over, then really
                 sent) it is not held up by itself.
         """
-        loop = asyncio.get_running_loop()
-        while ticket != self._departed:
-            early = self._sent_at + self.interval * (1 - _TOLERANCE) - loop.time()
-            if early <= 0:
-                break
-            await asyncio.sleep(early)
+        if ticket == self._departed or self._wait_of(ticket) <= 0:
+            return
+        bisect.insort(self._held, ticket)
+        try:
+            while (wait := self._wait_of(ticket)) > 0:
+                await asyncio.sleep(wait)
+        finally:
+            self._held.remove(ticket)
+
+    def _wait_of(self, ticket: int) -> float:
+        """Return the seconds until a request may leave, behind those held up before it."""
+        ahead = bisect.bisect_left(self._held, ticket)
+        due = self._sent_at + (1 + ahead) * self.interval * (1 - _TOLERANCE)
+        return due - asyncio.get_running_loop().time()
 
     async def depart(self, ticket: int) -> None:
         """Count the spacing from now on, because a request leaves; never waits."""
