@@ -1,0 +1,200 @@
+"""100,000 waiting calls and 10,000 accounts in one process: what a grant, a wait and an account cost.
+
+Run it with ``nox -s bench -- scale``. It is a simulation: the loop's clock jumps to the next timer
+and the inner transport answers at once, so hours of schedule take seconds and all that is measured is
+the scheduler's own work. Calls that were answered are made again, so that the same number waits
+throughout; a cost is CPU (`time.process_time`), memory is what `tracemalloc` counts.
+"""
+
+import asyncio
+import gc
+import statistics
+import sys
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+import httpx
+from rig.report import machine, mark, publish, save, table
+
+from toggl_async import ClientOptions
+from toggl_async.transport import ScheduledTransport
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from clock import JumpLoop
+
+GRANTS: Final = 10_000
+ROUNDS: Final = 3
+MAX_WAIT: Final = 1e8
+"""Seconds; finite, so that every waiting call has its deadline and its timer."""
+
+FEW: Final = 100
+MANY: Final = 100_000
+ACCOUNTS: Final = 10_000
+TRACED: Final = 20_000
+"""Calls whose memory is counted: `tracemalloc` makes everything several times slower."""
+
+ACCOUNT_LIMIT: Final = 2048
+WAIT_LIMIT: Final = 4096
+COST_LIMIT: Final = 2.0
+
+Handle = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+
+class Answering(httpx.AsyncBaseTransport):
+    """Answers at once."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Return an empty answer."""
+        return httpx.Response(200, content=b"{}", request=request)
+
+
+class Waiting(httpx.AsyncBaseTransport):
+    """Never answers, and knows nothing of limits: what a wait costs without a scheduler."""
+
+    async def handle_async_request(self, _request: httpx.Request) -> httpx.Response:
+        """Wait."""
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+
+def request_of(account: int, number: int) -> httpx.Request:
+    """Make a request that no other can share its answer with."""
+    url = f"https://api.track.toggl.com/api/v9/me/time_entries/{number}"
+    return httpx.Request("GET", url, headers={"Authorization": f"Basic {account:032x}"})
+
+
+def scheduled() -> ScheduledTransport:
+    """Make a scheduled transport with default options, but for how long a call may wait."""
+    return ScheduledTransport(Answering(), options=ClientOptions(max_wait=MAX_WAIT))
+
+
+async def cost_of_a_grant(waiting: int, accounts: int) -> float:
+    """Return the microseconds of CPU a grant takes while so many calls wait, spread over accounts."""
+    transport = scheduled()
+    granted = 0
+    marks: list[float] = []
+    over = asyncio.Event()
+
+    async def caller(request: httpx.Request) -> None:
+        nonlocal granted
+        while True:
+            await transport.handle_async_request(request)
+            granted += 1
+            if granted in {GRANTS, 2 * GRANTS}:  # the first ones warm up
+                marks.append(time.process_time())
+                if len(marks) == 2:
+                    over.set()
+
+    tasks = [asyncio.create_task(caller(request_of(n % accounts, n))) for n in range(waiting)]
+    await over.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await transport.aclose()
+    return (marks[1] - marks[0]) / GRANTS * 1e6
+
+
+async def memory_of_waits(handle: Handle, requests: Sequence[httpx.Request]) -> float:
+    """Return the bytes that each of many waiting calls takes, its task included, its request not."""
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    tasks = [asyncio.ensure_future(handle(request)) for request in requests]
+    await asyncio.sleep(0.5)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return (after - before) / len(requests)
+
+
+async def memory_of_idle_accounts() -> float:
+    """Return the bytes that an account takes which has made its calls."""
+    transport = scheduled()
+    await transport.handle_async_request(request_of(ACCOUNTS, 0))
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for account in range(ACCOUNTS):
+        await transport.handle_async_request(request_of(account, account))
+    await asyncio.sleep(0)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    held = len(transport.scheduler.stats().accounts)
+    assert held == ACCOUNTS + 1, f"{held} accounts are held"
+    await transport.aclose()
+    return (after - before) / ACCOUNTS
+
+
+def run(main: Coroutine[object, object, float]) -> float:
+    """Run a measurement on a loop whose clock jumps."""
+    with asyncio.Runner(loop_factory=JumpLoop) as runner:
+        return runner.run(main)
+
+
+@attrs.frozen
+class Figure:
+    """One measurement, its unit, and its limit."""
+
+    what: str
+    value: float
+    shown: str
+    target: str = ""
+    met: bool = True
+
+
+def measure() -> list[Figure]:
+    """Take all measurements; costs in rounds, so that a busy moment touches every contender."""
+    costs: dict[tuple[int, int], list[float]] = {(FEW, 1): [], (MANY, 1): [], (MANY, ACCOUNTS): []}
+    for _ in range(ROUNDS):
+        for situation, values in costs.items():
+            values.append(run(cost_of_a_grant(*situation)))
+    few, many, spread = (statistics.median(values) for values in costs.values())
+    figures = [Figure(f"a grant while {FEW} calls of one account wait", few, f"{few:.0f} µs")]
+    for what, cost in (
+        (f"a grant while {MANY:,} calls of one account wait", many),
+        (f"a grant while {MANY:,} calls of {ACCOUNTS:,} accounts wait", spread),
+    ):
+        shown, ratio = f"{cost:.0f} µs, {cost / few:.2f} x", cost / few
+        figures.append(Figure(what, cost, shown, f"at most {COST_LIMIT:g} x", ratio <= COST_LIMIT))
+    requests = [request_of(0, number) for number in range(TRACED)]
+    bare = run(memory_of_waits(Waiting().handle_async_request, requests))
+    wait = run(memory_of_waits(scheduled().handle_async_request, requests))
+    figures.append(
+        Figure(
+            "a waiting call, its task and timer included, its request not",
+            wait,
+            f"{wait:,.0f} B ({bare:,.0f} B without a scheduler)",
+            f"under {WAIT_LIMIT:,} B",
+            wait < WAIT_LIMIT,
+        )
+    )
+    idle = run(memory_of_idle_accounts())
+    limit = f"under {ACCOUNT_LIMIT:,} B"
+    figures.append(Figure("an idle account", idle, f"{idle:,.0f} B", limit, idle < ACCOUNT_LIMIT))
+    return figures
+
+
+def main() -> int:
+    """Measure, print, and write the results; return the exit code."""
+    figures = measure()
+    rows = [
+        (figure.what, figure.shown, figure.target, mark(met=figure.met) if figure.target else "")
+        for figure in figures
+    ]
+    text = table(("what", "measured", "target", ""), rows)
+    print(text)
+    publish("scale", text)
+    save("scale", {"machine": machine(), "figures": [attrs.asdict(figure) for figure in figures]})
+    return 0 if all(figure.met for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
