@@ -13,6 +13,7 @@ from typing import Final
 RUNS: Final = 21
 FLOOR: Final = "import httpx, attrs, cattrs, msgspec, aiolimiter"
 PACKAGE: Final = "import toggl_async"
+CLIENT: Final = "from toggl_async import TogglClient"
 
 
 def milliseconds(code: str) -> float:
@@ -23,7 +24,12 @@ def milliseconds(code: str) -> float:
 
 
 def main() -> None:
-    codes = {"bare Python": "pass", FLOOR: FLOOR, PACKAGE: f"{FLOOR}; {PACKAGE}"}
+    codes = {
+        "bare Python": "pass",
+        FLOOR: FLOOR,
+        PACKAGE: f"{FLOOR}; {PACKAGE}",
+        CLIENT: f"{FLOOR}; {CLIENT}",
+    }
     times: dict[str, list[float]] = {name: [] for name in codes}
     for _ in range(RUNS):
         for name, code in codes.items():

@@ -13,15 +13,19 @@ def modules_after(code: str) -> list[str]:
     return modules
 
 
-def test_importing_the_package_loads_no_record_and_no_endpoint_module() -> None:
-    modules = modules_after(LIST_MODULES)
+def test_importing_the_package_loads_nothing_else_of_it() -> None:
+    assert [name for name in modules_after(LIST_MODULES) if name.startswith("toggl_async.")] == []
+
+
+def test_the_client_loads_no_record_and_no_endpoint_module() -> None:
+    modules = modules_after(LIST_MODULES.replace("toggl_async;", "toggl_async; toggl_async.TogglClient;"))
+    generated = ("toggl_async.records.", "toggl_async.scopes.")
     assert "toggl_async.client" in modules
-    assert [
-        name for name in modules if name.startswith(("toggl_async.records.", "toggl_async.scopes."))
-    ] == []
+    assert [name for name in modules if name.startswith(generated)] == []
 
 
 def test_importing_the_package_loads_nothing_of_the_extras() -> None:
     # click and rich are no proof: httpx loads them by itself where they are installed.
     extras = {"starlette", "uvicorn", "toggl_async.cli", "toggl_async.sandbox", "toggl_async.export"}
-    assert extras.isdisjoint(modules_after(LIST_MODULES))
+    code = LIST_MODULES.replace("toggl_async;", "toggl_async; toggl_async.TogglClient;")
+    assert extras.isdisjoint(modules_after(code))

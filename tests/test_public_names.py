@@ -15,9 +15,15 @@ FIXED_BY_DESIGN = {
 
 
 def test_every_public_name_exists_and_is_listed_once() -> None:
-    names = [name for name in vars(toggl_async) if not name.startswith("_") and name not in submodules()]
-    assert sorted(toggl_async.__all__) == sorted(names)
+    assert set(toggl_async.__all__) == set(toggl_async._HOMES)
+    assert set(toggl_async.__all__) <= set(dir(toggl_async))
     assert len(set(toggl_async.__all__)) == len(toggl_async.__all__)
+    assert all(getattr(toggl_async, name) is not None for name in toggl_async.__all__)
+
+
+def test_a_name_that_is_not_there_is_said_as_such() -> None:
+    with pytest.raises(AttributeError, match="module 'toggl_async' has no attribute 'Client'"):
+        _ = toggl_async.Client
 
 
 def test_the_names_that_other_programs_are_written_against_are_there() -> None:
@@ -37,8 +43,3 @@ def test_each_module_names_what_is_public(module: str) -> None:
         loaded.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name)
     )
     assert all(hasattr(loaded, name) for name in loaded.__all__)
-
-
-def submodules() -> set[str]:
-    """Modules that importing the package leaves in its namespace."""
-    return {name for name, value in vars(toggl_async).items() if type(value).__name__ == "module"}

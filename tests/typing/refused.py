@@ -19,7 +19,7 @@ WORKSPACE = TOGGL.workspace(3)
 
 async def of_arguments() -> None:
     await WORKSPACE.projects.create()  # type: ignore[call-arg]
-    await WORKSPACE.projects.create(nmae="Apollo")  # type: ignore[call-arg]
+    await WORKSPACE.projects.create(label="Apollo")  # type: ignore[call-arg]
     await WORKSPACE.projects.create("Apollo")  # type: ignore[call-arg]
     await WORKSPACE.projects.create(name=5)  # type: ignore[arg-type]
     await WORKSPACE.projects.create(name=None)  # type: ignore[arg-type]
