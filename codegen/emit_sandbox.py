@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from openapi_pydantic.v3.v3_1 import Operation, Parameter, PathItem, Reference
+import pydantic
+from openapi_pydantic.v3.v3_1 import Operation, PathItem, Reference
 
 from codegen.load import Document, Source
 from codegen.operations import described
@@ -52,11 +53,8 @@ class _Schemas:
 
     def __init__(self, document: Document, records: dict[str, _Json]) -> None:
         self._records = records
-        self.components: _Json = {}
-        if document.api.components:
-            self.components = document.api.components.model_dump(
-                mode="json", by_alias=True, exclude_none=True, exclude_unset=True
-            )
+        held = document.api.components
+        self.components: _Json = _plain(held) if held else {}
 
     def bare(self, schema: _Json) -> _Json:
         """Take a schema along: a record as a reference, all else as what it is."""
@@ -102,6 +100,11 @@ class _Schemas:
         return fields, [*required, *schema.get("required", [])]
 
 
+def _plain(model: pydantic.BaseModel) -> _Json:
+    """Turn a piece of a document back into JSON, as it was written."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+
+
 def _operation(schemas: _Schemas, item: PathItem, operation: Operation) -> _Json:
     """Write down what is sent to an operation, and what it answers."""
     found: _Json = {}
@@ -111,7 +114,7 @@ def _operation(schemas: _Schemas, item: PathItem, operation: Operation) -> _Json
             found.setdefault(parameter["in"], {})[parameter["name"]] = schema
             if parameter["in"] == "query" and parameter.get("required"):
                 found.setdefault("required", []).append(parameter["name"])
-    told: _Json = operation.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+    told: _Json = _plain(operation)
     for media, content in told.get("requestBody", {}).get("content", {}).items():
         found["body"] = {"media": media, "schema": schemas.bare(content.get("schema", {}))}
         if told["requestBody"].get("required"):
@@ -121,11 +124,9 @@ def _operation(schemas: _Schemas, item: PathItem, operation: Operation) -> _Json
 
 def _parameters(schemas: _Schemas, item: PathItem, operation: Operation) -> Iterator[_Json]:
     for one in (*(item.parameters or []), *(operation.parameters or [])):
-        told: _Json = one.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+        told: _Json = _plain(one)
         if isinstance(one, Reference):
             told = schemas.components.get("parameters", {}).get(one.ref.rsplit("/", 1)[-1], {})
-        elif isinstance(one, Parameter):
-            told["in"] = one.param_in
         yield told
 
 

@@ -334,7 +334,7 @@ def test_emitting_twice_gives_the_same_bytes(folder: Folder) -> None:
 
 def test_write_and_check(run: Any, package: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 0
-    assert capsys.readouterr().out == "5 files, 2 operations, 1 records\n"
+    assert capsys.readouterr().out == "6 files, 2 operations, 1 records\n"
     assert run("--check") == 0
     assert capsys.readouterr().out == ""
     assert (package / "scopes" / "workspace" / "pets.py").is_file()

@@ -16,12 +16,13 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.accounts import identify
+from toggl_async.sandbox.accounts import LOGIN, LOGOUT, SESSION_COOKIE, Accounts
 from toggl_async.sandbox.answers import Answer, Refusal
 from toggl_async.sandbox.call import Call
 from toggl_async.sandbox.clock import Clock
 from toggl_async.sandbox.company import Company
 from toggl_async.sandbox.counts import Counts
+from toggl_async.sandbox.deliveries import Deliveries
 from toggl_async.sandbox.entities import Person
 from toggl_async.sandbox.faults import Fault, Faults
 from toggl_async.sandbox.limits import Limits, QuotaWindow
@@ -73,6 +74,7 @@ class Application:
         reset: Callable[[object], None],
     ) -> None:
         self._company = company
+        self._accounts = Accounts(company)
         self._clock = clock
         self._limits = limits
         self._faults = faults
@@ -81,13 +83,16 @@ class Application:
         self._gone = gone
         self._reset = reset
         self.closing = asyncio.Event()
+        self.deliveries = Deliveries(company, clock, self.closing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (the ASGI interface)."""
         now = self._clock.now()
         request = Request(scope, receive)
         match = self._table.find(request.method, request.url.path)
-        person = identify(self._company, request.headers.get("authorization"))
+        person = self._accounts.identify(
+            request.headers.get("authorization"), request.cookies.get(SESSION_COOKIE), now
+        )
         user_id = person.id if isinstance(person, Person) else None
         self._counts.arrived(match.route, user_id, now)
         if not self._limits.bucket(user_id).admit(now):
@@ -100,14 +105,14 @@ class Application:
             return
         fault = self._faults.decide(match.route)
         await self._clock.wait(fault.latency, self.closing)
-        answer = self._answer(match, person, request, body, fault)
+        answer = await self._answer(match, person, request, body, fault)
         if fault.reset:
             self._counts.answered(match.route, _RESET)
             await self._hang_up(scope, receive)
         else:
             await self._send(match, answer, scope, receive, self._slowly(send, fault.slow_body))
 
-    def _answer(
+    async def _answer(
         self, match: Match, person: Person | Answer, request: Request, body: bytes, fault: Fault
     ) -> Answer:
         """Return what the request gets, having carried it out unless the fault forbids that."""
@@ -115,13 +120,17 @@ class Application:
             return _broken(fault)
         if match.route == _STATUS:
             answer = answers.json("OK")
+        elif match.route == LOGIN:
+            answer = self._accounts.log_in(body, self._clock.now())
+        elif match.route == LOGOUT:
+            answer = self._accounts.log_out(request.cookies.get(SESSION_COOKIE))
         elif isinstance(person, Answer):
             answer = person
         else:
-            answer = self._within_quota(match, person, request, body)
+            answer = await self._within_quota(match, person, request, body)
         return _broken(fault) if fault.fails else answer
 
-    def _within_quota(self, match: Match, person: Person, request: Request, body: bytes) -> Answer:
+    async def _within_quota(self, match: Match, person: Person, request: Request, body: bytes) -> Answer:
         """Spend the quota that the route belongs to; then carry the request out."""
         now = self._clock.now()
         window = self._limits.window(person.id, self._payer(match))
@@ -129,6 +138,7 @@ class Application:
             call = Call(
                 company=self._company,
                 limits=self._limits,
+                deliveries=self.deliveries,
                 person=person,
                 now=now,
                 path=match.path,
@@ -137,7 +147,10 @@ class Application:
                 query=request.query_params,
                 raw=body,
             )
-            answer = self._handle(match, call)
+            answer = await self._handle(match, call)
+            self.deliveries.publish(
+                call.happenings, person=person, method=request.method, path=request.url.path
+            )
         else:
             self._counts.refuse(402)
             state = window.state(now)
@@ -151,7 +164,7 @@ class Application:
         workspace = self._company.workspaces.get(match.path.get("workspace_id", 0))
         return None if workspace is None else workspace.organization_id
 
-    def _handle(self, match: Match, call: Call) -> Answer:
+    async def _handle(self, match: Match, call: Call) -> Answer:
         """Carry the request out."""
         if match.route in self._gone:
             return answers.refusal(410, "This endpoint is no longer available")
@@ -160,7 +173,8 @@ class Application:
         if match.handler is None:
             return Answer(status=404, body=b"404 page not found\n", media="text/plain; charset=utf-8")
         try:
-            return match.handler(call)
+            answer = match.handler(call)
+            return answer if isinstance(answer, Answer) else await answer
         except Refusal as refused:
             return answers.refusal(refused.status, refused.text)
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 import msgspec
@@ -10,10 +10,10 @@ import msgspec
 from toggl_async.sandbox import timestamps
 from toggl_async.sandbox.answers import Refusal
 from toggl_async.sandbox.company import Company
-from toggl_async.sandbox.entities import Organization, Person, Workspace
+from toggl_async.sandbox.entities import Organization, Person, Subscription, Workspace
 from toggl_async.sandbox.limits import Limits
 
-__all__ = ["Body", "Call", "Happening", "unexpected"]
+__all__ = ["Body", "Call", "Happening", "Pinging", "unexpected"]
 
 _GO_NAMES: Final[dict[type, str]] = {
     bool: "bool",
@@ -116,6 +116,18 @@ def unexpected(raw: bytes, name: str, value: object) -> Refusal:
     return Refusal(400, f'Unexpected "{name}" type {_GO_NAMES.get(type(value), "null")}, offset={offset}')
 
 
+class Pinging(Protocol):
+    """What sends pings to webhooks."""
+
+    async def ping(self, hook: Subscription, person: Person) -> str | None:
+        """Send a ping; say what went wrong."""
+        ...
+
+    def ping_later(self, hook: Subscription, person: Person) -> None:
+        """Send a ping, without waiting for it."""
+        ...
+
+
 @attrs.frozen(kw_only=True)
 class Happening:
     """Something that webhooks tell of: what was done to what, and what it is like by then."""
@@ -133,6 +145,7 @@ class Call:
     Attributes:
         company: the state that it reads or changes.
         limits: the account's limiters, for ``/me/quota``.
+        deliveries: what sends pings to webhooks.
         person: who asks.
         now: when, in seconds of the Unix epoch.
         path: the numbers in the path, by name.
@@ -145,6 +158,7 @@ class Call:
 
     company: Company
     limits: Limits
+    deliveries: Pinging
     person: Person
     now: float
     path: Mapping[str, int]
@@ -157,9 +171,7 @@ class Call:
     def happened(self, entity: str, action: str, payload: Mapping[str, Any]) -> None:
         """Note what was done to an entity of the path's workspace: created, updated or deleted."""
         self.happenings.append(
-            Happening(
-                entity=entity, action=action, workspace_id=self.path["workspace_id"], payload=payload
-            )
+            Happening(entity=entity, action=action, workspace_id=self.path["workspace_id"], payload=payload)
         )
 
     def workspace(self) -> Workspace:

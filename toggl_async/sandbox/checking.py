@@ -109,7 +109,7 @@ class Checker:
     def _plain(self, name: str, text: str, schema: Schema) -> None:
         """Check a value of path or query."""
         schema = self._documents.resolved(schema)
-        kind = schema.get("type")
+        kind = schema.get("type", "string")
         if "oneOf" in schema:
             if not any(self._is_plain(name, text, option) for option in schema["oneOf"]):
                 raise Refusal(400, f"Invalid '{name}' value")

@@ -6,7 +6,6 @@ requests against it and answers from it where it keeps no state of its own.
 
 import functools
 import importlib.resources
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -69,14 +68,9 @@ class Documents(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Follow a schema to its record."""
         return self.records[schema["record"]] if "record" in schema else schema
 
-    def fields(self, schema: Schema) -> Mapping[str, Schema]:
-        """Return the fields of an object; none of anything else."""
-        fields: dict[str, Schema] = self.resolved(schema).get("fields", {})
-        return fields
-
 
 @functools.cache
 def documents() -> Documents:
     """Read the file, once."""
-    file = importlib.resources.files(__package__) / "described.json"
+    file = importlib.resources.files("toggl_async.sandbox") / "described.json"
     return msgspec.json.decode(file.read_bytes(), type=Documents)

@@ -48,9 +48,7 @@ _SHEET_PARTS: Final[Mapping[str, str]] = {
     ),
 }
 
-_CALENDAR: Final = (
-    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//toggl_async//sandbox//EN\r\nEND:VCALENDAR\r\n"
-)
+_CALENDAR: Final = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//toggl_async//sandbox//EN\r\nEND:VCALENDAR\r\n"
 
 
 def table(rows: Iterable[Sequence[object]]) -> bytes:

@@ -1,7 +1,7 @@
 """Which function answers which method and path."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeAlias
 
 import attrs
@@ -11,7 +11,7 @@ from toggl_async.sandbox.call import Call
 
 __all__ = ["Endpoint", "Handler", "Match", "Table"]
 
-Handler: TypeAlias = Callable[[Call], Answer]
+Handler: TypeAlias = Callable[[Call], Answer | Awaitable[Answer]]
 
 
 @attrs.frozen(kw_only=True)

@@ -123,6 +123,7 @@ async def serve(options: SandboxOptions | None = None) -> AsyncIterator[Sandbox]
         )
     finally:
         application.closing.set()
+        await application.deliveries.aclose()
         await listener.close()
 
 

@@ -6,11 +6,11 @@ Field names are Toggl's, the ones that its documents leave out but its answers h
 
 from typing import Any, TypeAlias
 
-from toggl_async.sandbox.entities import Client, Entry, Project, Tag, Task
+from toggl_async.sandbox.entities import Client, Entry, Favorite, Project, Tag, Task
 from toggl_async.sandbox.state import State
 from toggl_async.sandbox.timestamps import at_fraction, day_of, offset_utc, zulu
 
-__all__ = ["Json", "client", "entry", "entry_meta", "project", "tag", "task"]
+__all__ = ["Json", "client", "entry", "entry_meta", "favorite", "project", "tag", "task"]
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object."""
@@ -163,3 +163,33 @@ def entry_meta(state: State, row: Entry) -> Json:
         if known is not None:
             shape |= {"client_id": known.id, "client_name": known.name}
     return shape
+
+
+def favorite(state: State, row: Favorite) -> Json:
+    """A favorite, with what is known of its project, task and tags."""
+    owner, work = state.projects.get(row.project_id or 0), state.tasks.get(row.task_id or 0)
+    known = None if owner is None else state.clients.get(owner.client_id or 0)
+    return {
+        "favorite_id": row.id,
+        "workspace_id": row.workspace_id,
+        "user_id": row.user_id,
+        "description": row.description,
+        "project_id": row.project_id,
+        "task_id": row.task_id,
+        "tag_ids": row.tag_ids or None,
+        "billable": row.billable,
+        "rank": row.rank,
+        "public": row.public,
+        "was_public_at": None,
+        "tags": [state.tags[tag_id].name for tag_id in row.tag_ids if tag_id in state.tags] or None,
+        "client_name": None if known is None else known.name,
+        "project_name": None if owner is None else owner.name,
+        "project_color": None if owner is None else owner.color,
+        "project_active": None if owner is None else owner.active,
+        "project_billable": None if owner is None else owner.billable,
+        "project_private": None if owner is None else owner.is_private,
+        "task_name": None if work is None else work.name,
+        "permissions": None,
+        "created_at": offset_utc(row.created),
+        "deleted_at": None,
+    }

@@ -68,8 +68,6 @@ class State:
         self.saved_reports: dict[int, SavedReport] = {}
         self.exports: dict[str, Export] = {}
         self.subscriptions: dict[int, Subscription] = {}
-        self.sessions: dict[str, tuple[int, float]] = {}
-        self.failed_logins: Counter[str] = Counter()
         self._last_ids = dict(_FIRST_IDS)
         self._reported: dict[int, list[Entry]] = {}
         self._personal: dict[int, list[Entry]] = {}
@@ -195,7 +193,8 @@ class State:
     def remove_person(self, person: Person) -> None:
         """Remove a person from the organization, its workspaces and groups; the time entries stay."""
         person.left = True
-        for holder in (*self.workspaces.values(), *self.groups.values()):
+        holders: list[Workspace | Group] = [*self.workspaces.values(), *self.groups.values()]
+        for holder in holders:
             holder.members = [known for known in holder.members if known != person.id]
 
     def tag_named(self, workspace_id: int, name: str) -> Tag | None:

@@ -116,9 +116,7 @@ def _archive(call: Call, row: Client) -> list[int]:
 
 
 def _projects(call: Call, row: Client) -> list[Project]:
-    return [
-        project for project in call.company.projects_of(row.workspace_id) if project.client_id == row.id
-    ]
+    return [project for project in call.company.projects_of(row.workspace_id) if project.client_id == row.id]
 
 
 def _remove(call: Call, row: Client) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from toggl_async.sandbox import answers, files, timestamps
+from toggl_async.sandbox import answers, files
 from toggl_async.sandbox.answers import Answer, Refusal
 from toggl_async.sandbox.call import Call
 from toggl_async.sandbox.entities import Entry
@@ -66,7 +66,7 @@ def _row(call: Call, query: ReportQuery, entry: Entry) -> tuple[str, ...]:
         start[11:19],
         end[:10],
         end[11:19],
-        timestamps.clock(seconds),
+        f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}",
         ", ".join(company.tags[tag_id].name for tag_id in entry.tag_ids),
         "" if cents is None else f"{cents // 100}.{cents % 100:02}",
     )

@@ -1,4 +1,4 @@
-"""Exports: whole tables as JSON in a ZIP archive, made while the user waits; of a workspace, or of a person."""
+"""Exports: whole tables as JSON in a ZIP archive, of a workspace or of a person."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -58,7 +58,9 @@ def download(call: Call) -> Answer:
     for row in _exports(call):
         if row.token == call.words["uuid"] and row.ready <= call.now:
             tables = _tables(call, row)
-            content = {f"{name}.json": msgspec.json.encode(tables[name]()) for name in row.tables if name in tables}
+            content = {
+                f"{name}.json": msgspec.json.encode(tables[name]()) for name in row.tables if name in tables
+            }
             return answers.file(files.archive(content), files.ZIP)
     raise Refusal(400, "Export not found")
 

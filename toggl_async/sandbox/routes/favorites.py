@@ -19,11 +19,7 @@ def mine(call: Call) -> Answer:
     """List the user's favorites of all workspaces."""
     since = call.since()
     return answers.json(
-        [
-            shapes.favorite(call.company, row)
-            for row in _own(call)
-            if since is None or row.created >= since
-        ]
+        [shapes.favorite(call.company, row) for row in _own(call) if since is None or row.created >= since]
     )
 
 

@@ -170,8 +170,10 @@ def _tasks(call: Call, since: int | None = None, *, inactive: bool = True) -> li
 
 
 ENDPOINTS: Final = (
-    # The application answers this one before it asks who comes.
+    # The application answers these before it asks who comes.
     Endpoint(route="GET /api/v9/status", handler=None),
+    Endpoint(route="POST /api/sessions", handler=None),
+    Endpoint(route="DELETE /api/sessions", handler=None),
     Endpoint(route="GET /api/v9/me", handler=get),
     Endpoint(route="PUT /api/v9/me", handler=update),
     Endpoint(route="POST /api/v9/me/reset_token", handler=reset_token),

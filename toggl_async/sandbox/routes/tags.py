@@ -50,6 +50,20 @@ def delete(call: Call) -> Answer:
     return answers.json("OK")
 
 
+def delete_several(call: Call) -> Answer:
+    """Delete several tags, all of them or none; the answer is empty."""
+    call.workspace()
+    known = {row.id: row for row in call.company.tags_of(call.path["workspace_id"])}
+    ids = call.body().numbers("delete")
+    if not ids or not known.keys() >= set(ids):
+        raise Refusal(400, "Tag not found")
+    for tag_id in set(ids):
+        row = known[tag_id or 0]
+        call.company.remove_tag(row)
+        call.happened("tag", "deleted", shapes.tag(row))
+    return answers.empty()
+
+
 def tag_by_name(call: Call, name: str) -> Tag:
     """Return the tag of the path's workspace that has this name, created if there is none."""
     space = call.workspace()
@@ -90,4 +104,5 @@ ENDPOINTS: Final = (
     Endpoint(route="POST /api/v9/workspaces/{workspace_id}/tags", handler=create),
     Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/tags/{tag_id}", handler=update),
     Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/tags/{tag_id}", handler=delete),
+    Endpoint(route="PATCH /api/v9/workspaces/{workspace_id}/tags", handler=delete_several),
 )
