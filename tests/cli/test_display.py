@@ -1,6 +1,7 @@
 import datetime as dt
 import io
 import math
+import re
 
 import pytest
 from rich.console import Console
@@ -16,7 +17,8 @@ from toggl_async.export import (
     Refusal,
     RowsWritten,
 )
-from toggl_async.transport.events import Answered, Granted, Paused, Reason, Sent
+from toggl_async.transport import Lane
+from toggl_async.transport.events import Answered, Granted, Paused, QuotaChanged, Reason, Sent
 
 STARTED = ExportStarted(datasets=("tags", "time_entries"), workspaces=1)
 FACTS = FileFacts(file="tags.jsonl", rows=1234, bytes=1, sha256="")
@@ -43,6 +45,19 @@ def sent(at: float) -> Sent:
 
 def granted(at: float) -> Granted:
     return Granted(at=at, account=1, call=1, route="GET /api/v9/me", waited=0.0)
+
+
+def quota(lane: Lane, organization_id: int | None, remaining: int | None, total: int | None) -> QuotaChanged:
+    return QuotaChanged(
+        at=0.0,
+        account=1,
+        lane=lane,
+        organization_id=organization_id,
+        workspace_id=None,
+        remaining=remaining,
+        total=total,
+        until=None,
+    )
 
 
 def paused(until: float, reason: Reason = Reason.QUOTA) -> Paused:
@@ -129,7 +144,7 @@ def test_plain_lines_say_long_waits_once(clock: Clock, capsys: pytest.CaptureFix
     shown.on_scheduler(paused(105.0, Reason.BACKOFF))
     shown.on_scheduler(paused(2961.0))
     shown.on_scheduler(paused(2962.0))
-    assert capsys.readouterr().err == "waiting 47 min 41 s: quota\n"
+    assert re.fullmatch(r"waiting 47 min 41 s, until \d\d:\d\d:\d\d: quota\n", capsys.readouterr().err)
 
 
 def test_plain_lines_say_what_is_wrong(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,11 +168,22 @@ def test_a_terminal_gets_a_table(clock: Clock) -> None:
         shown.on_export(written(2500, 3))
         shown.on_export(DatasetFinished(dataset="tags", facts=FACTS))
         shown.on_export(checked(2))
+        shown.on_scheduler(quota(Lane.USER, None, 27, None))
+        shown.on_scheduler(quota(Lane.ORGANIZATION, 5, 187, 240))
+        shown.on_scheduler(quota(Lane.ORGANIZATION, 6, None, None))
         shown.on_scheduler(paused(160.0))
     output = console.file
     assert isinstance(output, io.StringIO)
     drawn = output.getvalue()
-    for piece in ("time_entries", "2,500", "done", "1 requests", "waiting 1 min 0 s: quota", "totals differ"):
+    assert "requests left in the window: user 27, organization 5 187 of 240" in drawn
+    for piece in (
+        "time_entries",
+        "2,500",
+        "done",
+        "1 requests",
+        "waiting 1 min 0 s, until ",
+        "totals differ",
+    ):
         assert piece in drawn
 
 

@@ -1,8 +1,11 @@
 """The export over a real socket, against the sandbox's own truth, at two hundred times real speed."""
 
+import asyncio
 import datetime as dt
 import hashlib
 import json
+import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +13,9 @@ from typing import Any
 import pytest
 
 from toggl_async import ApiToken, ClientOptions, TogglClient
-from toggl_async.export import DATASETS, ExportPlan, Manifest, export
+from toggl_async.export import DATASETS, Dataset, ExportPlan, FileFacts, Manifest, books, export
 from toggl_async.export.rows import SECRET_FIELDS
+from toggl_async.export.sinks.staged import StagedSink
 from toggl_async.sandbox import SMALL, FastLoop, Sandbox, SandboxOptions, serve
 
 pytestmark = pytest.mark.anyio
@@ -141,4 +145,52 @@ async def test_a_used_up_quota_is_waited_for(tmp_path: Path) -> None:
         assert manifest.requests == sandbox.counts.requests
     assert manifest.waits["quota"] > 3000
     assert manifest.duration > 3600
+    assert manifest.complete
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+async def test_many_rows_are_made_whole_in_a_thread(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    threads = []
+    finish = StagedSink.finish
+
+    def finished(sink: StagedSink, dataset: Dataset) -> FileFacts:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return finish(sink, dataset)
+
+    monkeypatch.setattr(StagedSink, "finish", finished)
+    monkeypatch.setattr(books, "_LONG", 100)
+    options = ClientOptions(timeout=3600)
+    async with TogglClient(ApiToken(sandbox.api_token), base_url=sandbox.base_url, options=options) as client:
+        manifest = await export(client, ExportPlan(), tmp_path, format=form)
+    assert manifest.datasets["time_entries"].rows > 100
+    assert sorted(threads) == [False] + [True] * 8
+
+
+async def test_a_thread_is_waited_for(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, ended = StagedSink.finish, False
+    began = threading.Event()
+
+    def slow(sink: StagedSink, dataset: Dataset) -> FileFacts:
+        nonlocal ended
+        began.set()
+        time.sleep(0.05)
+        facts = finish(sink, dataset)
+        ended = True
+        return facts
+
+    monkeypatch.setattr(StagedSink, "finish", slow)
+    monkeypatch.setattr(books, "_LONG", 0)
+    plan = ExportPlan(datasets=("tags",))
+    task = asyncio.ensure_future(run(sandbox, plan, tmp_path))
+    await asyncio.to_thread(began.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended
+    monkeypatch.undo()
+    manifest = await run(sandbox, plan, tmp_path)
     assert manifest.complete

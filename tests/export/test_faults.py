@@ -21,8 +21,10 @@ SCRIPT = textwrap.dedent("""
     limit = int(sys.argv[1])
     if limit:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    sys.exit(main(sys.argv[2:]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    code = main(sys.argv[2:])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    sys.exit(code)
 """)
 
 

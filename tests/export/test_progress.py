@@ -32,3 +32,14 @@ def test_one_kind_says_nothing_of_another() -> None:
     forecast.expect("tags", 1)
     forecast.read("time_entries", "a", 0.1)
     assert forecast.left() == 9 + 1
+
+
+def test_the_share_of_a_dataset() -> None:
+    forecast = Forecast()
+    assert forecast.share("tags") == 0.0
+    forecast.expect("tags", 1)
+    forecast.expect("tags", 2)
+    assert forecast.share("tags") == 0.0
+    forecast.read("tags", 1)
+    forecast.end("tags", 1)
+    assert forecast.share("tags") == 0.5

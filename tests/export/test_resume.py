@@ -169,6 +169,19 @@ async def test_an_export_goes_on_after_a_server_error(tmp_path: Path) -> None:
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] + [".jsonl"] * 9
 
 
+async def test_a_refusal_is_remembered_by_the_next_run(tmp_path: Path) -> None:
+    company = Company()
+    company.before = lambda path, body: {
+        f"/api/v9/workspaces/{FIRST}/groups": httpx.Response(403, json="no access"),
+        f"/api/v9/workspaces/{FIRST}/tags": httpx.Response(500),
+    }.get(path)
+    with pytest.raises(ServerError):
+        await run(company, tmp_path)
+    company.before = lambda path, body: None
+    manifest = await run(company, tmp_path)
+    assert [(refusal.dataset, refusal.workspace_id) for refusal in manifest.refused] == [("groups", FIRST)]
+
+
 async def test_a_full_disk_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written, really = 0, os.write
 
@@ -290,10 +303,11 @@ async def test_leftovers_of_an_export_that_was_removed_by_hand_are_no_harm(tmp_p
         (directory / "manifest.json").unlink()
         with pytest.raises(InvalidInput, match="not empty, and holds no export"):
             await run(company, directory, form)
+        (directory / "tags.jsonl.partial").touch()
         sink = make(form, directory)
         assert not sink.open("another run", update=False).progress
         sink.stop()
-        assert not list(directory.glob("*.jsonl.partial"))
+        assert len(list(directory.glob("*.jsonl.partial"))) == (form == "sqlite")
 
 
 async def test_a_rename_just_before_the_crash_is_noticed(

@@ -127,22 +127,19 @@ async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[
 
 
 def ask(work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show: Callable[[T], str]) -> int:
-    """Run a command that asks a thing and shows the answer; return its exit code.
+    """Run a command that asks a thing and shows the answer; return its exit code."""
 
-    Raises:
-        InvalidInput: the credentials are wrong, or the server is out of reach.
-    """
+    async def asking(server: Server, _: Auth | None) -> Exit:
+        try:
+            async with server.client(auth) as client:
+                await reach(server)
+                click.echo(show(await first_contact(work(client), server, made=lambda: False)))
+        except InvalidInput as error:
+            complain(str(error))
+            return Exit.REFUSED
+        except TogglError as error:
+            complain(str(error))
+            return Exit.FAILED
+        return Exit.DONE
 
-    async def asking(server: Server, _: Auth | None) -> T:
-        async with server.client(auth) as client:
-            await reach(server)
-            return await first_contact(work(client), server, made=lambda: False)
-
-    try:
-        click.echo(show(run_on_server(asking, url)))
-    except InvalidInput:
-        raise
-    except TogglError as error:
-        complain(str(error))
-        return Exit.FAILED
-    return Exit.DONE
+    return run_on_server(asking, url)

@@ -15,6 +15,7 @@ import attrs
 import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -26,12 +27,16 @@ from toggl_async.export import (
     RangeChecked,
     RowsWritten,
 )
-from toggl_async.transport.events import Event, Granted, Paused, Sent
+from toggl_async.transport import Lane
+from toggl_async.transport.events import Event, Granted, Paused, QuotaChanged, Sent
 
 __all__ = ["Display", "PlainDisplay", "RichDisplay", "Watch", "display", "spell"]
 
 _LINE_EVERY = 5.0
 """Seconds between two plain lines, at least; finished datasets have theirs anyway."""
+
+_BAR = 30
+"""Characters of a bar."""
 
 _LONG_WAIT = 10.0
 """Seconds from which on a wait is worth a plain line of its own."""
@@ -52,6 +57,7 @@ class _Shown:
     """A dataset on the display."""
 
     rows: int = 0
+    share: float = 0.0
     finished: bool = False
 
 
@@ -65,6 +71,7 @@ class Watch:
         datasets: rows by dataset, in order.
         requests: requests sent.
         requests_left: requests that are expected to follow; None before the first page.
+        quotas: requests left, and to a window, of each hourly quota that is known.
     """
 
     clock: Callable[[], float]
@@ -72,6 +79,7 @@ class Watch:
     datasets: dict[str, _Shown] = attrs.field(factory=dict)
     requests: int = 0
     requests_left: int | None = None
+    quotas: dict[tuple[Lane, int | None], tuple[int, int | None]] = attrs.field(factory=dict)
     _first_sent: float = 0.0
     _last_sent: float = 0.0
     _paused: Paused | None = None
@@ -92,6 +100,8 @@ class Watch:
                 self._paused = event
             case Granted():
                 self._paused = None
+            case QuotaChanged(remaining=int(remaining)):
+                self.quotas[event.lane, event.organization_id] = remaining, event.total
 
     def on_export(self, event: ExportEvent) -> None:
         """Take in an event of the export."""
@@ -100,6 +110,7 @@ class Watch:
                 self.datasets = {name: _Shown() for name in names}
             case RowsWritten(dataset=name, total=total):
                 self.datasets[name].rows = total
+                self.datasets[name].share = event.share
                 self.requests_left = event.requests_left
             case DatasetFinished(dataset=name):
                 self.datasets[name].finished = True
@@ -159,7 +170,7 @@ class PlainDisplay:
             return
         if event.until > self._announced:
             self._announced = event.until + _LONG_WAIT
-            self._say(f"waiting {spell(waiting[1])}: {waiting[0]}")
+            self._say(f"waiting {spell(waiting[1])}, until {_clock_time(waiting[1])}: {waiting[0]}")
 
     def on_export(self, event: ExportEvent) -> None:
         """Say what is done and what went wrong, and now and then how far it is."""
@@ -206,14 +217,33 @@ class RichDisplay:
         table.add_column()
         table.add_column(justify="right")
         table.add_column()
+        table.add_column()
         for name, shown in self._watch.datasets.items():
+            bar = ProgressBar(total=1.0, completed=1.0 if shown.finished else shown.share, width=_BAR)
             mark = Text("done", style="green") if shown.finished else Text("…", style="dim")
-            table.add_row(name, f"{shown.rows:,}", mark)
+            table.add_row(name, f"{shown.rows:,}", bar, mark)
         waiting = self._watch.wait()
         lines = [Text(_state(self._watch), style="bold")]
+        if self._watch.quotas:
+            lines.append(Text(_quotas(self._watch), style="dim"))
         if waiting:
-            lines.append(Text(f"waiting {spell(waiting[1])}: {waiting[0]}", style="dim"))
+            until = _clock_time(waiting[1])
+            lines.append(Text(f"waiting {spell(waiting[1])}, until {until}: {waiting[0]}", style="dim"))
         return Group(table, *lines)
+
+
+def _quotas(watch: Watch) -> str:
+    """What is left of the hourly quotas, in a line."""
+    parts = []
+    for (lane, organization_id), (remaining, total) in watch.quotas.items():
+        whose = "user" if lane is Lane.USER else f"organization {organization_id or ''}".rstrip()
+        parts.append(f"{whose} {remaining}{'' if total is None else f' of {total}'}")
+    return f"requests left in the window: {', '.join(parts)}"
+
+
+def _clock_time(seconds: float) -> str:
+    """The local time in so many seconds."""
+    return f"{dt.datetime.now().astimezone() + dt.timedelta(seconds=seconds):%H:%M:%S}"
 
 
 def _state(watch: Watch) -> str:
@@ -221,8 +251,7 @@ def _state(watch: Watch) -> str:
     parts = [f"{watch.rows:,} rows", f"{watch.requests} requests"]
     remaining = watch.remaining()
     if remaining is not None:
-        end = dt.datetime.now().astimezone() + dt.timedelta(seconds=remaining)
-        parts.append(f"about {spell(remaining)} left, until {end:%H:%M:%S}")
+        parts.append(f"about {spell(remaining)} left, until {_clock_time(remaining)}")
     return ", ".join(parts)
 
 

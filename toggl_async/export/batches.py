@@ -122,6 +122,7 @@ class _Channel:
 
     format = "batches"
     directory = Path()
+    finishes_in_thread = False
 
     def __init__(self) -> None:
         self.batches: asyncio.Queue[Batch | None] = asyncio.Queue()

@@ -116,7 +116,7 @@ class Books:
 
     async def finish(self, dataset: Dataset) -> FileFacts:
         """Make a dataset whole; where that takes long, in a thread, so that others go on meanwhile."""
-        if self._rows[dataset.name] < _LONG:
+        if self._rows[dataset.name] < _LONG or not self._sink.finishes_in_thread:
             facts = self._sink.finish(dataset)
         else:
             finishing = asyncio.ensure_future(asyncio.to_thread(self._sink.finish, dataset))

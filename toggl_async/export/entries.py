@@ -154,11 +154,11 @@ async def _read_piece(reader: Reader, piece: Piece, before: set[int] | None) -> 
         steps = reader.steps(
             ENTRIES.operation, {"workspace_id": piece.workspace_id or 0}, body=body, start=saved.bookmark
         )
-        async with aclosing(steps):  # type: ignore[type-var]
+        async with aclosing(steps):
             try:
                 async for step in steps:
                     saved = _take(reader, piece, saved, step)
-                    if saved.done:  # the last page, or what is left was cut in two
+                    if saved.again:  # what is left was cut in two
                         break
             except REFUSALS as refusal:
                 reader.refused(piece, refusal)

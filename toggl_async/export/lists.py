@@ -73,7 +73,7 @@ async def _read(reader: Reader, dataset: Dataset, piece: Piece, before: set[int]
     steps = reader.steps(
         dataset.operation, {"workspace_id": piece.workspace_id or 0}, query=query, start=saved.bookmark
     )
-    async with reader.gate, aclosing(steps):  # type: ignore[type-var]
+    async with reader.gate, aclosing(steps):
         try:
             async for step in steps:
                 rows = [bytes(row) for row in step.items]

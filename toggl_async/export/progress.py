@@ -46,6 +46,7 @@ class RowsWritten:
         rows: rows of this page.
         total: rows of the dataset until now.
         requests_left: requests that the whole export still takes, as far as can be told.
+        share: how much of the dataset is behind, as far as can be told: 0.0 to 1.0.
     """
 
     dataset: str
@@ -53,6 +54,7 @@ class RowsWritten:
     rows: int
     total: int
     requests_left: int
+    share: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -131,6 +133,13 @@ class Forecast:
         """Requests left, in whole ones."""
         usual = {kind: self._usual(kind) for kind in {known.kind for known in self._lists.values()}}
         return round(sum(known.expected(usual[known.kind]) - known.sent for known in self._lists.values()))
+
+    def share(self, kind: str) -> float:
+        """How much of the lists of a kind is behind: 0.0 to 1.0."""
+        usual = self._usual(kind)
+        lists = [known for known in self._lists.values() if known.kind == kind]
+        expected = sum(known.expected(usual) for known in lists)
+        return sum(known.sent for known in lists) / expected if expected else 0.0
 
     def _usual(self, kind: str) -> float:
         """Requests that a list of this kind takes, by those that were begun."""

@@ -1,7 +1,8 @@
 """How an export asks Toggl: one way for every list and report, counted, resumable, page by page."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import attrs
@@ -106,12 +107,14 @@ class Reader:
         query: Mapping[str, Any] = _NOTHING,
         body: Any = msgspec.UNSET,
         start: Bookmark | None = None,
-    ) -> AsyncIterator[Step[msgspec.Raw]]:
+    ) -> AsyncGenerator[Step[msgspec.Raw], None]:
         """Walk the pages of an operation from a bookmark on; a list without paging is one page."""
         self.traffic.walks += 1
         try:
-            async for step in self._walk(name, path, query, body, start):
-                yield step
+            # Closed at once when the caller stops: what is left to the collector keeps its page.
+            async with aclosing(self._walk(name, path, query, body, start)) as walk:
+                async for step in walk:
+                    yield step
         finally:
             self.traffic.walks -= 1
 
@@ -122,7 +125,7 @@ class Reader:
         query: Mapping[str, Any],
         body: Any,
         start: Bookmark | None,
-    ) -> AsyncIterator[Step[msgspec.Raw]]:
+    ) -> AsyncGenerator[Step[msgspec.Raw], None]:
         paging = operation(name).paging
         if paging is None:
             answer = await self.fetch(name, path, query=query, body=body)
@@ -139,8 +142,9 @@ class Reader:
             return PageAnswer(result=result, headers=answer.headers)
 
         pages: Pages[msgspec.Raw] = Pages(fetch, paging=paging, request=PageRequest(query=query, body=body))
-        async for step in pages.steps(start):
-            yield step
+        async with aclosing(pages.steps(start)) as steps:
+            async for step in steps:
+                yield step
 
     def write(
         self,
@@ -160,6 +164,7 @@ class Reader:
                 rows=len(lines),
                 total=total,
                 requests_left=self.forecast.left(),
+                share=self.forecast.share(dataset.name),
             )
         )
 

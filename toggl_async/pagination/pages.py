@@ -1,6 +1,6 @@
 """The walker behind every `iter()`: fetches page by page, and guards against servers that lose count."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar, cast
 
 import attrs
@@ -101,7 +101,7 @@ class Pages(Generic[ItemT]):
             if step.items:
                 yield step.items
 
-    async def steps(self, start: Bookmark | None = None) -> AsyncIterator[Step[ItemT]]:
+    async def steps(self, start: Bookmark | None = None) -> AsyncGenerator[Step[ItemT], None]:
         """Walk page by page, each with the place of the next one, from where an earlier walk stopped.
 
         Args:

@@ -97,6 +97,8 @@ class Sink(Protocol):
     """The name of the format."""
     directory: Path
     """Where the files and the manifest go; it is there, and locked, when the sink is opened."""
+    finishes_in_thread: bool
+    """Whether `finish` takes so long for many rows that it is called in a thread, alone of all calls."""
 
     def open(self, run: str, *, update: bool) -> Recovered:
         """Take up what an earlier run of the same name has left, or begin.

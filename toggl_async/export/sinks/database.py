@@ -54,6 +54,7 @@ class DatabaseSink(abc.ABC):
     """A sink for a database of one file; each kind of database derives from it."""
 
     format: str
+    finishes_in_thread = False
     suffix: ClassVar[str]
     types: ClassVar[Mapping[Kind, str]]
     failures: ClassVar[type[Exception]]

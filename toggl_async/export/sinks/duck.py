@@ -17,7 +17,7 @@ from toggl_async.export.tables import Kind, Table
 
 __all__ = ["DuckDbSink", "sink"]
 
-_MEMORY = "128MB"
+_MEMORY = "32MB"
 """What DuckDB may take for its cache: an export stays flat, the machine is not its own."""
 
 

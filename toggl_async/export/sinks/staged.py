@@ -100,6 +100,8 @@ class _Stage:
 class StagedSink:
     """A sink for a format of one file per dataset; see the module."""
 
+    finishes_in_thread = True
+
     def __init__(self, directory: Path, form: FileFormat) -> None:
         """Args: directory: where the files go. form: the format."""
         self.directory = directory
