@@ -107,6 +107,13 @@ def codegen(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def parity(session: nox.Session) -> None:
+    """Compare our documents with the tables of official facts in the folder named after `--`."""
+    session.install(*group("codegen"))
+    session.run("python", "-m", "codegen.parity", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Run the benchmarks named after `--`, or all of them."""
     session.install(INSTALLED, *group("bench"))
