@@ -15,6 +15,8 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 INSTALLED = ".[cli,duckdb,keyring,parquet,sandbox]"
 
+PARALLEL = ("-n", "auto")
+
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "typing", "tests"]
@@ -57,7 +59,7 @@ def tests(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """The tests on each supported Python."""
     session.install("-e", INSTALLED, *group("test", "codegen"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
@@ -66,7 +68,7 @@ def minimums(session: nox.Session) -> None:
     session.install("uv")
     session.run("uv", "pip", "install", "--resolution=lowest-direct", INSTALLED)
     session.run("uv", "pip", "install", *group("test", "codegen"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
@@ -83,7 +85,7 @@ def wheel(session: nox.Session) -> None:
     for name in (".ci", "codegen", "docs", "tests"):
         shutil.copytree(ROOT / name, elsewhere / name, dirs_exist_ok=True)
     session.chdir(elsewhere)
-    session.run("pytest", "--ignore=tests/codegen", *session.posargs)
+    session.run("pytest", *PARALLEL, "--ignore=tests/codegen", *session.posargs)
 
 
 @nox.session(default=False)
@@ -124,6 +126,6 @@ def bench(session: nox.Session) -> None:
 
 def _tests_with_coverage(session: nox.Session) -> None:
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
