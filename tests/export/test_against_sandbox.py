@@ -5,7 +5,6 @@ import datetime as dt
 import hashlib
 import json
 import threading
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -172,12 +171,12 @@ async def test_a_thread_is_waited_for(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish, ended = StagedSink.finish, False
-    began = threading.Event()
+    began, release = threading.Event(), threading.Event()
 
     def slow(sink: StagedSink, dataset: Dataset) -> FileFacts:
         nonlocal ended
         began.set()
-        time.sleep(0.05)
+        release.wait(10)
         facts = finish(sink, dataset)
         ended = True
         return facts
@@ -188,6 +187,7 @@ async def test_a_thread_is_waited_for(
     task = asyncio.ensure_future(run(sandbox, plan, tmp_path))
     await asyncio.to_thread(began.wait)
     task.cancel()
+    asyncio.get_running_loop().call_soon(release.set)
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended

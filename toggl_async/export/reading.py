@@ -37,7 +37,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self.walks = 0
-        self.elapsed = 0.0
+        self.elapsed: float = 0.0
 
 
 @attrs.frozen(kw_only=True)

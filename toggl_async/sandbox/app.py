@@ -82,8 +82,8 @@ class Application:
         self._table = table
         self._gone = gone
         self._reset = reset
-        self.closing = asyncio.Event()
-        self.deliveries = Deliveries(company, clock, self.closing)
+        self.closing: asyncio.Event = asyncio.Event()
+        self.deliveries: Deliveries = Deliveries(company, clock, self.closing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (the ASGI interface)."""

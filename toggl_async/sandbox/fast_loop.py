@@ -53,7 +53,7 @@ class FastLoop(asyncio.SelectorEventLoop):
         self._speed = speed
         self._origin = super().time()
         # Debug mode reports callbacks that took long; it measures them with time().
-        self.slow_callback_duration *= speed
+        self.slow_callback_duration: float = self.slow_callback_duration * speed
 
     @property
     def speed(self) -> float:

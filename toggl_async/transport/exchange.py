@@ -80,7 +80,7 @@ class Exchange:
         self._user_trace: Trace | None = request.extensions.get("trace")
         self._departed = False
         self._began = 0.0
-        self.traced = False
+        self.traced: bool = False
         """Whether the inner transport has traced anything."""
 
     async def send(self) -> httpx.Response:

@@ -37,7 +37,7 @@ class Reporter:
         self._number = number
         self._tell = tell
         self._noted = False
-        self.counters = counters
+        self.counters: Counters = counters
 
     def queued(self, call: Call, now: float, *, wait: float, reason: Reason, waiting: int) -> None:
         """A call joins the queue; the first that has to queue for long is logged."""

@@ -26,7 +26,7 @@ class Appender:
         self._number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         os.ftruncate(self._number, size)
         os.lseek(self._number, size, os.SEEK_SET)
-        self.size = size
+        self.size: int = size
 
     def append(self, data: bytes) -> None:
         """Write data and bring it to the disk.

@@ -105,7 +105,7 @@ class StagedSink:
     def __init__(self, directory: Path, form: FileFormat) -> None:
         """Args: directory: where the files go. form: the format."""
         self.directory = directory
-        self.format = form.name
+        self.format: str = form.name
         self._form = form
         self._journal = Journal(directory / JOURNAL, _Entry)
         self._stages: dict[str, _Stage] = {}
