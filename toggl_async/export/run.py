@@ -21,7 +21,7 @@ from toggl_async.client import TogglClient
 from toggl_async.errors import InvalidInput
 from toggl_async.export.books import Books
 from toggl_async.export.datasets import Dataset, Source
-from toggl_async.export.destination import Header, Standing, layout_of, standing
+from toggl_async.export.destination import Header, Previous, Standing, layout_of, standing
 from toggl_async.export.entries import read_history, read_running, write_running
 from toggl_async.export.lists import list_piece, read_account_list, read_workspace_lists
 from toggl_async.export.lock import locked
@@ -90,18 +90,25 @@ async def export(
         account = account or await survey(patient, plan)
         if held.finished is not None and held.finished.user_id != account.user_id:
             raise InvalidInput(f"{sink.directory} holds an export of another account")
-        header = Header(
-            run=secrets.token_hex(8),
-            layout=layout_of(sink.format),
-            format=sink.format,
-            base_url=client.base_url,
-            plan=plan,
-            account=account,
-            started_at=dt.datetime.now(dt.UTC),
-            previous=held.finished,
-        )
+        header = _header(client, plan, sink, account, held.finished)
         header.write(sink.directory)
         return await _run(patient, header, sink, account.requests, tell)
+
+
+def _header(
+    client: TogglClient, plan: ExportPlan, sink: Sink, account: Account, previous: Previous | None
+) -> Header:
+    """Say what an export that begins now is of."""
+    return Header(
+        run=secrets.token_hex(8),
+        layout=layout_of(sink.format),
+        format=sink.format,
+        base_url=client.base_url,
+        plan=plan,
+        account=account,
+        started_at=dt.datetime.now(dt.UTC),
+        previous=previous,
+    )
 
 
 async def _same_account(client: TogglClient, header: Header, account: Account | None, sink: Sink) -> int:
