@@ -3,12 +3,12 @@
 import re
 import signal
 import socket
-import subprocess
 import sys
 
 import httpx
 import pytest
 
+from commands import running
 from toggl_async.cli import app, main
 from toggl_async.cli.exits import Exit
 
@@ -60,12 +60,7 @@ def test_ctrl_c_before_anything_ran(
 
 
 def test_the_sandbox_says_how_to_use_it() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "toggl_async.cli", "sandbox", "--plan", "free", "--speed", "60"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with running("sandbox", "--plan", "free", "--speed", "60") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         first, url_line, token_line, _ = (process.stdout.readline() for _ in range(4))

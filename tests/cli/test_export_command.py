@@ -4,12 +4,12 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import anyio
 import pytest
 
+from commands import COMMAND, running
 from toggl_async import ClientOptions, Pace, Retry
 from toggl_async.cli import connect, main
 from toggl_async.export import verify
@@ -18,7 +18,6 @@ from toggl_async.sandbox import Fault, Sandbox
 from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
 
 ME = "GET /api/v9/me"
-COMMAND = [sys.executable, "-m", "toggl_async.cli", "export"]
 
 
 @pytest.fixture
@@ -248,7 +247,7 @@ def test_a_full_disk(
 
 def test_the_sandbox_is_exported_whole(out: Path) -> None:
     done = subprocess.run(
-        [*COMMAND, "--sandbox", "--out", str(out), "--speed", "200"],
+        [*COMMAND, "export", "--sandbox", "--out", str(out), "--speed", "200"],
         capture_output=True,
         text=True,
         check=False,
@@ -267,9 +266,7 @@ def test_part_of_the_sandbox_in_this_process(out: Path, capsys: pytest.CaptureFi
 
 
 def test_ctrl_c_leaves_a_clear_state(out: Path) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "--sandbox", "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with running("export", "--sandbox", "--out", str(out)) as process:
         assert process.stderr is not None
         assert process.stdout is not None
         for line in process.stderr:

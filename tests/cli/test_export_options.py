@@ -1,10 +1,8 @@
 """`toggl-async export`: formats, resuming, updates, estimates, events for machines, many accounts."""
 
 import json
-import os
 import signal
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -12,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from commands import running
 from toggl_async import ClientOptions, Pace, Retry
 from toggl_async.cli import connect, main
 from toggl_async.sandbox import Fault, Sandbox
 from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
 
 TAGS = "GET /api/v9/workspaces/{workspace_id}/tags"
-COMMAND = [sys.executable, "-m", "toggl_async.cli", "export"]
 
 
 @pytest.fixture
@@ -302,12 +300,7 @@ def test_a_format_whose_package_is_missing(
 
 
 def test_ctrl_c_and_many_accounts(server: Sandbox, out: Path, accounts: Path) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "--out", str(out), "--accounts", str(accounts)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ),
-    ) as process:
+    with running("export", "--out", str(out), "--accounts", str(accounts)) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "workspaces: " in line:
