@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from toggl_async import errors
-from toggl_async.options import Cooldown, Priority, QuotaPolicy, Retry
+from toggl_async.options import ClientOptions, Cooldown, Priority, QuotaPolicy, Retry
 from toggl_async.transport import (
     EXTENSION,
     Attempted,
@@ -23,6 +23,7 @@ from toggl_async.transport import (
     retry,
 )
 from toggl_async.transport.cooldown import CooldownGate
+from toggl_async.transport.memory import Memory
 from toggl_async.transport.queue import PATIENCE, Call, Queue
 from toggl_async.transport.quota import WINDOW, Organizations, Quota, Window
 from toggl_async.transport.route import shown_path
@@ -111,6 +112,11 @@ HTML = {"content-type": "text/html"}
         ("GET", "/api/v9/ical/a1b2c3d4e5f6a7b8c9d0", "/api/v9/ical/{id}", Lane.USER, True, None, None),
         ("POST", "/api/v9/organizations", "/api/v9/organizations", Lane.USER, False, None, None),
         ("GET", "/api/v9/countries", "/api/v9/countries", Lane.USER, True, None, None),
+        ("PUT", "/reports/api/v3/x", "/reports/api/v3/x", Lane.ORGANIZATION, False, None, None),
+        ("POST", "/insights/api/v1/x", "/insights/api/v1/x", Lane.ORGANIZATION, True, None, None),
+        ("POST", "/api/reports/x", "/api/reports/x", Lane.USER, False, None, None),
+        ("POST", "/api/insights/x", "/api/insights/x", Lane.USER, False, None, None),
+        ("GET", "/api/v9/subscriptions/7", "/api/v9/subscriptions/{id}", Lane.USER, True, None, None),
     ],
 )
 def test_facts_are_read_off_the_url(
@@ -157,6 +163,12 @@ def test_errors_show_ids_but_no_codes(path: str, route: str | None, shown: str) 
 def test_declared_facts_win() -> None:
     facts = RequestFacts(route="GET /x", lane=Lane.USER, reads=True, max_wait=math.inf)
     assert facts_of(httpx.Request("POST", "https://toggl.test/y", extensions={EXTENSION: facts})) is facts
+
+
+def test_calls_wait_as_long_as_the_options_say_by_default() -> None:
+    request = httpx.Request("GET", "https://toggl.test/x")
+    assert facts_of(request).max_wait == ClientOptions().max_wait
+    assert RequestFacts(route="GET /x", lane=Lane.USER, reads=True).max_wait == ClientOptions().max_wait
 
 
 @pytest.mark.parametrize("value", [-1.0, math.nan])
@@ -375,6 +387,19 @@ class TestCooldown:
         assert gate.refuse(6000.0, sent_at=5999.0, retry_after=None)
         assert gate.until >= 6100.0
 
+    def test_who_left_in_the_moment_of_the_first_429_belongs_to_it(self) -> None:
+        gate = self.gate()
+        assert gate.refuse(10.0, sent_at=9.0, retry_after=None)
+        assert not gate.refuse(12.0, sent_at=10.0, retry_after=None)
+        assert gate.refuse(300.0, sent_at=299.0, retry_after=None)
+
+    def test_nobody_goes_before_its_end(self) -> None:
+        gate = self.gate()
+        gate.refuse(10.0, sent_at=9.0, retry_after=None)
+        gate.granted("probe")
+        assert gate.shuts_out("probe", gate.until - 1e-6)
+        assert not gate.shuts_out("probe", gate.until)
+
     def test_a_probe_that_says_nothing_makes_room_for_another(self) -> None:
         gate = self.gate()
         gate.refuse(10.0, sent_at=9.0, retry_after=None)
@@ -490,6 +515,80 @@ class TestWindow:
         assert window.overdrawn(0.0, 2)
         assert 78 not in window.under_way
 
+    def test_an_older_answer_cannot_give_back_what_another_program_took(self) -> None:
+        window = Window(("user", None), reserve=0)
+        for ticket in (1, 2):
+            window.spend(0.0, ticket)
+            window.depart(ticket, ticket)
+        window.settle(2, counted=True)
+        window.learn(0.0, 2, remaining=5, resets_in=600)
+        window.settle(1, counted=True)
+        window.learn(0.0, 1, remaining=11, resets_in=600)
+        assert window.left(0.0) == 5
+
+    def test_what_was_answered_after_an_older_request_is_taken_off_its_word(self) -> None:
+        window = Window(("user", None), reserve=0)
+        for ticket in (1, 2, 3):
+            window.spend(0.0, ticket)
+            window.depart(ticket, ticket)
+        for ticket in (3, 2):  # answered without a word
+            window.settle(ticket, counted=True)
+        window.settle(1, counted=True)
+        window.learn(0.0, 1, remaining=9, resets_in=600)
+        assert window.left(0.0) == 7
+
+    def test_who_has_not_left_is_not_in_the_word_on_another(self) -> None:
+        window = Window(("user", None), reserve=0)
+        for ticket in (1, 2):
+            window.spend(0.0, ticket)
+        window.depart(2, 3)
+        window.settle(3, counted=True)
+        window.learn(0.0, 3, remaining=4, resets_in=600)
+        assert (window.left(0.0), window.hope(0.0)) == (3, 3)
+        window.depart(1, 4)
+        assert (window.left(0.0), window.hope(0.0)) == (3, 3)
+
+    def test_a_word_that_comes_after_the_reset_is_on_the_next_window(self) -> None:
+        window = Window(("user", None), reserve=0)
+        window.exhaust(0.0, 100)
+        window.learn(105.0, 1, remaining=20, resets_in=10)
+        assert (window.left(105.0), window.reset_at) == (20, 116.0)
+
+    def test_announcements_that_differ_by_half_a_minute_are_of_one_reset(self) -> None:
+        window = Window(("user", None), reserve=0)
+        window.learn(0.0, 1, remaining=5, resets_in=100)
+        window.learn(30.0, 2, remaining=3, resets_in=100)
+        assert (window.left(30.0), window.reset_at) == (3, 101.0)
+        window.learn(31.0, 3, remaining=9, resets_in=39)
+        assert (window.left(31.0), window.reset_at) == (9, 71.0)
+        window.learn(31.0, 4, remaining=8, resets_in=8)
+        assert (window.left(31.0), window.reset_at) == (9, 71.0)
+        window.learn(31.0, 5, remaining=2, resets_in=70)
+        assert (window.left(31.0), window.reset_at) == (2, 102.0)
+
+    def test_one_below_nothing_is_not_enforced(self) -> None:
+        window = Window(("user", None), reserve=0)
+        window.learn(0.0, 1, remaining=-1, resets_in=10)
+        assert (window.left(0.0), window.reset_at) == (None, None)
+        window.state(0.0, remaining=-1, resets_in=10, total=None)
+        assert (window.left(0.0), window.reset_at) == (None, None)
+
+    def test_a_window_of_one_is_not_reserved(self) -> None:
+        window = Window(("user", None), reserve=5)
+        window.state(0.0, remaining=1, resets_in=10, total=1)
+        assert window.left(0.0) == 1
+
+    def test_a_merged_window_knows_what_both_have_settled(self) -> None:
+        lasting, old = (Window(("organization", 5), reserve=0) for _ in range(2))
+        for ticket in (1, 2):
+            old.spend(0.0, ticket)
+            old.depart(ticket, ticket)
+        old.settle(2, counted=True)
+        lasting.absorb(old)
+        lasting.settle(1, counted=True)
+        lasting.learn(0.0, 1, remaining=9, resets_in=600)
+        assert lasting.left(0.0) == 8
+
 
 def facts(**other: Any) -> RequestFacts:
     return RequestFacts(**{"route": "GET /x", "lane": Lane.ORGANIZATION, "reads": True, **other})
@@ -536,6 +635,13 @@ class TestQuota:
         lasting.absorb(new)
         assert (lasting.remaining, lasting.reset_at, lasting.total) == (3, 501.0, 30)
 
+    def test_only_workspaces_wait_for_their_organization(self) -> None:
+        organizations = Organizations()
+        quota = Quota(QuotaPolicy(), organizations, lambda _old, _lasting: None)
+        for made in (facts(lane=Lane.USER), facts(organization_id=5), facts(), facts(workspace_id=7)):
+            quota.window(made)
+        assert set(organizations._waiting) == {7}
+
     def test_a_forgotten_account_is_told_nothing(self) -> None:
         told: list[object] = []
         organizations = Organizations()
@@ -553,10 +659,26 @@ class TestQuota:
         assert told == [kept]
 
 
+def test_each_refusal_is_remembered_beside_the_other() -> None:
+    memory = Memory()
+    gone, lacking, fine = (httpx.Request("GET", f"https://toggl.test/{path}") for path in ("a", "b", "c"))
+    for request, kind in ((gone, Kind.GONE), (lacking, Kind.FEATURE)):
+        memory.note(kind, b"me", facts_of(request), request, message="no", request_id=None)
+    found = [memory.recall(b"me", facts_of(request), request) for request in (gone, lacking, fine)]
+    assert [(type(error), error and error.status) for error in found] == [
+        (errors.EndpointGone, 410),
+        (errors.FeatureUnavailable, 402),
+        (type(None), None),
+    ]
+    assert memory.recall(b"you", facts_of(lacking), lacking) is None
+    memory.forget()
+    assert memory.recall(b"me", facts_of(gone), gone) is None
+    assert memory.recall(b"me", facts_of(lacking), lacking) is None
+
+
 def call(number: int, priority: Priority = Priority.NORMAL, *, deadline: float = math.inf) -> Call:
-    made = Call(
-        number, facts(priority=priority), window=TestQueue.window, method="GET", path="/x", owner=None
-    )
+    request = httpx.Request("GET", "https://toggl.test/x")
+    made = Call(number, facts(priority=priority), window=TestQueue.window, request=request, owner=None)
     made.deadline = deadline
     return made
 
@@ -619,6 +741,21 @@ class TestQueue:
         assert sum(map(len, line.heaps)) < 100
         assert line.limited == 1
         assert self.drain(queue) == [299]
+
+    def test_sweeping_keeps_the_order(self) -> None:
+        queue, source = Queue(), random.Random(1)
+        calls = [call(number) for number in range(400)]
+        source.shuffle(calls)
+        for made in calls:
+            queue.push(made, self.window)
+        line = next(iter(queue.lines))
+        leaving = source.sample(calls, 350)
+        for made in leaving:
+            queue.discard(made)
+            assert line.dead == sum(map(len, line.heaps)) - len(queue)
+        kept = sorted(made.number for made in calls if made not in leaving)
+        assert self.drain(queue)[:40] == kept[:40]
+        assert line.dead == sum(map(len, line.heaps))
 
     def test_lines_merge(self) -> None:
         queue = Queue()

@@ -88,17 +88,10 @@ class Account:
         self.used_at: float = 0.0
         """The loop's time of its last call."""
         self.gates: Gates = Gates(options, source, Quota(options.quota, organizations, self._merged))
-        self._dispatcher = Dispatcher(
-            number,
-            self.gates,
-            grant=self._grant,
-            paused=self._paused,
-            fail=self._fail_all,
-            waits=counters.waits,
-        )
+        self._dispatcher = Dispatcher(number, self.gates, self, counters.waits)
         self._loop = asyncio.get_running_loop()
         self._report = Reporter(number, counters, tell)
-        self._coalescer: Coalescer[tuple[httpx.Response, bytes]] | None = None
+        self._coalescer: Coalescer[httpx.Response] | None = None
         self._next_call = 0
         self._next_turn = 0
         self._closed = False
@@ -109,17 +102,17 @@ class Account:
         return self._dispatcher.pause
 
     @property
-    def coalescer(self) -> "Coalescer[tuple[httpx.Response, bytes]]":
-        """The GETs under way, with the raw bodies of their answers."""
+    def coalescer(self) -> "Coalescer[httpx.Response]":
+        """The GETs under way whose answers can be shared."""
         if self._coalescer is None:
             self._coalescer = Coalescer()
         return self._coalescer
 
-    def call(self, facts: RequestFacts, *, method: str, path: str, owner: object) -> Call:
+    def call(self, facts: RequestFacts, *, request: httpx.Request, owner: object) -> Call:
         """Return a new call, which draws its place in the queue now."""
         self._next_call += 1
         window = self.gates.quota.window(facts)
-        return Call(self._next_call, facts, window=window, method=method, path=path, owner=owner)
+        return Call(self._next_call, facts, window=window, request=request, owner=owner)
 
     async def admit(self, call: Call) -> None:
         """Wait for a call's turn; afterwards it holds a slot, until `release`.
@@ -133,22 +126,23 @@ class Account:
             raise _closed()
         now = self._loop.time()
         window = call.window = self.gates.quota.window(call.facts)
-        wait, reason = self.gates.expected(call, window, now)
         budget = call.facts.max_wait - call.waited
         call.since, call.deadline = now, now + budget
+        if budget >= 0 and self._goes_at_once(call, now):
+            return
+        wait, reason = self.gates.expected(call, window, now)
         if wait > budget:
             raise self._too_long(call, now, now + wait, reason)
-        if not await self._goes_at_once(call, now):
-            waiting = len(self.gates.queue) + 1
-            self._report.queued(call, now, wait=wait, reason=reason, waiting=waiting)
-            await self._wait(call, window, budget)
+        waiting = len(self.gates.queue) + 1
+        self._report.queued(call, now, wait=wait, reason=reason, waiting=waiting)
+        await self._wait(call, window, budget)
 
-    async def _goes_at_once(self, call: Call, now: float) -> bool:
+    def _goes_at_once(self, call: Call, now: float) -> bool:
         """Let a call take its turn by itself if nobody waits and nothing is in the way."""
         gates = self.gates
         if gates.queue or self._dispatcher.is_running or gates.barrier(now) is not None:
             return False
-        if call.window.left(now) == 0 or not await gates.pacer.turn_at_once():
+        if call.window.left(now) == 0 or not gates.pacer.turn_at_once():
             return False
         self._give_turn(call, now)
         return True
@@ -180,30 +174,39 @@ class Account:
             call.waited += waited
             self._report.counters.waited += waited
 
-    def decline(self, call: Call) -> None:
-        """Take back a turn that nobody will use: the next call has it without delay."""
+    def decline(self, call: Call, *, ready: bool = True) -> None:
+        """Take back a turn that nobody will use.
+
+        Args:
+            call: whose turn it was.
+            ready: whether the next call may have it without delay.
+        """
         call.window.current().settle(call.turn, counted=False)
         call.unsettled = False
         call.attempts -= 1
         gates = self.gates
         gates.in_flight -= 1
         gates.cooldown.gave_up(call)
-        gates.pacer.ready = True
+        gates.pacer.ready = gates.pacer.ready or ready
         self._dispatcher.wake()
         self._dispatcher.rouse()
 
-    async def depart(self, call: Call, hopeless: Callable[[], bool]) -> None:
+    async def depart(self, call: Call, hopeless: Callable[[], bool], *, may_wait: bool = True) -> None:
         """Let a request leave, at the right distance from the one before.
 
         Args:
             call: the request.
             hopeless: says whether its refusal is known by now.
+            may_wait: whether it can be held up where it is.
 
         Raises:
             Recalled: it was on its way to the wire when a 429 came, or the end of its quota, or a
-                refusal that it would meet too.
+                refusal that it would meet too; or it is too early, and cannot be held up.
         """
-        await self.gates.pacer.room(call.turn)
+        if may_wait:
+            await self.gates.pacer.room(call.turn)
+        elif not self.gates.pacer.has_room(call.turn):
+            raise Recalled(Reason.PACE)
         now = self._loop.time()
         window = call.window.current()
         if hopeless():
@@ -224,7 +227,7 @@ class Account:
         """Learn from an answer."""
         now = self._loop.time()
         window = call.window.current()
-        hope = window.hope(now)
+        hope = window.hope(now) if self.gates.queue else 0
         self._settle(call, window, counted=True)
         self._report.answered(call, now, status, outcome)
         self._learn(call, window, outcome, now)
@@ -295,6 +298,24 @@ class Account:
         """End the dispatcher's task; only after `close`."""
         await self._dispatcher.stop()
 
+    def fail_all(self, error: BaseException) -> None:
+        """End all waiting calls with an error."""
+        for call in [call for line in self.gates.queue.lines for call in line]:
+            self._fail(call, error)
+
+    def grant(self, call: Call, now: float) -> None:
+        """Give a turn to a call that waits; the turn is kept if its caller has just given up."""
+        if call.future is None or call.future.done():
+            self.gates.queue.discard(call)
+            return
+        self.gates.queue.take(call, now)
+        self._give_turn(call, now)
+        call.future.set_result(None)
+
+    def paused(self, reason: Reason, until: float) -> None:
+        """Tell what everybody waits for, and until when."""
+        self._report.paused(self._loop.time(), reason, until=until, waiting=len(self.gates.queue))
+
     def _end(self, call: Call, now: float, *, counted: bool) -> None:
         """Take note that no answer, or no more of it, will come."""
         self.gates.cooldown.gave_up(call)
@@ -329,9 +350,10 @@ class Account:
 
     def _review(self, window: Window, hope: int | None, now: float) -> None:
         """Look again at who can make it, if a window gives less than could be hoped for."""
-        left = window.hope(now)
-        if left is not None and (hope is None or left < hope):
-            self._revise(now)
+        if self.gates.queue:
+            left = window.hope(now)
+            if left is not None and (hope is None or left < hope):
+                self._revise(now)
 
     def _revise(self, now: float) -> None:
         """Fail the waiting calls that can no longer make it."""
@@ -356,19 +378,6 @@ class Account:
         if call.future is not None and not call.future.done():  # else its caller has just given up
             call.future.set_exception(error)
 
-    def _fail_all(self, error: BaseException) -> None:
-        for call in [call for line in self.gates.queue.lines for call in line]:
-            self._fail(call, error)
-
-    def _grant(self, call: Call, now: float) -> None:
-        """Give a turn to a call that waits; the turn is kept if its caller has just given up."""
-        if call.future is None or call.future.done():
-            self.gates.queue.discard(call)
-            return
-        self.gates.queue.take(call, now)
-        self._give_turn(call, now)
-        call.future.set_result(None)
-
     def _give_turn(self, call: Call, now: float) -> None:
         gates = self.gates
         gates.pacer.ready = False
@@ -389,9 +398,6 @@ class Account:
         self._report.quota_changed(lasting, now)
         self._revise(now)
         self._dispatcher.wake()
-
-    def _paused(self, reason: Reason, until: float) -> None:
-        self._report.paused(self._loop.time(), reason, until=until, waiting=len(self.gates.queue))
 
 
 def _closed() -> ClientClosed:

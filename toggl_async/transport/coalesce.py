@@ -1,81 +1,132 @@
 """Identical GETs under way share one answer.
 
-Thirty requests an hour do not allow two widgets to fetch the same thing. The first of them starts
-the work in a task of its own, and everybody, the first included, waits for that task. So nobody is
-hurt by a neighbour who gives up: the task is cancelled only when the last of them has.
+Thirty requests an hour do not allow two widgets to fetch the same thing. The first that asks leads:
+it does the work itself, so that a call which nobody joins costs nothing more. Those who ask meanwhile
+follow: they wait for what the leader gets.
+
+Nobody is hurt by a neighbour who gives up. If the leader is cancelled, or runs out of its own time,
+the follower that has waited longest goes on with the work where it stands: with its place in the
+queue, or with the request that is on the wire. Only when the last has left is the work abandoned.
 
 A write breaks the sharing, when it is made and again when it has ended: whoever asks after a write
 must see it, so he joins no GET that may have been answered before.
 """
 
 import asyncio
-import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Generic, TypeVar
 
-__all__ = ["Coalescer"]
+from toggl_async.errors import MaxWaitExceeded, QuotaExceeded
+
+__all__ = ["Coalescer", "Group", "Work"]
 
 T = TypeVar("T")
 
 
-class _Work(Generic[T]):
-    __slots__ = ("sharers", "task")
+class Work(ABC, Generic[T]):
+    """Something that one caller begins, and another can go on with."""
 
-    def __init__(self, task: "asyncio.Task[T]") -> None:
-        self.task = task
-        self.sharers = 0
+    __slots__ = ()
+
+    @abstractmethod
+    async def run(self, asked_at: float) -> T:
+        """Do what is left of it, for a caller that asked at that time of the loop."""
+
+    @abstractmethod
+    async def abandon(self) -> None:
+        """Clean up, because nobody waits for it any more."""
+
+    @abstractmethod
+    def copier(self, result: T) -> Callable[[], T]:
+        """Return what makes copies of the result, for those who did not get it themselves."""
+
+
+class Group(Generic[T]):
+    """The callers that wait for one work: a leader, who does it, and followers."""
+
+    __slots__ = ("_followers", "_key", "_peers", "_work")
+
+    def __init__(self, work: Work[T], key: Hashable, peers: "dict[Hashable, Group[T]]") -> None:
+        self._work = work
+        self._key = key
+        self._peers = peers
+        self._followers: list[asyncio.Future[Callable[[], T] | None]] = []
+
+    def lead(self) -> Coroutine[object, object, T]:
+        """Do the work, and give the followers what comes of it."""
+        return self._lead(asyncio.get_running_loop().time())
+
+    async def follow(self) -> T:
+        """Wait for what the leader gets; lead in his place if he gives up."""
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        place: asyncio.Future[Callable[[], T] | None] = loop.create_future()
+        self._followers.append(place)
+        try:
+            copy = await place
+        except asyncio.CancelledError:
+            if place in self._followers:
+                self._followers.remove(place)
+            elif not place.cancelled() and place.exception() is None and place.result() is None:
+                await self._pass_on()  # it was to lead, and gave up in the same moment
+            raise
+        return await self._lead(asked_at) if copy is None else copy()
+
+    async def _lead(self, asked_at: float) -> T:
+        try:
+            result = await self._work.run(asked_at)
+        except (asyncio.CancelledError, MaxWaitExceeded, QuotaExceeded):
+            await self._pass_on()  # the others may have more patience, or more time
+            raise
+        except Exception as error:
+            for follower in self._dissolve():
+                follower.set_exception(error)
+            raise
+        followers = self._dissolve()
+        if followers:
+            copy = self._work.copier(result)
+            for follower in followers:
+                follower.set_result(copy)
+        return result
+
+    async def _pass_on(self) -> None:
+        """Let the first follower lead; without any, the work is over."""
+        while self._followers:
+            follower = self._followers.pop(0)
+            if not follower.done():
+                follower.set_result(None)
+                return
+        self._dissolve()
+        await self._work.abandon()
+
+    def _dissolve(self) -> "list[asyncio.Future[Callable[[], T] | None]]":
+        """Let nobody join any more, and return the followers that still wait."""
+        if self._peers.get(self._key) is self:
+            del self._peers[self._key]
+            if not self._peers:
+                self._peers.clear()  # gives back its memory
+        followers, self._followers = self._followers, []
+        return [follower for follower in followers if not follower.done()]
 
 
 class Coalescer(Generic[T]):
-    """Work under way, by what was asked for."""
+    """The groups of one account, by what was asked for."""
 
-    __slots__ = ("_under_way",)
+    __slots__ = ("_groups",)
 
     def __init__(self) -> None:
-        self._under_way: dict[Hashable, _Work[T]] = {}
+        self._groups: dict[Hashable, Group[T]] = {}
 
-    def joins(self, key: Hashable) -> bool:
-        """Say whether somebody is at work on `key` whose answer can be shared."""
-        return key in self._under_way
+    def find(self, key: Hashable) -> Group[T] | None:
+        """Return the group whose answer a newcomer can share."""
+        return self._groups.get(key)
 
-    async def share(self, key: Hashable, start: Callable[[], Coroutine[object, object, T]]) -> T:
-        """Return the result of the work on `key`, starting it unless it is under way.
-
-        Args:
-            key: what is asked for.
-            start: makes the coroutine that does the work.
-        """
-        work = self._under_way.get(key)
-        if work is None:
-            work = _Work(asyncio.get_running_loop().create_task(start()))
-            self._under_way[key] = work
-            work.task.add_done_callback(functools.partial(self._ended, key, work))
-        work.sharers += 1
-        try:
-            return await asyncio.shield(work.task)
-        except asyncio.CancelledError:
-            if work.sharers == 1 and not work.task.done():
-                self._leave(key, work)
-                await _cancelled(work.task)
-            raise
-        finally:
-            work.sharers -= 1
+    def begin(self, key: Hashable, work: Work[T]) -> Group[T]:
+        """Make a group around a work that somebody is about to begin."""
+        group = self._groups[key] = Group(work, key, self._groups)
+        return group
 
     def break_up(self) -> None:
         """Let nobody join the work under way any more; it goes on for those who wait for it."""
-        self._under_way.clear()
-
-    def _ended(self, key: Hashable, work: _Work[T], task: "asyncio.Task[T]") -> None:
-        self._leave(key, work)
-        if not task.cancelled():
-            task.exception()  # looked at, so that asyncio does not complain when nobody waits any more
-
-    def _leave(self, key: Hashable, work: _Work[T]) -> None:
-        if self._under_way.get(key) is work:
-            del self._under_way[key]
-
-
-async def _cancelled(task: "asyncio.Task[T]") -> None:
-    """Cancel a task and wait until it has cleaned up after itself."""
-    task.cancel()
-    await asyncio.wait([task])
+        self._groups.clear()

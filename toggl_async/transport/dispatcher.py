@@ -14,7 +14,7 @@ import asyncio
 import contextvars
 import logging
 import math
-from collections.abc import Callable
+from typing import Protocol
 
 from toggl_async.transport.events import Reason
 from toggl_async.transport.gates import Gates
@@ -25,37 +25,37 @@ __all__ = ["Dispatcher"]
 _logger = logging.getLogger("toggl_async.transport")
 
 
+class Host(Protocol):
+    """Whose turns a dispatcher gives."""
+
+    def grant(self, call: Call, now: float) -> None:
+        """Give a turn to a call that waits."""
+
+    def paused(self, reason: Reason, until: float) -> None:
+        """Hear what everybody waits for, and until when, each time that it changes."""
+
+    def fail_all(self, error: BaseException) -> None:
+        """End all waiting calls with an error."""
+
+
 class Dispatcher:
     """Gives the turns of one account."""
 
-    __slots__ = ("_fail", "_gates", "_grant", "_number", "_paused", "_sleeper", "_task", "_waits", "pause")
+    __slots__ = ("_gates", "_host", "_number", "_sleeper", "_task", "_waits", "pause")
 
-    def __init__(
-        self,
-        number: int,
-        gates: Gates,
-        *,
-        grant: Callable[[Call, float], None],
-        paused: Callable[[Reason, float], None],
-        fail: Callable[[BaseException], None],
-        waits: dict[Reason, float] | None = None,
-    ) -> None:
+    def __init__(self, number: int, gates: Gates, host: Host, waits: dict[Reason, float]) -> None:
         """Start without a task.
 
         Args:
             number: the account's, for the log.
             gates: what can be in the way.
-            grant: gives a turn to a call.
-            paused: is told what everybody waits for, and until when, each time that it changes.
-            fail: ends all waiting calls with an error.
+            host: the account.
             waits: where the seconds that everybody waited are added up, by reason.
         """
         self._number = number
         self._gates = gates
-        self._grant = grant
-        self._paused = paused
-        self._fail = fail
-        self._waits = {} if waits is None else waits
+        self._host = host
+        self._waits = waits
         self._task: asyncio.Task[None] | None = None
         self._sleeper: asyncio.Future[None] | None = None
         self.pause: tuple[Reason, float] | None = None
@@ -99,7 +99,7 @@ class Dispatcher:
                 await self._sleep(*(barrier or (Reason.QUOTA, gates.windows_open_at(now))), now)
             elif pacer.ready:
                 self.pause = None
-                self._grant(call, now)
+                self._host.grant(call, now)
             elif (turn_at := pacer.next_at(now)) > now:
                 self.pause = Reason.PACE, turn_at
                 await self._doze(Reason.PACE, turn_at, now)
@@ -110,7 +110,7 @@ class Dispatcher:
         """Sleep until a time, or until woken."""
         if self.pause != (reason, until):
             self.pause = reason, until
-            self._paused(reason, until)
+            self._host.paused(reason, until)
         await self._doze(reason, until, now)
 
     async def _doze(self, reason: Reason, until: float, now: float) -> None:
@@ -138,6 +138,6 @@ class Dispatcher:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             _logger.error("account %d: the dispatcher failed", self._number, exc_info=error)
-            self._fail(error)
+            self._host.fail_all(error)
         elif self._gates.queue and not task.get_loop().is_closed():
             self.wake()

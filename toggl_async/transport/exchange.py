@@ -20,7 +20,7 @@ from toggl_async.transport.account import Account
 from toggl_async.transport.queue import Call
 from toggl_async.transport.route import shown_path
 
-__all__ = ["Exchange", "HeldStream", "as_failure"]
+__all__ = ["Exchange", "HeldStream", "InnerTransport", "as_failure"]
 
 _DEPARTURES: Final = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
 
@@ -35,6 +35,19 @@ _NEVER_LEFT: Final = (
 Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
+class InnerTransport:
+    """The inner transport, and what is known of it."""
+
+    __slots__ = ("closed", "traces", "transport")
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self.transport: httpx.AsyncBaseTransport = transport
+        self.traces: bool = isinstance(transport, httpx.AsyncHTTPTransport)
+        """Whether it is known to trace what it does."""
+        self.closed: bool = False
+        """Whether nothing may be sent by it any more."""
+
+
 class Exchange:
     """A request on its way."""
 
@@ -46,19 +59,18 @@ class Exchange:
         "_hopeless",
         "_inner",
         "_request",
-        "_traces",
+        "_traced",
         "_user_trace",
-        "traced",
+        "_watched",
     )
 
     def __init__(
         self,
-        inner: httpx.AsyncBaseTransport,
+        inner: InnerTransport,
         account: Account,
         call: Call,
         request: httpx.Request,
         *,
-        traces: bool,
         hopeless: Callable[[], bool],
     ) -> None:
         """Prepare to send a request.
@@ -68,40 +80,41 @@ class Exchange:
             account: whose it is.
             call: the call that has its turn.
             request: what is sent.
-            traces: whether `inner` is known to trace.
             hopeless: asked at the last moment whether its refusal is known by now.
         """
         self._inner = inner
         self._account = account
         self._call = call
         self._request = request
-        self._traces = traces
         self._hopeless = hopeless
         self._user_trace: Trace | None = request.extensions.get("trace")
+        self._watched: dict[str, Any] = {}
         self._departed = False
         self._began = 0.0
-        self.traced: bool = False
-        """Whether the inner transport has traced anything."""
+        self._traced = False
 
     async def send(self) -> httpx.Response:
         """Send the request; return as soon as the head of the answer is there."""
         self._began = asyncio.get_running_loop().time()
-        if not self._traces:
+        if not self._inner.traces:
             await self._account.depart(self._call, self._hopeless)
         extensions = self._request.extensions
-        self._request.extensions = {**extensions, "trace": self._trace}
+        self._request.extensions = self._watched = {**extensions, "trace": self._trace}
         try:
-            return await self._inner.handle_async_request(self._request)
+            return await self._inner.transport.handle_async_request(self._request)
         finally:
             self._request.extensions = extensions
 
     async def read(self, response: httpx.Response) -> None:
-        """Read the body of an answer, and leave it to be read again.
+        """Read the body of an answer, and leave it to be read again, as it came.
 
         What is left of the body of a refusal does not matter: its status says enough.
         """
-        if not isinstance(response.stream, httpx.ByteStream):
-            response.stream = httpx.ByteStream(await self._body(response))
+        stream = response.stream
+        if not isinstance(stream, httpx.AsyncByteStream):
+            response.stream = httpx.ByteStream(b"".join(stream))
+        elif not isinstance(stream, httpx.ByteStream):
+            response.stream = httpx.ByteStream(await _body(stream, may_break_off=response.is_error))
         if response.is_error:
             try:
                 await response.aread()
@@ -109,37 +122,40 @@ class Exchange:
                 response.headers.pop("content-encoding", None)
                 response.stream, response.is_stream_consumed = httpx.ByteStream(b""), False
                 await response.aread()
-            elapsed = asyncio.get_running_loop().time() - self._began
-            response.elapsed = dt.timedelta(seconds=elapsed)
+            response.elapsed = dt.timedelta(seconds=asyncio.get_running_loop().time() - self._began)
 
     def may_have_left(self, error: httpx.RequestError) -> bool:
         """Say whether the first byte of the request may have left before it failed."""
-        if self.traced:
+        if self._traced:
             return self._departed
         return not isinstance(error, _NEVER_LEFT)
 
-    async def _body(self, response: httpx.Response) -> bytes:
-        stream = response.stream
-        chunks: list[bytes] = []
-        if not isinstance(stream, httpx.AsyncByteStream):
-            return b"".join(stream)
-        try:
-            async for chunk in stream:
-                chunks.append(chunk)  # noqa: PERF401 - what has come counts, even if the rest does not
-        except httpx.TransportError:
-            if not response.is_error:
-                raise
-        finally:
-            await stream.aclose()
-        return b"".join(chunks)
-
     async def _trace(self, name: str, info: dict[str, Any]) -> None:
-        self.traced = True
+        """Let the request leave when it is about to; nothing that comes later matters here."""
+        self._traced = self._inner.traces = True
         if name in _DEPARTURES and not _is_tunnel(info):
-            await self._account.depart(self._call, self._hopeless)
+            # Where several share a connection, one that waited here would let another take its stream.
+            alone = name.startswith("http11.")
+            await self._account.depart(self._call, self._hopeless, may_wait=alone)
             self._departed = True
+            if self._user_trace is None:
+                self._watched.pop("trace", None)
         if self._user_trace is not None:
             await self._user_trace(name, info)
+
+
+async def _body(stream: httpx.AsyncByteStream, *, may_break_off: bool) -> bytes:
+    """Read a body, at least as far as it comes if it may break off."""
+    chunks: list[bytes] = []
+    try:
+        async for chunk in stream:
+            chunks.append(chunk)  # noqa: PERF401 - what has come counts, even if the rest does not
+    except httpx.TransportError:
+        if not may_break_off:
+            raise
+    finally:
+        await stream.aclose()
+    return b"".join(chunks)
 
 
 def _is_tunnel(info: dict[str, Any]) -> bool:
@@ -157,8 +173,12 @@ class HeldStream(httpx.AsyncByteStream):
         self._open = True
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            yield chunk
+        try:
+            async for chunk in self._stream:
+                yield chunk
+        except httpx.TransportError as error:
+            self._account.lost(self._call, type(error).__name__, sent=True)
+            raise
 
     async def aclose(self) -> None:
         """Close the answer, and free the slot."""

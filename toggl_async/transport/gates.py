@@ -22,6 +22,7 @@ from toggl_async.transport.events import Reason
 from toggl_async.transport.pace import Pacer
 from toggl_async.transport.queue import Call, Queue
 from toggl_async.transport.quota import WINDOW, Quota, Window
+from toggl_async.transport.route import shown_path
 
 __all__ = ["Gates", "too_long"]
 
@@ -152,7 +153,7 @@ def too_long(call: Call, now: float, at: float, reason: Reason) -> TogglError:
         remaining=window.remaining or 0,
         total=window.total,
         organization_id=window.organization_id,
-        method=call.method,
-        path=call.path,
+        method=call.request.method,
+        path=shown_path(call.request),
         from_memory=True,
     )

@@ -3,9 +3,10 @@
 What Toggl does: one leaky bucket a token, emptied at about one request a second, with a burst that
 it does not promise. Overflowing it costs a 429 and minutes; a margin costs milliseconds.
 
-What we do: one `aiolimiter.AsyncLimiter` of capacity one an account. A single dispatcher takes from
-it on behalf of everybody, so nobody barges in, and order, priority and cancellation stay with the
-queue. Two things are added to it.
+What we do: one `aiolimiter.AsyncLimiter` of capacity one an account, which exists while somebody waits
+for its turn; else the time at which it was full says all. A single dispatcher takes from it on behalf
+of everybody, so nobody barges in, and order, priority and cancellation stay with the queue. Two things
+are added to it.
 
 *Spacing is counted from the send.* Between the turn that was given and the first byte on the wire
 lie a task switch, perhaps a TLS handshake. So the bucket is filled up again at the moment of
@@ -63,12 +64,15 @@ class Pacer:
         "_options",
         "_period",
         "_sent_at",
+        "interval",
         "ready",
     )
 
     def __init__(self, options: Pace) -> None:
         self._options = options
         self._added = options.margin
+        self.interval: float = options.interval * (1 + options.margin)
+        """Seconds between two requests, as things stand."""
         self._calm = 0
         self._limiter: AsyncLimiter | None = None
         self._period = 0.0
@@ -78,11 +82,6 @@ class Pacer:
         self._held: list[int] = []
         self.ready: bool = False
         """Whether a turn has been taken that nobody has used yet."""
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two requests, as things stand."""
-        return self._options.interval * (1 + self._added)
 
     @property
     def sent_at(self) -> float:
@@ -95,13 +94,14 @@ class Pacer:
             return now
         return max(now, self._full_at + self.interval) + len(self._held) * self.interval
 
-    async def turn_at_once(self) -> bool:
-        """Take a turn if there is one now, without waiting; only while nobody waits in `turn`."""
+    def turn_at_once(self) -> bool:
+        """Take a turn if there is one now; only while nobody waits in `turn`."""
         if not self.ready:
-            limiter = await self._current()
-            if self._held or not limiter.has_capacity():
+            now = asyncio.get_running_loop().time()
+            if self._held or now < self._full_at + self.interval:
                 return False
-            await self.turn()
+            self._full_at = now
+            self.ready = True
         return True
 
     async def turn(self) -> None:
@@ -110,12 +110,24 @@ class Pacer:
         A place that comes while requests are held up belongs to the first of them.
         """
         taken = False
-        while not taken or self._held:
-            taken = not self._held
-            limiter = await self._current()
-            await limiter.acquire()
-            self._full_at = asyncio.get_running_loop().time()
+        try:
+            while not taken or self._held:
+                taken = not self._held
+                limiter = await self._current()
+                await limiter.acquire()
+                self._full_at = asyncio.get_running_loop().time()
+        finally:
+            self._limiter = None
         self.ready = True
+
+    def has_room(self, ticket: int) -> bool:
+        """Say whether a request is far enough from the one before.
+
+        Args:
+            ticket: the number of the request's turn. The second time (handed over, then really
+                sent) it is not held up by itself.
+        """
+        return ticket == self._departed or self._wait_of(ticket) <= 0
 
     async def room(self, ticket: int) -> None:
         """Wait until a request is far enough from the one before.
@@ -124,10 +136,9 @@ class Pacer:
         Those that do wait leave in the order of their turns, and before anybody gets a new turn.
 
         Args:
-            ticket: the number of the request's turn. The second time (handed over, then really
-                sent) it is not held up by itself.
+            ticket: the number of the request's turn.
         """
-        if ticket == self._departed or self._wait_of(ticket) <= 0:
+        if self.has_room(ticket):
             return
         bisect.insort(self._held, ticket)
         try:
@@ -146,29 +157,32 @@ class Pacer:
         """Count the spacing from now on, because a request leaves; never waits."""
         now = asyncio.get_running_loop().time()
         self._departed, self._sent_at = ticket, now
-        limiter = await self._current()
-        leaked = min(1.0, (now - self._full_at) / self._period) * (1 - _TOLERANCE)
-        if leaked > 0 and limiter.has_capacity(leaked):  # fills it: a whole interval from now
-            await limiter.acquire(leaked)
+        limiter = self._limiter
+        if limiter is not None:  # fills it: a whole interval from now
+            leaked = min(1.0, (now - self._full_at) / self._period) * (1 - _TOLERANCE)
+            if leaked > 0 and limiter.has_capacity(leaked):
+                await limiter.acquire(leaked)
         self._full_at = now
         self.ready = False
 
     def widen(self) -> None:
         """Learn from a 429 that the pace was too fast."""
         self._calm = 0
-        self._added = min(WIDEST, max(self._added * GROWTH, self._options.margin + FIRST_STEP))
+        self._add(min(WIDEST, max(self._added * GROWTH, self._options.margin + FIRST_STEP)))
 
     def narrow(self) -> None:
         """Learn from an answer that the pace is slow enough."""
         self._calm += 1
         if self._calm > CALM and self._added > self._options.margin:
-            self._added = max(self._options.margin, self._added * DECAY)
+            self._add(max(self._options.margin, self._added * DECAY))
+
+    def _add(self, share: float) -> None:
+        """Make the interval that much longer than it has to be."""
+        self._added = share
+        self.interval = self._options.interval * (1 + share)
 
     async def _current(self) -> AsyncLimiter:
-        """Return a limiter of the present interval, as full as its predecessor would be.
-
-        Nobody waits on its predecessor: turns are only asked for one after the other.
-        """
+        """Return a limiter of the present interval, as full as it has to be."""
         if self._limiter is None or self._period != self.interval:
             self._period = self.interval
             self._limiter = AsyncLimiter(1, self._period)

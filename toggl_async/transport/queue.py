@@ -24,6 +24,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+import httpx
+
 from toggl_async.options import Priority
 from toggl_async.transport.quota import Window
 from toggl_async.transport.route import RequestFacts
@@ -50,10 +52,9 @@ class Call:
         "future",
         "granted_at",
         "line",
-        "method",
         "number",
         "owner",
-        "path",
+        "request",
         "sent_at",
         "since",
         "timer",
@@ -64,12 +65,11 @@ class Call:
     )
 
     def __init__(
-        self, number: int, facts: RequestFacts, *, window: Window, method: str, path: str, owner: object
+        self, number: int, facts: RequestFacts, *, window: Window, request: httpx.Request, owner: object
     ) -> None:
         self.number: int = number
         self.facts: RequestFacts = facts
-        self.method: str = method
-        self.path: str = path
+        self.request: httpx.Request = request
         self.owner: object = owner
         """Whoever may close it: its transport."""
         self.attempts: int = 0

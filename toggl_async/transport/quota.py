@@ -34,6 +34,8 @@ WINDOW: Final = 3600.0
 _SAME: Final = 30.0
 """Seconds by which two announcements of one reset may differ (slow answers make them late)."""
 
+_NONE: Final[frozenset[int]] = frozenset()
+
 Key: TypeAlias = tuple[str, int | None]
 
 
@@ -71,7 +73,7 @@ class Window:
         self.under_way: dict[int, bool] = {}
         """The tickets of requests granted and not yet answered, and whether they have left."""
         self._word = -1
-        self._settled: frozenset[int] = frozenset()
+        self._settled = _NONE
         self._shut = False
         self._into: Window | None = None
 
@@ -142,14 +144,16 @@ class Window:
     def settle(self, ticket: int, *, counted: bool) -> None:
         """Count a request as no longer under way; `counted` if Toggl will have counted it."""
         self.under_way.pop(ticket, None)
-        if counted:
-            self._settled |= {ticket}
-            if self.remaining is not None and ticket > self._word:
-                self.remaining = max(0, self.remaining - 1)
-        # Words can still come from requests under way: what was settled after them must be known.
-        oldest = min(self.under_way, default=ticket)
-        if self._settled:
-            self._settled = frozenset(other for other in self._settled if other > min(oldest, ticket))
+        if counted and self.remaining is not None and ticket > self._word:
+            self.remaining = max(0, self.remaining - 1)
+        # Words can still come from requests under way, and from this one: what was settled after them
+        # must be known.
+        if not self.under_way:
+            self.under_way.clear()  # gives back its memory
+        if self._settled or (counted and self.under_way):
+            oldest = min([ticket, *self.under_way])
+            known = {*self._settled, ticket} if counted else self._settled
+            self._settled = frozenset(other for other in known if other > oldest) or _NONE
 
     def learn(self, now: float, ticket: int, *, remaining: int, resets_in: float) -> None:
         """Take the server's word from the answer to a request that has been settled.
