@@ -1,15 +1,16 @@
 """The pure parts of the scheduler: route, outcome, retry, cool-down, quota, queue."""
 
+import asyncio
 import datetime as dt
 import math
 import random
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from toggl_async import errors
-from toggl_async.options import ClientOptions, Cooldown, Priority, QuotaPolicy, Retry
+from toggl_async.options import ClientOptions, Cooldown, Pace, Priority, QuotaPolicy, Retry
 from toggl_async.transport import (
     EXTENSION,
     Attempted,
@@ -18,12 +19,14 @@ from toggl_async.transport import (
     RequestFacts,
     classify,
     error_of,
+    events,
     facts_of,
     message_of,
     retry,
 )
 from toggl_async.transport.cooldown import CooldownGate
 from toggl_async.transport.memory import Memory
+from toggl_async.transport.pace import Pacer
 from toggl_async.transport.queue import PATIENCE, Call, Queue
 from toggl_async.transport.quota import WINDOW, Organizations, Quota, Window
 from toggl_async.transport.route import shown_path
@@ -116,6 +119,16 @@ HTML = {"content-type": "text/html"}
         ("POST", "/insights/api/v1/x", "/insights/api/v1/x", Lane.ORGANIZATION, True, None, None),
         ("POST", "/api/reports/x", "/api/reports/x", Lane.USER, False, None, None),
         ("POST", "/api/insights/x", "/api/insights/x", Lane.USER, False, None, None),
+        (
+            "GET",
+            "/api/webhooks/workspaces/7",
+            "/api/webhooks/workspaces/{workspace_id}",
+            Lane.ORGANIZATION,
+            True,
+            7,
+            None,
+        ),
+        ("GET", "/api/webhooks/ping/7", "/api/webhooks/ping/{id}", Lane.USER, True, None, None),
         ("GET", "/api/v9/subscriptions/7", "/api/v9/subscriptions/{id}", Lane.USER, True, None, None),
     ],
 )
@@ -573,6 +586,76 @@ class TestWindow:
         window.state(0.0, remaining=-1, resets_in=10, total=None)
         assert (window.left(0.0), window.reset_at) == (None, None)
 
+    def test_whoever_asks_first_after_the_reset_finds_the_next_window(self) -> None:
+        def at_its_end() -> Window:
+            window = Window(("user", None), reserve=0)
+            window.exhaust(0.0, 100)
+            return window
+
+        assert at_its_end().hope(101.0) is None
+        assert not at_its_end().overdrawn(101.0, 1)
+        again = at_its_end()
+        again.exhaust(200.0, None)
+        assert again.opens_at(200.0) == 261.0
+
+    def test_there_is_never_less_than_nothing(self) -> None:
+        window = Window(("user", None), reserve=3)
+        window.learn(0.0, 1, remaining=1, resets_in=100)
+        assert (window.left(0.0), window.hope(0.0)) == (0, 0)
+        for ticket in (2, 3):
+            window.spend(0.0, ticket)
+        for ticket in (2, 3):
+            window.settle(ticket, counted=True)
+        assert window.remaining == 0
+        window.exhaust(0.0, 100)
+        assert window.remaining == 0
+
+    def test_toggls_own_statement_opens_a_shut_window(self) -> None:
+        window = Window(("user", None), reserve=0)
+        window.exhaust(0.0, 100)
+        window.state(1.0, remaining=7, resets_in=99, total=30)
+        window.learn(2.0, 1, remaining=6, resets_in=98)
+        assert window.left(2.0) == 6
+
+    def test_toggls_own_statement_includes_what_has_left(self) -> None:
+        window = Window(("user", None), reserve=0)
+        window.spend(0.0, 1)
+        window.depart(1, 2)
+        window.state(0.0, remaining=5, resets_in=99, total=30)
+        assert (window.left(0.0), window.hope(0.0)) == (4, 5)
+        window.settle(2, counted=True)
+        assert window.left(0.0) == 5
+
+    def test_an_old_word_on_the_last_request_leaves_nothing(self) -> None:
+        window = Window(("user", None), reserve=0)
+        for ticket in (1, 2):
+            window.spend(0.0, ticket)
+            window.depart(ticket, ticket)
+        window.settle(2, counted=True)
+        window.settle(1, counted=True)
+        window.learn(0.0, 1, remaining=0, resets_in=99)
+        assert window.remaining == 0
+
+    def test_a_window_that_was_shut_is_open_after_its_reset(self) -> None:
+        window = Window(("user", None), reserve=0)
+        window.state(0.0, remaining=0, resets_in=100, total=30)
+        window.exhaust(0.0, 100)
+        window.spend(101.0, 1)
+        window.settle(1, counted=True)
+        assert window.left(101.0) == 30
+        window.spend(101.0, 2)
+        window.depart(2, 3)
+        window.settle(3, counted=True)
+        window.learn(102.0, 3, remaining=29, resets_in=3600)
+        assert window.left(102.0) == 29
+
+    def test_a_window_merged_into_a_new_one_is_not_shut(self) -> None:
+        lasting, old = (Window(("organization", 5), reserve=0) for _ in range(2))
+        old.learn(0.0, 1, remaining=7, resets_in=100)
+        lasting.absorb(old)
+        lasting.learn(1.0, 2, remaining=6, resets_in=99)
+        assert lasting.left(1.0) == 6
+
     def test_a_window_of_one_is_not_reserved(self) -> None:
         window = Window(("user", None), reserve=5)
         window.state(0.0, remaining=1, resets_in=10, total=1)
@@ -765,3 +848,34 @@ class TestQueue:
         queue.merge(self.window, self.other)
         assert len(queue) == 6
         assert [made.number for line in queue.lines for made in line] == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_kinds_of_events_are_loaded_with_the_first() -> None:
+    assert set(events.__all__) <= set(dir(events))
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        getattr(events, "Nonsense")  # noqa: B009 - type checkers know that it isn't there
+
+
+@pytest.mark.parametrize("priority", [7, "bulk"])
+def test_a_priority_is_one_of_three(priority: object) -> None:
+    with pytest.raises(errors.InvalidInput, match="priority must be a Priority"):
+        RequestFacts(route="GET /x", lane=Lane.USER, reads=True, priority=cast("Priority", priority))
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_a_request_that_leaves_late_delays_who_waits_for_the_next_turn() -> None:
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(Pace())
+    assert pacer.turn_at_once()
+    start = loop.time()
+    waiting = asyncio.ensure_future(pacer.turn())
+    await asyncio.sleep(0.5)
+    await pacer.depart(1)
+    await waiting
+    assert loop.time() - start == pytest.approx(0.5 + 1.02, abs=1e-5)
+    pacer.ready = False
+    await asyncio.sleep(5)
+    start = loop.time()
+    await pacer.turn()
+    assert loop.time() - start < 1e-5

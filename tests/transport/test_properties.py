@@ -23,9 +23,12 @@ from toggl_async.errors import (
 )
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.transport import Attempted, Lane, RequestFacts, ScheduledTransport, Scheduler
+from toggl_async.transport.queue import PATIENCE
 from transport.model import FAULTS, Arrival, Model
 
-RUNS = settings(deadline=None, max_examples=150)
+RUNS = settings(deadline=None, max_examples=settings().max_examples // 2)  # of what the profile says
+THROTTLED = frozenset({400, 429})
+"""A 400 of the model's is nginx's."""
 OPTIONS = ClientOptions(coalesce=False)
 INTERVAL = OPTIONS.pace.interval * (1 + OPTIONS.pace.margin)
 
@@ -174,7 +177,7 @@ def test_never_faster_than_the_pace(model: Model, planned: list[Plan]) -> None:
 def test_nothing_but_one_probe_while_cooling_down(model: Model, planned: list[Plan]) -> None:
     arrivals = play(model, planned).model.arrivals
     for refused in arrivals:
-        if refused.status != 429:
+        if refused.status not in THROTTLED:
             continue
         end = refused.answered_at + OPTIONS.cooldown.minimum
         assert not [other for other in arrivals if refused.answered_at < other.at < end]
@@ -196,11 +199,11 @@ def test_a_write_that_may_have_been_applied_is_never_sent_again(
         if not plan.writes:
             continue
         assert sum(arrival.applied for arrival in arrivals) <= 1
-        assert all(arrival.status in {402, 429} for arrival in arrivals[:-1])
+        assert all(arrival.status in {402, *THROTTLED} for arrival in arrivals[:-1])
         outcome = run.outcomes[plan.name]
         unconfirmed = bool(arrivals) and (arrivals[-1].status is None or arrivals[-1].status >= 500)
         if isinstance(outcome, ConnectionFailed | RequestTimeout):
-            assert outcome.maybe_applied or not arrivals or arrivals[-1].status in {402, 429}
+            assert outcome.maybe_applied or not arrivals or arrivals[-1].status in {402, *THROTTLED}
         elif isinstance(outcome, httpx.Response):
             attempted = outcome.extensions["toggl_async"]
             assert isinstance(attempted, Attempted)
@@ -261,10 +264,111 @@ def test_a_cancelled_call_changes_nobodys_outcome(
         }
 
     def fresh() -> Model:
-        return attrs.evolve(model, faults=dict(faults), arrivals=[], windows={})
+        return attrs.evolve(model, faults=dict(faults), arrivals=[], windows={}, buckets={})
 
     cancelled = [attrs.evolve(plan, gives_up=after) if plan is left else plan for plan in planned]
     assert statuses(play(fresh(), cancelled)) == statuses(play(fresh(), planned))
+
+
+class Crowd:
+    """Calls that share their answers: many ask for few things, which Toggl answers the same each time."""
+
+    answers = (200, 200, 403, 404, 410)
+    options = attrs.evolve(OPTIONS, coalesce=True, max_wait=math.inf)
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.sent: list[tuple[float, str]] = []
+        self.failed: set[str] = set()
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Fail each thing once, so that it is asked for again; then give it its own answer."""
+        loop, thing = asyncio.get_running_loop(), request.url.path
+        self.sent.append((loop.time(), thing))
+        chance = random.Random(f"{self.seed} {thing}")
+        await asyncio.sleep(chance.choice([0.0, 0.2, 3.0, 12.0]))
+        fault = chance.choice([None, "502", "lost", "429"])
+        if fault is not None and thing not in self.failed:
+            self.failed.add(thing)
+            if fault == "lost":
+                raise httpx.ReadError(fault)
+            return httpx.Response(int(fault), html="<html>nginx</html>")
+        return httpx.Response(chance.choice(self.answers), json=thing)
+
+    def ask(
+        self, asked: list[tuple[float, int]], *, left: int | None, gives_up: float | None
+    ) -> list[object]:
+        """Ask for things at times; `left` gives up, or never asks. Return what all others got."""
+        scheduler = Scheduler(self.options, random=random.Random(self.seed))
+        transport = ScheduledTransport(httpx.MockTransport(self.answer), scheduler=scheduler)
+
+        async def one(number: int, at: float, thing: int) -> object:
+            await asyncio.sleep(at)
+            if number == left and gives_up is None:
+                return None
+            try:
+                async with asyncio.timeout(gives_up if number == left else None):
+                    response = await client.get(f"https://toggl.test/api/v9/me/alpha/{thing}x")
+            except (TimeoutError, TogglError) as error:
+                return type(error), getattr(error, "status", None)
+            return response.status_code, response.content
+
+        async def everybody() -> list[object]:
+            outcomes = await asyncio.gather(*(one(n, at, thing) for n, (at, thing) in enumerate(asked)))
+            await client.aclose()
+            await scheduler.aclose()
+            assert not asyncio.all_tasks() - {asyncio.current_task()}
+            assert all(account.in_flight == 0 for account in scheduler.stats().accounts)
+            return [outcome for number, outcome in enumerate(outcomes) if number != left]
+
+        client = httpx.AsyncClient(transport=transport)
+        with asyncio.Runner(loop_factory=JumpLoop) as runner:
+            return runner.run(everybody())
+
+
+@RUNS
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.0, 0.01, 0.5, 2.0, 9.0]), st.integers(0, 3)), min_size=2),
+    st.integers(0, 30),
+    st.integers(0, 99),
+    st.sampled_from([None, 0.0, 0.01, 0.5, 1.5, 4.0, 10.0, 150.0]),
+)
+def test_a_cancelled_call_changes_nobodys_shared_answer(
+    asked: list[tuple[float, int]], seed: int, which: int, gives_up: float | None
+) -> None:
+    """Also where it is the one whose request is on the wire; whether made and cancelled, or never made."""
+    left = which % len(asked)
+
+    def told(outcomes: list[object]) -> list[object]:
+        """A refusal is the same whether it is the answer or remembered."""
+        gone = EndpointGone, 410
+        return [gone if isinstance(got, tuple) and 410 in got else got for got in outcomes]
+
+    undisturbed = Crowd(seed).ask(asked, left=left, gives_up=math.inf)
+    assert told(Crowd(seed).ask(asked, left=left, gives_up=gives_up)) == told(undisturbed)
+
+
+@settings(deadline=None, max_examples=settings().max_examples // 50)
+@given(
+    st.sampled_from([Priority.NORMAL, Priority.BULK]),
+    st.lists(st.sampled_from([Priority.INTERACTIVE, Priority.NORMAL]), min_size=1, max_size=3),
+    st.sampled_from([0.9, 1.0]),
+    st.integers(0, 9),
+)
+def test_nobody_starves(waiting: Priority, flood: list[Priority], every: float, seed: int) -> None:
+    """However many urgent calls come in, a priority that waits gets a turn every few minutes."""
+    model = Model(burst=5, latency=lambda _call, _attempt: 0.05)
+    crowd = [
+        Plan(f"flood {number}", every, flood[number % len(flood)], True, 60.0, None, "beta", Lane.USER)
+        for number in range(400)
+    ]
+    patient = [Plan(f"{n}", 0.0, waiting, True, math.inf, None, "alpha", Lane.USER) for n in range(2)]
+    run = play(model, [*crowd[:5], *patient, *crowd[5:]], seed)
+    times = [arrival.at for arrival in run.model.arrivals if arrival.route.endswith("alpha")]
+    start = 1000.0 + 5 * every
+    assert len(times) == 2
+    for before, after in itertools.pairwise([start, *times]):
+        assert after - before <= PATIENCE + len(Priority) * INTERVAL
 
 
 @RUNS

@@ -228,7 +228,8 @@ class Account:
         now = self._loop.time()
         window = call.window.current()
         hope = window.hope(now) if self.gates.queue else 0
-        self._settle(call, window, counted=True)
+        call.unsettled = False
+        window.settle(call.turn, counted=True)
         self._report.answered(call, now, status, outcome)
         self._learn(call, window, outcome, now)
         if outcome.kind is Kind.THROTTLED:
@@ -268,9 +269,8 @@ class Account:
     ) -> None:
         """Take one row of ``GET /me/quota``; `organization_id` is None for the user's own window."""
         now = self._loop.time()
-        window = self.gates.quota.tell(
-            now, organization_id, remaining=remaining, resets_in=resets_in, total=total
-        )
+        quota = self.gates.quota
+        window = quota.tell(now, organization_id, remaining=remaining, resets_in=resets_in, total=total)
         self._report.quota_changed(window, now)
         self._revise(now)
         self._dispatcher.wake()
@@ -322,13 +322,9 @@ class Account:
         if call.unsettled:
             window = call.window.current()
             hope = window.hope(now)
-            self._settle(call, window, counted=counted)
+            call.unsettled = False
+            window.settle(call.turn, counted=counted)
             self._review(window, hope, now)
-
-    def _settle(self, call: Call, window: Window, *, counted: bool) -> None:
-        """Count a call's request as no longer under way."""
-        call.unsettled = False
-        window.settle(call.turn, counted=counted)
 
     def _learn(self, call: Call, window: Window, outcome: Outcome, now: float) -> None:
         """Take the server's word on a quota window."""

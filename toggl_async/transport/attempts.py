@@ -4,8 +4,8 @@ Bodies of answers are read here, so that a connection lost half-way through is r
 other. The exception is `RequestFacts.streams`: then the body stays on the wire, and its slot is taken
 until it is closed.
 
-The attempts of a call that others may share can change hands. What is said to Toggl then happens in
-a task of its own, which the caller who leaves does not take down with him.
+The attempts of a call that others share can change hands. What is said to Toggl then happens in a
+task of its own, which the caller who leaves does not take down with him.
 """
 
 import asyncio
@@ -46,7 +46,6 @@ class Attempts(Work[httpx.Response]):
         "_request",
         "_result",
         "_scheduler",
-        "_shared",
         "_under_way",
         "_waiter",
     )
@@ -58,8 +57,6 @@ class Attempts(Work[httpx.Response]):
         account: Account,
         facts: RequestFacts,
         request: httpx.Request,
-        *,
-        shared: bool = False,
     ) -> None:
         """Draw a place in the queue; nothing else happens before `run`.
 
@@ -69,14 +66,13 @@ class Attempts(Work[httpx.Response]):
             account: whose request it is.
             facts: what the request declares.
             request: the request.
-            shared: whether another caller may go on where the first gives up.
         """
         self._inner = inner
         self._scheduler = scheduler
         self._account = account
         self._request = request
         self._call = account.call(facts, request=request, owner=inner)
-        self._shared = shared
+        self.is_followed = False
         self._result: _Result | None = None
         self._under_way: asyncio.Task[tuple[_Result, Reason | None]] | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -104,7 +100,8 @@ class Attempts(Work[httpx.Response]):
                     account.decline(call)
                     raise ClientClosed("the client was closed")
             try:
-                self._result, reason = await (self._undisturbed() if self._shared else self._attempt())
+                undisturbed = self.is_followed or self._under_way is not None
+                self._result, reason = await (self._undisturbed() if undisturbed else self._attempt())
             except Recalled as recalled:
                 reason = recalled.reason
                 account.decline(call, ready=reason is not Reason.PACE)
@@ -121,9 +118,7 @@ class Attempts(Work[httpx.Response]):
         task = self._under_way
         if task is not None:
             task.cancel()
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()  # looked at, so that asyncio is content
+            await asyncio.gather(task, return_exceptions=True)
 
     def copier(self, result: httpx.Response) -> Callable[[], httpx.Response]:
         """Return what makes answers of their own for calls that share one."""

@@ -5,8 +5,10 @@ it does the work itself, so that a call which nobody joins costs nothing more. T
 follow: they wait for what the leader gets.
 
 Nobody is hurt by a neighbour who gives up. If the leader is cancelled, or runs out of its own time,
-the follower that has waited longest goes on with the work where it stands: with its place in the
-queue, or with the request that is on the wire. Only when the last has left is the work abandoned.
+the follower that has waited longest goes on with the work where it stands, with its place in the
+queue. A request that left when there were followers goes on; one that they joined on its way is taken
+down by its caller, and asked again: no worse than asking alone, and it saves a task for each GET,
+which is a fifth of what a GET costs.
 
 A write breaks the sharing, when it is made and again when it has ended: whoever asks after a write
 must see it, so he joins no GET that may have been answered before.
@@ -27,7 +29,10 @@ T = TypeVar("T")
 class Work(ABC, Generic[T]):
     """Something that one caller begins, and another can go on with."""
 
-    __slots__ = ()
+    __slots__ = ("is_followed",)
+
+    is_followed: bool
+    """Whether others have asked for its result; set by the group."""
 
     @abstractmethod
     async def run(self, asked_at: float) -> T:
@@ -63,6 +68,7 @@ class Group(Generic[T]):
         asked_at = loop.time()
         place: asyncio.Future[Callable[[], T] | None] = loop.create_future()
         self._followers.append(place)
+        self._work.is_followed = True
         try:
             copy = await place
         except asyncio.CancelledError:

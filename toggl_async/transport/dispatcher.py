@@ -124,12 +124,8 @@ class Dispatcher:
             self._sleeper = None
             if timer is not None:
                 timer.cancel()
-            self._add(reason, now)
-
-    def _add(self, reason: Reason, since: float) -> None:
-        """Count a wait that is over."""
-        seconds = asyncio.get_running_loop().time() - since
-        self._waits[reason] = self._waits.get(reason, 0.0) + seconds
+            # By this loop, which may be running no more: then the wait ends with its coroutine.
+            self._waits[reason] = self._waits.get(reason, 0.0) + loop.time() - now
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """Take leave of a task; nobody is left hanging, whatever it ended with."""

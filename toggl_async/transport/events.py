@@ -4,16 +4,32 @@
 tracing and tests stand on them. Times (`at`, `until`) are those of the running loop's clock, in
 seconds; accounts and calls are small numbers that live as long as their scheduler. No event holds
 a credential, a header, a query or a body.
+
+The kinds themselves stand in `event_types`, which is loaded when the first of them is asked for.
 """
 
 import enum
+import importlib
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from toggl_async.options import Priority
-from toggl_async.transport.route import Lane
+if TYPE_CHECKING:
+    from toggl_async.transport.event_types import (
+        Answered,
+        Cancelled,
+        CooledDown,
+        Granted,
+        Lost,
+        Paused,
+        Queued,
+        QuotaChanged,
+        Refused,
+        Retried,
+        Sent,
+        Shared,
+    )
 
 __all__ = [
     "Answered",
@@ -66,168 +82,18 @@ class Event:
     account: int
 
 
-@attrs.frozen(kw_only=True)
-class _CallEvent(Event):
-    """An event of one call.
-
-    Attributes:
-        call: the number of the call within its account.
-        route: its method and path template.
-    """
-
-    call: int
-    route: str
-
-
-@attrs.frozen(kw_only=True)
-class Queued(_CallEvent):
-    """A call joined the queue, for the first time or again.
-
-    Attributes:
-        priority: its priority.
-        wait: seconds that it will wait as things stand, at least.
-        reason: what for, mainly.
-        waiting: how many calls of the account wait now, itself included.
-    """
-
-    priority: Priority
-    wait: float
-    reason: Reason
-    waiting: int
-
-
-@attrs.frozen(kw_only=True)
-class Granted(_CallEvent):
-    """A call got its turn.
-
-    Attributes:
-        waited: seconds that this turn took to come.
-    """
-
-    waited: float
-
-
-@attrs.frozen(kw_only=True)
-class Sent(_CallEvent):
-    """The first bytes of a request left.
-
-    Attributes:
-        attempt: how often it has been sent, this time included.
-    """
-
-    attempt: int
-
-
-@attrs.frozen(kw_only=True)
-class Answered(_CallEvent):
-    """An answer came, good or bad.
-
-    Attributes:
-        status: its HTTP status.
-        elapsed: seconds since the request was handed to the network.
-    """
-
-    status: int
-    elapsed: float
-
-
-@attrs.frozen(kw_only=True)
-class Lost(_CallEvent):
-    """No answer came.
-
-    Attributes:
-        error: the name of the network error, such as ``"ReadTimeout"``.
-        sent: whether the request may have left.
-    """
-
-    error: str
-    sent: bool
-
-
-@attrs.frozen(kw_only=True)
-class Retried(_CallEvent):
-    """A request goes back to the head of the queue.
-
-    Attributes:
-        reason: COOLDOWN, QUOTA or BACKOFF.
-        attempt: how often it has been sent so far.
-    """
-
-    reason: Reason
-    attempt: int
-
-
-@attrs.frozen(kw_only=True)
-class Shared(_CallEvent):
-    """A call joined an identical one under way; `call` is -1, since it takes no turn."""
-
-
-@attrs.frozen(kw_only=True)
-class Cancelled(_CallEvent):
-    """The caller gave up while the call waited or was under way."""
-
-
-@attrs.frozen(kw_only=True)
-class Refused(_CallEvent):
-    """A call failed without being sent, or sent again.
-
-    Attributes:
-        error: the name of the error that it ended with.
-        reason: what it would have waited for; None when an earlier answer was remembered.
-    """
-
-    error: str
-    reason: Reason | None = None
-
-
-@attrs.frozen(kw_only=True)
-class CooledDown(Event):
-    """A 429 stopped the account, or stopped it for longer.
-
-    Attributes:
-        until: the loop's time at which one request may try again.
-        interval: seconds between two requests from then on.
-    """
-
-    until: float
-    interval: float
-
-
-@attrs.frozen(kw_only=True)
-class QuotaChanged(Event):
-    """What is known of an hourly quota changed.
-
-    Attributes:
-        lane: whether it is the user's own or an organization's.
-        organization_id: whose it is, where known.
-        workspace_id: a workspace of it, while its organization is not known.
-        remaining: requests left, by Toggl's last word; None when unknown.
-        total: requests that a window allows; None when unknown.
-        until: the loop's time at which it resets; None when unknown.
-    """
-
-    lane: Lane
-    organization_id: int | None
-    workspace_id: int | None
-    remaining: int | None
-    total: int | None
-    until: float | None
-
-
-@attrs.frozen(kw_only=True)
-class Paused(Event):
-    """All calls of the account that could go wait for the same thing.
-
-    Attributes:
-        reason: what for.
-        until: the loop's time at which it ends; infinite where an answer has to come first.
-        waiting: how many calls wait.
-    """
-
-    reason: Reason
-    until: float
-    waiting: int
-
-
 OnEvent: TypeAlias = Callable[[Event], None]
 """A function that is told of every event; what it raises is logged and goes no further."""
+
+
+def __getattr__(name: str) -> object:
+    """Load the kinds of events with the first that is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module("toggl_async.transport.event_types"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | set(__all__))

@@ -126,6 +126,8 @@ class Exchange:
 
     def may_have_left(self, error: httpx.RequestError) -> bool:
         """Say whether the first byte of the request may have left before it failed."""
+        if isinstance(error, httpx.LocalProtocolError):
+            return False  # httpx would not send it
         if self._traced:
             return self._departed
         return not isinstance(error, _NEVER_LEFT)
@@ -197,5 +199,7 @@ def as_failure(error: httpx.RequestError, request: httpx.Request, call: Call, *,
     failure = kind(
         words, method=request.method, path=shown_path(request), maybe_applied=sent and not call.facts.reads
     )
+    # The request holds the credential, and what is secret in its URL and its body.
+    error.request = httpx.Request(request.method, request.url.copy_with(raw_path=failure.path.encode()))
     failure.__cause__ = error
     return failure

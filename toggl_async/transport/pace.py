@@ -107,17 +107,18 @@ class Pacer:
     async def turn(self) -> None:
         """Wait for the next turn; `ready` tells that it is there.
 
-        A place that comes while requests are held up belongs to the first of them.
+        A request that leaves meanwhile, because it was held up, fills the bucket again.
         """
-        taken = False
+        loop = asyncio.get_running_loop()
+        self._period = self.interval
+        self._limiter = AsyncLimiter(1, self._period)
         try:
-            while not taken or self._held:
-                taken = not self._held
-                limiter = await self._current()
-                await limiter.acquire()
-                self._full_at = asyncio.get_running_loop().time()
+            level = 1 - (loop.time() - self._full_at) / self._period
+            await self._limiter.acquire(max(0.0, level))
+            await self._limiter.acquire()
         finally:
             self._limiter = None
+        self._full_at = loop.time()
         self.ready = True
 
     def has_room(self, ticket: int) -> bool:
@@ -159,9 +160,8 @@ class Pacer:
         self._departed, self._sent_at = ticket, now
         limiter = self._limiter
         if limiter is not None:  # fills it: a whole interval from now
-            leaked = min(1.0, (now - self._full_at) / self._period) * (1 - _TOLERANCE)
-            if leaked > 0 and limiter.has_capacity(leaked):
-                await limiter.acquire(leaked)
+            leaked = min(1.0, (now - self._full_at) / self._period) - _TOLERANCE
+            await limiter.acquire(max(0.0, leaked))
         self._full_at = now
         self.ready = False
 
@@ -180,13 +180,3 @@ class Pacer:
         """Make the interval that much longer than it has to be."""
         self._added = share
         self.interval = self._options.interval * (1 + share)
-
-    async def _current(self) -> AsyncLimiter:
-        """Return a limiter of the present interval, as full as it has to be."""
-        if self._limiter is None or self._period != self.interval:
-            self._period = self.interval
-            self._limiter = AsyncLimiter(1, self._period)
-            level = 1 - (asyncio.get_running_loop().time() - self._full_at) / self._period
-            if level > 0:
-                await self._limiter.acquire(level)
-        return self._limiter

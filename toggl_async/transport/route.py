@@ -9,6 +9,7 @@ import enum
 import math
 import re
 from typing import Final
+from urllib.parse import unquote
 
 import attrs
 import httpx
@@ -29,6 +30,15 @@ class Lane(enum.StrEnum):
     """The user's own: ``/me`` and what belongs to nobody."""
     ORGANIZATION = "organization"
     """That of the organization which the path, or the workspace in it, belongs to."""
+
+
+_PRIORITIES: Final = tuple(Priority)
+
+
+def _priority(_instance: object, _attribute: "attrs.Attribute[Priority]", value: object) -> None:
+    # The queue takes it as a place in a list, and only when calls wait: too late to complain.
+    if value not in _PRIORITIES:
+        raise InvalidInput(f"priority must be a Priority, not {value!r}")
 
 
 def _max_wait(_instance: object, _attribute: "attrs.Attribute[float]", value: float) -> None:
@@ -59,7 +69,7 @@ class RequestFacts:
     reads: bool
     workspace_id: int | None = None
     organization_id: int | None = None
-    priority: Priority = Priority.NORMAL
+    priority: Priority = attrs.field(default=Priority.NORMAL, validator=_priority)
     max_wait: float = attrs.field(default=600.0, validator=_max_wait)
     streams: bool = False
     coalesce: bool = True
@@ -81,7 +91,21 @@ _PARENTS = {
     "audit_logs": "organization_id",
 }
 _WEBHOOK_PARENTS = frozenset({"limits", "ping", "subscriptions", "validate"})
-_SECRET_PARENTS = frozenset({"shared", "invitations", "validate"})
+_SECRET_PARENTS = frozenset(
+    {
+        "data",
+        "disable_product_emails",
+        "disable_weekly_report",
+        "invitations",
+        "invoices",
+        "purchase_orders",
+        "shared",
+        "workspace_user",
+    }
+)
+"""Segments that a code or token follows, be it ever so short."""
+_SECRET_WORDS = frozenset({"code", "token", "uid", "uuid"})
+"""How the names of parameters end whose values open something."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -96,7 +120,7 @@ def facts_of(request: httpx.Request, *, max_wait: float = 600.0, coalesce: bool 
     declared = request.extensions.get(EXTENSION)
     if isinstance(declared, RequestFacts):
         return declared
-    template, ids = _template(request.url.path)
+    template, ids = _template(_segments(request.url))
     segments = template.split("/")
     reporting = "reports" in segments[:2] or "insights" in segments[:2]
     organizational = reporting or ("me" not in segments[:4] and bool(ids) and "webhooks" not in segments[:2])
@@ -112,22 +136,41 @@ def facts_of(request: httpx.Request, *, max_wait: float = 600.0, coalesce: bool 
 
 
 def shown_path(request: httpx.Request) -> str:
-    """Return the path of a request as errors may show it: ids and dates in it, but no codes and tokens.
+    """Return the path of a request as errors may show it: as it was sent, but no codes and tokens in it.
 
     Whoever reads a log must not be able to open a shared report or to take an invitation.
     """
     template = facts_of(request).route.partition(" ")[2].split("/")
-    shown = request.url.path.split("/")
+    shown = _segments(request.url)
     for place in range(1, min(len(shown), len(template)) + 1):  # a base URL may put more before it
-        if "{" in template[-place] and not _PUBLIC.fullmatch(shown[-place]):
+        if _is_secret(template[-place], unquote(shown[-place])):
             shown[-place] = template[-place]
     return "/".join(shown)
 
 
-def _template(path: str) -> tuple[str, dict[str, int]]:
+def _segments(url: httpx.URL) -> list[str]:
+    """Take a path apart as it was sent: an escaped slash belongs to its segment."""
+    return url.raw_path.partition(b"?")[0].decode("ascii").split("/")
+
+
+def _is_secret(pattern: str, value: str) -> bool:
+    """Say whether a segment of a template, such as ``{uuid}.zip``, stands for a value not to be shown.
+
+    Ids are shown if they look like one: what stands in the place of a number may be anything.
+    """
+    before, braced, rest = pattern.partition("{")
+    if not braced:
+        return False
+    name, _, after = rest.partition("}")
+    kind = name.rpartition("_")[2]
+    if kind in {"id", "ids"}:
+        return not _PUBLIC.fullmatch(value.removeprefix(before).removesuffix(after))
+    return kind in _SECRET_WORDS
+
+
+def _template(segments: list[str]) -> tuple[str, dict[str, int]]:
     """Put names in place of the identities in a path, and return those of its parents."""
     ids: dict[str, int] = {}
-    segments = path.split("/")
     hooks = "webhooks" in segments[:2]
     shown = list(segments)
     for position in range(1, len(segments)):
@@ -136,7 +179,7 @@ def _template(path: str) -> tuple[str, dict[str, int]]:
             name = "workspace_id"
         elif parent in _PARENTS and segment.isdecimal():
             name = _PARENTS[parent]
-        elif _IDENTITY.fullmatch(segment) or (parent in _SECRET_PARENTS and segment):
+        elif segment and _is_identity(segments, position):
             shown[position] = "{id}"
             continue
         else:
@@ -144,3 +187,12 @@ def _template(path: str) -> tuple[str, dict[str, int]]:
         shown[position] = f"{{{name}}}"
         ids.setdefault(name, int(segment))
     return "/".join(shown), ids
+
+
+def _is_identity(segments: list[str], position: int) -> bool:
+    """Say whether a segment names one thing of many, by its looks or by what stands before it."""
+    return (
+        segments[position - 1] in _SECRET_PARENTS
+        or "validate" in segments[max(0, position - 3) : position]  # workspace, webhook, code
+        or _IDENTITY.fullmatch(unquote(segments[position])) is not None
+    )

@@ -50,13 +50,17 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         await self._inner.transport.__aenter__()
         return self
 
+    def close_calls(self) -> None:
+        """End the calls of this transport that wait with ClientClosed; those to come are taken."""
+        self.scheduler.close_calls(self._inner)
+
     async def aclose(self) -> None:
         """End the calls that wait with ClientClosed, and close the inner transport."""
         self._inner.closed = True
         if self._owns_scheduler:
             await self.scheduler.aclose()
         else:
-            self.scheduler.close_calls(self._inner)
+            self.close_calls()
         await self._inner.transport.aclose()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -98,7 +102,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         if group is not None:
             self.scheduler.tell_shared(account, facts)
             return group.follow()
-        attempts = Attempts(self._inner, self.scheduler, account, facts, request, shared=True)
+        attempts = Attempts(self._inner, self.scheduler, account, facts, request)
         return account.coalescer.begin(key, attempts).lead()
 
     def _key(self, facts: RequestFacts, request: httpx.Request) -> tuple[object, ...]:
