@@ -1,8 +1,15 @@
 """What `import toggl_async` loads; its cost in milliseconds is measured in benchmarks/imports.py."""
 
 import json
+import re
 import subprocess
 import sys
+import types
+
+import pytest
+
+from toggl_async import pagination
+from toggl_async.transport import events
 
 LIST_MODULES = "import json, sys, toggl_async; print(json.dumps([*sys.modules]))"
 
@@ -22,6 +29,34 @@ def test_the_client_loads_no_record_and_no_endpoint_module() -> None:
     generated = ("toggl_async.records.", "toggl_async.scopes.")
     assert "toggl_async.client" in modules
     assert [name for name in modules if name.startswith(generated)] == []
+
+
+def test_what_few_need_is_loaded_with_the_first_need() -> None:
+    code = LIST_MODULES.replace(
+        "toggl_async;",
+        "toggl_async; toggl_async.TogglClient(toggl_async.ApiToken('a' * 32));",
+    )
+    modules = modules_after(code)
+    late = {"codec.tolerant", "pagination.schemes", "transport.event_types"}
+    assert {"cattrs", *(f"toggl_async.{name}" for name in late)}.isdisjoint(modules)
+
+
+@pytest.mark.parametrize(
+    ("front", "there", "late"),
+    [(events, "Event", "Queued"), (pagination, "Paging", "PageNumber")],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_front_loads_what_is_late_with_the_first_that_is_asked_for(
+    front: types.ModuleType, there: str, late: str
+) -> None:
+    home = getattr(front, late).__module__
+    code = f"import {front.__name__} as front; front.{there}; assert {late!r} in dir(front);"
+    assert home not in modules_after(f"{code} {LIST_MODULES}")
+    assert home in modules_after(f"{code} front.{late}; {LIST_MODULES}")
+    assert set(front.__all__) <= set(dir(front))
+    assert all(getattr(front, name) is not None for name in front.__all__)
+    with pytest.raises(AttributeError, match=f"'{re.escape(front.__name__)}' has no attribute 'Nobody'"):
+        _ = front.Nobody
 
 
 def test_importing_the_package_loads_nothing_of_the_extras() -> None:

@@ -13,6 +13,7 @@ from toggl_async.errors import BadRequest, InvalidInput, PagingError, ServerErro
 from toggl_async.pagination import (
     HeaderPages,
     Keyset,
+    MappedPages,
     Offset,
     PageAnswer,
     PageNumber,
@@ -189,6 +190,34 @@ async def test_wrapped_pages(wrap: Callable[[Wrapper], object]) -> None:
     assert len(server.asked) == 2
 
 
+async def test_wrapped_pages_that_are_smaller_than_asked_for_say_so() -> None:
+    pages = {
+        number: {"data": items(*ids), "per_page": msgspec.Raw(b"2"), "total_count": 5}
+        for number, ids in {1: (1, 2), 2: (3, 4), 3: (5,)}.items()
+    }
+    server = Server(lambda asked: answer(pages[asked["page"]]))
+    assert await ids_of(server.walk(WrappedPages(largest=200))) == [1, 2, 3, 4, 5]
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("told", [None, 0, "many", 500])
+async def test_a_size_that_says_nothing_leaves_it_at_what_was_asked_for(told: object) -> None:
+    server = Server(lambda asked: answer({"data": items(asked["page"]), "per_page": told}))
+    assert await ids_of(server.walk(WrappedPages(largest=2))) == [1]
+
+
+async def test_pages_that_are_maps_of_lists() -> None:
+    pages: dict[int, object] = {
+        1: {"7": items(1, 2), "8": None},
+        2: {"8": items(3)},
+        3: {},
+    }
+    server = Server(lambda asked: answer(pages[asked["page"]]))
+    assert await ids_of(server.walk(MappedPages(largest=200, short_is_last=False))) == [1, 2, 3]
+    assert [asked["page"] for asked in server.asked] == [1, 2, 3]
+    assert await Server(lambda asked: answer(None)).walk(MappedPages()).collect() == []
+
+
 @pytest.mark.parametrize("result", [Wrapper(), {"data": None}, {}, None, []])
 async def test_wrapped_pages_may_be_empty_in_any_way(result: object) -> None:
     assert await Server(lambda asked: answer(result)).walk(WrappedPages(largest=2)).collect() == []
@@ -265,6 +294,33 @@ async def test_a_token_that_comes_again_is_an_error() -> None:
     with pytest.raises(PagingError, match=r"fetched before: \{'page_token': 'a'\}"):
         await server.walk(Token(data="events")).collect()
     assert len(server.asked) == 2
+
+
+async def test_a_token_that_wants_the_last_item_beside_it() -> None:
+    pages: dict[str | None, list[object]] = {
+        None: [{"items": items(1, 2), "next": "a"}],
+        "a": [msgspec.Raw(b'{"items":[],"next":"b"}')],
+        "b": [msgspec.Raw(b'{"items":[{"id":3}],"next":null}')],
+    }
+    server = Server(lambda asked: answer(pages[asked.get("cursor")]))
+    paging = Token(data="items", parameter="cursor", next="next", last="last_inv", size=None)
+    first, second, third = await server.walk(paging).collect()
+    assert [first.id, second.id, bytes(third)] == [1, 2, b'{"id":3}']
+    assert server.asked == [{}, {"cursor": "a", "last_inv": 2}, {"cursor": "b", "last_inv": 2}]
+
+
+async def test_a_token_before_any_item_goes_alone() -> None:
+    pages = {None: {"items": None, "next": "a"}, "a": [5]}
+    server = Server(lambda asked: answer(pages[asked.get("cursor")]))
+    paging = Token(data="items", parameter="cursor", next="next", last="last_inv", size=None)
+    assert await server.walk(paging).collect() == []
+    assert server.asked == [{}, {"cursor": "a"}]
+
+
+async def test_an_answer_without_wrappers_is_the_last_page() -> None:
+    server = Server(lambda asked: answer([]))
+    assert await server.walk(Token(data="items")).collect() == []
+    assert len(server.asked) == 1
 
 
 def report(rows: int, *, largest: int = 10_000) -> Server:

@@ -1,17 +1,19 @@
 """The base of every record: where unknown fields are kept, and how wire names differ.
 
-Imported by the generated records and by the codec; imports nothing of the package.
+Imported by the generated records and by the codec; of the package it imports `errors` alone.
 """
 
 import datetime as dt
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Final, TypeAlias, cast
 
 import attrs
 import msgspec
 
-__all__ = ["Json", "Moment", "Record"]
+from toggl_async.errors import InvalidInput
+
+__all__ = ["Json", "Moment", "Record", "aware", "free_json"]
 
 Json: TypeAlias = Any
 """Free-form JSON: what Toggl does not describe any further."""
@@ -20,6 +22,20 @@ Moment: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 """A datetime that is never naive: it keeps the offset that Toggl sent."""
 
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
+
+_pieces: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def free_json(piece: msgspec.Raw) -> Json:
+    """Read JSON of which nothing is expected.
+
+    Numbers that Python has no room for (``1e999``) and text that is broken stay the text that they
+    were sent as: what nobody asked for must not fail what somebody did.
+    """
+    try:
+        return msgspec.json.decode(piece)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return bytes(piece).decode(errors="replace")
 
 
 class Record:
@@ -37,6 +53,12 @@ class Record:
     legacy_names: ClassVar[frozenset[str]] = frozenset()
     """Names that Toggl sends although other fields say the same (``pid``): known, but no attributes."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # What attrs writes for copies and pickles knows its own fields alone, and would lose the rest.
+        fields = attrs.fields(cast("type[attrs.AttrsInstance]", type(self)))
+        values = {field.name: getattr(self, field.name) for field in fields}
+        return _restored, (type(self), values, dict(self.unknown))
+
     _unknown: Mapping[str, Json] | bytes
     """What is unknown; or the whole JSON of the record, until somebody asks: that costs a tenth."""
 
@@ -50,6 +72,32 @@ class Record:
         if isinstance(kept, bytes):
             fields = attrs.fields(cast("type[attrs.AttrsInstance]", type(self)))
             known = {self.wire_names.get(field.name, field.name) for field in fields}
-            kept = {name: value for name, value in msgspec.json.decode(kept).items() if name not in known}
+            pieces = _pieces.decode(kept)
+            kept = {name: free_json(piece) for name, piece in pieces.items() if name not in known}
             object.__setattr__(self, "_unknown", kept)
         return kept
+
+
+def _restored(kind: type[Record], values: Mapping[str, object], unknown: Mapping[str, Json]) -> Record:
+    """Make a record again, with what is unknown of it."""
+    record = kind(**values)
+    if unknown:
+        object.__setattr__(record, "_unknown", unknown)
+    return record
+
+
+def aware(moment: object, name: str) -> dt.datetime:
+    """Return a moment that has a time zone.
+
+    Args:
+        moment: the moment, a datetime.
+        name: what errors call it: the name of the argument.
+
+    Raises:
+        InvalidInput: it is naive, or no datetime, such as a date.
+    """
+    if not isinstance(moment, dt.datetime):
+        raise InvalidInput(f"{name}: give a datetime, not a value of type {type(moment).__name__}")
+    if moment.utcoffset() is None:
+        raise InvalidInput(f"{name}: a datetime needs a time zone, for instance tzinfo=datetime.UTC")
+    return moment

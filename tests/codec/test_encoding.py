@@ -79,6 +79,12 @@ def test_values(value: object, expected: object) -> None:
     assert encode(value) == expected
 
 
+def test_a_time_before_all_times_is_refused() -> None:
+    beyond = dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=1, seconds=1)))
+    with pytest.raises(InvalidInput, match=r"start: the datetime .* cannot be sent"):
+        encode({"start": beyond})
+
+
 def test_offsets_with_seconds_become_utc() -> None:
     odd = dt.datetime(1900, 1, 1, tzinfo=dt.timezone(dt.timedelta(minutes=53, seconds=28)))
     assert encode(odd) == "1899-12-31T23:06:32Z"
@@ -97,7 +103,7 @@ def test_offsets_with_seconds_become_utc() -> None:
         (float("inf"), "body: the number inf"),
         ({"logo": b"png"}, "logo: a value of type bytes cannot be sent"),
         ({"x": object()}, "x: a value of type object cannot be sent"),
-        ({"x": dt.timedelta(1)}, "x: a value of type timedelta"),
+        ({"x": dt.timedelta(1)}, "x: give whole seconds, not a timedelta"),
         ({"x": {1: 2}}, "x: the key 1 is no text"),
         ({1: 2}, "body: the key 1 is no text"),
         ({"x": "\ud800"}, "not valid Unicode"),

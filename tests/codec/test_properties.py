@@ -1,74 +1,20 @@
 """What holds for every record and every answer, shown with generated ones."""
 
-import datetime as dt
 import json
-import types
 import warnings
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec_records import Entry, Node, Plan, Price, Profile
+from codec_records import Change, Entry, Node, Plan, Price, Profile
+from codec_values import json_values, records
 from toggl_async.codec import Codec, DriftWarning
-from toggl_async.codec.strict import fields_of, is_record
+from toggl_async.codec.strict import fields_of
 from toggl_async.errors import DecodeError
-from toggl_async.record import Json, Moment
-
-text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-ambiguous = st.sampled_from(
-    ["12", "1.5", "true", "2024-03-12", "2024-03-12T10:00:00", "2024-03-12T10:00:00Z"]
-)
-numbers = st.integers(-(2**53), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-json_values = st.recursive(
-    st.none() | st.booleans() | numbers | text | ambiguous,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def values_of(form: Any, depth: int = 2) -> st.SearchStrategy[Any]:
-    """Draw values of a field's type."""
-    if is_record(form):
-        return records(form, depth - 1)
-    arguments, origin = get_args(form), get_origin(form)
-    if origin is list:
-        return st.lists(values_of(arguments[0], depth), max_size=2)
-    if origin is dict:
-        return st.dictionaries(text, values_of(arguments[1], depth), max_size=2)
-    if origin in {Union, types.UnionType}:
-        members = [member for member in arguments if depth > 0 or not _deep(member)]
-        return st.one_of([values_of(member, depth) for member in members])
-    zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes)))
-    moments = st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1), timezones=zones)  # noqa: DTZ001
-    scalars: dict[Any, st.SearchStrategy[Any]] = {
-        int: st.integers(-(2**63), 2**63 - 1),
-        float: st.floats(allow_nan=False, allow_infinity=False),
-        str: text,
-        bool: st.booleans(),
-        Moment: moments,
-        dt.datetime: moments,
-        dt.date: st.dates(),
-        types.NoneType: st.none(),
-        Json: json_values,
-    }
-    return scalars[form]
-
-
-def _deep(form: Any) -> bool:
-    return is_record(form) or any(_deep(argument) for argument in get_args(form))
-
-
-def records(record: Any, depth: int = 2) -> st.SearchStrategy[Any]:
-    """Draw records of a class, with any of the fields that can be left out."""
-    fields = {field.name: values_of(field.form, depth) for field in fields_of(record)}
-    required = {field.name for field in fields_of(record) if field.required}
-    return st.fixed_dictionaries(
-        {name: fields[name] for name in required},
-        optional={name: fields[name] for name in fields.keys() - required},
-    ).map(lambda values: record(**values))
+from toggl_async.record import Json
 
 
 def outcome(codec: Codec, form: Any, body: bytes) -> Any:
@@ -81,7 +27,7 @@ def outcome(codec: Codec, form: Any, body: bytes) -> Any:
             return error
 
 
-@pytest.mark.parametrize("record", [Entry, Profile, Plan, Price, Node])
+@pytest.mark.parametrize("record", [Entry, Profile, Plan, Price, Node, Change])
 @pytest.mark.parametrize("keep_unknown", [False, True])
 @settings(deadline=None, max_examples=25)
 @given(data=st.data())

@@ -1,15 +1,18 @@
+import copy
 import datetime as dt
 import json
 import logging
+import pickle
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
 import msgspec
 import pytest
 
-from codec_records import Bounded, EntriesPage, Entry, Node, Plan, Price, Profile
+from codec_records import Bounded, Change, EntriesPage, Entry, Node, Plan, Price, Profile
 from toggl_async.codec import Codec
-from toggl_async.codec.strict import _strict, decoder, fields_of
+from toggl_async.codec.strict import decoder, fields_of
 from toggl_async.errors import DecodeError
 from toggl_async.record import Json
 
@@ -117,14 +120,45 @@ def test_renamed_records_inside_of_others_and_cycles() -> None:
     assert type(plan.prices[0].plan.prices[0]) is Price
 
 
-def test_records_that_need_no_twin_are_read_as_they_are() -> None:
-    assert _strict(list[Node]) == list[Node]
-    assert _strict(Entry) is not Entry
-    assert _strict(Plan) is not Plan
+def test_what_is_read_is_the_record_and_nothing_else() -> None:
     node = decode(Node, b'{"id":1,"at":"2024-01-01T00:00:00Z","nodes":[{"id":2}]}')
     assert node == Node(id=1, at=dt.datetime(2024, 1, 1, tzinfo=dt.UTC), nodes=[Node(id=2)])
+    assert type(node) is type(node.nodes[0]) is Node
     with pytest.raises(msgspec.ValidationError):
         decoder(Node).decode(b'{"id":1,"at":"2024-01-01T00:00:00"}')
+
+
+def test_each_record_has_defaults_of_its_own_and_none_for_what_it_cannot_do_without() -> None:
+    first, second = decode(list[Profile], b'[{"id":1},{"id":2}]')
+    assert first.levels == second.levels == []
+    assert first.levels is not second.levels
+    with pytest.raises(msgspec.ValidationError, match="`workspace_id`"):
+        decoder(Entry).decode(b'{"id":1}')
+
+
+def test_what_is_left_out_stays_left_out() -> None:
+    assert decode(Change, b"{}") == Change()
+    assert decode(Change, b'{"endTime":null}') == Change(end_time=None)
+
+
+def test_records_inside_of_any_container_are_read_by_their_names_on_the_wire() -> None:
+    for form in (Sequence[Price], tuple[Price, ...], list[Price]):
+        (price,) = decode(form, b'[{"perMonth":1}]')
+        assert price == Price(per_month=1)
+        assert type(price) is Price
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+)  # fmt: skip
+@pytest.mark.parametrize("body", [b'{"id":1,"type":"a","2fa_enabled":true,"new":{"a":1}}', b'{"id":1}'])
+def test_copies_of_what_was_read_keep_what_is_unknown(again: Callable[[Any], Any], body: bytes) -> None:
+    (profile,) = Codec(keep_unknown=True).decode(list[Profile], b"[%s]" % body, operation="a")
+    copied = again(profile)
+    assert copied == profile
+    assert copied is not profile
+    assert type(copied) is Profile
+    assert copied.unknown == profile.unknown == ({"new": {"a": 1}} if b"new" in body else {})
 
 
 def test_fields_are_described_once() -> None:

@@ -207,6 +207,48 @@ def test_one_object_for_a_list_and_a_list_for_one_object(keep_unknown: bool) -> 
         )
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"0":{"perMonth":1}}', b'{"data":[],"total":0}'])
+def test_an_object_that_is_something_else_is_no_list_of_one(body: bytes) -> None:
+    with pytest.raises(DecodeError, match="an object where a list belongs"):
+        Codec().decode(list[Price], body, operation="a")
+
+
+def test_an_empty_list_for_a_mapping_is_an_empty_one_however_it_is_written() -> None:
+    with pytest.warns(DriftWarning, match=r"\$\.id"):
+        entry = Codec().decode(Entry, b'{"id":"1","workspace_id":2,"counts":[ ]}', operation="a")
+    assert entry.counts == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (b"1e999", "1e999"),
+        (b"9" * 5000, "9" * 5000),
+        (b'{"a":1e999}', '{"a":1e999}'),
+    ],
+)
+def test_numbers_beyond_python_are_kept_as_they_were_written(sent: bytes, kept: str) -> None:
+    for field in ("duration", "rate", "description", "billable", "start", "day", "extra", "new"):
+        body = b'{"id":1,"workspace_id":2,"%s":%s}' % (field.encode(), sent)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DriftWarning)
+            entry = Codec(keep_unknown=True).decode(Entry, body, operation="a")
+            (listed,) = Codec(keep_unknown=True).decode(list[Entry], b"[%s]" % body, operation="a")
+        assert entry.unknown == listed.unknown
+        assert entry == listed
+        if field == "description" and sent[:1] != b"{":
+            assert entry.description == kept
+        else:
+            assert entry.unknown == {field: kept}
+            assert entry == Entry(id=1, workspace_id=2)
+
+
+def test_text_that_is_broken_and_unknown_does_not_break_the_rest() -> None:
+    body = b'[{"id":1,"workspace_id":2,"new":"\xff","old":1}]'
+    (entry,) = Codec(keep_unknown=True).decode(list[Entry], body, operation="a")
+    assert entry.unknown == {"new": '"\N{REPLACEMENT CHARACTER}"', "old": 1}
+
+
 def test_the_nearest_field_that_can_do_without_gives_way() -> None:
     body = (
         b'{"id":1,"startTime":"2024-01-01","levels":[1,null],"favorite":{"id":2},'

@@ -6,8 +6,8 @@ from typing import Any, Final, get_args, get_origin
 import attrs
 import msgspec
 
-from toggl_async.codec import encoding, tolerant
-from toggl_async.codec.drift import Drift
+from toggl_async.codec import encoding
+from toggl_async.codec.drift import Drift, Misfit
 from toggl_async.codec.strict import TypeForm, decoder, fields_of, holds_records, is_record
 from toggl_async.errors import DecodeError
 
@@ -77,7 +77,7 @@ class Codec:
                 return _text(body)
             report = _Report(self._keep_unknown)
             value = _structured(result, body.strip() or b"null", report)
-        except tolerant.Misfit as misfit:
+        except Misfit as misfit:
             raise DecodeError(misfit.message, operation=operation, field=misfit.path, body=body) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DecodeError(f"no JSON: {error}", operation=operation, field="$", body=body) from error
@@ -110,7 +110,10 @@ def _structured(result: TypeForm, body: bytes, report: _Report) -> Any:
             return decoder(result).decode(body)
         except msgspec.ValidationError:
             pass
-    return tolerant.tolerate(tolerant.Node(msgspec.Raw(body), "$", report), result)
+    # Most programs never meet an odd answer, and cattrs takes longer to load than this package does.
+    from toggl_async.codec.tolerant import Node, tolerate  # noqa: PLC0415
+
+    return tolerate(Node(msgspec.Raw(body), "$", report), result)
 
 
 def _record_in(form: TypeForm) -> TypeForm:

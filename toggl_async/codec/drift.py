@@ -1,4 +1,8 @@
-"""Drift: where Toggl's answers leave its own description, told once and not on every call."""
+"""Drift: where Toggl's answers leave its own description.
+
+`Misfit` is one place of it, on its way to whoever can do without the value; `Drift` tells of it,
+once and not on every call.
+"""
 
 import logging
 import re
@@ -7,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["Drift", "DriftWarning"]
+__all__ = ["Drift", "DriftWarning", "Misfit"]
 
 _log = logging.getLogger("toggl_async.codec")
 
@@ -28,6 +32,15 @@ class DriftWarning(UserWarning):
         super().__init__(f"{operation}: {field}: {message}")
         self.operation = operation
         self.field = field
+
+
+class Misfit(Exception):
+    """A value that cannot be made what it should be without losing or inventing something."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(path, message)
+        self.path = path
+        self.message = message
 
 
 class Drift:

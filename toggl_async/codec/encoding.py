@@ -62,6 +62,8 @@ def _plain(value: object, path: str) -> object:
             }
         case bytes() | bytearray():
             pass
+        case dt.timedelta():
+            raise InvalidInput(f"{path or 'body'}: give whole seconds, not a timedelta")
         case Sequence() | AbstractSet():
             return [
                 _plain(item, f"{path}[{index}]")

@@ -21,10 +21,11 @@ import attrs
 import cattrs
 import msgspec
 
+from toggl_async.codec.drift import Misfit
 from toggl_async.codec.strict import Field, TypeForm, decoder, fields_of, holds_records, is_record
-from toggl_async.record import Moment, Record
+from toggl_async.record import Moment, Record, free_json
 
-__all__ = ["Misfit", "Node", "Report", "tolerate"]
+__all__ = ["Node", "Report", "tolerate"]
 
 _INTEGER: Final = re.compile(r"-?\d{1,30}", re.ASCII)
 _DECIMAL: Final = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
@@ -58,15 +59,6 @@ class Report(Protocol):
         ...
 
 
-class Misfit(Exception):
-    """A value that cannot be made what it should be without losing or inventing something."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(path, message)
-        self.path = path
-        self.message = message
-
-
 @attrs.frozen
 class Node:
     """A value that is not read yet: its JSON, where it stands (``$[3].id``), and whom to tell."""
@@ -79,6 +71,14 @@ class Node:
     def kind(self) -> str:
         """What kind of JSON value it is, in words."""
         return _KINDS.get(bytes(memoryview(self.raw)[:1]), "a number")
+
+    @property
+    def value(self) -> Any:
+        """What it is as plain JSON; UNSET where Python has no room for it, such as for ``1e999``."""
+        try:
+            return msgspec.json.decode(self.raw)
+        except msgspec.ValidationError:
+            return msgspec.UNSET
 
     def at(self, piece: msgspec.Raw, step: str | int) -> "Node":
         """Step down to a piece of this value: by its name in an object, or its index in a list."""
@@ -148,7 +148,7 @@ def _refuse(_: msgspec.Raw) -> Any:
 
 
 def _integer(node: Node, _: TypeForm) -> int:
-    value = msgspec.json.decode(node.raw)
+    value = node.value
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         node.coerced("a whole number")
         return int(value)
@@ -159,7 +159,7 @@ def _integer(node: Node, _: TypeForm) -> int:
 
 
 def _float(node: Node, _: TypeForm) -> float:
-    value = msgspec.json.decode(node.raw)
+    value = node.value
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         node.coerced("a number")
         return float(value)
@@ -174,7 +174,7 @@ def _text(node: Node, _: TypeForm) -> str:
 
 
 def _truth(node: Node, _: TypeForm) -> bool:
-    value = msgspec.json.decode(node.raw)
+    value = node.value
     meanings = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
     if isinstance(value, int | float | str) and value in meanings:
         node.coerced("a truth value")
@@ -183,7 +183,7 @@ def _truth(node: Node, _: TypeForm) -> bool:
 
 
 def _moment(node: Node, _: TypeForm) -> dt.datetime:
-    value = msgspec.json.decode(node.raw)
+    value = node.value
     if isinstance(value, str) and _MOMENT.fullmatch(value):
         try:
             moment = dt.datetime.fromisoformat(value)
@@ -196,7 +196,7 @@ def _moment(node: Node, _: TypeForm) -> dt.datetime:
 
 
 def _date(node: Node, _: TypeForm) -> dt.date:
-    value = msgspec.json.decode(node.raw)
+    value = node.value
     if isinstance(value, str) and _MOMENT.fullmatch(value):
         try:
             moment = dt.datetime.fromisoformat(value)
@@ -215,7 +215,7 @@ def _list(node: Node, form: TypeForm) -> list[Any]:
     if node.kind == "null":
         return []
     (item,) = get_args(form) or (Any,)
-    if node.kind == "an object" and is_record(item):
+    if node.kind == "an object" and is_record(item) and _is_like(node, item):
         node.coerced("a list")
         return [tolerate(node, item)]
     if node.kind != "a list":
@@ -233,8 +233,14 @@ def _list(node: Node, form: TypeForm) -> list[Any]:
     return values
 
 
+def _is_like(node: Node, record: TypeForm) -> bool:
+    """Whether an object has any field of a record: it may be something else that stands for a list."""
+    pieces = _pieces_of_an_object.decode(node.raw)
+    return any(field.wire in pieces for field in fields_of(record))
+
+
 def _dict(node: Node, form: TypeForm) -> dict[str, Any]:
-    if node.kind == "null" or bytes(memoryview(node.raw)[:2]) == b"[]":
+    if node.kind == "null" or (node.kind == "a list" and not _pieces_of_a_list.decode(node.raw)):
         return {}
     if node.kind != "an object":
         raise node.misfit("an object")
@@ -288,9 +294,7 @@ def _record(node: Node, record: TypeForm) -> Record:
             lost[field.wire] = piece
     value: Record = record(**values)
     if keep_unknown:
-        return _with_unknown(
-            value, {name: msgspec.json.decode(piece) for name, piece in (pieces | lost).items()}
-        )
+        return _with_unknown(value, {name: free_json(piece) for name, piece in (pieces | lost).items()})
     return value
 
 

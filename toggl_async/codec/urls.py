@@ -80,14 +80,17 @@ def rfc3339(moment: dt.datetime, name: str) -> str:
     """Write a time with its offset; whole seconds without fraction.
 
     Raises:
-        InvalidInput: the datetime is naive.
+        InvalidInput: the datetime is naive, or beyond the years that there are.
     """
     offset = moment.utcoffset()
     if offset is None:
         raise InvalidInput(f"{name}: the datetime {moment} needs a time zone")
     if offset % dt.timedelta(minutes=1):
         # Local mean times have offsets with seconds, for which RFC 3339 has no room.
-        moment = moment.astimezone(dt.UTC)
+        try:
+            moment = moment.astimezone(dt.UTC)
+        except OverflowError:
+            raise InvalidInput(f"{name}: the datetime {moment} cannot be sent") from None
     return moment.isoformat().replace("+00:00", "Z")
 
 

@@ -2,32 +2,33 @@
 
 A scheme says which parameters a page is asked for with and where the next one stands; `Pages`
 merges them into the caller's request, has it fetched, and gives the items out. No network and no
-clock here: the client hands in how to fetch.
+clock here: the client hands in how to fetch. The schemes are loaded with the first operation that
+declares one.
 
 Imported by `operation` and by the client; imports `errors` alone.
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from toggl_async.pagination.pages import Bookmark, Pages, Step
-from toggl_async.pagination.schemes import (
-    HeaderPages,
-    Keyset,
-    Offset,
-    Page,
-    PageAnswer,
-    PageNumber,
-    PageRequest,
-    Paging,
-    Place,
-    Position,
-    ReportCursor,
-    Token,
-    WrappedPages,
-)
+from toggl_async.pagination.paging import Page, PageAnswer, PageRequest, Paging, Place, Position
+
+if TYPE_CHECKING:
+    from toggl_async.pagination.schemes import HeaderPages as HeaderPages
+    from toggl_async.pagination.schemes import Keyset as Keyset
+    from toggl_async.pagination.schemes import MappedPages as MappedPages
+    from toggl_async.pagination.schemes import Offset as Offset
+    from toggl_async.pagination.schemes import PageNumber as PageNumber
+    from toggl_async.pagination.schemes import ReportCursor as ReportCursor
+    from toggl_async.pagination.schemes import Token as Token
+    from toggl_async.pagination.schemes import WrappedPages as WrappedPages
 
 __all__ = [
     "Bookmark",
     "HeaderPages",
     "Keyset",
+    "MappedPages",
     "Offset",
     "Page",
     "PageAnswer",
@@ -42,3 +43,16 @@ __all__ = [
     "Token",
     "WrappedPages",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load the schemes with the first that is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module("toggl_async.pagination.schemes"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | set(__all__))

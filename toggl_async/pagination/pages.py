@@ -1,13 +1,14 @@
 """The walker behind every `iter()`: fetches page by page, and guards against servers that lose count."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
+from contextlib import aclosing
 from typing import Generic, TypeVar, cast
 
 import attrs
 
 from toggl_async.errors import BadRequest, InvalidInput, PagingError
+from toggl_async.pagination.paging import Page, PageAnswer, PageRequest, Paging, Position
 from toggl_async.pagination.reading import comparable, field, fields, identity
-from toggl_async.pagination.schemes import Page, PageAnswer, PageRequest, Paging, Position
 
 __all__ = ["Bookmark", "Pages", "Step"]
 
@@ -46,6 +47,8 @@ class Pages(Generic[ItemT]):
 
     ``async for`` gives items, `pages()` lists of them, `collect()` one list. Nothing is sent before
     the first item is asked for, nor a page sooner than its first item. Every walk starts anew.
+    A walk that is left early can be closed at once, as anyio's rules want it: ``async with
+    contextlib.aclosing(aiter(found)) as items``.
 
     A walk ends when the scheme says so, and also at a page that brings nothing new: some lists
     ignore the page number and answer with the same items for ever.
@@ -67,13 +70,14 @@ class Pages(Generic[ItemT]):
         self._paging = paging
         self._request = request
 
-    def __aiter__(self) -> AsyncIterator[ItemT]:
+    def __aiter__(self) -> AsyncGenerator[ItemT, None]:  # noqa: PYI058 - it can be closed
         return self._items()
 
-    async def _items(self) -> AsyncIterator[ItemT]:
-        async for page in self.pages():
-            for item in page:
-                yield item
+    async def _items(self) -> AsyncGenerator[ItemT, None]:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                for item in page:
+                    yield item
 
     async def collect(self, *, limit: int | None = None) -> list[ItemT]:
         """Gather the items into one list.
@@ -89,17 +93,19 @@ class Pages(Generic[ItemT]):
         gathered: list[ItemT] = []
         if limit == 0:
             return gathered
-        async for page in self.pages():
-            gathered += page
-            if limit is not None and len(gathered) >= limit:
-                break
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                gathered += page
+                if limit is not None and len(gathered) >= limit:
+                    break
         return gathered[:limit]
 
-    async def pages(self) -> AsyncIterator[list[ItemT]]:
+    async def pages(self) -> AsyncGenerator[list[ItemT], None]:
         """Walk page by page; pages without new items are not given out."""
-        async for step in self.steps():
-            if step.items:
-                yield step.items
+        async with aclosing(self.steps()) as steps:
+            async for step in steps:
+                if step.items:
+                    yield step.items
 
     async def steps(self, start: Bookmark | None = None) -> AsyncGenerator[Step[ItemT], None]:
         """Walk page by page, each with the place of the next one, from where an earlier walk stopped.

@@ -6,15 +6,20 @@ from typing import cast
 import attrs
 import msgspec
 
-__all__ = ["comparable", "field", "fields", "identity", "listed"]
+__all__ = ["comparable", "field", "fields", "identity", "listed", "parsed", "wrappers"]
 
 
 def identity(item: object, name: str | None) -> int | str | None:
     """Read what tells an item apart, out of a record or out of JSON as it came."""
     if name is None:
         return None
-    key = field(msgspec.json.decode(item) if isinstance(item, msgspec.Raw) else item, name)
+    key = field(parsed(item), name)
     return key if isinstance(key, int | str) else None
+
+
+def parsed(value: object) -> object:
+    """Read what is still JSON; everything else is as it is."""
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
 
 
 def comparable(item: object) -> object:
@@ -32,6 +37,17 @@ def listed(rows: object) -> Sequence[object]:
     if isinstance(rows, msgspec.Raw):
         return msgspec.json.decode(rows, type=list[msgspec.Raw] | None) or []
     return rows if isinstance(rows, list) else []
+
+
+def wrappers(result: object) -> Sequence[object]:
+    """Take the object that wraps a page, alone or in a list; its list stays JSON where it was."""
+    held = result if isinstance(result, list) else [result]
+    return [
+        msgspec.json.decode(one, type=dict[str, msgspec.Raw])
+        if isinstance(one, msgspec.Raw) and bytes(memoryview(one)[:1]) == b"{"
+        else one
+        for one in held
+    ]
 
 
 def fields(body: object) -> Mapping[str, object]:

@@ -4,116 +4,25 @@ A scheme is a frozen declaration with pure logic: which parameters the first pag
 items of an answer stand, and which parameters the following page has.
 """
 
-import abc
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar
 
 import attrs
-import msgspec
 
 from toggl_async.errors import InvalidInput, PagingError
-from toggl_async.pagination.reading import field, identity, listed
+from toggl_async.pagination.paging import Page, Paging, Place, Position
+from toggl_async.pagination.reading import field, identity, listed, parsed, wrappers
 
 __all__ = [
     "HeaderPages",
     "Keyset",
+    "MappedPages",
     "Offset",
-    "Page",
-    "PageAnswer",
     "PageNumber",
-    "PageRequest",
-    "Paging",
-    "Place",
-    "Position",
     "ReportCursor",
     "Token",
     "WrappedPages",
 ]
-
-Position: TypeAlias = Mapping[str, int | str]
-"""The parameters that say which page is meant, by their names on the wire."""
-
-Place: TypeAlias = Literal["query", "body"]
-"""Where the parameters of a scheme travel."""
-
-
-@attrs.frozen(kw_only=True)
-class PageRequest:
-    """What is asked for: the query and the body of one call.
-
-    Attributes:
-        query: parameters of the query, not yet encoded.
-        body: the body, not yet encoded; a mapping or a record where the scheme pages in the body.
-    """
-
-    query: Mapping[str, object] = attrs.field(factory=dict)
-    body: object = msgspec.UNSET
-
-
-@attrs.frozen(kw_only=True)
-class PageAnswer:
-    """What came back: the decoded answer and its headers, names in lower case."""
-
-    result: object
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class Paging(abc.ABC):
-    """How an operation asks for its next page; the base of all schemes.
-
-    Attributes:
-        largest: items on a page that are asked for; None leaves it to Toggl.
-        size: the name of the parameter that says so; None where there is none.
-        fallbacks: smaller sizes, tried in turn when Toggl refuses the first page for its size.
-        identity: the field that tells items apart; None where they have none. An item that stood
-            on an earlier page already is left out: lists that change while they are walked shift.
-        place: where the parameters travel.
-    """
-
-    largest: int | None = None
-    size: str | None = "per_page"
-    fallbacks: tuple[int, ...] = ()
-    identity: str | None = "id"
-    place: Place = "query"
-
-    @abc.abstractmethod
-    def start(self) -> Position:
-        """Say where the first page stands."""
-
-    @abc.abstractmethod
-    def following(self, page: "Page") -> Position | None:
-        """Say where the page after this one stands; None when this one is the last.
-
-        Raises:
-            PagingError: the answer contradicts itself.
-        """
-
-    def items(self, result: object) -> Sequence[object]:
-        """Pick the items out of a decoded answer; null means none."""
-        return listed(result)
-
-
-@attrs.frozen(kw_only=True)
-class Page:
-    """One page as a scheme sees it.
-
-    Attributes:
-        position: the parameters that it was asked for with.
-        answer: what came back.
-        items: the items in it.
-        size: how many were asked for; None when Toggl chose.
-    """
-
-    position: Position
-    answer: PageAnswer
-    items: Sequence[object]
-    size: int | None
-
-    @property
-    def is_full(self) -> bool:
-        """Whether more may follow: a page with fewer items than asked for is the last."""
-        return bool(self.items) and (self.size is None or len(self.items) >= self.size)
 
 
 @attrs.frozen(kw_only=True)
@@ -139,9 +48,10 @@ class PageNumber(Paging):
 
 @attrs.frozen(kw_only=True)
 class WrappedPages(PageNumber):
-    """Numbered pages, each in an object with its list and the total: tasks, timesheets.
+    """Numbered pages, each in an object with its list and its size: tasks, timesheets.
 
-    A missing or wrong total does no harm: the walk then ends with the short page.
+    The largest page is not documented: the size that an answer names may be under what was asked
+    for, and a page is short by that. Where it names none, by what was asked for.
 
     Attributes:
         data: the field of the list; null when empty.
@@ -151,8 +61,23 @@ class WrappedPages(PageNumber):
 
     def items(self, result: object) -> Sequence[object]:
         """Pick the list out of the wrapper; timesheets wrap the wrapper in a list of one."""
-        wrappers = result if isinstance(result, list) else [result]
-        return [item for wrapper in wrappers for item in listed(field(wrapper, self.data))]
+        return [item for wrapper in wrappers(result) for item in listed(field(wrapper, self.data))]
+
+    def following(self, page: Page) -> Position | None:
+        """Say where the page after this one stands."""
+        sizes = [parsed(field(wrapper, "per_page")) for wrapper in wrappers(page.answer.result)]
+        told = [size for size in (page.size, *sizes) if isinstance(size, int) and size > 0]
+        return PageNumber.following(self, attrs.evolve(page, size=min(told, default=None)))
+
+
+@attrs.frozen(kw_only=True)
+class MappedPages(PageNumber):
+    """Numbered pages, each an object of lists: tasks by the ids of their projects."""
+
+    def items(self, result: object) -> Sequence[object]:
+        """Put the lists one behind the other."""
+        lists = result.values() if isinstance(result, Mapping) else ()
+        return [item for rows in lists for item in listed(rows)]
 
 
 @attrs.frozen(kw_only=True)
@@ -218,7 +143,7 @@ class Offset(Paging):
 
 @attrs.frozen(kw_only=True)
 class Token(Paging):
-    """Pages that name the next one in the answer: calendars, their events.
+    """Pages that name the next one in the answer: calendars, their events, invoices that were paid.
 
     An empty page may be followed by others, since filters apply after the page was cut.
 
@@ -226,27 +151,33 @@ class Token(Paging):
         data: the field of the list.
         parameter: the parameter that takes the token.
         next: the field of the next page's token; missing, null or empty on the last page.
+        last: the parameter that takes the id of the last item seen, where the token alone won't do.
     """
 
     size: str | None = "limit"
     data: str
     parameter: str = "page_token"
     next: str = "next_page_token"
+    last: str | None = None
 
     def start(self) -> Position:
         """Say where the first page stands."""
         return {}
 
     def items(self, result: object) -> Sequence[object]:
-        """Pick the list out of the wrapper."""
-        return listed(field(result, self.data))
+        """Pick the list out of the wrapper; paid invoices wrap the wrapper in a list."""
+        return [item for wrapper in wrappers(result) for item in listed(field(wrapper, self.data))]
 
     def following(self, page: Page) -> Position | None:
         """Say where the page after this one stands."""
-        token = field(page.answer.result, self.next)
-        if isinstance(token, msgspec.Raw):
-            token = msgspec.json.decode(token)
-        return {self.parameter: token} if isinstance(token, str) and token else None
+        tokens = [parsed(field(wrapper, self.next)) for wrapper in wrappers(page.answer.result)]
+        token = tokens[-1] if tokens else None
+        if not isinstance(token, str) or not token:
+            return None
+        if self.last is None:
+            return {self.parameter: token}
+        last = identity(page.items[-1], self.identity) if page.items else page.position.get(self.last)
+        return {self.parameter: token, **({} if last is None else {self.last: last})}
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,97 @@
+"""What all paging schemes have in common: a page, what it is asked for with, and what comes back."""
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
+
+import attrs
+import msgspec
+
+from toggl_async.pagination.reading import listed
+
+__all__ = ["Page", "PageAnswer", "PageRequest", "Paging", "Place", "Position"]
+
+Position: TypeAlias = Mapping[str, int | str]
+"""The parameters that say which page is meant, by their names on the wire."""
+
+Place: TypeAlias = Literal["query", "body"]
+"""Where the parameters of a scheme travel."""
+
+
+@attrs.frozen(kw_only=True)
+class PageRequest:
+    """What is asked for: the query and the body of one call.
+
+    Attributes:
+        query: parameters of the query, not yet encoded.
+        body: the body, not yet encoded; a mapping or a record where the scheme pages in the body.
+    """
+
+    query: Mapping[str, object] = attrs.field(factory=dict)
+    body: object = msgspec.UNSET
+
+
+@attrs.frozen(kw_only=True)
+class PageAnswer:
+    """What came back: the decoded answer and its headers, names in lower case."""
+
+    result: object
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Paging(abc.ABC):
+    """How an operation asks for its next page; the base of all schemes.
+
+    Attributes:
+        largest: items on a page that are asked for; None leaves it to Toggl.
+        size: the name of the parameter that says so; None where there is none.
+        fallbacks: smaller sizes, tried in turn when Toggl refuses the first page for its size.
+        identity: the field that tells items apart; None where they have none. An item that stood
+            on an earlier page already is left out: lists that change while they are walked shift.
+        place: where the parameters travel.
+    """
+
+    largest: int | None = None
+    size: str | None = "per_page"
+    fallbacks: tuple[int, ...] = ()
+    identity: str | None = "id"
+    place: Place = "query"
+
+    @abc.abstractmethod
+    def start(self) -> Position:
+        """Say where the first page stands."""
+
+    @abc.abstractmethod
+    def following(self, page: "Page") -> Position | None:
+        """Say where the page after this one stands; None when this one is the last.
+
+        Raises:
+            PagingError: the answer contradicts itself.
+        """
+
+    def items(self, result: object) -> Sequence[object]:
+        """Pick the items out of a decoded answer; null means none."""
+        return listed(result)
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """One page as a scheme sees it.
+
+    Attributes:
+        position: the parameters that it was asked for with.
+        answer: what came back.
+        items: the items in it.
+        size: how many were asked for; None when Toggl chose.
+    """
+
+    position: Position
+    answer: PageAnswer
+    items: Sequence[object]
+    size: int | None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more may follow: a page with fewer items than asked for is the last."""
+        return bool(self.items) and (self.size is None or len(self.items) >= self.size)
