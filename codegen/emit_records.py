@@ -14,6 +14,7 @@ _LONG: Final = 100
 
 _IMPORTS: Mapping[str, tuple[str, str]] = {
     "ClassVar": ("typing", "ClassVar"),
+    "Collection": ("collections.abc", "Collection"),
     "Json": ("toggl_async.record", "Json"),
     "Literal": ("typing", "Literal"),
     "Mapping": ("collections.abc", "Mapping"),
@@ -79,8 +80,8 @@ def _field(field: Field, *, sent: bool) -> str:
         default = "" if field.required else "UNSET"
     else:
         bare = field.type.of if isinstance(field.type, Nullable) else field.type
-        annotation = answer_type(bare) if field.required else f"{answer_type(bare)} | None"
-        default = "" if field.required else "None"
+        annotation = answer_type(bare) if field.required or field.empty else f"{answer_type(bare)} | None"
+        default = "" if field.required else "attrs.field(factory=list)" if field.empty else "None"
     if field.secret:
         value = (
             " = attrs.field(repr=False)" if not default else f" = attrs.field(default={default}, repr=False)"

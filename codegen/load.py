@@ -18,11 +18,25 @@ import yaml
 from openapi_pydantic.v3.v3_1 import OpenAPI
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-__all__ = ["Correction", "Document", "Fault", "Named", "Names", "ResourceName", "ScopeName", "Source", "load"]
+__all__ = [
+    "Correction",
+    "Document",
+    "Fault",
+    "Named",
+    "Names",
+    "ResourceName",
+    "ScopeName",
+    "Source",
+    "bundled",
+    "load",
+]
 
 TableT = TypeVar("TableT")
 
 _SCHEMAS: Final = "/components/schemas/"
+
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""PyYAML's safe loader, in C where it was built with it: four times as fast."""
 
 
 @attrs.frozen(order=True)
@@ -159,7 +173,7 @@ def load(folder: Path) -> Source:
 def _content(path: Path, faults: list[Fault]) -> object:
     """Read the YAML of a file; None when it is none."""
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
+        return yaml.load(path.read_text("utf-8"), Loader=_LOADER)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
         faults.append(Fault(path.name, f"no YAML: {error}"))
         return None

@@ -118,6 +118,7 @@ class Field:
         required: whether it can be relied on (in answers), or has to be given (in requests).
         doc: its sentence.
         secret: whether no representation may show it.
+        empty: whether it is an empty list where it is missing or null (in answers).
     """
 
     name: str
@@ -126,6 +127,7 @@ class Field:
     required: bool
     doc: str
     secret: bool = False
+    empty: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -178,6 +180,7 @@ class Argument:
         bound: the path parameter that it repeats; such an argument is not shown.
         most: how many items a request takes; more are sent in chunks. None for any number.
         plan: the least plan that has it.
+        positional: whether it stands before the keywords though it is not in the path, as ids do.
     """
 
     name: str
@@ -185,10 +188,11 @@ class Argument:
     type: TypeForm
     required: bool
     doc: str
-    default: str | None = None
+    default: str | bool | None = None
     bound: str | None = None
     most: int | None = None
     plan: str = "free"
+    positional: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -219,7 +223,7 @@ class PagingPlan:
     """
 
     scheme: str
-    options: tuple[tuple[str, str | int | bool], ...]
+    options: tuple[tuple[str, str | int | bool | None], ...]
     item: TypeForm
     positions: frozenset[str]
 
@@ -235,6 +239,7 @@ class OperationPlan:
         query: parameters of the query.
         errors: error class to why this operation in particular raises it.
         redirects: whether the answer is a redirect, whose target is the result.
+        extensions: what can stand for ``{extension}`` in the path; each gets a method of its own.
     """
 
     name: str
@@ -253,6 +258,7 @@ class OperationPlan:
     workspaces: str | None
     errors: tuple[tuple[str, str], ...]
     redirects: bool = False
+    extensions: tuple[str, ...] = ()
 
     @property
     def gated(self) -> dict[str, tuple[str, ...]]:
@@ -278,10 +284,21 @@ class OperationPlan:
         return self.name.rsplit(".", 1)[-1]
 
     @property
+    def methods(self) -> dict[str, str | None]:
+        """Its methods, each with the extension that it asks for; as a rule there is one, with none.
+
+        Where there are extensions the operation is called after the first of them: ``projects_csv``.
+        """
+        if not self.extensions:
+            return {self.coroutine: None}
+        stem = self.coroutine.removesuffix(self.extensions[0])
+        return {f"{stem}{one}": one for one in self.extensions}
+
+    @property
     def walker(self) -> str:
-        """What the method that walks all pages is called: ``iter`` beside ``list`` and ``search``."""
+        """What the method that walks all pages is called: ``iter`` beside ``list``, for one."""
         name = self.coroutine
-        return "iter" if name in {"list", "search"} else f"iter_{name.removeprefix('list_')}"
+        return "iter" if name in {"list", "list_page", "search"} else f"iter_{name.removeprefix('list_')}"
 
 
 @attrs.frozen(kw_only=True)

@@ -21,6 +21,8 @@ from codegen.model import (
     Body,
     Kind,
     ListOf,
+    MapOf,
+    Nullable,
     OperationPlan,
     PagingPlan,
     Plain,
@@ -33,6 +35,9 @@ __all__ = ["METHODS", "Operations", "described"]
 
 METHODS: Final = ("get", "post", "put", "patch", "delete", "head")
 
+_EXTENSION: Final = "extension"
+"""The path parameter that names a kind of file."""
+
 _FORMS: Mapping[str, Literal["form", "multipart"]] = {
     "application/x-www-form-urlencoded": "form",
     "multipart/form-data": "multipart",
@@ -41,6 +46,7 @@ _FORMS: Mapping[str, Literal["form", "multipart"]] = {
 _SCHEMES: Mapping[str, str] = {
     "page-number": "PageNumber",
     "wrapped-pages": "WrappedPages",
+    "mapped-pages": "MappedPages",
     "header-pages": "HeaderPages",
     "keyset": "Keyset",
     "offset": "Offset",
@@ -51,6 +57,7 @@ _SCHEMES: Mapping[str, str] = {
 _POSITIONS: Mapping[str, tuple[str, ...]] = {
     "page-number": ("page",),
     "wrapped-pages": ("page",),
+    "mapped-pages": ("page",),
     "header-pages": ("page",),
     "keyset": ("start",),
     "offset": ("offset",),
@@ -112,7 +119,8 @@ class Operations:
             result=result,
             summary=sentence(operation.summary),
             description=(operation.description or "").strip(),
-            ids=self._ids(path, parameters, in_scope, where),
+            ids=self._ids(path, parameters, (*in_scope, _EXTENSION), where),
+            extensions=self._extensions(parameters),
             query=tuple(self._argument(one, where) for one in parameters if one.param_in == "query"),
             body=self._body(operation, named, where),
             paging=self._paging(operation, result, where),
@@ -138,16 +146,17 @@ class Operations:
         if not parameter.description:
             self.faults.append(Fault(f"{where} {parameter.name}", "has no description"))
         plan = extension(parameter, "plan")
+        form = self.schemas.type_of(parameter.param_schema or ANYTHING, "sent", f"{where} {parameter.name}")
+        unit = " An int is UNIX seconds." if form == Plain(Kind.UNIX_TIME) else ""
         return Argument(
-            name=self.schemas.names.python_name(parameter.name),
+            name=_text(extension(parameter, "argument")) or self.schemas.names.python_name(parameter.name),
             wire=parameter.name,
-            type=self.schemas.type_of(
-                parameter.param_schema or ANYTHING, "sent", f"{where} {parameter.name}"
-            ),
+            type=form,
             required=bool(parameter.required),
-            doc=sentence(parameter.description) + (f" Needs {str(plan).title()}." if plan else ""),
+            doc=sentence(parameter.description) + unit + (f" Needs {str(plan).title()}." if plan else ""),
             most=self._most(parameter),
             plan=str(plan or "free"),
+            positional=extension(parameter, "argument") is not None,
         )
 
     def _most(self, parameter: Parameter) -> int | None:
@@ -157,15 +166,22 @@ class Operations:
         return self.schemas.resolved(parameter.param_schema).maxItems
 
     def _ids(
-        self, path: str, parameters: list[Parameter], in_scope: tuple[str, ...], where: str
+        self, path: str, parameters: list[Parameter], hidden: tuple[str, ...], where: str
     ) -> tuple[Argument, ...]:
-        """Order the path parameters as the path has them, without those of the scope."""
+        """Order the path parameters as the path has them, without those that are no arguments."""
         declared = {one.name: one for one in parameters if one.param_in == "path"}
         names = re.findall(r"\{(\w+)\}", path)
         for name in set(names) ^ set(declared):
             self.faults.append(Fault(where, f"path and parameters disagree on {name}"))
         return tuple(
-            self._argument(declared[one], where) for one in names if one in declared and one not in in_scope
+            self._argument(declared[one], where) for one in names if one in declared and one not in hidden
+        )
+
+    def _extensions(self, parameters: list[Parameter]) -> tuple[str, ...]:
+        """List what kinds of files there are, where the path names one."""
+        named = (one.param_schema for one in parameters if one.name == _EXTENSION)
+        return tuple(
+            str(kind) for schema in named if schema for kind in self.schemas.resolved(schema).enum or ()
         )
 
     def _body(self, operation: Operation, named: Named, where: str) -> Body | None:
@@ -192,6 +208,8 @@ class Operations:
             type=self.schemas.type_of(schema, "sent", where),
             required=True,
             doc=sentence(request.description or target.description),
+            positional=target.items is not None
+            and self.schemas.type_of(target.items, "sent", where) == Plain(Kind.INTEGER),
         )
         return Body(style="whole", arguments=(whole,), fields=self.schemas.arguments(schema, where))
 
@@ -215,11 +233,11 @@ class Operations:
         if scheme not in _SCHEMES:
             self.faults.append(Fault(where, f"no paging scheme {scheme!r}"))
             return None
-        item = self._item(result, str(options.get("data", "data")), where)
+        item = self._item(scheme, result, str(options.get("data", "data")), where)
         if item is None:
             self.faults.append(Fault(where, "pages, but its answer holds no list"))
             return None
-        renamed = (str(options[key]) for key in ("page", "parameter", "offset") if key in options)
+        renamed = (str(options[key]) for key in ("page", "parameter", "offset", "last") if key in options)
         return PagingPlan(
             scheme=_SCHEMES[scheme],
             options=tuple(options.items()),
@@ -227,16 +245,19 @@ class Operations:
             positions=frozenset((*_POSITIONS[scheme], *renamed)),
         )
 
-    def _item(self, result: TypeForm, field: str, where: str) -> TypeForm | None:
-        """Find what the pages hold: what is in the list, or in the list within the wrapper."""
-        if isinstance(result, ListOf):
-            return result.item
-        if not isinstance(result, RecordRef):
-            return None
-        wrapper = self.schemas.named(result.record)
-        listed = (wrapper.properties or {}).get(field) if wrapper else None
-        items = self.schemas.resolved(listed).items if listed else None
-        return None if items is None else self.schemas.type_of(items, "received", where)
+    def _item(self, scheme: str, result: TypeForm, field: str, where: str) -> TypeForm | None:
+        """Find what the pages hold: what is in the list, in the lists of a map, or in that of a wrapper."""
+        if scheme == "mapped-pages" and isinstance(result, MapOf):
+            result = result.value
+        elif scheme in {"wrapped-pages", "token"}:
+            wrapper = result.item if isinstance(result, ListOf) else result
+            schema = self.schemas.named(wrapper.record) if isinstance(wrapper, RecordRef) else None
+            listed = (schema.properties or {}).get(field) if schema else None
+            result = (
+                Plain(Kind.NOTHING) if listed is None else self.schemas.type_of(listed, "received", where)
+            )
+        bare = result.of if isinstance(result, Nullable) else result
+        return bare.item if isinstance(bare, ListOf) else None
 
     def _errors(self, operation: Operation) -> Iterator[tuple[str, str]]:
         for status, response in (operation.responses or {}).items():

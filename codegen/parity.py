@@ -23,6 +23,7 @@ from openapi_pydantic.v3.v3_1 import (
     Reference,
     RequestBody,
     Response,
+    Schema,
 )
 
 from codegen.load import Correction, Document, Source, load
@@ -128,6 +129,7 @@ class _Comparison:
             if bool(mine.required) != other["required"]:
                 yield f"{where}: {'required -> optional' if other['required'] else 'optional -> required'}"
             yield from self._types(where, mine.param_schema or ANYTHING, other)
+            yield from _plans(where, mine, other)
 
     def _body(self, key: str, operation: Operation, fact: Fact) -> Iterator[str]:
         request = operation.requestBody
@@ -168,26 +170,37 @@ class _Comparison:
         return self._ours(next(iter(response.content.values())).media_type_schema or ANYTHING)
 
     def _types(self, where: str, mine: AnySchema, theirs: Fact) -> Iterator[str]:
-        """Compare two types, and the records that they name."""
-        record = self.facts.records.get(theirs.get("ref", ""))
-        ours = self._ours(mine)
-        other = self._theirs(theirs)
-        target = self.schemas.resolved(mine)
-        if (record and "fields" in record) and target.properties:
-            yield from self._records(theirs["ref"], mine, record)
-        elif other == "array" and ours == "array":
-            yield from self._types(f"{where}[]", target.items or ANYTHING, theirs.get("items") or {})
-        elif ours != other:
+        """Compare two types, and what is in them: the fields of records, the items of lists and maps."""
+        ours, other = self._ours(mine), self._theirs(theirs)
+        if ours != other:
             yield f"{where}: {other} -> {ours}"
+        record = self.facts.records.get(theirs.get("ref", ""), theirs)
+        has_fields = any(self.schemas.flat(option)[0] for option in self._options(mine))
+        if ours == other == "object" and has_fields != bool(record.get("fields")):
+            yield f"{where}: fields {'added' if has_fields else 'left out'}"
+        for option in self._options(mine):
+            yield from self._insides(where, option, theirs, record)
         if self._nullable(mine) != bool(theirs.get("nullable")):
             yield f"{where}: {'not nullable' if theirs.get('nullable') else 'nullable'}"
+
+    def _insides(self, where: str, mine: AnySchema, theirs: Fact, record: Fact) -> Iterator[str]:
+        """Compare what one of our types and theirs hold, where both hold the same kind of thing."""
+        target = self.schemas.resolved(mine)
+        fields = self.schemas.flat(mine)[0]
+        values = target.additionalProperties
+        if fields and "fields" in record:
+            yield from self._records(theirs.get("ref", where), mine, record)
+        elif isinstance(values, Schema | Reference) and "values" in record:
+            yield from self._types(f"{where}{{}}", values, record["values"])
+        elif target.items and record.get("type") == "array":
+            yield from self._types(f"{where}[]", target.items, record.get("items") or {})
 
     def _records(self, name: str, mine: AnySchema, record: Fact) -> Iterator[str]:
         own = mine.ref if isinstance(mine, Reference) else ""
         if (name, own) in self.met:
             return
         self.met.add((name, own))
-        yield from self._fields(name, self.schemas.resolved(mine).properties or {}, record["fields"])
+        yield from self._fields(name, self.schemas.flat(mine)[0], record["fields"])
 
     def _fields(self, where: str, mine: Mapping[str, AnySchema], theirs: Mapping[str, Fact]) -> Iterator[str]:
         for name in sorted(mine.keys() - theirs.keys()):
@@ -201,33 +214,53 @@ class _Comparison:
             aged = bool(extension(field, "legacy") is not None or self.schemas.resolved(field).deprecated)
             if aged != bool(fact.get("deprecated") or fact.get("legacy")):
                 yield f"{where}.{name}: {'deprecated' if aged else 'not deprecated'}"
-            if " body" in where and bool(extension(field, "plan")) != bool(fact.get("plan_gated")):
-                yield f"{where}.{name}: {'needs no plan' if fact.get('plan_gated') else 'needs a plan'}"
+            yield from _plans(f"{where}.{name}", field, fact)
+
+    def _options(self, schema: AnySchema) -> list[AnySchema]:
+        """List the types that one of our types may be, but for null; itself, where it is one alone."""
+        target = self.schemas.resolved(schema)
+        options = [*(target.oneOf or []), *(target.anyOf or [])]
+        if not options:
+            return [schema]
+        given = [one for one in options if self.schemas.resolved(one).type is not DataType.NULL]
+        return [inner for one in given for inner in self._options(one)]
 
     def _ours(self, schema: AnySchema) -> str:
         """Write one of our types in one word or few."""
+        return " or ".join(dict.fromkeys(word for one in self._options(schema) for word in self._words(one)))
+
+    def _words(self, schema: AnySchema) -> Iterator[str]:
         target = self.schemas.resolved(schema)
-        options = [one for one in target.oneOf or [] if self.schemas.resolved(one).type is not DataType.NULL]
-        if options:
-            return " or ".join(self._ours(one) for one in options)
         kinds = target.type if isinstance(target.type, list) else [target.type] if target.type else []
-        kind = next((one.value for one in kinds if one is not DataType.NULL), "any")
-        values = f" of {', '.join(str(one) for one in target.enum if one is not None)}" if target.enum else ""
-        return f"{kind} {target.schema_format}{values}" if target.schema_format else f"{kind}{values}"
+        is_map = isinstance(target.additionalProperties, Schema | Reference)
+        for kind in [one.value for one in kinds if one is not DataType.NULL] or ["any"]:
+            yield _worded("map" if is_map else kind, target.schema_format, target.enum)
 
     def _theirs(self, fact: Fact) -> str:
         """Write one of their types in one word or few."""
         record = self.facts.records.get(fact.get("ref", ""), fact)
-        kind = record.get("type") or "any"
-        values = f" of {', '.join(map(str, record['enum']))}" if record.get("enum") else ""
-        return f"{kind} {record['format']}{values}" if record.get("format") else f"{kind}{values}"
+        is_map = record.get("values", {"type": "any"}) != {"type": "any"}
+        kind = "map" if is_map else record.get("type") or "any"
+        return _worded(kind, record.get("format"), record.get("enum"))
 
     def _nullable(self, schema: AnySchema) -> bool:
         target = self.schemas.resolved(schema)
-        kinds = target.type if isinstance(target.type, list) else []
+        kinds = target.type if isinstance(target.type, list) else [target.type]
         return DataType.NULL in kinds or any(
-            self.schemas.resolved(one).type is DataType.NULL for one in target.oneOf or []
+            self._nullable(one) for one in (*(target.oneOf or []), *(target.anyOf or []))
         )
+
+
+def _plans(where: str, mine: AnySchema | Parameter, theirs: Fact) -> Iterator[str]:
+    """Compare whether something is said to need a plan."""
+    if bool(extension(mine, "plan")) != bool(theirs.get("plan_gated")):
+        yield f"{where}: {'needs no plan' if theirs.get('plan_gated') else 'needs a plan'}"
+
+
+def _worded(kind: str, form: str | None, values: Sequence[object] | None) -> str:
+    """Write kind, format and values of a type."""
+    given = [str(one) for one in values or [] if one is not None]
+    return " ".join([kind, *([form] if form else []), *(["of", ", ".join(given)] if given else [])])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,13 +10,11 @@ import attrs
 
 from codegen.load import Fault, Source
 from codegen.model import (
-    Choice,
     Either,
     ListOf,
     MapOf,
     Nullable,
     OperationPlan,
-    Plain,
     Plan,
     RecordModule,
     RecordPlan,
@@ -41,7 +39,21 @@ _ANNOTATION_WORDS = frozenset(
 )  # fmt: skip
 """What annotations are written with; nothing else may have such a name beside them."""
 
-_CALL_WORDS = frozenset({"self", "UNSET", "unix_seconds"})
+_MODULE_WORDS = frozenset(
+    {
+        "Collection", "Download", "FileContent", "Form", "HeaderPages", "Keyset", "Lane", "MappedPages",
+        "Offset", "Operation", "PageNumber", "Pages", "Plan", "ReportCursor", "Resource", "Sequence", "Token",
+        "TYPE_CHECKING", "WrappedPages", "builtins", "cached_property",
+    }
+)  # fmt: skip
+"""What a module of resources imports besides records; see `emit_scopes`."""
+
+_CALL_WORDS = frozenset(
+    {
+        "self", "UNSET", "day", "day_or_moment", "each", "id_list", "moment", "one_id", "text_list",
+        "unix_seconds",
+    }
+)  # fmt: skip
 """What the body of a coroutine is written with."""
 
 
@@ -60,7 +72,7 @@ def plan(source: Source) -> tuple[Plan, tuple[Fault, ...]]:
     work = _Work(list(source.faults))
     _gather(source, work)
     result = Plan(records=tuple(_record_modules(source, work)), scopes=tuple(_scope_modules(source, work)))
-    work.faults += [*_bad_fields(result), *_bad_arguments(result)]
+    work.faults += [*_bad_fields(result), *_bad_arguments(result), *_bad_classes(result)]
     return result, tuple(sorted(set(work.faults)))
 
 
@@ -195,8 +207,6 @@ def _references(form: TypeForm) -> Iterator[str]:
         case Either(options):
             for option in options:
                 yield from _references(option)
-        case Plain() | Choice():
-            return
 
 
 def _bad_fields(result: Plan) -> Iterator[Fault]:
@@ -220,10 +230,18 @@ def _bad_arguments(result: Plan) -> Iterator[Fault]:
         yield from _bad_names(operation.name, (one.name for one in arguments), _CALL_WORDS)
     for module in result.scopes:
         for resource in module.resources:
-            members = [one.coroutine for one in resource.operations]
+            members = [name for one in resource.operations for name in one.methods]
             members += [one.walker for one in resource.operations if one.paging]
             members += [child.rpartition(".")[2] for child in resource.children]
             yield from _bad_names(resource.path, members, _ANNOTATION_WORDS - {"list"})
+
+
+def _bad_classes(result: Plan) -> Iterator[Fault]:
+    """Report classes of resources that would hide a record, or each other, in the module that holds them."""
+    taken = frozenset(result.record_modules()) | _ANNOTATION_WORDS | _CALL_WORDS | _MODULE_WORDS
+    for module in result.scopes:
+        names = (resource.class_name for resource in module.resources)
+        yield from _bad_names(f"scopes.{module.name}", names, taken)
 
 
 def _bad_names(where: str, names: Iterable[str], taken: frozenset[str]) -> Iterator[Fault]:

@@ -173,6 +173,7 @@ class Schemas:
                 required=wire in (schema.required or []),
                 doc=self.doc_of(field, where),
                 secret=bool(extension(field, "secret")),
+                empty=isinstance(field, Schema) and field.default == [],
             )
 
     def doc_of(self, schema: AnySchema, where: str) -> str:
@@ -189,14 +190,15 @@ class Schemas:
         fields, required = self.flat(schema)
         return tuple(
             Argument(
-                name=self.names.python_name(wire),
+                name=_text(extension(field, "argument")) or self.names.python_name(wire),
                 wire=wire,
                 type=self.type_of(field, "sent", f"{where}.{wire}"),
                 required=wire in required,
                 doc=self.doc_of(field, f"{where}.{wire}"),
-                default=_text(extension(field, "default")),
+                default=_default(extension(field, "default")),
                 bound=_text(extension(field, "bound")),
                 plan=_text(extension(field, "plan")) or "free",
+                positional=extension(field, "argument") is not None,
             )
             for wire, field in fields.items()
             if extension(field, "legacy") is None
@@ -212,6 +214,10 @@ class Schemas:
             fields |= more
             required |= needed
         return fields | (target.properties or {}), required
+
+
+def _default(value: object | None) -> str | bool | None:
+    return value if isinstance(value, bool) else _text(value)
 
 
 def _text(value: object | None) -> str | None:

@@ -71,6 +71,8 @@ def _annotation(form: TypeForm, sequence: str) -> str:
             return _WORDS[kind]
         case RecordRef(record):
             return record
+        case ListOf(Plain(Kind.INTEGER) | Nullable(Plain(Kind.INTEGER)) as item) if sequence == "Sequence":
+            return f"Collection[{_annotation(item, sequence)}]"
         case ListOf(item):
             return f"{sequence}[{_annotation(item, sequence)}]"
         case MapOf(value):
@@ -80,8 +82,8 @@ def _annotation(form: TypeForm, sequence: str) -> str:
             return f"Literal[{', '.join(_quoted(value) for value in values)}]"
         case Either(options):
             return " | ".join(_annotation(option, sequence) for option in options)
-        case Nullable(inner):
-            return f"{_annotation(inner, sequence)} | None"
+        case _:
+            return f"{_annotation(form.of, sequence)} | None"
 
 
 def _quoted(value: str | int) -> str:

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Sequence
 
 import attrs
@@ -15,14 +16,17 @@ class Editor:
     """Edits chunks; fails for some ids, and altogether at one chunk."""
 
     breaks_at: int = -1
+    breaks_with: BaseException = attrs.field(
+        factory=lambda: Forbidden("no", status=403, method="PATCH", path="/x")
+    )
     chunks: list[list[int]] = attrs.field(factory=list)
 
     async def __call__(self, ids: Sequence[int]) -> BulkEditResult:
         if len(self.chunks) == self.breaks_at:
-            raise Forbidden("no", status=403, method="PATCH", path="/x")
+            raise self.breaks_with
         self.chunks.append(list(ids))
         odd = [BulkEditFailure(id=number, message="locked") for number in ids if number % 2]
-        return BulkEditResult(success=[number for number in ids if not number % 2], failure=odd or None)
+        return BulkEditResult(success=[number for number in ids if not number % 2], failure=odd)
 
 
 async def test_any_number_of_ids_goes_in_chunks_with_one_result() -> None:
@@ -30,13 +34,19 @@ async def test_any_number_of_ids_goes_in_chunks_with_one_result() -> None:
     result = await in_chunks(editor, range(250), size=100)
     assert [len(chunk) for chunk in editor.chunks] == [100, 100, 50]
     assert result.success == list(range(0, 250, 2))
-    assert [failure.id for failure in result.failure or []] == list(range(1, 250, 2))
+    assert [failure.id for failure in result.failure] == list(range(1, 250, 2))
 
 
 async def test_an_id_given_twice_is_edited_once() -> None:
     editor = Editor()
     assert (await in_chunks(editor, [4, 2, 4], size=100)).success == [4, 2]
     assert editor.chunks == [[4, 2]]
+
+
+@pytest.mark.parametrize("count", [1, 101])
+async def test_what_failed_can_be_counted_where_nothing_did(count: int) -> None:
+    result = await in_chunks(Editor(), range(0, 2 * count, 2), size=100)
+    assert result == BulkEditResult(success=list(range(0, 2 * count, 2)), failure=[])
 
 
 async def test_no_ids_are_refused() -> None:
@@ -58,3 +68,10 @@ async def test_a_later_chunk_that_fails_loses_nothing() -> None:
     assert (error.failed, error.untouched) == (list(range(100, 200)), list(range(200, 250)))
     assert isinstance(error.__cause__, Forbidden)
     assert str(error) == "a bulk edit was interrupted: 100 ids failed, 50 are untouched"
+
+
+@pytest.mark.parametrize("interruption", [asyncio.CancelledError, KeyError])
+async def test_another_interruption_goes_on_with_a_note(interruption: type[BaseException]) -> None:
+    with pytest.raises(interruption) as caught:
+        await in_chunks(Editor(breaks_at=1, breaks_with=interruption()), range(5), size=2)
+    assert caught.value.__notes__ == ["bulk edit: 2 of 5 ids were edited; [2, 3] perhaps; not [4]"]

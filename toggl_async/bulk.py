@@ -29,30 +29,37 @@ async def in_chunks(
         ids: what to edit; each once, whatever their order.
         size: ids in a chunk, at most.
 
+    Returns:
+        The results joined.
+
     Raises:
         InvalidInput: there are no ids.
-        BulkEditInterrupted: a later chunk failed; it carries what the earlier ones brought.
+        BulkEditInterrupted: a later chunk failed; it carries what the earlier ones brought. (A
+            cancellation goes on as it is, with a note of how far the edit came.)
         TogglError: the first chunk failed.
     """
     unique = list(dict.fromkeys(ids))
     if not unique:
         raise InvalidInput("a bulk edit needs at least one id")
-    done: RecordT | None = None
+    results: list[RecordT] = []
     for start in range(0, len(unique), size):
+        chunk, untouched = unique[start : start + size], unique[start + size :]
         try:
-            result = await edit(unique[start : start + size])
+            results.append(await edit(chunk))
         except TogglError as error:
-            if done is None:
+            if not results:
                 raise
-            raise BulkEditInterrupted(
-                result=done, failed=unique[start : start + size], untouched=unique[start + size :]
-            ) from error
-        done = result if done is None else _joined(done, result)
-    return cast(RecordT, done)
+            raise BulkEditInterrupted(result=_joined(results), failed=chunk, untouched=untouched) from error
+        except BaseException as interruption:
+            interruption.add_note(
+                f"bulk edit: {start} of {len(unique)} ids were edited; {chunk} perhaps; not {untouched}"
+            )
+            raise
+    return _joined(results)
 
 
-def _joined(first: RecordT, second: RecordT) -> RecordT:
-    """Join two records field by field; null counts as an empty list."""
-    kind = type(first)
+def _joined(results: Sequence[RecordT]) -> RecordT:
+    """Join records field by field."""
+    kind = type(results[0])
     names = [field.name for field in attrs.fields(cast("type[attrs.AttrsInstance]", kind))]
-    return kind(**{name: [*(getattr(first, name) or ()), *(getattr(second, name) or ())] for name in names})
+    return kind(**{name: [item for one in results for item in getattr(one, name)] for name in names})

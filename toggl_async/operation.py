@@ -6,15 +6,26 @@ below; the client knows the coroutines only as `Operation` values.
 
 import datetime as dt
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack, overload
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 import attrs
 import msgspec
 
+from toggl_async.arguments import id_list
 from toggl_async.bulk import in_chunks
-from toggl_async.errors import InvalidInput
 from toggl_async.files import Download
 from toggl_async.pagination import Pages, Paging
 from toggl_async.record import Record
@@ -29,7 +40,6 @@ __all__ = [
     "Plan",
     "Resource",
     "Value",
-    "unix_seconds",
 ]
 
 ResultT = TypeVar("ResultT")
@@ -205,13 +215,41 @@ class Caller(Protocol):
 
 
 class Resource:
-    """A group of coroutines bound to the entity that they serve; base of all generated ones."""
+    """A group of coroutines bound to the entity that they serve; base of all generated ones.
+
+    Each of them raises an error of `toggl_async.errors`, all of them `TogglError`: `InvalidInput` before
+    anything is sent, where an argument is not what its type says (several ids for one, a date for a
+    datetime, a datetime without a time zone); else by what became of the request. A section ``Raises:``
+    has what is peculiar to that one.
+    """
 
     __slots__ = ("_bound", "_caller")
 
     def __init__(self, caller: Caller, bound: Mapping[str, PathValue]) -> None:
         self._caller = caller
         self._bound = bound
+
+    def __repr__(self) -> str:
+        # Only numbers are shown: the token of a shared report is a key to it.
+        shown = (f"{name}={value if isinstance(value, int) else '…'}" for name, value in self._bound.items())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    @property
+    def workspace_id(self) -> int:
+        """The workspace that this is bound to; elsewhere there is no such attribute."""
+        return self._id("workspace_id")
+
+    @property
+    def organization_id(self) -> int:
+        """The organization that this is bound to; elsewhere there is no such attribute."""
+        return self._id("organization_id")
+
+    def _id(self, name: str) -> int:
+        try:
+            return cast(int, self._bound[name])
+        except KeyError:
+            what = name.removesuffix("_id")
+            raise AttributeError(f"{type(self).__name__} is bound to no {what}") from None
 
     async def _call(
         self,
@@ -229,14 +267,17 @@ class Resource:
         self,
         operation: Operation[RecordT],
         name: str,
-        ids: Sequence[int],
+        ids: Collection[int],
         *,
         size: int,
+        path: Mapping[str, PathValue] | None = None,
         query: Mapping[str, Value] | None = None,
         body: Value = msgspec.UNSET,
     ) -> RecordT:
         return await in_chunks(
-            lambda chunk: self._call(operation, {name: chunk}, query=query, body=body), ids, size=size
+            lambda chunk: self._call(operation, {**(path or {}), name: chunk}, query=query, body=body),
+            cast("list[int]", id_list(ids, name)),
+            size=size,
         )
 
     def _pages(
@@ -263,16 +304,3 @@ class Resource:
         return self._caller.download(
             operation, path={**self._bound, **(path or {})}, query=query or {}, body=body
         )
-
-
-def unix_seconds(moment: dt.datetime | int | msgspec.UnsetType) -> int | msgspec.UnsetType:
-    """Turn a moment into UNIX seconds, for the few parameters that Toggl takes them in.
-
-    Raises:
-        InvalidInput: the moment has no offset.
-    """
-    if not isinstance(moment, dt.datetime):
-        return moment
-    if moment.tzinfo is None:
-        raise InvalidInput("a datetime needs an offset, for instance tzinfo=datetime.UTC")
-    return int(moment.timestamp())

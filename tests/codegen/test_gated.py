@@ -1,5 +1,6 @@
 """Fields that need a plan: from the documents to the declaration of their operation."""
 
+import re
 from typing import Any
 
 from codegen.emit import emit
@@ -16,7 +17,7 @@ def declared(folder: Folder, name: str) -> str:
     assert faults == ()
     text = emit(result)["scopes/workspace/pets.py"]
     _, _, rest = text.partition(f"_{name} = Operation.declare(")
-    return " ".join(rest.partition("\n)\n")[0].partition("\n_")[0].split())
+    return " ".join(re.split(r"\n\)|\n_", rest)[0].split())
 
 
 def test_fields_and_parameters_are_declared_by_plan(folder: Folder) -> None:
@@ -26,6 +27,17 @@ def test_fields_and_parameters_are_declared_by_plan(folder: Folder) -> None:
     folder.query("since", {"type": "string"})
     assert 'gated={Plan.STARTER: "rate fee", Plan.PREMIUM: "collar"}' in declared(folder, "CREATE")
     assert "gated" not in declared(folder, "LIST")
+
+
+def test_many_fields_of_one_plan_are_folded(folder: Folder) -> None:
+    names = [f"field_number_{number}" for number in range(10)]
+    for name in names:
+        folder.argument(name, STARTER)
+    text = declared(folder, "CREATE")
+    _, _, gated = text.partition("gated={ Plan.STARTER: ")
+    pieces = gated.partition(", }")[0].split('" "')
+    assert len(pieces) == 2
+    assert "".join(pieces).strip('"').split() == names
 
 
 def test_a_parameter_of_the_query_counts(folder: Folder) -> None:

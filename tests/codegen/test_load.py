@@ -1,8 +1,9 @@
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from codegen.load import Named, Names, load
+import own_documents
+from codegen.load import Named, Names, bundled, load
 from pets import Folder
 
 
@@ -94,6 +95,17 @@ def test_names_of_the_wire_become_names_of_python(wire: str, python: str) -> Non
 
 
 def test_our_own_documents_have_no_fault() -> None:
-    source = load(Path(__file__).parents[2] / "codegen")
+    source = own_documents.source()
     assert [str(fault) for fault in source.faults] == []
     assert {"reports.yaml", "track.yaml"} <= {document.name for document in source.documents}
+
+
+def test_what_is_borrowed_twice_is_copied_once_and_what_leads_nowhere_not_at_all() -> None:
+    pet, nobody = "pets.yaml#/components/schemas/Pet", "nobody.yaml#/components/schemas/Owner"
+    content = {"components": {"schemas": {"Home": {"anyOf": [{"$ref": one} for one in (pet, pet, nobody)]}}}}
+    lent = {"pets.yaml": {"components": {"schemas": {"Pet": {"type": "object"}}}}}
+    whole: Any = bundled(content, lent)
+    assert whole["components"]["schemas"] == {
+        "Home": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Pet", "Pet", "Owner")]},
+        "Pet": {"type": "object", "x-toggl-from": "pets.yaml"},
+    }

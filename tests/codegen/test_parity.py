@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,90 @@ def test_either_and_nullable_answers(folder: Folder, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("word", ["oneOf", "anyOf"])
+def test_records_that_may_be_null_are_looked_into(folder: Folder, tmp_path: Path, word: str) -> None:
+    facts = table()
+    facts["records"]["models.Owner"] = {"type": "object", "fields": {"id": {"type": "integer"}}}
+    facts["records"]["models.Pet"]["fields"]["owner"] = {"ref": "models.Owner", "nullable": True}
+    folder.schemas["Owner"] = {
+        "description": "An owner.",
+        "properties": {"id": {"type": "string"}, "name": {"type": "string"}},
+        "type": "object",
+    }
+    owner = {"$ref": "#/components/schemas/Owner"}
+    folder.field("owner", {word: [owner, {"type": "null"}], "description": "Whose it is."})
+    found = ["models.Owner.name: added", "models.Owner.id: integer -> string"]
+    assert compared(folder, facts, tmp_path) == found
+    folder.field("owner", {word: [{"type": "string"}, owner], "description": "Whose it is."})
+    assert compared(folder, facts, tmp_path) == [
+        "models.Pet.owner: object -> string or object",
+        *found,
+        "models.Pet.owner: not nullable",
+    ]
+
+
+def test_maps_are_looked_into(folder: Folder, tmp_path: Path) -> None:
+    facts = table()
+    facts["records"]["models.Owner"] = {"type": "object", "fields": {"id": {"type": "integer"}}}
+    owners = {"type": "array", "items": {"ref": "models.Owner"}}
+    facts["records"]["models.Pet"]["fields"] |= {
+        "owners": {"type": "object", "values": owners},
+        "marks": {"type": "object", "values": {"type": "any"}},
+        "colors": {"type": "object", "values": {"type": "string"}},
+    }
+    folder.schemas["Owner"] = {
+        "description": "An owner.",
+        "type": "object",
+        "properties": {"id": {"type": "string"}},
+    }
+    lists = {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/Owner"}}
+    folder.field("owners", {"type": "object", "additionalProperties": lists, "description": "Whose."})
+    folder.field("marks", {"type": "object", "additionalProperties": True, "description": "How."})
+    folder.field("colors", {"type": "object", "additionalProperties": True, "description": "Which."})
+    assert compared(folder, facts, tmp_path) == [
+        "models.Owner.id: integer -> string",
+        "models.Pet.owners{}: nullable",
+        "models.Pet.colors: map -> object",
+    ]
+
+
+def test_objects_without_a_name_are_looked_into(folder: Folder, tmp_path: Path) -> None:
+    facts = table()
+    facts["operations"][0]["responses"]["200"]["schema"] = {
+        "type": "object",
+        "fields": {"id": {"type": "string"}},
+    }
+    folder.pets["get"]["responses"] = answer({"$ref": "#/components/schemas/Pet"})
+    assert f"{LIST} answer.id: string -> integer" in compared(folder, facts, tmp_path)
+
+
+def test_objects_that_are_described_on_one_side_only(folder: Folder, tmp_path: Path) -> None:
+    facts = table()
+    facts["records"]["models.Pet"]["fields"] |= {
+        "house": {"type": "object", "fields": {"door": {"type": "string"}}},
+        "owner": {"type": "object"},
+    }
+    folder.schemas["Owner"] = {
+        "description": "An owner.",
+        "type": "object",
+        "properties": {"id": {"type": "string"}},
+    }
+    folder.field("house", {"type": "object", "additionalProperties": True, "description": "Where."})
+    folder.field("owner", {"$ref": "#/components/schemas/Owner", "description": "Whose."})
+    assert compared(folder, facts, tmp_path) == [
+        "models.Pet.house: fields left out",
+        "models.Pet.owner: fields added",
+    ]
+
+
+def test_every_kind_of_a_field_is_named(folder: Folder, tmp_path: Path) -> None:
+    folder.field("id", {"type": ["string", "integer", "null"], "description": "Its id."})
+    assert compared(folder, table(), tmp_path) == [
+        "models.Pet.id: integer -> string or integer",
+        "models.Pet.id: nullable",
+    ]
+
+
 def test_bodies_that_are_no_object(folder: Folder, tmp_path: Path) -> None:
     facts = table()
     facts["operations"][1]["body"] = {"required": True, "type": "array", "items": {"type": "string"}}
@@ -155,6 +241,13 @@ def test_parameters_under_components_and_answers_without_facts(folder: Folder, t
         f"{LIST} answer: nothing -> array",
         f"{CREATE} answer: left out",
     ]
+
+
+def test_answers_without_content_on_both_sides_agree(folder: Folder, tmp_path: Path) -> None:
+    facts = table()
+    facts["operations"][1]["responses"] = {"200": {}}
+    folder.pets["post"]["responses"] = {"200": {"description": "Done."}}
+    assert compared(folder, facts, tmp_path) == []
 
 
 def test_patterns_explain_and_idle_ones_are_named() -> None:
@@ -181,3 +274,18 @@ def test_the_command_fails_on_what_nothing_explains(
     )
     assert main([str(place), "--spec", str(folder.save())]) == 0
     assert capsys.readouterr().out == "1 differences, 0 unexplained\n"
+
+
+def test_the_command_is_a_module(folder: Folder, tmp_path: Path) -> None:
+    place = tmp_path / "facts"
+    place.mkdir()
+    (place / "track.json").write_text(json.dumps(table()), "utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "codegen.parity", str(place), "--spec", str(folder.save())],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "0 differences, 0 unexplained\n", "")

@@ -12,7 +12,6 @@ from codegen.model import (
     MapOf,
     Nullable,
     OperationPlan,
-    PagingPlan,
     Plain,
     RecordRef,
     TypeForm,
@@ -151,6 +150,15 @@ def test_parameters_may_stand_under_components(folder: Folder) -> None:
     assert (argument.name, argument.wire, argument.doc) == ("search_for", "searchFor", "A word.")
 
 
+def test_a_parameter_that_leads_to_another_reference_is_left_out(folder: Folder) -> None:
+    folder.document["components"]["parameters"] = {
+        "word": {"$ref": "#/components/parameters/search"},
+        "search": {"name": "search", "in": "query", "description": "A word", "schema": {"type": "string"}},
+    }
+    folder.pets["get"]["parameters"] = [{"$ref": "#/components/parameters/word"}]
+    assert operations(folder)["workspace.pets.list"].query == ()
+
+
 def test_parts_of_a_body_are_put_together(folder: Folder) -> None:
     folder.schemas["PetFields"] = {
         "type": "object",
@@ -199,50 +207,6 @@ def test_a_body_becomes_one_record_where_the_table_says_so(folder: Folder) -> No
     creation = operations(folder)["workspace.pets.create"]
     assert creation.body is not None
     assert [(one.name, one.type) for one in creation.body.arguments] == [("fields", RecordRef("PetFields"))]
-
-
-@pytest.mark.parametrize(
-    ("declared", "expected"),
-    [
-        (
-            {"scheme": "page-number", "largest": 200},
-            PagingPlan(
-                scheme="PageNumber",
-                options=(("largest", 200),),
-                item=RecordRef("Pet"),
-                positions=frozenset({"page"}),
-            ),
-        ),
-        (
-            {"scheme": "keyset", "parameter": "start_pet_id"},
-            PagingPlan(
-                scheme="Keyset",
-                options=(("parameter", "start_pet_id"),),
-                item=RecordRef("Pet"),
-                positions=frozenset({"start", "start_pet_id"}),
-            ),
-        ),
-    ],
-)
-def test_paging_over_a_list(folder: Folder, declared: dict[str, Any], expected: PagingPlan) -> None:
-    folder.pets["get"]["x-toggl-paging"] = declared
-    assert operations(folder)["workspace.pets.list"].paging == expected
-
-
-def test_paging_over_a_wrapper(folder: Folder) -> None:
-    folder.schemas["PetPage"] = {
-        "description": "A page.",
-        "type": "object",
-        "properties": {"data": {**PETS, "description": "The pets."}},
-    }
-    folder.names = folder.names.replace('["Pet"]', '["Pet", "PetPage"]')
-    folder.pets["get"] |= {
-        "responses": answer({"$ref": "#/components/schemas/PetPage"}),
-        "x-toggl-paging": {"scheme": "wrapped-pages"},
-    }
-    paging = operations(folder)["workspace.pets.list"].paging
-    assert paging is not None
-    assert paging.item == RecordRef("Pet")
 
 
 @pytest.mark.parametrize("media", ["text/csv", "application/pdf"])
@@ -393,36 +357,6 @@ def test_path_and_parameters_have_to_agree(
     assert (
         "GET /api/v9/workspaces/{workspace_id}/pets: path and parameters disagree on workspace_id" in faults()
     )
-
-
-@pytest.mark.parametrize(
-    "name", ["class", "from", "1st", "list", "dt", "Json", "unknown", "wire_names", "Pet", "_id"]
-)
-def test_fields_that_python_or_annotations_cannot_live_with(
-    folder: Folder, faults: Faults, name: str
-) -> None:
-    folder.names += f'[renames]\n"extra" = "{name}"\n'
-    folder.field("extra", {"type": "string", "description": "More."})
-    assert [fault for fault in faults() if fault.startswith(f"Pet.{name}: ")]
-
-
-def test_fields_that_meet_in_one_name(folder: Folder, faults: Faults) -> None:
-    folder.field("petName", {"type": "string", "description": "More."})
-    folder.field("pet_name", {"type": "string", "description": "More."})
-    assert faults() == ["Pet.pet_name: is there twice"]
-
-
-@pytest.mark.parametrize("name", ["self", "UNSET", "import"])
-def test_arguments_that_cannot_be_written(folder: Folder, faults: Faults, name: str) -> None:
-    folder.names += f'[renames]\n"extra" = "{name}"\n'
-    folder.query("extra", {"type": "string"})
-    assert [fault for fault in faults() if fault.startswith(f"workspace.pets.list.{name}: ")]
-
-
-@pytest.mark.parametrize("coroutine", ["dict", "import", "str"])
-def test_coroutines_that_would_shadow_a_type(folder: Folder, faults: Faults, coroutine: str) -> None:
-    folder.names = folder.names.replace("workspace.pets.create", f"workspace.pets.{coroutine}")
-    assert [fault for fault in faults() if fault.startswith(f"workspace.pets.{coroutine}: ")]
 
 
 def test_a_walker_is_named_after_its_coroutine(folder: Folder) -> None:

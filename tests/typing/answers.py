@@ -67,7 +67,7 @@ async def of_pages() -> None:
 
 
 async def of_downloads() -> None:
-    file = TOGGL.workspace(3).reports.detailed.download("csv", start_date=dt.date(2026, 3, 1))
+    file = TOGGL.workspace(3).reports.detailed.csv(start_date=dt.date(2026, 3, 1))
     assert_type(file, Download)
     assert_type(await file, bytes)
     assert_type(await file.save("report.csv"), int)

@@ -30,6 +30,9 @@ async def of_arguments() -> None:
     await WORKSPACE.time_entries.create(start="now")  # type: ignore[arg-type]
     await WORKSPACE.time_entries.create(duration=-1)  # type: ignore[call-arg]
     await WORKSPACE.time_entries.bulk_edit(1, patches=[])  # type: ignore[arg-type]
+    await WORKSPACE.time_entries.bulk_edit("123", patches=[])  # type: ignore[arg-type]
+    await WORKSPACE.projects.delete([1, 2])  # type: ignore[arg-type]
+    await WORKSPACE.tags.bulk_delete(5)  # type: ignore[arg-type]
     WORKSPACE.reports.detailed.iter(start_date=20260301)  # type: ignore[arg-type]
 
 

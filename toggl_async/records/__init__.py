@@ -70,9 +70,9 @@ if TYPE_CHECKING:
     from toggl_async.records.invitations import Invitation as Invitation
     from toggl_async.records.invoices import Invoice as Invoice
     from toggl_async.records.invoices import InvoiceItem as InvoiceItem
-    from toggl_async.records.invoices import InvoiceItemFields as InvoiceItemFields
+    from toggl_async.records.invoices import InvoiceItemInput as InvoiceItemInput
     from toggl_async.records.invoices import InvoiceTax as InvoiceTax
-    from toggl_async.records.invoices import InvoiceTaxFields as InvoiceTaxFields
+    from toggl_async.records.invoices import InvoiceTaxInput as InvoiceTaxInput
     from toggl_async.records.logins import DesktopLoginToken as DesktopLoginToken
     from toggl_async.records.logins import SsoLogin as SsoLogin
     from toggl_async.records.me import Me as Me
@@ -119,35 +119,35 @@ if TYPE_CHECKING:
     from toggl_async.records.plans import ProductPlan as ProductPlan
     from toggl_async.records.plans import SubscriptionPlan as SubscriptionPlan
     from toggl_async.records.preference_values import AlphaFeature as AlphaFeature
-    from toggl_async.records.preference_values import AlphaFeatureFields as AlphaFeatureFields
+    from toggl_async.records.preference_values import AlphaFeatureInput as AlphaFeatureInput
     from toggl_async.records.preference_values import DefaultProjectTask as DefaultProjectTask
-    from toggl_async.records.preference_values import DefaultProjectTaskFields as DefaultProjectTaskFields
+    from toggl_async.records.preference_values import DefaultProjectTaskInput as DefaultProjectTaskInput
     from toggl_async.records.preference_values import KeyboardShortcut as KeyboardShortcut
-    from toggl_async.records.preference_values import KeyboardShortcutFields as KeyboardShortcutFields
+    from toggl_async.records.preference_values import KeyboardShortcutInput as KeyboardShortcutInput
     from toggl_async.records.preference_values import MacAutoTrackingRule as MacAutoTrackingRule
-    from toggl_async.records.preference_values import MacAutoTrackingRuleFields as MacAutoTrackingRuleFields
+    from toggl_async.records.preference_values import MacAutoTrackingRuleInput as MacAutoTrackingRuleInput
     from toggl_async.records.preference_values import WindowsAutoTrackingRule as WindowsAutoTrackingRule
     from toggl_async.records.preference_values import (
-        WindowsAutoTrackingRuleFields as WindowsAutoTrackingRuleFields,
+        WindowsAutoTrackingRuleInput as WindowsAutoTrackingRuleInput,
     )
     from toggl_async.records.preference_values import WindowsAutoTrackingTrigger as WindowsAutoTrackingTrigger
     from toggl_async.records.preference_values import (
-        WindowsAutoTrackingTriggerFields as WindowsAutoTrackingTriggerFields,
+        WindowsAutoTrackingTriggerInput as WindowsAutoTrackingTriggerInput,
     )
     from toggl_async.records.preference_values import WorkspaceEntity as WorkspaceEntity
-    from toggl_async.records.preference_values import WorkspaceEntityFields as WorkspaceEntityFields
+    from toggl_async.records.preference_values import WorkspaceEntityInput as WorkspaceEntityInput
     from toggl_async.records.preferences import Preferences as Preferences
-    from toggl_async.records.preferences_fields import PreferencesFields as PreferencesFields
+    from toggl_async.records.preferences_input import PreferencesInput as PreferencesInput
     from toggl_async.records.profiles import Avatar as Avatar
     from toggl_async.records.profiles import Location as Location
-    from toggl_async.records.project_members import ProjectGroup as ProjectGroup
-    from toggl_async.records.project_members import ProjectUser as ProjectUser
     from toggl_async.records.project_statistics import ProjectStatistics as ProjectStatistics
     from toggl_async.records.project_summaries import ProjectSummaryRow as ProjectSummaryRow
+    from toggl_async.records.project_users import ProjectGroup as ProjectGroup
+    from toggl_async.records.project_users import ProjectUser as ProjectUser
     from toggl_async.records.projects import Project as Project
     from toggl_async.records.projects import ProjectPeriod as ProjectPeriod
     from toggl_async.records.projects import ProjectRecurrence as ProjectRecurrence
-    from toggl_async.records.projects import ProjectRecurrenceFields as ProjectRecurrenceFields
+    from toggl_async.records.projects import ProjectRecurrenceInput as ProjectRecurrenceInput
     from toggl_async.records.rates import Rate as Rate
     from toggl_async.records.report_filters import ReportClient as ReportClient
     from toggl_async.records.report_filters import ReportProject as ReportProject
@@ -185,11 +185,13 @@ if TYPE_CHECKING:
     from toggl_async.records.subscriptions import CardDetails as CardDetails
     from toggl_async.records.subscriptions import DiscountRequest as DiscountRequest
     from toggl_async.records.subscriptions import FeatureUpsell as FeatureUpsell
+    from toggl_async.records.subscriptions import PaymentDetails as PaymentDetails
     from toggl_async.records.subscriptions import PaymentFailure as PaymentFailure
     from toggl_async.records.subscriptions import Subscription as Subscription
     from toggl_async.records.subscriptions import SubscriptionInvoice as SubscriptionInvoice
     from toggl_async.records.subscriptions import SubscriptionPayment as SubscriptionPayment
     from toggl_async.records.subscriptions import SubscriptionPeriod as SubscriptionPeriod
+    from toggl_async.records.subscriptions import WorkspaceSubscription as WorkspaceSubscription
     from toggl_async.records.tags import Tag as Tag
     from toggl_async.records.tasks import Task as Task
     from toggl_async.records.tasks import TaskPage as TaskPage
@@ -201,7 +203,7 @@ if TYPE_CHECKING:
     from toggl_async.records.time_entry_shares import TimeEntryReference as TimeEntryReference
     from toggl_async.records.time_entry_shares import TimeEntryShare as TimeEntryShare
     from toggl_async.records.timeline import TimelineEvent as TimelineEvent
-    from toggl_async.records.timeline import TimelineEventFields as TimelineEventFields
+    from toggl_async.records.timeline import TimelineEventInput as TimelineEventInput
     from toggl_async.records.timeline import TimelineSettings as TimelineSettings
     from toggl_async.records.timesheets import Timesheet as Timesheet
     from toggl_async.records.timesheets import TimesheetApprover as TimesheetApprover
@@ -217,71 +219,73 @@ if TYPE_CHECKING:
     from toggl_async.records.web_timer import WebTimer as WebTimer
     from toggl_async.records.web_timer import WebTimerEntry as WebTimerEntry
     from toggl_async.records.webhooks import WebhookEventFilter as WebhookEventFilter
-    from toggl_async.records.webhooks import WebhookEventFilterFields as WebhookEventFilterFields
+    from toggl_async.records.webhooks import WebhookEventFilterInput as WebhookEventFilterInput
     from toggl_async.records.webhooks import WebhookLimits as WebhookLimits
     from toggl_async.records.webhooks import WebhookStatus as WebhookStatus
     from toggl_async.records.webhooks import WebhookSubscription as WebhookSubscription
-    from toggl_async.records.workspace_members import WorkspaceMember as WorkspaceMember
     from toggl_async.records.workspace_settings import Logo as Logo
     from toggl_async.records.workspace_settings import SsoProfile as SsoProfile
     from toggl_async.records.workspace_settings import WorkspacePreferences as WorkspacePreferences
     from toggl_async.records.workspace_statistics import WorkspaceAdmin as WorkspaceAdmin
     from toggl_async.records.workspace_statistics import WorkspaceStatistics as WorkspaceStatistics
+    from toggl_async.records.workspace_users import OrganizationWorkspaceUser as OrganizationWorkspaceUser
+    from toggl_async.records.workspace_users import WorkspaceUser as WorkspaceUser
     from toggl_async.records.workspaces import CsvUpload as CsvUpload
     from toggl_async.records.workspaces import Group as Group
     from toggl_async.records.workspaces import TimeEntryConstraints as TimeEntryConstraints
+    from toggl_async.records.workspaces import User as User
     from toggl_async.records.workspaces import Workspace as Workspace
-    from toggl_async.records.workspaces import WorkspaceUser as WorkspaceUser
 
 __all__ = [
-    "Alert", "AlertError", "AlphaFeature", "AlphaFeatureFields", "ArchivedClients", "Avatar", "BillableRate",
+    "Alert", "AlertError", "AlphaFeature", "AlphaFeatureInput", "ArchivedClients", "Avatar", "BillableRate",
     "BillingContact", "BulkEditFailure", "BulkEditResult", "Calendar", "CalendarEvent",
     "CalendarEventAttendee", "CalendarEventColor", "CalendarEventPage", "CalendarEventSuggestion",
     "CalendarEventSuggestions", "CalendarIntegration", "CalendarPage", "CalendarSuggestion", "Campaign",
     "CardDetails", "Client", "ClientDataTrend", "ClientDataTrends", "ClientDataTrendsGraph",
     "ClientDataTrendsPoint", "ComparativeReport", "ComparativeReportGraph", "ComparativeReportPoint",
     "Country", "Coupon", "CsvUpload", "Currency", "Customer", "DashboardActivity", "DefaultProjectTask",
-    "DefaultProjectTaskFields", "DesktopLoginToken", "DetailedReportRow", "DetailedReportTimeEntry",
+    "DefaultProjectTaskInput", "DesktopLoginToken", "DetailedReportRow", "DetailedReportTimeEntry",
     "Discount", "DiscountRequest", "Expense", "ExportRequest", "Favorite", "Feature", "FeatureUpsell",
     "FetchedCalendars", "FetchedEvents", "Goal", "Group", "GroupAssignment", "GroupName", "GroupPatch",
     "GroupPatchEcho", "GroupPatchFailure", "GroupPatchResult", "IntegrationReference", "Invitation",
     "InvitationEmail", "InvitationResult", "InvitedWorkspaceUser", "Invoice", "InvoiceItem",
-    "InvoiceItemFields", "InvoiceTax", "InvoiceTaxFields", "KeyboardShortcut", "KeyboardShortcutFields",
-    "Location", "Logo", "MacAutoTrackingRule", "MacAutoTrackingRuleFields", "Me", "MostActiveUser",
+    "InvoiceItemInput", "InvoiceTax", "InvoiceTaxInput", "KeyboardShortcut", "KeyboardShortcutInput",
+    "Location", "Logo", "MacAutoTrackingRule", "MacAutoTrackingRuleInput", "Me", "MostActiveUser",
     "NewOrganization", "Organization", "OrganizationGroup", "OrganizationGroupUser", "OrganizationInvitation",
     "OrganizationOwner", "OrganizationSegmentation", "OrganizationSubscription", "OrganizationUser",
-    "OrganizationUserWorkspace", "OwnershipTransfer", "Patch", "PaymentCard", "PaymentFailure",
-    "PaymentMethod", "PaymentRecord", "PaymentRecordPage", "Permission", "PlanFeature", "PlanPrice",
-    "PlanWithFeatures", "Preferences", "PreferencesFields", "PriceAmounts", "Pricing", "PricingPlan",
-    "ProductPlan", "Project", "ProjectDataTrend", "ProjectDataTrends", "ProjectDataTrendsGraph",
-    "ProjectDataTrendsPoint", "ProjectGroup", "ProjectInvitation", "ProjectPeriod", "ProjectProfitability",
-    "ProjectProfitabilityGraph", "ProjectProfitabilityPoint", "ProjectProfitabilityRow", "ProjectRecurrence",
-    "ProjectRecurrenceFields", "ProjectStatistics", "ProjectSummaryRow", "ProjectTrend", "ProjectUser",
-    "PromotionCode", "Quota", "Rate", "ReportClient", "ReportGraphPoint", "ReportProject",
-    "ReportProjectGroup", "ReportProjectUser", "ReportTotals", "ReportUser", "ReportUserDetails", "Role",
-    "SavedReport", "SavedReportChange", "ScheduledReport", "SepaDebit", "SharedDetailedReport",
-    "SharedReport", "SharedReportClient", "SharedReportDictionaries", "SharedReportFilters",
-    "SharedReportName", "SharedReportProject", "SharedReportTask", "SharedReportUser", "SharedSummaryReport",
-    "SharedWeeklyReport", "SsoLogin", "SsoProfile", "StoredGoal", "Subdivision", "Subscription",
-    "SubscriptionInvoice", "SubscriptionPayment", "SubscriptionPeriod", "SubscriptionPlan",
+    "OrganizationUserWorkspace", "OrganizationWorkspaceUser", "OwnershipTransfer", "Patch", "PaymentCard",
+    "PaymentDetails", "PaymentFailure", "PaymentMethod", "PaymentRecord", "PaymentRecordPage", "Permission",
+    "PlanFeature", "PlanPrice", "PlanWithFeatures", "Preferences", "PreferencesInput", "PriceAmounts",
+    "Pricing", "PricingPlan", "ProductPlan", "Project", "ProjectDataTrend", "ProjectDataTrends",
+    "ProjectDataTrendsGraph", "ProjectDataTrendsPoint", "ProjectGroup", "ProjectInvitation", "ProjectPeriod",
+    "ProjectProfitability", "ProjectProfitabilityGraph", "ProjectProfitabilityPoint",
+    "ProjectProfitabilityRow", "ProjectRecurrence", "ProjectRecurrenceInput", "ProjectStatistics",
+    "ProjectSummaryRow", "ProjectTrend", "ProjectUser", "PromotionCode", "Quota", "Rate", "ReportClient",
+    "ReportGraphPoint", "ReportProject", "ReportProjectGroup", "ReportProjectUser", "ReportTotals",
+    "ReportUser", "ReportUserDetails", "Role", "SavedReport", "SavedReportChange", "ScheduledReport",
+    "SepaDebit", "SharedDetailedReport", "SharedReport", "SharedReportClient", "SharedReportDictionaries",
+    "SharedReportFilters", "SharedReportName", "SharedReportProject", "SharedReportTask", "SharedReportUser",
+    "SharedSummaryReport", "SharedWeeklyReport", "SsoLogin", "SsoProfile", "StoredGoal", "Subdivision",
+    "Subscription", "SubscriptionInvoice", "SubscriptionPayment", "SubscriptionPeriod", "SubscriptionPlan",
     "SubscriptionTrial", "SummaryAudit", "SummaryAuditFilter", "SummaryReport", "SummaryReportGroup",
     "SummaryReportSubGroup", "Tag", "Task", "TaskPage", "TimeEntry", "TimeEntryChecklist",
     "TimeEntryConstraints", "TimeEntryEventMetadata", "TimeEntryInvitation", "TimeEntryReference",
-    "TimeEntryShare", "TimeEntrySharing", "TimeStatus", "TimelineEvent", "TimelineEventFields",
+    "TimeEntryShare", "TimeEntrySharing", "TimeStatus", "TimelineEvent", "TimelineEventInput",
     "TimelineSettings", "Timesheet", "TimesheetApprover", "TimesheetChange", "TimesheetError",
     "TimesheetHours", "TimesheetKey", "TimesheetPage", "TimesheetReview", "TimesheetSetup",
-    "TimesheetSetupList", "Timezone", "TrackReminder", "TrialInfo", "UsBankAccount", "UsageCounter",
+    "TimesheetSetupList", "Timezone", "TrackReminder", "TrialInfo", "UsBankAccount", "UsageCounter", "User",
     "UserDataTrend", "UserDataTrends", "UserDataTrendsGraph", "UserDataTrendsPoint", "WebTimer",
-    "WebTimerEntry", "WebhookEventFilter", "WebhookEventFilterFields", "WebhookLimits", "WebhookStatus",
-    "WebhookSubscription", "WeeklyReportRow", "WindowsAutoTrackingRule", "WindowsAutoTrackingRuleFields",
-    "WindowsAutoTrackingTrigger", "WindowsAutoTrackingTriggerFields", "Workspace", "WorkspaceAdmin",
-    "WorkspaceAssignment", "WorkspaceEntity", "WorkspaceEntityFields", "WorkspaceFeatures",
-    "WorkspaceInvitation", "WorkspaceMember", "WorkspacePreferences", "WorkspaceStatistics", "WorkspaceUser",
+    "WebTimerEntry", "WebhookEventFilter", "WebhookEventFilterInput", "WebhookLimits", "WebhookStatus",
+    "WebhookSubscription", "WeeklyReportRow", "WindowsAutoTrackingRule", "WindowsAutoTrackingRuleInput",
+    "WindowsAutoTrackingTrigger", "WindowsAutoTrackingTriggerInput", "Workspace", "WorkspaceAdmin",
+    "WorkspaceAssignment", "WorkspaceEntity", "WorkspaceEntityInput", "WorkspaceFeatures",
+    "WorkspaceInvitation", "WorkspacePreferences", "WorkspaceStatistics", "WorkspaceSubscription",
+    "WorkspaceUser",
 ]  # fmt: skip
 
 _HOMES: Final[Mapping[str, str]] = {
     "Alert": "alerts", "AlertError": "alerts", "AlphaFeature": "preference_values",
-    "AlphaFeatureFields": "preference_values", "ArchivedClients": "archived_clients", "Avatar": "profiles",
+    "AlphaFeatureInput": "preference_values", "ArchivedClients": "archived_clients", "Avatar": "profiles",
     "BillableRate": "reports", "BillingContact": "subscriptions", "BulkEditFailure": "bulk_edits",
     "BulkEditResult": "bulk_edits", "Calendar": "calendars", "CalendarEvent": "calendars",
     "CalendarEventAttendee": "calendars", "CalendarEventColor": "calendars", "CalendarEventPage": "calendars",
@@ -293,7 +297,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "ComparativeReportPoint": "insights", "Country": "countries", "Coupon": "customers",
     "CsvUpload": "workspaces", "Currency": "countries", "Customer": "customers",
     "DashboardActivity": "dashboard", "DefaultProjectTask": "preference_values",
-    "DefaultProjectTaskFields": "preference_values", "DesktopLoginToken": "logins",
+    "DefaultProjectTaskInput": "preference_values", "DesktopLoginToken": "logins",
     "DetailedReportRow": "reports", "DetailedReportTimeEntry": "reports", "Discount": "customers",
     "DiscountRequest": "subscriptions", "Expense": "expenses", "ExportRequest": "exports",
     "Favorite": "favorites", "Feature": "features", "FeatureUpsell": "subscriptions",
@@ -304,29 +308,30 @@ _HOMES: Final[Mapping[str, str]] = {
     "IntegrationReference": "organization_invitations", "Invitation": "invitations",
     "InvitationEmail": "organization_invitations", "InvitationResult": "organization_invitations",
     "InvitedWorkspaceUser": "organization_invitations", "Invoice": "invoices", "InvoiceItem": "invoices",
-    "InvoiceItemFields": "invoices", "InvoiceTax": "invoices", "InvoiceTaxFields": "invoices",
-    "KeyboardShortcut": "preference_values", "KeyboardShortcutFields": "preference_values",
+    "InvoiceItemInput": "invoices", "InvoiceTax": "invoices", "InvoiceTaxInput": "invoices",
+    "KeyboardShortcut": "preference_values", "KeyboardShortcutInput": "preference_values",
     "Location": "profiles", "Logo": "workspace_settings", "MacAutoTrackingRule": "preference_values",
-    "MacAutoTrackingRuleFields": "preference_values", "Me": "me", "MostActiveUser": "dashboard",
+    "MacAutoTrackingRuleInput": "preference_values", "Me": "me", "MostActiveUser": "dashboard",
     "NewOrganization": "organization_profile", "Organization": "organizations",
     "OrganizationGroup": "organizations", "OrganizationGroupUser": "organizations",
     "OrganizationInvitation": "organization_invitations", "OrganizationOwner": "organization_people",
     "OrganizationSegmentation": "organization_profile", "OrganizationSubscription": "organizations",
     "OrganizationUser": "organizations", "OrganizationUserWorkspace": "organizations",
-    "OwnershipTransfer": "organization_people", "Patch": "patches", "PaymentCard": "customers",
+    "OrganizationWorkspaceUser": "workspace_users", "OwnershipTransfer": "organization_people",
+    "Patch": "patches", "PaymentCard": "customers", "PaymentDetails": "subscriptions",
     "PaymentFailure": "subscriptions", "PaymentMethod": "customers", "PaymentRecord": "payment_records",
     "PaymentRecordPage": "payment_records", "Permission": "organization_people", "PlanFeature": "plans",
     "PlanPrice": "plans", "PlanWithFeatures": "plans", "Preferences": "preferences",
-    "PreferencesFields": "preferences_fields", "PriceAmounts": "plans", "Pricing": "plans",
+    "PreferencesInput": "preferences_input", "PriceAmounts": "plans", "Pricing": "plans",
     "PricingPlan": "plans", "ProductPlan": "plans", "Project": "projects", "ProjectDataTrend": "insights",
     "ProjectDataTrends": "insights", "ProjectDataTrendsGraph": "insights",
-    "ProjectDataTrendsPoint": "insights", "ProjectGroup": "project_members",
+    "ProjectDataTrendsPoint": "insights", "ProjectGroup": "project_users",
     "ProjectInvitation": "organization_invitations", "ProjectPeriod": "projects",
     "ProjectProfitability": "insights", "ProjectProfitabilityGraph": "insights",
     "ProjectProfitabilityPoint": "insights", "ProjectProfitabilityRow": "insights",
-    "ProjectRecurrence": "projects", "ProjectRecurrenceFields": "projects",
+    "ProjectRecurrence": "projects", "ProjectRecurrenceInput": "projects",
     "ProjectStatistics": "project_statistics", "ProjectSummaryRow": "project_summaries",
-    "ProjectTrend": "insights", "ProjectUser": "project_members", "PromotionCode": "customers", "Quota": "me",
+    "ProjectTrend": "insights", "ProjectUser": "project_users", "PromotionCode": "customers", "Quota": "me",
     "Rate": "rates", "ReportClient": "report_filters", "ReportGraphPoint": "reports",
     "ReportProject": "report_filters", "ReportProjectGroup": "report_filters",
     "ReportProjectUser": "report_filters", "ReportTotals": "reports", "ReportUser": "report_filters",
@@ -347,24 +352,24 @@ _HOMES: Final[Mapping[str, str]] = {
     "TimeEntryConstraints": "workspaces", "TimeEntryEventMetadata": "time_entries",
     "TimeEntryInvitation": "time_entry_invitations", "TimeEntryReference": "time_entry_shares",
     "TimeEntryShare": "time_entry_shares", "TimeEntrySharing": "time_entries", "TimeStatus": "report_filters",
-    "TimelineEvent": "timeline", "TimelineEventFields": "timeline", "TimelineSettings": "timeline",
+    "TimelineEvent": "timeline", "TimelineEventInput": "timeline", "TimelineSettings": "timeline",
     "Timesheet": "timesheets", "TimesheetApprover": "timesheets", "TimesheetChange": "timesheets",
     "TimesheetError": "timesheets", "TimesheetHours": "timesheets", "TimesheetKey": "timesheets",
     "TimesheetPage": "timesheets", "TimesheetReview": "timesheets", "TimesheetSetup": "timesheets",
     "TimesheetSetupList": "timesheets", "Timezone": "countries", "TrackReminder": "track_reminders",
     "TrialInfo": "organizations", "UsBankAccount": "customers", "UsageCounter": "organization_profile",
-    "UserDataTrend": "insights", "UserDataTrends": "insights", "UserDataTrendsGraph": "insights",
-    "UserDataTrendsPoint": "insights", "WebTimer": "web_timer", "WebTimerEntry": "web_timer",
-    "WebhookEventFilter": "webhooks", "WebhookEventFilterFields": "webhooks", "WebhookLimits": "webhooks",
-    "WebhookStatus": "webhooks", "WebhookSubscription": "webhooks", "WeeklyReportRow": "reports",
-    "WindowsAutoTrackingRule": "preference_values", "WindowsAutoTrackingRuleFields": "preference_values",
-    "WindowsAutoTrackingTrigger": "preference_values",
-    "WindowsAutoTrackingTriggerFields": "preference_values", "Workspace": "workspaces",
+    "User": "workspaces", "UserDataTrend": "insights", "UserDataTrends": "insights",
+    "UserDataTrendsGraph": "insights", "UserDataTrendsPoint": "insights", "WebTimer": "web_timer",
+    "WebTimerEntry": "web_timer", "WebhookEventFilter": "webhooks", "WebhookEventFilterInput": "webhooks",
+    "WebhookLimits": "webhooks", "WebhookStatus": "webhooks", "WebhookSubscription": "webhooks",
+    "WeeklyReportRow": "reports", "WindowsAutoTrackingRule": "preference_values",
+    "WindowsAutoTrackingRuleInput": "preference_values", "WindowsAutoTrackingTrigger": "preference_values",
+    "WindowsAutoTrackingTriggerInput": "preference_values", "Workspace": "workspaces",
     "WorkspaceAdmin": "workspace_statistics", "WorkspaceAssignment": "organization_people",
-    "WorkspaceEntity": "preference_values", "WorkspaceEntityFields": "preference_values",
+    "WorkspaceEntity": "preference_values", "WorkspaceEntityInput": "preference_values",
     "WorkspaceFeatures": "features", "WorkspaceInvitation": "organization_invitations",
-    "WorkspaceMember": "workspace_members", "WorkspacePreferences": "workspace_settings",
-    "WorkspaceStatistics": "workspace_statistics", "WorkspaceUser": "workspaces",
+    "WorkspacePreferences": "workspace_settings", "WorkspaceStatistics": "workspace_statistics",
+    "WorkspaceSubscription": "subscriptions", "WorkspaceUser": "workspace_users",
 }  # fmt: skip
 
 

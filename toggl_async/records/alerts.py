@@ -54,10 +54,10 @@ class Alert(Record):
     """What the thresholds count, such as a share or an amount."""
 
     thresholds: list[int] | None = None
-    """The thresholds."""
+    """The thresholds, in what `threshold_type` names."""
 
     threshold: int | None = None
-    """The threshold, where there is one only."""
+    """The threshold, where there is one only, in what `threshold_type` names."""
 
     project_id: int | None = None
     """Id of the project that it watches."""

@@ -25,8 +25,8 @@ class BulkEditFailure(Record):
 class BulkEditResult(Record):
     """What a bulk edit changed and what it did not."""
 
-    success: list[int] | None = None
+    success: list[int] = attrs.field(factory=list)
     """Ids of what was changed."""
 
-    failure: list[BulkEditFailure] | None = None
+    failure: list[BulkEditFailure] = attrs.field(factory=list)
     """What was not."""

@@ -107,7 +107,7 @@ class Calendar(Record):
 class CalendarPage(Record):
     """A page of calendars."""
 
-    calendars: list[Calendar] | None = None
+    calendars: list[Calendar] = attrs.field(factory=list)
     """The calendars."""
 
     next_page_token: str | None = None
@@ -187,7 +187,7 @@ class CalendarEvent(Record):
 class CalendarEventPage(Record):
     """A page of events."""
 
-    events: list[CalendarEvent] | None = None
+    events: list[CalendarEvent] = attrs.field(factory=list)
     """The events."""
 
     next_page_token: str | None = None
@@ -264,7 +264,7 @@ class CalendarEventSuggestion(Record):
 class CalendarEventSuggestions(Record):
     """What events could be tracked as."""
 
-    suggestions: list[CalendarEventSuggestion] | None = None
+    suggestions: list[CalendarEventSuggestion] = attrs.field(factory=list)
     """The suggestions, event by event."""
 
 

@@ -53,7 +53,7 @@ class MostActiveUser(Record):
     """E-mail address of the person."""
 
     avatar_file_name: str | None = None
-    """Address of the portrait."""
+    """Address of the avatar."""
 
     duration: int | None = None
     """How much was tracked, in seconds."""

@@ -65,7 +65,7 @@ class Expense(Record):
     """The tax in it, in cents after conversion."""
 
     exchange_rate: float | None = None
-    """The rate of that conversion."""
+    """The factor of that conversion."""
 
     exchange_rate_timestamp: Moment | None = None
     """When that rate held."""

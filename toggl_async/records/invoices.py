@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from toggl_async.record import Moment, Record
 
-__all__ = ["Invoice", "InvoiceItem", "InvoiceItemFields", "InvoiceTax", "InvoiceTaxFields"]
+__all__ = ["Invoice", "InvoiceItem", "InvoiceItemInput", "InvoiceTax", "InvoiceTaxInput"]
 
 
 @attrs.frozen(kw_only=True)
@@ -41,7 +41,7 @@ class InvoiceTax(Record):
     """Its name."""
 
     amount: float | None = None
-    """The amount of the tax."""
+    """The amount of the tax; whether in the invoice's currency or in percent, Toggl leaves open."""
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +113,7 @@ class Invoice(Record):
 
 
 @attrs.frozen(kw_only=True)
-class InvoiceItemFields(Record):
+class InvoiceItemInput(Record):
     """One thing that a new invoice bills."""
 
     description: str | UnsetType = UNSET
@@ -127,11 +127,11 @@ class InvoiceItemFields(Record):
 
 
 @attrs.frozen(kw_only=True)
-class InvoiceTaxFields(Record):
+class InvoiceTaxInput(Record):
     """One tax on a new invoice."""
 
     name: str | UnsetType = UNSET
     """Its name."""
 
     amount: float | UnsetType = UNSET
-    """The amount of the tax."""
+    """The amount of the tax; whether in the invoice's currency or in percent, Toggl leaves open."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import attrs
 
-from toggl_async.record import Json, Moment, Record
+from toggl_async.record import Moment, Record
 from toggl_async.records.clients import Client
 from toggl_async.records.projects import Project
 from toggl_async.records.tags import Tag
@@ -48,7 +48,7 @@ class Me(Record):
     """Id of the country."""
 
     image_url: str | None = None
-    """Address of the portrait."""
+    """Address of the avatar."""
 
     has_password: bool | None = None
     """Whether the person can log in with a password."""
@@ -74,7 +74,7 @@ class Me(Record):
     toggl_accounts_id: str | None = None
     """Id of the person in Toggl's account service."""
 
-    options: dict[str, Json] | None = None
+    options: dict[str, str] | None = None
     """Settings of Toggl's own programs."""
 
     authorization_updated_at: Moment | None = None

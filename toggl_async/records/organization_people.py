@@ -95,7 +95,7 @@ class OrganizationOwner(Record):
     """E-mail address of the person."""
 
     avatar_url: str | None = None
-    """Address of the portrait."""
+    """Address of the avatar."""
 
     toggl_accounts_id: str | None = None
     """Id of the person in Toggl's account service."""

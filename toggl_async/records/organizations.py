@@ -46,7 +46,7 @@ class OrganizationGroupUser(Record):
     """Name of the person."""
 
     avatar_url: str | None = None
-    """Address of the portrait."""
+    """Address of the avatar."""
 
     joined: bool | None = None
     """Whether the invitation was accepted."""
@@ -153,7 +153,7 @@ class OrganizationUser(Record):
     """E-mail address of the person."""
 
     avatar_url: str | None = None
-    """Address of the portrait."""
+    """Address of the avatar."""
 
     admin: bool | None = None
     """Whether the person administers the organization; see `role_id`."""

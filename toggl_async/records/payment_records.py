@@ -46,7 +46,7 @@ class PaymentRecord(Record):
 class PaymentRecordPage(Record):
     """A page of invoices that were paid."""
 
-    items: list[PaymentRecord] | None = None
+    items: list[PaymentRecord] = attrs.field(factory=list)
     """The invoices."""
 
     next: str | None = None

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from toggl_async.record import Moment, Record
 
-__all__ = ["Project", "ProjectPeriod", "ProjectRecurrence", "ProjectRecurrenceFields"]
+__all__ = ["Project", "ProjectPeriod", "ProjectRecurrence", "ProjectRecurrenceInput"]
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +49,7 @@ class ProjectRecurrence(Record):
 
 
 @attrs.frozen(kw_only=True)
-class ProjectRecurrenceFields(Record):
+class ProjectRecurrenceInput(Record):
     """How the periods of a recurring project are to follow each other."""
 
     period: str | UnsetType = UNSET
@@ -117,7 +117,7 @@ class Project(Record):
     """How long it should take, in seconds."""
 
     auto_estimates: bool | None = None
-    """Whether its estimate is the sum of its tasks'."""
+    """Whether its estimate is the sum of its tasks'. Needs Starter."""
 
     actual_hours: int | None = None
     """Time tracked in it, in hours."""
@@ -129,7 +129,7 @@ class Project(Record):
     """How many tasks it has."""
 
     billable: bool | None = None
-    """Whether its time is billable."""
+    """Whether its time is billable. Needs Starter."""
 
     rate: float | None = None
     """What an hour is billed at, in its currency."""
@@ -138,22 +138,22 @@ class Project(Record):
     """When that rate last changed."""
 
     currency: str | None = None
-    """Its currency, such as `EUR`."""
+    """Its currency, such as `EUR`. Needs Starter."""
 
     fixed_fee: float | None = None
-    """What it is billed at as a whole, in its currency."""
+    """What it is billed at as a whole, in its currency. Needs Premium."""
 
     recurring: bool | None = None
-    """Whether its estimate starts anew each period."""
+    """Whether its estimate starts anew each period. Needs Premium."""
 
     recurring_parameters: list[ProjectRecurrence] | None = None
-    """How its periods follow each other."""
+    """How its periods follow each other. Needs Premium."""
 
     current_period: ProjectPeriod | None = None
-    """The period that runs."""
+    """The period that runs. Needs Premium."""
 
     template: bool | None = None
-    """Whether it is a template."""
+    """Whether it is a template. Needs Starter."""
 
     template_id: int | None = None
     """Id of the template that it was made from."""

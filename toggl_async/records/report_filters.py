@@ -86,7 +86,7 @@ class ReportUserDetails(Record):
     """E-mail address of the person."""
 
     avatar: str | None = None
-    """Name of the portrait's file."""
+    """Name of the avatar's file."""
 
     active: bool | None = None
     """Whether the person is active."""

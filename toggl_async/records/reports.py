@@ -221,7 +221,7 @@ class SummaryReportGroup(Record):
 class SummaryReport(Record):
     """A summary report."""
 
-    groups: list[SummaryReportGroup] | None = None
+    groups: list[SummaryReportGroup] = attrs.field(factory=list)
     """The groups."""
 
 

@@ -137,7 +137,7 @@ class SharedReportUser(Record):
     """E-mail address of the person."""
 
     avatar_url: str | None = None
-    """Address of the portrait."""
+    """Address of the avatar."""
 
     group_ids: list[int] | None = None
     """Ids of the groups that the person is in."""

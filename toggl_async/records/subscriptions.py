@@ -17,11 +17,13 @@ __all__ = [
     "CardDetails",
     "DiscountRequest",
     "FeatureUpsell",
+    "PaymentDetails",
     "PaymentFailure",
     "Subscription",
     "SubscriptionInvoice",
     "SubscriptionPayment",
     "SubscriptionPeriod",
+    "WorkspaceSubscription",
 ]
 
 
@@ -177,6 +179,82 @@ class SubscriptionPeriod(Record):
 
     created_at: Moment | None = None
     """When it was made."""
+
+
+@attrs.frozen(kw_only=True)
+class PaymentDetails(Record):
+    """How a subscription is paid in the older billing."""
+
+    customer_id: int | None = None
+    """Id of the customer."""
+
+    user_id: int | None = None
+    """Id of the person who entered it."""
+
+    payment_type: str | None = None
+    """Which way, such as by card."""
+
+    reference: str | None = attrs.field(default=None, repr=False)
+    """What the payment service knows it by."""
+
+    currency: str | None = None
+    """Its currency, such as `EUR`."""
+
+    created_at: Moment | None = None
+    """When it was entered."""
+
+
+@attrs.frozen(kw_only=True)
+class WorkspaceSubscription(Record):
+    """What a workspace was subscribed to before organizations were."""
+
+    subscription_id: int | None = None
+    """Id of the subscription."""
+
+    organization_id: int | None = None
+    """Id of the organization."""
+
+    workspace_id: int | None = None
+    """Id of the workspace."""
+
+    pricing_plan_id: int | None = None
+    """Id of its price."""
+
+    last_pricing_plan_id: int | None = None
+    """Id of the price before."""
+
+    customer_id: int | None = None
+    """Id of the customer who pays."""
+
+    company_id: int | None = None
+    """Id of the company that pays."""
+
+    currency: str | None = None
+    """Currency of the invoices, such as `EUR`."""
+
+    auto_renew: bool | None = None
+    """Whether it goes on when its period ends."""
+
+    card_details: CardDetails | None = None
+    """The card that it is paid with."""
+
+    contact_detail: BillingContact | None = None
+    """Whom the invoices go to."""
+
+    payment_details: PaymentDetails | None = None
+    """How it is paid."""
+
+    subscription_period: SubscriptionPeriod | None = None
+    """The period that runs."""
+
+    renewal_at: Moment | None = None
+    """When it is next renewed."""
+
+    created_at: Moment | None = None
+    """When it was made."""
+
+    deleted_at: Moment | None = None
+    """When it was deleted."""
 
 
 @attrs.frozen(kw_only=True)

@@ -69,7 +69,7 @@ class Task(Record):
     """Name of the person that it is assigned to."""
 
     avatar_url: str | None = None
-    """Address of that person's portrait."""
+    """Address of that person's avatar."""
 
     toggl_accounts_id: str | None = None
     """Id of that person in Toggl's account service."""
@@ -100,7 +100,7 @@ class Task(Record):
 class TaskPage(Record):
     """A page of tasks."""
 
-    data: list[Task] | None = None
+    data: list[Task] = attrs.field(factory=list)
     """The tasks."""
 
     page: int | None = None

@@ -100,7 +100,7 @@ class TimeEntry(Record):
     """Name of the person; with `meta` only."""
 
     user_avatar_url: str | None = None
-    """Address of the person's portrait; with `meta` only."""
+    """Address of the person's avatar; with `meta` only."""
 
     permissions: list[str] | None = None
     """What the caller may do."""

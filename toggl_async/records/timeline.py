@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from toggl_async.record import Record
 
-__all__ = ["TimelineEvent", "TimelineEventFields", "TimelineSettings"]
+__all__ = ["TimelineEvent", "TimelineEventInput", "TimelineSettings"]
 
 
 @attrs.frozen(kw_only=True)
@@ -38,7 +38,7 @@ class TimelineEvent(Record):
 
 
 @attrs.frozen(kw_only=True)
-class TimelineEventFields(Record):
+class TimelineEventInput(Record):
     """A stretch of time to add to the timeline."""
 
     start_time: int

@@ -35,7 +35,7 @@ class TimesheetApprover(Record):
     """Name of the person."""
 
     avatar_url: str | None = None
-    """Address of the portrait."""
+    """Address of the avatar."""
 
     active: bool | None = None
     """Whether the person is active in the workspace."""
@@ -55,7 +55,7 @@ class TimesheetReview(Record):
     """Name of the approver."""
 
     avatar_url: str | None = None
-    """Address of the portrait."""
+    """Address of the avatar."""
 
     review_layer: int | None = None
     """The layer that the approver belongs to."""
@@ -128,7 +128,7 @@ class Timesheet(Record):
     """Name of that person."""
 
     member_avatar_url: str | None = None
-    """Address of that person's portrait."""
+    """Address of that person's avatar."""
 
     working_hours_in_minutes: int | None = None
     """How much that person should work, in minutes."""
@@ -143,7 +143,7 @@ class Timesheet(Record):
     """Name of that approver."""
 
     approver_avatar_url: str | None = None
-    """Address of that approver's portrait."""
+    """Address of that approver's avatar."""
 
     approvers: list[TimesheetApprover] | None = None
     """Its approvers."""
@@ -207,7 +207,7 @@ class Timesheet(Record):
 class TimesheetPage(Record):
     """A page of timesheets."""
 
-    data: list[Timesheet] | None = None
+    data: list[Timesheet] = attrs.field(factory=list)
     """The timesheets."""
 
     page: int | None = None
@@ -285,7 +285,7 @@ class TimesheetSetup(Record):
     """Name of that person."""
 
     member_avatar_url: str | None = None
-    """Address of that person's portrait."""
+    """Address of that person's avatar."""
 
     periodicity: str | None = None
     """Length of a period, such as `weekly`."""
@@ -303,7 +303,7 @@ class TimesheetSetup(Record):
     """Name of that approver."""
 
     approver_avatar_url: str | None = None
-    """Address of that approver's portrait."""
+    """Address of that approver's avatar."""
 
     approvers: list[TimesheetApprover] | None = None
     """The approvers."""
@@ -334,5 +334,5 @@ class TimesheetSetup(Record):
 class TimesheetSetupList(Record):
     """Timesheet setups."""
 
-    data: list[TimesheetSetup] | None = None
+    data: list[TimesheetSetup] = attrs.field(factory=list)
     """The setups."""

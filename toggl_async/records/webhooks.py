@@ -9,7 +9,7 @@ from toggl_async.record import Moment, Record
 
 __all__ = [
     "WebhookEventFilter",
-    "WebhookEventFilterFields",
+    "WebhookEventFilterInput",
     "WebhookLimits",
     "WebhookStatus",
     "WebhookSubscription",
@@ -72,7 +72,7 @@ class WebhookSubscription(Record):
 
 
 @attrs.frozen(kw_only=True)
-class WebhookEventFilterFields(Record):
+class WebhookEventFilterInput(Record):
     """A kind of event that a webhook is to get."""
 
     entity: str

@@ -56,7 +56,7 @@ RESOURCE_MODULES: Final[tuple[str, ...]] = (
     "toggl_async.scopes.workspace.goals",
     "toggl_async.scopes.workspace.insights",
     "toggl_async.scopes.workspace.people",
-    "toggl_async.scopes.workspace.project_members",
+    "toggl_async.scopes.workspace.project_users",
     "toggl_async.scopes.workspace.projects",
     "toggl_async.scopes.workspace.reports.analytics",
     "toggl_async.scopes.workspace.reports.detailed",

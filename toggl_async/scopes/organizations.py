@@ -32,7 +32,7 @@ class OrganizationsScope(Resource):
         return Invitations(self._caller, self._bound)
 
     async def create(self, *, name: str, workspace_name: str) -> NewOrganization:
-        """Create an organization with a first workspace, owned by the caller.
+        """Create an organization with a first workspace, owned by the caller: ``POST /api/v9/organizations``.
 
         It may take a few seconds until other calls know the organization and its workspace.
 
@@ -42,8 +42,6 @@ class OrganizationsScope(Resource):
 
         Raises:
             BadRequest: a name is empty or too long.
-
-        ``POST /api/v9/organizations``
         """
         return await self._call(_CREATE, body={"name": name, "workspace_name": workspace_name})
 
@@ -54,29 +52,34 @@ class Invitations(Resource):
     async def accept(self, invitation_code: str) -> None:
         """Accept an invitation to an organization; whoever sent it is told by e-mail.
 
+        ``POST /api/v9/organizations/invitations/{invitation_code}/accept``
+
+        Args:
+            invitation_code: The code in the e-mail of the invitation; a secret.
+
         Raises:
             NotFound: no invitation has this code.
-
-        ``POST /api/v9/organizations/invitations/{invitation_code}/accept``
         """
         await self._call(_INVITATIONS_ACCEPT, {"invitation_code": invitation_code})
 
     async def reject(self, invitation_code: str) -> None:
-        """Reject an invitation to an organization.
+        """Reject an invitation: ``POST /api/v9/organizations/invitations/{invitation_code}/reject``.
+
+        Args:
+            invitation_code: The code in the e-mail of the invitation; a secret.
 
         Raises:
             NotFound: no invitation has this code.
-
-        ``POST /api/v9/organizations/invitations/{invitation_code}/reject``
         """
         await self._call(_INVITATIONS_REJECT, {"invitation_code": invitation_code})
 
     async def get(self, invitation_code: str) -> Invitation:
-        """Get an invitation to an organization by its code.
+        """Get an invitation to an organization by its code: ``GET /api/v9/invitations/{invitation_code}``.
+
+        Args:
+            invitation_code: The code in the e-mail of the invitation; a secret.
 
         Raises:
             NotFound: there is no such invitation, or it was answered or withdrawn.
-
-        ``GET /api/v9/invitations/{invitation_code}``
         """
         return await self._call(_INVITATIONS_GET, {"invitation_code": invitation_code})

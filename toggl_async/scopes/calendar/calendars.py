@@ -7,6 +7,7 @@ import builtins
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import each, one_id
 from toggl_async.operation import Operation, Resource
 from toggl_async.pagination import Pages, Token
 from toggl_async.records.calendars import Calendar, CalendarIntegration, CalendarPage, FetchedCalendars
@@ -26,33 +27,25 @@ _INTEGRATIONS_DELETE: Operation[None] = Operation.declare(
     "calendar.integrations.delete", "DELETE /api/v9/integrations/calendar/{integration_id}"
 )
 _CALENDARS_LIST = Operation.declare(
-    "calendar.calendars.list",
-    "GET /api/v9/integrations/calendar/calendars",
-    CalendarPage,
+    "calendar.calendars.list", "GET /api/v9/integrations/calendar/calendars", CalendarPage,
     paging=Token(data="calendars", largest=250, identity="calendar_id"),
-)
+)  # fmt: skip
 _CALENDARS_LIST_SELECTED = Operation.declare(
-    "calendar.calendars.list_selected",
-    "GET /api/v9/integrations/calendar/calendars/selected",
-    CalendarPage,
+    "calendar.calendars.list_selected", "GET /api/v9/integrations/calendar/calendars/selected", CalendarPage,
     paging=Token(data="calendars", largest=250, identity="calendar_id"),
-)
+)  # fmt: skip
 _CALENDARS_LIST_FOR_INTEGRATION = Operation.declare(
-    "calendar.calendars.list_for_integration",
-    "GET /api/v9/integrations/calendar/{integration_id}/calendars",
-    CalendarPage,
-    paging=Token(data="calendars", largest=250, identity="calendar_id"),
-)
+    "calendar.calendars.list_for_integration", "GET /api/v9/integrations/calendar/{integration_id}/calendars",
+    CalendarPage, paging=Token(data="calendars", largest=250, identity="calendar_id"),
+)  # fmt: skip
 _CALENDARS_UPDATE = Operation.declare(
     "calendar.calendars.update",
-    "PATCH /api/v9/integrations/calendar/{integration_id}/calendars/{calendar_id}",
-    list[Calendar],
-)
+    "PATCH /api/v9/integrations/calendar/{integration_id}/calendars/{calendar_id}", list[Calendar],
+)  # fmt: skip
 _CALENDARS_REFRESH = Operation.declare(
-    "calendar.calendars.refresh",
-    "POST /api/v9/integrations/calendar/{integration_id}/calendars/update",
+    "calendar.calendars.refresh", "POST /api/v9/integrations/calendar/{integration_id}/calendars/update",
     FetchedCalendars,
-)
+)  # fmt: skip
 
 
 class CalendarIntegrations(Resource):
@@ -67,6 +60,7 @@ class CalendarIntegrations(Resource):
 
         Nothing is connected yet: the answer is an address of the provider, to be opened in the person's
         browser. The provider sends the browser back to Toggl, and Toggl on to `return_to`.
+        ``GET /api/v9/integrations/calendar/setup``
 
         Args:
             provider: Who keeps the calendars, such as `google` or `outlook`.
@@ -74,27 +68,22 @@ class CalendarIntegrations(Resource):
 
         Raises:
             FeatureUnavailable: the plan allows no further account.
-
-        ``GET /api/v9/integrations/calendar/setup``
         """
         return await self._call(_INTEGRATIONS_SETUP, query={"provider": provider, "return_to": return_to})
 
     async def update(self, integration_id: int, *, auto_track: bool | UnsetType = UNSET) -> None:
-        """Change a connected calendar account.
+        """Change a connected calendar account: ``PUT /api/v9/integrations/calendar/{integration_id}``.
 
         Args:
             integration_id: Id of the connected account.
             auto_track: Whether its events become time entries by themselves.
-
-        ``PUT /api/v9/integrations/calendar/{integration_id}``
         """
-        await self._call(
-            _INTEGRATIONS_UPDATE, {"integration_id": integration_id}, body={"auto_track": auto_track}
-        )
+        body = {"auto_track": auto_track}
+        await self._call(_INTEGRATIONS_UPDATE, each(one_id, integration_id=integration_id), body=body)
 
     async def delete(self, integration_id: int) -> None:
         """Disconnect a calendar account: ``DELETE /api/v9/integrations/calendar/{integration_id}``."""
-        await self._call(_INTEGRATIONS_DELETE, {"integration_id": integration_id})
+        await self._call(_INTEGRATIONS_DELETE, each(one_id, integration_id=integration_id))
 
 
 class Calendars(Resource):
@@ -108,20 +97,17 @@ class Calendars(Resource):
         limit: int | UnsetType = UNSET,
         page_token: str | UnsetType = UNSET,
     ) -> CalendarPage:
-        """List one page of the calendars of all connected accounts.
-
-        `iter` walks through all pages.
+        """List one page of the calendars of all accounts: ``GET /api/v9/integrations/calendar/calendars``.
 
         Args:
             integration_id: Only calendars of this connected account.
             selected: Only calendars whose events Toggl shows, or only the others; left out, all of them.
             limit: How many a page holds, at most 250.
-            page_token: Which page, by the `next_page_token` of the one before; left out, the first.
-
-        ``GET /api/v9/integrations/calendar/calendars``
+            page_token: The `next_page_token` of the page before. `iter` brings all pages.
         """
         query = {
-            "integration_id": integration_id, "selected": selected, "limit": limit, "page_token": page_token,
+            **each(one_id, integration_id=integration_id), "selected": selected, "limit": limit,
+            "page_token": page_token,
         }  # fmt: skip
         return await self._call(_CALENDARS_LIST, query=query)
 
@@ -133,24 +119,19 @@ class Calendars(Resource):
         limit: int | UnsetType = UNSET,
     ) -> Pages[Calendar]:
         """Walk through all pages of `list`, item by item."""
-        return self._pages(
-            _CALENDARS_LIST,
-            Calendar,
-            query={"integration_id": integration_id, "selected": selected, "limit": limit},
-        )
+        query = {**each(one_id, integration_id=integration_id), "selected": selected, "limit": limit}
+        return self._pages(_CALENDARS_LIST, Calendar, query=query)
 
     async def list_selected(
         self, *, limit: int | UnsetType = UNSET, page_token: str | UnsetType = UNSET
     ) -> CalendarPage:
         """List one page of the calendars whose events Toggl shows.
 
-        `iter_selected` walks through all pages.
+        ``GET /api/v9/integrations/calendar/calendars/selected``
 
         Args:
             limit: How many a page holds, at most 250.
-            page_token: Which page, by the `next_page_token` of the one before; left out, the first.
-
-        ``GET /api/v9/integrations/calendar/calendars/selected``
+            page_token: The `next_page_token` of the page before. `iter_selected` brings all pages.
         """
         return await self._call(_CALENDARS_LIST_SELECTED, query={"limit": limit, "page_token": page_token})
 
@@ -168,31 +149,29 @@ class Calendars(Resource):
     ) -> CalendarPage:
         """List one page of the calendars of a connected account.
 
-        `iter_for_integration` walks through all pages.
+        ``GET /api/v9/integrations/calendar/{integration_id}/calendars``
 
         Args:
             integration_id: Id of the connected account.
             selected: Only calendars whose events Toggl shows, or only the others; left out, all of them.
             limit: How many a page holds, at most 250.
-            page_token: Which page, by the `next_page_token` of the one before; left out, the first.
-
-        ``GET /api/v9/integrations/calendar/{integration_id}/calendars``
+            page_token: The `next_page_token` of the page before. `iter_for_integration` brings all pages.
         """
+        query = {"selected": selected, "limit": limit, "page_token": page_token}
         return await self._call(
-            _CALENDARS_LIST_FOR_INTEGRATION,
-            {"integration_id": integration_id},
-            query={"selected": selected, "limit": limit, "page_token": page_token},
+            _CALENDARS_LIST_FOR_INTEGRATION, each(one_id, integration_id=integration_id), query=query
         )
 
     def iter_for_integration(
         self, integration_id: int, *, selected: bool | UnsetType = UNSET, limit: int | UnsetType = UNSET
     ) -> Pages[Calendar]:
         """Walk through all pages of `list_for_integration`, item by item."""
+        query = {"selected": selected, "limit": limit}
         return self._pages(
             _CALENDARS_LIST_FOR_INTEGRATION,
             Calendar,
-            {"integration_id": integration_id},
-            query={"selected": selected, "limit": limit},
+            each(one_id, integration_id=integration_id),
+            query=query,
         )
 
     async def update(
@@ -207,6 +186,8 @@ class Calendars(Resource):
     ) -> builtins.list[Calendar]:
         """Select a calendar, and say what its events are to be tracked as.
 
+        ``PATCH /api/v9/integrations/calendar/{integration_id}/calendars/{calendar_id}``
+
         Args:
             integration_id: Id of the connected account.
             calendar_id: Id of the calendar in Toggl.
@@ -214,15 +195,14 @@ class Calendars(Resource):
             default_workspace_id: Workspace that its events are tracked in.
             default_project_id: Project that its events are tracked in.
             default_planned_task_id: Planned task that its events are tracked in.
-
-        ``PATCH /api/v9/integrations/calendar/{integration_id}/calendars/{calendar_id}``
         """
         body = {
-            "selected": selected, "default_workspace_id": default_workspace_id,
-            "default_project_id": default_project_id, "default_planned_task_id": default_planned_task_id,
+            "selected": selected,
+            **each(one_id, default_workspace_id=default_workspace_id, default_project_id=default_project_id),
+            **each(one_id, default_planned_task_id=default_planned_task_id),
         }  # fmt: skip
         return await self._call(
-            _CALENDARS_UPDATE, {"integration_id": integration_id, "calendar_id": calendar_id}, body=body
+            _CALENDARS_UPDATE, each(one_id, integration_id=integration_id, calendar_id=calendar_id), body=body
         )
 
     async def refresh(self, integration_id: int) -> FetchedCalendars:
@@ -230,4 +210,4 @@ class Calendars(Resource):
 
         ``POST /api/v9/integrations/calendar/{integration_id}/calendars/update``
         """
-        return await self._call(_CALENDARS_REFRESH, {"integration_id": integration_id})
+        return await self._call(_CALENDARS_REFRESH, each(one_id, integration_id=integration_id))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import each, one_id
 from toggl_async.operation import Operation, Resource
 from toggl_async.records.features import WorkspaceFeatures
 from toggl_async.records.me import Me, Quota
@@ -15,7 +16,7 @@ from toggl_async.records.profiles import Location
 from toggl_async.records.web_timer import WebTimer
 
 if TYPE_CHECKING:
-    from toggl_async.scopes.me.account import DesktopLoginTokens, Exports, Portrait, PushServices, Timeline
+    from toggl_async.scopes.me.account import Avatars, DesktopLoginTokens, Exports, PushServices, Timeline
     from toggl_async.scopes.me.entities import Clients, Projects, Tags, Tasks
     from toggl_async.scopes.me.favorites import Favorites, Goals
     from toggl_async.scopes.me.memberships import Organizations, Workspaces
@@ -132,11 +133,11 @@ class MeScope(Resource):
         return Timeline(self._caller, self._bound)
 
     @cached_property
-    def avatar(self) -> "Portrait":
-        """The person's portrait."""
-        from toggl_async.scopes.me.account import Portrait
+    def avatar(self) -> "Avatars":
+        """The person's avatar, the picture that others see."""
+        from toggl_async.scopes.me.account import Avatars
 
-        return Portrait(self._caller, self._bound)
+        return Avatars(self._caller, self._bound)
 
     @cached_property
     def push_services(self) -> "PushServices":
@@ -174,7 +175,7 @@ class MeScope(Resource):
         return Exports(self._caller, self._bound)
 
     async def get(self, *, with_related_data: bool | UnsetType = UNSET) -> Me:
-        """Get the person whose credentials these are.
+        """Get the person whose credentials these are: ``GET /api/v9/me``.
 
         With related data this one request brings most of what a program needs to start: it is the cheapest
         first call under an hourly quota.
@@ -182,8 +183,6 @@ class MeScope(Resource):
         Args:
             with_related_data: Also bring clients, projects, tags, tasks, workspaces and about ten days of
                 time entries.
-
-        ``GET /api/v9/me``
         """
         return await self._call(_GET, query={"with_related_data": with_related_data})
 
@@ -199,7 +198,7 @@ class MeScope(Resource):
         password: str | UnsetType = UNSET,
         timezone: str | UnsetType = UNSET,
     ) -> Me:
-        """Change the person's own settings.
+        """Change the person's own settings: ``PUT /api/v9/me``.
 
         Args:
             beginning_of_week: First day of the week, 0 for Sunday to 6 for Saturday.
@@ -210,20 +209,19 @@ class MeScope(Resource):
             fullname: The name that others see.
             password: The new password.
             timezone: IANA name of the time zone, such as `Europe/Tallinn`.
-
-        ``PUT /api/v9/me``
         """
         body = {
-            "beginning_of_week": beginning_of_week, "country_id": country_id,
-            "current_password": current_password, "default_workspace_id": default_workspace_id,
-            "email": email, "fullname": fullname, "password": password, "timezone": timezone,
+            "beginning_of_week": beginning_of_week,
+            **each(one_id, country_id=country_id, default_workspace_id=default_workspace_id),
+            "current_password": current_password, "email": email, "fullname": fullname, "password": password,
+            "timezone": timezone,
         }  # fmt: skip
         return await self._call(_UPDATE, body=body)
 
     async def quota(self) -> list[Quota]:
-        """Tell what is left of the hourly quotas.
+        """Tell what is left of the hourly quotas: ``GET /api/v9/me/quota``.
 
-        One window for each organization, and one for the person. ``GET /api/v9/me/quota``
+        One window for each organization, and one for the person.
         """
         return await self._call(_QUOTA)
 
@@ -246,28 +244,25 @@ class MeScope(Resource):
         return await self._call(_FEATURES)
 
     async def location(self) -> Location:
-        """Tell where the request seems to come from, judged by its IP address.
+        """Tell where the request seems to come from, judged by its IP address: ``GET /api/v9/me/location``.
 
         Raises:
             NotFound: no place is known for the IP address.
-
-        ``GET /api/v9/me/location``
         """
         return await self._call(_LOCATION)
 
     async def web_timer(self) -> WebTimer:
-        """Get what Toggl's web timer shows of the person's time in one answer.
+        """Get what Toggl's web timer shows of the person's time in one answer: ``GET /api/v9/me/web-timer``.
 
         Toggl promises nothing of this answer; `me.get` with related data brings more, and in common records.
-        ``GET /api/v9/me/web-timer``
         """
         return await self._call(_WEB_TIMER)
 
     async def reset_token(self) -> str:
-        """Replace the person's API token with a new one.
+        """Replace the person's API token with a new one: ``POST /api/v9/me/reset_token``.
 
         The old token ends at once, for every program that has it; a client that logs in with it needs the new
-        one for its next request. ``POST /api/v9/me/reset_token``
+        one for its next request.
         """
         return await self._call(_RESET_TOKEN)
 
@@ -276,15 +271,13 @@ class MeScope(Resource):
         await self._call(_ACCEPT_TOS)
 
     async def enable_sso(self, *, confirmation_code: str) -> None:
-        """Have the person log in by single sign-on (SSO) from now on.
+        """Have the person log in by single sign-on (SSO) from now on: ``POST /api/v9/me/enable_sso``.
 
         Args:
             confirmation_code: The code that confirms the link of the two accounts; a secret.
 
         Raises:
             BadRequest: the confirmation code is wrong or has expired.
-
-        ``POST /api/v9/me/enable_sso``
         """
         await self._call(_ENABLE_SSO, body={"confirmation_code": confirmation_code})
 
@@ -293,6 +286,9 @@ class MeScope(Resource):
 
         The code says who is unsubscribed, whatever the credentials.
         ``POST /api/v9/me/disable_product_emails/{disable_code}``
+
+        Args:
+            disable_code: The code in the link to unsubscribe, from such an e-mail; a secret.
         """
         await self._call(_DISABLE_PRODUCT_EMAILS, {"disable_code": disable_code})
 
@@ -301,6 +297,9 @@ class MeScope(Resource):
 
         The code says who is unsubscribed, whatever the credentials.
         ``POST /api/v9/me/disable_weekly_report/{weekly_report_code}``
+
+        Args:
+            weekly_report_code: The code in the link to unsubscribe, from such an e-mail; a secret.
         """
         await self._call(_DISABLE_WEEKLY_REPORT, {"weekly_report_code": weekly_report_code})
 

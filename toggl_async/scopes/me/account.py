@@ -9,14 +9,15 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import each, unix_seconds
 from toggl_async.files import Download, FileContent, Form
-from toggl_async.operation import Operation, Resource, unix_seconds
+from toggl_async.operation import Operation, Resource
 from toggl_async.records.exports import ExportRequest
 from toggl_async.records.logins import DesktopLoginToken
 from toggl_async.records.profiles import Avatar
-from toggl_async.records.timeline import TimelineEvent, TimelineEventFields, TimelineSettings
+from toggl_async.records.timeline import TimelineEvent, TimelineEventInput, TimelineSettings
 
-__all__ = ["DesktopLoginTokens", "Exports", "Portrait", "PushServices", "Timeline"]
+__all__ = ["Avatars", "DesktopLoginTokens", "Exports", "PushServices", "Timeline"]
 
 _TIMELINE_LIST = Operation.declare("me.timeline.list", "GET /api/v9/timeline", list[TimelineEvent])
 _TIMELINE_UPLOAD = Operation.declare("me.timeline.upload", "POST /api/v9/timeline", TimelineSettings)
@@ -53,32 +54,26 @@ class Timeline(Resource):
         start_date: dt.datetime | int | UnsetType = UNSET,
         end_date: dt.datetime | int | UnsetType = UNSET,
     ) -> builtins.list[TimelineEvent]:
-        """List the activity that Toggl's desktop app recorded for the person.
+        """List the activity that Toggl's desktop app recorded for the person: ``GET /api/v9/timeline``.
 
         Args:
-            start_date: Only activity since this moment.
-            end_date: Only activity until this moment.
+            start_date: Only activity since this moment. An int is UNIX seconds.
+            end_date: Only activity until this moment. An int is UNIX seconds.
 
         Raises:
             ServerError: the timeline is unavailable for the moment.
-
-        ``GET /api/v9/timeline``
         """
-        query = {
-            "start_date": unix_seconds(start_date), "end_date": unix_seconds(end_date),
-        }  # fmt: skip
+        query = each(unix_seconds, start_date=start_date, end_date=end_date)
         return await self._call(_TIMELINE_LIST, query=query)
 
-    async def upload(self, *, events: Sequence[TimelineEventFields]) -> TimelineSettings:
-        """Add recorded activity to the person's timeline.
+    async def upload(self, *, events: Sequence[TimelineEventInput]) -> TimelineSettings:
+        """Add recorded activity to the person's timeline: ``POST /api/v9/timeline``.
 
         Args:
             events: The activity, one event after the other.
 
         Raises:
             ServerError: the timeline is unavailable for the moment.
-
-        ``POST /api/v9/timeline``
         """
         return await self._call(_TIMELINE_UPLOAD, body=events)
 
@@ -87,33 +82,31 @@ class Timeline(Resource):
         await self._call(_TIMELINE_CLEAR)
 
 
-class Portrait(Resource):
-    """The person's portrait."""
+class Avatars(Resource):
+    """The person's avatar, the picture that others see."""
 
     async def upload(self, *, file: FileContent) -> Avatar:
-        """Upload the person's portrait in place of the one so far.
+        """Upload the person's avatar in place of the one so far: ``POST /api/v9/avatars``.
 
         Args:
             file: The picture.
 
         Raises:
             BadRequest: the file is no picture that Toggl takes.
-
-        ``POST /api/v9/avatars``
         """
         return await self._call(_AVATAR_UPLOAD, body=Form({"file": file}, files=("file",)))
 
     async def delete(self) -> None:
-        """Remove the person's portrait: ``DELETE /api/v9/avatars``."""
+        """Remove the person's avatar: ``DELETE /api/v9/avatars``."""
         await self._call(_AVATAR_DELETE)
 
     async def use_gravatar(self) -> Avatar:
-        """Take the portrait that Gravatar has for the person's e-mail address.
-
-        Raises:
-            BadRequest: Gravatar has no portrait for the e-mail address.
+        """Take the avatar that Gravatar has for the person's e-mail address.
 
         ``POST /api/v9/avatars/use_gravatar``
+
+        Raises:
+            BadRequest: Gravatar has no avatar for the e-mail address.
         """
         return await self._call(_AVATAR_USE_GRAVATAR)
 
@@ -129,22 +122,18 @@ class PushServices(Resource):
         return await self._call(_PUSH_SERVICES_LIST)
 
     async def subscribe(self, *, fcm_registration_token: str) -> None:
-        """Have push notifications for the person sent to a device.
+        """Have push notifications for the person sent to a device: ``POST /api/v9/me/push_services``.
 
         Args:
             fcm_registration_token: The device's registration token at Firebase Cloud Messaging.
-
-        ``POST /api/v9/me/push_services``
         """
         await self._call(_PUSH_SERVICES_SUBSCRIBE, body={"fcm_registration_token": fcm_registration_token})
 
     async def unsubscribe(self, *, fcm_registration_token: str) -> None:
-        """Send a device no more push notifications for the person.
+        """Send a device no more push notifications for the person: ``DELETE /api/v9/me/push_services``.
 
         Args:
             fcm_registration_token: The device's registration token at Firebase Cloud Messaging.
-
-        ``DELETE /api/v9/me/push_services``
         """
         await self._call(_PUSH_SERVICES_UNSUBSCRIBE, body={"fcm_registration_token": fcm_registration_token})
 
@@ -162,15 +151,14 @@ class DesktopLoginTokens(Resource):
     async def redeem(self, *, login_token: str, goto: str | UnsetType = UNSET) -> str:
         """Log in with a token made for a browser, and tell where Toggl sends that browser next.
 
+        ``GET /api/v9/desktop_login``
+
         Args:
             login_token: The token, from `create`; a secret.
             goto: The page of Toggl's web app to go to, such as `reports`.
-
-        ``GET /api/v9/desktop_login``
         """
-        return await self._call(
-            _DESKTOP_LOGIN_TOKENS_REDEEM, query={"login_token": login_token, "goto": goto}
-        )
+        query = {"login_token": login_token, "goto": goto}
+        return await self._call(_DESKTOP_LOGIN_TOKENS_REDEEM, query=query)
 
 
 class Exports(Resource):
@@ -181,7 +169,7 @@ class Exports(Resource):
         return await self._call(_EXPORTS_LIST)
 
     async def create(self, *, profile: bool | UnsetType = UNSET, timeline: bool | UnsetType = UNSET) -> str:
-        """Ask for an export of the person's own data.
+        """Ask for an export of the person's own data: ``POST /api/v9/me/export``.
 
         Toggl makes the archive in its own time: ask `list` now and then, and call `download` once its state
         says that it is done. What comes back here is a word or a token of Toggl's.
@@ -192,19 +180,18 @@ class Exports(Resource):
 
         Raises:
             BadRequest: nothing was asked for, or another export is still being made.
-
-        ``POST /api/v9/me/export``
         """
         return await self._call(_EXPORTS_CREATE, body={"profile": profile, "timeline": timeline})
 
     def download(self, uuid: str) -> Download:
         """Download an export of the person's own data as a ZIP archive.
 
-        The `uuid` is the `token` of the export, as `list` tells it.
+        The `uuid` is the `token` of the export, as `list` tells it. ``GET /api/v9/me/export/data/{uuid}.zip``
+
+        Args:
+            uuid: The `token` of the export, as `list` tells it.
 
         Raises:
             BadRequest: there is no such archive, or it has expired.
-
-        ``GET /api/v9/me/export/data/{uuid}.zip``
         """
         return self._download(_EXPORTS_DOWNLOAD, {"uuid": uuid})

@@ -8,8 +8,9 @@ import datetime as dt
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.operation import Operation, Resource, unix_seconds
-from toggl_async.pagination import Keyset, Pages
+from toggl_async.arguments import each, one_id, unix_seconds
+from toggl_async.operation import Operation, Resource
+from toggl_async.pagination import Keyset, Offset, Pages
 from toggl_async.records.clients import Client
 from toggl_async.records.projects import Project
 from toggl_async.records.tags import Tag
@@ -19,28 +20,26 @@ __all__ = ["Clients", "Projects", "Tags", "Tasks"]
 
 _CLIENTS_LIST = Operation.declare("me.clients.list", "GET /api/v9/me/clients", list[Client])
 _PROJECTS_LIST = Operation.declare("me.projects.list", "GET /api/v9/me/projects", list[Project])
-_PROJECTS_LIST_PAGINATED = Operation.declare(
-    "me.projects.list_paginated",
-    "GET /api/v9/me/projects/paginated",
-    list[Project],
+_PROJECTS_LIST_PAGE = Operation.declare(
+    "me.projects.list_page", "GET /api/v9/me/projects/paginated", list[Project],
     paging=Keyset(parameter="start_project_id", largest=201),
-)
+)  # fmt: skip
 _TAGS_LIST = Operation.declare("me.tags.list", "GET /api/v9/me/tags", list[Tag])
-_TASKS_LIST = Operation.declare("me.tasks.list", "GET /api/v9/me/tasks", list[Task])
+_TASKS_LIST = Operation.declare(
+    "me.tasks.list", "GET /api/v9/me/tasks", list[Task], paging=Offset(largest=1000)
+)
 
 
 class Clients(Resource):
     """Clients of all the person's workspaces."""
 
     async def list(self, *, since: dt.datetime | int | UnsetType = UNSET) -> builtins.list[Client]:
-        """List the clients of all the person's workspaces.
+        """List the clients of all the person's workspaces: ``GET /api/v9/me/clients``.
 
         Args:
-            since: Only what changed since this moment.
-
-        ``GET /api/v9/me/clients``
+            since: Only what changed since this moment. An int is UNIX seconds.
         """
-        return await self._call(_CLIENTS_LIST, query={"since": unix_seconds(since)})
+        return await self._call(_CLIENTS_LIST, query=each(unix_seconds, since=since))
 
 
 class Projects(Resource):
@@ -49,19 +48,16 @@ class Projects(Resource):
     async def list(
         self, *, include_archived: bool | UnsetType = UNSET, since: dt.datetime | int | UnsetType = UNSET
     ) -> builtins.list[Project]:
-        """List the projects of all the person's workspaces.
+        """List the projects of all the person's workspaces: ``GET /api/v9/me/projects``.
 
         Args:
             include_archived: Also list archived projects; left out, only active ones come.
-            since: Only what changed since this moment.
-
-        ``GET /api/v9/me/projects``
+            since: Only what changed since this moment. An int is UNIX seconds.
         """
-        return await self._call(
-            _PROJECTS_LIST, query={"include_archived": include_archived, "since": unix_seconds(since)}
-        )
+        query = {"include_archived": include_archived, **each(unix_seconds, since=since)}
+        return await self._call(_PROJECTS_LIST, query=query)
 
-    async def list_paginated(
+    async def list_page(
         self,
         *,
         start_project_id: int | UnsetType = UNSET,
@@ -70,41 +66,37 @@ class Projects(Resource):
     ) -> builtins.list[Project]:
         """List one page of the projects of all the person's workspaces, by id.
 
-        `iter_paginated` walks through all pages.
+        ``GET /api/v9/me/projects/paginated``
 
         Args:
-            start_project_id: Only projects from this id on; from the first on when left out.
-            since: Only what changed since this moment.
+            start_project_id: Only projects from this id on. `iter` brings all pages.
+            since: Only what changed since this moment. An int is UNIX seconds.
             per_page: How many a page holds; 201 when left out.
-
-        ``GET /api/v9/me/projects/paginated``
         """
         query = {
-            "start_project_id": start_project_id, "since": unix_seconds(since), "per_page": per_page,
+            **each(one_id, start_project_id=start_project_id), **each(unix_seconds, since=since),
+            "per_page": per_page,
         }  # fmt: skip
-        return await self._call(_PROJECTS_LIST_PAGINATED, query=query)
+        return await self._call(_PROJECTS_LIST_PAGE, query=query)
 
-    def iter_paginated(
+    def iter(
         self, *, since: dt.datetime | int | UnsetType = UNSET, per_page: int | UnsetType = UNSET
     ) -> Pages[Project]:
-        """Walk through all pages of `list_paginated`, item by item."""
-        return self._pages(
-            _PROJECTS_LIST_PAGINATED, Project, query={"since": unix_seconds(since), "per_page": per_page}
-        )
+        """Walk through all pages of `list_page`, item by item."""
+        query = {**each(unix_seconds, since=since), "per_page": per_page}
+        return self._pages(_PROJECTS_LIST_PAGE, Project, query=query)
 
 
 class Tags(Resource):
     """Tags of all the person's workspaces."""
 
     async def list(self, *, since: dt.datetime | int | UnsetType = UNSET) -> builtins.list[Tag]:
-        """List the tags of all the person's workspaces.
+        """List the tags of all the person's workspaces: ``GET /api/v9/me/tags``.
 
         Args:
-            since: Only what changed since this moment.
-
-        ``GET /api/v9/me/tags``
+            since: Only what changed since this moment. An int is UNIX seconds.
         """
-        return await self._call(_TAGS_LIST, query={"since": unix_seconds(since)})
+        return await self._call(_TAGS_LIST, query=each(unix_seconds, since=since))
 
 
 class Tasks(Resource):
@@ -119,19 +111,32 @@ class Tasks(Resource):
         offset: int | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> builtins.list[Task]:
-        """List the tasks of the projects that the person takes part in.
+        """List the tasks of the projects that the person takes part in: ``GET /api/v9/me/tasks``.
 
         Args:
-            since: Only what changed since this moment.
+            since: Only what changed since this moment. An int is UNIX seconds.
             include_not_active: Also list tasks that are done.
             meta: Also bring the names of project, client and user.
-            offset: How many tasks to skip.
+            offset: How many tasks to skip. `iter` brings all pages.
             per_page: How many tasks to list; left out, all of them.
-
-        ``GET /api/v9/me/tasks``
         """
         query = {
-            "since": unix_seconds(since), "include_not_active": include_not_active, "meta": meta,
+            **each(unix_seconds, since=since), "include_not_active": include_not_active, "meta": meta,
             "offset": offset, "per_page": per_page,
         }  # fmt: skip
         return await self._call(_TASKS_LIST, query=query)
+
+    def iter(
+        self,
+        *,
+        since: dt.datetime | int | UnsetType = UNSET,
+        include_not_active: bool | UnsetType = UNSET,
+        meta: bool | UnsetType = UNSET,
+        per_page: int | UnsetType = UNSET,
+    ) -> Pages[Task]:
+        """Walk through all pages of `list`, item by item."""
+        query = {
+            **each(unix_seconds, since=since), "include_not_active": include_not_active, "meta": meta,
+            "per_page": per_page,
+        }  # fmt: skip
+        return self._pages(_TASKS_LIST, Task, query=query)

@@ -8,7 +8,8 @@ import datetime as dt
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.operation import Operation, Resource, unix_seconds
+from toggl_async.arguments import each, unix_seconds
+from toggl_async.operation import Operation, Resource
 from toggl_async.records.organizations import Organization
 from toggl_async.records.workspaces import Workspace
 
@@ -34,11 +35,9 @@ class Workspaces(Resource):
     """Workspaces that the person belongs to."""
 
     async def list(self, *, since: dt.datetime | int | UnsetType = UNSET) -> builtins.list[Workspace]:
-        """List the workspaces that the person belongs to.
+        """List the workspaces that the person belongs to: ``GET /api/v9/me/workspaces``.
 
         Args:
-            since: Only what changed since this moment.
-
-        ``GET /api/v9/me/workspaces``
+            since: Only what changed since this moment. An int is UNIX seconds.
         """
-        return await self._call(_WORKSPACES_LIST, query={"since": unix_seconds(since)})
+        return await self._call(_WORKSPACES_LIST, query=each(unix_seconds, since=since))

@@ -9,10 +9,11 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.operation import Operation, Resource, unix_seconds
+from toggl_async.arguments import each, unix_seconds
+from toggl_async.operation import Operation, Resource
 from toggl_async.record import Json
 from toggl_async.records.preferences import Preferences
-from toggl_async.records.preferences_fields import PreferencesFields
+from toggl_async.records.preferences_input import PreferencesInput
 
 __all__ = ["Flags", "PersonalPreferences"]
 
@@ -40,38 +41,35 @@ class PersonalPreferences(Resource):
         """
         return await self._call(_PREFERENCES_GET)
 
-    async def update(self, *, preferences: PreferencesFields) -> None:
-        """Change the person's preferences; what is left out stays as it is.
+    async def update(self, *, preferences: PreferencesInput) -> None:
+        """Change the person's preferences; what is left out stays as it is: ``POST /api/v9/me/preferences``.
 
         Args:
             preferences: The preferences to change.
 
         Raises:
             BadRequest: a preference has a value that Toggl does not know.
-
-        ``POST /api/v9/me/preferences``
         """
         await self._call(_PREFERENCES_UPDATE, body=preferences)
 
     async def get_for_app(
         self, client: Literal["desktop", "web"], *, since: dt.datetime | int | UnsetType = UNSET
     ) -> Preferences:
-        """Get the person's preferences for one of Toggl's own apps.
+        """Get the person's preferences for one of Toggl's own apps: ``GET /api/v9/me/preferences/{client}``.
 
         Args:
             client: Which of Toggl's own apps.
-            since: Only preferences that changed since this moment.
-
-        ``GET /api/v9/me/preferences/{client}``
+            since: Only preferences that changed since this moment. An int is UNIX seconds.
         """
-        return await self._call(
-            _PREFERENCES_GET_FOR_APP, {"client": client}, query={"since": unix_seconds(since)}
-        )
+        query = each(unix_seconds, since=since)
+        return await self._call(_PREFERENCES_GET_FOR_APP, {"client": client}, query=query)
 
     async def update_for_app(
-        self, client: Literal["desktop", "web"], *, preferences: PreferencesFields
+        self, client: Literal["desktop", "web"], *, preferences: PreferencesInput
     ) -> None:
         """Change the person's preferences for one of Toggl's own apps; what is left out stays as it is.
+
+        ``POST /api/v9/me/preferences/{client}``
 
         Args:
             client: Which of Toggl's own apps.
@@ -79,8 +77,6 @@ class PersonalPreferences(Resource):
 
         Raises:
             BadRequest: a preference has a value that Toggl does not know.
-
-        ``POST /api/v9/me/preferences/{client}``
         """
         await self._call(_PREFERENCES_UPDATE_FOR_APP, {"client": client}, body=preferences)
 
@@ -93,7 +89,7 @@ class Flags(Resource):
         return await self._call(_FLAGS_GET)
 
     async def update(self, *, flags: Mapping[str, Json]) -> None:
-        """Set flags of the person; those that are not named stay as they are.
+        """Set flags of the person; those that are not named stay as they are: ``POST /api/v9/me/flags``.
 
         One call takes at most 4 flags, and a person has at most 128.
 
@@ -102,7 +98,5 @@ class Flags(Resource):
 
         Raises:
             BadRequest: the call has more than 4 flags, or the person would have more than 128.
-
-        ``POST /api/v9/me/flags``
         """
         await self._call(_FLAGS_UPDATE, body=flags)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.operation import Operation, Resource, unix_seconds
+from toggl_async.arguments import day_or_moment, each, one_id, unix_seconds
+from toggl_async.operation import Operation, Resource
 from toggl_async.records.time_entries import TimeEntry
 from toggl_async.records.time_entry_shares import TimeEntryChecklist, TimeEntryReference, TimeEntryShare
 from toggl_async.records.timesheets import Timesheet
@@ -28,11 +29,9 @@ _TIME_ENTRIES_CHECKLIST = Operation.declare(
     "me.time_entries.checklist", "GET /api/v9/me/time_entries/checklist", list[TimeEntryChecklist]
 )
 _TIME_ENTRIES_SHARED_WITH = Operation.declare(
-    "me.time_entries.shared_with",
-    "POST /api/v9/me/time_entries_shared_with",
-    list[TimeEntryShare],
+    "me.time_entries.shared_with", "POST /api/v9/me/time_entries_shared_with", list[TimeEntryShare],
     reads=True,
-)
+)  # fmt: skip
 _TIMESHEETS_LIST = Operation.declare("me.timesheets.list", "GET /api/v9/me/timesheets", list[Timesheet])
 _TRACK_REMINDERS_LIST = Operation.declare(
     "me.track_reminders.list", "GET /api/v9/me/track_reminders", list[TrackReminder]
@@ -52,14 +51,14 @@ class TimeEntries(Resource):
         meta: bool | UnsetType = UNSET,
         include_sharing: bool | UnsetType = UNSET,
     ) -> builtins.list[TimeEntry]:
-        """List the person's time entries, newest first.
+        """List the person's time entries, newest first: ``GET /api/v9/me/time_entries``.
 
         At most 1000 come, and none older than about three months: older ones are in the detailed report.
         Select by `since`, or by `before`, or by `start_date` and `end_date` together, never by two of these
         ways at once; selected by nothing, the last nine days or so come.
 
         Args:
-            since: Only entries that changed since this moment, deleted ones included.
+            since: Only entries that changed since this moment, deleted ones included. An int is UNIX seconds.
             before: Only entries that start before this day or moment.
             start_date: Only entries that start on or after this day or moment; needs `end_date`.
             end_date: Only entries that start before this day or moment, so a day itself is left out.
@@ -68,12 +67,11 @@ class TimeEntries(Resource):
 
         Raises:
             BadRequest: two ways of selecting were mixed, or the day is more than three months ago.
-
-        ``GET /api/v9/me/time_entries``
         """
         query = {
-            "since": unix_seconds(since), "before": before, "start_date": start_date, "end_date": end_date,
-            "meta": meta, "include_sharing": include_sharing,
+            **each(unix_seconds, since=since),
+            **each(day_or_moment, before=before, start_date=start_date, end_date=end_date), "meta": meta,
+            "include_sharing": include_sharing,
         }  # fmt: skip
         return await self._call(_TIME_ENTRIES_LIST, query=query)
 
@@ -84,20 +82,15 @@ class TimeEntries(Resource):
     async def get(
         self, time_entry_id: int, *, meta: bool | UnsetType = UNSET, include_sharing: bool | UnsetType = UNSET
     ) -> TimeEntry:
-        """Get one of the person's time entries.
+        """Get one of the person's time entries: ``GET /api/v9/me/time_entries/{time_entry_id}``.
 
         Args:
             time_entry_id: Id of the time entry.
             meta: Also bring names and colours of project, client and user.
             include_sharing: Also bring with whom the entry is shared.
-
-        ``GET /api/v9/me/time_entries/{time_entry_id}``
         """
-        return await self._call(
-            _TIME_ENTRIES_GET,
-            {"time_entry_id": time_entry_id},
-            query={"meta": meta, "include_sharing": include_sharing},
-        )
+        query = {"meta": meta, "include_sharing": include_sharing}
+        return await self._call(_TIME_ENTRIES_GET, each(one_id, time_entry_id=time_entry_id), query=query)
 
     async def checklist(self) -> builtins.list[TimeEntryChecklist]:
         """Tell which first steps with time entries the person has taken.
@@ -109,12 +102,10 @@ class TimeEntries(Resource):
     async def shared_with(
         self, *, time_entries: Sequence[TimeEntryReference]
     ) -> builtins.list[TimeEntryShare]:
-        """Tell with whom several time entries are shared.
+        """Tell with whom several time entries are shared: ``POST /api/v9/me/time_entries_shared_with``.
 
         Args:
             time_entries: The time entries to ask about.
-
-        ``POST /api/v9/me/time_entries_shared_with``
         """
         return await self._call(_TIME_ENTRIES_SHARED_WITH, body=time_entries)
 
@@ -123,10 +114,9 @@ class Timesheets(Resource):
     """Timesheets that the person fills in, of all workspaces."""
 
     async def list(self) -> builtins.list[Timesheet]:
-        """List the timesheets that the person fills in, of all workspaces.
+        """List the timesheets that the person fills in, of all workspaces: ``GET /api/v9/me/timesheets``.
 
         They come without names, approvers and reviews, which `workspace.timesheets.list` brings.
-        ``GET /api/v9/me/timesheets``
         """
         return await self._call(_TIMESHEETS_LIST)
 
@@ -135,8 +125,5 @@ class TrackReminders(Resource):
     """Reminders to track time that reach the person."""
 
     async def list(self) -> builtins.list[TrackReminder]:
-        """List the tracking reminders that reach the person, of all workspaces.
-
-        ``GET /api/v9/me/track_reminders``
-        """
+        """List the person's tracking reminders, of all workspaces: ``GET /api/v9/me/track_reminders``."""
         return await self._call(_TRACK_REMINDERS_LIST)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from toggl_async.scopes.organization.owner import Owner, Roles
     from toggl_async.scopes.organization.people import Groups, Invitations, Users
     from toggl_async.scopes.organization.subscription import Subscriptions
-    from toggl_async.scopes.organization.workspaces import WorkspaceMembers, Workspaces
+    from toggl_async.scopes.organization.workspaces import Workspaces, WorkspaceUsers
 
 __all__ = ["OrganizationScope"]
 
@@ -78,11 +78,11 @@ class OrganizationScope(Resource):
         return Workspaces(self._caller, self._bound)
 
     @cached_property
-    def workspace_members(self) -> "WorkspaceMembers":
+    def workspace_users(self) -> "WorkspaceUsers":
         """Memberships of one workspace of the organization."""
-        from toggl_async.scopes.organization.workspaces import WorkspaceMembers
+        from toggl_async.scopes.organization.workspaces import WorkspaceUsers
 
-        return WorkspaceMembers(self._caller, self._bound)
+        return WorkspaceUsers(self._caller, self._bound)
 
     @cached_property
     def audit_logs(self) -> "AuditLogs":
@@ -145,25 +145,23 @@ class OrganizationScope(Resource):
         return await self._call(_GET)
 
     async def update(self, *, name: str) -> None:
-        """Rename the organization.
+        """Rename the organization: ``PUT /api/v9/organizations/{organization_id}``.
 
         Args:
             name: The name, at most 140 characters.
 
         Raises:
             BadRequest: the name is empty or too long.
-
-        ``PUT /api/v9/organizations/{organization_id}``
         """
         await self._call(_UPDATE, body={"name": name})
 
     async def leave(self) -> None:
         """Leave the organization; when its last member leaves, it is deleted.
 
+        ``DELETE /api/v9/organizations/{organization_id}/users/leave``
+
         Raises:
             BadRequest: the caller owns the organization, pays for it, or is no member.
-
-        ``DELETE /api/v9/organizations/{organization_id}/users/leave``
         """
         await self._call(_LEAVE)
 

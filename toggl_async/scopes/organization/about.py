@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import each, moment, one_id, text_list
 from toggl_async.operation import Operation, Plan, Resource
 from toggl_async.pagination import PageNumber, Pages
 from toggl_async.record import Json
@@ -17,26 +18,23 @@ from toggl_async.records.organization_profile import OrganizationSegmentation
 __all__ = ["AuditLogs", "Integrations", "Segmentation"]
 
 _AUDIT_LOGS_LIST = Operation.declare(
-    "organization.audit_logs.list",
-    "GET /api/v9/audit_logs/{organization_id}/{from}/{to}",
+    "organization.audit_logs.list", "GET /api/v9/audit_logs/{organization_id}/{from}/{to}",
     list[dict[str, Json]],
     paging=PageNumber(page="page_number", size="page_size", largest=200, short_is_last=False, identity=None),
     plan=Plan.PREMIUM,
-)
+)  # fmt: skip
 _SEGMENTATION_GET: Operation[OrganizationSegmentation | None] = Operation.declare(
-    "organization.segmentation.get",
-    "GET /api/v9/organizations/{organization_id}/segmentation",
+    "organization.segmentation.get", "GET /api/v9/organizations/{organization_id}/segmentation",
     OrganizationSegmentation | None,
-)
+)  # fmt: skip
 _SEGMENTATION_UPDATE = Operation.declare(
-    "organization.segmentation.update",
-    "PUT /api/v9/organizations/{organization_id}/segmentation",
+    "organization.segmentation.update", "PUT /api/v9/organizations/{organization_id}/segmentation",
     OrganizationSegmentation,
-)
+)  # fmt: skip
 _INTEGRATIONS_REQUEST_SLACK: Operation[None] = Operation.declare(
     "organization.integrations.request_slack",
     "POST /api/v9/organizations/{organization_id}/integrations/slack/request",
-)
+)  # fmt: skip
 
 
 class AuditLogs(Resource):
@@ -62,11 +60,7 @@ class AuditLogs(Resource):
         Toggl keeps a year of them. Nothing in the answer tells whether there are more pages.
 
         Only for administrators of the organization; in an organization of one workspace also for those of the
-        workspace.
-
-        `iter` walks through all pages.
-
-        Needs Premium.
+        workspace. Needs Premium. ``GET /api/v9/audit_logs/{organization_id}/{from}/{to}``
 
         Args:
             start: The moment from which on changes are listed.
@@ -78,19 +72,18 @@ class AuditLogs(Resource):
             action: Only changes of this kind.
             user_id: Only changes that this person made.
             page_size: How many a page holds.
-            page_number: Which page, from 1.
+            page_number: Which page, from 1. `iter` brings all pages.
 
         Raises:
             Forbidden: the caller is no administrator, or the plan has no audit log.
-
-        ``GET /api/v9/audit_logs/{organization_id}/{from}/{to}``
         """
         query = {
-            "export": export, "workspace_id": workspace_id, "entity_type": entity_type,
-            "entity_id": entity_id, "action": action, "user_id": user_id, "page_size": page_size,
-            "page_number": page_number,
+            "export": export, **each(one_id, workspace_id=workspace_id, entity_id=entity_id, user_id=user_id),
+            "entity_type": entity_type, "action": action, "page_size": page_size, "page_number": page_number,
         }  # fmt: skip
-        return await self._call(_AUDIT_LOGS_LIST, {"from": start, "to": end}, query=query)
+        return await self._call(
+            _AUDIT_LOGS_LIST, {"from": moment(start, "start"), "to": moment(end, "end")}, query=query
+        )
 
     def iter(
         self,
@@ -107,10 +100,15 @@ class AuditLogs(Resource):
     ) -> Pages[dict[str, Json]]:
         """Walk through all pages of `list`, item by item."""
         query = {
-            "export": export, "workspace_id": workspace_id, "entity_type": entity_type,
-            "entity_id": entity_id, "action": action, "user_id": user_id, "page_size": page_size,
+            "export": export, **each(one_id, workspace_id=workspace_id, entity_id=entity_id, user_id=user_id),
+            "entity_type": entity_type, "action": action, "page_size": page_size,
         }  # fmt: skip
-        return self._pages(_AUDIT_LOGS_LIST, dict[str, Json], {"from": start, "to": end}, query=query)
+        return self._pages(
+            _AUDIT_LOGS_LIST,
+            dict[str, Json],
+            {"from": moment(start, "start"), "to": moment(end, "end")},
+            query=query,
+        )
 
 
 class Segmentation(Resource):
@@ -119,10 +117,10 @@ class Segmentation(Resource):
     async def get(self) -> OrganizationSegmentation | None:
         """Get what the organization told Toggl about itself when it signed up.
 
+        ``GET /api/v9/organizations/{organization_id}/segmentation``
+
         Raises:
             NotFound: the caller is no member of the organization.
-
-        ``GET /api/v9/organizations/{organization_id}/segmentation``
         """
         return await self._call(_SEGMENTATION_GET)
 
@@ -138,7 +136,7 @@ class Segmentation(Resource):
         demo_requested: bool | UnsetType = UNSET,
         skipped_step: str | UnsetType = UNSET,
     ) -> OrganizationSegmentation:
-        """Tell Toggl about the organization.
+        """Tell Toggl about the organization: ``PUT /api/v9/organizations/{organization_id}/segmentation``.
 
         Toggl documents no body here; these are the fields of its answer.
 
@@ -154,13 +152,12 @@ class Segmentation(Resource):
 
         Raises:
             NotFound: the caller is no member of the organization.
-
-        ``PUT /api/v9/organizations/{organization_id}/segmentation``
         """
         body = {
-            "full_name": full_name, "members_range": members_range, "industries": industries,
-            "reasons": reasons, "heard": heard, "user_segments": user_segments,
-            "demo_requested": demo_requested, "skipped_step": skipped_step,
+            "full_name": full_name, "members_range": members_range,
+            **each(text_list, industries=industries, reasons=reasons, heard=heard),
+            **each(text_list, user_segments=user_segments), "demo_requested": demo_requested,
+            "skipped_step": skipped_step,
         }  # fmt: skip
         return await self._call(_SEGMENTATION_UPDATE, body=body)
 

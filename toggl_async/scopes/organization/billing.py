@@ -7,9 +7,11 @@ import builtins
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import each, one_id
 from toggl_async.files import Download
 from toggl_async.operation import Operation, Resource
-from toggl_async.records.payment_records import PaymentRecordPage
+from toggl_async.pagination import Pages, Token
+from toggl_async.records.payment_records import PaymentRecord, PaymentRecordPage
 from toggl_async.records.plans import Pricing
 
 __all__ = ["Invoices", "PaymentRecords", "Plans", "PurchaseOrders"]
@@ -21,20 +23,19 @@ _PLANS_GET = Operation.declare(
     "organization.plans.get", "GET /api/v9/organizations/{organization_id}/plans/{plan_id}", Pricing
 )
 _PAYMENT_RECORDS_LIST = Operation.declare(
-    "organization.payment_records.list",
-    "GET /api/v9/organizations/{organization_id}/payment_records",
+    "organization.payment_records.list", "GET /api/v9/organizations/{organization_id}/payment_records",
     list[PaymentRecordPage],
-)
+    paging=Token(data="items", parameter="cursor", next="next", last="last_inv", size=None),
+)  # fmt: skip
 _INVOICES_PDF = Operation.declare(
-    "organization.invoices.pdf",
-    "GET /api/v9/organizations/{organization_id}/invoices/{invoice_uid}.pdf",
+    "organization.invoices.pdf", "GET /api/v9/organizations/{organization_id}/invoices/{invoice_uid}.pdf",
     bytes,
-)
+)  # fmt: skip
 _PURCHASE_ORDERS_PDF = Operation.declare(
     "organization.purchase_orders.pdf",
     "GET /api/v9/organizations/{organization_id}/subscription/purchase_orders/{purchase_order_uid}.pdf",
     bytes,
-)
+)  # fmt: skip
 
 
 class Plans(Resource):
@@ -52,7 +53,7 @@ class Plans(Resource):
 
         ``GET /api/v9/organizations/{organization_id}/plans/{plan_id}``
         """
-        return await self._call(_PLANS_GET, {"plan_id": plan_id})
+        return await self._call(_PLANS_GET, each(one_id, plan_id=plan_id))
 
 
 class PaymentRecords(Resource):
@@ -63,41 +64,50 @@ class PaymentRecords(Resource):
         *,
         is_unified: bool | UnsetType = UNSET,
         cursor: str | UnsetType = UNSET,
-        last_inv: str | UnsetType = UNSET,
+        last_invoice_id: str | UnsetType = UNSET,
     ) -> builtins.list[PaymentRecordPage]:
         """List one page of the invoices of Toggl's that the organization paid.
 
+        ``GET /api/v9/organizations/{organization_id}/payment_records``
+
         Args:
             is_unified: List those of Toggl's newer billing.
-            cursor: Where the page starts: `next` of the page before; in the newer billing only, and with
-                `last_inv` only.
-            last_inv: Id of the last invoice of the page before.
-
-        ``GET /api/v9/organizations/{organization_id}/payment_records``
+            cursor: Where the page starts: `next` of the page before; in the newer billing only, beside
+                `last_invoice_id`. `iter` brings all pages.
+            last_invoice_id: Id of the last invoice of the page before.
         """
-        return await self._call(
-            _PAYMENT_RECORDS_LIST, query={"is_unified": is_unified, "cursor": cursor, "last_inv": last_inv}
-        )
+        query = {"is_unified": is_unified, "cursor": cursor, "last_inv": last_invoice_id}
+        return await self._call(_PAYMENT_RECORDS_LIST, query=query)
+
+    def iter(self, *, is_unified: bool | UnsetType = UNSET) -> Pages[PaymentRecord]:
+        """Walk through all pages of `list`, item by item."""
+        return self._pages(_PAYMENT_RECORDS_LIST, PaymentRecord, query={"is_unified": is_unified})
 
 
 class Invoices(Resource):
     """Toggl's invoices to the organization."""
 
-    def pdf(self, invoice_uid: str) -> Download:
+    def pdf(self, invoice_id: str) -> Download:
         """Download one of Toggl's invoices to the organization as a PDF file.
 
         Invoices to the organization's own clients are in `workspace.invoices`.
         ``GET /api/v9/organizations/{organization_id}/invoices/{invoice_uid}.pdf``
+
+        Args:
+            invoice_id: Id of the invoice, a number or a word.
         """
-        return self._download(_INVOICES_PDF, {"invoice_uid": invoice_uid})
+        return self._download(_INVOICES_PDF, {"invoice_uid": invoice_id})
 
 
 class PurchaseOrders(Resource):
     """Purchase orders of the organization."""
 
-    def pdf(self, purchase_order_uid: str) -> Download:
+    def pdf(self, purchase_order_id: str) -> Download:
         """Download a purchase order of the organization's as a PDF file.
 
         ``GET /api/v9/organizations/{organization_id}/subscription/purchase_orders/{purchase_order_uid}.pdf``
+
+        Args:
+            purchase_order_id: Id of the purchase order, a number or a word.
         """
-        return self._download(_PURCHASE_ORDERS_PDF, {"purchase_order_uid": purchase_order_uid})
+        return self._download(_PURCHASE_ORDERS_PDF, {"purchase_order_uid": purchase_order_id})

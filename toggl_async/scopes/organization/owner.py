@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import each, one_id
 from toggl_async.operation import Operation, Resource
 from toggl_async.records.organization_people import OrganizationOwner, OwnershipTransfer, Role
 
@@ -21,25 +22,21 @@ _OWNER_GET = Operation.declare(
     "organization.owner.get", "GET /api/v9/organizations/{organization_id}/owner", OrganizationOwner
 )
 _OWNER_TRANSFERS_LIST = Operation.declare(
-    "organization.owner.transfers.list",
-    "GET /api/v9/organizations/{organization_id}/owner/transfer",
+    "organization.owner.transfers.list", "GET /api/v9/organizations/{organization_id}/owner/transfer",
     list[OwnershipTransfer],
-)
+)  # fmt: skip
 _OWNER_TRANSFERS_GET = Operation.declare(
     "organization.owner.transfers.get",
-    "GET /api/v9/organizations/{organization_id}/owner/transfer/{transfer_id}",
-    OwnershipTransfer,
-)
+    "GET /api/v9/organizations/{organization_id}/owner/transfer/{transfer_id}", OwnershipTransfer,
+)  # fmt: skip
 _OWNER_TRANSFERS_CREATE = Operation.declare(
-    "organization.owner.transfers.create",
-    "POST /api/v9/organizations/{organization_id}/owner/transfer",
+    "organization.owner.transfers.create", "POST /api/v9/organizations/{organization_id}/owner/transfer",
     OwnershipTransfer,
-)
+)  # fmt: skip
 _OWNER_TRANSFERS_ACT = Operation.declare(
     "organization.owner.transfers.act",
-    "POST /api/v9/organizations/{organization_id}/owner/transfer/{transfer_id}/{action}",
-    OwnershipTransfer,
-)
+    "POST /api/v9/organizations/{organization_id}/owner/transfer/{transfer_id}/{action}", OwnershipTransfer,
+)  # fmt: skip
 
 
 class Roles(Resource):
@@ -72,10 +69,10 @@ class OwnershipTransfers(Resource):
     async def list(self, *, ongoing: bool | UnsetType = UNSET) -> builtins.list[OwnershipTransfer]:
         """List the transfers of the organization's ownership, past and under way.
 
+        ``GET /api/v9/organizations/{organization_id}/owner/transfer``
+
         Args:
             ongoing: Only the one that is under way.
-
-        ``GET /api/v9/organizations/{organization_id}/owner/transfer``
         """
         return await self._call(_OWNER_TRANSFERS_LIST, query={"ongoing": ongoing})
 
@@ -84,17 +81,17 @@ class OwnershipTransfers(Resource):
 
         ``GET /api/v9/organizations/{organization_id}/owner/transfer/{transfer_id}``
         """
-        return await self._call(_OWNER_TRANSFERS_GET, {"transfer_id": transfer_id})
+        return await self._call(_OWNER_TRANSFERS_GET, each(one_id, transfer_id=transfer_id))
 
     async def create(self, *, new_owner_id: int | UnsetType = UNSET) -> OwnershipTransfer:
         """Start to transfer the ownership of the organization; both sides have to accept it.
 
+        ``POST /api/v9/organizations/{organization_id}/owner/transfer``
+
         Args:
             new_owner_id: Id of the person to own it, as answers name it: Toggl documents no body here.
-
-        ``POST /api/v9/organizations/{organization_id}/owner/transfer``
         """
-        return await self._call(_OWNER_TRANSFERS_CREATE, body={"new_owner_id": new_owner_id})
+        return await self._call(_OWNER_TRANSFERS_CREATE, body=each(one_id, new_owner_id=new_owner_id))
 
     async def act(
         self, transfer_id: int, action: Literal["accept", "decline", "withdraw"]
@@ -103,5 +100,11 @@ class OwnershipTransfers(Resource):
 
         Everyone concerned is told by e-mail.
         ``POST /api/v9/organizations/{organization_id}/owner/transfer/{transfer_id}/{action}``
+
+        Args:
+            transfer_id: Id of the transfer.
+            action: What to do with it.
         """
-        return await self._call(_OWNER_TRANSFERS_ACT, {"transfer_id": transfer_id, "action": action})
+        return await self._call(
+            _OWNER_TRANSFERS_ACT, {**each(one_id, transfer_id=transfer_id), "action": action}
+        )

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import each, one_id
 from toggl_async.operation import Operation, Resource
 from toggl_async.record import Json
 from toggl_async.records.customers import Customer
@@ -30,7 +31,7 @@ _SUBSCRIPTION_CANCEL: Operation[None] = Operation.declare(
 _SUBSCRIPTION_SEND_CANCELLATION_FEEDBACK: Operation[None] = Operation.declare(
     "organization.subscription.send_cancellation_feedback",
     "POST /api/v9/organizations/{organization_id}/subscription/cancellation_feedback",
-)
+)  # fmt: skip
 _SUBSCRIPTION_START_TRIAL: Operation[None] = Operation.declare(
     "organization.subscription.start_trial", "POST /api/v9/organizations/{organization_id}/subscription/trial"
 )
@@ -39,64 +40,57 @@ _SUBSCRIPTION_END_TRIAL: Operation[None] = Operation.declare(
 )
 _SUBSCRIPTION_INVOICE_SUMMARY: Operation[Json] = Operation.declare(
     "organization.subscription.invoice_summary",
-    "GET /api/v9/organizations/{organization_id}/subscription/invoice_summary",
-    Json,
-)
+    "GET /api/v9/organizations/{organization_id}/subscription/invoice_summary", Json,
+)  # fmt: skip
 _SUBSCRIPTION_PAYMENT_FAILURE = Operation.declare(
     "organization.subscription.payment_failure",
-    "GET /api/v9/organizations/{organization_id}/subscription/payment_failed",
-    PaymentFailure,
-)
+    "GET /api/v9/organizations/{organization_id}/subscription/payment_failed", PaymentFailure,
+)  # fmt: skip
 _SUBSCRIPTION_CREATE_SETUP_INTENT: Operation[Json] = Operation.declare(
     "organization.subscription.create_setup_intent",
-    "POST /api/v9/organizations/{organization_id}/subscription/setup_intent",
-    Json,
-)
+    "POST /api/v9/organizations/{organization_id}/subscription/setup_intent", Json,
+)  # fmt: skip
 _SUBSCRIPTION_APPLY_PROMOCODE: Operation[None] = Operation.declare(
     "organization.subscription.apply_promocode",
     "POST /api/v9/organizations/{organization_id}/subscription/promocode",
-)
+)  # fmt: skip
 _SUBSCRIPTION_REMOVE_PROMOCODE: Operation[None] = Operation.declare(
     "organization.subscription.remove_promocode",
     "DELETE /api/v9/organizations/{organization_id}/subscription/promocode",
-)
+)  # fmt: skip
 _SUBSCRIPTION_APPLY_USAGE_BASED_DISCOUNT: Operation[None] = Operation.declare(
     "organization.subscription.apply_usage_based_discount",
     "POST /api/v9/organizations/{organization_id}/subscription/usage_based_discount",
-)
+)  # fmt: skip
 _SUBSCRIPTION_REMOVE_USAGE_BASED_DISCOUNT: Operation[None] = Operation.declare(
     "organization.subscription.remove_usage_based_discount",
     "DELETE /api/v9/organizations/{organization_id}/subscription/usage_based_discount",
-)
+)  # fmt: skip
 _SUBSCRIPTION_REQUEST_DISCOUNT: Operation[None] = Operation.declare(
     "organization.subscription.request_discount",
     "POST /api/v9/organizations/{organization_id}/subscription/discount_request",
-)
+)  # fmt: skip
 _SUBSCRIPTION_REQUEST_UPGRADE: Operation[None] = Operation.declare(
     "organization.subscription.request_upgrade",
     "POST /api/v9/organizations/{organization_id}/subscription/upgrade_request/{feature_id}",
-)
+)  # fmt: skip
 _SUBSCRIPTION_FEATURE_UPSELLS = Operation.declare(
     "organization.subscription.feature_upsells",
     "POST /api/v9/organizations/{organization_id}/subscription/feature_upsell_multi",
-    dict[str, list[FeatureUpsell]],
-    reads=True,
-)
+    dict[str, list[FeatureUpsell]], reads=True,
+)  # fmt: skip
 _SUBSCRIPTION_CUSTOMER_GET = Operation.declare(
     "organization.subscription.customer.get",
-    "GET /api/v9/organizations/{organization_id}/subscription/customer",
-    Customer,
-)
+    "GET /api/v9/organizations/{organization_id}/subscription/customer", Customer,
+)  # fmt: skip
 _SUBSCRIPTION_CUSTOMER_CREATE = Operation.declare(
     "organization.subscription.customer.create",
-    "POST /api/v9/organizations/{organization_id}/subscription/customer",
-    Customer,
-)
+    "POST /api/v9/organizations/{organization_id}/subscription/customer", Customer,
+)  # fmt: skip
 _SUBSCRIPTION_CUSTOMER_UPDATE = Operation.declare(
     "organization.subscription.customer.update",
-    "PUT /api/v9/organizations/{organization_id}/subscription/customer",
-    Customer,
-)
+    "PUT /api/v9/organizations/{organization_id}/subscription/customer", Customer,
+)  # fmt: skip
 
 
 class Subscriptions(Resource):
@@ -108,10 +102,9 @@ class Subscriptions(Resource):
         return Customers(self._caller, self._bound)
 
     async def get(self) -> Subscription:
-        """Get the organization's subscription.
+        """Get the organization's subscription: ``GET /api/v9/organizations/{organization_id}/subscription``.
 
         Only for administrators of the organization.
-        ``GET /api/v9/organizations/{organization_id}/subscription``
         """
         return await self._call(_SUBSCRIPTION_GET)
 
@@ -119,11 +112,10 @@ class Subscriptions(Resource):
         """Subscribe the organization to a plan.
 
         This buys something. For organizations in Toggl's newer billing.
+        ``POST /api/v9/organizations/{organization_id}/subscription``
 
         Args:
             pricing_plan_tag: The plan and the period, by the tag of its price.
-
-        ``POST /api/v9/organizations/{organization_id}/subscription``
         """
         await self._call(_SUBSCRIPTION_CREATE, body={"pricing_plan_tag": pricing_plan_tag})
 
@@ -131,34 +123,31 @@ class Subscriptions(Resource):
         """Change the organization's subscription to another plan or another period.
 
         This buys something. For organizations in Toggl's newer billing.
+        ``PUT /api/v9/organizations/{organization_id}/subscription``
 
         Args:
             pricing_plan_tag: The plan and the period, by the tag of its price.
-
-        ``PUT /api/v9/organizations/{organization_id}/subscription``
         """
         await self._call(_SUBSCRIPTION_UPDATE, body={"pricing_plan_tag": pricing_plan_tag})
 
     async def cancel(self, *, immediate: bool) -> None:
-        """Cancel the organization's subscription.
+        """Cancel the subscription: ``DELETE /api/v9/organizations/{organization_id}/subscription``.
 
         Args:
             immediate: Whether it ends now; else it ends with the period that is paid for.
 
         Raises:
             NotFound: there is no subscription.
-
-        ``DELETE /api/v9/organizations/{organization_id}/subscription``
         """
         await self._call(_SUBSCRIPTION_CANCEL, query={"immediateCancel": immediate})
 
     async def send_cancellation_feedback(self, *, data: Mapping[str, Json]) -> None:
         """Tell Toggl why the organization cancelled its subscription.
 
+        ``POST /api/v9/organizations/{organization_id}/subscription/cancellation_feedback``
+
         Args:
             data: What there is to tell, at least one thing, each under a name of the caller's choice.
-
-        ``POST /api/v9/organizations/{organization_id}/subscription/cancellation_feedback``
         """
         await self._call(_SUBSCRIPTION_SEND_CANCELLATION_FEEDBACK, body={"data": data})
 
@@ -170,10 +159,7 @@ class Subscriptions(Resource):
         await self._call(_SUBSCRIPTION_START_TRIAL)
 
     async def end_trial(self) -> None:
-        """End the organization's trial.
-
-        ``DELETE /api/v9/organizations/{organization_id}/subscription/trial``
-        """
+        """End the trial: ``DELETE /api/v9/organizations/{organization_id}/subscription/trial``."""
         await self._call(_SUBSCRIPTION_END_TRIAL)
 
     async def invoice_summary(
@@ -181,24 +167,23 @@ class Subscriptions(Resource):
     ) -> Json:
         """Tell what the organization's next invoice would come to.
 
+        ``GET /api/v9/organizations/{organization_id}/subscription/invoice_summary``
+
         Args:
             quantity: For how many people.
             pricing_plan_tag: For which plan and period, by the tag that `organization.subscription.create`
                 takes.
-
-        ``GET /api/v9/organizations/{organization_id}/subscription/invoice_summary``
         """
-        return await self._call(
-            _SUBSCRIPTION_INVOICE_SUMMARY, query={"quantity": quantity, "pricing_plan_tag": pricing_plan_tag}
-        )
+        query = {"quantity": quantity, "pricing_plan_tag": pricing_plan_tag}
+        return await self._call(_SUBSCRIPTION_INVOICE_SUMMARY, query=query)
 
     async def payment_failure(self) -> PaymentFailure:
         """Get the organization's payment that failed, and why.
 
+        ``GET /api/v9/organizations/{organization_id}/subscription/payment_failed``
+
         Raises:
             NotFound: no payment failed, or the organization has no subscription.
-
-        ``GET /api/v9/organizations/{organization_id}/subscription/payment_failed``
         """
         return await self._call(_SUBSCRIPTION_PAYMENT_FAILURE)
 
@@ -213,13 +198,13 @@ class Subscriptions(Resource):
     async def apply_promocode(self, *, code: str) -> None:
         """Apply a promotion code to the organization's invoices, in place of any that it has.
 
+        ``POST /api/v9/organizations/{organization_id}/subscription/promocode``
+
         Args:
             code: The promotion code, under the name that answers give it: Toggl documents no body here.
 
         Raises:
             NotFound: there is no such code, or the organization is no customer yet.
-
-        ``POST /api/v9/organizations/{organization_id}/subscription/promocode``
         """
         await self._call(_SUBSCRIPTION_APPLY_PROMOCODE, body={"code": code})
 
@@ -233,10 +218,10 @@ class Subscriptions(Resource):
     async def apply_usage_based_discount(self, *, discount: str) -> None:
         """Apply a discount that goes by how much the organization uses Toggl Track.
 
+        ``POST /api/v9/organizations/{organization_id}/subscription/usage_based_discount``
+
         Args:
             discount: The discount; Toggl does not say which words it takes.
-
-        ``POST /api/v9/organizations/{organization_id}/subscription/usage_based_discount``
         """
         await self._call(_SUBSCRIPTION_APPLY_USAGE_BASED_DISCOUNT, body=discount)
 
@@ -250,10 +235,10 @@ class Subscriptions(Resource):
     async def request_discount(self, *, responses_submitted: DiscountRequest) -> None:
         """Ask Toggl's support for a discount instead of cancelling the subscription.
 
+        ``POST /api/v9/organizations/{organization_id}/subscription/discount_request``
+
         Args:
             responses_submitted: What the caller thinks of Toggl Track.
-
-        ``POST /api/v9/organizations/{organization_id}/subscription/discount_request``
         """
         await self._call(_SUBSCRIPTION_REQUEST_DISCOUNT, body={"responses_submitted": responses_submitted})
 
@@ -262,7 +247,7 @@ class Subscriptions(Resource):
 
         ``POST /api/v9/organizations/{organization_id}/subscription/upgrade_request/{feature_id}``
         """
-        await self._call(_SUBSCRIPTION_REQUEST_UPGRADE, {"feature_id": feature_id})
+        await self._call(_SUBSCRIPTION_REQUEST_UPGRADE, each(one_id, feature_id=feature_id))
 
     async def feature_upsells(self) -> dict[str, list[FeatureUpsell]]:
         """Tell which plan the organization would have to buy for features that it lacks.
@@ -301,6 +286,7 @@ class Customers(Resource):
         organization.
 
         Toggl documents no body here; these are the fields of its answer.
+        ``POST /api/v9/organizations/{organization_id}/subscription/customer``
 
         Args:
             customer_name: Name of the customer.
@@ -311,8 +297,6 @@ class Customers(Resource):
             address_line: Street and house.
             tax_number: Its number for taxes.
             currency: Currency of the invoices, such as `EUR`.
-
-        ``POST /api/v9/organizations/{organization_id}/subscription/customer``
         """
         body = {
             "customer_name": customer_name, "toggl_user_email": toggl_user_email, "country_id": country_id,
@@ -339,6 +323,7 @@ class Customers(Resource):
         out is cleared. Only for administrators of the organization.
 
         Toggl documents no body here; these are the fields of its answer.
+        ``PUT /api/v9/organizations/{organization_id}/subscription/customer``
 
         Args:
             customer_name: Name of the customer.
@@ -349,8 +334,6 @@ class Customers(Resource):
             address_line: Street and house.
             tax_number: Its number for taxes.
             currency: Currency of the invoices, such as `EUR`.
-
-        ``PUT /api/v9/organizations/{organization_id}/subscription/customer``
         """
         body = {
             "customer_name": customer_name, "toggl_user_email": toggl_user_email, "country_id": country_id,

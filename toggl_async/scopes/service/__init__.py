@@ -97,9 +97,8 @@ class ServiceScope(Resource):
         return await self._call(_STATUS)
 
     async def keys(self) -> Json:
-        """Get the public keys that Toggl's signed tokens are verified with.
+        """Get the public keys that Toggl's signed tokens are verified with: ``GET /api/v9/keys``.
 
         Toggl does not describe the answer; it is read as a JSON Web Key Set, with its keys under `keys`.
-        ``GET /api/v9/keys``
         """
         return await self._call(_KEYS)

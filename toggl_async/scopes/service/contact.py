@@ -7,6 +7,7 @@ import datetime as dt
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import each, moment, one_id
 from toggl_async.files import FileContent, Form
 from toggl_async.operation import Operation, Resource
 from toggl_async.records.logins import SsoLogin
@@ -16,12 +17,9 @@ __all__ = ["Feedback", "Mail", "SingleSignOn"]
 
 _SSO_LOGIN = Operation.declare("service.sso.login", "GET /api/v9/auth/saml2/login", SsoLogin)
 _SSO_CALLBACK = Operation.declare(
-    "service.sso.callback",
-    "POST /api/v9/auth/saml2/login/{workspace_id}",
-    str,
-    lane=Lane.USER,
+    "service.sso.callback", "POST /api/v9/auth/saml2/login/{workspace_id}", str, lane=Lane.USER,
     redirects=True,
-)
+)  # fmt: skip
 _FEEDBACK_SEND: Operation[None] = Operation.declare("service.feedback.send", "POST /api/v9/feedback")
 _MAIL_CONTACT: Operation[None] = Operation.declare("service.mail.contact", "POST /api/v9/smail/contact")
 _MAIL_DEMO: Operation[None] = Operation.declare("service.mail.demo", "POST /api/v9/smail/demo")
@@ -34,7 +32,7 @@ class SingleSignOn(Resource):
     async def login(
         self, *, email: str, client: str | UnsetType = UNSET, state: str | UnsetType = UNSET
     ) -> SsoLogin:
-        """Tell where a person logs in by single sign-on (SSO).
+        """Tell where a person logs in by single sign-on (SSO): ``GET /api/v9/auth/saml2/login``.
 
         Args:
             email: The person's e-mail address; its domain leads to the identity provider.
@@ -43,8 +41,6 @@ class SingleSignOn(Resource):
 
         Raises:
             BadRequest: no single sign-on is set up for the domain of the e-mail address.
-
-        ``GET /api/v9/auth/saml2/login``
         """
         return await self._call(_SSO_LOGIN, query={"email": email, "client": client, "state": state})
 
@@ -54,19 +50,15 @@ class SingleSignOn(Resource):
         """Finish a login by single sign-on, and tell where Toggl sends the browser next.
 
         The identity provider has the person's browser send this form; programs rarely do.
+        ``POST /api/v9/auth/saml2/login/{workspace_id}``
 
         Args:
             workspace_id: Id of the workspace.
             saml_response: The identity provider's answer in Base64, as SAML 2.0 has it; a secret.
             relay_state: The text that went along with the request to log in.
-
-        ``POST /api/v9/auth/saml2/login/{workspace_id}``
         """
-        return await self._call(
-            _SSO_CALLBACK,
-            {"workspace_id": workspace_id},
-            body=Form({"SAMLResponse": saml_response, "RelayState": relay_state}),
-        )
+        body = {"SAMLResponse": saml_response, "RelayState": relay_state}
+        return await self._call(_SSO_CALLBACK, each(one_id, workspace_id=workspace_id), body=Form(body))
 
 
 class Feedback(Resource):
@@ -86,7 +78,7 @@ class Feedback(Resource):
         latest: bool | UnsetType = UNSET,
         files: FileContent | UnsetType = UNSET,
     ) -> None:
-        """Report a fault or a wish to Toggl's support.
+        """Report a fault or a wish to Toggl's support: ``POST /api/v9/feedback``.
 
         Args:
             toggl_version: Version of the program that it is about.
@@ -99,11 +91,9 @@ class Feedback(Resource):
             device_model: Model of the device.
             latest: Whether that version is the latest.
             files: A file to go with it, such as a log.
-
-        ``POST /api/v9/feedback``
         """
         body = {
-            "toggl_version": toggl_version, "date": date, "details": details, "subject": subject,
+            "toggl_version": toggl_version, **each(moment, date=date), "details": details, "subject": subject,
             "update_channel": update_channel, "build_number": build_number,
             "operating_system": operating_system, "device_model": device_model, "latest": latest,
             "files": files,
@@ -115,14 +105,12 @@ class Mail(Resource):
     """Letters to Toggl, as the forms of its site send them."""
 
     async def contact(self, *, email: str, name: str | UnsetType = UNSET, message: str) -> None:
-        """Write to Toggl, as the contact form of its site does.
+        """Write to Toggl, as the contact form of its site does: ``POST /api/v9/smail/contact``.
 
         Args:
             email: E-mail address to answer to.
             name: Name of who writes.
             message: What there is to say.
-
-        ``POST /api/v9/smail/contact``
         """
         await self._call(_MAIL_CONTACT, body={"Email": email, "Name": name, "Message": message})
 
@@ -137,7 +125,7 @@ class Mail(Resource):
         source: str | UnsetType = UNSET,
         team_size: str | UnsetType = UNSET,
     ) -> None:
-        """Ask Toggl for a demonstration.
+        """Ask Toggl for a demonstration: ``POST /api/v9/smail/demo``.
 
         Args:
             email: E-mail address to answer to.
@@ -147,8 +135,6 @@ class Mail(Resource):
             purpose: What Toggl is to be used for.
             source: Where who asks comes from.
             team_size: How many people the team has, as the form words it.
-
-        ``POST /api/v9/smail/demo``
         """
         body = {
             "Email": email, "FirstName": first_name, "LastName": last_name, "Phone": phone,
@@ -157,12 +143,10 @@ class Mail(Resource):
         await self._call(_MAIL_DEMO, body=body)
 
     async def meet(self, *, email: str, location: str | UnsetType = UNSET) -> None:
-        """Ask Toggl for a meeting.
+        """Ask Toggl for a meeting: ``POST /api/v9/smail/meet``.
 
         Args:
             email: E-mail address to answer to.
             location: Where to meet.
-
-        ``POST /api/v9/smail/meet``
         """
         await self._call(_MAIL_MEET, body={"email": email, "location": location})

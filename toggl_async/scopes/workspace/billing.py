@@ -10,11 +10,12 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import day, each, moment, one_id
 from toggl_async.files import Download, FileContent, Form
 from toggl_async.operation import Operation, Plan, Resource
 from toggl_async.pagination import PageNumber, Pages
 from toggl_async.records.expenses import Expense
-from toggl_async.records.invoices import Invoice, InvoiceItemFields, InvoiceTaxFields
+from toggl_async.records.invoices import Invoice, InvoiceItemInput, InvoiceTaxInput
 from toggl_async.records.rates import Rate
 from toggl_async.records.subscriptions import Subscription
 
@@ -32,26 +33,21 @@ _SUBSCRIPTION_GET = Operation.declare(
     "workspace.subscription.get", "GET /api/v9/workspaces/{workspace_id}/subscription", Subscription
 )
 _SUBSCRIPTION_INVOICE_PDF = Operation.declare(
-    "workspace.subscription.invoice_pdf",
-    "GET /api/v9/workspaces/{workspace_id}/invoices/{invoice_id}.pdf",
+    "workspace.subscription.invoice_pdf", "GET /api/v9/workspaces/{workspace_id}/invoices/{invoice_id}.pdf",
     bytes,
-)
+)  # fmt: skip
 _PURCHASE_ORDERS_PDF = Operation.declare(
     "workspace.purchase_orders.pdf",
-    "GET /api/v9/workspaces/{workspace_id}/subscription/purchase_orders/{purchase_order_id}.pdf",
-    bytes,
-)
+    "GET /api/v9/workspaces/{workspace_id}/subscription/purchase_orders/{purchase_order_id}.pdf", bytes,
+)  # fmt: skip
 _PAYMENT_RECEIPTS_PDF = Operation.declare(
     "workspace.payment_receipts.pdf",
-    "GET /api/v9/workspaces/{workspace_id}/payment_receipts/{payment_id}.pdf",
-    bytes,
-)
+    "GET /api/v9/workspaces/{workspace_id}/payment_receipts/{payment_id}.pdf", bytes,
+)  # fmt: skip
 _RATES_LIST = Operation.declare(
-    "workspace.rates.list",
-    "GET /api/v9/workspaces/{workspace_id}/rates/{level}/{level_id}",
-    list[Rate],
+    "workspace.rates.list", "GET /api/v9/workspaces/{workspace_id}/rates/{level}/{level_id}", list[Rate],
     plan=Plan.STARTER,
-)
+)  # fmt: skip
 _RATES_CREATE: Operation[None] = Operation.declare(
     "workspace.rates.create", "POST /api/v9/workspaces/{workspace_id}/rates", plan=Plan.STARTER
 )
@@ -62,11 +58,9 @@ _EXPENSES_UPLOAD = Operation.declare(
     "workspace.expenses.upload", "POST /api/v9/workspaces/{workspace_id}/expenses/upload", Expense
 )
 _INVOICES_LIST = Operation.declare(
-    "workspace.invoices.list",
-    "GET /api/v9/workspaces/{workspace_id}/invoices",
-    list[Invoice],
+    "workspace.invoices.list", "GET /api/v9/workspaces/{workspace_id}/invoices", list[Invoice],
     paging=PageNumber(largest=200, short_is_last=False, identity="user_invoice_id"),
-)
+)  # fmt: skip
 _INVOICES_CREATE = Operation.declare(
     "workspace.invoices.create", "POST /api/v9/workspaces/{workspace_id}/invoices", Invoice
 )
@@ -82,10 +76,7 @@ class Subscriptions(Resource):
     """What the workspace's organization is subscribed to."""
 
     async def get(self) -> Subscription:
-        """Get the subscription of the workspace's organization.
-
-        ``GET /api/v9/workspaces/{workspace_id}/subscription``
-        """
+        """Get the organization's subscription: ``GET /api/v9/workspaces/{workspace_id}/subscription``."""
         return await self._call(_SUBSCRIPTION_GET)
 
     def invoice_pdf(self, invoice_id: int) -> Download:
@@ -93,8 +84,11 @@ class Subscriptions(Resource):
 
         Those of `workspace.invoices` are others, which the workspace makes for its own clients.
         ``GET /api/v9/workspaces/{workspace_id}/invoices/{invoice_id}.pdf``
+
+        Args:
+            invoice_id: Id of Toggl's invoice.
         """
-        return self._download(_SUBSCRIPTION_INVOICE_PDF, {"invoice_id": invoice_id})
+        return self._download(_SUBSCRIPTION_INVOICE_PDF, each(one_id, invoice_id=invoice_id))
 
 
 class PurchaseOrders(Resource):
@@ -105,7 +99,7 @@ class PurchaseOrders(Resource):
 
         ``GET /api/v9/workspaces/{workspace_id}/subscription/purchase_orders/{purchase_order_id}.pdf``
         """
-        return self._download(_PURCHASE_ORDERS_PDF, {"purchase_order_id": purchase_order_id})
+        return self._download(_PURCHASE_ORDERS_PDF, each(one_id, purchase_order_id=purchase_order_id))
 
 
 class PaymentReceipts(Resource):
@@ -116,7 +110,7 @@ class PaymentReceipts(Resource):
 
         ``GET /api/v9/workspaces/{workspace_id}/payment_receipts/{payment_id}.pdf``
         """
-        return self._download(_PAYMENT_RECEIPTS_PDF, {"payment_id": payment_id})
+        return self._download(_PAYMENT_RECEIPTS_PDF, each(one_id, payment_id=payment_id))
 
 
 class Rates(Resource):
@@ -131,16 +125,15 @@ class Rates(Resource):
     ) -> builtins.list[Rate]:
         """List the rates that were ever set at one place, each with the time that it holds for.
 
-        Needs Starter.
+        Needs Starter. ``GET /api/v9/workspaces/{workspace_id}/rates/{level}/{level_id}``
 
         Args:
             level: What they are set for.
             level_id: Id of the workspace, membership, project or task that `level` speaks of.
             type: Whether to list billable rates, as when left out, or labour costs.
-
-        ``GET /api/v9/workspaces/{workspace_id}/rates/{level}/{level_id}``
         """
-        return await self._call(_RATES_LIST, {"level": level, "level_id": level_id}, query={"type": type})
+        query = {"type": type}
+        return await self._call(_RATES_LIST, {"level": level, **each(one_id, level_id=level_id)}, query=query)
 
     async def create(
         self,
@@ -154,9 +147,8 @@ class Rates(Resource):
     ) -> None:
         """Set a billable rate or a labour cost of the workspace, or of a person, project or task in it.
 
-        Say from when it holds, by `mode` or by `start`.
-
-        Needs Starter.
+        Say from when it holds, by `mode` or by `start`. Needs Starter.
+        ``POST /api/v9/workspaces/{workspace_id}/rates``
 
         Args:
             level: What it is set for.
@@ -166,12 +158,10 @@ class Rates(Resource):
                 0.
             mode: Which time entries it holds for.
             start: From when it holds.
-
-        ``POST /api/v9/workspaces/{workspace_id}/rates``
         """
         body = {
-            "level": level, "level_id": level_id, "type": type, "amount": amount, "mode": mode,
-            "start": start,
+            "level": level, **each(one_id, level_id=level_id), "type": type, "amount": amount, "mode": mode,
+            **each(moment, start=start),
         }  # fmt: skip
         await self._call(_RATES_CREATE, body=body)
 
@@ -180,12 +170,10 @@ class Expenses(Resource):
     """Expenses with their receipts."""
 
     async def list(self) -> builtins.list[Expense]:
-        """List the expenses of the workspace.
+        """List the expenses of the workspace: ``GET /api/v9/workspaces/{workspace_id}/expenses``.
 
         Raises:
             ResponseError: the service that keeps expenses refuses with 412; its message says why.
-
-        ``GET /api/v9/workspaces/{workspace_id}/expenses``
         """
         return await self._call(_EXPENSES_LIST)
 
@@ -193,14 +181,13 @@ class Expenses(Resource):
         """Make an expense from the picture or scan of a receipt.
 
         Toggl reads amounts, currency and date off the receipt.
+        ``POST /api/v9/workspaces/{workspace_id}/expenses/upload``
 
         Args:
             file: The receipt.
 
         Raises:
             ResponseError: the service that keeps expenses refuses with 412; its message says why.
-
-        ``POST /api/v9/workspaces/{workspace_id}/expenses/upload``
         """
         return await self._call(_EXPENSES_UPLOAD, body=Form({"file": file}, files=("file",)))
 
@@ -218,19 +205,15 @@ class Invoices(Resource):
     ) -> builtins.list[Invoice]:
         """List one page of the invoices that the workspace made for its own clients.
 
-        `iter` walks through all pages.
+        ``GET /api/v9/workspaces/{workspace_id}/invoices``
 
         Args:
             sort_field: What to sort by; `created_at` when left out.
             sort_order: Direction of the sorting; `ASC` when left out.
-            page: Which page, from 1.
+            page: Which page, from 1. `iter` brings all pages.
             per_page: How many a page holds; 50 when left out.
-
-        ``GET /api/v9/workspaces/{workspace_id}/invoices``
         """
-        query = {
-            "sort_field": sort_field, "sort_order": sort_order, "page": page, "per_page": per_page,
-        }  # fmt: skip
+        query = {"sort_field": sort_field, "sort_order": sort_order, "page": page, "per_page": per_page}
         return await self._call(_INVOICES_LIST, query=query)
 
     def iter(
@@ -241,9 +224,7 @@ class Invoices(Resource):
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Invoice]:
         """Walk through all pages of `list`, item by item."""
-        query = {
-            "sort_field": sort_field, "sort_order": sort_order, "per_page": per_page,
-        }  # fmt: skip
+        query = {"sort_field": sort_field, "sort_order": sort_order, "per_page": per_page}
         return self._pages(_INVOICES_LIST, Invoice, query=query)
 
     async def create(
@@ -255,8 +236,8 @@ class Invoices(Resource):
         due_date: dt.date | UnsetType = UNSET,
         payment_terms: str | UnsetType = UNSET,
         currency: str | UnsetType = UNSET,
-        items: Sequence[InvoiceItemFields] | UnsetType = UNSET,
-        taxes: Sequence[InvoiceTaxFields] | UnsetType = UNSET,
+        items: Sequence[InvoiceItemInput] | UnsetType = UNSET,
+        taxes: Sequence[InvoiceTaxInput] | UnsetType = UNSET,
         message: str | UnsetType = UNSET,
         billing_address: str | UnsetType = UNSET,
         workspace_address: str | UnsetType = UNSET,
@@ -265,7 +246,7 @@ class Invoices(Resource):
         integration_ext_id: str | UnsetType = UNSET,
         integration_ext_type: str | UnsetType = UNSET,
     ) -> Invoice:
-        """Create an invoice for one of the workspace's clients.
+        """Create an invoice for a client: ``POST /api/v9/workspaces/{workspace_id}/invoices``.
 
         Args:
             document_id: The number to print on it.
@@ -283,13 +264,11 @@ class Invoices(Resource):
             integration_provider: The service to link it to.
             integration_ext_id: Its id in that service.
             integration_ext_type: Its type in that service.
-
-        ``POST /api/v9/workspaces/{workspace_id}/invoices``
         """
         body = {
-            "document_id": document_id, "purchase_number": purchase_number, "date": date,
-            "due_date": due_date, "payment_terms": payment_terms, "currency": currency, "items": items,
-            "taxes": taxes, "message": message, "billing_address": billing_address,
+            "document_id": document_id, "purchase_number": purchase_number,
+            **each(day, date=date, due_date=due_date), "payment_terms": payment_terms, "currency": currency,
+            "items": items, "taxes": taxes, "message": message, "billing_address": billing_address,
             "workspace_address": workspace_address, "workspace_logo": workspace_logo,
             "integration_provider": integration_provider, "integration_ext_id": integration_ext_id,
             "integration_ext_type": integration_ext_type,
@@ -298,7 +277,7 @@ class Invoices(Resource):
 
     async def delete(self, user_invoice_id: int) -> None:
         """Delete an invoice: ``DELETE /api/v9/workspaces/{workspace_id}/invoices/{user_invoice_id}``."""
-        await self._call(_INVOICES_DELETE, {"user_invoice_id": user_invoice_id})
+        await self._call(_INVOICES_DELETE, each(one_id, user_invoice_id=user_invoice_id))
 
 
 class Currencies(Resource):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import each, moment, one_id, text_list
 from toggl_async.files import Download, FileContent, Form
 from toggl_async.operation import Operation, Plan, Resource
 from toggl_async.records.exports import ExportRequest
@@ -29,31 +30,26 @@ _PREFERENCES_GET = Operation.declare(
     "workspace.preferences.get", "GET /api/v9/workspaces/{workspace_id}/preferences", WorkspacePreferences
 )
 _PREFERENCES_UPDATE = Operation.declare(
-    "workspace.preferences.update",
-    "POST /api/v9/workspaces/{workspace_id}/preferences",
-    WorkspacePreferences,
-    gated={Plan.PREMIUM: "report_locked_at"},
-)
+    "workspace.preferences.update", "POST /api/v9/workspaces/{workspace_id}/preferences",
+    WorkspacePreferences, gated={Plan.PREMIUM: "report_locked_at"},
+)  # fmt: skip
 _LOGO_GET = Operation.declare("workspace.logo.get", "GET /api/v9/workspaces/{workspace_id}/logo", Logo)
 _LOGO_UPLOAD = Operation.declare("workspace.logo.upload", "POST /api/v9/workspaces/{workspace_id}/logo", Logo)
 _LOGO_DELETE = Operation.declare(
     "workspace.logo.delete", "DELETE /api/v9/workspaces/{workspace_id}/logo", Logo
 )
 _SSO_PROFILES_LIST = Operation.declare(
-    "workspace.sso_profiles.list",
-    "GET /api/v9/workspaces/{workspace_id}/linked_sso_profiles",
+    "workspace.sso_profiles.list", "GET /api/v9/workspaces/{workspace_id}/linked_sso_profiles",
     list[SsoProfile],
-)
+)  # fmt: skip
 _SSO_PROFILES_LINK = Operation.declare(
     "workspace.sso_profiles.link",
-    "PUT /api/v9/workspaces/{workspace_id}/linked_sso_profiles/{sso_profile_id}",
-    list[SsoProfile],
-)
+    "PUT /api/v9/workspaces/{workspace_id}/linked_sso_profiles/{sso_profile_id}", list[SsoProfile],
+)  # fmt: skip
 _SSO_PROFILES_UNLINK = Operation.declare(
     "workspace.sso_profiles.unlink",
-    "DELETE /api/v9/workspaces/{workspace_id}/linked_sso_profiles/{sso_profile_id}",
-    list[SsoProfile],
-)
+    "DELETE /api/v9/workspaces/{workspace_id}/linked_sso_profiles/{sso_profile_id}", list[SsoProfile],
+)  # fmt: skip
 _ICAL_TOGGLE = Operation.declare(
     "workspace.ical.toggle", "POST /api/v9/workspaces/{workspace_id}/ical/toggle", str, plan=Plan.STARTER
 )
@@ -73,7 +69,7 @@ class Exports(Resource):
         return await self._call(_EXPORTS_LIST)
 
     async def create(self, *, objects: Sequence[str]) -> str:
-        """Ask for an export of the workspace's data.
+        """Ask for an export of the workspace's data: ``POST /api/v9/workspaces/{workspace_id}/exports``.
 
         Whole tables as JSON in one archive: far fewer requests than listing them page by page. Toggl makes it
         in its own time: ask `list` now and then, and call `download` once its state says that it is done.
@@ -85,20 +81,20 @@ class Exports(Resource):
 
         Raises:
             BadRequest: nothing was asked for, or another export is still being made.
-
-        ``POST /api/v9/workspaces/{workspace_id}/exports``
         """
-        return await self._call(_EXPORTS_CREATE, body=objects)
+        return await self._call(_EXPORTS_CREATE, body=text_list(objects, "objects"))
 
     def download(self, uuid: str) -> Download:
         """Download an export of the workspace's data as a ZIP archive.
 
         The `uuid` is the `token` of the export, as `list` tells it.
+        ``GET /api/v9/workspaces/{workspace_id}/exports/data/{uuid}.zip``
+
+        Args:
+            uuid: The `token` of the export, as `list` tells it.
 
         Raises:
             BadRequest: there is no such archive, or it has expired.
-
-        ``GET /api/v9/workspaces/{workspace_id}/exports/data/{uuid}.zip``
         """
         return self._download(_EXPORTS_DOWNLOAD, {"uuid": uuid})
 
@@ -130,6 +126,8 @@ class SharedPreferences(Resource):
     ) -> WorkspacePreferences:
         """Change the workspace's preferences; what is left out stays as it is.
 
+        ``POST /api/v9/workspaces/{workspace_id}/preferences``
+
         Args:
             report_locked_at: Until when time entries are locked; null to unlock them. Needs Premium.
             hide_start_end_times: Whether entries have a duration only, without start and stop times.
@@ -148,16 +146,14 @@ class SharedPreferences(Resource):
             BadRequest: one of the fields cannot be changed.
             FeatureUnavailable: the plan cannot lock time entries.
             Forbidden: the caller may not lock time entries.
-
-        ``POST /api/v9/workspaces/{workspace_id}/preferences``
         """
         body = {
-            "report_locked_at": report_locked_at, "hide_start_end_times": hide_start_end_times,
-            "disable_approvals": disable_approvals, "disable_expenses": disable_expenses,
-            "disable_timesheet_view": disable_timesheet_view,
-            "calendar_suggestion_start_date": calendar_suggestion_start_date,
-            "single_sign_on": single_sign_on, "sso_requested_at": sso_requested_at,
-            "initial_pricing_plan": initial_pricing_plan, "inc_tos_accepted_at": inc_tos_accepted_at,
+            **each(moment, report_locked_at=report_locked_at),
+            **each(moment, calendar_suggestion_start_date=calendar_suggestion_start_date),
+            **each(moment, sso_requested_at=sso_requested_at, inc_tos_accepted_at=inc_tos_accepted_at),
+            "hide_start_end_times": hide_start_end_times, "disable_approvals": disable_approvals,
+            "disable_expenses": disable_expenses, "disable_timesheet_view": disable_timesheet_view,
+            "single_sign_on": single_sign_on, "initial_pricing_plan": initial_pricing_plan,
             "inc_tos_accepted_by": inc_tos_accepted_by,
         }  # fmt: skip
         return await self._call(_PREFERENCES_UPDATE, body=body)
@@ -171,12 +167,10 @@ class Logos(Resource):
         return await self._call(_LOGO_GET)
 
     async def upload(self, *, file: FileContent) -> Logo:
-        """Give the workspace a logo, in place of the one that it has.
+        """Set the workspace's logo: ``POST /api/v9/workspaces/{workspace_id}/logo``.
 
         Args:
             file: The picture.
-
-        ``POST /api/v9/workspaces/{workspace_id}/logo``
         """
         return await self._call(_LOGO_UPLOAD, body=Form({"file": file}, files=("file",)))
 
@@ -191,34 +185,34 @@ class SsoProfiles(Resource):
     async def list(self) -> builtins.list[SsoProfile]:
         """List the profiles for single sign-on that the workspace is linked to.
 
+        ``GET /api/v9/workspaces/{workspace_id}/linked_sso_profiles``
+
         Raises:
             Forbidden: the caller may not manage single sign-on, or has no Toggl account.
-
-        ``GET /api/v9/workspaces/{workspace_id}/linked_sso_profiles``
         """
         return await self._call(_SSO_PROFILES_LIST)
 
     async def link(self, sso_profile_id: int) -> builtins.list[SsoProfile]:
         """Link the workspace to a profile for single sign-on.
 
+        ``PUT /api/v9/workspaces/{workspace_id}/linked_sso_profiles/{sso_profile_id}``
+
         Raises:
             BadRequest: the profile is not found, not approved, not the caller's, or linked already.
             Forbidden: the caller may not manage single sign-on, or has no Toggl account.
-
-        ``PUT /api/v9/workspaces/{workspace_id}/linked_sso_profiles/{sso_profile_id}``
         """
-        return await self._call(_SSO_PROFILES_LINK, {"sso_profile_id": sso_profile_id})
+        return await self._call(_SSO_PROFILES_LINK, each(one_id, sso_profile_id=sso_profile_id))
 
     async def unlink(self, sso_profile_id: int) -> builtins.list[SsoProfile]:
         """End the link between the workspace and a profile for single sign-on.
 
+        ``DELETE /api/v9/workspaces/{workspace_id}/linked_sso_profiles/{sso_profile_id}``
+
         Raises:
             BadRequest: the profile is not found.
             Forbidden: the caller may not manage single sign-on, or has no Toggl account.
-
-        ``DELETE /api/v9/workspaces/{workspace_id}/linked_sso_profiles/{sso_profile_id}``
         """
-        return await self._call(_SSO_PROFILES_UNLINK, {"sso_profile_id": sso_profile_id})
+        return await self._call(_SSO_PROFILES_UNLINK, each(one_id, sso_profile_id=sso_profile_id))
 
 
 class Ical(Resource):
@@ -227,17 +221,15 @@ class Ical(Resource):
     async def toggle(self) -> str:
         """Switch the workspace's calendar feed on, or off if it is on.
 
-        The workspace's `ical_enabled` tells which of the two happened.
-
-        Needs Starter. ``POST /api/v9/workspaces/{workspace_id}/ical/toggle``
+        The workspace's `ical_enabled` tells which of the two happened. Needs Starter.
+        ``POST /api/v9/workspaces/{workspace_id}/ical/toggle``
         """
         return await self._call(_ICAL_TOGGLE)
 
     async def reset(self) -> str:
         """Give the workspace's calendar feed a new address; the old one works no longer.
 
-        The workspace's `ical_url` is the new address.
-
-        Needs Starter. ``POST /api/v9/workspaces/{workspace_id}/ical/reset``
+        The workspace's `ical_url` is the new address. Needs Starter.
+        ``POST /api/v9/workspaces/{workspace_id}/ical/reset``
         """
         return await self._call(_ICAL_RESET)

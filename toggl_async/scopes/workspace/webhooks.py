@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async.arguments import each, one_id
 from toggl_async.operation import Operation, Resource
 from toggl_async.records.webhooks import (
-    WebhookEventFilterFields,
+    WebhookEventFilterInput,
     WebhookLimits,
     WebhookStatus,
     WebhookSubscription,
@@ -20,47 +21,33 @@ from toggl_async.transport.route import Lane
 __all__ = ["Webhooks"]
 
 _LIST = Operation.declare(
-    "workspace.webhooks.list",
-    "GET /webhooks/api/v1/subscriptions/{workspace_id}",
-    list[WebhookSubscription],
+    "workspace.webhooks.list", "GET /webhooks/api/v1/subscriptions/{workspace_id}", list[WebhookSubscription],
     lane=Lane.USER,
-)
+)  # fmt: skip
 _CREATE = Operation.declare(
-    "workspace.webhooks.create",
-    "POST /webhooks/api/v1/subscriptions/{workspace_id}",
-    WebhookSubscription,
+    "workspace.webhooks.create", "POST /webhooks/api/v1/subscriptions/{workspace_id}", WebhookSubscription,
     lane=Lane.USER,
-)
+)  # fmt: skip
 _UPDATE = Operation.declare(
-    "workspace.webhooks.update",
-    "PUT /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}",
-    WebhookSubscription,
-    lane=Lane.USER,
-)
+    "workspace.webhooks.update", "PUT /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}",
+    WebhookSubscription, lane=Lane.USER,
+)  # fmt: skip
 _SET_ENABLED = Operation.declare(
-    "workspace.webhooks.set_enabled",
-    "PATCH /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}",
-    WebhookSubscription,
-    lane=Lane.USER,
-)
+    "workspace.webhooks.set_enabled", "PATCH /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}",
+    WebhookSubscription, lane=Lane.USER,
+)  # fmt: skip
 _DELETE = Operation.declare(
-    "workspace.webhooks.delete",
-    "DELETE /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}",
-    WebhookSubscription,
-    lane=Lane.USER,
-)
+    "workspace.webhooks.delete", "DELETE /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}",
+    WebhookSubscription, lane=Lane.USER,
+)  # fmt: skip
 _PING = Operation.declare(
-    "workspace.webhooks.ping",
-    "POST /webhooks/api/v1/ping/{workspace_id}/{subscription_id}",
-    WebhookStatus,
+    "workspace.webhooks.ping", "POST /webhooks/api/v1/ping/{workspace_id}/{subscription_id}", WebhookStatus,
     lane=Lane.USER,
-)
+)  # fmt: skip
 _VALIDATE = Operation.declare(
     "workspace.webhooks.validate",
-    "GET /webhooks/api/v1/validate/{workspace_id}/{subscription_id}/{validation_code}",
-    str,
-    lane=Lane.USER,
-)
+    "GET /webhooks/api/v1/validate/{workspace_id}/{subscription_id}/{validation_code}", str, lane=Lane.USER,
+)  # fmt: skip
 _LIMITS = Operation.declare(
     "workspace.webhooks.limits", "GET /webhooks/api/v1/limits/{workspace_id}", WebhookLimits, lane=Lane.USER
 )
@@ -70,10 +57,9 @@ class Webhooks(Resource):
     """Webhooks, which bring events of the workspace to a program."""
 
     async def list(self) -> builtins.list[WebhookSubscription]:
-        """List the webhooks of the workspace.
+        """List the webhooks of the workspace: ``GET /webhooks/api/v1/subscriptions/{workspace_id}``.
 
         The caller's own; administrators of the workspace see everybody's.
-        ``GET /webhooks/api/v1/subscriptions/{workspace_id}``
         """
         return await self._call(_LIST)
 
@@ -82,11 +68,11 @@ class Webhooks(Resource):
         *,
         description: str,
         url_callback: str,
-        event_filters: Sequence[WebhookEventFilterFields],
+        event_filters: Sequence[WebhookEventFilterInput],
         enabled: bool | UnsetType = UNSET,
         secret: str | UnsetType = UNSET,
     ) -> WebhookSubscription:
-        """Create a webhook.
+        """Create a webhook: ``POST /webhooks/api/v1/subscriptions/{workspace_id}``.
 
         Toggl calls `url_callback` at once, and refuses an address that cannot be reached or does not answer
         with success. Events come only when the webhook is enabled and validated: that first call, and each
@@ -106,8 +92,6 @@ class Webhooks(Resource):
         Raises:
             BadRequest: the address did not answer with success, the description is taken, or the plan allows
                 no more.
-
-        ``POST /webhooks/api/v1/subscriptions/{workspace_id}``
         """
         body = {
             "description": description, "url_callback": url_callback, "event_filters": event_filters,
@@ -121,11 +105,11 @@ class Webhooks(Resource):
         *,
         description: str | UnsetType = UNSET,
         url_callback: str | UnsetType = UNSET,
-        event_filters: Sequence[WebhookEventFilterFields] | UnsetType = UNSET,
+        event_filters: Sequence[WebhookEventFilterInput] | UnsetType = UNSET,
         enabled: bool | UnsetType = UNSET,
         secret: str | UnsetType = UNSET,
     ) -> WebhookSubscription:
-        """Change a webhook.
+        """Change a webhook: ``PUT /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}``.
 
         Give all that it should have: Toggl does not say whether what is left out stays. To switch it on or
         off alone there is `set_enabled`.
@@ -141,29 +125,28 @@ class Webhooks(Resource):
         Raises:
             BadRequest: the address did not answer with success, the description is taken, or the secret is
                 empty.
-
-        ``PUT /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}``
         """
         body = {
             "description": description, "url_callback": url_callback, "event_filters": event_filters,
             "enabled": enabled, "secret": secret,
         }  # fmt: skip
-        return await self._call(_UPDATE, {"subscription_id": subscription_id}, body=body)
+        return await self._call(_UPDATE, each(one_id, subscription_id=subscription_id), body=body)
 
     async def set_enabled(self, subscription_id: int, *, enabled: bool) -> WebhookSubscription:
         """Switch a webhook on or off.
 
+        ``PATCH /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}``
+
         Args:
             subscription_id: Id of the webhook.
             enabled: Whether events are sent to it.
-
-        ``PATCH /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}``
         """
-        return await self._call(_SET_ENABLED, {"subscription_id": subscription_id}, body={"enabled": enabled})
+        body = {"enabled": enabled}
+        return await self._call(_SET_ENABLED, each(one_id, subscription_id=subscription_id), body=body)
 
     async def delete(self, subscription_id: int) -> WebhookSubscription:
         """Delete a webhook: ``DELETE /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}``."""
-        return await self._call(_DELETE, {"subscription_id": subscription_id})
+        return await self._call(_DELETE, each(one_id, subscription_id=subscription_id))
 
     async def ping(self, subscription_id: int) -> WebhookStatus:
         """Have Toggl send a ping to a webhook.
@@ -171,20 +154,23 @@ class Webhooks(Resource):
         While the webhook is not validated, the ping carries a validation code.
         ``POST /webhooks/api/v1/ping/{workspace_id}/{subscription_id}``
         """
-        return await self._call(_PING, {"subscription_id": subscription_id})
+        return await self._call(_PING, each(one_id, subscription_id=subscription_id))
 
     async def validate(self, subscription_id: int, validation_code: str) -> str:
         """Validate a webhook with the code that its ping brought.
 
         For receivers that cannot send the code back in their answer to the ping.
+        ``GET /webhooks/api/v1/validate/{workspace_id}/{subscription_id}/{validation_code}``
+
+        Args:
+            subscription_id: Id of the webhook.
+            validation_code: The `validation_code` of the ping; a secret.
 
         Raises:
             BadRequest: the code is not that of the last ping.
-
-        ``GET /webhooks/api/v1/validate/{workspace_id}/{subscription_id}/{validation_code}``
         """
         return await self._call(
-            _VALIDATE, {"subscription_id": subscription_id, "validation_code": validation_code}
+            _VALIDATE, {**each(one_id, subscription_id=subscription_id), "validation_code": validation_code}
         )
 
     async def limits(self) -> WebhookLimits:

@@ -1,0 +1,154 @@
+"""Part of step three: the calls within the coroutines, with what is sent and what that goes through."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+
+from codegen.model import (
+    Argument,
+    Body,
+    Choice,
+    Either,
+    Kind,
+    ListOf,
+    Nullable,
+    OperationPlan,
+    Plain,
+    TypeForm,
+)
+from codegen.text import WIDTH, filled
+
+__all__ = ["calling", "in_chunks"]
+
+_CHECKS: Mapping[Kind, str] = {Kind.DAY: "day", Kind.MOMENT: "moment", Kind.UNIX_TIME: "unix_seconds"}
+_LIST_CHECKS: Mapping[TypeForm, str] = {Plain(Kind.INTEGER): "id_list", Plain(Kind.TEXT): "text_list"}
+
+
+def calling(
+    function: str,
+    operation: OperationPlan,
+    what: str,
+    arguments: list[Argument],
+    extension: str | None = None,
+) -> str:
+    """Write the call: on one line with all that is sent, or else with query and body before it."""
+    if extension is not None:
+        what = f'{what}, {{"extension": "{extension}"}}'
+    sent = _sent(operation, arguments)
+    written = {name: _mapping(held) for name, held in sent.items()}
+    line = f"        {function}({_call(operation, what, written)})"
+    if len(line) <= WIDTH:
+        return line
+    before = [_table(name, held) for name, held in sent.items()]
+    line = f"        {function}({_call(operation, what, {name: name for name in sent})})"
+    return "\n".join((*before, line))
+
+
+def _call(operation: OperationPlan, what: str, sent: Mapping[str, str]) -> str:
+    """Write what goes between the brackets of a call."""
+    parts = [what]
+    others = [one for one in operation.ids if one.most is None]
+    for ids in in_chunks(operation):
+        parts += [f'"{ids.wire}"', ids.name, f"size={ids.most}"]
+    if others:
+        parts.append(f"{'path=' if in_chunks(operation) else ''}{_mapping(_entries(others))}")
+    if operation.body and operation.body.style == "whole":
+        parts.append(f"body={_value(operation.body.arguments[0])}")
+    for name, value in sent.items():
+        if name == "body" and operation.body and operation.body.style != "fields":
+            parts.append(f"{name}={_form(operation.body, value)}")
+        else:
+            parts.append(f"{name}={value}")
+    return ", ".join(parts)
+
+
+def _sent(operation: OperationPlan, arguments: list[Argument]) -> dict[str, list[str]]:
+    """Write the entries of query and body, for those of the two that there are."""
+    shown = {one.wire for one in arguments}
+    body = operation.body.arguments if operation.body and operation.body.style != "whole" else ()
+    entries = {
+        "query": [one for one in operation.query if one.wire in shown],
+        "body": [one for one in body if one.bound is not None or one.wire in shown],
+    }
+    return {name: _entries(held) for name, held in entries.items() if held}
+
+
+def _entries(arguments: Iterable[Argument]) -> list[str]:
+    """Write the entries of a mapping; arguments that go through the same function stand together."""
+    entries: dict[str, list[str]] = {}
+    for one in arguments:
+        check = _check(one)
+        if check and one.wire == one.name and one.bound is None:
+            entries.setdefault(check, []).append(f"{one.name}={one.name}")
+        else:
+            entries[one.wire] = [f'"{one.wire}": {_value(one)}']
+    return [
+        written
+        for check, given in entries.items()
+        for written in (_checked(check, given) if "=" in given[0] else given)
+    ]
+
+
+def _checked(check: str, given: list[str]) -> Iterator[str]:
+    """Write the calls by which arguments go through a function, as many in each as fit on a line."""
+    for line in textwrap.wrap(", ".join(given), WIDTH - len(f"            **each({check}, ),")):
+        yield f"**each({check}, {line.removesuffix(',')})"
+
+
+def _table(name: str, entries: list[str]) -> str:
+    """Write query or body before the call: filled, since a line for each entry says nothing more."""
+    line = f"        {name} = {_mapping(entries)}"
+    if len(line) <= WIDTH:
+        return line
+    return f"        {name} = {{\n{filled(entries, 12)}\n        }}  # fmt: skip"
+
+
+def in_chunks(operation: OperationPlan) -> list[Argument]:
+    """Find the ids in the path of which a request takes so many at most."""
+    return [one for one in operation.ids if one.most is not None]
+
+
+def _form(body: Body, entries: str) -> str:
+    """Write a body of form fields."""
+    files = ", ".join(f'"{one.wire}",' for one in body.arguments if one.type == Plain(Kind.BYTES))
+    parts = [entries, *([f"files=({files})"] if files else [])]
+    if body.style == "multipart" and not files:
+        parts.append("multipart=True")
+    return f"Form({', '.join(parts)})"
+
+
+def _mapping(entries: list[str]) -> str:
+    """Write entries as a mapping; a sole call that makes one needs no other around it."""
+    sole = len(entries) == 1 and entries[0].startswith("**")
+    return entries[0].removeprefix("**") if sole else f"{{{', '.join(entries)}}}"
+
+
+def _value(argument: Argument) -> str:
+    """Write what an argument sends."""
+    if argument.bound is not None:
+        return f'self._bound["{argument.bound}"]'
+    check = _check(argument)
+    if not check:
+        return argument.name
+    named = "" if (check, argument.name) == ("unix_seconds", "since") else f', "{argument.name}"'
+    return f"{check}({argument.name}{named})"
+
+
+def _check(argument: Argument) -> str:
+    """Name the function of `toggl_async.arguments` that an argument goes through; empty for none."""
+    bare = _bare(argument.type)
+    match bare:
+        case Plain(Kind.INTEGER) if argument.name.endswith("_id"):
+            return "one_id"
+        case Plain(kind):
+            return _CHECKS.get(kind, "")
+        case ListOf(item):
+            inner = _bare(item)
+            return "text_list" if isinstance(inner, Choice) else _LIST_CHECKS.get(inner, "")
+        case Either((Plain(Kind.DAY), Plain(Kind.MOMENT))):
+            return "day_or_moment"
+        case _:
+            return ""
+
+
+def _bare(form: TypeForm) -> TypeForm:
+    return form.of if isinstance(form, Nullable) else form
