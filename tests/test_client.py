@@ -1,10 +1,14 @@
 """The client's own work, on a fake network: what goes out, what comes back, what is refused."""
 
 import asyncio
+import datetime as dt
 import json
 import math
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -23,8 +27,9 @@ from toggl_async import (
     capture_responses,
 )
 from toggl_async.catalog import operation
+from toggl_async.pagination import Bookmark, PageAnswer, PageNumber, PageRequest, Pages, Step
 from toggl_async.records import Project
-from toggl_async.transport import RequestFacts
+from toggl_async.transport import Lane, RequestFacts
 from toggl_async.transport.route import EXTENSION
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -44,8 +49,9 @@ class FakeToggl:
     def facts(self) -> list[RequestFacts]:
         return [request.extensions[EXTENSION] for request in self.requests]
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    async def answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
+        await asyncio.sleep(0)
         answer = self._answers.pop(0)
         if isinstance(answer, httpx.Response):
             return answer
@@ -168,6 +174,22 @@ async def test_responses_are_captured_for_the_task_that_asks() -> None:
     assert json.loads(outer[0].body) == ME
     assert (outer[0].attempts, outer[0].headers["content-type"]) == (1, "application/json")
     assert outer[1].waited == pytest.approx(1.02)
+    assert [(answer.operation, answer.method, answer.path) for answer in outer] == [
+        ("me.get", "GET", "/api/v9/me"),
+        ("workspace.get", "GET", "/api/v9/workspaces/3"),
+    ]
+
+
+async def test_answers_of_concurrent_calls_can_be_told_apart() -> None:
+    fake = FakeToggl(ME, [])
+    async with fake.client() as toggl:
+        with capture_responses() as answers:
+            await asyncio.gather(toggl.me.get(), toggl.me.get(), toggl.request("GET", "/api/v9/me/tags?a=b"))
+    assert sorted((one.operation, one.path, one.attempts) for one in answers) == [
+        ("GET /api/v9/me/tags", "/api/v9/me/tags", 1),
+        ("me.get", "/api/v9/me", 0),
+        ("me.get", "/api/v9/me", 1),
+    ]
 
 
 async def test_responses_of_other_tasks_are_not_captured() -> None:
@@ -203,6 +225,32 @@ async def test_a_path_that_would_leave_the_host_is_refused(path: str) -> None:
         with pytest.raises(InvalidInput, match="path must start with one slash"):
             await toggl.request("GET", path)
     assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "params"),
+    [
+        ("GET", "/x?since=1", {"per_page": 5}),
+        ("GET", "/api/../admin", {}),
+        ("GET", "/a\r\nX-Evil: 1", {}),
+        ("FOO BAR", "/x", {}),
+    ],
+)
+async def test_a_request_that_would_not_go_as_written_is_refused(
+    method: str, path: str, params: dict[str, object]
+) -> None:
+    fake = FakeToggl()
+    async with fake.client() as toggl:
+        with pytest.raises(InvalidInput):
+            await toggl.request(method, path, params=params)
+    assert fake.requests == []
+
+
+async def test_a_query_may_stand_in_the_path() -> None:
+    fake = FakeToggl(None)
+    async with fake.client() as toggl:
+        await toggl.request("GET", "/x?since=1&q=a%20b", params={"left_out": UNSET})
+    assert fake.requests[0].url.query == b"since=1&q=a%20b"
 
 
 async def test_rows_come_as_toggl_sent_them() -> None:
@@ -256,6 +304,152 @@ async def test_calls_that_wait_when_the_client_closes_are_told() -> None:
     await toggl.aclose()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(outcome).__name__ for outcome in outcomes] == ["Me", "ClientClosed", "ClientClosed"]
+
+
+class Closable(httpx.AsyncBaseTransport):
+    """A network that is closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(60)
+        return httpx.Response(200, json=ME)
+
+    async def aclose(self) -> None:
+        await asyncio.sleep(0)
+        self.closed += 1
+
+
+class SlowToClose(Scheduler):
+    async def aclose(self) -> None:
+        await asyncio.sleep(1)
+        await super().aclose()
+
+
+@pytest.mark.parametrize("how", ["task", "scope"])
+async def test_a_close_that_is_cancelled_closes_the_connections(how: str) -> None:
+    network = Closable()
+    toggl = TogglClient(ApiToken(SECRET), transport=network, scheduler=SlowToClose())
+    toggl._owns_scheduler = True
+    if how == "task":
+        closing = asyncio.create_task(toggl.aclose())
+        await asyncio.sleep(0.5)
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert closing.cancelled()
+    else:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await toggl.aclose()
+    assert network.closed == 1
+
+
+async def test_a_view_is_neither_entered_nor_does_it_close_its_client() -> None:
+    network = Closable()
+    async with TogglClient(ApiToken(SECRET), transport=network) as toggl:
+        view = toggl.with_options(max_wait=30.0)
+        with pytest.raises(InvalidInput, match="a view of a client is not entered"):
+            await view.__aenter__()
+        await view.aclose()
+        await view.with_options(timeout=1.0).aclose()
+        assert network.closed == 0
+        assert (await view.me.get()).id == 7
+    assert network.closed == 1
+
+
+@pytest.mark.parametrize("priority", ["bulk", 5, -1, None])
+async def test_what_is_no_priority_is_refused_at_once(priority: object) -> None:
+    async with FakeToggl().client() as toggl:
+        with pytest.raises(InvalidInput, match=f"priority must be a Priority, not {priority!r}"):
+            toggl.with_options(priority=priority)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInput, match=f"priority must be a Priority, not {priority!r}"):
+            RequestFacts(route="GET /x", lane=Lane.USER, reads=True, priority=priority)  # type: ignore[arg-type]
+
+
+async def test_the_number_of_a_priority_is_one() -> None:
+    fake = FakeToggl([])
+    async with fake.client() as toggl:
+        await toggl.with_options(priority=2).workspace(3).tags.list()  # type: ignore[arg-type]
+    assert fake.facts[0].priority is Priority.BULK
+
+
+async def test_stats_are_those_of_the_scheduler() -> None:
+    fake = FakeToggl([])
+    async with fake.client() as toggl:
+        await toggl.workspace(3).tags.list()
+        assert toggl.stats().sent == 1
+        assert toggl.stats() == toggl.scheduler.stats()
+
+
+async def test_a_walk_that_is_left_early_is_closed_at_once() -> None:
+    closed = []
+
+    class Watched(Pages[int]):
+        async def steps(self, start: Bookmark | None = None) -> AsyncGenerator[Step[int], None]:
+            try:
+                async for step in super().steps(start):
+                    yield step
+            finally:
+                closed.append(start)
+
+    async def fetch(request: PageRequest) -> PageAnswer:
+        return PageAnswer(result=[1, 2, 3], headers={})
+
+    found = Watched(fetch, paging=PageNumber(), request=PageRequest(query={}, body=UNSET))
+    async with aclosing(aiter(found)) as items:
+        assert await anext(items) == 1
+    assert len(closed) == 1
+    async with aclosing(found.pages()) as pages:
+        assert await anext(pages) == [1, 2, 3]
+    assert len(closed) == 2
+    assert await found.collect(limit=2) == [1, 2]
+    assert len(closed) == 3
+
+
+@pytest.mark.parametrize("wrong", [[1, 2], "3", True])
+async def test_a_scope_is_bound_to_one_id(wrong: Any) -> None:
+    async with FakeToggl([]).client() as toggl:
+        with pytest.raises(InvalidInput, match="workspace_id: give one id"):
+            toggl.workspace(wrong)
+        with pytest.raises(InvalidInput, match="organization_id: give one id"):
+            toggl.organization(wrong)
+
+
+async def test_a_scope_knows_what_it_is_bound_to() -> None:
+    async with FakeToggl().client() as toggl:
+        workspace = toggl.workspace(3)
+        assert (workspace.workspace_id, workspace.projects.workspace_id) == (3, 3)
+        assert toggl.organization(4).organization_id == 4
+        with pytest.raises(AttributeError, match="MeScope is bound to no workspace"):
+            _ = toggl.me.workspace_id
+        assert not hasattr(workspace, "organization_id")
+        with pytest.raises(AttributeError):
+            workspace.workspace_id = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("since", "message"),
+    [
+        (dt.datetime(2026, 1, 1), "since: a datetime needs a time zone"),  # noqa: DTZ001 - hence the refusal
+        (dt.date(2026, 1, 1), "since: give a datetime, not a value of type date"),
+        (1.5, "since: give a datetime, not a value of type float"),
+        (True, "since: give a datetime, not a value of type bool"),
+        (1_767_225_600_000, "since: give UNIX seconds, not milliseconds"),
+    ],
+)
+async def test_what_is_no_moment_is_refused_by_name(since: object, message: str) -> None:
+    async with FakeToggl().client() as toggl:
+        with pytest.raises(InvalidInput, match=message):
+            await toggl.me.time_entries.list(since=since)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("since", [1_767_225_600, dt.datetime(2026, 1, 1, tzinfo=dt.UTC)])
+async def test_a_moment_goes_as_unix_seconds(since: dt.datetime | int) -> None:
+    fake = FakeToggl([])
+    async with fake.client() as toggl:
+        await toggl.me.time_entries.list(since=since)
+    assert fake.requests[0].url.params["since"] == "1767225600"
 
 
 async def test_a_shared_scheduler_keeps_one_pace_and_outlives_its_clients() -> None:
@@ -324,6 +518,38 @@ def test_base_urls_that_do_not_are_refused(base_url: str, message: str) -> None:
 )
 def test_the_environment_makes_a_client(environ: dict[str, str], shown: str) -> None:
     assert shown in repr(TogglClient.from_env(environ=environ))
+
+
+def test_the_environment_of_the_process_is_read_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOGGL_API_TOKEN", SECRET)
+    monkeypatch.setenv("TOGGL_BASE_URL", "http://127.0.0.1:9")
+    assert TogglClient.from_env().base_url == "http://127.0.0.1:9"
+    assert TogglClient.from_env(base_url="http://127.0.0.1:8").base_url == "http://127.0.0.1:8"
+    with pytest.raises(InvalidInput, match="the accounts URL must be https"):
+        TogglClient.from_env(accounts_url="http://accounts.toggl.com")
+
+
+@pytest.mark.parametrize(
+    ("auth", "shown"),
+    [
+        (SECRET, "str"),
+        (None, "NoneType"),
+        (ApiToken, "the class ApiToken"),
+        ((SECRET, "api_token"), "tuple"),
+    ],
+)
+def test_what_are_no_credentials_is_refused_without_being_quoted(auth: object, shown: str) -> None:
+    with pytest.raises(InvalidInput, match=rf"^auth must be ApiToken\(…\), .*, not {shown}$") as caught:
+        TogglClient(auth)  # type: ignore[arg-type]
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{}, {"timeout": 5}, ClientOptions])
+def test_what_are_no_options_is_refused(options: object) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"options must be a ClientOptions, not (dict|the class ClientOptions)"
+    ):
+        TogglClient(ApiToken(SECRET), options=options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("build", [lambda: TogglClient.from_env(environ={})])

@@ -1,10 +1,14 @@
+import copy
 import datetime as dt
 import inspect
+import pickle
 import re
+from typing import Any
 
 import pytest
 
 from toggl_async import errors
+from toggl_async.records import BulkEditResult
 
 RESET = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 
@@ -94,3 +98,56 @@ def test_a_decode_error_names_operation_and_field() -> None:
     error = errors.DecodeError("no id", operation="workspace.projects.list", field="$[3].id", body=b"[]")
     assert str(error) == "workspace.projects.list: $[3].id: no id"
     assert (error.operation, error.field, error.body) == ("workspace.projects.list", "$[3].id", b"[]")
+
+
+ANSWERED: dict[str, Any] = {
+    "method": "GET",
+    "path": "/x",
+    "request_id": "r-1",
+    "headers": {"a": "b"},
+    "body": b"no",
+}
+
+BUILT: dict[str, dict[str, Any]] = {
+    "NotInPlan": {"operation": "a.b", "fields": {"x": "starter"}, "needed": "starter", "plan": "free"},
+    "MaxWaitExceeded": {"reason": "queue", "wait": 3.0, "max_wait": 2.0, "available_at": RESET},
+    "BulkEditInterrupted": {"result": BulkEditResult(success=[1]), "failed": [2], "untouched": [3]},
+    "DecodeError": {"operation": "a.b", "field": "$", "body": b"no"},
+    "StaleDelivery": {"age": 3.0},
+    "QuotaExceeded": {"reset_at": RESET, "remaining": 0, "total": 30, "organization_id": 5, **ANSWERED},
+    "ServerError": {"maybe_applied": True, "status": 502, **ANSWERED},
+}
+SPOKEN = {"DecodeError", "StaleDelivery", "QuotaExceeded", "ServerError"}
+
+
+def built(name: str) -> errors.TogglError:
+    kind: type[errors.TogglError] = getattr(errors, name)
+    facts = BUILT.get(name, {})
+    if issubclass(kind, errors.ResponseError) and not facts:
+        facts = {"status": 404, "from_memory": True, **ANSWERED}
+    elif issubclass(kind, errors.RequestFailed):
+        facts = {"method": "POST", "path": "/x", "maybe_applied": True}
+    return kind(**facts) if name in BUILT and name not in SPOKEN else kind("no", **facts)
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_every_error_can_be_pickled_and_copied(name: str) -> None:
+    error = built(name)
+    error.add_note("while testing")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
+
+
+def test_what_a_plan_lacks_is_said_for_each_field() -> None:
+    error = errors.NotInPlan(
+        operation="a.b",
+        fields={"billable": "starter", "rate": "premium", "template": "premium"},
+        needed="premium",
+        plan="free",
+    )
+    assert str(error) == (
+        "a.b: billable needs the plan Starter; rate, template need the plan Premium, and this is Free"
+    )
+    assert error.fields == ("billable", "rate", "template")

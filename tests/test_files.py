@@ -9,7 +9,21 @@ from pathlib import Path
 import httpx
 import pytest
 
-from toggl_async import UNSET, ApiToken, BadRequest, InvalidInput, ResponseError, TogglClient
+from toggl_async import (
+    UNSET,
+    ApiToken,
+    BadRequest,
+    ClientOptions,
+    ConnectionFailed,
+    DecodeError,
+    InvalidInput,
+    Pace,
+    RequestFailed,
+    RequestTimeout,
+    ResponseError,
+    TogglClient,
+    capture_responses,
+)
 from toggl_async.files import Download, Form
 from toggl_async.operation import Operation
 
@@ -101,6 +115,13 @@ async def test_a_redirect_that_is_the_result_brings_its_target() -> None:
         assert await session.call(SETUP, path={}, query={}) == "https://calendar.example/consent"
 
 
+async def test_a_redirect_that_does_not_come_is_said_as_such() -> None:
+    async with Network(httpx.Response(200, json="no redirect")).client() as toggl:
+        with pytest.raises(DecodeError, match="a redirect was expected, not 200") as caught:
+            await toggl.me._caller.call(SETUP, path={}, query={})
+    assert (caught.value.operation, caught.value.body) == ("calendar.setup", b'"no redirect"')
+
+
 async def test_a_redirect_that_nobody_expects_is_an_error() -> None:
     async with Network(httpx.Response(302, headers={"Location": "https://evil.example"})).client() as toggl:
         with pytest.raises(ResponseError, match="Found") as caught:
@@ -123,6 +144,51 @@ async def test_a_download_is_written_chunk_by_chunk(tmp_path: Path) -> None:
         assert await download(toggl).save(target) == 200_000
     assert target.read_bytes() == b"a,b\n" * 50_000
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("place", ["", ".", "folder", "missing/report.csv", "file/report.csv"])
+async def test_where_nothing_can_be_written_nothing_is_asked_for(place: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"")
+    network = Network(httpx.Response(200, content=b"a,b\n"))
+    async with network.client() as toggl:
+        with pytest.raises(OSError, match="director") as caught:
+            await download(toggl).save(tmp_path / place if place != "." else place)
+        assert isinstance(caught.value, IsADirectoryError | NotADirectoryError | FileNotFoundError)
+    assert network.request is None
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "file"}
+
+
+async def test_two_downloads_to_one_path_do_not_meet(tmp_path: Path) -> None:
+    target = tmp_path / "report.csv"
+    strange = tmp_path / "report.csv.partial"
+    strange.write_bytes(b"a stranger's")
+    both = asyncio.Barrier(2)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"a,"
+        await both.wait()
+        yield b"b\n"
+
+    @asynccontextmanager
+    async def stream() -> AsyncIterator[AsyncIterator[bytes]]:
+        yield slow()
+
+    async def fetch() -> bytes:
+        return b""
+
+    downloads = [Download(fetch, stream) for _ in range(2)]
+    assert await asyncio.gather(*(one.save(target) for one in downloads)) == [4, 4]
+    assert target.read_bytes() == b"a,b\n"
+    assert strange.read_bytes() == b"a stranger's"
+    assert sorted(tmp_path.iterdir()) == [target, strange]
+
+
+async def test_what_is_saved_may_be_read_by_those_who_may_read_files_here(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"")
+    async with Network(httpx.Response(200, content=b"a,b\n")).client() as toggl:
+        await download(toggl).save(tmp_path / "report.csv")
+    assert (tmp_path / "report.csv").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 async def test_a_refused_download_leaves_no_file(tmp_path: Path) -> None:
@@ -151,6 +217,106 @@ async def test_a_download_that_breaks_off_leaves_what_was_there(tmp_path: Path) 
         await Download(fetch, stream).save(target)
     assert target.read_bytes() == b"yesterday's"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("lost", "error"),
+    [
+        (httpx.ReadError("lost"), ConnectionFailed),
+        (httpx.RemoteProtocolError("lost"), ConnectionFailed),
+        (httpx.ReadTimeout("slow"), RequestTimeout),
+    ],
+)
+async def test_a_download_that_is_lost_half_way_is_typed(
+    lost: httpx.TransportError, error: type[RequestFailed], tmp_path: Path
+) -> None:
+    class Breaking(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"a,b\n"
+            raise lost
+
+    async with Network(httpx.Response(200, stream=Breaking())).client() as toggl:
+        with pytest.raises(
+            error, match=rf"^GET /api/v9/me/csv: the answer broke off: {type(lost).__name__}$"
+        ):
+            await download(toggl).save(tmp_path / "report.csv")
+    assert toggl.stats().accounts[0].in_flight == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_download_that_cannot_be_decompressed_is_typed(tmp_path: Path) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        headers = {"Content-Encoding": "gzip"}
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(b"a,b\n"))
+
+    async with TogglClient(ApiToken("a" * 32), transport=httpx.MockTransport(answer)) as toggl:
+        with pytest.raises(DecodeError, match=r"^me\.csv: \$: cannot be decompressed"):
+            await download(toggl).save(tmp_path / "report.csv")
+        with pytest.raises(DecodeError, match=r"^me\.csv: \$: cannot be decompressed"):
+            await download(toggl)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_streamed_downloads_are_captured_without_their_body() -> None:
+    answers = [
+        httpx.Response(200, content=b"a,b\n", headers={"X-Request-Id": "r-1"}),
+        httpx.Response(400, json="no such range"),
+        httpx.Response(302, headers={"Location": "https://evil.example"}, stream=httpx.ByteStream(b"moved")),
+    ]
+    network = httpx.MockTransport(lambda _: answers.pop(0))
+    options = ClientOptions(pace=Pace(interval=0.001))
+    async with TogglClient(ApiToken("a" * 32), transport=network, options=options) as toggl:
+        with capture_responses() as captured:
+            async with download(toggl).stream() as chunks:
+                assert [answer.request_id for answer in captured] == ["r-1"]
+                assert [chunk async for chunk in chunks] == [b"a,b\n"]
+            for status in (400, 302):
+                with pytest.raises(ResponseError, match=str(status)):
+                    async with download(toggl).stream():
+                        pytest.fail("there is nothing to stream")
+    assert [(answer.status, answer.body) for answer in captured] == [
+        (200, b""),
+        (400, b'"no such range"'),
+        (302, b"moved"),
+    ]
+    assert {(one.operation, one.method, one.path) for one in captured} == {
+        ("me.csv", "GET", "/api/v9/me/csv")
+    }
+
+
+async def test_a_download_that_is_left_half_way_is_closed_at_once() -> None:
+    closed = []
+
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                yield b"a,b\n"
+
+        async def aclose(self) -> None:
+            closed.append(True)
+
+    async with Network(httpx.Response(200, stream=Endless())).client() as toggl:
+        async with download(toggl).stream() as chunks:
+            assert await anext(chunks) == b"a,b\n"
+        assert closed == [True]
+        assert await anext(chunks, None) is None
+        assert toggl.stats().accounts[0].in_flight == 0
+
+
+async def test_a_download_that_breaks_off_over_a_real_socket(tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 100\r\n\r\na,b\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, TogglClient(ApiToken("a" * 32), base_url=address) as toggl:
+        with pytest.raises(ConnectionFailed, match="the answer broke off: RemoteProtocolError"):
+            await download(toggl).save(tmp_path / "report.csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_download_over_a_real_socket(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import math
+import re
 from collections.abc import Callable
 
 import attrs
@@ -32,6 +33,27 @@ def test_the_defaults_are_those_that_toggl_asks_for() -> None:
         (lambda: ClientOptions(max_in_flight=0), "ClientOptions.max_in_flight must be at least 1, not 0"),
         (lambda: ClientOptions(max_wait=-1), "ClientOptions.max_wait must be at least 0, not -1"),
         (lambda: ClientOptions(timeout=0), "ClientOptions.timeout must be over 0, not 0"),
+        (lambda: ClientOptions(timeout=math.inf), "ClientOptions.timeout must be finite, not inf"),
+        (lambda: Pace(interval=math.inf), "Pace.interval must be finite, not inf"),
+        (lambda: Pace(interval=-math.inf), "Pace.interval must be over 0, not -inf"),
+        (lambda: Cooldown(maximum=math.inf), "Cooldown.maximum must be finite, not inf"),
+        (lambda: ClientOptions(pace=1.0), "ClientOptions.pace must be a Pace, not 1.0"),  # type: ignore[arg-type]
+        (lambda: ClientOptions(quota=None), "ClientOptions.quota must be a QuotaPolicy, not None"),  # type: ignore[arg-type]
+        (
+            lambda: ClientOptions(keep_unknown="no"),  # type: ignore[arg-type]
+            "ClientOptions.keep_unknown must be a bool, not 'no'",
+        ),
+        (
+            lambda: ClientOptions(user_agent=None),  # type: ignore[arg-type]
+            "ClientOptions.user_agent must be printable ASCII text, not None",
+        ),
+        *(
+            (
+                lambda name=name: ClientOptions(user_agent=name),
+                f"ClientOptions.user_agent must be printable ASCII text, not {re.escape(repr(name))}",
+            )
+            for name in ("ü", "", " ", "a\r\nX-Evil: 1")
+        ),
     ],
 )
 def test_an_option_out_of_range_is_refused_when_built(build: Callable[[], object], message: str) -> None:

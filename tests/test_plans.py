@@ -1,6 +1,7 @@
 """Plans: read off records, learned as they pass by, and kept to."""
 
 import json
+import logging
 import warnings
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_fields_that_the_plan_lacks_are_left_out_with_one_warning() -> None:
 
 def test_or_refused() -> None:
     with pytest.raises(
-        NotInPlan, match="create: billable, rate needs the plan Starter, and this is Free"
+        NotInPlan, match="create: billable, rate need the plan Starter, and this is Free"
     ) as caught:
         known("error", FREE).allow(CREATE, path={"workspace_id": 3}, query={}, body=BODY)
     error = caught.value
@@ -155,6 +156,17 @@ def test_what_is_not_known_or_allowed_goes_as_it_is(plans: KnownPlans, path: dic
     query = {"rate": 1}
     body = {"fixed_fee": 1}
     assert plans.allow(CREATE, path=path, query=query, body=body) == (query, body)
+
+
+def test_what_is_not_known_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "toggl_async.plans")
+    plans = known("error")
+    for path in ({"workspace_id": 3}, {"workspace_id": 3}, {"organization_id": 11}, {}):
+        plans.allow(CREATE, path=path, query={}, body=BODY)
+    assert caplog.messages == [
+        "workspace.projects.create: the plan of workspace 3 is unknown, so nothing is checked",
+        "workspace.projects.create: the plan of organization 11 is unknown, so nothing is checked",
+    ]
 
 
 def test_premium_by_a_workspace_may_be_enterprise() -> None:

@@ -1,11 +1,33 @@
 """The public surface cannot grow, shrink or lose its order by accident."""
 
 import importlib
+import importlib.metadata
+import pkgutil
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
 import toggl_async
 from toggl_async import errors
+
+ROOT = Path(__file__).parent.parent
+
+MODULES = [
+    "toggl_async",
+    *(
+        module.name
+        for module in pkgutil.walk_packages(toggl_async.__path__, "toggl_async.")
+        if not module.name.endswith("__main__")
+    ),
+]
+
+FROZEN: dict[str, list[str]] = tomllib.loads((ROOT / "tests" / "public_names.toml").read_text("utf-8"))
+"""The modules that programs import from, by what they promise."""
+
+LOCKED = {"toggl_async.records"}
+"""Their names are locked by codegen/names.toml."""
 
 FIXED_BY_DESIGN = {
     "ApiToken", "ClientClosed", "ClientOptions", "Cooldown", "DecodeError", "EmailPassword", "EndpointGone",
@@ -34,12 +56,27 @@ def test_every_error_is_at_the_front() -> None:
     assert set(toggl_async.__all__) >= set(errors.__all__)
 
 
-@pytest.mark.parametrize(
-    "module", ["errors", "options", "auth", "catalog", "client", "operation", "pagination"]
-)
-def test_each_module_names_what_is_public(module: str) -> None:
-    loaded = importlib.import_module(f"toggl_async.{module}")
+@pytest.mark.parametrize("module", MODULES)
+def test_each_module_names_what_is_public_in_order(module: str) -> None:
+    loaded = importlib.import_module(module)
     assert loaded.__all__ == sorted(
-        loaded.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name)
+        set(loaded.__all__), key=lambda name: (not name.isupper(), not name[0].isupper(), name)
     )
-    assert all(hasattr(loaded, name) for name in loaded.__all__)
+    assert [name for name in loaded.__all__ if not hasattr(loaded, name)] == []
+
+
+@pytest.mark.parametrize("module", FROZEN)
+def test_what_programs_import_stays(module: str) -> None:
+    assert importlib.import_module(module).__all__ == FROZEN[module]
+
+
+def test_each_module_that_the_documents_name_is_frozen() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "".join(page.read_text("utf-8") for page in pages)
+    programs = "".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    imported = set(re.findall(r"^ *from (toggl_async[\w.]*) import", programs, re.MULTILINE))
+    assert imported <= {*FROZEN, *LOCKED}
+
+
+def test_the_version_is_that_of_what_is_installed() -> None:
+    assert toggl_async.__version__ == importlib.metadata.version("toggl_async")

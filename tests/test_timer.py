@@ -57,8 +57,20 @@ def test_it_is_counted_until_this_moment_unless_told_otherwise() -> None:
 def test_what_cannot_be_counted_is_refused() -> None:
     with pytest.raises(InvalidInput, match="time entry 1 has no start"):
         timer.elapsed(entry(duration=-1))
-    with pytest.raises(InvalidInput, match="now needs a time zone"):
+    with pytest.raises(InvalidInput, match="now: a datetime needs a time zone"):
         timer.elapsed(entry(start=NOW, duration=-1), NOW.replace(tzinfo=None))
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_a_start_needs_a_time_zone() -> None:
+    async with TogglClient(
+        ApiToken("a" * 32), transport=httpx.MockTransport(lambda _: httpx.Response(200))
+    ) as toggl:
+        with pytest.raises(InvalidInput, match="at: a datetime needs a time zone"):
+            await timer.start(toggl.workspace(3), at=NOW.replace(tzinfo=None))
+        with pytest.raises(InvalidInput, match="at: give a datetime, not a value of type date"):
+            await timer.start(toggl.workspace(3), at=NOW.date())  # type: ignore[arg-type]
 
 
 @pytest.mark.anyio

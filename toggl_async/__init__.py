@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from toggl_async.transport import ScheduledTransport as ScheduledTransport
     from toggl_async.transport import Scheduler as Scheduler
 
+    __version__: str
+
 __all__ = [
     "UNSET",
     "Answer",
@@ -191,7 +193,11 @@ _HOMES: Final[Mapping[str, str]] = {
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its module."""
+    """Load a public name from its module, or the version from what is installed."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - reading it takes milliseconds
+
+        return version(__name__)
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -124,13 +124,18 @@ class SessionCookie:
         return "SessionCookie(…)"
 
 
-def auth_from_env(environ: Mapping[str, str] = os.environ) -> Auth:
+def auth_from_env(environ: Mapping[str, str] | None = None) -> Auth:
     """Read ``TOGGL_API_TOKEN``, or else ``TOGGL_EMAIL`` and ``TOGGL_PASSWORD``.
+
+    Args:
+        environ: the variables; those of the process when left out. (As a default value they would
+            stand, secrets and all, in the signature that documentation tools print.)
 
     Raises:
         MissingCredentials: none of them is set, or what is set is empty.
         InvalidInput: what is set cannot be a credential.
     """
+    environ = os.environ if environ is None else environ
     if "TOGGL_API_TOKEN" in environ:
         if not environ["TOGGL_API_TOKEN"].strip():
             raise MissingCredentials("the environment variable TOGGL_API_TOKEN is empty")

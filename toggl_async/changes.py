@@ -5,7 +5,10 @@ that it has: it spends a rate change, moves `at`, or is refused by the plan. So 
 
     before = await workspace.projects.get(project_id)
     after = attrs.evolve(before, name="Apollo", client_id=None)
-    await workspace.projects.update(project_id, **changes(before, after))
+    if changed := changes(before, after):
+        await workspace.projects.update(project_id, **changed)
+
+An update of nothing is a request of the quota all the same: hence the `if`.
 
 Imports `errors` and `record` alone.
 """
@@ -29,6 +32,10 @@ def changes(before: StateT, after: StateT) -> dict[str, Json]:
 
     Lists and nested records differ as a whole and are given whole, as Toggl replaces them. None
     means null. Of mappings, what `after` does not name is left as it is; UNSET likewise.
+
+    Whether an update takes a field is left to the update: evolve those that it has arguments for.
+    What Toggl reckons itself (``at``, ``actual_hours``) is no argument of any, and a TypeError there.
+    To bring an entity to a state that was read at another time, compare mappings of the fields meant.
 
     Args:
         before: a record, or a mapping of names to values.

@@ -1,18 +1,19 @@
 """`TogglClient`: lifecycle, scopes, options of a call, and the escape hatch."""
 
 import copy
-import ipaddress
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import Final, Self, TypeVar, overload
 
+import anyio
 import attrs
 import httpx
 from msgspec import UNSET, UnsetType
 
 from toggl_async import scopes
 from toggl_async.answer import Answer
+from toggl_async.arguments import each, one_id
 from toggl_async.auth import Auth, SessionCookie, auth_from_env
 from toggl_async.codec import Codec
 from toggl_async.errors import InvalidInput
@@ -23,6 +24,8 @@ from toggl_async.plans import KnownPlans
 from toggl_async.record import Json
 from toggl_async.session import Session
 from toggl_async.transport import ScheduledTransport, Scheduler
+from toggl_async.transport.stats import SchedulerStats
+from toggl_async.wire import Wire, checked_url, network
 
 __all__ = ["ACCOUNTS_URL", "BASE_URL", "TogglClient"]
 
@@ -36,30 +39,31 @@ T = TypeVar("T")
 
 _NOTHING: Final[Mapping[str, Value]] = {}
 
-_ACCEPT: Final = "application/json, */*;q=0.5"
-"""JSON where there is a choice; files, and refusals in other forms, come as what they are."""
-
-_KEPT_CONNECTIONS: Final = 4
-"""Idle connections cost CPU on every request, and a pace of one a second needs few."""
+_FAREWELL: Final = 5.0
+"""Seconds that closing the connections may take, whatever happens to the task that closes."""
 
 
 class TogglClient:
     """A client of Toggl's Track, Reports, Insights and Webhooks APIs.
 
     Use it as an asynchronous context manager, or call `aclose()`. Any number of tasks of one event
-    loop may share it.
+    loop may share it. The module `toggl_async.timer` starts and stops the entry that runs.
 
     Args:
         auth: the credentials, such as ``ApiToken("…")``.
         base_url: another server that speaks Toggl's API; https, unless on this machine.
         accounts_url: where a `SessionCookie` logs in; likewise.
-        transport: what sends the requests, in place of httpx's own; the scheduler wraps it.
+        transport: what sends the requests, in place of httpx's own, which takes the proxy that
+            ``HTTPS_PROXY`` and ``NO_PROXY`` name for the server; the scheduler wraps it.
         options: everything that can be set.
         scheduler: a scheduler shared with other clients, which stays open when this one closes.
 
     Raises:
-        InvalidInput: one of the URLs is not https, or no URL.
+        InvalidInput: one of the URLs is not https, or no URL; what was given are no credentials, or
+            no options.
     """
+
+    _is_view: bool = False
 
     def __init__(
         self,
@@ -71,24 +75,18 @@ class TogglClient:
         options: ClientOptions | None = None,
         scheduler: Scheduler | None = None,
     ) -> None:
+        if options is not None and not isinstance(options, ClientOptions):
+            raise InvalidInput(f"options must be a ClientOptions, not {_kind(options)}")
         self._options = options or ClientOptions()
-        self._base_url = _checked(base_url, "base")
+        self._base_url = checked_url(base_url, "base")
         self._owns_scheduler = scheduler is None
         scheduler = scheduler or Scheduler(self._options)
-        limits = httpx.Limits(
-            max_connections=self._options.max_in_flight, max_keepalive_connections=_KEPT_CONNECTIONS
-        )
         scheduled = ScheduledTransport(
-            transport or httpx.AsyncHTTPTransport(limits=limits), scheduler=scheduler
+            transport or network(self._base_url, connections=self._options.max_in_flight), scheduler=scheduler
         )
         self._login = self._login_with(auth, scheduled, accounts_url)
-        http = httpx.AsyncClient(
-            base_url=self._base_url,
-            headers={"Accept": _ACCEPT, "User-Agent": self._options.user_agent},
-            transport=self._login,
-        )
         self._session = Session(
-            http=http,
+            wire=Wire(self._base_url, user_agent=self._options.user_agent, transport=self._login),
             scheduler=scheduler,
             codec=Codec(keep_unknown=self._options.keep_unknown),
             plans=KnownPlans(check=self._options.plan_check),
@@ -102,8 +100,11 @@ class TogglClient:
         self, auth: Auth | SessionCookie, scheduled: ScheduledTransport, accounts_url: str
     ) -> Login:
         """Choose what says who asks."""
-        accounts = _checked(accounts_url, "accounts")
+        accounts = checked_url(accounts_url, "accounts")
         if not isinstance(auth, SessionCookie):
+            if isinstance(auth, type) or not callable(getattr(auth, "headers", None)):
+                known = "ApiToken(…), EmailPassword(…) or SessionCookie(…)"
+                raise InvalidInput(f"auth must be {known}, not {_kind(auth)}")
             return FixedLogin(scheduled, auth)
         return SessionLogin(
             scheduled,
@@ -117,23 +118,35 @@ class TogglClient:
     def from_env(
         cls,
         *,
-        environ: Mapping[str, str] = os.environ,
+        base_url: str | None = None,
+        accounts_url: str = ACCOUNTS_URL,
+        environ: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         options: ClientOptions | None = None,
         scheduler: Scheduler | None = None,
     ) -> Self:
         """Build a client from the environment.
 
-        Reads ``TOGGL_API_TOKEN`` (or ``TOGGL_EMAIL`` and ``TOGGL_PASSWORD``) and, where it is set,
-        ``TOGGL_BASE_URL``.
+        Reads ``TOGGL_API_TOKEN`` (or ``TOGGL_EMAIL`` and ``TOGGL_PASSWORD``) and, where it is set
+        and `base_url` is left out, ``TOGGL_BASE_URL``.
+
+        Args:
+            base_url: as for the class.
+            accounts_url: as for the class.
+            environ: the variables; those of the process when left out.
+            transport: as for the class.
+            options: as for the class.
+            scheduler: as for the class.
 
         Raises:
             MissingCredentials: no credentials are set, or empty ones.
             InvalidInput: what is set cannot be credentials or a base URL.
         """
+        environ = os.environ if environ is None else environ
         return cls(
             auth_from_env(environ),
-            base_url=environ.get("TOGGL_BASE_URL", BASE_URL),
+            base_url=environ.get("TOGGL_BASE_URL", BASE_URL) if base_url is None else base_url,
+            accounts_url=accounts_url,
             transport=transport,
             options=options,
             scheduler=scheduler,
@@ -143,6 +156,8 @@ class TogglClient:
         return f"TogglClient(base_url={str(self._base_url)!r})"
 
     async def __aenter__(self) -> Self:
+        if self._is_view:
+            raise InvalidInput("a view of a client is not entered: enter the client that it was made of")
         return self
 
     async def __aexit__(
@@ -157,14 +172,20 @@ class TogglClient:
         """End the session, if there is one, and close the connections.
 
         Calls that still wait end with `ClientClosed`. A scheduler that was passed in stays open for
-        its other clients.
+        its other clients. Views made by `with_options` own nothing: closing one does nothing.
         """
+        if self._is_view:
+            return
         try:
             await self._login.say_goodbye()
         finally:
-            if self._owns_scheduler:
-                await self.scheduler.aclose()
-            await self._session.http.aclose()
+            # In a scope that was cancelled every wait is cut short, and this has some.
+            with anyio.move_on_after(_FAREWELL, shield=True):
+                try:
+                    if self._owns_scheduler:
+                        await self.scheduler.aclose()
+                finally:
+                    await self._login.aclose()
 
     async def end_session(self) -> None:
         """End the session of a `SessionCookie`; the next call logs in anew.
@@ -187,6 +208,8 @@ class TogglClient:
     ) -> Self:
         """Make a light view of this client: the same connections, scheduler and account.
 
+        It is used as it is, while the client is open: only the client itself is entered and closed.
+
         Args:
             priority: who goes first when calls wait.
             max_wait: seconds that a call may wait for its turn.
@@ -202,9 +225,10 @@ class TogglClient:
             timeout=session.timeout if timeout is UNSET else timeout,
         )
         view = copy.copy(self)
-        view._session = attrs.evolve(  # noqa: SLF001 - the view is one of us
+        view._is_view = True  # noqa: SLF001 - the view is one of us
+        view._session = attrs.evolve(  # noqa: SLF001 - likewise
             session,
-            priority=session.priority if priority is UNSET else priority,
+            priority=session.priority if priority is UNSET else _as_priority(priority),
             max_wait=options.max_wait,
             timeout=options.timeout,
         )
@@ -217,11 +241,11 @@ class TogglClient:
 
     def workspace(self, workspace_id: int) -> "scopes.WorkspaceScope":
         """One workspace: its projects, time entries, reports and the rest; nothing is sent yet."""
-        return scopes.WorkspaceScope(self._session, {"workspace_id": workspace_id})
+        return scopes.WorkspaceScope(self._session, each(one_id, workspace_id=workspace_id))
 
     def organization(self, organization_id: int) -> "scopes.OrganizationScope":
         """One organization: its users, groups and the rest; nothing is sent yet."""
-        return scopes.OrganizationScope(self._session, {"organization_id": organization_id})
+        return scopes.OrganizationScope(self._session, each(one_id, organization_id=organization_id))
 
     @property
     def organizations(self) -> "scopes.OrganizationsScope":
@@ -251,6 +275,13 @@ class TogglClient:
     def scheduler(self) -> Scheduler:
         """The scheduler that this client's calls go through."""
         return self._session.scheduler
+
+    def stats(self) -> SchedulerStats:
+        """Return a snapshot of the scheduler: what waits and why, what was sent, what quota is left.
+
+        It counts the calls of all clients that share the scheduler.
+        """
+        return self.scheduler.stats()
 
     def forget_refusals(self) -> None:
         """Ask again where a 410, a feature or plan that lacked, or a wrong login is remembered."""
@@ -287,14 +318,16 @@ class TogglClient:
 
         Args:
             method: the HTTP method.
-            path: the path from the host on, such as ``"/api/v9/me"``, escaped already.
+            path: the path from the host on, such as ``"/api/v9/me"``, escaped already. It may carry
+                a query, if `params` is left out.
             params: the query; UNSET is left out.
             json: the body; UNSET sends none, and is left out at every depth.
             returns: the type of the answer, such as a record, ``list[record]`` or ``bytes``; free
                 JSON when left out.
 
         Raises:
-            InvalidInput: the path is no path, or an argument cannot be sent.
+            InvalidInput: the method is no method, the path no path or one with dot segments, or an
+                argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
         return await self._session.request(method.upper(), path, query=params, body=json, returns=returns)
@@ -307,7 +340,10 @@ class TogglClient:
         query: Mapping[str, Value] = _NOTHING,
         body: Value = UNSET,
     ) -> Answer:
-        """Make one call of an operation and return its answer as it came.
+        """Make one call of an operation and return its answer as it came, not decoded.
+
+        For programs that pass answers on, such as the bulk export. Others call the coroutine; and
+        `request` calls what has none.
 
         Args:
             operation: one of `operations()`.
@@ -328,37 +364,24 @@ class TogglClient:
         path: Mapping[str, PathValue],
         query: Mapping[str, Value] = _NOTHING,
         body: Value = UNSET,
-    ) -> AsyncIterator[list[bytes]]:
+    ) -> AsyncGenerator[list[bytes], None]:
         """Walk the pages of an operation, each a list of rows as Toggl sent them, as JSON.
+
+        For programs that pass rows on. Others use the coroutine's ``iter()``.
 
         Takes what `fetch` takes, and raises what it raises, while walking.
         """
         return self._session.walk(operation, path=path, query=query, body=body)
 
 
-def _checked(address: str, name: str) -> httpx.URL:
-    """Refuse a base or accounts URL over which the credentials would travel in clear."""
-    try:
-        url = httpx.URL(address)
-    except (httpx.InvalidURL, TypeError) as error:
-        raise InvalidInput(f"the {name} URL is no URL: {error}") from None
-    if url.userinfo:
-        raise InvalidInput(f"the {name} URL must hold no credentials")
-    if (
-        not url.host
-        or any(map(str.isspace, address))
-        or url.scheme not in {"http", "https"}
-        or url.query
-        or url.fragment
-    ):
-        raise InvalidInput(f"the {name} URL must be https://HOST, not {address!r}")
-    if url.scheme == "http" and not _is_loopback(url.host):
-        raise InvalidInput(f"the {name} URL must be https, or credentials would travel in clear: {address!r}")
-    return url
+def _kind(value: object) -> str:
+    """Name what was given in place of something else, without showing it: it may be a secret."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
-def _is_loopback(host: str) -> bool:
+def _as_priority(value: Priority) -> Priority:
+    """Refuse what is no priority while it can be told who gave it, not when calls wait."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return Priority(value)
     except ValueError:
-        return host == "localhost"
+        raise InvalidInput(f"priority must be a Priority, not {value!r}") from None

@@ -39,6 +39,7 @@ requests are named by method and path, never by headers or body.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import TypedDict, Unpack
 
 __all__ = [
     "BadRequest",
@@ -75,7 +76,18 @@ __all__ = [
 
 
 class TogglError(Exception):
-    """The base of every error that toggl_async raises."""
+    """The base of every error that toggl_async raises; each can be copied and pickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[TogglError], args: tuple[object, ...], state: Mapping[str, object]) -> TogglError:
+    """Make an error again as it was, whatever its class takes to be built."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class InvalidInput(TogglError, ValueError):
@@ -92,13 +104,20 @@ class NotInPlan(InvalidInput):
     Attributes:
         operation: the name of the operation, for instance ``"workspace.projects.create"``.
         fields: the fields that the plan lacks; empty when it lacks the operation itself.
-        needed: the least plan that would do, for instance ``"starter"``.
+        needed: the least plan that would do for all, for instance ``"starter"``.
         plan: the plan of the workspace or organization, as far as known.
     """
 
-    def __init__(self, *, operation: str, fields: Sequence[str], needed: str, plan: str) -> None:
-        what = f"{operation}: {', '.join(fields)}" if fields else operation
-        super().__init__(f"{what} needs the plan {needed.title()}, and this is {plan.title()}")
+    def __init__(self, *, operation: str, fields: Mapping[str, str], needed: str, plan: str) -> None:
+        wanting: dict[str, list[str]] = {}
+        for field, least in fields.items():
+            wanting.setdefault(least, []).append(field)
+        parts = [
+            f"{', '.join(names)} need{'s' if len(names) == 1 else ''} the plan {least.title()}"
+            for least, names in wanting.items()
+        ]
+        what = f": {'; '.join(parts)}" if parts else f" needs the plan {needed.title()}"
+        super().__init__(f"{operation}{what}, and this is {plan.title()}")
         self.operation = operation
         self.fields: tuple[str, ...] = tuple(fields)
         self.needed = needed
@@ -157,12 +176,14 @@ class RequestTimeout(RequestFailed, TimeoutError):
 
 
 class BulkEditInterrupted(TogglError):
-    """A bulk edit of more ids than one request takes failed after its first request; see the cause.
+    """A bulk edit of more ids than one request takes failed after its first request.
+
+    What failed, a `QuotaExceeded` for instance, is its ``__cause__``. A bulk edit that is cancelled
+    half-way tells how far it came in a note of the cancellation.
 
     Attributes:
         result: what the requests before brought, as the edit would have returned it.
-        failed: the ids of the request that failed; whether they were changed, its error tells
-            (the ``__cause__`` of this one).
+        failed: the ids of the request that failed; whether they were changed, the cause tells.
         untouched: the ids for which nothing was sent.
     """
 
@@ -224,6 +245,15 @@ class StaleDelivery(WebhookError):
     def __init__(self, message: str, *, age: float) -> None:
         super().__init__(message)
         self.age = age
+
+
+class _Answered(TypedDict, total=False):
+    """What `ResponseError` can be told of the answer beside its status."""
+
+    request_id: str | None
+    headers: Mapping[str, str] | None
+    body: bytes
+    from_memory: bool
 
 
 class ResponseError(TogglError):
@@ -300,21 +330,9 @@ class QuotaExceeded(PaymentRequired):
         organization_id: int | None,
         method: str,
         path: str,
-        request_id: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        from_memory: bool = False,
+        **answered: Unpack[_Answered],
     ) -> None:
-        super().__init__(
-            message,
-            status=402,
-            method=method,
-            path=path,
-            request_id=request_id,
-            headers=headers,
-            body=body,
-            from_memory=from_memory,
-        )
+        super().__init__(message, status=402, method=method, path=path, **answered)
         self.reset_at = reset_at
         self.remaining = remaining
         self.total = total
@@ -374,18 +392,8 @@ class ServerError(ResponseError):
         status: int,
         method: str,
         path: str,
-        request_id: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
+        **answered: Unpack[_Answered],
     ) -> None:
         note = "; it may have been applied" if maybe_applied else ""
-        super().__init__(
-            message + note,
-            status=status,
-            method=method,
-            path=path,
-            request_id=request_id,
-            headers=headers,
-            body=body,
-        )
+        super().__init__(message + note, status=status, method=method, path=path, **answered)
         self.maybe_applied = maybe_applied

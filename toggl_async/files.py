@@ -4,7 +4,9 @@ Imported by `operation`, the generated coroutines and the session; of the packag
 `errors` alone.
 """
 
+import errno
 import os
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -73,8 +75,8 @@ class Download:
 
     Nothing is sent before it is used, in one of these ways::
 
-        content = await workspace.reports.detailed.csv(start_date=…)             # bytes
-        await workspace.reports.detailed.csv(start_date=…).save("report.csv")    # never whole in memory
+        content = await workspace.reports.weekly.csv(start_date=…)             # bytes
+        await workspace.reports.weekly.csv(start_date=…).save("report.csv")    # never whole in memory
 
     Raises (when used):
         TogglError: whatever became of the request; see `toggl_async.errors`.
@@ -98,6 +100,8 @@ class Download:
     async def save(self, path: str | os.PathLike[str]) -> int:
         """Write the file to a path, chunk by chunk; it is there whole or not at all.
 
+        Nothing is sent before it is clear that the path can be written to: a report costs quota.
+
         Args:
             path: where to; what is there is replaced.
 
@@ -105,19 +109,26 @@ class Download:
             The size in bytes.
 
         Raises:
-            OSError: the path cannot be written to.
+            OSError: the path cannot be written to, for instance because it is a directory.
         """
         target = anyio.Path(path)
-        partial = target.with_name(f"{target.name}.partial")
+        if not target.name or await target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+        # A name of its own: others may be saving to the same path.
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
         size = 0
-        async with self.stream() as chunks:
-            try:
-                async with await partial.open("wb") as file:
+        file = await partial.open("xb")
+        try:
+            async with file:
+                async with self.stream() as chunks:
                     async for chunk in chunks:
                         size += await file.write(chunk)
-                await partial.replace(target)
-            except BaseException:
-                with anyio.CancelScope(shield=True):
-                    await partial.unlink(missing_ok=True)
-                raise
+                await file.flush()
+                # Or a crash could leave the new name with nothing behind it.
+                await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
+            await partial.replace(target)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await partial.unlink(missing_ok=True)
+            raise
         return size

@@ -51,6 +51,7 @@ from toggl_async.transport import (
     message_of,
 )
 from toggl_async.transport.outcome import request_id_of
+from toggl_async.transport.route import shown_path
 
 __all__ = ["REFUSAL", "FixedLogin", "Login", "SessionLogin"]
 
@@ -78,6 +79,9 @@ class Login(httpx.AsyncBaseTransport):
         scheduled: what sends the requests; closed with this one.
     """
 
+    credentials: tuple[str, ...] = ("Cookie",)
+    """The names of the headers that say who asks."""
+
     def __init__(self, scheduled: ScheduledTransport) -> None:
         self._scheduled = scheduled
         self._refused: LoginRefused | None = None
@@ -91,7 +95,8 @@ class Login(httpx.AsyncBaseTransport):
         """End the session, if there is one."""
 
     async def say_goodbye(self) -> None:
-        """End the session, if there is one and it can be ended quickly."""
+        """Let nothing start any more, and end the session if there is one and it can be done quickly."""
+        self._closing = True
 
     async def aclose(self) -> None:
         """Close the transport."""
@@ -99,16 +104,29 @@ class Login(httpx.AsyncBaseTransport):
 
     async def _pass_on(self, request: httpx.Request) -> httpx.Response:
         """Send a request, unless it is known by then that the credentials are wrong."""
-        self._recall()
+        self._recall(request)
         try:
-            response = await self._scheduled.handle_async_request(request)
+            response = await self._send(request)
         except ClientClosed:
-            self._recall()
+            self._recall(request)
             raise
         response.headers.pop("set-cookie", None)
         return response
 
-    def _recall(self) -> None:
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; one that fails is left without credentials.
+
+        An error leads to its request, through causes and frames, and there are tools that print all
+        they can reach. A call that was cancelled keeps them: others may wait for its answer.
+        """
+        try:
+            return await self._scheduled.handle_async_request(request)
+        except Exception:
+            for name in self.credentials:
+                request.headers.pop(name, None)
+            raise
+
+    def _recall(self, request: httpx.Request) -> None:
         """Raise the refusal that is remembered, if any; and let nothing start while closing."""
         if self._closing:
             raise ClientClosed("the client was closed")
@@ -117,8 +135,8 @@ class Login(httpx.AsyncBaseTransport):
             raise LoginRefused(
                 first.message,
                 status=first.status,
-                method=first.method,
-                path=first.path,
+                method=request.method,
+                path=shown_path(request),
                 request_id=first.request_id,
                 headers=first.headers,
                 from_memory=True,
@@ -133,12 +151,12 @@ class Login(httpx.AsyncBaseTransport):
             message if remaining is None else f"{message}; login attempts left: {remaining}",
             status=response.status_code,
             method=request.method,
-            path=request.url.path,
+            path=shown_path(request),
             request_id=request_id_of(headers),
             headers=headers,
             body=response.content if response.is_error else b"",
         )
-        self._scheduled.scheduler.close_calls(self._scheduled)
+        self._scheduled.close_calls()
         return self._refused
 
 
@@ -153,6 +171,7 @@ class FixedLogin(Login):
     def __init__(self, scheduled: ScheduledTransport, auth: Auth) -> None:
         super().__init__(scheduled)
         self._headers = dict(auth.headers())
+        self.credentials = tuple(self._headers)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request with the credentials.
@@ -231,7 +250,7 @@ class SessionLogin(Login):
         """
         facts = attrs.evolve(facts_of(request), account=self._account)
         request.extensions = {**request.extensions, EXTENSION: facts}
-        held = self._held or await self._log_in(facts)
+        held = self._held or await self._log_in(request, facts)
         self._under_way.add(request)
         try:
             request.headers["Cookie"] = f"{_COOKIE}={held.cookie}"
@@ -239,7 +258,7 @@ class SessionLogin(Login):
             if held.is_over(response.status_code):
                 if self._held is held:
                     self._held = None
-                held = self._held or await self._log_in(facts, is_renewal=True)
+                held = self._held or await self._log_in(request, facts, is_renewal=True)
                 request.headers["Cookie"] = f"{_COOKIE}={held.cookie}"
                 response = await self._pass_on(request)
         finally:
@@ -260,14 +279,14 @@ class SessionLogin(Login):
             return
         request = self._request("DELETE", self._facts("DELETE"))
         request.headers["Cookie"] = f"{_COOKIE}={held.cookie}"
-        response = await self._scheduled.handle_async_request(request)
+        response = await self._send(request)
         if response.is_error and response.status_code not in {401, 403, 404}:
-            raise error_of(response, method=request.method, path=request.url.path)
+            raise error_of(response, method=request.method, path=_PATH)
 
     async def say_goodbye(self) -> None:
         """End the session if that takes a moment only; calls that wait end with ClientClosed."""
         self._closing = True
-        self._scheduled.scheduler.close_calls(self._scheduled)
+        self._scheduled.close_calls()
         with anyio.move_on_after(_GOODBYE, shield=True):
             try:
                 if self._logging_in is not None:
@@ -276,13 +295,15 @@ class SessionLogin(Login):
             except TogglError as error:
                 _log.info("the session could not be ended: %s", type(error).__name__)
 
-    async def _log_in(self, facts: RequestFacts, *, is_renewal: bool = False) -> _Held:
+    async def _log_in(
+        self, request: httpx.Request, facts: RequestFacts, *, is_renewal: bool = False
+    ) -> _Held:
         """Log in, or wait for the login under way; it goes on even if nobody waits any more."""
         while True:
             task = self._logging_in
             joins = task is not None
             if task is None:
-                self._recall()
+                self._recall(request)
                 task = asyncio.get_running_loop().create_task(self._make(facts, is_renewal))
                 task.add_done_callback(self._logged_in)
                 self._logging_in = task

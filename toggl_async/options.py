@@ -5,13 +5,15 @@ Any module may import this one; of the package it imports `errors` alone.
 
 import enum
 import math
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import attrs
 
 from toggl_async.errors import InvalidInput
 
 __all__ = ["ClientOptions", "Cooldown", "Pace", "PlanCheck", "Priority", "QuotaPolicy", "Retry"]
+
+T = TypeVar("T")
 
 PlanCheck: TypeAlias = Literal["drop", "error", "off"]
 """What becomes of a field that the workspace's plan lacks; see `ClientOptions.plan_check`."""
@@ -28,13 +30,15 @@ class Priority(enum.IntEnum):
     """Exports and other long work; still never starved."""
 
 
-def _number(minimum: float, *, exclusive: bool = False) -> "attrs._ValidatorType[float]":
-    """Accept a finite number from `minimum` on."""
+def _number(minimum: float, *, exclusive: bool = False, finite: bool = True) -> "attrs._ValidatorType[float]":
+    """Accept a number from `minimum` on."""
 
     def validate(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
         name = f"{type(instance).__name__}.{attribute.name}"
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise InvalidInput(f"{name} must be a number, not {value!r}")
+        if finite and math.isinf(value) and value > 0:
+            raise InvalidInput(f"{name} must be finite, not {value!r}")
         if value < minimum or (exclusive and value == minimum):
             raise InvalidInput(
                 f"{name} must be {'over' if exclusive else 'at least'} {minimum:g}, not {value!r}"
@@ -54,6 +58,23 @@ def _count(minimum: int) -> "attrs._ValidatorType[int]":
             raise InvalidInput(f"{name} must be at least {minimum}, not {value!r}")
 
     return validate
+
+
+def _made_by(kind: type[T]) -> "attrs._ValidatorType[T]":
+    """Accept an instance of a class."""
+
+    def validate(instance: object, attribute: "attrs.Attribute[T]", value: object) -> None:
+        if not isinstance(value, kind):
+            name = f"{type(instance).__name__}.{attribute.name}"
+            raise InvalidInput(f"{name} must be a {kind.__name__}, not {value!r}")
+
+    return validate
+
+
+def _user_agent(_instance: object, _attribute: "attrs.Attribute[str]", value: object) -> None:
+    """Accept what can stand in a header."""
+    if not (isinstance(value, str) and value.strip() and value.isascii() and value.isprintable()):
+        raise InvalidInput(f"ClientOptions.user_agent must be printable ASCII text, not {value!r}")
 
 
 def _plan_check(_instance: object, _attribute: "attrs.Attribute[PlanCheck]", value: object) -> None:
@@ -140,23 +161,25 @@ class ClientOptions:
         max_wait: seconds that a call may wait for its turn before it fails with the time at
             which it could go; ``math.inf`` waits as long as it takes.
         timeout: seconds for each of connecting, sending and the next byte of an answer.
-        user_agent: what the client calls itself; name your program or a contact address.
+        user_agent: what the client calls itself, in ASCII; name your program or a contact address.
         keep_unknown: keep fields that the records don't know, in `Record.unknown`.
         coalesce: let identical GETs under way share one answer.
         plan_check: what becomes of a field that the workspace's plan lacks: ``"drop"`` leaves it
             out with a `PlanWarning`, ``"error"`` refuses the call with `NotInPlan`, ``"off"`` sends
             what was given and lets Toggl decide. Plans are learned from workspaces and
-            organizations that pass by, never by a request; what is not known is not checked.
+            organizations that pass by, never by a request of its own: begin with
+            ``await toggl.me.workspaces.list()`` (one request tells those of all workspaces). What is
+            not known is not checked, and logged at DEBUG under ``toggl_async.plans``.
     """
 
-    pace: Pace = Pace()
-    retry: Retry = Retry()
-    cooldown: Cooldown = Cooldown()
-    quota: QuotaPolicy = QuotaPolicy()
+    pace: Pace = attrs.field(default=Pace(), validator=_made_by(Pace))
+    retry: Retry = attrs.field(default=Retry(), validator=_made_by(Retry))
+    cooldown: Cooldown = attrs.field(default=Cooldown(), validator=_made_by(Cooldown))
+    quota: QuotaPolicy = attrs.field(default=QuotaPolicy(), validator=_made_by(QuotaPolicy))
     max_in_flight: int = attrs.field(default=8, validator=_count(1))
-    max_wait: float = attrs.field(default=600.0, validator=_number(0))
+    max_wait: float = attrs.field(default=600.0, validator=_number(0, finite=False))
     timeout: float = attrs.field(default=60.0, validator=_number(0, exclusive=True))
-    user_agent: str = "toggl_async"
-    keep_unknown: bool = False
-    coalesce: bool = True
+    user_agent: str = attrs.field(default="toggl_async", validator=_user_agent)
+    keep_unknown: bool = attrs.field(default=False, validator=_made_by(bool))
+    coalesce: bool = attrs.field(default=True, validator=_made_by(bool))
     plan_check: PlanCheck = attrs.field(default="off", validator=_plan_check)

@@ -4,13 +4,17 @@ Toggl asks programs to leave out fields that the workspace's plan lacks; sent al
 null, they can cost a refusal. The generated operations say which those are (`Operation.gated`).
 
 The plan of a workspace is learned from the records that a client reads anyway, never by a request
-of its own: those are counted. So what was never seen is never held back.
+of its own: those are counted. So what was never seen is never held back. One request beforehand
+tells the plans of all workspaces, for the creates and updates that follow::
+
+    await toggl.me.workspaces.list()
 
 Imported by the session; of the package it imports `errors`, `files`, `operation`, `options` and
 `record`.
 """
 
 import inspect
+import logging
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -35,6 +39,9 @@ _PAID: Final = tuple(reversed(_ORDER[1:]))
 """Plans to look for in a name, the highest first."""
 
 _PACKAGE: Final = __name__.partition(".")[0] + "."
+
+
+_log = logging.getLogger("toggl_async.plans")
 
 
 class PlanWarning(UserWarning):
@@ -116,6 +123,7 @@ class KnownPlans:
         self._organizations: dict[int, Plan] = {}
         self._homes: dict[int, int] = {}
         self._told: set[tuple[str, tuple[str, ...]]] = set()
+        self._unknown: set[str] = set()
 
     def learn(self, result: object) -> None:
         """Take note of an answer that is, or lists, workspaces or organizations."""
@@ -152,9 +160,10 @@ class KnownPlans:
             return query, body
         plan = self._plan(path)
         if plan is None:
+            self._say_unknown(operation.name, path)
             return query, body
         if self.check == "error" and _is_above(operation.plan, plan):
-            raise NotInPlan(operation=operation.name, fields=(), needed=operation.plan, plan=plan)
+            raise NotInPlan(operation=operation.name, fields={}, needed=operation.plan, plan=plan)
         given = {*_given(query), *_given(body)}
         lacking = {
             name: needed
@@ -165,7 +174,7 @@ class KnownPlans:
             return query, body
         if self.check == "error":
             needed = max(lacking.values(), key=_ORDER.index)
-            raise NotInPlan(operation=operation.name, fields=tuple(lacking), needed=needed, plan=plan)
+            raise NotInPlan(operation=operation.name, fields=lacking, needed=needed, plan=plan)
         self._warn(operation.name, tuple(lacking), plan)
         return _thinned(query, lacking), _without(body, lacking)
 
@@ -183,6 +192,13 @@ class KnownPlans:
             if workspace_id in self._workspaces:
                 return self._workspaces[workspace_id]
         return self._organizations.get(organization_id) if isinstance(organization_id, int) else None
+
+    def _say_unknown(self, operation: str, path: Mapping[str, PathValue]) -> None:
+        """Log, once for each workspace or organization, that its plan is not known."""
+        home = next((name for name in ("workspace_id", "organization_id") if name in path), None)
+        if home is not None and (what := f"{home.removesuffix('_id')} {path[home]}") not in self._unknown:
+            self._unknown.add(what)
+            _log.debug("%s: the plan of %s is unknown, so nothing is checked", operation, what)
 
     def _warn(self, operation: str, fields: tuple[str, ...], plan: Plan) -> None:
         """Warn of fields that are left out, once for each operation and set of fields."""

@@ -4,8 +4,8 @@ A `Session` is what the coroutines of `toggl_async.scopes` know as their `Caller
 builds it; nothing else does.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, TypeVar, cast
 
 import attrs
@@ -15,7 +15,14 @@ from msgspec import UNSET
 
 from toggl_async.answer import Answer, record_answer
 from toggl_async.codec import Codec, expand_path, query_items
-from toggl_async.errors import ClientClosed, DecodeError, InvalidInput, LoginRefused
+from toggl_async.errors import (
+    ConnectionFailed,
+    DecodeError,
+    InvalidInput,
+    LoginRefused,
+    RequestFailed,
+    RequestTimeout,
+)
 from toggl_async.files import Download, Form
 from toggl_async.login import REFUSAL
 from toggl_async.operation import Operation, PathValue, Value
@@ -24,6 +31,7 @@ from toggl_async.pagination import PageAnswer, PageRequest, Pages
 from toggl_async.plans import KnownPlans
 from toggl_async.transport import RequestFacts, Scheduler, error_of, facts_of
 from toggl_async.transport.route import EXTENSION, shown_path
+from toggl_async.wire import Wire, check_call, read, undecodable
 
 __all__ = ["Session"]
 
@@ -37,7 +45,7 @@ class Session:
     """Connections, scheduler and codec, and how its calls are scheduled.
 
     Attributes:
-        http: the client that sends, through the scheduled transport.
+        wire: builds the requests, and sends them through login and scheduler.
         scheduler: whom it tells which organization a workspace belongs to.
         codec: reads answers, writes bodies.
         plans: keeps what the workspace's plan lacks from being sent.
@@ -47,7 +55,7 @@ class Session:
         coalesce: whether identical GETs under way share one answer.
     """
 
-    http: httpx.AsyncClient
+    wire: Wire
     scheduler: Scheduler
     codec: Codec
     plans: KnownPlans
@@ -89,10 +97,13 @@ class Session:
         @asynccontextmanager
         async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
             request = await self._prepared(operation, path, query, body, streams=True)
-            response = await self.http.send(request, stream=True)
+            response = await self.wire.send(request)
             try:
+                said = b"" if response.is_success else await read(response, operation=operation.name)
+                record_answer(response, request, operation=operation.name, body=said)
                 self._refuse(request, response)
-                yield response.aiter_bytes()
+                async with aclosing(_chunks(operation, request, response)) as pieces:
+                    yield pieces
             finally:
                 await response.aclose()
 
@@ -125,7 +136,7 @@ class Session:
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
         request = await self._prepared(operation, path, query, body)
-        return await self._answer(request, redirects=operation.redirects)
+        return await self._answer(request, operation.name, redirects=operation.redirects)
 
     async def walk(
         self,
@@ -134,7 +145,7 @@ class Session:
         path: Mapping[str, PathValue],
         query: Mapping[str, Value] = _NOTHING,
         body: Value = UNSET,
-    ) -> AsyncIterator[list[bytes]]:
+    ) -> AsyncGenerator[list[bytes], None]:
         """Walk the pages of an operation, each a list of rows as Toggl sent them, as JSON.
 
         Raises:
@@ -144,18 +155,23 @@ class Session:
         pages: Pages[msgspec.Raw] = self._pages(
             operation, path, query, body, lambda answer: _undecoded(operation, answer)
         )
-        async for rows in pages.pages():
-            yield [bytes(row) for row in rows]
+        async with aclosing(pages.pages()) as walked:
+            async for rows in walked:
+                yield [bytes(row) for row in rows]
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, Value], body: Value, returns: object
     ) -> Any:
         """Call what has no coroutine; `TogglClient.request` tells the details."""
-        if not path.startswith("/") or path.startswith("//"):
-            raise InvalidInput(f"path must start with one slash and name no host: {path!r}")
-        facts = facts_of(httpx.Request(method, self.http.base_url.join(path)))
-        answer = await self._answer(await self._request(method, path, query, body, facts))
-        return self.codec.decode(returns, answer.body, operation=f"{method} {path}")
+        check_call(method, path, has_query=any(value is not UNSET for value in query.values()))
+        request = await self._request(method, path, query, body)
+        derived = facts_of(httpx.Request(method, self.wire.base_url.join(path)))
+        request.extensions[EXTENSION] = attrs.evolve(
+            derived, priority=self.priority, max_wait=self.max_wait, coalesce=self.coalesce
+        )
+        answer = await self._answer(request, derived.route)
+        # Named by its route: the path may hold secrets, and there are as many paths as there are ids.
+        return self.codec.decode(returns, answer.body, operation=derived.route)
 
     async def _prepared(
         self,
@@ -168,45 +184,34 @@ class Session:
     ) -> httpx.Request:
         """Build the request of an operation, as far as the workspace's plan allows it."""
         query, body = self.plans.allow(operation, path=path, query=query, body=body)
-        facts = attrs.evolve(_facts(operation, path), streams=streams)
-        return await self._request(operation.method, expand_path(operation.path, path), query, body, facts)
+        request = await self._request(operation.method, expand_path(operation.path, path), query, body)
+        request.extensions[EXTENSION] = RequestFacts(
+            route=f"{operation.method} {operation.path}",
+            lane=operation.lane,
+            reads=operation.reads,
+            workspace_id=_id(path.get("workspace_id")),
+            organization_id=_id(path.get("organization_id")),
+            priority=self.priority,
+            max_wait=self.max_wait,
+            streams=streams,
+            coalesce=self.coalesce,
+        )
+        return request
 
     async def _request(
-        self, method: str, path: str, query: Mapping[str, Value], body: Value, facts: RequestFacts
+        self, method: str, path: str, query: Mapping[str, Value], body: Value
     ) -> httpx.Request:
         """Build a request; what cannot be sent is refused here, before anything is."""
-        if self.http.is_closed:
-            raise ClientClosed("the client is closed")
-        content: bytes | None = None
-        fields: dict[str, str] | None = None
-        files: dict[str, tuple[str | None, bytes | str]] = {}
-        if isinstance(body, Form):
-            values, contents = await body.parts()
-            fields = dict(query_items(values))
-            if body.multipart:
-                # As parts without a file name; httpx would send fields alone urlencoded.
-                files.update({name: (None, value) for name, value in fields.items()})
-                files.update(contents)
-                fields = {}
-        elif body is not UNSET:
-            content = self.codec.encode(body)
-        facts = attrs.evolve(facts, priority=self.priority, max_wait=self.max_wait, coalesce=self.coalesce)
-        return self.http.build_request(
-            method,
-            path,
-            params=query_items(query) or None,
-            headers=None if fields is not None else {"Content-Type": "application/json"},
-            content=content,
-            data=fields,
-            files=files or None,
-            timeout=self.timeout,
-            extensions={EXTENSION: facts},
+        content = None if body is UNSET else body if isinstance(body, Form) else self.codec.encode(body)
+        return await self.wire.request(
+            method, path, query=query_items(query), body=content, timeout=self.timeout
         )
 
-    async def _answer(self, request: httpx.Request, *, redirects: bool = False) -> Answer:
+    async def _answer(self, request: httpx.Request, name: str, *, redirects: bool = False) -> Answer:
         """Send a request through the scheduler, and raise what is a refusal."""
-        response = await self.http.send(request)
-        answer = record_answer(response)
+        response = await self.wire.send(request)
+        body = await read(response, operation=name)
+        answer = record_answer(response, request, operation=name, body=body)
         self._refuse(request, response, redirects=redirects)
         return answer
 
@@ -236,7 +241,7 @@ class Session:
     def _decoded(self, operation: Operation[object], answer: Answer) -> object:
         """Decode an answer; workspaces in it tell whose quota they spend, and which plan they have."""
         if operation.redirects:
-            return answer.headers["location"]
+            return _target(operation, answer)
         result = self.codec.decode(operation.result, answer.body, operation=operation.name)
         self.plans.learn(result)
         if operation.workspaces is not None:
@@ -248,15 +253,43 @@ class Session:
         return result
 
 
-def _facts(operation: Operation[object], path: Mapping[str, PathValue]) -> RequestFacts:
-    """Tell the scheduler what a call is."""
-    return RequestFacts(
-        route=f"{operation.method} {operation.path}",
-        lane=operation.lane,
-        reads=operation.reads,
-        workspace_id=_id(path.get("workspace_id")),
-        organization_id=_id(path.get("organization_id")),
+async def _chunks(
+    operation: Operation[object], request: httpx.Request, response: httpx.Response
+) -> AsyncGenerator[bytes, None]:
+    """Pass on the body of a streamed answer, decompressed."""
+    try:
+        async for chunk in response.aiter_bytes():
+            yield chunk
+    except httpx.DecodingError as error:
+        raise undecodable(error, operation=operation.name) from error
+    except httpx.TransportError as error:
+        raise _broken_off(operation, request, error) from error
+
+
+def _broken_off(
+    operation: Operation[object], request: httpx.Request, error: httpx.TransportError
+) -> RequestFailed:
+    """Return the typed error for an answer of which the first part came alone."""
+    kind = RequestTimeout if isinstance(error, httpx.TimeoutException) else ConnectionFailed
+    return kind(
+        f"the answer broke off: {type(error).__name__}",
+        method=request.method,
+        path=shown_path(request),
+        maybe_applied=not operation.reads,
     )
+
+
+def _target(operation: Operation[object], answer: Answer) -> str:
+    """Return where an answer redirects to."""
+    try:
+        return answer.headers["location"]
+    except KeyError:
+        raise DecodeError(
+            f"a redirect was expected, not {answer.status}",
+            operation=operation.name,
+            field="Location",
+            body=answer.body,
+        ) from None
 
 
 def _id(value: PathValue | None) -> int | None:

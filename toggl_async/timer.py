@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 
 from toggl_async.errors import InvalidInput
+from toggl_async.record import aware
 
 if TYPE_CHECKING:
     from toggl_async.client import TogglClient
@@ -65,7 +66,7 @@ async def start(
     ``POST /api/v9/workspaces/{workspace_id}/time_entries``
     """
     return await workspace.time_entries.create(
-        start=_now() if at is None else at,
+        start=_now() if at is None else aware(at, "at"),
         duration=_RUNS,
         description=description,
         project_id=project_id,
@@ -126,9 +127,7 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
     if entry.start is None:
         raise InvalidInput(f"time entry {entry.id} has no start")
     until = entry.stop if entry.stop is not None and not is_running(entry) else now or _now()
-    if until.tzinfo is None:
-        raise InvalidInput("now needs a time zone, for instance tzinfo=datetime.UTC")
-    return max(dt.timedelta(), until - entry.start)
+    return max(dt.timedelta(), aware(until, "now") - entry.start)
 
 
 def _now() -> dt.datetime:

@@ -36,7 +36,7 @@ from toggl_async.errors import (
     MisdirectedDelivery,
     StaleDelivery,
 )
-from toggl_async.record import Json, Record
+from toggl_async.record import Json, Record, aware
 
 __all__ = [
     "SIGNATURE_HEADER",
@@ -281,9 +281,7 @@ def check_freshness(
         StaleDelivery: it was not.
         InvalidInput: `now` has no time zone.
     """
-    now = now or dt.datetime.now(dt.UTC)
-    if now.tzinfo is None:
-        raise InvalidInput("now needs a time zone, for instance tzinfo=datetime.UTC")
+    now = dt.datetime.now(dt.UTC) if now is None else aware(now, "now")
     age = (now - delivery.timestamp).total_seconds()
     if abs(age) > tolerance:
         when = f"{age:.0f} s ago" if age >= 0 else f"{-age:.0f} s ahead of this clock"

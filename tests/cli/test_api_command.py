@@ -23,6 +23,19 @@ def test_words_narrow_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+@pytest.mark.parametrize("words", [["time entries", "stop"], ["Stop a running", "time_entry"]])
+def test_words_are_looked_for_in_summaries_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["api", *words]) == 0
+    assert "workspace.time_entries.stop  PATCH" in capsys.readouterr().out
+
+
+def test_every_operation_has_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["api", "--json"]) == 0
+    summaries = [one["summary"] for one in json.loads(capsys.readouterr().out)]
+    assert len(summaries) == len(operations())
+    assert all(text and "``" not in text and text[-1] not in " :." for text in summaries)
+
+
 def test_plans_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["api", "workspace.clients.archive"]) == 0
     assert capsys.readouterr().out.endswith("  organization  starter\n")
@@ -41,6 +54,7 @@ def test_programs_get_json(capsys: pytest.CaptureFixture[str]) -> None:
         "scope": "workspace",
         "resource": "projects",
         "coroutine": "list",
+        "summary": "List one page of the workspace's projects",
         "lane": "organization",
         "reads": True,
         "paging": "PageNumber",

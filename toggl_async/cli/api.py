@@ -1,13 +1,18 @@
 """``toggl-async api``: what Toggl's API can do, and what it is called here."""
 
+import functools
+import inspect
 import json
+import operator
 from collections.abc import Sequence
+from typing import cast
 
 import click
 
+from toggl_async import scopes
 from toggl_async.catalog import operations
 from toggl_async.cli.exits import Exit, complain
-from toggl_async.operation import Operation, Plan
+from toggl_async.operation import Caller, Operation, Plan, Resource
 
 __all__ = ["api"]
 
@@ -16,7 +21,7 @@ __all__ = ["api"]
 @click.argument("words", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
 def api(words: tuple[str, ...], as_json: bool) -> int:
-    """List the operations whose name, method, path or plan holds all WORDS; all of them without.
+    """List the operations whose name, method, path, plan or summary holds all WORDS; all without.
 
     A line has the name (scope, resource and coroutine), method and path, the hourly quota that a
     call spends (user or organization), and the least plan that has it. An asterisk marks
@@ -34,8 +39,29 @@ def api(words: tuple[str, ...], as_json: bool) -> int:
 
 
 def _holds(operation: Operation[object], words: Sequence[str]) -> bool:
-    text = f"{operation.name} {operation.method} {operation.path} {operation.plan}".lower()
-    return all(word.lower() in text for word in words)
+    told = (operation.name, operation.method, operation.path, operation.plan, _summary(operation))
+    text = _plain(" ".join(told))
+    return all(_plain(word) in text for word in words)
+
+
+def _plain(text: str) -> str:
+    """Write a text so that ``time entries`` is found in ``time_entries``."""
+    return text.lower().replace("_", " ")
+
+
+def _summary(operation: Operation[object]) -> str:
+    """Return what an operation does, in the words of its coroutine; nothing where those are stripped."""
+    path = operation.name.partition(".")[2]
+    coroutine: object = operator.attrgetter(path)(_scope(operation.scope))
+    first, *_ = (inspect.getdoc(coroutine) or "").split("\n")
+    return first.partition("``")[0].rstrip(" :.")
+
+
+@functools.cache
+def _scope(name: str) -> Resource:
+    """Return a scope to look around in; whoever called something of it would find nobody there."""
+    kind: type[Resource] = getattr(scopes, f"{name.title().replace('_', '')}Scope")
+    return kind(cast(Caller, None), {})
 
 
 def _described(operation: Operation[object]) -> dict[str, object]:
@@ -47,6 +73,7 @@ def _described(operation: Operation[object]) -> dict[str, object]:
         "scope": operation.scope,
         "resource": operation.resource,
         "coroutine": operation.coroutine,
+        "summary": _summary(operation),
         "lane": operation.lane.value,
         "reads": operation.reads,
         "paging": None if operation.paging is None else type(operation.paging).__name__,

@@ -1,0 +1,209 @@
+"""The wire: requests built and sent, and answers read, without httpx's own client.
+
+That client writes the URL of every request to its log, and with it the tokens and codes that stand in
+some of Toggl's paths and queries; it keeps cookies, and it costs a good part of a request's CPU. So
+its requests, responses and transports are used, and it is not.
+
+Imported by the session and the client.
+"""
+
+import ipaddress
+import re
+import urllib.request
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import unquote
+
+import httpx
+
+from toggl_async.codec import query_items
+from toggl_async.errors import DecodeError, InvalidInput
+from toggl_async.files import Form
+
+__all__ = ["Wire", "check_call", "checked_url", "network", "read", "undecodable"]
+
+_ACCEPT: Final = "application/json, */*;q=0.5"
+"""JSON where there is a choice; files, and refusals in other forms, come as what they are."""
+
+_ENCODINGS: Final = "gzip, deflate"
+"""What httpx reads whatever is installed beside it."""
+
+_KEPT_CONNECTIONS: Final = 4
+"""Idle connections cost CPU on every request, and a pace of one a second needs few."""
+
+_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token of RFC 9110."""
+
+
+class Wire:
+    """Where requests go, and how they travel.
+
+    Args:
+        base_url: the server.
+        user_agent: what the client calls itself.
+        transport: what sends the requests.
+    """
+
+    def __init__(self, base_url: httpx.URL, *, user_agent: str, transport: httpx.AsyncBaseTransport) -> None:
+        self.base_url: httpx.URL = base_url
+        self.transport: httpx.AsyncBaseTransport = transport
+        self._prefix = str(base_url).rstrip("/")
+        self._headers: tuple[tuple[str, str], ...] = (
+            ("Accept", _ACCEPT),
+            ("Accept-Encoding", _ENCODINGS),
+            ("User-Agent", user_agent),
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]],
+        body: Form | bytes | None,
+        timeout: float,  # noqa: ASYNC109 - it travels with the request
+    ) -> httpx.Request:
+        """Build a request.
+
+        Args:
+            method: the HTTP method.
+            path: the path from the host on, escaped.
+            query: names and values, not yet escaped.
+            body: JSON as bytes, or a form.
+            timeout: seconds for each of connecting, sending and the next byte of an answer.
+
+        Raises:
+            InvalidInput: they make no URL, or a file of the form cannot be read.
+        """
+        content: bytes | None = None
+        fields: dict[str, str] | None = None
+        files: dict[str, tuple[str | None, bytes | str]] = {}
+        headers = self._headers
+        if isinstance(body, Form):
+            values, contents = await body.parts()
+            fields = dict(query_items(values))
+            if body.multipart:
+                # As parts without a file name; httpx would send fields alone urlencoded.
+                files.update({name: (None, value) for name, value in fields.items()})
+                files.update(contents)
+                fields = {}
+        else:
+            content = body
+            headers = (*headers, ("Content-Type", "application/json"))
+        try:
+            return httpx.Request(
+                method,
+                f"{self._prefix}{path}",
+                params=tuple(query) or None,
+                headers=headers,
+                content=content,
+                data=fields,
+                files=files or None,
+                extensions={"timeout": httpx.Timeout(timeout).as_dict()},
+            )
+        except (httpx.InvalidURL, UnicodeError) as error:
+            # Neither quotes the URL: there may be a secret in it.
+            raise InvalidInput(f"{method}: the path makes no URL: {error}") from None
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its answer, unread.
+
+        The answer is not tied to its request, or httpx would hang that, URL and all, on its errors.
+        """
+        return await self.transport.handle_async_request(request)
+
+
+def checked_url(address: str, name: str) -> httpx.URL:
+    """Return a base or accounts URL, unless the credentials would travel in clear over it.
+
+    Raises:
+        InvalidInput: they would, or it is no URL of a host.
+    """
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise InvalidInput(f"the {name} URL is no URL: {error}") from None
+    if url.userinfo:
+        raise InvalidInput(f"the {name} URL must hold no credentials")
+    if (
+        not url.host
+        or any(map(str.isspace, address))
+        or url.scheme not in {"http", "https"}
+        or url.query
+        or url.fragment
+    ):
+        raise InvalidInput(f"the {name} URL must be https://HOST, not {address!r}")
+    if url.scheme == "http" and not _is_loopback(url.host):
+        raise InvalidInput(f"the {name} URL must be https, or credentials would travel in clear: {address!r}")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_call(method: str, path: str, *, has_query: bool) -> None:
+    """Refuse what would leave the host or the path, or lose half of a query.
+
+    Args:
+        method: the HTTP method.
+        path: the path from the host on, escaped already; it may carry a query.
+        has_query: whether another query is to be added.
+
+    Raises:
+        InvalidInput: they cannot be sent as they are; the path is not quoted.
+    """
+    if not _METHOD.fullmatch(method):
+        raise InvalidInput(f"method must be an HTTP method, not {method!r}")
+    if not path.startswith("/") or path.startswith("//"):
+        raise InvalidInput("path must start with one slash and name no host")
+    if "#" in path:
+        raise InvalidInput("path must hold no fragment: write # as %23")
+    way, asked, _ = path.partition("?")
+    if asked and has_query:
+        raise InvalidInput("path holds a query already: give all of it in params")
+    if any(unquote(segment) in {".", ".."} for segment in way.split("/")):
+        raise InvalidInput("path must hold no dot segments: they would lead elsewhere")
+
+
+async def read(response: httpx.Response, *, operation: str) -> bytes:
+    """Read the body of an answer, decompressed.
+
+    Raises:
+        DecodeError: it is compressed otherwise than its headers say.
+    """
+    try:
+        return await response.aread()
+    except httpx.DecodingError as error:
+        raw = b"".join(response.stream) if isinstance(response.stream, httpx.ByteStream) else b""
+        raise undecodable(error, operation=operation, body=raw) from error
+
+
+def undecodable(error: httpx.DecodingError, *, operation: str, body: bytes = b"") -> DecodeError:
+    """Return the typed error for a body that cannot be decompressed."""
+    return DecodeError(f"cannot be decompressed: {error}", operation=operation, field="$", body=body)
+
+
+def network(url: httpx.URL, *, connections: int) -> httpx.AsyncHTTPTransport:
+    """Return httpx's own transport, through the proxy that the environment names for a host.
+
+    Args:
+        url: the host; without TLS it is this machine, which is never asked through a proxy.
+        connections: connections at once, at most.
+
+    Raises:
+        InvalidInput: what the environment names is no proxy; it is not quoted, as it may hold a password.
+    """
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=_KEPT_CONNECTIONS)
+    proxies = urllib.request.getproxies()
+    address = proxies.get(url.scheme) or proxies.get("all")
+    if not address or url.scheme == "http" or urllib.request.proxy_bypass(url.host):
+        return httpx.AsyncHTTPTransport(limits=limits)
+    try:
+        proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
+    except (ValueError, httpx.InvalidURL):
+        raise InvalidInput(f"the environment names no proxy for {url.scheme} that can be used") from None
+    return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy)
