@@ -57,6 +57,8 @@ class Company(httpx.AsyncBaseTransport):
             ]
             for name in ("clients", "projects", "tags", "tasks", "users", "groups")
         }
+        self.sorts = True
+        """Whether it sorts by the last change as it is asked to."""
         self.running: dict[str, Any] | None = None
         self.log: list[tuple[str, Any]] = []
         self.before: Callable[[str, Any], httpx.Response | None] = lambda path, body: None
@@ -133,6 +135,9 @@ class Company(httpx.AsyncBaseTransport):
             return {"seconds": sum(months.values()), "resolution": "month", "graph": graph}, {}
         if parts[5] == "summary":
             return {"groups": [{"sub_groups": [{"ids": [entry.id for entry in rows]}]}]}, {}
+        if body["order_by"] == "last_update":
+            assert body["order_dir"] == "DESC"
+            rows = sorted(rows, key=lambda entry: entry.at, reverse=self.sorts)
         begin = (body.get("first_row_number") or 1) - 1
         shown, left = rows[begin : begin + self.page], rows[begin + self.page :]
         return [self._row(entry) for entry in shown], (

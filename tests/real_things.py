@@ -5,7 +5,7 @@ import itertools
 from typing import Any
 
 from samples import MOMENT
-from toggl_async.records import Patch, SavedReportChange, WebhookEventFilterFields
+from toggl_async.records import Patch, SavedReportChange, WebhookEventFilterInput
 from toggl_async.sandbox import Sandbox
 from toggl_async.sandbox.account_shapes import workspace_user_id
 from toggl_async.sandbox.entities import (
@@ -43,7 +43,7 @@ def real_values(sandbox: Sandbox, *, callback: str) -> dict[str, Any]:
         "stop": MOMENT + dt.timedelta(minutes=5),
         "duration": 300,
         "url_callback": callback,
-        "event_filters": [WebhookEventFilterFields(entity="*", action="*")],
+        "event_filters": [WebhookEventFilterInput(entity="*", action="*")],
         "params": {"report_type": "summary"},
         "role": "user",
         "role_id": 3,

@@ -4,7 +4,7 @@ import datetime as dt
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -29,7 +29,7 @@ def sample(hint: Any) -> Any:
         return b"content"
     if origin in {typing.Union, types.UnionType}:
         return sample(next(one for one in arguments if one not in {UnsetType, type(None)}))
-    if origin in {Sequence, list}:
+    if origin in {Collection, Sequence, list}:
         return [sample(arguments[0])]
     if origin in {dict, Mapping}:
         return {"key": sample(arguments[1])}

@@ -1,12 +1,16 @@
+import asyncio
 import datetime as dt
 import io
 import math
 import re
 
+import attrs
 import pytest
 from rich.console import Console
 
 from toggl_async.cli.display import PlainDisplay, RichDisplay, Watch, display, spell
+from toggl_async.cli.jobs import _LoopClock
+from toggl_async.cli.many import ManyDisplay, Router, belonging_to, display_many
 from toggl_async.export import (
     Check,
     DatasetFinished,
@@ -192,3 +196,80 @@ def test_elsewhere_there_are_plain_lines(clock: Clock) -> None:
         assert isinstance(shown, PlainDisplay)
     with display(Watch(clock=clock)) as shown:  # stderr of a test is no terminal
         assert isinstance(shown, PlainDisplay)
+
+
+def test_many_accounts_share_a_terminal(clock: Clock) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=160, height=6)
+    watches = {name: Watch(clock=clock) for name in ("alice", "bob", "carol", "dave", "eve")}
+    with display_many(watches, console) as parts:
+        alice, bob, carol, *_ = parts
+        for part in parts:
+            part.on_export(STARTED)
+        alice.on_scheduler(sent(100.0))
+        alice.on_scheduler(sent(102.0))
+        alice.on_export(written(2500, 6))
+        alice.on_scheduler(quota(Lane.USER, None, 27, 30))
+        alice.on_scheduler(paused(160.0))
+        bob.on_scheduler(sent(100.0))
+        bob.on_export(written(10, 1))
+        bob.on_export(checked(2))
+        for name in STARTED.datasets:
+            carol.on_export(DatasetFinished(dataset=name, facts=FACTS))
+        assert (watches["alice"].share, watches["bob"].share, watches["carol"].share) == (0.25, 0.5, 1.0)
+        assert not watches["alice"].finished
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    drawn = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output.getvalue())
+    last = drawn[drawn.rindex("alice") :]
+    assert re.match(r"alice +2,500 .*waiting until \d\d:\d\d:\d\d: quota, 1 min 12 s left, requests", last)
+    assert "user 27 of 30" in last
+    assert "bob: workspace 1, 2026-01-01 to 2026-01-01: the totals differ" in drawn
+    assert "and 2 more accounts" in last  # the one that is done among them
+    assert "carol" not in last
+    assert "1 of 5 accounts done, 2,510 rows, 3 requests, about 1 min 12 s left, until " in last
+    for part in parts:
+        for name in STARTED.datasets:
+            part.on_export(DatasetFinished(dataset=name, facts=FACTS))
+    console = Console(file=io.StringIO(), width=160, height=20)
+    console.print(ManyDisplay(watches, console))
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    assert output.getvalue().count("done\n") == 5
+    assert output.getvalue().endswith("5 of 5 accounts done, 2,510 rows, 3 requests\n")
+
+
+def test_many_accounts_elsewhere_have_plain_lines(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with display_many({"alice": Watch(clock=clock), "bob": Watch(clock=clock)}) as (_, bob):
+        bob.on_export(STARTED)
+        bob.on_scheduler(paused(160.0))
+        bob.on_export(DatasetFinished(dataset="tags", facts=FACTS))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("bob: waiting 1 min 0 s, until ")
+    assert second == "bob: tags: 1,234 rows"
+
+
+@pytest.mark.anyio
+async def test_events_go_to_the_account_that_they_are_of(clock: Clock) -> None:
+    watches = [Watch(clock=clock), Watch(clock=clock)]
+    router = Router([PlainDisplay(watch) for watch in watches])
+
+    async def work(job: int, account: int, requests: int) -> None:
+        belonging_to(job)
+
+        async def send() -> None:
+            router.on_scheduler(attrs.evolve(sent(100.0), account=account))
+
+        await asyncio.gather(*(send() for _ in range(requests)))
+
+    await asyncio.gather(work(1, 7, 3), work(0, 8, 2))
+    router.on_scheduler(attrs.evolve(sent(100.0), account=7))  # from nobody's task
+    assert [watch.requests for watch in watches] == [2, 4]
+
+
+@pytest.mark.anyio
+async def test_the_time_of_the_loop_is_known_to_the_thread_that_draws() -> None:
+    clock = _LoopClock()
+    assert clock() == 0.0
+    clock.start()
+    before = asyncio.get_running_loop().time()
+    assert before <= await asyncio.to_thread(clock) <= asyncio.get_running_loop().time()

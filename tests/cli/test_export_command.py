@@ -18,6 +18,12 @@ from toggl_async.sandbox import Fault, Sandbox
 from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
 
 ME = "GET /api/v9/me"
+GROUPS = frozenset(
+    {
+        "GET /api/v9/workspaces/{workspace_id}/groups",
+        "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups",
+    }
+)
 
 
 @pytest.fixture
@@ -81,6 +87,10 @@ def test_a_server_that_would_get_the_token_in_clear(
         (["--sandbox", "--base-url", "https://example.com"], "exclude each other"),
         (["--sandbox", "--speed", "0"], "0.0 is not in the range"),
         (["--token", "x"], "No such option"),
+        (["--recheck", "5"], "--recheck goes with --update alone"),
+        (["--update", "--recheck", "-1"], "-1 is not in the range"),
+        (["--update", "--recheck", "some"], "'some' is not a valid integer"),
+        (["--update", "--dry-run"], "--dry-run and --update exclude each other"),
     ],
 )
 def test_bad_options(
@@ -197,7 +207,7 @@ def test_totals_that_differ(
     assert (out / "time_entries.jsonl").exists()
 
 
-@pytest.mark.toggl_sandbox(gone=frozenset({"GET /api/v9/workspaces/{workspace_id}/groups"}))
+@pytest.mark.toggl_sandbox(gone=GROUPS)
 def test_what_toggl_refuses_is_missing(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

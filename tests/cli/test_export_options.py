@@ -13,9 +13,16 @@ import pytest
 from commands import running
 from toggl_async import ClientOptions, Pace, Retry
 from toggl_async.cli import connect, main
+from toggl_async.export.books import Books
 from toggl_async.sandbox import Fault, Sandbox
 from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
 
+GROUPS = frozenset(
+    {
+        "GET /api/v9/workspaces/{workspace_id}/groups",
+        "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups",
+    }
+)
 TAGS = "GET /api/v9/workspaces/{workspace_id}/tags"
 
 
@@ -75,6 +82,49 @@ def test_the_same_command_goes_on(server: Sandbox, out: Path, capsys: pytest.Cap
     assert json.loads((out / "manifest.json").read_bytes())["update"] is True
 
 
+def test_an_update_says_how_fresh_everything_is(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["export", "--out", str(out)]) == 0
+    assert "as of" not in capsys.readouterr().out
+    company = server.company
+    edited = next(iter(company.reported(next(iter(company.workspaces)))))
+    edited.description = "an old edit that changes no sum"
+    company.touch(edited, server.clock.now())
+    assert main(["export", "--out", str(out), "--update"]) == 0
+    text = (out / "time_entries.jsonl").read_text()
+    assert edited.description in text
+    manifest = json.loads((out / "manifest.json").read_bytes())
+    facts = manifest["datasets"]["time_entries"]
+    as_of = f"{facts['as_of'].replace('T', ' ').removesuffix('Z')} UTC"
+    before = f"{facts['older_read_at'].replace('T', ' ').removesuffix('Z')} UTC"
+    everything, names, last = capsys.readouterr().out.splitlines()
+    assert everything == f"as of {as_of}: {', '.join(manifest['datasets'])}"
+    assert names == (
+        f"time_entries before {facts['read_from']}: names of projects, clients, tasks and tags as of "
+        f"{before} or later"
+    )
+    assert last.endswith("totals agree with Toggl's (2 ranges)")
+
+    # Toggl does not sort, and one list is refused.
+    server.order(Fault(status=403), route=TAGS, times=1)
+    server.clock.advance(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Books, "is_ordered", False)
+        assert main(["export", "--out", str(out), "--update", "--recheck", "5"]) == 4
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert any(
+        f": edits that change no sum as of {as_of}; --recheck all reads them again" in line for line in lines
+    )
+    kept = [f"tags of workspace {one}: as of {as_of}, not readable since" for one in company.workspaces]
+    [refused] = set(kept) & set(lines)
+    assert f"toggl-async: {refused.partition(':')[0]} was left as it was: " in printed.err
+    assert main(["export", "--out", str(out), "--update", "--recheck", "all"]) == 0
+    (everything, last) = capsys.readouterr().out.splitlines()
+    assert everything.endswith(", ".join(manifest["datasets"]))
+
+
 def test_a_connection_lost_midway_is_no_bad_input(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +166,32 @@ def test_an_estimate(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[s
     asked = server.counts.requests
     assert main(["export", "--out", str(out)]) == 0
     assert server.counts.requests - asked == estimate["requests"]
+
+
+@pytest.mark.parametrize("choice", ["workspace", "user", "project", "client", "tag", "since", "billable", ""])
+def test_an_estimate_of_a_choice_is_what_it_costs(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], choice: str
+) -> None:
+    company = server.company
+    project = next(one for one in company.projects.values() if one.client_id)
+    first = {
+        "workspace": next(iter(company.workspaces)),
+        "user": next(iter(company.people)),
+        "project": project.id,
+        "client": project.client_id,
+        "tag": next(iter(company.tags)),
+        "since": "2024-06-01",
+    }
+    options = [f"--{choice}", str(first[choice])] if choice in first else [f"--{choice}"] if choice else []
+    assert main(["export", "--dry-run", "--json", *options]) == 0
+    (estimate,) = events(capsys.readouterr().out)
+    assert estimate["spent"] == server.counts.requests
+    assert main(["export", "--out", str(out), *options]) == 0
+    assert server.counts.requests - estimate["spent"] == estimate["requests"]
+    manifest = json.loads((out / "manifest.json").read_bytes())
+    entries = next(part for part in estimate["datasets"] if part["dataset"] == "time_entries")
+    # The running one is counted by no report.
+    assert manifest["datasets"]["time_entries"]["rows"] - entries["rows"] in {0, 1}
 
 
 @pytest.mark.toggl_sandbox(org_quota=5)
@@ -205,7 +281,7 @@ def test_one_account_that_fails_leaves_the_others_alone(
     assert f"{out / 'second'}: " in printed.out
 
 
-@pytest.mark.toggl_sandbox(gone=frozenset({"GET /api/v9/workspaces/{workspace_id}/groups"}))
+@pytest.mark.toggl_sandbox(gone=GROUPS)
 def test_what_is_missing_is_said_of_each_account(
     server: Sandbox, out: Path, accounts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

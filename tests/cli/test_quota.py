@@ -28,7 +28,7 @@ def test_every_window_is_shown(server: Sandbox, capsys: pytest.CaptureFixture[st
     assert head.split() == ["quota", "used", "left", "of", "resets"]
     assert mine.split()[:4] == ["user", "3", "27", "30"]
     assert " in " in mine
-    assert waiting == "waiting in this program: 0"
+    assert waiting == "waiting in this process: 0; other programs do not tell what they wait for"
     assert len(theirs) <= 1
     assert server.counts.requests == 4
 

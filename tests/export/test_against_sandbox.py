@@ -73,6 +73,8 @@ async def test_everything_is_exported_as_it_is(sandbox: Sandbox, tmp_path: Path)
         for group in truth.dataset("groups")
         for workspace in group["workspaces"]
     )
+    members = {group["group_id"]: group["users"] for group in truth.dataset("groups")}
+    assert all(row["users"] == members[row["id"]] for row in rows(tmp_path, "groups"))
 
     entries = rows(tmp_path, "time_entries")
     assert [facts(row) for row in by_id(entries)] == [
@@ -122,6 +124,24 @@ async def test_a_choice_costs_what_it_takes(sandbox: Sandbox, tmp_path: Path) ->
     assert manifest.requests == 2  # who am I, and the list
     assert {row["workspace_id"] for row in rows(tmp_path, "users")} == {workspace}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "users.jsonl"]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_groups_as_administrators_and_others_see_them(tmp_path: Path, refused: bool) -> None:
+    route = "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups"
+    async with serve(SandboxOptions(size=SMALL, gone=frozenset({route} if refused else ()))) as sandbox:
+        admin = await run(sandbox, ExportPlan(datasets=("groups",)), tmp_path / "admin")
+        assert admin.requests == 3 + refused  # an endpoint that is gone is tried once
+        found = rows(tmp_path / "admin", "groups")
+        assert all(("users" in row) is not refused for row in found)
+        other = next(person for person in sandbox.company.people.values() if not person.admin)
+        token, options = ApiToken(other.api_token), ClientOptions(timeout=3600)
+        async with TogglClient(token, base_url=sandbox.base_url, options=options) as client:
+            manifest = await export(client, ExportPlan(datasets=("groups",)), tmp_path / "other")
+        assert manifest.requests == 1 + len(manifest.workspaces)
+        mine = {row["id"] for row in rows(tmp_path / "other", "groups")}
+        assert mine == {row["id"] for row in found if row["workspace_id"] in manifest.workspaces}
+        assert (admin.refused, manifest.refused) == ((), ())
 
 
 async def test_dates_limit_the_time_entries(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from export_company import FIRST, SECOND, Company
 from export_written import FORMATS, everything, ids
 from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, ServerError, TogglClient
-from toggl_async.export import ExportPlan, Manifest, RowsWritten, export
+from toggl_async.export import DatasetFinished, ExportPlan, Manifest, RowsWritten, export
 from toggl_async.export.books import Books
 from toggl_async.export.destination import HEADER
 from toggl_async.export.lock import locked
@@ -151,6 +151,29 @@ async def test_no_committed_page_is_asked_for_again(tmp_path: Path, form: str) -
     assert ids(tmp_path, form) == ids(tmp_path / "whole", form)
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
     assert manifest["requests"] == len(company.log)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+async def test_checks_of_an_earlier_run_are_kept(tmp_path: Path, form: str) -> None:
+    company = Company(30)
+    task: asyncio.Task[Manifest]
+
+    def stop(event: object) -> None:
+        if isinstance(event, DatasetFinished) and event.dataset == "time_entries":
+            task.cancel()
+
+    # The lists take so long that the time entries are finished first.
+    company.lists["tags"] = [{"id": number, "workspace_id": FIRST} for number in range(1, 15_000)]
+    task = asyncio.ensure_future(run(company, tmp_path, form, on_event=stop))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    first = json.loads((tmp_path / "manifest.json").read_bytes())
+    assert first["totals_agree"] is True
+    asked = len(company.asked("totals"))
+    manifest = await run(company, tmp_path, form)
+    assert manifest.totals_agree is True
+    assert sum(check.rows for check in manifest.ranges) == 30
+    assert len(company.asked("totals")) == asked
 
 
 async def test_an_export_goes_on_after_a_server_error(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ import pytest
 
 from toggl_async.export.rows import (
     REPORT_FIELDS,
+    Line,
+    changed_at,
     entry_lines,
     is_deleted,
     known_of,
     list_line,
     rows_of,
     running_line,
+    stand_in,
     totals_of,
 )
 
@@ -43,8 +46,10 @@ def test_a_row_without_a_workspace_gets_one(row: bytes, expected: bytes) -> None
     assert list_line(row, workspace_id=None).data == row
 
 
-def test_a_group_may_be_known_by_its_other_id() -> None:
-    assert list_line(b'{"group_id":4}', workspace_id=1).id == 4
+def test_a_group_that_goes_by_its_other_id_gets_one() -> None:
+    line = list_line(b'{"group_id":4}', workspace_id=1)
+    assert line == Line(4, b'{"group_id":4,"id":4,"workspace_id":1}')
+    assert list_line(b'{"group_id":4,"id":5}', workspace_id=None).id == 5
 
 
 def test_line_feeds_between_tokens_go_those_in_texts_stay_escaped() -> None:
@@ -52,11 +57,25 @@ def test_line_feeds_between_tokens_go_those_in_texts_stay_escaped() -> None:
     assert line.data == b'{"id":1,"name":"a\\nb","workspace_id":2}'
 
 
-@pytest.mark.parametrize("row", [b"null", b'"odd"', b'{"id":"not a number"}'])
+@pytest.mark.parametrize("row", [b"null", b'"odd"', b"[1]", b'{"id":"not a number","workspace_id":1}'])
 def test_an_odd_row_is_kept_as_it_is(row: bytes) -> None:
     line = list_line(row, workspace_id=1)
     assert line.data == row
-    assert line.id is None
+    assert line.id == stand_in(row) == known_of(row + b"\n").id < 0
+
+
+def test_what_stands_in_for_an_id_is_made_of_the_content() -> None:
+    row = b'{"name":"a","row_number":7,"seconds":5}'
+    assert stand_in(row) == stand_in(b'{"row_number":8,"seconds":5,"name":"a"}')
+    assert stand_in(row) != stand_in(b'{"name":"b","row_number":7,"seconds":5}')
+    assert -(2**63) <= stand_in(row) < 0
+    huge = b'{"id":%d}' % 2**63
+    assert (known_of(huge).id, known_of(b'{"id":%d}' % (2**63 - 1)).id) == (stand_in(huge), 2**63 - 1)
+
+
+def test_credentials_of_odd_rows_are_blanked() -> None:
+    line = list_line(b'{"id":"x","api_token":"hidden"}', workspace_id=9)
+    assert line.data == b'{"id":"x","api_token":null,"workspace_id":9}'
 
 
 def test_a_report_row_becomes_a_line_for_each_entry() -> None:
@@ -78,9 +97,30 @@ def test_the_values_of_a_report_row_keep_their_bytes() -> None:
     )
 
 
-@pytest.mark.parametrize("row", [b"null", b'{"time_entries":7}', b'{"time_entries":[{"id":"x"}]}', b"[1]"])
+@pytest.mark.parametrize("row", [b"null", b'{"time_entries":7}', b'{"time_entries":[7]}', b"[1]"])
 def test_an_odd_report_row_is_kept_as_it_is(row: bytes) -> None:
-    assert [line.data for line in entry_lines(row, workspace_id=9)] == [row]
+    assert entry_lines(row, workspace_id=9) == [Line(stand_in(row), row)]
+
+
+def test_an_entry_with_fields_of_odd_types_has_a_line_of_its_own() -> None:
+    row = b'{"user_id":1,"time_entries":[{"id":"x","seconds":5},{"id":2,"seconds":"y","start":7}]}'
+    first, second = entry_lines(row, workspace_id=9)
+    assert first.data == b'{"user_id":1,"workspace_id":9,"id":"x","seconds":5}'
+    assert (first.id, first.seconds) == (stand_in(first.data), 5)
+    assert (second.id, second.seconds, second.start) == (2, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("at", "moment"),
+    [
+        ('"2026-01-02T03:04:05+00:00"', dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)),
+        ('"2026-01-02T03:04:05"', None),
+        ("5", None),
+        ("null", None),
+    ],
+)
+def test_when_an_entry_last_changed(at: str, moment: dt.datetime | None) -> None:
+    assert changed_at(b'{"at":%b}' % at.encode()) == moment
 
 
 def test_credentials_are_blanked() -> None:
@@ -99,7 +139,7 @@ def test_a_report_row_that_names_its_workspace_keeps_it() -> None:
 def test_a_report_row_without_entries_is_not_lost(row: bytes) -> None:
     (line,) = entry_lines(row, workspace_id=9)
     assert json.loads(line.data) == {"user_id": 1, "workspace_id": 9}
-    assert (line.id, line.seconds, line.start) == (None, 0, None)
+    assert (line.id, line.seconds, line.start) == (stand_in(line.data), 0, None)
 
 
 @pytest.mark.parametrize("start", ["soon", ""])
@@ -143,7 +183,7 @@ def test_plain_lists_and_totals() -> None:
 
 
 def test_odd_rows_are_no_obstacle() -> None:
-    assert known_of(b'"odd"') == (None, None, None, None)
+    assert known_of(b'"odd"') == (None, stand_in(b'"odd"'), None, None)
     assert known_of(b'{"group_id":5,"wid":7,"start":"odd"}') == (7, 5, None, None)
     assert not is_deleted(b'"odd"')
     assert not is_deleted(b'{"server_deleted_at":null}')

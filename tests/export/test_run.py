@@ -229,7 +229,7 @@ async def test_a_server_error_ends_the_export_and_the_manifest_says_so(tmp_path:
     assert manifest["datasets"]["users"]["complete"] is True
     assert manifest["datasets"]["projects"] == {
         "complete": False, "key": ["id"], "file": None, "rows": 0, "bytes": 0, "sha256": None,
-        "as_of": None, "read_from": None,
+        "as_of": None, "read_from": None, "older_read_at": None, "older_edits_as_of": None,
     }  # fmt: skip
     assert names(tmp_path) == ["manifest.json", "progress.json", "progress.log", "users.jsonl"]
 

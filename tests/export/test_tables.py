@@ -4,7 +4,7 @@ import json
 import pytest
 
 from toggl_async.export.datasets import DATASETS
-from toggl_async.export.rows import SECRET_FIELDS
+from toggl_async.export.rows import SECRET_FIELDS, known_of
 from toggl_async.export.tables import DAY, EXTRA, Kind, _kind, table
 
 
@@ -62,6 +62,9 @@ def test_what_fits_no_column_is_kept_as_json() -> None:
             "novelty": {"a": [1]},
         },
     )
+    identity = row.pop("id")
+    assert isinstance(identity, int)
+    assert identity < 0  # it has none that could be used
     assert {value for name, value in row.items() if name != EXTRA} == {None}
     assert json.loads(str(row[EXTRA])) == {
         "id": "12",
@@ -79,7 +82,19 @@ def test_what_fits_no_column_is_kept_as_json() -> None:
 def test_a_row_that_is_no_object_is_kept_as_json() -> None:
     row = cells("users", "odd")
     assert row.pop(EXTRA) == '"odd"'
+    assert (row.pop("workspace_id"), row.pop("id")) == (0, known_of(b'"odd"').id)
     assert {*row.values()} == {None}
+
+
+def test_a_report_row_that_could_not_be_split_is_kept_whole() -> None:
+    row = cells("time_entries", {"user_id": 7, "time_entries": [7]})
+    assert (row["user_id"], json.loads(str(row[EXTRA]))) == (7, {"time_entries": [7]})
+
+
+def test_a_group_with_its_members() -> None:
+    row = cells("groups", {"group_id": 4, "id": 4, "workspace_id": 10, "users": [{"user_id": 1}]})
+    assert (row["workspace_id"], row["id"], row[EXTRA]) == (10, 4, None)
+    assert json.loads(str(row["users"])) == [{"user_id": 1}]
 
 
 def test_numbers_days_and_objects() -> None:

@@ -1,3 +1,4 @@
+import sys
 import threading
 from typing import Any
 
@@ -47,6 +48,15 @@ def test_what_keeps_it_from_starting_is_raised_in_the_test(toggl_sandbox: Sandbo
     port = int(toggl_sandbox.base_url.rsplit(":", 1)[1])
     with pytest.raises(OSError, match="in use"):
         _SandboxThread(SandboxOptions(size=SMALL, port=port)).start()
+
+
+def test_without_the_extra_it_names_the_extra(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "toggl_async.sandbox.server")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(pytest.fail.Exception, match=r"uvicorn is not installed; .* the extra 'sandbox'"):
+        request.getfixturevalue("toggl_sandbox")
 
 
 def test_the_marker_is_registered(pytestconfig: pytest.Config) -> None:

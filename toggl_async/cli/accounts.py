@@ -33,8 +33,12 @@ class NamedAccount:
     auth: ApiToken
 
 
-def read_accounts(path: Path, environ: Mapping[str, str] = os.environ) -> list[NamedAccount]:
+def read_accounts(path: Path, environ: Mapping[str, str] | None = None) -> list[NamedAccount]:
     """Read the file of accounts, and their tokens.
+
+    Args:
+        path: the file.
+        environ: where the variables are that it names; the environment if not given.
 
     Raises:
         InvalidInput: the file cannot be read, a line says no account, a name is used twice, or a token
@@ -44,7 +48,7 @@ def read_accounts(path: Path, environ: Mapping[str, str] = os.environ) -> list[N
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"cannot read {path}: {error}") from None
-    accounts = list(_accounts(path, lines, environ))
+    accounts = list(_accounts(path, lines, os.environ if environ is None else environ))
     if not accounts:
         raise InvalidInput(f"{path} names no account")
     return accounts

@@ -30,12 +30,23 @@ from toggl_async.export import (
 from toggl_async.transport import Lane
 from toggl_async.transport.events import Event, Granted, Paused, QuotaChanged, Sent
 
-__all__ = ["Display", "PlainDisplay", "RichDisplay", "Watch", "display", "spell"]
+__all__ = [
+    "BAR",
+    "Display",
+    "PlainDisplay",
+    "RichDisplay",
+    "Watch",
+    "clock_time",
+    "display",
+    "quotas",
+    "spell",
+    "trouble",
+]
 
 _LINE_EVERY = 5.0
 """Seconds between two plain lines, at least; finished datasets have theirs anyway."""
 
-_BAR = 30
+BAR = 30
 """Characters of a bar."""
 
 _LONG_WAIT = 10.0
@@ -89,6 +100,18 @@ class Watch:
         """Rows written so far."""
         return sum(shown.rows for shown in self.datasets.values())
 
+    @property
+    def finished(self) -> bool:
+        """Whether every dataset is whole."""
+        return bool(self.datasets) and all(shown.finished for shown in self.datasets.values())
+
+    @property
+    def share(self) -> float:
+        """How many of the requests are behind, as far as can be told: 0.0 to 1.0."""
+        if self.finished:
+            return 1.0
+        return self.requests / (self.requests + self.requests_left) if self.requests_left else 0.0
+
     def on_scheduler(self, event: Event) -> None:
         """Take in an event of the scheduler."""
         match event:
@@ -124,7 +147,7 @@ class Watch:
 
     def remaining(self) -> float | None:
         """Seconds until the expected end: the requests left at the speed so far."""
-        if self.requests_left is None:
+        if self.requests_left is None or self.finished:
             return None
         gaps = max(1, self.requests - 1)
         each = (self._last_sent - self._first_sent) / gaps / self.speed
@@ -170,7 +193,7 @@ class PlainDisplay:
             return
         if event.until > self._announced:
             self._announced = event.until + _LONG_WAIT
-            self._say(f"waiting {spell(waiting[1])}, until {_clock_time(waiting[1])}: {waiting[0]}")
+            self._say(f"waiting {spell(waiting[1])}, until {clock_time(waiting[1])}: {waiting[0]}")
 
     def on_export(self, event: ExportEvent) -> None:
         """Say what is done and what went wrong, and now and then how far it is."""
@@ -179,9 +202,10 @@ class PlainDisplay:
             case DatasetFinished():
                 self._say(f"{event.dataset}: {event.facts.rows:,} rows")
             case RowsWritten() if self._clock() - self._last_line >= _LINE_EVERY:
-                self._say(_state(self._watch))
+                left = [quotas(self._watch)] if self._watch.quotas else []
+                self._say(", ".join([_state(self._watch), *left]))
             case PieceRefused() | RangeChecked():
-                self._say(_trouble(event))
+                self._say(trouble(event))
 
     def _say(self, line: str) -> None:
         if line:
@@ -208,9 +232,9 @@ class RichDisplay:
     def on_export(self, event: ExportEvent) -> None:
         """Take in an event of the export; trouble stays on the screen above the table."""
         self._watch.on_export(event)
-        trouble = _trouble(event)
-        if trouble:
-            self._console.print(Text(trouble, style="yellow"))
+        wrong = trouble(event)
+        if wrong:
+            self._console.print(Text(wrong, style="yellow"))
 
     def __rich__(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
@@ -219,20 +243,20 @@ class RichDisplay:
         table.add_column()
         table.add_column()
         for name, shown in self._watch.datasets.items():
-            bar = ProgressBar(total=1.0, completed=1.0 if shown.finished else shown.share, width=_BAR)
+            bar = ProgressBar(total=1.0, completed=1.0 if shown.finished else shown.share, width=BAR)
             mark = Text("done", style="green") if shown.finished else Text("…", style="dim")
             table.add_row(name, f"{shown.rows:,}", bar, mark)
         waiting = self._watch.wait()
         lines = [Text(_state(self._watch), style="bold")]
         if self._watch.quotas:
-            lines.append(Text(_quotas(self._watch), style="dim"))
+            lines.append(Text(quotas(self._watch), style="dim"))
         if waiting:
-            until = _clock_time(waiting[1])
+            until = clock_time(waiting[1])
             lines.append(Text(f"waiting {spell(waiting[1])}, until {until}: {waiting[0]}", style="dim"))
         return Group(table, *lines)
 
 
-def _quotas(watch: Watch) -> str:
+def quotas(watch: Watch) -> str:
     """What is left of the hourly quotas, in a line."""
     parts = []
     for (lane, organization_id), (remaining, total) in watch.quotas.items():
@@ -241,7 +265,7 @@ def _quotas(watch: Watch) -> str:
     return f"requests left in the window: {', '.join(parts)}"
 
 
-def _clock_time(seconds: float) -> str:
+def clock_time(seconds: float) -> str:
     """The local time in so many seconds."""
     return f"{dt.datetime.now().astimezone() + dt.timedelta(seconds=seconds):%H:%M:%S}"
 
@@ -251,11 +275,11 @@ def _state(watch: Watch) -> str:
     parts = [f"{watch.rows:,} rows", f"{watch.requests} requests"]
     remaining = watch.remaining()
     if remaining is not None:
-        parts.append(f"about {spell(remaining)} left, until {_clock_time(remaining)}")
+        parts.append(f"about {spell(remaining)} left, until {clock_time(remaining)}")
     return ", ".join(parts)
 
 
-def _trouble(event: ExportEvent) -> str:
+def trouble(event: ExportEvent) -> str:
     """What went wrong, in a line; empty when nothing did."""
     match event:
         case PieceRefused(refusal=refusal):

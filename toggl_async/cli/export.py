@@ -15,12 +15,15 @@ from toggl_async.client import BASE_URL
 from toggl_async.errors import InvalidInput
 from toggl_async.export import DATASETS, FORMATS, ExportPlan
 from toggl_async.export.destination import check_destination
+from toggl_async.export.update import RECHECK_DAYS
 
 __all__ = ["export"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SANDBOX_SPEED = 20.0
+
+_ALL = "all"
 
 # \b keeps click from joining the lines.
 _EXIT_CODES = """\b
@@ -32,6 +35,15 @@ Exit codes:
   4    done, without what Toggl refused to give
   130  Ctrl-C; the same command goes on from there
 """
+
+
+class _Recheck(click.IntRange):
+    """A number of days, or "all"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read what was given."""
+        return _ALL if value == _ALL else super().convert(value, param, ctx)
+
 
 _DATE = click.DateTime(["%Y-%m-%d"])
 
@@ -58,6 +70,13 @@ def _ids(name: str, variable: str, what: str) -> Callable[[Command], Command]:
     help="Format of the files; parquet and duckdb need the extra of that name.",
 )
 @click.option("--update", is_flag=True, help="Bring the finished export in DIR up to date.")
+@click.option(
+    "--recheck",
+    metavar="DAYS|all",
+    type=_Recheck(min=0),
+    help="With --update: read all time entries of so many days before the last run again, or all there "
+    f"are. Older ones are asked for what changed.  [default: {RECHECK_DAYS}]",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what it would cost: requests, time, quota windows.")
 @click.option("--json", "machine", is_flag=True, help="Write events as JSON lines to stdout.")
 @click.option(
@@ -89,6 +108,7 @@ def export(
     *,
     name: str,
     update: bool,
+    recheck: int | str | None,
     dry_run: bool,
     machine: bool,
     accounts: Path | None,
@@ -111,6 +131,11 @@ def export(
             raise InvalidInput(f"--sandbox and {other} exclude each other")
     if speed is not None and not sandbox:
         raise InvalidInput("--speed goes with --sandbox alone")
+    if recheck is not None and not update:
+        raise InvalidInput("--recheck goes with --update alone")
+    if update and dry_run:
+        raise InvalidInput("--dry-run and --update exclude each other: what an update costs shows as it goes")
+    days = RECHECK_DAYS if recheck is None else recheck if isinstance(recheck, int) else None
     if destination is None and not dry_run:
         raise click.MissingParameter(param_hint="'--out'", param_type="option")
     url = base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
@@ -131,6 +156,7 @@ def export(
             destination=place if account is None else place / account,
             format=name,
             update=update,
+            recheck=days,
         )
         for account, auth in auths
     ]

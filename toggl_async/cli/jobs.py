@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import click
 
 from toggl_async.auth import Auth
 from toggl_async.cli.connect import Server, first_contact, reach, run_on_sandbox, run_on_server
-from toggl_async.cli.display import Display, PlainDisplay, Watch, display
+from toggl_async.cli.display import Display, Watch, display
 from toggl_async.cli.exits import Exit, complain
 from toggl_async.cli.machine import MachineDisplay, emit
-from toggl_async.cli.report import estimate_lines, left_behind, summary, verdict
+from toggl_async.cli.many import Router, belonging_to, display_many
+from toggl_async.cli.report import estimate_lines, freshness, left_behind, summary, verdict
 from toggl_async.errors import InvalidInput, TogglError
 from toggl_async.export import Estimate, ExportEvent, ExportPlan, ExportStarted, Manifest, estimate
 from toggl_async.export import export as run_export
@@ -36,6 +37,7 @@ class Job:
         destination: where it goes.
         format: the format of the files.
         update: whether a finished export is brought up to date.
+        recheck: days that it reads again as a whole; None for all.
     """
 
     name: str | None
@@ -44,6 +46,7 @@ class Job:
     destination: Path
     format: str
     update: bool
+    recheck: int | None
 
     def credentials(self, sandbox: Auth | None) -> Auth:
         """Its own credentials, or those of the sandbox."""
@@ -51,11 +54,51 @@ class Job:
         assert chosen is not None  # noqa: S101 - without either there is no job
         return chosen
 
-    def complain(self, message: str, *, machine: bool) -> None:
-        """Say what went wrong, to people and to machines."""
-        complain(message if self.name is None else f"{self.name}: {message}")
-        if machine:
-            emit("failed", {"message": message}, account=self.name)
+    def labelled(self, line: str) -> str:
+        """A line with the account's name, where there are several."""
+        return line if self.name is None else f"{self.name}: {line}"
+
+
+@attrs.frozen
+class _Output:
+    """Where jobs say what came of them: machines are told at once, people when the display is gone.
+
+    Attributes:
+        machine: whether there are machines to be told.
+        lines: what people are told: the text, and whether it is a complaint.
+    """
+
+    machine: bool
+    lines: list[tuple[str, bool]] = attrs.field(factory=list)
+
+    def failed(self, job: Job, message: str) -> None:
+        """Say why a job has ended early."""
+        self.lines.append((job.labelled(message), True))
+        if self.machine:
+            emit("failed", {"message": message}, account=job.name)
+
+    def flush(self) -> None:
+        """Tell people."""
+        for line, wrong in self.lines:
+            if wrong:
+                complain(line)
+            else:
+                click.echo(line)
+
+
+class _LoopClock:
+    """The time of the event loop, for whichever thread: a display is drawn in one of its own."""
+
+    def __init__(self) -> None:
+        self._time: Callable[[], float] = float
+
+    def start(self) -> None:
+        """Take the running loop's time from now on."""
+        self._time = asyncio.get_running_loop().time
+
+    def __call__(self) -> float:
+        """The time; 0 before there is a loop."""
+        return self._time()
 
 
 def run_jobs(jobs: Sequence[Job], url: str, *, speed: float | None, dry_run: bool, machine: bool) -> int:
@@ -68,39 +111,65 @@ def run_jobs(jobs: Sequence[Job], url: str, *, speed: float | None, dry_run: boo
         dry_run: whether only the cost is estimated.
         machine: whether events go to stdout, as JSON.
     """
-    with _shown(jobs, speed or 1.0, machine=machine) as displays:
+    clock, output = _LoopClock(), _Output(machine)
+    try:
+        with _shown(jobs, clock, speed or 1.0, machine=machine) as displays:
+            return _run(jobs, url, displays, clock, output, speed=speed, dry_run=dry_run)
+    finally:
+        output.flush()
 
-        async def work(server: Server, sandbox: Auth | None) -> int:
-            one = _estimate if dry_run else _export
-            running = [
-                _ended(job, one(job, server, sandbox, shown, machine=machine), machine=machine)
-                for job, shown in zip(jobs, displays, strict=True)
-            ]
-            try:
-                codes = await asyncio.gather(*running)
-            except asyncio.CancelledError:  # Ctrl-C: each job has said so
-                return Exit.INTERRUPTED
-            return next(code for code in _WORST_FIRST if code in codes)
 
-        if speed is not None:
-            return run_on_sandbox(work, speed, displays[0].on_scheduler)
-        return run_on_server(work, url, displays[0].on_scheduler)
+def _run(
+    jobs: Sequence[Job],
+    url: str,
+    displays: Sequence[Display],
+    clock: _LoopClock,
+    output: _Output,
+    *,
+    speed: float | None,
+    dry_run: bool,
+) -> int:
+    """Run all jobs at once, and return the exit code."""
+    on_event = Router(displays).on_scheduler
+
+    async def work(server: Server, sandbox: Auth | None) -> int:
+        clock.start()
+        running = []
+        for number, (job, shown) in enumerate(zip(jobs, displays, strict=True)):
+            one = (
+                _estimate(job, server, sandbox, output)
+                if dry_run
+                else _export(job, server, sandbox, output, shown)
+            )
+            running.append(_ended(number, job, one, output))
+        try:
+            codes = await asyncio.gather(*running)
+        except asyncio.CancelledError:  # Ctrl-C: each job has said so
+            return Exit.INTERRUPTED
+        return next(code for code in _WORST_FIRST if code in codes)
+
+    if speed is not None:
+        return run_on_sandbox(work, speed, on_event)
+    return run_on_server(work, url, on_event)
 
 
 @contextmanager
-def _shown(jobs: Sequence[Job], speed: float, *, machine: bool) -> Iterator[Sequence[Display]]:
-    """A display for each job; the first one is told of the scheduler's events."""
-    watches = [Watch(clock=lambda: asyncio.get_running_loop().time(), speed=speed) for _ in jobs]
+def _shown(
+    jobs: Sequence[Job], clock: _LoopClock, speed: float, *, machine: bool
+) -> Iterator[Sequence[Display]]:
+    """A display for each job; where there are many, they share the terminal."""
+    watches = [Watch(clock=clock, speed=speed) for _ in jobs]
     if machine:
         yield [MachineDisplay(account=job.name) for job in jobs]
     elif len(jobs) > 1:
-        yield [PlainDisplay(watch, prefix=f"{job.name}: ") for job, watch in zip(jobs, watches, strict=True)]
+        with display_many({job.name or "": watch for job, watch in zip(jobs, watches, strict=True)}) as parts:
+            yield parts
     else:
         with display(watches[0]) as shown:
             yield [shown]
 
 
-async def _export(job: Job, server: Server, sandbox: Auth | None, shown: Display, *, machine: bool) -> Exit:
+async def _export(job: Job, server: Server, sandbox: Auth | None, output: _Output, shown: Display) -> Exit:
     """Export an account and say what came of it."""
     started = False
 
@@ -112,47 +181,54 @@ async def _export(job: Job, server: Server, sandbox: Auth | None, shown: Display
     async with server.client(job.credentials(sandbox)) as client:
         await reach(server)
         exporting = run_export(
-            client, job.plan, job.destination, format=job.format, update=job.update, on_event=on_event
+            client,
+            job.plan,
+            job.destination,
+            format=job.format,
+            update=job.update,
+            recheck=job.recheck,
+            on_event=on_event,
         )
         manifest = await first_contact(exporting, server, made=lambda: started)
-    return _told(job, manifest, machine=machine)
+    return _told(job, manifest, output)
 
 
-def _told(job: Job, manifest: Manifest, *, machine: bool) -> Exit:
+def _told(job: Job, manifest: Manifest, output: _Output) -> Exit:
     """Say what came of an export that is finished."""
-    code, lines = verdict(manifest)
-    if machine:
+    code, wrong = verdict(manifest)
+    if output.machine:
         emit("finished", {"exit": int(code), "manifest": attrs.asdict(manifest)}, account=job.name)
     else:
-        click.echo(summary(job.destination, manifest))
-    for line in lines:
-        complain(line if job.name is None else f"{job.name}: {line}")
+        output.lines.extend((job.labelled(line), False) for line in freshness(manifest))
+        output.lines.append((summary(job.destination, manifest), False))
+    output.lines.extend((job.labelled(line), True) for line in wrong)
     return code
 
 
-async def _estimate(job: Job, server: Server, sandbox: Auth | None, shown: Display, *, machine: bool) -> Exit:  # noqa: ARG001
+async def _estimate(job: Job, server: Server, sandbox: Auth | None, output: _Output) -> Exit:
     """Say what an export will cost."""
     async with server.client(job.credentials(sandbox)) as client:
         await reach(server)
         found: Estimate = await first_contact(estimate(client, job.plan), server, made=lambda: False)
-    if machine:
+    if output.machine:
         emit("estimate", attrs.asdict(found), account=job.name)
     else:
         lines = estimate_lines(found, dt.datetime.now().astimezone())
-        click.echo("\n".join(lines if job.name is None else [f"{job.name}:", *lines]))
+        output.lines.append(("\n".join(lines if job.name is None else [f"{job.name}:", *lines]), False))
     return Exit.DONE
 
 
-async def _ended(job: Job, work: Awaitable[Exit], *, machine: bool) -> Exit:
+async def _ended(number: int, job: Job, work: Awaitable[Exit], output: _Output) -> Exit:
     """Wait for a job, say what ended it early, and return the exit code."""
+    belonging_to(number)
     try:
         return await work
     except asyncio.CancelledError:  # Ctrl-C: the runner cancels
-        job.complain(f"interrupted; {left_behind(job.destination)}", machine=machine)
+        output.failed(job, f"interrupted; {left_behind(job.destination)}")
         return Exit.INTERRUPTED
     except InvalidInput as error:
-        job.complain(str(error), machine=machine)
+        output.failed(job, str(error))
         return Exit.REFUSED
     except (TogglError, OSError) as error:
-        job.complain(f"{error}; {left_behind(job.destination)}", machine=machine)
+        output.failed(job, f"{error}; {left_behind(job.destination)}")
         return Exit.FAILED

@@ -58,6 +58,9 @@ class _Quotas:
 def quota(base_url: str | None, *, machine: bool) -> int:
     """Show every hourly quota: used, left, and when it resets. Takes two requests of the user's own.
 
+    Used is what all programs of this user have spent. Who waits is known of this process alone: an
+    export says what it waits for itself, a program by `client.scheduler.stats()`.
+
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
     return ask(_quotas, _url(base_url), auth_from_env(), _quotas_as_json if machine else _quotas_as_text)
@@ -109,7 +112,8 @@ def _quotas_as_text(quotas: _Quotas) -> str:
             f"{'?' if figure is None else figure:>6}" for figure in (used, window.remaining, window.total)
         )
         lines.append(f"{(whose or str(window.organization_id))[:31]:<32}{figures}  {resets}")
-    return "\n".join([*lines, f"waiting in this program: {quotas.waiting}"])
+    waiting = f"waiting in this process: {quotas.waiting}; other programs do not tell what they wait for"
+    return "\n".join([*lines, waiting])
 
 
 def _quotas_as_json(quotas: _Quotas) -> str:

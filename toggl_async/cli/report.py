@@ -9,7 +9,7 @@ from toggl_async.cli.exits import Exit
 from toggl_async.export import Estimate, Manifest
 from toggl_async.export.destination import HEADER
 
-__all__ = ["estimate_lines", "left_behind", "summary", "verdict"]
+__all__ = ["estimate_lines", "freshness", "left_behind", "summary", "verdict"]
 
 
 def summary(destination: Path, manifest: Manifest) -> str:
@@ -26,6 +26,34 @@ def summary(destination: Path, manifest: Manifest) -> str:
     )
 
 
+def freshness(manifest: Manifest) -> list[str]:
+    """How fresh each dataset is after an update, and what in it is less so; nothing otherwise."""
+    if not manifest.update:
+        return []
+    moments: dict[dt.datetime | None, list[str]] = {}
+    for name, entry in manifest.datasets.items():
+        moments.setdefault(entry.as_of, []).append(name)
+    lines = [f"as of {_moment(as_of)}: {', '.join(names)}" for as_of, names in moments.items()]
+    entries = manifest.datasets.get("time_entries")
+    if entries is not None and entries.read_from is not None:
+        before = f"time_entries before {entries.read_from}"
+        if entries.older_edits_as_of != entries.as_of:
+            edits = _moment(entries.older_edits_as_of)
+            lines.append(f"{before}: edits that change no sum as of {edits}; --recheck all reads them again")
+        names = _moment(entries.older_read_at)
+        lines.append(f"{before}: names of projects, clients, tasks and tags as of {names} or later")
+    lines += [
+        f"{one.dataset} of workspace {one.workspace_id}: as of {_moment(one.as_of)}, not readable since"
+        for one in manifest.stale
+    ]
+    return lines
+
+
+def _moment(moment: dt.datetime | None) -> str:
+    """A moment in UTC, to the second."""
+    return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def verdict(manifest: Manifest) -> tuple[Exit, list[str]]:
     """The exit code of an export that came to its end, and what is wrong with it."""
     wrong = [check for check in manifest.ranges if check.agrees is False]
@@ -36,8 +64,11 @@ def verdict(manifest: Manifest) -> tuple[Exit, list[str]]:
     ]
     # What the plan lacks has no rows to miss.
     missing = [refusal for refusal in manifest.refused if refusal.status != HTTPStatus.PAYMENT_REQUIRED]
+    stale = {(one.dataset, one.workspace_id) for one in manifest.stale}
     lines += [
-        f"{refusal.dataset} of workspace {refusal.workspace_id} is missing: {refusal.message}"
+        f"{refusal.dataset} of workspace {refusal.workspace_id} "
+        f"{'was left as it was' if (refusal.dataset, refusal.workspace_id) in stale else 'is missing'}: "
+        f"{refusal.message}"
         for refusal in missing
     ]
     if wrong:

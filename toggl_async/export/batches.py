@@ -7,7 +7,8 @@ two, so a slow consumer slows the requests down, not the memory up.
 import asyncio
 import datetime as dt
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,9 +16,11 @@ import attrs
 
 from toggl_async.client import TogglClient
 from toggl_async.codec import Codec
+from toggl_async.errors import TogglError
 from toggl_async.export.books import Books
 from toggl_async.export.datasets import Dataset
 from toggl_async.export.destination import Header
+from toggl_async.export.manifest import Check, Refusal, agreement
 from toggl_async.export.plan import ExportPlan
 from toggl_async.export.reading import Reader
 from toggl_async.export.rows import Known
@@ -30,7 +33,7 @@ from toggl_async.record import Record
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Batch", "export_batches"]
+__all__ = ["Batch", "BatchSummary", "Batches", "TotalsDiffer", "export_batches"]
 
 
 @attrs.frozen(kw_only=True)
@@ -79,42 +82,146 @@ class Batch:
         return arrow_table(table(self.dataset), self.rows)
 
 
-async def export_batches(client: TogglClient, plan: ExportPlan) -> AsyncIterator[Batch]:
+@attrs.frozen(kw_only=True)
+class BatchSummary:
+    """What came of an export in batches.
+
+    Attributes:
+        as_of: the server's time at which it began: what happened later need not be in it.
+        rows: rows given out, by dataset.
+        requests: requests sent, repeated ones included.
+        ranges: the time entries by workspace and range, against Toggl's totals, newest first; empty
+            unless they were compared.
+        refused: what Toggl refused, and is missing therefore.
+    """
+
+    as_of: dt.datetime
+    rows: Mapping[str, int]
+    requests: int
+    ranges: tuple[Check, ...]
+    refused: tuple[Refusal, ...]
+
+    @property
+    def totals_agree(self) -> bool | None:
+        """Whether all sums agree with Toggl's; None when there was none to compare."""
+        return agreement(self.ranges)
+
+    def raise_for_totals(self) -> None:
+        """Insist that no sum differs from Toggl's.
+
+        Raises:
+            TotalsDiffer: some do.
+        """
+        differing = tuple(check for check in self.ranges if check.agrees is False)
+        if differing:
+            raise TotalsDiffer(differing)
+
+
+class TotalsDiffer(TogglError):
+    """The seconds of time entries differ from Toggl's own totals.
+
+    Attributes:
+        ranges: the ranges that differ; their months say where.
+    """
+
+    def __init__(self, ranges: tuple[Check, ...]) -> None:
+        told = "; ".join(
+            f"workspace {check.workspace_id}, {check.first} to {check.last}: {check.seconds} s in the rows, "
+            f"{check.server_seconds} s by Toggl's total"
+            for check in ranges
+        )
+        super().__init__(told)
+        self.ranges = ranges
+
+
+class Batches(AsyncIterator[Batch]):
+    """The batches of an export, for one ``async for``; made by `export_batches`."""
+
+    def __init__(self, client: TogglClient, plan: ExportPlan, *, compare: bool) -> None:
+        self._summary: BatchSummary | None = None
+        self._walk = self._batches(client, plan, compare=compare)
+
+    async def __anext__(self) -> Batch:
+        """The next batch."""
+        return await anext(self._walk)
+
+    async def aclose(self) -> None:
+        """Stop reading, before the end."""
+        await self._walk.aclose()
+
+    @property
+    def summary(self) -> BatchSummary:
+        """What came of it, once the last batch was taken.
+
+        Raises:
+            RuntimeError: it was not, or something else ended the export.
+        """
+        if self._summary is None:
+            raise RuntimeError("the batches have not come to their end")
+        return self._summary
+
+    async def _batches(
+        self, client: TogglClient, plan: ExportPlan, *, compare: bool
+    ) -> AsyncGenerator[Batch, None]:
+        """Read in a task, and give out what it hands over."""
+        patient = client.with_options(priority=Priority.BULK, max_wait=math.inf)
+        account = await survey(patient, plan)
+        header = Header(
+            run="",
+            layout="",
+            format="batches",
+            base_url=client.base_url,
+            plan=plan,
+            account=account,
+            started_at=dt.datetime.now(dt.UTC),
+        )
+        channel = _Channel()
+        books = Books(patient, header, channel, Recovered(), spent=account.requests)
+        reader = Reader(client=patient, books=books, tell=lambda _: None, room=channel.room)
+        work = asyncio.ensure_future(read_everything(reader, compare=compare, correct=False))
+        work.add_done_callback(lambda _: channel.batches.put_nowait(None))
+        try:
+            while (batch := await channel.next()) is not None:
+                yield batch
+            try:
+                await work
+            except BaseExceptionGroup as errors:
+                raise first_error(errors) from None
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        self._summary = BatchSummary(
+            as_of=account.asked_at,
+            rows=dict(channel.rows),
+            requests=books.requests,
+            ranges=books.checks,
+            refused=books.refusals,
+        )
+
+
+def export_batches(client: TogglClient, plan: ExportPlan, *, compare: bool = True) -> Batches:
     """Read what the plan takes, and give it out page by page, datasets mixed.
 
-    Each row comes once. Time entries are not compared with Toggl's totals, since what was given out
-    cannot be taken back: an edit made while they are read may be missed.
+    Each row comes once. At the end the time entries are compared with Toggl's totals; what was given
+    out cannot be taken back, so an entry that was edited or deleted while they were read shows as a month
+    that differs, which is reported, and left to the caller::
 
-    Raises:
+        batches = export_batches(toggl, plan)
+        async for batch in batches:
+            ...
+        batches.summary.raise_for_totals()
+
+    Args:
+        client: whose account is exported; its scheduler sets the pace.
+        plan: what is taken.
+        compare: whether time entries are compared, which costs a request for each range.
+
+    Raises (while it is iterated):
         InvalidInput: the plan names a workspace that is not there.
-        TogglError: what ended the export; what Toggl refuses to one dataset of one workspace is left out.
+        TogglError: what ended the export; what Toggl refuses to one dataset of one workspace is left
+            out, and named in the summary.
     """
-    patient = client.with_options(priority=Priority.BULK, max_wait=math.inf)
-    account = await survey(patient, plan)
-    header = Header(
-        run="",
-        layout="",
-        format="batches",
-        base_url=client.base_url,
-        plan=plan,
-        account=account,
-        started_at=dt.datetime.now(dt.UTC),
-    )
-    channel = _Channel()
-    books = Books(patient, header, channel, Recovered(), spent=account.requests)
-    reader = Reader(client=patient, books=books, tell=lambda _: None, room=channel.room)
-    work = asyncio.ensure_future(read_everything(reader, compare=False))
-    work.add_done_callback(lambda _: channel.batches.put_nowait(None))
-    try:
-        while (batch := await channel.next()) is not None:
-            yield batch
-        try:
-            await work
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
-    finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+    return Batches(client, plan, compare=compare)
 
 
 class _Channel:
@@ -126,6 +233,8 @@ class _Channel:
 
     def __init__(self) -> None:
         self.batches: asyncio.Queue[Batch | None] = asyncio.Queue()
+        self.rows: Counter[str] = Counter()
+        self._days: dict[tuple[int | None, dt.date], tuple[int, int]] = {}
         self._taken = asyncio.Event()
         self._taken.set()
 
@@ -147,6 +256,8 @@ class _Channel:
         """Hand rows over."""
         if commit.dataset is not None and commit.lines:
             self._taken.clear()
+            self.rows[commit.dataset.name] += len(commit.lines)
+            self._add_up(commit)
             rows = tuple(line.data for line in commit.lines)
             workspace_id = commit.workspace_id
             self.batches.put_nowait(Batch(dataset=commit.dataset.name, workspace_id=workspace_id, rows=rows))
@@ -155,9 +266,17 @@ class _Channel:
         """Nothing is kept."""
         return iter(())
 
-    def sums(self, dataset: Dataset) -> Iterator[DaySum]:  # noqa: ARG002
-        """Nothing is kept."""
-        return iter(())
+    def sums(self, dataset: Dataset) -> Iterator[DaySum]:  # noqa: ARG002 - no others are asked for
+        """The time entries that were handed over, added up."""
+        for (workspace_id, day), (rows, seconds) in self._days.items():
+            yield DaySum(workspace_id, day, rows, seconds)
+
+    def _add_up(self, commit: Commit) -> None:
+        """Add up time entries by workspace and day."""
+        for line in commit.lines:
+            if line.start is not None:
+                rows, seconds = self._days.get((commit.workspace_id, line.start), (0, 0))
+                self._days[commit.workspace_id, line.start] = rows + 1, seconds + line.seconds
 
     def finish(self, dataset: Dataset) -> FileFacts:
         """There is no file."""

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from toggl_async.client import TogglClient
 from toggl_async.export.datasets import DATASETS, Dataset
 from toggl_async.export.destination import Header
+from toggl_async.export.freshness import stale_rows, with_older
 from toggl_async.export.ids import IdSet
-from toggl_async.export.manifest import Check, Entry, File, Manifest, Refusal, write_manifest
+from toggl_async.export.manifest import Check, Entry, File, Manifest, Refusal, agreement, write_manifest
 from toggl_async.export.pieces import Piece, Progress
 from toggl_async.export.plan import DateRange
 from toggl_async.export.rows import Line
@@ -51,10 +52,27 @@ class Books:
         for progress in self._progress.values():
             if progress.refusal is not None:
                 self.refuse(progress.refusal)
+            if progress.check is not None:
+                self.check(progress.check)
         begun = {name.partition("/")[0] for name in self._progress} - set(self._files)
         for dataset in header.plan.chosen():
             if dataset.name in begun:
                 self._recover(dataset)
+
+    @property
+    def requests(self) -> int:
+        """Requests sent in all runs, repeated ones included."""
+        return self._requests
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The ranges that were compared with Toggl's totals, newest first."""
+        return tuple(self._checks[key] for key in sorted(self._checks, key=_newest_first))
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What Toggl refused."""
+        return tuple(self._refusals.values())
 
     def spend(self, requests: int) -> None:
         """Count requests that were sent."""
@@ -133,11 +151,16 @@ class Books:
         found: dict[Piece, set[int]] = {piece: set() for piece in wanted}
         for seen in self._sink.known(dataset) if wanted else ():
             for piece, ids in found.items():
-                if seen.id is None or (seen.workspace_id not in {None, piece.workspace_id}):
+                if piece.workspace_id not in {None, seen.workspace_id}:
                     continue
                 if piece.days is None or (seen.day and piece.days.first <= seen.day <= piece.days.last):
                     ids.add(seen.id)
         return found
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether Toggl sorted reports by their last changes, as far as it was asked to."""
+        return not any(progress.unordered for progress in self._progress.values())
 
     def sums(self, dataset: Dataset) -> list[DaySum]:
         """The time entries in the destination, added up by workspace and day."""
@@ -152,12 +175,15 @@ class Books:
         key = refusal.dataset, refusal.workspace_id
         return self._refusals.setdefault(key, refusal) is refusal
 
-    def close(self, error: str | None, *, read_from: dt.date | None = None) -> Manifest:
+    def has_refused(self, dataset: Dataset, workspace_id: int) -> bool:
+        """Whether Toggl refused a dataset of a workspace."""
+        return (dataset.name, workspace_id) in self._refusals
+
+    def close(self, error: str | None) -> Manifest:
         """End the export and write its manifest.
 
         Args:
             error: what ended it early; None when it came to its end.
-            read_from: for an update, the day from which on time entries were read again.
 
         Raises:
             OSError: the destination or the manifest could not be written.
@@ -168,10 +194,8 @@ class Books:
         else:
             partial = self._sink.stop()
         header, stats = self.header, self._client.scheduler.stats()
-        checks = [check for check in self._checks.values() if check.agrees is not None]
         entries = {
-            name: self._entry(name, partial.get(name), whole=error is None, read_from=read_from)
-            for name in header.plan.datasets
+            name: self._entry(name, partial.get(name), whole=error is None) for name in header.plan.datasets
         }
         manifest = Manifest(
             toggl_async=importlib.metadata.version("toggl_async"),
@@ -195,9 +219,10 @@ class Books:
             rows=sum(entry.rows for entry in entries.values()),
             datasets=entries,
             files=self._whole_files() if error is None else {},
-            ranges=tuple(self._checks[key] for key in sorted(self._checks, key=_newest_first)),
-            totals_agree=all(check.agrees for check in checks) if checks else None,
-            refused=tuple(self._refusals.values()),
+            ranges=self.checks,
+            totals_agree=agreement(self.checks),
+            refused=self.refusals,
+            stale=tuple(stale_rows(header, self._refusals)),
         )
         write_manifest(self._sink.directory, manifest)
         return manifest
@@ -206,18 +231,16 @@ class Books:
         """Learn which ids are written already; an update needs only to know how many."""
         for seen in self._sink.known(dataset):
             self._rows[dataset.name] += 1
-            if seen.id is not None and self.header.previous is None:
+            if self.header.previous is None:
                 self.ids(dataset, seen.workspace_id).add(seen.id)
 
-    def _entry(
-        self, name: str, partial: FileFacts | None, *, whole: bool, read_from: dt.date | None
-    ) -> Entry:
+    def _entry(self, name: str, partial: FileFacts | None, *, whole: bool) -> Entry:
         """What the manifest says of a dataset: whole, begun, or not begun."""
         facts = self._files.get(name, partial) if whole else partial or self._files.get(name)
         complete, key = name in self._files, DATASETS[name].key
         if facts is None:
             return Entry(complete=complete, key=key)
-        return Entry(
+        entry = Entry(
             complete=complete,
             key=key,
             file=facts.file,
@@ -225,8 +248,10 @@ class Books:
             bytes=facts.bytes,
             sha256=facts.sha256,
             as_of=self.header.account.asked_at if complete else None,
-            read_from=read_from if name == "time_entries" else None,
         )
+        if name != "time_entries" or not complete:
+            return entry
+        return with_older(entry, self.header, ordered=self.is_ordered)
 
     def _whole_files(self) -> dict[str, File]:
         """Size and checksum of each file."""

@@ -46,6 +46,8 @@ class Dataset:
         key: the fields that make a row unique in the file.
         query: what is asked of the operation, so that nothing is left out (archived rows count).
         since: whether the operation can be asked for what changed since a moment, deletions included.
+        for_admins: the operation that lists it with more in it, at the same price, where the token's
+            user administers the workspace; "" where there is none.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Dataset:
     key: tuple[str, ...] = ("id",)
     query: Mapping[str, object] = _NOTHING
     since: bool = False
+    for_admins: str = ""
 
     @property
     def key_has_workspace(self) -> bool:
@@ -84,6 +87,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 operation="workspace.groups.list",
                 source=Source.WORKSPACE,
                 key=("workspace_id", "id"),  # a group of the organization may be in several
+                for_admins="organization.groups.list_for_workspace",  # with members
             ),
             Dataset(
                 name="clients",

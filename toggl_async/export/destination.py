@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 import attrs
@@ -19,7 +18,7 @@ import msgspec
 from toggl_async.errors import InvalidInput
 from toggl_async.export.datasets import DATASETS
 from toggl_async.export.lock import LOCK
-from toggl_async.export.manifest import MANIFEST
+from toggl_async.export.manifest import MANIFEST, Entry, Refusal, Stale
 from toggl_async.export.plan import ExportPlan
 from toggl_async.export.storage import sync_directory, write_atomically
 from toggl_async.export.survey import Account
@@ -47,7 +46,9 @@ class Previous:
         user_id: whose token it was.
         plan: what was asked for.
         workspaces: the ids of the workspaces that were read.
-        as_of: the server's time at which each dataset was read.
+        datasets: each dataset, by name: above all how fresh it is.
+        refused: what Toggl refused.
+        stale: what is older than its dataset says.
     """
 
     layout: str
@@ -57,7 +58,20 @@ class Previous:
     user_id: int
     plan: ExportPlan
     workspaces: tuple[int, ...]
-    as_of: Mapping[str, dt.datetime] = MappingProxyType({})
+    datasets: Mapping[str, Entry]
+    refused: tuple[Refusal, ...]
+    stale: tuple[Stale, ...]
+
+    def read_at(self, dataset: str, workspace_id: int) -> dt.datetime | None:
+        """The server's time at which rows were last read, or asked for changes; None when never."""
+        for one in self.stale:
+            if (one.dataset, one.workspace_id) == (dataset, workspace_id):
+                return one.as_of
+        refused = {(refusal.dataset, refusal.workspace_id) for refusal in self.refused}
+        if workspace_id not in self.workspaces or (dataset, workspace_id) in refused:
+            return None
+        found = self.datasets.get(dataset)
+        return None if found is None else found.as_of
 
 
 @attrs.frozen(kw_only=True)
@@ -73,6 +87,7 @@ class Header:
         account: what the first contact brought.
         started_at: when it began, UTC.
         previous: the export that it brings up to date; None when it is the first.
+        read_from: for an update, the first of the days whose time entries are all read again.
     """
 
     run: str
@@ -83,6 +98,7 @@ class Header:
     account: Account
     started_at: dt.datetime
     previous: Previous | None = None
+    read_from: dt.date | None = None
 
     def write(self, directory: Path) -> None:
         """Write the header into the destination."""
@@ -115,21 +131,6 @@ def layout_of(name: str) -> str:
     return f"{_LAYOUT}-{hashlib.sha256(msgspec.json.encode(columns)).hexdigest()[:16]}"
 
 
-class _Entry(msgspec.Struct):
-    as_of: dt.datetime | None = None
-
-
-class _Manifest(msgspec.Struct):
-    layout: str
-    format: str
-    complete: bool
-    base_url: str
-    user_id: int
-    plan: ExportPlan
-    workspaces: tuple[int, ...]
-    datasets: dict[str, _Entry]
-
-
 def standing(directory: Path, *, plan: ExportPlan, base_url: str, format: str, update: bool) -> Standing:  # noqa: A002
     """Say what a destination holds, and refuse what this export cannot go on with.
 
@@ -148,13 +149,9 @@ def standing(directory: Path, *, plan: ExportPlan, base_url: str, format: str, u
     if header is not None:
         _refuse_other(directory, header, plan=plan, base_url=base_url, format=format)
         return Standing(header=header)
-    found = _read(directory / MANIFEST, _Manifest)
-    if found is None:
+    finished = _read(directory / MANIFEST, Previous)
+    if finished is None:
         return Standing()
-    finished = Previous(
-        **{name: getattr(found, name) for name in found.__struct_fields__ if name != "datasets"},
-        as_of={name: entry.as_of for name, entry in found.datasets.items() if entry.as_of is not None},
-    )
     _refuse_other(directory, finished, plan=plan, base_url=base_url, format=format)
     if not update:
         raise InvalidInput(f"{directory} holds a finished export; --update brings it up to date")
@@ -208,7 +205,8 @@ def check_destination(directory: Path, *, subfolders: bool = False) -> None:
         ground = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     except OSError as error:
         raise InvalidInput(f"cannot write to {directory}: {error.strerror}") from error
-    if not ground.is_dir() or not os.access(ground, os.W_OK | os.X_OK):
+    effective = os.access in os.supports_effective_ids
+    if not ground.is_dir() or not os.access(ground, os.W_OK | os.X_OK, effective_ids=effective):
         raise InvalidInput(f"cannot write to {directory}: {ground} is not a directory that you may write to")
 
 

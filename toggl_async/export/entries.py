@@ -25,20 +25,22 @@ from toggl_async.export.rows import Line, entry_lines, known_of, reading, runnin
 from toggl_async.export.survey import Workspace
 from toggl_async.pagination import Step
 
-__all__ = ["ENTRIES", "EXACT", "read_again", "read_history", "read_running", "write_running"]
+__all__ = ["ENTRIES", "EXACT", "REPORT_ROWS", "read_again", "read_history", "read_running", "write_running"]
 
 ENTRIES: Dataset = DATASETS["time_entries"]
 
 EXACT = {"rounding": 0, "rounding_minutes": 0}
 """Else the user's preferences round the seconds."""
 
-_REPORT_ROWS = {
+REPORT_ROWS = {
     **EXACT,
     "enrich_response": True,  # names beside ids
     "grouped": False,  # a group has one amount for all its entries
     "order_by": "date",
     "order_dir": "ASC",  # what is tracked meanwhile comes last and shifts no page
 }
+"""How rows of the detailed report are asked for."""
+
 _CURRENT = "me.time_entries.current"
 
 _RUNNING = Piece("running")
@@ -86,7 +88,7 @@ def write_running(reader: Reader) -> None:
         entry_lines(saved.encode(), workspace_id=workspace_id or 0), reader.books.ids(ENTRIES, workspace_id)
     )
     # An update finds it where the export before has left it.
-    removed = [line.id for line in fresh if line.id is not None and reader.books.header.previous is not None]
+    removed = [line.id for line in fresh if reader.books.header.previous is not None]
     reader.write(_STOPPED, ENTRIES, fresh, Progress(done=True, rows=len(fresh)), removed=removed)
 
 
@@ -147,7 +149,7 @@ async def _read_piece(reader: Reader, piece: Piece, before: set[int] | None) -> 
     body = {
         "start_date": piece.days.first,
         "end_date": piece.days.last,
-        **_REPORT_ROWS,
+        **REPORT_ROWS,
         **reader.plan.filters,
     }
     async with reader.gate:
@@ -176,8 +178,8 @@ def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Any]) -> Pro
     removed: list[int] = []
     unmet: set[int] = set()
     if piece.purpose:
-        lines = list({line.id or -place: line for place, line in enumerate(lines, 1)}.values())
-        met = {line.id for line in lines if line.id is not None}
+        lines = list({line.id: line for line in lines}.values())
+        met = {line.id for line in lines}
         unmet = set(saved.unseen) - met
         removed = sorted(met | (unmet if step.following is None else set()))
         for number in met:

@@ -6,13 +6,13 @@ where Toggl offers that; deleted rows come marked.
 """
 
 import asyncio
-import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import attrs
 
+from toggl_async.errors import ResponseError
 from toggl_async.export.datasets import Dataset, operation
 from toggl_async.export.pieces import Piece, Progress
 from toggl_async.export.reading import REFUSALS, Reader
@@ -31,8 +31,8 @@ def list_piece(dataset: Dataset, workspace: Workspace) -> Piece:
 
 
 def unseen(lines: list[Line], known: Any) -> list[Line]:
-    """The lines whose id was not there before; those without an id always."""
-    return [line for line in lines if line.id is None or known.add(line.id)]
+    """The lines that were not there before."""
+    return [line for line in lines if known.add(line.id)]
 
 
 def read_account_list(reader: Reader, dataset: Dataset) -> None:
@@ -57,30 +57,46 @@ async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
         fresh = [piece for piece in pieces.values() if reader.books.progress(piece).bookmark is None]
         before = reader.books.known_ids(dataset, dict.fromkeys(fresh))
     async with asyncio.TaskGroup() as tasks:
-        for piece in pieces.values():
-            tasks.create_task(_read(reader, dataset, piece, before.get(piece, set())), name=piece.name)
+        for workspace, piece in pieces.items():
+            walk = _read(reader, dataset, workspace, before.get(piece, set()))
+            tasks.create_task(walk, name=piece.name)
 
 
-async def _read(reader: Reader, dataset: Dataset, piece: Piece, before: set[int]) -> None:
+async def _read(reader: Reader, dataset: Dataset, workspace: Workspace, before: set[int]) -> None:
     """Read one list of a workspace, page by page."""
+    piece = list_piece(dataset, workspace)
     saved = reader.books.progress(piece)
     if saved.bookmark is None:
-        since = _since(reader, dataset, before)
+        since = _since(reader, dataset, workspace, before)
         saved = Progress(since=since, unseen=tuple(sorted(before)) if since is None else ())
     query: Mapping[str, Any] = dataset.query
     if saved.since is not None:
         query = {**query, "since": saved.since}
-    steps = reader.steps(
-        dataset.operation, {"workspace_id": piece.workspace_id or 0}, query=query, start=saved.bookmark
-    )
-    async with reader.gate, aclosing(steps):
-        try:
-            async for step in steps:
-                rows = [bytes(row) for row in step.items]
-                saved = _take(reader, dataset, piece, saved, rows, step.following)
-        except REFUSALS as refusal:
-            reader.refused(piece, refusal)
+    refusal: ResponseError | None = None
+    async with reader.gate:
+        for name, path in _sources(dataset, workspace):
+            steps = reader.steps(name, path, query=query, start=saved.bookmark)
+            async with aclosing(steps):
+                try:
+                    async for step in steps:
+                        rows = [bytes(row) for row in step.items]
+                        saved = _take(reader, dataset, piece, saved, rows, step.following)
+                except REFUSALS as error:
+                    refusal = error
+                else:
+                    refusal = None
+                    break
+    if refusal is not None:
+        reader.refused(piece, refusal)
     reader.forecast.end(dataset.name, piece.workspace_id)
+
+
+def _sources(dataset: Dataset, workspace: Workspace) -> Iterator[tuple[str, dict[str, int]]]:
+    """The operations that list a dataset of a workspace, and where; the next one where one is refused."""
+    path = {"workspace_id": workspace.id}
+    if dataset.for_admins and workspace.admin and workspace.organization_id is not None:
+        yield dataset.for_admins, {**path, "organization_id": workspace.organization_id}
+    yield dataset.operation, path
 
 
 def _take(
@@ -93,8 +109,8 @@ def _take(
     removed: list[int] = []
     unmet = set(saved.unseen)
     if updating:
-        met = {line.id for line in lines if line.id is not None}
-        gone = {line.id for line, row in zip(lines, rows, strict=True) if line.id and is_deleted(row)}
+        met = {line.id for line in lines}
+        gone = {line.id for line, row in zip(lines, rows, strict=True) if is_deleted(row)}
         lines = [line for line in lines if line.id not in gone]
         unmet -= met
         removed = sorted(met | (unmet if following is None else set()))
@@ -110,10 +126,10 @@ def _take(
     return saved
 
 
-def _since(reader: Reader, dataset: Dataset, before: set[int]) -> int | None:
+def _since(reader: Reader, dataset: Dataset, workspace: Workspace, before: set[int]) -> int | None:
     """The moment from which on changes are asked for, in seconds since 1970; None to read everything."""
     previous = reader.books.header.previous
-    as_of: dt.datetime | None = previous.as_of.get(dataset.name) if previous is not None else None
+    as_of = previous.read_at(dataset.name, workspace.id) if previous is not None else None
     paging = operation(dataset.operation).paging
     if as_of is None or not dataset.since or paging is None or len(before) < (paging.largest or 0):
         return None

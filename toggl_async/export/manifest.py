@@ -1,7 +1,7 @@
 """The manifest: what an export took, from where, at what price, and whether it agrees with Toggl."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
@@ -10,7 +10,18 @@ import msgspec
 from toggl_async.export.plan import ExportPlan
 from toggl_async.export.storage import write_atomically
 
-__all__ = ["MANIFEST", "Check", "Entry", "File", "Manifest", "MonthCheck", "Refusal", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "Check",
+    "Entry",
+    "File",
+    "Manifest",
+    "MonthCheck",
+    "Refusal",
+    "Stale",
+    "agreement",
+    "write_manifest",
+]
 
 MANIFEST = "manifest.json"
 """The file's name in the destination."""
@@ -33,11 +44,6 @@ class MonthCheck:
     server_seconds: int | None = None
 
 
-def _compared(check: "Check") -> bool | None:
-    """Whether the sums of a check are equal."""
-    return None if check.server_seconds is None else check.seconds == check.server_seconds
-
-
 @attrs.frozen(kw_only=True)
 class Check:
     """A range of one workspace's time entries, against Toggl's total of the same days.
@@ -51,7 +57,7 @@ class Check:
         server_seconds: Toggl's sum, unrounded; None for a range without any row, which is not worth
             the request, and for one that was refused.
         months: the same month by month.
-        agrees: whether the sums are equal; None when there is none of Toggl's.
+        agrees: whether the sums are equal, whatever it is made with; None when there is none of Toggl's.
     """
 
     workspace_id: int
@@ -61,7 +67,17 @@ class Check:
     seconds: int
     server_seconds: int | None = None
     months: tuple[MonthCheck, ...] = ()
-    agrees: bool | None = attrs.field(init=False, default=attrs.Factory(_compared, takes_self=True))
+    agrees: bool | None = None
+
+    def __attrs_post_init__(self) -> None:
+        agrees = None if self.server_seconds is None else self.seconds == self.server_seconds
+        object.__setattr__(self, "agrees", agrees)
+
+
+def agreement(checks: Iterable[Check]) -> bool | None:
+    """Whether all sums agree with Toggl's; None when there was none to compare."""
+    compared = [check.agrees for check in checks if check.agrees is not None]
+    return all(compared) if compared else None
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +85,7 @@ class Refusal:
     """A dataset of one workspace that Toggl refused, so that its rows are missing.
 
     Attributes:
-        dataset: the name of the dataset.
+        dataset: the name of the dataset; ``totals`` where Toggl's sums of time entries were refused.
         workspace_id: the workspace.
         status: 402 when the plan lacks the feature (then there are no rows to miss), 403 or 404
             when the user has no right to it.
@@ -80,6 +96,23 @@ class Refusal:
     workspace_id: int
     status: int
     message: str
+
+
+@attrs.frozen(kw_only=True)
+class Stale:
+    """Rows of an earlier run that an update could not read again, and left as they were.
+
+    Toggl refused them, or the token sees the workspace no more.
+
+    Attributes:
+        dataset: the name of the dataset.
+        workspace_id: the workspace.
+        as_of: when they were last read; this, and not the dataset's, holds for them.
+    """
+
+    dataset: str
+    workspace_id: int
+    as_of: dt.datetime
 
 
 @attrs.frozen(kw_only=True)
@@ -94,9 +127,15 @@ class Entry:
         bytes: size of the file; None when other datasets are in it as well.
         sha256: checksum of the file; likewise.
         as_of: the server's time at which the dataset was last read or asked for changes: what
-            happened later is not in it.
-        read_from: for time entries of an update, the day from which on they were read again; changes
-            to older ones show only where they change the sum of a month.
+            happened later need not be in it.
+        read_from: for time entries of an update, the day from which on all were read again; None when
+            all were. Of older ones additions, edits and deletions are applied, but for what Toggl does
+            not tell: new names of projects, clients, tasks and tags beside them, and the deletion of
+            an entry of no length.
+        older_read_at: for the entries older than that, when the last of them were read for whatever
+            reason, at the latest: so old may those names be.
+        older_edits_as_of: up to when edits of them that change no sum are applied; earlier than `as_of`
+            only if Toggl did not sort a report by its last changes.
     """
 
     complete: bool
@@ -107,6 +146,8 @@ class Entry:
     sha256: str | None = None
     as_of: dt.datetime | None = None
     read_from: dt.date | None = None
+    older_read_at: dt.datetime | None = None
+    older_edits_as_of: dt.datetime | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -144,6 +185,7 @@ class Manifest:
         ranges: the time entries by workspace and range, newest first.
         totals_agree: whether all sums agree with Toggl's; None when there was none to compare.
         refused: what Toggl refused.
+        stale: what an update could not read again.
     """
 
     toggl_async: str
@@ -167,6 +209,7 @@ class Manifest:
     ranges: tuple[Check, ...]
     totals_agree: bool | None
     refused: tuple[Refusal, ...]
+    stale: tuple[Stale, ...]
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

@@ -4,7 +4,7 @@ import datetime as dt
 
 import attrs
 
-from toggl_async.export.manifest import Refusal
+from toggl_async.export.manifest import Check, Refusal
 from toggl_async.export.plan import DateRange
 from toggl_async.pagination import Bookmark
 
@@ -76,8 +76,10 @@ class Progress:
             everything is read.
         refusal: what Toggl said when it refused the piece.
         totals: what Toggl said, for a piece that is a total.
+        check: the comparison, for a piece that is one.
         line: the running time entry, which is asked for first and written last.
         again: further days that must be read, found by this piece.
+        unordered: whether Toggl did not sort a report by its last changes, so that there may be more.
     """
 
     done: bool = False
@@ -87,8 +89,10 @@ class Progress:
     since: int | None = None
     refusal: Refusal | None = None
     totals: ServerTotals | None = None
+    check: Check | None = None
     line: str | None = None
     again: tuple[DateRange, ...] = ()
+    unordered: bool = False
 
 
 def months_of(days: DateRange) -> list[DateRange]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 import attrs
@@ -52,6 +52,9 @@ class Reader:
         gate: lets so many lists be open at once, because an open list holds a page of rows.
         traffic: what tells whether more lists could be.
         room: is awaited before each request: until what was read before has been taken.
+        sizes: items on a page of each report that was answered, so that one which is too large is tried
+            once, and not for every range.
+        probing: is held by the walk that tries.
     """
 
     client: TogglClient
@@ -61,6 +64,8 @@ class Reader:
     gate: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(OPEN_LISTS))
     traffic: Traffic = attrs.field(factory=Traffic)
     room: Callable[[], Awaitable[None]] | None = None
+    sizes: dict[str, int] = attrs.field(factory=dict)
+    probing: asyncio.Lock = attrs.field(factory=asyncio.Lock)
 
     @property
     def has_room(self) -> bool:
@@ -133,18 +138,30 @@ class Reader:
                 yield Step(items=list(map(msgspec.Raw, rows_of(answer.body))), following=None)
             return
 
-        async def fetch(request: PageRequest) -> PageAnswer:
-            answer = await self.fetch(name, path, query=request.query, body=request.body)
-            with reading(name, answer.body):
-                result = msgspec.json.decode(
-                    answer.body or b"null", type=list[msgspec.Raw] | dict[str, msgspec.Raw] | None
-                )
-            return PageAnswer(result=result, headers=answer.headers)
+        async with AsyncExitStack() as alone:
+            if paging.fallbacks and name not in self.sizes:
+                await alone.enter_async_context(self.probing)
+                if name in self.sizes:
+                    await alone.aclose()
+            if name in self.sizes:
+                body = {**body, paging.size: self.sizes[name]}
 
-        pages: Pages[msgspec.Raw] = Pages(fetch, paging=paging, request=PageRequest(query=query, body=body))
-        async with aclosing(pages.steps(start)) as steps:
-            async for step in steps:
-                yield step
+            async def fetch(request: PageRequest) -> PageAnswer:
+                answer = await self.fetch(name, path, query=request.query, body=request.body)
+                if paging.fallbacks and isinstance(request.body, Mapping):
+                    self.sizes[name] = request.body[paging.size]
+                    await alone.aclose()
+                with reading(name, answer.body):
+                    result = msgspec.json.decode(
+                        answer.body or b"null", type=list[msgspec.Raw] | dict[str, msgspec.Raw] | None
+                    )
+                return PageAnswer(result=result, headers=answer.headers)
+
+            request = PageRequest(query=query, body=body)
+            pages: Pages[msgspec.Raw] = Pages(fetch, paging=paging, request=request)
+            async with aclosing(pages.steps(start)) as steps:
+                async for step in steps:
+                    yield step
 
     def write(
         self,

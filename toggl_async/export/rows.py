@@ -1,13 +1,17 @@
 """From what Toggl sent to the lines of a file: pure work on bytes.
 
 Rows keep their bytes: every field, known to this library or not, in Toggl's order and spelling.
-Three things only are done to them. A row without a ``workspace_id`` gets one, because one file holds
-the rows of every workspace. A row of the detailed report, which is a group of time entries, becomes
-one line for each: the fields of the group beside those of the entry. And credentials are blanked
-(`SECRET_FIELDS`): Toggl sends the token of a workspace along with it, and no file shall hold one.
+Four things only are done to them. A row without a ``workspace_id`` gets one, because one file holds
+the rows of every workspace. A group that goes by its ``group_id`` gets that as ``id``, too. A row of the
+detailed report, which is a group of time entries, becomes one line for each: the fields of the group
+beside those of the entry. And credentials are blanked (`SECRET_FIELDS`): Toggl sends the token of a
+workspace along with it, and no file shall hold one.
+
+Every line has a number that it is known by: its id, or what stands in for one (`stand_in`).
 """
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -23,6 +27,7 @@ __all__ = [
     "Known",
     "Line",
     "Running",
+    "changed_at",
     "day_of",
     "entry_lines",
     "is_deleted",
@@ -31,6 +36,7 @@ __all__ = [
     "reading",
     "rows_of",
     "running_line",
+    "stand_in",
     "totals_of",
     "without_secrets",
 ]
@@ -74,13 +80,13 @@ class Line:
     """One line of a file, without its line feed.
 
     Attributes:
-        id: the id of the row; None when it has none, which is no reason to lose it.
+        id: the id of the row, or what stands in for it: to have none is no reason to be lost.
         data: the row as JSON.
         seconds: for a time entry, its length; else 0.
         start: for a time entry, the day on which it began, in the profile's time zone.
     """
 
-    id: int | None
+    id: int
     data: bytes
     seconds: int = 0
     start: dt.date | None = None
@@ -90,30 +96,20 @@ class Known(NamedTuple):
     """What is looked at of a row that was written."""
 
     workspace_id: int | None
-    id: int | None
+    id: int
     day: dt.date | None
     seconds: int | None
 
 
-class _Identity(msgspec.Struct):
-    """What a listed row is looked at for."""
+class _Present(msgspec.Struct):
+    """Whether a listed row names itself and its workspace, in whatever way."""
 
-    id: int | None = None
-    group_id: int | None = None
+    id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     workspace_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Entry(msgspec.Struct):
-    """What a time entry of a report is looked at for."""
-
-    id: int | None = None
-    seconds: int | None = None
-    start: str | None = None
-    workspace_id: int | None = None
-
-
-class _Written(msgspec.Struct):
-    """What a row of a file is looked at for."""
+class _Seen(msgspec.Struct):
+    """What a row is looked at for; None where it is missing, or of another type."""
 
     id: int | None = None
     group_id: int | None = None
@@ -132,6 +128,12 @@ class _Running(msgspec.Struct):
     tag_ids: list[int] | None = None
     billable: bool | None = None
     workspace_id: int | None = None
+
+
+class _Changed(msgspec.Struct):
+    """When a time entry last changed."""
+
+    at: dt.datetime | None = None
 
 
 class _Deletable(msgspec.Struct):
@@ -159,16 +161,55 @@ _NULL = msgspec.Raw(b"null")
 
 _Fields = dict[str, msgspec.Raw]
 
-_identity = msgspec.json.Decoder(_Identity)
-_entry = msgspec.json.Decoder(_Entry)
+_present = msgspec.json.Decoder(_Present)
 _fields = msgspec.json.Decoder(_Fields)
 _running = msgspec.json.Decoder(_Fields | None)
 _rows = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _total = msgspec.json.Decoder(_Total)
-_written = msgspec.json.Decoder(_Written)
+_typed = msgspec.json.Decoder(_Seen)
+_untyped = msgspec.json.Decoder()
+_changed = msgspec.json.Decoder(_Changed)
 _chosen = msgspec.json.Decoder(_Running)
 _deletable = msgspec.json.Decoder(_Deletable)
 _encode = msgspec.json.Encoder().encode
+
+_TYPES = {"id": int, "group_id": int, "workspace_id": int, "wid": int, "seconds": int, "start": str}
+_LARGEST = 2**63
+
+
+def stand_in(row: bytes) -> int:
+    """The negative number that stands for the id of a row without one.
+
+    It is made of the row's content, so that the same row has the same one whenever it is read; its place
+    in the report is no part of that.
+    """
+    try:
+        fields = _fields.decode(row)
+    except msgspec.ValidationError:
+        content = row.strip()
+    else:
+        fields.pop("row_number", None)
+        content = _encode(sorted(fields.items()))
+    return -1 - (int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1)
+
+
+def _seen(row: bytes) -> _Seen:
+    """Look at a row of whatever shape."""
+    try:
+        return _typed.decode(row)
+    except msgspec.ValidationError:
+        fields = _untyped.decode(row)
+    if not isinstance(fields, dict):
+        return _Seen()
+    return _Seen(**{name: fields[name] for name, kind in _TYPES.items() if type(fields.get(name)) is kind})
+
+
+def _number(seen: _Seen, row: bytes) -> int:
+    """What a row is known by."""
+    for number in (seen.id, seen.group_id):
+        if number is not None and -_LARGEST <= number < _LARGEST:
+            return number
+    return stand_in(row)
 
 
 def _one_line(row: bytes) -> bytes:
@@ -177,7 +218,7 @@ def _one_line(row: bytes) -> bytes:
 
 
 def without_secrets(row: bytes) -> bytes:
-    """The same row, its secret fields null."""
+    """The same object, its secret fields null."""
     if not any(b'"%b"' % name.encode() in row for name in SECRET_FIELDS):
         return row
     fields = _fields.decode(row)
@@ -192,22 +233,27 @@ def list_line(row: bytes, *, workspace_id: int | None) -> Line:
         workspace_id: the workspace that it was listed for, added when the row names none.
     """
     row = _one_line(row.strip())
-    try:
-        seen = _identity.decode(row)
-    except msgspec.ValidationError:
-        return Line(None, row)
-    row = without_secrets(row)
-    if workspace_id is not None and seen.workspace_id is msgspec.UNSET:
-        comma = b"" if row == b"{}" else b","
-        row = b'%b%b"workspace_id":%d}' % (row[:-1], comma, workspace_id)
-    return Line(seen.id if seen.id is not None else seen.group_id, row)
+    if not row.startswith(b"{"):
+        return Line(stand_in(row), row)
+    row, present, seen = without_secrets(row), _present.decode(row), _seen(row)
+    if present.id is msgspec.UNSET and seen.group_id is not None:
+        row = _with(row, b"id", seen.group_id)
+    if present.workspace_id is msgspec.UNSET and workspace_id is not None:
+        row = _with(row, b"workspace_id", workspace_id)
+    return Line(_number(seen, row), row)
+
+
+def _with(row: bytes, name: bytes, number: int) -> bytes:
+    """The same object with one more field."""
+    return b'%b%b"%b":%d}' % (row[:-1], b"" if row == b"{}" else b",", name, number)
 
 
 def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
     """The lines of one row of the detailed report: one for each of its time entries.
 
     Args:
-        row: one JSON object with a list ``time_entries``; without any, the row itself is the line.
+        row: one JSON object with a list ``time_entries``; without any, the row itself is the line,
+            as is one of another shape.
         workspace_id: the workspace of the report, which its rows do not name.
     """
     try:
@@ -216,12 +262,22 @@ def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
         group.setdefault("workspace_id", msgspec.Raw(b"%d" % workspace_id))
         return [_entry_line(_one_line(_encode(group | entry))) for entry in entries or [{}]]
     except msgspec.ValidationError:
-        return [Line(None, _one_line(row.strip()))]
+        line = _one_line(row.strip())
+        return [Line(stand_in(line), line)]
 
 
 def _entry_line(data: bytes) -> Line:
-    seen = _entry.decode(data)
-    return Line(seen.id, data, seen.seconds or 0, day_of(seen.start))
+    seen = _seen(data)
+    return Line(_number(seen, data), data, seen.seconds or 0, day_of(seen.start))
+
+
+def changed_at(line: bytes) -> dt.datetime | None:
+    """When a time entry last changed; None where its line doesn't tell, or not in which time zone."""
+    try:
+        moment = _changed.decode(line).at
+    except msgspec.ValidationError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def day_of(moment: str | None) -> dt.date | None:
@@ -273,17 +329,10 @@ def running_line(body: bytes, *, username: str | None, email: str | None) -> Run
 
 
 def known_of(line: bytes) -> Known:
-    """What is looked at of a row that was written; nothing is known of an odd one."""
-    try:
-        row = _written.decode(line)
-    except msgspec.ValidationError:
-        return Known(None, None, None, None)
-    return Known(
-        row.wid if row.workspace_id is None else row.workspace_id,
-        row.group_id if row.id is None else row.id,
-        day_of(row.start),
-        row.seconds,
-    )
+    """What is looked at of a row that was written, whatever its shape."""
+    seen = _seen(line)
+    workspace_id = seen.wid if seen.workspace_id is None else seen.workspace_id
+    return Known(workspace_id, _number(seen, line), day_of(seen.start), seen.seconds)
 
 
 def is_deleted(row: bytes) -> bool:

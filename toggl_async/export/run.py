@@ -32,7 +32,7 @@ from toggl_async.export.progress import DatasetFinished, ExportEvent, ExportStar
 from toggl_async.export.reading import Reader
 from toggl_async.export.sinks import Sink, make
 from toggl_async.export.survey import Account, identify, survey
-from toggl_async.export.update import read_changes, sliding_from
+from toggl_async.export.update import RECHECK_DAYS, first_day, read_changes
 from toggl_async.export.verify import TOTALS, verify
 from toggl_async.options import Priority
 
@@ -46,6 +46,7 @@ async def export(
     *,
     format: str = "jsonl",  # noqa: A002 - it is the word that everybody expects
     update: bool = False,
+    recheck: int | None = RECHECK_DAYS,
     account: Account | None = None,
     on_event: OnExportEvent | None = None,
 ) -> Manifest:
@@ -57,6 +58,8 @@ async def export(
         destination: a directory: new, empty, or that of the same export; or a sink of one's own.
         format: one of `toggl_async.export.FORMATS`, where the destination is a directory.
         update: bring a finished export of the same plan up to date, if there is one.
+        recheck: days before the last run whose time entries an update reads again as a whole; None for
+            all of them. It goes with the export that begins: one that goes on keeps its own.
         account: what `survey` brought, if it was made already; else it is made first.
         on_event: is told of the progress.
 
@@ -90,13 +93,19 @@ async def export(
         account = account or await survey(patient, plan)
         if held.finished is not None and held.finished.user_id != account.user_id:
             raise InvalidInput(f"{sink.directory} holds an export of another account")
-        header = _header(client, plan, sink, account, held.finished)
+        header = _header(client, plan, sink, account, held.finished, recheck=recheck)
         header.write(sink.directory)
         return await _run(patient, header, sink, account.requests, tell)
 
 
 def _header(
-    client: TogglClient, plan: ExportPlan, sink: Sink, account: Account, previous: Previous | None
+    client: TogglClient,
+    plan: ExportPlan,
+    sink: Sink,
+    account: Account,
+    previous: Previous | None,
+    *,
+    recheck: int | None,
 ) -> Header:
     """Say what an export that begins now is of."""
     return Header(
@@ -108,6 +117,7 @@ def _header(
         account=account,
         started_at=dt.datetime.now(dt.UTC),
         previous=previous,
+        read_from=first_day(previous, account, recheck) if previous and "time_entries" in plan else None,
     )
 
 
@@ -133,7 +143,7 @@ async def _run(client: TogglClient, header: Header, sink: Sink, spent: int, tell
     reader = Reader(client=client, books=books, tell=tell)
     try:
         await read_everything(reader)
-        manifest = books.close(None, read_from=sliding_from(header))
+        manifest = books.close(None)
     except BaseException as error:
         cause = first_error(error)
         with suppress(OSError):  # a full disk has no room for the manifest either
@@ -146,22 +156,24 @@ async def _run(client: TogglClient, header: Header, sink: Sink, spent: int, tell
     return manifest
 
 
-async def read_everything(reader: Reader, *, compare: bool = True) -> None:
+async def read_everything(reader: Reader, *, compare: bool = True, correct: bool = True) -> None:
     """Read and write every dataset.
 
     Args:
         reader: asks and writes.
         compare: whether time entries are compared with Toggl's totals.
+        correct: whether those that differ are read again.
     """
     reader.tell(ExportStarted(datasets=reader.plan.datasets, workspaces=len(reader.account.workspaces)))
-    _expect(reader)
+    _expect(reader, compare=compare)
     async with asyncio.TaskGroup() as tasks:
         for dataset in reader.plan.chosen():
             if not reader.books.is_finished(dataset):
-                tasks.create_task(_dataset(reader, dataset, compare=compare), name=dataset.name)
+                work = _dataset(reader, dataset, compare=compare, correct=correct)
+                tasks.create_task(work, name=dataset.name)
 
 
-def _expect(reader: Reader) -> None:
+def _expect(reader: Reader, *, compare: bool) -> None:
     """Tell the forecast what will be read in any case."""
     for dataset in reader.plan.chosen():
         for workspace in reader.account.workspaces:
@@ -173,10 +185,11 @@ def _expect(reader: Reader) -> None:
                     piece = Piece(dataset.name, workspace.id, days)
                     if not reader.books.progress(piece).done:
                         reader.forecast.expect(dataset.name, piece.name)
-                    reader.forecast.expect(TOTALS, Range(workspace.id, days))
+                    if compare:
+                        reader.forecast.expect(TOTALS, Range(workspace.id, days))
 
 
-async def _dataset(reader: Reader, dataset: Dataset, *, compare: bool) -> None:
+async def _dataset(reader: Reader, dataset: Dataset, *, compare: bool, correct: bool) -> None:
     """Read a dataset from its source, then make it whole."""
     match dataset.source:
         case Source.ACCOUNT:
@@ -184,11 +197,11 @@ async def _dataset(reader: Reader, dataset: Dataset, *, compare: bool) -> None:
         case Source.WORKSPACE:
             await read_workspace_lists(reader, dataset)
         case _:
-            await _time_entries(reader, compare=compare)
+            await _time_entries(reader, compare=compare, correct=correct)
     reader.tell(DatasetFinished(dataset=dataset.name, facts=await reader.books.finish(dataset)))
 
 
-async def _time_entries(reader: Reader, *, compare: bool) -> None:
+async def _time_entries(reader: Reader, *, compare: bool, correct: bool) -> None:
     """Read the time entries of every workspace, compare them, then write the one that is running."""
     await read_running(reader)
     if reader.books.header.previous is not None:
@@ -198,7 +211,7 @@ async def _time_entries(reader: Reader, *, compare: bool) -> None:
             read = [tasks.create_task(read_history(reader, space)) for space in reader.account.workspaces]
         ranges = [one for task in read for one in task.result()]
     if compare:
-        await verify(reader, ranges)
+        await verify(reader, ranges, correct=correct)
     write_running(reader)
 
 

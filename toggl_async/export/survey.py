@@ -36,6 +36,7 @@ class Workspace:
         name: its name.
         organization_id: the organization that it belongs to; None when Toggl doesn't say.
         created: when that organization was created; None when unknown.
+        admin: whether the token's user administers it, as far as Toggl says.
         row: the workspace as Toggl sent it, its secrets blanked.
     """
 
@@ -43,6 +44,7 @@ class Workspace:
     name: str | None
     organization_id: int | None
     created: dt.date | None
+    admin: bool = False
     row: bytes = attrs.field(repr=False)
 
 
@@ -102,6 +104,7 @@ class _Workspace(msgspec.Struct):
     id: int
     name: str | None = None
     organization_id: int | None = None
+    admin: bool | None = None
 
 
 class _Organization(msgspec.Struct):
@@ -139,6 +142,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Account:
                 name=read.name,
                 organization_id=read.organization_id,
                 created=_created(organizations.get(read.organization_id or 0)),
+                admin=bool(read.admin),
                 row=without_secrets(seen[read.id][1]),
             )
             for read in chosen

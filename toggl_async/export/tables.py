@@ -18,10 +18,20 @@ import msgspec
 
 from toggl_async import records
 from toggl_async.export.datasets import DATASETS, Dataset
-from toggl_async.export.rows import SECRET_FIELDS
+from toggl_async.export.rows import SECRET_FIELDS, known_of
 from toggl_async.record import Moment, Record
 
-__all__ = ["DAY", "EXTRA", "Column", "ExportedTimeEntry", "ExportedUser", "Kind", "Table", "table"]
+__all__ = [
+    "DAY",
+    "EXTRA",
+    "Column",
+    "ExportedGroup",
+    "ExportedTimeEntry",
+    "ExportedUser",
+    "Kind",
+    "Table",
+    "table",
+]
 
 EXTRA = "extra"
 """The column for everything that has no column of its own, as a JSON object."""
@@ -54,11 +64,23 @@ Value: TypeAlias = int | float | bool | str | dt.datetime | dt.date | list[int] 
 
 
 @attrs.frozen(kw_only=True)
-class ExportedUser(records.WorkspaceUser):
+class ExportedUser(records.User):
     """A user of a workspace, and of which one."""
 
     workspace_id: int | None = None
     """Id of the workspace whose user it is."""
+
+
+@attrs.frozen(kw_only=True)
+class ExportedGroup(records.Group):
+    """A group in a workspace; who is in it and where else it is, only administrators are told."""
+
+    legacy_names: typing.ClassVar[frozenset[str]] = frozenset({"group_id"})
+
+    users: list[records.OrganizationGroupUser] | None = None
+    """Its members."""
+    workspaces: list[int] | None = None
+    """Ids of the workspaces that it is in."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,7 +107,7 @@ _RECORDS: Mapping[str, type[Record]] = {
     "organizations": records.Organization,
     "workspaces": records.Workspace,
     "users": ExportedUser,
-    "groups": records.Group,
+    "groups": ExportedGroup,
     "clients": records.Client,
     "projects": records.Project,
     "tags": records.Tag,
@@ -137,10 +159,21 @@ class Table:
         return {column.name: index for index, column in enumerate(self.columns)}
 
     def values(self, data: bytes) -> list[Value]:
-        """The cells of a row, in the order of the columns."""
+        """The cells of a row, in the order of the columns; those of the key are never empty."""
         fields = _decode(data)
-        if not isinstance(fields, dict):
-            return [*[None] * (len(self.columns) - 1), _as_json(fields)]
+        row = self._cells_of(fields) if isinstance(fields, dict) else self._only_extra(fields)
+        if row[self._id_place] is None:
+            row[self._id_place] = known_of(data).id
+        if self.dataset.key_has_workspace and row[self._workspace_place] is None:
+            row[self._workspace_place] = 0
+        return row
+
+    def _only_extra(self, value: object) -> list[Value]:
+        """The cells of what is no object."""
+        return [*[None] * (len(self.columns) - 1), _as_json(value)]
+
+    def _cells_of(self, fields: dict[str, Any]) -> list[Value]:
+        """The cells of an object, which is used up."""
         start = fields.get("start")
         row: list[Value] = []
         odd: dict[str, Any] = {}
@@ -163,6 +196,14 @@ class Table:
         return [*row, _as_json(odd | {name: fields[name] for name in fields if name not in self._known})]
 
     @functools.cached_property
+    def _id_place(self) -> int:
+        return self.place["id"]
+
+    @functools.cached_property
+    def _workspace_place(self) -> int:
+        return self.place["workspace_id"]
+
+    @functools.cached_property
     def _cells(self) -> list[tuple[str, str, Callable[[Any], Value]]]:
         """How the columns are filled that a field fills."""
         return [
@@ -178,7 +219,7 @@ class Table:
     @functools.cached_property
     def _known(self) -> frozenset[str]:
         """Fields that need no column: twins of others, and secrets, which are null."""
-        return self.record.legacy_names | _LEFT_OUT
+        return self.record.legacy_names | {*SECRET_FIELDS}
 
 
 @functools.cache

@@ -1,30 +1,42 @@
-"""What an update reads of the time entries, so that edits and deletions since the last run are applied.
+"""What an update reads of the time entries, so that what others did since the last run is applied.
 
 Toggl says what changed, deletions included, for the caller's own entries only, and three months back.
-So three things are done. The recent days are read again: that is where nearly all changes are. The own
-changes are asked for, and those outside these days are read again with their day. And all months are
-compared with Toggl's totals, as after any export: one that differs is read again. What escapes is an
-old edit of somebody else that changes no sum, such as a new description; the manifest says from which
-day on entries are fresh.
+For those of others there is a report, which knows neither. So, in this order:
+
+1. The recent days are read again as a whole: that is where nearly all changes are.
+2. The rest is asked for sorted by the last change, newest first, up to where the last run had come: a
+   page of a thousand for each range, mostly. That brings every edit and addition, of whomever, whatever
+   it changed. It goes on before the oldest entry until a whole range brings nothing.
+3. The own changes are asked for, for what was deleted.
+4. All months are compared with Toggl's totals, as after any export: one that differs has lost an entry,
+   and is read again.
+
+What escapes is what Toggl does not count as a change of an entry: a new name of its project, client, task
+or tag; and the deletion of an entry of no length by somebody else. The manifest says from which day on
+even that is fresh. Should Toggl not sort as it was asked to, the manifest says so.
 """
 
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
 
+import attrs
 import msgspec
 
-from toggl_async.export.destination import Header
+from toggl_async.errors import InvalidInput
+from toggl_async.export.destination import Header, Previous
+from toggl_async.export.edits import read_edits
 from toggl_async.export.entries import ENTRIES, read_again, read_history
 from toggl_async.export.pieces import Piece, Progress, Range
-from toggl_async.export.plan import DateRange, ranges_between
+from toggl_async.export.plan import EARLIEST, DateRange, ranges_between
 from toggl_async.export.reading import Reader
 from toggl_async.export.rows import day_of, is_deleted, reading, rows_of
+from toggl_async.export.survey import Account, Workspace
 
-__all__ = ["SLIDING_DAYS", "read_changes", "sliding_from"]
+__all__ = ["RECHECK_DAYS", "first_day", "read_changes"]
 
-SLIDING_DAYS = 31
-"""Days before the last run that are read again."""
+RECHECK_DAYS = 31
+"""Days before the last run that are read again, unless told otherwise."""
 
 _CHANGES = "me.time_entries.list"
 _REACH = dt.timedelta(days=85)
@@ -42,46 +54,79 @@ class _Changed(msgspec.Struct):
     start: str | None = None
 
 
-def sliding_from(header: Header) -> dt.date | None:
-    """The first of the recent days that an update reads again; None in a first export."""
-    previous = header.previous
-    if previous is None:
-        return None
-    as_of = previous.as_of.get(ENTRIES.name, header.account.asked_at)
-    return as_of.date() - dt.timedelta(days=SLIDING_DAYS)
+def first_day(previous: Previous, account: Account, recheck: int | None) -> dt.date:
+    """The first of the days whose time entries are all read again.
+
+    Args:
+        previous: the export that is brought up to date.
+        account: whose it is.
+        recheck: days before the last run; None for all.
+
+    Raises:
+        InvalidInput: the days are negative.
+    """
+    if recheck is None:
+        return EARLIEST
+    if recheck < 0:
+        raise InvalidInput(f"recheck must not be negative: {recheck}")
+    since = _read_at(previous, account).date()
+    return since - dt.timedelta(days=min(recheck, (since - EARLIEST).days))
 
 
 async def read_changes(reader: Reader) -> list[Range]:
     """Read what may have changed since the last run, and return the ranges that are to be compared."""
-    previous, first = reader.books.header.previous, sliding_from(reader.books.header)
-    assert previous is not None  # noqa: S101 - this is an update
-    assert first is not None  # noqa: S101
+    header = reader.books.header
+    previous, first = _of_update(header)
     ranges: list[Range] = []
-    again: list[Piece] = []
-    spans = _spans(reader)
+    known: dict[Workspace, DateRange] = {}
+    oldest = _oldest(reader)
     for workspace in reader.account.workspaces:
-        if workspace.id not in previous.workspaces:
+        if previous.read_at(ENTRIES.name, workspace.id) is None:
             ranges += await read_history(reader, workspace)
-            continue
-        newest, *older = reader.plan.ranges(workspace.created, reader.account.today)
-        oldest = min([newest.first, *(days.first for days in older), *spans.get(workspace.id, [])])
-        ranges += [Range(workspace.id, days) for days in ranges_between(oldest, newest.last)]
-        begin = max(first, reader.plan.since or first)
-        if begin <= newest.last:
-            recent = ranges_between(begin, newest.last)
-            again += [Piece(ENTRIES.name, workspace.id, days, "recent") for days in recent]
-    again += await _own_changes(reader, first)
-    await read_again(reader, again)
+        else:
+            known[workspace] = _days(reader, workspace, oldest.get(workspace.id))
+    recent = [
+        Piece(ENTRIES.name, workspace.id, part, "recent")
+        for workspace, days in known.items()
+        for part in ranges_between(max(first, days.first), days.last)
+    ]
+    await read_again(reader, recent)
+    older = await read_edits(reader, known, first)
+    own = await _own_changes(reader, first)
+    if not reader.books.is_ordered:
+        await read_again(reader, own)
+    for workspace, days in known.items():
+        begin = min([days.first, *(part.first for part in older.get(workspace, []))])
+        ranges += [Range(workspace.id, part) for part in ranges_between(begin, days.last)]
     return ranges
 
 
-def _spans(reader: Reader) -> dict[int, list[dt.date]]:
+def _of_update(header: Header) -> tuple[Previous, dt.date]:
+    """The export before, and the first of the days that are all read again."""
+    assert header.previous is not None  # noqa: S101 - this is an update
+    assert header.read_from is not None  # noqa: S101
+    return header.previous, header.read_from
+
+
+def _read_at(previous: Previous, account: Account) -> dt.datetime:
+    """When the time entries of the account's workspaces were last read, the longest ago of them."""
+    found = [previous.read_at(ENTRIES.name, workspace.id) for workspace in account.workspaces]
+    return min([moment for moment in found if moment is not None], default=account.asked_at)
+
+
+def _oldest(reader: Reader) -> dict[int | None, dt.date]:
     """The oldest day of each workspace in the destination."""
-    days: dict[int, dt.date] = {}
+    days: dict[int | None, dt.date] = {}
     for one in reader.books.sums(ENTRIES):
-        known = days.get(one.workspace_id or 0)
-        days[one.workspace_id or 0] = one.day if known is None else min(known, one.day)
-    return {workspace_id: [day] for workspace_id, day in days.items()}
+        days[one.workspace_id] = min(one.day, days.get(one.workspace_id, one.day))
+    return days
+
+
+def _days(reader: Reader, workspace: Workspace, oldest: dt.date | None) -> DateRange:
+    """The days of a workspace that are in the destination, or that the plan names."""
+    newest, *others = reader.plan.ranges(workspace.created, reader.account.today)
+    first = min(part.first for part in (newest, *others))
+    return DateRange(first if oldest is None else min(first, oldest), newest.last)
 
 
 async def _own_changes(reader: Reader, first: dt.date) -> list[Piece]:
@@ -89,11 +134,9 @@ async def _own_changes(reader: Reader, first: dt.date) -> list[Piece]:
     piece = Piece("changes")
     saved = reader.books.progress(piece)
     if not saved.done:
-        previous = reader.books.header.previous
-        assert previous is not None  # noqa: S101 - this is an update
+        previous, _ = _of_update(reader.books.header)
         asked_at = reader.account.asked_at
-        as_of = previous.as_of.get(ENTRIES.name, asked_at) - _OVERLAP
-        since = int(max(as_of, asked_at - _REACH).timestamp())
+        since = int(max(_read_at(previous, reader.account) - _OVERLAP, asked_at - _REACH).timestamp())
         answer = await reader.fetch(_CHANGES, {}, query={"since": since})
         with reading(_CHANGES, answer.body):
             rows = rows_of(answer.body)
@@ -104,15 +147,8 @@ async def _own_changes(reader: Reader, first: dt.date) -> list[Piece]:
             day = day_of(entry.start)
             if not deleted and day is not None and entry.workspace_id is not None and day < first:
                 days[entry.workspace_id].add(day)
-        reader.books.commit(
-            piece,
-            Progress(
-                done=True,
-                line=msgspec.json.encode({space: sorted(found) for space, found in days.items()}).decode(),
-            ),
-            dataset=ENTRIES,
-            removed=gone,
-        )
+        line = msgspec.json.encode({space: sorted(found) for space, found in days.items()}).decode()
+        reader.books.commit(piece, Progress(done=True, line=line), dataset=ENTRIES, removed=gone)
         saved = reader.books.progress(piece)
     spaces = msgspec.json.decode(saved.line or "{}", type=dict[int, list[dt.date]])
     mine = {workspace.id for workspace in reader.account.workspaces}
@@ -130,7 +166,7 @@ def _around(reader: Reader, days: Iterable[dt.date], last: dt.date) -> list[Date
     for day in sorted(days):
         begin, end = max(day - _DAY, reader.plan.since or day - _DAY), min(day + _DAY, last)
         if ranges and (begin - ranges[-1].last) <= _DAY:
-            ranges[-1] = DateRange(ranges[-1].first, max(end, ranges[-1].last))
+            ranges[-1] = attrs.evolve(ranges[-1], last=max(end, ranges[-1].last))
         elif begin <= end:
             ranges.append(DateRange(begin, end))
     return ranges

@@ -28,20 +28,27 @@ _MONTHS_AGAIN = 6
 """Months of a range that are read again at most in a first export."""
 
 
-async def verify(reader: Reader, ranges: Iterable[Range]) -> None:
-    """Compare ranges with Toggl's totals, read again what differs, and note the outcome."""
+async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = True) -> None:
+    """Compare ranges with Toggl's totals, and note the outcome.
+
+    Args:
+        reader: asks and writes.
+        ranges: what was read.
+        correct: whether what differs is read again.
+    """
     checked = list(ranges)
     for one in checked:
         reader.forecast.expect(TOTALS, one)
     found = await _compare(reader, checked, "")
-    differing = [(one, _months_to_read(reader, check)) for one, check in found.items()]
+    differing = [(one, _months_to_read(reader, check)) for one, check in found.items() if correct]
     again = [
         Piece(ENTRIES.name, one.workspace_id, days, "again") for one, months in differing for days in months
     ]
     if again:
         await read_again(reader, again)
         found |= await _compare(reader, [one for one, months in differing if months], "again")
-    for check in found.values():
+    for one, check in found.items():
+        reader.books.commit(Piece("check", one.workspace_id, one.days), Progress(done=True, check=check))
         reader.books.check(check)
         reader.tell(RangeChecked(check=check))
 
@@ -69,7 +76,7 @@ async def _compare(reader: Reader, ranges: list[Range], purpose: str) -> dict[Ra
         asked = {
             one: tasks.create_task(_total(reader, one, purpose))
             for one, months in ours.items()
-            if any(month.rows for month in months)
+            if any(month.rows for month in months) and not reader.books.has_refused(ENTRIES, one.workspace_id)
         }
     totals = {one: task.result() for one, task in asked.items()}
     for one in ranges:
@@ -131,7 +138,7 @@ async def _total(reader: Reader, one: Range, purpose: str) -> ServerTotals | Non
         async with reader.gate:
             answer = await reader.fetch(TOTALS, {"workspace_id": one.workspace_id}, body=body)
     except REFUSALS as refusal:
-        reader.refused(attrs.evolve(piece, dataset=ENTRIES.name, purpose=f"totals{purpose}"), refusal)
+        reader.refused(piece, refusal)
         return None
     with reading(TOTALS, answer.body):
         seconds, months = totals_of(answer.body)

@@ -46,6 +46,10 @@ class Faults:
         """Let the next requests of a route, or of any, meet this fault."""
         self._ordered.extend([(route, fault)] * times)
 
+    def forget(self) -> None:
+        """Forget what was ordered and has not happened."""
+        self._ordered.clear()
+
     def decide(self, route: str) -> Fault:
         """Return what happens to a request of this route."""
         for index, (wanted, fault) in enumerate(self._ordered):

@@ -10,13 +10,14 @@
 It runs in a thread with an event loop of its own, so it serves tests of every kind: synchronous
 ones, asynchronous ones under any plugin, and programs in other processes. Unless told otherwise
 the company is `SMALL`, and there is no bucket: tests want neither to wait nor to pace themselves.
-Nothing of the sandbox is imported before a test asks for it.
+Nothing of the sandbox is imported before a test asks for it. pytest loads the plugin wherever the
+package is installed; ``-p no:toggl_async`` leaves it out.
 """
 
 import asyncio
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from toggl_async.sandbox.server import Sandbox
 
 __all__ = ["toggl_sandbox"]
+
+_MISSING: Final = (
+    "{} is not installed; the fixture toggl_sandbox needs the extra 'sandbox': "
+    "python -m pip install 'toggl_async[sandbox]'"
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,7 +46,10 @@ def toggl_sandbox(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":
     marker = request.node.get_closest_marker("toggl_sandbox")
     wanted = {"size": SMALL, "interval": 0.0, **(marker.kwargs if marker else {})}
     thread = _SandboxThread(SandboxOptions(**wanted))
-    sandbox = thread.start()
+    try:
+        sandbox = thread.start()
+    except ModuleNotFoundError as missing:
+        pytest.fail(_MISSING.format(missing.name), pytrace=False)
     try:
         yield sandbox
     finally:

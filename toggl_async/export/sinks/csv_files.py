@@ -34,8 +34,7 @@ class Csv:
             writer.writerow([column.name for column in declared.columns])
             if source.base is not None:
                 for cells, seen in self._rows(source.base):
-                    key = None if seen.id is None else source.dataset.key_of(seen.workspace_id, seen.id)
-                    if not source.dead(key):
+                    if not source.dead(source.dataset.key_of(seen.workspace_id, seen.id)):
                         writer.writerow(cells)
                         rows += 1
             for line in source.lines:
@@ -61,7 +60,7 @@ class Csv:
                     cells,
                     Known(
                         number(cells, "workspace_id"),
-                        number(cells, "id"),
+                        int(cells[place["id"]]),
                         day_of(cells[place[DAY]]) if DAY in place else None,
                         number(cells, "seconds"),
                     ),

@@ -204,8 +204,9 @@ class DatabaseSink(abc.ABC):
         for name, dataset in DATASETS.items():
             columns = [f'"{column.name}" {self.types[column.kind]}' for column in table(name).columns]
             key = ", ".join(f'"{part}"' for part in dataset.key)
-            # UNIQUE rather than PRIMARY KEY: an odd row has a key that is null.
-            self.database.execute(f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(columns)}, UNIQUE ({key}))")
+            self.database.execute(
+                f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(columns)}, PRIMARY KEY ({key}))"
+            )
         self.database.execute(
             f"CREATE TABLE IF NOT EXISTS {PROGRESS} "
             "(piece VARCHAR PRIMARY KEY, progress VARCHAR, requests INTEGER)"

@@ -5,6 +5,7 @@ extra ``duckdb``).
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -17,8 +18,15 @@ from toggl_async.export.tables import Kind, Table
 
 __all__ = ["DuckDbSink", "sink"]
 
-_MEMORY = "32MB"
-"""What DuckDB may take for its cache: an export stays flat, the machine is not its own."""
+_MEMORY = "24MB"
+"""What DuckDB may take: an export stays flat, the machine is not its own."""
+
+_BLOCK = "65536"
+"""Bytes to a block of a new file. Every column that is written to holds some blocks: those of 256 KiB,
+which are usual, need more memory for all columns than there is."""
+
+_AT_ONCE = 1 << 20
+"""Bytes of rows to a statement: a page of the longest descriptions is over 3 MB, held several times."""
 
 
 class DuckDbSink(DatabaseSink):
@@ -46,21 +54,23 @@ class DuckDbSink(DatabaseSink):
 
     def connect(self, path: Path) -> Connection:
         """Open the file with little memory and one thread: rows come slowly enough."""
-        connection = duckdb.connect(str(path), config={"memory_limit": _MEMORY, "threads": 1})
+        connection = duckdb.connect(
+            str(path), config={"memory_limit": _MEMORY, "default_block_size": _BLOCK, "threads": 1}
+        )
         return cast("Connection", connection)
 
     def insert(self, declared: Table, lines: Sequence[Line]) -> None:
-        """Add rows as an Arrow table."""
+        """Add rows as Arrow tables of about `_AT_ONCE` bytes."""
+        ends = accumulate(len(line.data) for line in lines)
+        for _, group in groupby(zip(ends, lines, strict=True), key=lambda pair: pair[0] // _AT_ONCE):
+            self._insert(declared, [line.data for _, line in group])
+
+    def _insert(self, declared: Table, rows: Sequence[bytes]) -> None:
         connection = cast("duckdb.DuckDBPyConnection", self.database)
-        arriving = arrow_table(declared, [line.data for line in lines])
-        keyed = " AND ".join(f'"{name}" IS NOT NULL' for name in declared.dataset.key)
-        into = f"INTO {declared.name} SELECT * FROM arriving WHERE"  # noqa: S608 - names of our own
+        arriving = arrow_table(declared, rows)
         connection.register("arriving", arriving)
         try:
-            connection.execute(f"INSERT OR REPLACE {into} {keyed}")
-            if any(arriving.column(name).null_count for name in declared.dataset.key):
-                # To replace, DuckDB takes all odd rows for one, since their keys are all null.
-                connection.execute(f"INSERT {into} NOT ({keyed})")
+            connection.execute(f"INSERT OR REPLACE INTO {declared.name} SELECT * FROM arriving")  # noqa: S608 - names of our own
         finally:
             connection.unregister("arriving")
 

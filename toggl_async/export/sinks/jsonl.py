@@ -25,8 +25,7 @@ class JsonLines:
                 with source.base.open("rb") as base:
                     for line in base:
                         seen = known_of(line)
-                        key = None if seen.id is None else source.dataset.key_of(seen.workspace_id, seen.id)
-                        if not source.dead(key):
+                        if not source.dead(source.dataset.key_of(seen.workspace_id, seen.id)):
                             out.write(line)
                             rows += 1
             for line in source.lines:

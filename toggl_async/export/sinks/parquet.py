@@ -48,7 +48,7 @@ class Parquet:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(ROW_GROUP, columns=names):
                 for row in batch.to_pylist():
-                    yield Known(row.get("workspace_id"), row.get("id"), row.get(DAY), row.get("seconds"))
+                    yield Known(row.get("workspace_id"), row["id"], row.get(DAY), row.get("seconds"))
 
 
 def _living(source: Source, declared: Table, base: Path) -> Iterator[pa.Table]:
@@ -59,7 +59,7 @@ def _living(source: Source, declared: Table, base: Path) -> Iterator[pa.Table]:
             ids = batch.column("id").to_pylist()
             workspaces = batch.column("workspace_id").to_pylist() if has_workspace else [None] * len(ids)
             lives = [
-                not source.dead(None if number is None else source.dataset.key_of(workspace, number))
+                not source.dead(source.dataset.key_of(workspace, number))
                 for workspace, number in zip(workspaces, ids, strict=True)
             ]
             yield pa.Table.from_batches([batch]).filter(pa.array(lives, type=pa.bool_()))

@@ -42,7 +42,7 @@ class Source:
     dataset: Dataset
     lines: Iterable[bytes]
     base: Path | None
-    dead: Callable[[Key | None], bool]
+    dead: Callable[[Key], bool]
 
 
 class FileFormat(Protocol):
@@ -273,25 +273,24 @@ class StagedSink:
             while reached < stage.size:
                 line = stream.readline()
                 seen = known_of(line)
-                key = _key(dataset, seen)
-                if key is None or stage.removed.get(key, -1) <= reached:
+                if stage.removed.get(_key(dataset, seen), -1) <= reached:
                     yield seen, line[:-1]
                 reached += len(line)
 
-    def _dead(self, dataset: Dataset) -> Callable[[Key | None], bool]:
+    def _dead(self, dataset: Dataset) -> Callable[[Key], bool]:
         """Tell which rows of the base don't count: what was removed, and what is staged anew."""
         stage = self._stages.get(dataset.name)
         if not self._update or stage is None:
             return _never
-        gone = {*stage.removed, *(_key(dataset, seen) for seen, _ in self._live(dataset))} - {None}
+        gone = {*stage.removed, *(_key(dataset, seen) for seen, _ in self._live(dataset))}
         return lambda key: key in gone
 
 
-def _key(dataset: Dataset, seen: Known) -> Key | None:
-    return None if seen.id is None else dataset.key_of(seen.workspace_id, seen.id)
+def _key(dataset: Dataset, seen: Known) -> Key:
+    return dataset.key_of(seen.workspace_id, seen.id)
 
 
-def _never(_: Key | None) -> bool:
+def _never(_: Key) -> bool:
     return False
 
 

@@ -87,6 +87,16 @@ def groups(call: Call) -> Answer:
     )
 
 
+def workspace_groups(call: Call) -> Answer:
+    """List the groups of one of the organization's workspaces, with their people, to administrators."""
+    call.organization()
+    space = call.workspace()
+    call.administer()
+    return answers.json(
+        [account_shapes.organization_group(call.company, row) for row in call.company.groups_of(space.id)]
+    )
+
+
 def workspace_users(call: Call) -> Answer:
     """List the people of one of the organization's workspaces."""
     call.organization()
@@ -104,6 +114,10 @@ ENDPOINTS: Final = (
     Endpoint(route="PUT /api/v9/organizations/{organization_id}", handler=update),
     Endpoint(route="GET /api/v9/organizations/{organization_id}/users", handler=users),
     Endpoint(route="GET /api/v9/organizations/{organization_id}/groups", handler=groups),
+    Endpoint(
+        route="GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups",
+        handler=workspace_groups,
+    ),
     Endpoint(
         route="GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users",
         handler=workspace_users,

@@ -1,0 +1,127 @@
+"""Time entries by when they last changed: how an update finds what others edited, added or imported.
+
+A report sorted by its last changes, newest first, is read up to where the last run had come. That costs a
+request for each range, where nothing or little changed; to read the range again would cost a page for
+every thousand entries.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Mapping
+from contextlib import aclosing
+from itertools import pairwise
+from typing import Any
+
+import attrs
+
+from toggl_async.export.entries import ENTRIES, REPORT_ROWS
+from toggl_async.export.pieces import Piece, Progress
+from toggl_async.export.plan import DateRange, ranges_between
+from toggl_async.export.reading import REFUSALS, Reader
+from toggl_async.export.rows import changed_at, entry_lines
+from toggl_async.export.survey import Workspace
+from toggl_async.pagination import Step
+
+__all__ = ["read_edits"]
+
+_OVERLAP = dt.timedelta(days=1)
+"""How much further back edits are asked for: reports may lag behind, and it costs no request."""
+
+
+async def read_edits(
+    reader: Reader, known: Mapping[Workspace, DateRange], before: dt.date
+) -> dict[Workspace, list[DateRange]]:
+    """Read what changed since the last run, of the entries that began before a day.
+
+    Args:
+        reader: asks and writes.
+        known: the days of each workspace that the destination covers.
+        before: the day.
+
+    Returns:
+        Days older than those of `known` that brought something, by workspace.
+    """
+    older: dict[Workspace, list[DateRange]] = {}
+    async with asyncio.TaskGroup() as tasks:
+        for workspace, days in known.items():
+            last = min(days.last, before - dt.timedelta(days=1))
+            for part in ranges_between(days.first, last):
+                tasks.create_task(_read(reader, workspace, part))
+            if reader.plan.open_ended:
+                older[workspace] = []
+                tasks.create_task(_read_older(reader, workspace, days, older[workspace]))
+    return older
+
+
+async def _read_older(reader: Reader, workspace: Workspace, days: DateRange, found: list[DateRange]) -> None:
+    """Look for entries that were made older than all others, range by range, until one brings nothing."""
+    older = days.older()
+    while older is not None and await _read(reader, workspace, older):
+        found.append(older)
+        older = older.older()
+
+
+async def _read(reader: Reader, workspace: Workspace, days: DateRange) -> int:
+    """Read a range by its last changes, from where it stands; return how many rows had changed."""
+    piece = Piece(ENTRIES.name, workspace.id, days, "edits")
+    saved = reader.books.progress(piece)
+    if saved.done:
+        return saved.rows
+    reader.forecast.expect(ENTRIES.name, piece.name)
+    body = {
+        "start_date": days.first,
+        "end_date": days.last,
+        **REPORT_ROWS,
+        "order_by": "last_update",
+        "order_dir": "DESC",
+        **reader.plan.filters,
+    }
+    since = _since(reader, workspace)
+    async with reader.gate:
+        steps = reader.steps(
+            ENTRIES.operation, {"workspace_id": workspace.id}, body=body, start=saved.bookmark
+        )
+        async with aclosing(steps):
+            try:
+                while not saved.done:
+                    saved = _take(reader, piece, saved, await anext(steps), since)
+            except REFUSALS as refusal:
+                reader.refused(piece, refusal)
+    reader.forecast.end(ENTRIES.name, piece.name)
+    return saved.rows
+
+
+def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Any], since: dt.datetime) -> Progress:
+    """Commit what changed of a page."""
+    reader.forecast.read(ENTRIES.name, piece.name)
+    lines = [
+        line for row in step.items for line in entry_lines(bytes(row), workspace_id=piece.workspace_id or 0)
+    ]
+    moments = [changed_at(line.data) for line in lines]
+    told = [moment for moment in moments if moment is not None]
+    # An answer that holds the whole range needs no order.
+    whole = step.following is None and saved.bookmark is None
+    ordered = whole or (len(told) == len(moments) and all(one >= next_ for one, next_ in pairwise(told)))
+    changed = [line for line, moment in zip(lines, moments, strict=True) if moment is None or moment >= since]
+    behind = bool(told) and told[-1] < since
+    for line in changed:
+        reader.books.ids(ENTRIES, piece.workspace_id).add(line.id)
+    done = step.following is None or behind or not ordered
+    saved = attrs.evolve(
+        saved,
+        done=done,
+        bookmark=None if done else step.following,
+        rows=saved.rows + len(changed),
+        unordered=not ordered,
+    )
+    reader.write(piece, ENTRIES, changed, saved, removed=[line.id for line in changed])
+    return saved
+
+
+def _since(reader: Reader, workspace: Workspace) -> dt.datetime:
+    """The moment up to which the destination has the edits of a workspace, and a little before."""
+    previous = reader.books.header.previous
+    assert previous is not None  # noqa: S101 - this is an update
+    read_at = previous.read_at(ENTRIES.name, workspace.id)
+    assert read_at is not None  # noqa: S101 - else it would be read whole
+    return min(read_at, previous.datasets[ENTRIES.name].older_edits_as_of or read_at) - _OVERLAP

@@ -1,0 +1,52 @@
+"""How fresh the rows of an update are, for its manifest. Pure."""
+
+from collections.abc import Container, Iterator
+
+import attrs
+
+from toggl_async.export.datasets import Source
+from toggl_async.export.destination import Header
+from toggl_async.export.manifest import Entry, Stale
+from toggl_async.export.plan import EARLIEST
+
+__all__ = ["stale_rows", "with_older"]
+
+
+def with_older(entry: Entry, header: Header, *, ordered: bool) -> Entry:
+    """Say of the time entries of an update how fresh those are which were not all read again.
+
+    Args:
+        entry: what the manifest says of them otherwise.
+        header: what the export is.
+        ordered: whether Toggl could be asked for the last edits.
+    """
+    if header.previous is None or header.read_from is None or header.read_from <= EARLIEST:
+        return entry
+    before = header.previous.datasets["time_entries"]
+    return attrs.evolve(
+        entry,
+        read_from=header.read_from,
+        older_read_at=before.older_read_at or before.as_of,
+        older_edits_as_of=entry.as_of if ordered else before.older_edits_as_of or before.as_of,
+    )
+
+
+def stale_rows(header: Header, refused: Container[tuple[str, int]]) -> Iterator[Stale]:
+    """The rows of earlier runs that an update could not read again.
+
+    Args:
+        header: what the export is.
+        refused: dataset and workspace of what Toggl refused.
+    """
+    previous = header.previous
+    if previous is None:
+        return
+    seen = {workspace.id for workspace in header.account.workspaces}
+    known = dict.fromkeys((*previous.workspaces, *(one.workspace_id for one in previous.stale)))
+    for dataset in header.plan.chosen():
+        if dataset.source is Source.ACCOUNT:
+            continue
+        for workspace_id in known:
+            as_of = previous.read_at(dataset.name, workspace_id)
+            if as_of is not None and (workspace_id not in seen or (dataset.name, workspace_id) in refused):
+                yield Stale(dataset=dataset.name, workspace_id=workspace_id, as_of=as_of)
