@@ -1,33 +1,61 @@
-"""What an export costs: memory for a million rows, time for fifty accounts, requests for a history.
+"""What an export costs: against other exporters, for a million rows, and for fifty accounts at once.
 
-    python benchmarks/export.py [memory|accounts|requests ...]
+    nox -s bench -- export
+    python benchmarks/export.py [peers|scale ...]
 
-memory: every format in a process of its own, a million time entries made up page by page; peak
-resident memory and time. accounts: fifty people of one sandbox at once, under one scheduler, on a fast
-clock; each at its own pace, so all together take what the slowest takes. requests: the company of the
-sandbox, on a free plan's quota of 30 an hour, on a fast clock: requests, windows, rows a minute.
+peers: toggl_async, tap-toggl and toggl-to-sqlite, each in a process and an environment of its own, export
+the sandbox's company: without limits, under a bucket of 1 request/s, and within 30 requests an hour. Time
+runs faster than Toggl's (`export_peers.trial`); it takes five minutes. scale: every format in a process
+of its own takes a million time entries that are made up page by page; and fifty people of one sandbox
+export at once, under one scheduler. Each part writes its table in `docs/benchmarks.md`, and the figures
+behind it in `benchmarks/results/`.
 """
 
 import argparse
 import asyncio
 import datetime as dt
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
+import attrs
 import httpx
+from export_peers.driving import peak_memory
+from export_peers.trial import OURS, PEERS, SCENARIOS, Trial, run
+from rig.report import machine, mark, publish, save, table
 
 from toggl_async import ApiToken, ClientOptions, Pace, Scheduler, TogglClient
 from toggl_async.export import FORMATS, ExportPlan, Manifest, export
-from toggl_async.sandbox import CompanySize, FastLoop, SandboxOptions, serve
+from toggl_async.sandbox import CompanySize, SandboxOptions, serve
 
-MILLION = 1_000_000
-PAGE = 1000
-FIRST_DAY = dt.date(2020, 1, 1)
+MILLION: Final = 1_000_000
+PAGE: Final = 1000
+FIRST_DAY: Final = dt.date(2020, 1, 1)
+ACCOUNTS: Final = 50
+
+FEWER: Final = 5
+"""How many times as many requests the better peer has to need."""
+
+MEMORY_LIMIT: Final = 200
+"""MiB that an export of any length may take."""
+
+TOGETHER_LIMIT: Final = 1.05
+"""How much longer than the slowest of many accounts all of them may take at once."""
+
+
+@attrs.frozen
+class Figure:
+    """One measurement, and its limit."""
+
+    what: str
+    shown: str
+    target: str
+    met: bool
 
 
 class MadeUp(httpx.AsyncBaseTransport):
@@ -36,7 +64,7 @@ class MadeUp(httpx.AsyncBaseTransport):
     def __init__(self, rows: int, years: int = 5) -> None:
         self.rows = rows
         self.days = years * 365
-        self.each = rows // self.days
+        self.each = -(-rows // self.days)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer what an export of time entries asks for."""
@@ -79,79 +107,207 @@ async def _million(directory: Path, form: str, rows: int) -> Manifest:
         return await export(client, plan, directory, format=form)
 
 
-def memory(rows: int) -> None:
-    """Print peak memory and time of each format."""
-    for form in FORMATS:
-        with tempfile.TemporaryDirectory() as directory:
-            command = [sys.executable, __file__, "--into", directory, "--format", form, "--rows", str(rows)]
-            began = time.monotonic()
-            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-            seconds = time.monotonic() - began
-            size = sum(path.stat().st_size for path in Path(directory).iterdir()) / 1e6
-        print(f"{form:8} {int(told[0]):>9,} rows, peak {told[1]} MiB, {seconds:.0f} s, {size:.0f} MB written")
+def memory(form: str, rows: int) -> Figure:
+    """Export so many rows in one format, in a process of its own, and look at its peak memory."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, __file__, "--into", directory, "--format", form, "--rows", str(rows)]
+        began = time.monotonic()
+        told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        seconds = time.monotonic() - began
+        size = sum(path.stat().st_size for path in Path(directory).iterdir()) / 1e6
+    shown = f"{told['peak']} MiB ({seconds:.0f} s, {size:.0f} MB written)"
+    limit = f"under {MEMORY_LIMIT} MiB"
+    return Figure(f"{told['rows']:,} rows as {form}", shown, limit, told["peak"] < MEMORY_LIMIT)
 
 
-async def _accounts(count: int, directory: Path) -> None:
-    size = CompanySize(people=count, projects=12, clients=6, tags=8, days=400, time_entries=4000)
-    async with serve(SandboxOptions(size=size, org_quota=1e9)) as fake:
+async def accounts(count: int) -> Figure:
+    """Export many accounts at once, at real speed, since the work of all of them takes a while."""
+    spare = count // 10  # some people are inactive
+    size = CompanySize(people=count + spare, projects=12, clients=6, tags=8, days=400, time_entries=4000)
+    async with serve(SandboxOptions(size=size, org_quota=1e9, user_quota=1e9)) as fake:
         loop = asyncio.get_running_loop()
-        options = ClientOptions(timeout=36_000.0)
+        options = ClientOptions()
         scheduler = Scheduler(options)
+        people = [person for person in fake.company.people.values() if not person.inactive][:count]
         began = loop.time()
 
-        async def one(name: str, token: str) -> Manifest:
-            auth = ApiToken(token)
-            url = fake.base_url
+        async def one(directory: Path, token: str) -> Manifest:
+            auth, url = ApiToken(token), fake.base_url
             async with TogglClient(auth, base_url=url, options=options, scheduler=scheduler) as client:
-                return await export(client, ExportPlan(), directory / name)
+                return await export(client, ExportPlan(), directory)
 
-        people = [person for person in fake.company.people.values() if not person.inactive][:count]
-        manifests = await asyncio.gather(*(one(str(person.id), person.api_token) for person in people))
+        with tempfile.TemporaryDirectory() as base:
+            into = Path(base)
+            manifests = await asyncio.gather(
+                *(one(into / str(person.id), person.api_token) for person in people)
+            )
         together = loop.time() - began
         await scheduler.aclose()
-        slowest = max(manifest.duration for manifest in manifests)
-        requests = sum(manifest.requests for manifest in manifests)
-        apart = sum(manifest.duration for manifest in manifests)
-        print(
-            f"{len(people)} accounts: {requests} requests in {together:.0f} s of Toggl's time; the slowest "
-            f"of them took {slowest:.0f} s, one after the other {apart:.0f} s; refused {fake.counts.refused}"
+        refused = sum(fake.counts.refused.values())
+    slowest = max(manifest.duration for manifest in manifests)
+    apart = sum(manifest.duration for manifest in manifests)
+    requests = sum(manifest.requests for manifest in manifests)
+    return Figure(
+        f"{len(people)} accounts at once, {requests:,} requests",
+        f"{together:.0f} s, the slowest {slowest:.0f} s, one after the other {apart:,.0f} s; "
+        f"{refused} requests refused",
+        f"at most {TOGETHER_LIMIT:g} x the slowest",
+        together <= TOGETHER_LIMIT * slowest,
+    )
+
+
+def scale(rows: int) -> bool:
+    """Measure what many rows and many accounts take; return whether every target is met."""
+    described = machine()
+    figures = [memory(form, rows) for form in FORMATS]
+    figures.append(asyncio.run(accounts(ACCOUNTS)))
+    text = table(("what", "measured", "target", ""), _cells(figures))
+    print(text, end="\n\n")
+    if rows == MILLION:
+        publish("export scale", text)
+        save("export_scale", {"machine": described, "figures": [attrs.asdict(one) for one in figures]})
+    return all(figure.met for figure in figures)
+
+
+def peers() -> bool:
+    """Put every exporter through every scenario; return whether every target is met."""
+    clients = (OURS, *PEERS)
+    for client in clients:
+        client.python()  # installs what is missing, before anything is measured
+    now, described = dt.datetime.now(dt.UTC).replace(microsecond=0), machine()
+    trials = []
+    for scenario in SCENARIOS:
+        for client in clients:
+            trials.append(run(client, scenario, now))
+            print(f"{scenario.name}: {client.name}: {trials[-1].found.right:,} rows", file=sys.stderr)
+    figures = judge(trials)
+    sections = {
+        "export peers": peers_table(trials),
+        "export targets": table(("what", "measured", "target", ""), _cells(figures)),
+    }
+    for section, text in sections.items():
+        print(text, end="\n\n")
+        publish(section, text)
+    save(
+        "export",
+        {
+            "machine": described,
+            "peers": {client.name: list(client.requirements) for client in PEERS},
+            "targets": [attrs.asdict(figure) for figure in figures],
+            "trials": [summary(trial) for trial in trials],
+        },
+    )
+    return all(figure.met for figure in figures)
+
+
+def judge(trials: Sequence[Trial]) -> list[Figure]:
+    """Hold the trials of toggl_async against its targets."""
+    figures = []
+    for ours in (trial for trial in trials if trial.client == OURS.name):
+        others = [other for other in trials if other.scenario == ours.scenario and other is not ours]
+        better = min(others, key=lambda other: other.for_a_thousand)
+        ratio = better.for_a_thousand / ours.for_a_thousand
+        figures.append(
+            Figure(
+                f"{ours.scenario.title}: requests for 1,000 right rows",
+                f"{ours.for_a_thousand:.1f}, the better peer ({better.client}) "
+                f"{better.for_a_thousand:.1f}: {ratio:.1f} x",
+                f"at least {FEWER} x fewer",
+                ratio >= FEWER,
+            )
         )
-
-
-async def _requests(directory: Path) -> None:
-    async with serve(SandboxOptions(plan="free")) as fake:
-        options = ClientOptions(timeout=36_000.0)
-        async with TogglClient(ApiToken(fake.api_token), base_url=fake.base_url, options=options) as client:
-            manifest = await export(client, ExportPlan(), directory)
-        minutes = manifest.duration / 60
-        entries = manifest.datasets["time_entries"].rows
-        print(
-            f"free plan: {entries:,} time entries, {manifest.requests} requests, {minutes:.0f} min, "
-            f"{manifest.rows / minutes:.0f} rows a minute, refused {fake.counts.refused}, "
-            f"totals agree: {manifest.totals_agree}"
+        found = ours.found
+        figures.append(
+            Figure(
+                f"{ours.scenario.title}: time entries",
+                f"{found.right:,} of {found.there:,} right, {found.wrong} wrong, {found.twice} twice",
+                "every one right, once",
+                found.right == found.there and not found.wrong and not found.twice,
+            )
         )
+    return figures
 
 
-def main() -> None:
+def summary(trial: Trial) -> dict[str, object]:
+    """Return the figures of a trial, for the JSON file."""
+    server = attrs.asdict(trial.scenario.server_for(trial.client))
+    return {
+        "client": trial.client,
+        "scenario": trial.scenario.name,
+        "server": {name: value for name, value in server.items() if name not in {"now", "truth"}},
+        **attrs.asdict(trial.record),
+        **attrs.asdict(trial.found),
+        "rows_a_minute": round(trial.a_minute, 1),
+        "peak_mib": trial.peak,
+        "error": trial.error,
+    }
+
+
+def peers_table(trials: Sequence[Trial]) -> str:
+    """Compare the exporters, scenario by scenario."""
+    head = (
+        "scenario",
+        "client",
+        "requests",
+        "refused 429 / 402",
+        "time entries right / of",
+        "rows a minute of Toggl's time",
+        "peak memory",
+        "ended",
+    )
+    rows = []
+    for trial in trials:
+        limited = trial.scenario is not SCENARIOS[0]
+        first = trial.client == OURS.name
+        rows.append(
+            (
+                trial.scenario.title if first else "",
+                f"**{trial.client}**" if first else trial.client,
+                f"{trial.record.requests:,}",
+                f"{trial.record.throttled:,} / {trial.record.over_quota:,}" if limited else "-",
+                f"{trial.found.right:,} / {trial.found.there:,}" + _odd(trial),
+                f"{trial.a_minute:,.0f}" if limited else "-",
+                "?" if trial.peak is None else f"{trial.peak} MiB",
+                _end(trial),
+            )
+        )
+    return table(head, rows)
+
+
+def _odd(trial: Trial) -> str:
+    """Name the rows that should not be there."""
+    found = trial.found
+    odd = {"wrong": found.wrong, "twice": found.twice}
+    return "".join(f", {count:,} {how}" for how, count in odd.items() if count)
+
+
+def _end(trial: Trial) -> str:
+    """Say how long it went on, and how it ended."""
+    seconds = trial.record.seconds
+    lasted = f"after {seconds / 3600:.1f} h" if seconds >= 3600 else f"after {seconds:.0f} s"
+    how = "done" if trial.error is None else trial.error
+    return how if trial.scenario is SCENARIOS[0] else f"{how} {lasted}"
+
+
+def _cells(figures: Sequence[Figure]) -> list[tuple[str, str, str, str]]:
+    return [(figure.what, figure.shown, figure.target, mark(met=figure.met)) for figure in figures]
+
+
+def main() -> int:
+    """Measure what is asked for; return the exit code."""
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("what", nargs="*", default=["memory", "accounts", "requests"])
+    arguments.add_argument("parts", nargs="*", default=["peers", "scale"], metavar="peers|scale")
     arguments.add_argument("--rows", type=int, default=MILLION)
     arguments.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     arguments.add_argument("--format", help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.into:
         manifest = asyncio.run(_million(given.into, given.format, given.rows))
-        print(manifest.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-        return
-    if "memory" in given.what:
-        memory(given.rows)
-    with tempfile.TemporaryDirectory() as directory:
-        if "accounts" in given.what:  # at real speed: the work of fifty accounts takes a while on its own
-            asyncio.run(_accounts(50, Path(directory)))
-        if "requests" in given.what:
-            with asyncio.Runner(loop_factory=lambda: FastLoop(1000)) as runner:
-                runner.run(_requests(Path(directory) / "free"))
+        print(json.dumps({"rows": manifest.rows, "peak": peak_memory()}))
+        return 0
+    met = [peers() if part == "peers" else scale(given.rows) for part in given.parts]
+    return 0 if all(met) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

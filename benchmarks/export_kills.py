@@ -1,18 +1,21 @@
 """Kill exports with SIGKILL at random moments, go on, and compare with one that was left alone.
 
+    nox -s bench -- export_kills
     python benchmarks/export_kills.py [--kills 200] [--seed 1]
 
 A sandbox runs in a process of its own; each export is another process, killed one to three times, also
 in the middle of a write, and then left to finish. Shown for every format: whether what it wrote equals
 the uninterrupted export, row by row (byte by byte in JSON Lines), and whether it asked again for a page
 that was committed: the progress that stands in the destination after each kill is compared with what
-the next run asks for.
+the next run asks for. A whole run writes its table in `docs/benchmarks.md`, and the figures behind it in
+`benchmarks/results/`.
 """
 
 import argparse
 import asyncio
 import contextlib
 import csv
+import itertools
 import json
 import os
 import random
@@ -23,13 +26,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import attrs
+from rig.report import machine, publish, save, table
 
 FORMATS = ("jsonl", "csv", "parquet", "sqlite", "duckdb")
 ENTRIES, DAYS = 9_000, 900
+KILLS: Final = 200
 
 
 async def _serve() -> None:
@@ -176,9 +182,108 @@ def _sandbox() -> Iterator[dict[str, str]]:
             server.terminate()
 
 
-def main() -> None:
+@attrs.frozen(kw_only=True)
+class Whole:
+    """An export that was left alone.
+
+    Attributes:
+        rows: what it wrote.
+        seconds: how long it took.
+        starting: how long of these until its first request: before it there is only Python starting.
+    """
+
+    rows: dict[str, Any]
+    seconds: float
+    starting: float
+
+
+@attrs.define(kw_only=True)
+class Tally:
+    """What came of the kills of one format.
+
+    Attributes:
+        kills: how many.
+        midway: how many of them left an export to go on with.
+        exports: exports that were finished after kills.
+        differing: those that differ from the uninterrupted one.
+        again: committed pages that were asked for again.
+    """
+
+    kills: int = 0
+    midway: int = 0
+    exports: int = 0
+    differing: int = 0
+    again: int = 0
+
+
+def leave_alone(directory: Path, form: str, environ: dict[str, str]) -> Whole:
+    """Export without a kill."""
+    began = time.time()
+    lines = _run(directory, form, environ, None)
+    seconds = time.time() - began
+    starting = next(line["at"] for line in lines if "at" in line) - began
+    requests = lines[-1]["finished"]
+    print(f"{form}: {requests} requests in {seconds:.2f} s, the first after {starting:.2f} s", flush=True)
+    return Whole(rows=_rows(directory, form), seconds=seconds, starting=starting)
+
+
+def torment(
+    directory: Path, form: str, whole: Whole, environ: dict[str, str], moments: Sequence[float]
+) -> Tally:
+    """Kill one export at moments between its first request and its end, then let it come to its end.
+
+    Args:
+        directory: where to.
+        form: its format.
+        whole: the same export, left alone.
+        environ: leads to the server.
+        moments: when to kill, as shares of that time.
+    """
+    tally = Tally(exports=1)
+    progress, manifest = directory / "progress.json", directory / "manifest.json"
+    for moment in moments:
+        after = whole.starting + moment * (whole.seconds - whole.starting)
+        lines = _run(directory, form, environ, after)
+        tally.kills += 1
+        tally.again += _asked_again(lines)
+        if any("finished" in line for line in lines) or manifest.exists():
+            break
+        tally.midway += progress.exists()
+    if progress.exists() or not manifest.exists():
+        tally.again += _asked_again(_run(directory, form, environ, None))
+    if _rows(directory, form) != whole.rows:
+        tally.differing = 1
+        print(f"{form}: differs", flush=True)
+    shutil.rmtree(directory)
+    return tally
+
+
+def kill_all(kills: int, seed: int) -> dict[str, Tally]:
+    """Kill so many times, in all formats in turn."""
+    chance = random.Random(seed)
+    tallies = {form: Tally() for form in FORMATS}
+    forms = itertools.cycle(FORMATS)
+    with _sandbox() as environ, tempfile.TemporaryDirectory() as base:
+        whole = {form: leave_alone(Path(base, form), form, environ) for form in FORMATS}
+        while left := kills - sum(tally.kills for tally in tallies.values()):
+            form = next(forms)
+            moments = [chance.random() for _ in range(min(left, chance.randint(1, 3)))]
+            new, tally = torment(Path(base, "trial"), form, whole[form], environ, moments), tallies[form]
+            for name in attrs.asdict(new):
+                setattr(tally, name, getattr(tally, name) + getattr(new, name))
+    return tallies
+
+
+def report(tallies: Mapping[str, Tally]) -> str:
+    """Write the table: what is asked for, is none in the last two columns."""
+    head = ("format", "kills", "of these midway", "exports", "differing", "committed pages asked for again")
+    return table(head, [(form, *map(str, attrs.astuple(tally))) for form, tally in tallies.items()])
+
+
+def main() -> int:
+    """Kill, print, and write the results of a whole run; return the exit code."""
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--kills", type=int, default=200)
+    arguments.add_argument("--kills", type=int, default=KILLS)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments.add_argument("--into", type=Path, help=argparse.SUPPRESS)
@@ -186,49 +291,20 @@ def main() -> None:
     given = arguments.parse_args()
     if given.serve:
         asyncio.run(_serve())
-        return
+        return 0
     if given.into:
         asyncio.run(_export(given.into, given.format))
-        return
-    chance = random.Random(given.seed)
-    kills: Counter[str] = Counter()
-    midway: Counter[str] = Counter()
-    again = differing = 0
-    with _sandbox() as environ, tempfile.TemporaryDirectory() as base:
-        whole, seconds, starting = {}, {}, {}
-        for form in FORMATS:
-            began = time.time()
-            lines = _run(Path(base) / form, form, environ, None)
-            seconds[form] = time.time() - began
-            starting[form] = next(line["at"] for line in lines if "at" in line) - began
-            whole[form] = _rows(Path(base) / form, form)
-            print(
-                f"{form}: {lines[-1]['finished']} requests in {seconds[form]:.2f} s, "
-                f"the first after {starting[form]:.2f} s",
-                flush=True,
-            )
-        while kills.total() < given.kills:
-            form = FORMATS[kills.total() % len(FORMATS)]
-            directory = Path(base) / "trial"
-            for _ in range(chance.randint(1, 3)):
-                # Before the first request there is only Python starting.
-                lines = _run(directory, form, environ, chance.uniform(starting[form], seconds[form]))
-                kills[form] += 1
-                again += _asked_again(lines)
-                if any("finished" in line for line in lines) or (directory / "manifest.json").exists():
-                    break
-                midway[form] += (directory / "progress.json").exists()
-            if (directory / "progress.json").exists() or not (directory / "manifest.json").exists():
-                again += _asked_again(_run(directory, form, environ, None))
-            if _rows(directory, form) != whole[form]:
-                differing += 1
-                print(f"{form}: differs", flush=True)
-            shutil.rmtree(directory)
-    print(f"{kills.total()} kills {dict(kills)}, of which midway {midway.total()} {dict(midway)}")
-    print(f"exports that differ from the uninterrupted one: {differing}")
-    print(f"committed pages that were asked for again: {again}")
-    sys.exit(bool(differing or again))
+        return 0
+    described = machine()
+    tallies = kill_all(given.kills, given.seed)
+    text = report(tallies)
+    print(text)
+    if given.kills == KILLS:
+        publish("export kills", text)
+        found = {form: attrs.asdict(tally) for form, tally in tallies.items()}
+        save("export_kills", {"machine": described, "seed": given.seed, "formats": found})
+    return int(any(tally.differing or tally.again for tally in tallies.values()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

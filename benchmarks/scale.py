@@ -55,7 +55,7 @@ class Answering(httpx.AsyncBaseTransport):
 class Waiting(httpx.AsyncBaseTransport):
     """Never answers, and knows nothing of limits: what a wait costs without a scheduler."""
 
-    async def handle_async_request(self, _request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002
         """Wait."""
         await asyncio.get_running_loop().create_future()
         raise AssertionError

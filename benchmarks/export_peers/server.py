@@ -1,95 +1,160 @@
-"""The sandbox, without limits, behind a proxy that adds what the peers still ask for: Reports v2.
+"""The sandbox in a process of its own, with what one peer still asks for: details of Reports v2.
 
-Prints its address and token, then a line of JSON with its counts for each line that it reads.
+Run as a script with `ServerOptions` as JSON for its argument. It prints its address and the token, serves
+until its standard input ends, and prints its `Record` as JSON. Time runs `speed` times as fast as
+Toggl's, for the bucket, the windows and the delay of answers.
 """
 
 import asyncio
+import bisect
 import datetime as dt
 import json
+import math
 import sys
-from collections import Counter
-from http import HTTPStatus
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+from unittest import mock
 
-import httpx
+import attrs
 
-from toggl_async.sandbox import Sandbox, SandboxOptions, serve
+from toggl_async.sandbox import FastLoop, FaultPlan, SandboxOptions, answers, serve
+from toggl_async.sandbox import server as sandbox_server
+from toggl_async.sandbox.answers import Answer
+from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.options import Plan
+from toggl_async.sandbox.routes import TABLE
+from toggl_async.sandbox.routing import Endpoint, Match, Table
+from toggl_async.sandbox.timestamps import offset_utc, parse_day
 
-V2_PAGE = 50
+__all__ = ["Record", "ServerOptions"]
+
+V2_PAGE: Final = 50
 """Reports v2 had pages of this size, always."""
 
 
-class Proxy:
-    """Answers Reports v2 from the company's state, and hands everything else to the sandbox."""
+@attrs.frozen(kw_only=True)
+class ServerOptions:
+    """How strict the server is; times in Toggl's seconds.
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self.http = httpx.AsyncClient(base_url=sandbox.base_url, trust_env=False)
-        self.counts: Counter[str] = Counter()
+    Attributes:
+        now: the moment at which it begins, in ISO 8601: with one moment, all have the same data.
+        truth: the file that all time entries go to, one JSON object a line, for comparison.
+        speed: Toggl's seconds to a real one.
+        plan: the organization's plan.
+        interval: what the bucket wants between two requests; 0 for no bucket.
+        quota: requests an hour to the organization, and to ``/me``; None for no limit.
+        latency: how long an answer takes.
+    """
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the requests of one connection, each of which has no body."""
-        try:
-            while (line := await reader.readline()).strip():
-                target = line.decode().split()[1]
-                headers = {}
-                while header := (await reader.readline()).decode().strip():
-                    name, _, value = header.partition(": ")
-                    headers[name.lower()] = value
-                self.counts[urlsplit(target).path] += 1
-                status, body = await self._answer(target, headers.get("authorization", ""))
-                head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
-                writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-                await writer.drain()
-        finally:
-            writer.close()
-
-    async def _answer(self, target: str, authorization: str) -> tuple[int, bytes]:
-        url = urlsplit(target)
-        if url.path == "/reports/api/v2/details":
-            return HTTPStatus.OK, json.dumps(self._details(parse_qs(url.query))).encode()
-        answer = await self.http.get(target, headers={"Authorization": authorization})
-        return answer.status_code, answer.content
-
-    def _details(self, query: dict[str, list[str]]) -> dict[str, Any]:
-        first, last = (dt.date.fromisoformat(query[name][0]) for name in ("since", "until"))
-        rows = [
-            entry
-            for entry in self.sandbox.company.reported(int(query["workspace_id"][0]))
-            if first <= dt.datetime.fromtimestamp(entry.start, dt.UTC).date() <= last
-        ]
-        begin = max(0, int(query.get("page", ["1"])[0]) - 1) * V2_PAGE
-        data = [
-            {
-                "id": entry.id,
-                "uid": entry.user_id,
-                "pid": entry.project_id,
-                "description": entry.description,
-                "dur": 1000 * (entry.seconds or 0),
-                "updated": dt.datetime.fromtimestamp(entry.changed / 1e6, dt.UTC).isoformat(),
-                "start": dt.datetime.fromtimestamp(entry.start, dt.UTC).isoformat(),
-            }
-            for entry in rows[begin : begin + V2_PAGE]
-        ]
-        return {"total_count": len(rows), "per_page": V2_PAGE, "data": data}
+    now: str
+    truth: str
+    speed: float
+    plan: Plan = "starter"
+    interval: float = 0.0
+    quota: int | None = None
+    latency: float = 0.0
 
 
-async def main() -> None:
-    """Run until stdin ends."""
-    async with serve(SandboxOptions(interval=0.0, org_quota=1e9, user_quota=1e9)) as sandbox:
-        proxy = Proxy(sandbox)
-        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        entries = len(sandbox.company.dataset("time_entries"))
-        print(f"http://127.0.0.1:{port}", sandbox.base_url, sandbox.api_token, entries, flush=True)
-        while await asyncio.to_thread(sys.stdin.readline):
-            told = {"requests": proxy.counts.total(), "sandbox": sandbox.counts.requests}
-            print(json.dumps(told), flush=True)
-            proxy.counts.clear()
-        server.close()
-        await proxy.http.aclose()
+@attrs.frozen(kw_only=True)
+class Record:
+    """What the server saw.
+
+    Attributes:
+        requests: requests that came.
+        throttled: those that the bucket refused with 429.
+        over_quota: those that a window refused with 402.
+        seconds: Toggl's seconds from the first request to the last.
+    """
+
+    requests: int
+    throttled: int
+    over_quota: int
+    seconds: float
+
+
+class WithReportsV2(Table):
+    """The sandbox's operations, and the details of Reports v2."""
+
+    def __init__(self) -> None:
+        route = "GET /reports/api/v2/workspace/{workspace_id}/details"
+        super().__init__([Endpoint(route=route, handler=details)])
+
+    def including(self, routes: Iterable[str]) -> Table:
+        """Return the same: every route that a benchmark needs has an answer."""
+        assert not set(routes)
+        return self
+
+    def find(self, method: str, path: str) -> Match:
+        """Find the operation for a method and a path."""
+        if path.startswith("/reports/api/v2/"):
+            return super().find(method, path)
+        return TABLE.find(method, path)
+
+
+def details(call: Call) -> Answer:
+    """Return a page of the details of Reports v2, oldest first; page 0 is the first, as is page 1."""
+    rows = call.company.reported(call.workspace().id)
+    zone = call.company.zone(call.person)
+    since, until = (parse_day(call.query[name]) for name in ("since", "until"))
+    begin = bisect.bisect_left(rows, zone.midnight(since), key=_start)
+    end = bisect.bisect_left(rows, zone.midnight(until + dt.timedelta(days=1)), key=_start)
+    first = begin + max(0, int(call.query.get("page", "1")) - 1) * V2_PAGE
+    page = rows[first : min(end, first + V2_PAGE)]
+    shape = {"total_count": end - begin, "per_page": V2_PAGE, "data": list(map(_v2, page))}
+    return answers.json(shape)
+
+
+def _start(entry: Entry) -> int:
+    return entry.start
+
+
+def _v2(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "uid": entry.user_id,
+        "pid": entry.project_id,
+        "tid": entry.task_id,
+        "description": entry.description,
+        "dur": 1000 * (entry.seconds or 0),
+        "start": offset_utc(entry.start),
+        "end": offset_utc(entry.start + (entry.seconds or 0)),
+        "updated": offset_utc(entry.changed // 1_000_000),
+        "is_billable": entry.billable,
+    }
+
+
+async def main(options: ServerOptions) -> None:
+    """Serve until standard input ends."""
+    limit = math.inf if options.quota is None else options.quota
+    sandbox = SandboxOptions(
+        now=dt.datetime.fromisoformat(options.now),
+        plan=options.plan,
+        interval=options.interval,
+        org_quota=limit,
+        user_quota=limit,
+        faults=FaultPlan(latency=options.latency),
+    )
+    async with serve(sandbox) as fake:
+        truth = "".join(json.dumps(row) + "\n" for row in fake.company.dataset("time_entries"))
+        await asyncio.to_thread(Path(options.truth).write_text, truth, "utf-8")
+        print(json.dumps({"url": fake.base_url, "token": fake.api_token}), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        moments = fake.arrivals
+        record = Record(
+            requests=fake.counts.requests,
+            throttled=fake.counts.refused[429],
+            over_quota=fake.counts.refused[402],
+            seconds=moments[-1] - moments[0] if moments else 0.0,
+        )
+        print(json.dumps(attrs.asdict(record)), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    given = ServerOptions(**json.loads(sys.argv[1]))
+    with (
+        mock.patch.object(sandbox_server, "TABLE", WithReportsV2()),
+        asyncio.Runner(loop_factory=lambda: FastLoop(given.speed)) as runner,
+    ):
+        runner.run(main(given))

@@ -12,7 +12,7 @@ __all__ = ["machine", "mark", "publish", "save", "table"]
 
 ROOT: Final = Path(__file__).parents[2]
 RESULTS: Final = ROOT / "benchmarks" / "results"
-PAGE: Final = ROOT / "docs" / "benchmarks.md"
+PAGES: Final = (ROOT / "docs" / "benchmarks.md", ROOT / "README.md")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -43,10 +43,12 @@ def save(name: str, values: object) -> None:
 
 
 def publish(section: str, text: str) -> None:
-    """Put generated text in its place in `docs/benchmarks.md`."""
+    """Put generated text in its place in `docs/benchmarks.md`, and in the README where it has one."""
     begin, end = f"<!-- begin {section} -->", f"<!-- end {section} -->"
-    page = PAGE.read_text("utf-8")
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    if not pattern.search(page):
-        raise ValueError(f"{PAGE.name} has no place for {section!r}")
-    PAGE.write_text(pattern.sub(lambda _: f"{begin}\n\n{text}\n\n{end}", page), "utf-8")
+    contents = {path: path.read_text("utf-8") for path in PAGES}
+    places = {path: content for path, content in contents.items() if pattern.search(content)}
+    if not places:
+        raise ValueError(f"there is no place for {section!r} in {PAGES[0].name}")
+    for path, content in places.items():
+        path.write_text(pattern.sub(lambda _: f"{begin}\n\n{text}\n\n{end}", content), "utf-8")
