@@ -6,6 +6,8 @@ Each session makes an environment of its own and installs what it needs, so that
 
 import os
 import shutil
+import tarfile
+import tempfile
 from pathlib import Path
 
 import nox
@@ -44,7 +46,7 @@ def typing(session: nox.Session) -> None:
     session.install("-e", INSTALLED, *group("typing"), "nox")
     session.run("mypy")
     session.run("pyright")
-    session.run("pytest", "tests/test_typing.py")
+    session.run("pytest", "tests/test_typing.py", "tests/test_readme.py::test_the_programs_are_typed")
     session.run("pyright", "--verifytypes", "toggl_async", "--ignoreexternal")
 
 
@@ -53,6 +55,22 @@ def tests(session: nox.Session) -> None:
     """The tests with branch coverage, on the Python that runs nox."""
     session.install("-e", INSTALLED, *group("test", "codegen"))
     _tests_with_coverage(session)
+
+
+@nox.session(default=False)
+def deep(session: nox.Session) -> None:
+    """The scheduler's promises, in thousands of runs."""
+    session.install("-e", INSTALLED, *group("test"))
+    session.run(
+        "pytest",
+        "tests/transport",
+        "--hypothesis-profile",
+        "deep",
+        "--timeout",
+        "0",
+        *PARALLEL,
+        *session.posargs,
+    )
 
 
 @nox.session(python=PYTHONS, default=False)
@@ -73,19 +91,20 @@ def minimums(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """The tests against the wheel as it would be published, away from the sources."""
-    elsewhere = Path(session.create_tmp()).resolve()
+    """The tests against what would be published: those of the sdist, on the wheel built from it."""
     session.install("build")
-    session.run("python", "-m", "build", "--wheel", "--outdir", str(elsewhere / "dist"), str(ROOT))
-    (built,) = (elsewhere / "dist").glob("*.whl")
-    extras = "cli,duckdb,keyring,parquet,sandbox"
-    session.install(f"toggl_async[{extras}] @ {built.as_uri()}", *group("test", "codegen"))
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, elsewhere)
-    for name in (".ci", "codegen", "docs", "tests"):
-        shutil.copytree(ROOT / name, elsewhere / name, dirs_exist_ok=True)
-    session.chdir(elsewhere)
-    session.run("pytest", *PARALLEL, "--ignore=tests/codegen", *session.posargs)
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "build", "--outdir", folder, str(ROOT))
+        (sdist,), (built,) = Path(folder).glob("*.tar.gz"), Path(folder).glob("*.whl")
+        extras = "cli,duckdb,keyring,parquet,sandbox"
+        session.install(f"toggl_async[{extras}] @ {built.as_uri()}", *group("test", "codegen"))
+        with tarfile.open(sdist) as archive:
+            archive.extractall(folder, filter="data")
+        with session.chdir(sdist.with_name(sdist.name.removesuffix(".tar.gz"))):
+            # The generator's tests compare with the sources; all others have to find the wheel.
+            session.run("pytest", *PARALLEL, "tests/codegen")
+            shutil.rmtree("toggl_async")
+            session.run("pytest", *PARALLEL, "--ignore=tests/codegen", *session.posargs)
 
 
 @nox.session(default=False)
