@@ -1,6 +1,6 @@
 """Decoding a page of 10,000 time entries from bytes to records: the codec against others, in one run.
 
-Run it with ``nox -s bench -- decoding``. It prints Markdown tables of the ratios, which hold from
+Run it with ``nox -s bench -- decoding``. It publishes the ratios, which hold from
 machine to machine where microseconds do not. Every contender is measured in turn, round after
 round; a ratio is the median of those of the rounds, so that a busy moment hits both sides alike,
 and microseconds are those of the best round. As always with `timeit`, the garbage collector rests
@@ -17,6 +17,7 @@ import functools
 import json
 import operator
 import statistics
+import sys
 import timeit
 import types
 import warnings
@@ -27,6 +28,7 @@ import attrs
 import cattrs.preconf.msgspec
 import msgspec
 import pydantic
+from rig.report import machine, mark, publish, save, table
 
 from toggl_async.codec import Codec, DriftWarning
 from toggl_async.codec.strict import fields_of, holds_records, is_record
@@ -171,30 +173,63 @@ def ratio(times: Mapping[str, list[float]], name: str, base: str) -> float:
     return statistics.median(one / other for one, other in zip(times[name], times[base], strict=True))
 
 
-def report(title: str, times: Mapping[str, list[float]]) -> None:
-    """Print the table of one shape, and the targets beside what was measured."""
-    print(f"\n**{title}**\n\n| from bytes to records | µs a record | x msgspec alone |\n|---|---|---|")
-    for name, measured in times.items():
-        print(f"| {name} | {min(measured) / ENTRIES * 1e6:.2f} | {ratio(times, name, ALONE):.2f} |")
-    print("\n| target | measured | |\n|---|---|---|")
+@attrs.frozen
+class Target:
+    """One target, what was measured, and whether that meets it."""
+
+    what: str
+    measured: float
+    met: bool
+
+
+def judge(times: Mapping[str, list[float]]) -> list[Target]:
+    """Hold the times of one shape against the targets."""
     ours, odd = ratio(times, OURS, ALONE), ratio(times, ODD, ALONE)
     pydantic_2, cattrs_alone = ratio(times, PYDANTIC, OURS), ratio(times, CATTRS, OURS)
-    for target, found, met in (
-        ("at most 1.3 x msgspec alone", ours, ours <= 1.3),
-        ("with 1 % odd records at most 1.6 x msgspec alone", odd, odd <= 1.6),
-        ("at least 2.5 x as fast as pydantic 2", pydantic_2, pydantic_2 >= 2.5),
-        ("at least 4 x as fast as cattrs alone", cattrs_alone, cattrs_alone >= 4),
-    ):
-        print(f"| {target} | {found:.2f} | {'met' if met else 'missed'} |")
+    return [
+        Target("at most 1.3 x msgspec alone", ours, ours <= 1.3),
+        Target("with 1 % odd records at most 1.6 x msgspec alone", odd, odd <= 1.6),
+        Target("at least 2.5 x as fast as pydantic 2", pydantic_2, pydantic_2 >= 2.5),
+        Target("at least 4 x as fast as cattrs alone", cattrs_alone, cattrs_alone >= 4),
+    ]
 
 
-def main() -> None:
-    """Measure both shapes, and print their tables."""
+def tables(title: str, times: Mapping[str, list[float]], targets: list[Target]) -> str:
+    """Write the tables of one shape."""
+    measured = table(
+        ("from bytes to records", "µs a record", "x msgspec alone"),
+        [
+            (name, f"{min(values) / ENTRIES * 1e6:.2f}", f"{ratio(times, name, ALONE):.2f}")
+            for name, values in times.items()
+        ],
+    )
+    judged = table(
+        ("target", "measured", ""),
+        [(target.what, f"{target.measured:.2f}", mark(met=target.met)) for target in targets],
+    )
+    return f"**{title}**\n\n{measured}\n\n{judged}"
+
+
+def main() -> int:
+    """Measure both shapes, print and publish their tables; return the exit code."""
     warnings.simplefilter("ignore", DriftWarning)
     pages = {"plain": page(), "odd": page(odd_every=100), "new": page(new_field=True)}
-    for title, record in SHAPES.items():
-        report(title, measure(contenders(record, pages)))
+    times = {title: measure(contenders(record, pages)) for title, record in SHAPES.items()}
+    targets = {title: judge(measured) for title, measured in times.items()}
+    text = "\n\n".join(tables(title, times[title], targets[title]) for title in SHAPES)
+    print(text)
+    publish("decoding", text)
+    save(
+        "decoding",
+        {
+            "machine": machine(),
+            "targets": {
+                title: [attrs.asdict(target) for target in judged] for title, judged in targets.items()
+            },
+        },
+    )
+    return 0 if all(target.met for judged in targets.values() for target in judged) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -182,10 +182,9 @@ async def test_a_429_widens_the_interval_and_calm_narrows_it() -> None:
         *(bench.client.get(f"{ME}/{n}", extensions=facts(max_wait=math.inf)) for n in range(400))
     )
     cooled = bench.of(events.CooledDown)
-    assert [round(event.interval, 3) for event in cooled] == [1.06, 1.12]
-    assert max(gap for gap in bench.gaps if gap < 100) == 1.12
-    assert bench.gaps[-1] < 1.1
-    assert bench.gaps[-1] > 1.02
+    assert [round(event.interval, 3) for event in cooled] == [1.12, 1.24]
+    assert max(gap for gap in bench.gaps if gap < 100) == 1.24
+    assert 1.02 < bench.gaps[-1] < 1.15
 
 
 async def test_a_deadline_that_passes_in_the_queue_ends_the_wait() -> None:
@@ -1002,7 +1001,7 @@ async def test_the_pace_changes_between_turn_and_send() -> None:
     start = loop.time()
     assert not pacer.turn_at_once()
     await pacer.turn()
-    assert loop.time() - start == pytest.approx(1.06, abs=1e-4)
+    assert loop.time() - start == pytest.approx(1.12, abs=1e-4)
     assert pacer.turn_at_once()
 
 

@@ -14,8 +14,9 @@ sending (`depart`), which moves the next turn by as much as this send was late. 
 connection lets a request fall so far behind that another one left in the meantime, it waits there
 (`room`), with its connection ready, until its distance is right. The answer is never waited for.
 
-*The interval learns.* A 429 widens it: first a little (network jitter on a strict bucket needs a
-tenth), then by doubling steps (another program may take a third of the bucket). It narrows back
+*The interval learns.* A 429 widens it: first by a tenth (what network jitter of ±5 % needs on a
+strict bucket; a smaller step only costs another rest of minutes), then by doubling steps (another
+program may take a third of the bucket). It narrows back
 only after a calm stretch and slowly, and never below ``interval * (1 + margin)``: what a refusal
 taught must not be forgotten before it has paid for itself.
 
@@ -36,7 +37,7 @@ from toggl_async.options import Pace
 
 __all__ = ["Pacer"]
 
-FIRST_STEP: Final = 0.04
+FIRST_STEP: Final = 0.1
 """Least share of the interval that a 429 adds."""
 GROWTH: Final = 2.0
 """What a 429 multiplies the added share by."""
