@@ -191,8 +191,10 @@ def _template(segments: list[str]) -> tuple[str, dict[str, int]]:
 
 def _is_identity(segments: list[str], position: int) -> bool:
     """Say whether a segment names one thing of many, by its looks or by what stands before it."""
-    return (
-        segments[position - 1] in _SECRET_PARENTS
-        or "validate" in segments[max(0, position - 3) : position]  # workspace, webhook, code
-        or _IDENTITY.fullmatch(unquote(segments[position])) is not None
-    )
+    segment = segments[position]
+    if segment.isdecimal():
+        return True
+    if segments[position - 1] in _SECRET_PARENTS or "validate" in segments[max(0, position - 3) : position]:
+        return True  # the latter stands before workspace, webhook and code
+    is_word = segment.replace("_", "").isalpha()
+    return not is_word and _IDENTITY.fullmatch(unquote(segment)) is not None
