@@ -171,7 +171,7 @@ class FixedLogin(Login):
     def __init__(self, scheduled: ScheduledTransport, auth: Auth) -> None:
         super().__init__(scheduled)
         self._headers = dict(auth.headers())
-        self.credentials = tuple(self._headers)
+        self.credentials: tuple[str, ...] = tuple(self._headers)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request with the credentials.

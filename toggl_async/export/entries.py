@@ -24,15 +24,16 @@ from toggl_async.export.reading import REFUSALS, Reader
 from toggl_async.export.rows import Line, entry_lines, known_of, reading, running_line
 from toggl_async.export.survey import Workspace
 from toggl_async.pagination import Step
+from toggl_async.record import Json
 
 __all__ = ["ENTRIES", "EXACT", "REPORT_ROWS", "read_again", "read_history", "read_running", "write_running"]
 
 ENTRIES: Dataset = DATASETS["time_entries"]
 
-EXACT = {"rounding": 0, "rounding_minutes": 0}
+EXACT: dict[str, int] = {"rounding": 0, "rounding_minutes": 0}
 """Else the user's preferences round the seconds."""
 
-REPORT_ROWS = {
+REPORT_ROWS: dict[str, Json] = {
     **EXACT,
     "enrich_response": True,  # names beside ids
     "grouped": False,  # a group has one amount for all its entries
