@@ -32,6 +32,7 @@ WRITTEN = {
 
 SCRIPT = textwrap.dedent("""
     import os, resource, signal, sys
+    import pyarrow.dataset  # an older DuckDB loads it when it reads a table
     from toggl_async import ClientOptions, Pace
     from toggl_async.cli import app, connect, main
     from toggl_async.export import FORMATS, sinks
