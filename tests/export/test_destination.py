@@ -5,9 +5,17 @@ import pytest
 
 from toggl_async.errors import InvalidInput
 from toggl_async.export.destination import HEADER, check_destination
-from toggl_async.export.lock import locked
+from toggl_async.export.lock import LOCK, locked
 from toggl_async.export.sinks import FORMATS, Sink, make
 from toggl_async.export.storage import digest, write_atomically
+
+
+def test_an_export_that_was_killed_in_its_first_moment_can_begin_again(tmp_path: Path) -> None:
+    (tmp_path / LOCK).touch()
+    (tmp_path / f"{HEADER}.partial").write_bytes(b'{"ru')
+    check_destination(tmp_path)
+    write_atomically(tmp_path / HEADER, b"{}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, HEADER]
 
 
 def test_what_cannot_be_a_destination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

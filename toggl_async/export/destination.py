@@ -20,7 +20,7 @@ from toggl_async.export.datasets import DATASETS
 from toggl_async.export.lock import LOCK
 from toggl_async.export.manifest import MANIFEST, Entry, Refusal, Stale
 from toggl_async.export.plan import ExportPlan
-from toggl_async.export.storage import sync_directory, write_atomically
+from toggl_async.export.storage import PARTIAL, sync_directory, write_atomically
 from toggl_async.export.survey import Account
 
 __all__ = ["HEADER", "Header", "Previous", "Standing", "check_destination", "layout_of", "standing"]
@@ -200,7 +200,8 @@ def check_destination(directory: Path, *, subfolders: bool = False) -> None:
             if not directory.is_dir():
                 raise InvalidInput(f"{directory} is not a directory")
             names = {path.name for path in directory.iterdir()}
-            if not subfolders and names - {LOCK} and not names & {HEADER, MANIFEST}:
+            begun = {LOCK, HEADER + PARTIAL}  # what a kill in the first moment leaves
+            if not subfolders and names - begun and not names & {HEADER, MANIFEST}:
                 raise InvalidInput(f"{directory} is not empty, and holds no export")
         ground = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     except OSError as error:
