@@ -167,7 +167,8 @@ async def test_each_coroutine_keeps_the_contract(
 
 def walker_of(name: str) -> str:
     parent, _, verb = name.rpartition(".")
-    return f"{parent}.iter" if verb in {"list", "search"} else f"{parent}.iter_{verb.removeprefix('list_')}"
+    whole = verb in {"list", "list_page", "search"}
+    return f"{parent}.iter" if whole else f"{parent}.iter_{verb.removeprefix('list_')}"
 
 
 @pytest.mark.parametrize("name", [one.name for one in operations() if one.paging])
