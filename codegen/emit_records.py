@@ -5,7 +5,16 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from codegen.model import Field, Nullable, Plan, RecordModule, RecordPlan
-from codegen.text import answer_type, argument_type, docstring, filled, header, import_lines, or_unset
+from codegen.text import (
+    answer_type,
+    argument_type,
+    docstring,
+    filled,
+    header,
+    import_lines,
+    lazy_homes,
+    or_unset,
+)
 
 __all__ = ["record_files"]
 
@@ -98,10 +107,9 @@ def _front(plan: Plan) -> str:
     exports = "\n".join(
         f"    from toggl_async.records.{homes[name]} import {name} as {name}" for name in names
     )
-    table = filled([f'"{name}": "{homes[name]}"' for name in names], 4)
     listed = filled([f'"{name}"' for name in names], 4)
     purpose = "The records of Toggl's API; each is loaded when it is first asked for."
-    return f'''{header(purpose, ())}
+    return f"""{header(purpose, ())}
 
 import importlib
 from collections.abc import Mapping
@@ -114,21 +122,4 @@ __all__ = [
 {listed}
 ]  # fmt: skip
 
-_HOMES: Final[Mapping[str, str]] = {{
-{table}
-}}  # fmt: skip
-
-
-def __getattr__(name: str) -> object:
-    """Load the module that holds a record."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {{__name__!r}} has no attribute {{name!r}}")
-    found: object = getattr(importlib.import_module(f"{{__name__}}.{{home}}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted(globals().keys() | _HOMES.keys())
-'''
+{lazy_homes(homes, "record")}"""

@@ -21,6 +21,7 @@ from codegen.text import (
     docstring,
     header,
     import_lines,
+    lazy_homes,
     or_unset,
     paragraph,
 )
@@ -257,7 +258,6 @@ def _front(plan: Plan) -> str:
     exports = "\n".join(
         f"    from {_PACKAGE}.{home} import {name} as {name}" for name, home in sorted(scopes.items())
     )
-    table = "".join(f'    "{name}": "{home}",\n' for name, home in sorted(scopes.items()))
     listed = "".join(f'    "{name}",\n' for name in ["RESOURCE_MODULES", *sorted(scopes)])
     resources = "".join(f'    "{name}",\n' for name in sorted(modules))
     purpose = "The scopes of Toggl's API; each is loaded when it is first asked for."
@@ -277,20 +277,4 @@ RESOURCE_MODULES: Final[tuple[str, ...]] = (
 {resources})
 """Every module that declares operations."""
 
-_HOMES: Final[Mapping[str, str]] = {{
-{table}}}
-
-
-def __getattr__(name: str) -> object:
-    """Load the module that holds a scope."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {{__name__!r}} has no attribute {{name!r}}")
-    found: object = getattr(importlib.import_module(f"{{__name__}}.{{home}}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted(globals().keys() | _HOMES.keys())
-'''
+{lazy_homes(scopes, "scope")}'''

@@ -24,6 +24,7 @@ __all__ = [
     "filled",
     "header",
     "import_lines",
+    "lazy_homes",
     "or_unset",
     "paragraph",
 ]
@@ -139,3 +140,31 @@ def import_lines(wanted: Mapping[str, Iterable[str]]) -> str:
     return "\n".join(
         f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(wanted.items())
     )
+
+
+def lazy_homes(homes: Mapping[str, str], kind: str) -> str:
+    """Write the end of a package's front, by which a module loads when a name of it is asked for.
+
+    Args:
+        homes: names to the modules of the package that hold them.
+        kind: what a name stands for, in a word.
+    """
+    table = filled([f'"{name}": "{home}"' for name, home in sorted(homes.items())], 4)
+    return f'''_HOMES: Final[Mapping[str, str]] = {{
+{table}
+}}  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    """Load the module that holds a {kind}."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {{__name__!r}} has no attribute {{name!r}}")
+    found: object = getattr(importlib.import_module(f"{{__name__}}.{{home}}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | _HOMES.keys())
+'''

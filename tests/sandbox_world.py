@@ -15,6 +15,14 @@ from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
 NOW = dt.datetime(2026, 5, 20, 12, 0, 0, tzinfo=dt.UTC)
 """When the sandboxes of tests begin: a Wednesday."""
 
+GROUPS = frozenset(
+    {
+        "GET /api/v9/workspaces/{workspace_id}/groups",
+        "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups",
+    }
+)
+"""The routes of both lists of groups."""
+
 
 @attrs.frozen
 class World:

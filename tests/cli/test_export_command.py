@@ -10,35 +10,13 @@ import anyio
 import pytest
 
 from commands import COMMAND, running
-from toggl_async import ClientOptions, Pace, Retry
-from toggl_async.cli import connect, main
+from sandbox_world import GROUPS
+from toggl_async.cli import main
 from toggl_async.export import verify
 from toggl_async.export.sinks.staged import StagedSink
 from toggl_async.sandbox import Fault, Sandbox
-from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
 
 ME = "GET /api/v9/me"
-GROUPS = frozenset(
-    {
-        "GET /api/v9/workspaces/{workspace_id}/groups",
-        "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups",
-    }
-)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def server(toggl_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """A sandbox without a bucket, its token in the environment, and a client that doesn't dawdle."""
-    monkeypatch.setenv("TOGGL_API_TOKEN", toggl_sandbox.api_token)
-    monkeypatch.setenv("TOGGL_BASE_URL", toggl_sandbox.base_url)
-    options = ClientOptions(pace=Pace(interval=0.0001), retry=Retry(attempts=1, minimum=0.0, maximum=0.0))
-    monkeypatch.setattr(connect, "OPTIONS", options)
-    return toggl_sandbox
 
 
 def refused(capsys: pytest.CaptureFixture[str], out: Path, *arguments: str) -> str:

@@ -4,19 +4,8 @@ import json
 
 import pytest
 
-from toggl_async import ClientOptions, Pace, Retry
-from toggl_async.cli import connect, main
+from toggl_async.cli import main
 from toggl_async.sandbox import Fault, Sandbox
-from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
-
-
-@pytest.fixture
-def server(toggl_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    monkeypatch.setenv("TOGGL_API_TOKEN", toggl_sandbox.api_token)
-    monkeypatch.setenv("TOGGL_BASE_URL", toggl_sandbox.base_url)
-    options = ClientOptions(pace=Pace(interval=0.0001), retry=Retry(attempts=1, minimum=0.0, maximum=0.0))
-    monkeypatch.setattr(connect, "OPTIONS", options)
-    return toggl_sandbox
 
 
 @pytest.mark.toggl_sandbox(org_quota=240, user_quota=30)

@@ -6,12 +6,13 @@ on the PATH: package-lock.json beside this file pins it, and ``nox -s contract``
 
 import json
 import os
+import queue
 import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ __all__ = ["METHODS", "merged", "serving"]
 METHODS = ("get", "post", "put", "patch", "delete")
 LISTENING = re.compile(r"listening on (http://[\d.:]+)")
 STARTING = 30.0
-"""Seconds that Prism may take to start; two are usual."""
+"""Seconds that Prism may be silent before it listens; two are usual."""
 
 
 def merged(folder: Path) -> dict[str, Any]:
@@ -83,25 +84,44 @@ def serving(document: dict[str, Any], folder: Path) -> Iterator[str]:
     """
     prism = shutil.which("prism")
     assert prism is not None, "no prism on the PATH: run `nox -s contract`"
-    file, log = folder / "merged.json", folder / "prism.log"
+    file = folder / "merged.json"
     file.write_text(json.dumps(document, default=str), "utf-8")
-    command = [prism, "mock", "--port", "0", "--errors", str(file)]
-    with log.open("wb") as output:
-        # A session of its own, because some installations of Node start it from a script.
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    # A session of its own, because some installations of Node start it from a script.
+    process = subprocess.Popen(
+        [prism, "mock", "--port", "0", "--errors", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    reader = threading.Thread(target=_pass_on, args=(process.stdout, said))
+    reader.start()
     try:
-        yield _address(process, log)
+        yield _address(said)
     finally:
         with suppress(ProcessLookupError):  # when it did not even start
             os.killpg(process.pid, signal.SIGKILL)  # it has nothing to save
         process.wait()
+        reader.join()
+        process.stdout.close()
 
 
-def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
+def _pass_on(lines: Iterable[str], said: "queue.SimpleQueue[str | None]") -> None:
+    """Pass on what Prism says, to the end, so that it never waits for a reader; then None."""
+    for line in lines:
+        said.put(line)
+    said.put(None)
+
+
+def _address(said: "queue.SimpleQueue[str | None]") -> str:
     """Wait until Prism says where it listens."""
-    until = time.monotonic() + STARTING
-    while time.monotonic() < until and process.poll() is None:
-        if found := LISTENING.search(log.read_text("utf-8", "replace")):
-            return found[1]
-        time.sleep(0.05)
-    raise AssertionError(f"Prism did not start:\n{log.read_text('utf-8', 'replace')[-2000:]}")
+    heard = []
+    with suppress(queue.Empty):
+        while (line := said.get(timeout=STARTING)) is not None:
+            heard.append(line)
+            if found := LISTENING.search(line):
+                return found[1]
+    raise AssertionError(f"Prism did not start:\n{''.join(heard)[-2000:]}")

@@ -9,29 +9,14 @@ import httpx
 import pytest
 
 from export_company import FIRST, NOW, SECOND, Company, Entry
+from export_updates import equals_a_fresh_export, run
 from export_written import FORMATS, everything, ids, rows
-from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, TogglClient
-from toggl_async.export import ExportPlan, Manifest, RowsWritten, Stale, export
+from toggl_async import InvalidInput
+from toggl_async.export import ExportPlan, Manifest, RowsWritten, Stale
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
-OPTIONS = ClientOptions(pace=Pace(interval=0.001))
 DAY = dt.timedelta(days=1)
-
-
-async def run(
-    company: Company, directory: Path, form: str = "jsonl", plan: ExportPlan | None = None, **options: Any
-) -> Manifest:
-    async with TogglClient(ApiToken("made-up"), transport=company, options=OPTIONS) as client:
-        return await export(
-            client, plan or ExportPlan(), directory, format=form, **{"update": True, **options}
-        )
-
-
-async def equals_a_fresh_export(company: Company, directory: Path, form: str = "jsonl") -> None:
-    fresh = directory.with_name(directory.name + "-fresh")
-    await run(company, fresh, form)
-    assert everything(directory, form) == everything(fresh, form)
 
 
 def old_edit(company: Company) -> Entry:

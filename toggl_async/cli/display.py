@@ -35,6 +35,7 @@ __all__ = [
     "Display",
     "PlainDisplay",
     "RichDisplay",
+    "ScreenDisplay",
     "Watch",
     "clock_time",
     "display",
@@ -213,28 +214,34 @@ class PlainDisplay:
             click.echo(self._prefix + line, err=True)
 
 
-class RichDisplay:
-    """A table that is redrawn a few times a second, for terminals.
+class ScreenDisplay:
+    """Keeps the figures of an export that a screen draws; trouble stays on the screen above them.
 
     Args:
         watch: the figures.
-        console: where to draw.
+        console: where the screen is.
+        prefix: what stands before trouble: the account, where there are several.
     """
 
-    def __init__(self, watch: Watch, console: Console) -> None:
+    def __init__(self, watch: Watch, console: Console, *, prefix: str = "") -> None:
         self._watch = watch
         self._console = console
+        self._prefix = prefix
 
     def on_scheduler(self, event: Event) -> None:
         """Take in an event of the scheduler."""
         self._watch.on_scheduler(event)
 
     def on_export(self, event: ExportEvent) -> None:
-        """Take in an event of the export; trouble stays on the screen above the table."""
+        """Take in an event of the export."""
         self._watch.on_export(event)
         wrong = trouble(event)
         if wrong:
-            self._console.print(Text(wrong, style="yellow"))
+            self._console.print(Text(self._prefix + wrong, style="yellow"))
+
+
+class RichDisplay(ScreenDisplay):
+    """A table that is redrawn a few times a second, for terminals."""
 
     def __rich__(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))

@@ -1,6 +1,6 @@
 """Many accounts at once on one display: whose event it is, and a bar for each account."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -10,8 +10,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from toggl_async.cli.display import BAR, Display, PlainDisplay, Watch, clock_time, quotas, spell, trouble
-from toggl_async.export import ExportEvent
+from toggl_async.cli.display import (
+    BAR,
+    Display,
+    PlainDisplay,
+    ScreenDisplay,
+    Watch,
+    clock_time,
+    quotas,
+    spell,
+)
 from toggl_async.transport.events import Event
 
 __all__ = ["ManyDisplay", "Router", "belonging_to", "display_many"]
@@ -64,7 +72,9 @@ class ManyDisplay:
 
     def parts(self) -> list[Display]:
         """What takes the events of each account, in their order."""
-        return [_Part(name, watch, self._console.print) for name, watch in self._watches.items()]
+        return [
+            ScreenDisplay(watch, self._console, prefix=f"{name}: ") for name, watch in self._watches.items()
+        ]
 
     def __rich__(self) -> RenderableType:
         shown = sorted(self._watches.items(), key=lambda known: known[1].finished)
@@ -111,26 +121,6 @@ def display_many(watches: Mapping[str, Watch], console: Console | None = None) -
     shown = ManyDisplay(watches, screen)
     with Live(shown, console=screen, refresh_per_second=4, transient=False):
         yield shown.parts()
-
-
-class _Part:
-    """What is told of one account."""
-
-    def __init__(self, name: str, watch: Watch, print_: Callable[[Text], None]) -> None:
-        self._name = name
-        self._watch = watch
-        self._print = print_
-
-    def on_scheduler(self, event: Event) -> None:
-        """Take in an event of the scheduler."""
-        self._watch.on_scheduler(event)
-
-    def on_export(self, event: ExportEvent) -> None:
-        """Take in an event of the export; trouble stays on the screen above the table."""
-        self._watch.on_export(event)
-        wrong = trouble(event)
-        if wrong:
-            self._print(Text(f"{self._name}: {wrong}", style="yellow"))
 
 
 def _standing(watch: Watch) -> Text:

@@ -74,14 +74,10 @@ RESOURCE_MODULES: Final[tuple[str, ...]] = (
 """Every module that declares operations."""
 
 _HOMES: Final[Mapping[str, str]] = {
-    "CalendarScope": "calendar",
-    "MeScope": "me",
-    "OrganizationScope": "organization",
-    "OrganizationsScope": "organizations",
-    "ServiceScope": "service",
-    "SharedReportScope": "shared_report",
+    "CalendarScope": "calendar", "MeScope": "me", "OrganizationScope": "organization",
+    "OrganizationsScope": "organizations", "ServiceScope": "service", "SharedReportScope": "shared_report",
     "WorkspaceScope": "workspace",
-}
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

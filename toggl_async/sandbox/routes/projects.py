@@ -105,17 +105,10 @@ def update(call: Call) -> Answer:
 
 def patch(call: Call) -> Answer:
     """Change up to a hundred projects by JSON Patch."""
-
-    def find(project_id: int) -> Project:
-        row = call.company.projects.get(project_id)
-        if row is None or row.workspace_id != call.path["workspace_id"]:
-            raise Refusal(404, _NOT_FOUND)
-        return row
-
     return bulk.edit(
         call,
         "projects",
-        find,
+        lambda project_id: _project(call, project_id),
         lambda row, operation: _apply(call, row, bulk.replaced(operation, _PATCHED)),
         lambda row: call.happened("project", "updated", shapes.project(call.company, row)),
     )
@@ -173,9 +166,13 @@ def delete(call: Call) -> Answer:
 
 def project_of(call: Call) -> Project:
     """Return the project of the path."""
-    space = call.workspace()
-    row = call.company.projects.get(call.path["project_id"])
-    if row is None or row.workspace_id != space.id:
+    return _project(call, call.path["project_id"])
+
+
+def _project(call: Call, project_id: int) -> Project:
+    """Return a project of the path's workspace."""
+    row = call.company.projects.get(project_id)
+    if row is None or row.workspace_id != call.workspace().id:
         raise Refusal(404, _NOT_FOUND)
     return row
 
