@@ -28,6 +28,9 @@ from toggl_async.transport import (
     error_of,
     events,
 )
+from toggl_async.transport.account import Recalled
+from toggl_async.transport.attempts import Attempts
+from toggl_async.transport.exchange import InnerTransport
 from toggl_async.transport.pace import Pacer
 from transport.model import NGINX, Model
 
@@ -601,6 +604,24 @@ async def test_an_answer_that_comes_as_its_caller_leaves_is_the_next_ones(error:
     assert (await tasks[1]).status_code == 200
     assert tasks[0].cancelled()
     assert len(bench.sent) == (2 if error is None else 3)
+
+
+async def test_a_request_called_back_as_the_last_caller_leaves_keeps_no_slot() -> None:
+    bench = Bench(ok)
+    request = bench.client.build_request("GET", ME)
+    account = bench.scheduler.account(request)
+    inner = InnerTransport(httpx.MockTransport(ok))
+    attempts = Attempts(inner, bench.scheduler, account, facts()[EXTENSION], request)
+
+    async def called_back() -> Any:
+        raise Recalled(Reason.COOLDOWN)
+
+    await account.admit(attempts._call)
+    attempts._under_way = asyncio.ensure_future(called_back())
+    await asyncio.wait([attempts._under_way])
+    await attempts.abandon()
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+    assert (await bench.client.get(ME)).status_code == 200
 
 
 async def test_what_httpx_would_not_send_was_not_sent() -> None:

@@ -118,7 +118,9 @@ class Attempts(Work[httpx.Response]):
         task = self._under_way
         if task is not None:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            (result,) = await asyncio.gather(task, return_exceptions=True)
+            if isinstance(result, Recalled):
+                self._account.decline(self._call)  # it ended as the last caller left, its turn unused
 
     def copier(self, result: httpx.Response) -> Callable[[], httpx.Response]:
         """Return what makes answers of their own for calls that share one."""
