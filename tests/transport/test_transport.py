@@ -190,6 +190,18 @@ async def test_a_429_widens_the_interval_and_calm_narrows_it() -> None:
     assert 1.02 < bench.gaps[-1] < 1.15
 
 
+async def test_two_refusals_of_one_incident_widen_the_interval_once() -> None:
+    refusals = [httpx.Response(429, html=NGINX), httpx.Response(429, html=NGINX)]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(5)
+        return refusals.pop() if refusals else ok(request)
+
+    bench = Bench(answer)
+    await asyncio.gather(*(bench.client.get(f"{ME}/{n}") for n in range(2)))
+    assert [round(event.interval, 3) for event in bench.of(events.CooledDown)] == [1.12, 1.12]
+
+
 async def test_a_deadline_that_passes_in_the_queue_ends_the_wait() -> None:
     bench = Bench(ok)
     bulk = asyncio.ensure_future(
