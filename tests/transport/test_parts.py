@@ -427,7 +427,7 @@ class TestCooldown:
 class TestWindow:
     def test_without_a_word_everything_may_go(self) -> None:
         window = Window(("user", None), reserve=0)
-        window.spend(0.0, 1)
+        window.spend(1)
         window.settle(1, counted=True)
         assert window.left(0.0) is None
         assert window.hope(0.0) is None
@@ -436,11 +436,11 @@ class TestWindow:
 
     def test_requests_under_way_count_as_spent(self) -> None:
         window = Window(("user", None), reserve=0)
-        window.spend(0.0, 1)
+        window.spend(1)
         window.settle(1, counted=True)
         window.learn(0.0, 1, remaining=3, resets_in=600)
         for ticket in (2, 3, 4):
-            window.spend(0.0, ticket)
+            window.spend(ticket)
         assert window.left(0.0) == 0
         assert window.opens_at(1.0) == 601.0
         window.settle(2, counted=False)
@@ -452,8 +452,8 @@ class TestWindow:
     def test_an_older_answer_can_only_lower_the_number(self) -> None:
         window = Window(("user", None), reserve=0)
         for ticket in (1, 2, 3):
-            window.spend(0.0, ticket)
-            window.depart(ticket, ticket)
+            window.spend(ticket)
+            window.depart(0.0, ticket, ticket)
         window.settle(2, counted=True)
         window.learn(0.0, 2, remaining=10, resets_in=600)
         assert (window.left(0.0), window.hope(0.0)) == (8, 9)
@@ -468,8 +468,8 @@ class TestWindow:
     def test_waits_for_the_answers_where_they_may_leave_something(self) -> None:
         window = Window(("user", None), reserve=0)
         for ticket in (1, 2):
-            window.spend(0.0, ticket)
-            window.depart(ticket, ticket)
+            window.spend(ticket)
+            window.depart(0.0, ticket, ticket)
         window.settle(2, counted=True)
         window.learn(0.0, 2, remaining=1, resets_in=600)
         assert (window.left(0.0), window.hope(0.0)) == (0, 1)
@@ -506,11 +506,59 @@ class TestWindow:
         window.state(0.0, remaining=2, resets_in=10, total=30)
         assert window.left(0.0) == 0
         assert window.left(11.0) == 26
-        window.spend(11.0, 1)
-        assert window.reset_at == 11.0 + WINDOW + 1
-        window.depart(1, 2)
+        window.spend(1)
+        assert window.reset_at is None
+        window.depart(12.0, 1, 2)
+        assert window.reset_at == 12.0 + WINDOW + 1
         window.settle(2, counted=True)
-        assert window.left(11.0) == 25
+        assert window.left(12.0) == 25
+
+    @pytest.mark.parametrize(("answered_at", "resets_in"), [(40.0, 3599), (13.0, 1200)])
+    def test_who_opened_it_is_for_toggl_to_say(self, answered_at: float, resets_in: int) -> None:
+        """A slow answer opened it later than it left; another program may have been there before."""
+        window = Window(("user", None), reserve=0)
+        window.state(0.0, remaining=2, resets_in=10, total=30)
+        window.spend(1)
+        window.depart(12.0, 1, 2)
+        window.settle(2, counted=True)
+        window.learn(answered_at, 2, remaining=20, resets_in=resets_in)
+        assert window.reset_at == answered_at + resets_in + 1
+        assert window.left(answered_at) == 20
+        window.learn(answered_at + 9, 2, remaining=20, resets_in=resets_in)
+        assert window.reset_at == answered_at + resets_in + 1
+
+    def test_the_word_of_the_window_before_does_not_say_who_opened_it(self) -> None:
+        window = Window(("user", None), reserve=0)
+        window.state(0.0, remaining=2, resets_in=10, total=30)
+        for ticket in (1, 2):
+            window.spend(ticket)
+        window.depart(9.0, 1, 3)
+        window.depart(12.0, 2, 4)
+        window.settle(3, counted=True)
+        window.learn(13.0, 3, remaining=1, resets_in=1)
+        assert window.left(13.0) == 28
+        assert window.reset_at == 12.0 + WINDOW + 1
+
+    def test_a_402_says_when_a_window_ends_that_others_opened(self) -> None:
+        window = Window(("user", None), reserve=0)
+        window.state(0.0, remaining=2, resets_in=10, total=30)
+        for ticket in (1, 2):
+            window.spend(ticket)
+            window.depart(12.0, ticket, ticket + 2)
+        window.exhaust(13.0, 600)
+        window.learn(14.0, 4, remaining=1, resets_in=599)
+        assert window.left(14.0) == 0
+        assert window.opens_at(14.0) == 13.0 + 600 + 1
+
+    def test_a_merged_window_knows_who_opened_it(self) -> None:
+        lasting, old = (Window(("organization", 5), reserve=0) for _ in range(2))
+        old.state(0.0, remaining=2, resets_in=10, total=30)
+        old.spend(1)
+        old.depart(12.0, 1, 2)
+        lasting.absorb(old)
+        lasting.learn(13.0, 2, remaining=9, resets_in=1200)
+        assert lasting.opens_at(13.0) == 13.0
+        assert lasting.reset_at == 13.0 + 1200 + 1
 
     def test_the_reserve_never_takes_a_whole_window(self) -> None:
         window = Window(("user", None), reserve=50)
@@ -519,10 +567,10 @@ class TestWindow:
 
     def test_a_late_departure_finds_nothing_left(self) -> None:
         window = Window(("user", None), reserve=0)
-        window.spend(0.0, 1)
-        window.spend(0.0, 2)
-        window.depart(1, 3)
-        window.depart(77, 78)
+        window.spend(1)
+        window.spend(2)
+        window.depart(0.0, 1, 3)
+        window.depart(0.0, 77, 78)
         window.settle(3, counted=True)
         window.learn(0.0, 3, remaining=0, resets_in=9)
         assert window.overdrawn(0.0, 2)
@@ -531,8 +579,8 @@ class TestWindow:
     def test_an_older_answer_cannot_give_back_what_another_program_took(self) -> None:
         window = Window(("user", None), reserve=0)
         for ticket in (1, 2):
-            window.spend(0.0, ticket)
-            window.depart(ticket, ticket)
+            window.spend(ticket)
+            window.depart(0.0, ticket, ticket)
         window.settle(2, counted=True)
         window.learn(0.0, 2, remaining=5, resets_in=600)
         window.settle(1, counted=True)
@@ -542,8 +590,8 @@ class TestWindow:
     def test_what_was_answered_after_an_older_request_is_taken_off_its_word(self) -> None:
         window = Window(("user", None), reserve=0)
         for ticket in (1, 2, 3):
-            window.spend(0.0, ticket)
-            window.depart(ticket, ticket)
+            window.spend(ticket)
+            window.depart(0.0, ticket, ticket)
         for ticket in (3, 2):  # answered without a word
             window.settle(ticket, counted=True)
         window.settle(1, counted=True)
@@ -553,12 +601,12 @@ class TestWindow:
     def test_who_has_not_left_is_not_in_the_word_on_another(self) -> None:
         window = Window(("user", None), reserve=0)
         for ticket in (1, 2):
-            window.spend(0.0, ticket)
-        window.depart(2, 3)
+            window.spend(ticket)
+        window.depart(0.0, 2, 3)
         window.settle(3, counted=True)
         window.learn(0.0, 3, remaining=4, resets_in=600)
         assert (window.left(0.0), window.hope(0.0)) == (3, 3)
-        window.depart(1, 4)
+        window.depart(0.0, 1, 4)
         assert (window.left(0.0), window.hope(0.0)) == (3, 3)
 
     def test_a_word_that_comes_after_the_reset_is_on_the_next_window(self) -> None:
@@ -603,7 +651,7 @@ class TestWindow:
         window.learn(0.0, 1, remaining=1, resets_in=100)
         assert (window.left(0.0), window.hope(0.0)) == (0, 0)
         for ticket in (2, 3):
-            window.spend(0.0, ticket)
+            window.spend(ticket)
         for ticket in (2, 3):
             window.settle(ticket, counted=True)
         assert window.remaining == 0
@@ -619,8 +667,8 @@ class TestWindow:
 
     def test_toggls_own_statement_includes_what_has_left(self) -> None:
         window = Window(("user", None), reserve=0)
-        window.spend(0.0, 1)
-        window.depart(1, 2)
+        window.spend(1)
+        window.depart(0.0, 1, 2)
         window.state(0.0, remaining=5, resets_in=99, total=30)
         assert (window.left(0.0), window.hope(0.0)) == (4, 5)
         window.settle(2, counted=True)
@@ -629,8 +677,8 @@ class TestWindow:
     def test_an_old_word_on_the_last_request_leaves_nothing(self) -> None:
         window = Window(("user", None), reserve=0)
         for ticket in (1, 2):
-            window.spend(0.0, ticket)
-            window.depart(ticket, ticket)
+            window.spend(ticket)
+            window.depart(0.0, ticket, ticket)
         window.settle(2, counted=True)
         window.settle(1, counted=True)
         window.learn(0.0, 1, remaining=0, resets_in=99)
@@ -640,11 +688,11 @@ class TestWindow:
         window = Window(("user", None), reserve=0)
         window.state(0.0, remaining=0, resets_in=100, total=30)
         window.exhaust(0.0, 100)
-        window.spend(101.0, 1)
+        window.spend(1)
         window.settle(1, counted=True)
         assert window.left(101.0) == 30
-        window.spend(101.0, 2)
-        window.depart(2, 3)
+        window.spend(2)
+        window.depart(101.0, 2, 3)
         window.settle(3, counted=True)
         window.learn(102.0, 3, remaining=29, resets_in=3600)
         assert window.left(102.0) == 29
@@ -664,8 +712,8 @@ class TestWindow:
     def test_a_merged_window_knows_what_both_have_settled(self) -> None:
         lasting, old = (Window(("organization", 5), reserve=0) for _ in range(2))
         for ticket in (1, 2):
-            old.spend(0.0, ticket)
-            old.depart(ticket, ticket)
+            old.spend(ticket)
+            old.depart(0.0, ticket, ticket)
         old.settle(2, counted=True)
         lasting.absorb(old)
         lasting.settle(1, counted=True)
@@ -698,7 +746,7 @@ class TestQuota:
         organizations = Organizations()
         quota = Quota(QuotaPolicy(), organizations, lambda old, lasting: merged.append((old, lasting)))
         old = quota.window(facts(workspace_id=7))
-        old.spend(0.0, 1)
+        old.spend(1)
         old.state(0.0, remaining=9, resets_in=100, total=30)
         quota.tell(0.0, 5, remaining=20, resets_in=50, total=None)
         organizations.learn(7, 5)

@@ -216,7 +216,7 @@ class Account:
         if window.overdrawn(now, call.turn):
             raise Recalled(Reason.QUOTA)
         self._next_turn += 1
-        window.depart(call.turn, self._next_turn)
+        window.depart(now, call.turn, self._next_turn)
         call.turn = self._next_turn
         await self.gates.pacer.depart(call.turn)
         first, call.sent_at = call.sent_at is None, self.gates.pacer.sent_at
@@ -384,7 +384,7 @@ class Account:
         call.attempts += 1
         call.granted_at, call.sent_at = now, None
         call.window = call.window.current()
-        call.window.spend(now, call.turn)
+        call.window.spend(call.turn)
         self._report.granted(call, now)
 
     def _merged(self, old: Window, lasting: Window) -> None:

@@ -50,6 +50,7 @@ class Window:
 
     __slots__ = (
         "_into",
+        "_opener",
         "_settled",
         "_shut",
         "_word",
@@ -72,6 +73,8 @@ class Window:
         """Requests that a whole window allows; None when unknown."""
         self.under_way: dict[int, bool] = {}
         """The tickets of requests granted and not yet answered, and whether they have left."""
+        self._opener: int | None = None
+        """The ticket of the request that is thought to have opened the window; None once Toggl said more."""
         self._word = -1
         self._settled = _NONE
         self._shut = False
@@ -130,16 +133,20 @@ class Window:
         before = sum(gone and other > self._word for other, gone in self.under_way.items() if other != ticket)
         return before >= self.remaining - self._kept()
 
-    def depart(self, ticket: int, new: int) -> None:
-        """Renumber a request that leaves, so that tickets grow in the order of sending."""
+    def spend(self, ticket: int) -> None:
+        """Count a request as under way."""
+        self.under_way[ticket] = False
+
+    def depart(self, now: float, ticket: int, new: int) -> None:
+        """Renumber a request that leaves, so that tickets grow in the order of sending.
+
+        The first one opens the window, for all we know: other programs may have been there before.
+        """
+        self._roll(now)
         if self.under_way.pop(ticket, None) is not None:
             self.under_way[new] = True
-
-    def spend(self, now: float, ticket: int) -> None:
-        """Count a request as under way; the first one opens the window."""
-        self.under_way[ticket] = False
-        if self.reset_at is None and self.remaining is not None:
-            self.reset_at = now + WINDOW + RESET_MARGIN
+            if self.reset_at is None and self.remaining is not None:
+                self.reset_at, self._opener = now + WINDOW + RESET_MARGIN, new
 
     def settle(self, ticket: int, *, counted: bool) -> None:
         """Count a request as no longer under way; `counted` if Toggl will have counted it."""
@@ -170,23 +177,26 @@ class Window:
             return
         remaining = max(0, remaining - sum(other > ticket for other in self._settled))
         reset_at = now + resets_in + RESET_MARGIN
-        if self.reset_at is not None and reset_at < self.reset_at - _SAME:
+        known = None if self._opener is not None and ticket >= self._opener else self.reset_at
+        if known is not None and reset_at < known - _SAME:
             return  # the word of a window that is over
-        if self.reset_at is None or reset_at > self.reset_at + _SAME:
+        if known is None or reset_at > known + _SAME:
             self._shut = False  # a window that has just begun
         else:
-            reset_at = min(reset_at, self.reset_at)
+            reset_at = min(reset_at, known)
             if self._shut:
                 remaining = 0
             elif ticket < self._word and self.remaining is not None:
                 remaining = min(remaining, self.remaining)
         self.remaining, self.reset_at = remaining, reset_at
+        self._opener = None
         self._word = max(self._word, ticket)
 
     def state(self, now: float, *, remaining: int, resets_in: float, total: int | None) -> None:
         """Take a row of ``GET /me/quota``: it is about the present, and overrules everything."""
         self.total = total
         self._shut = False
+        self._opener = None
         if remaining < 0:
             self.remaining = self.reset_at = None
         else:
@@ -200,6 +210,7 @@ class Window:
         if self.reset_at is not None and (resets_in is None or self._shut):
             reset_at = self.reset_at if resets_in is None else min(reset_at, self.reset_at)
         self.remaining, self.reset_at, self._shut = 0, reset_at, True
+        self._opener = None
 
     def absorb(self, other: "Window") -> None:
         """Become one with a window that turned out to be the same quota."""
@@ -212,7 +223,7 @@ class Window:
         if self.remaining is None or (other.remaining is not None and other.remaining < self.remaining):
             self.remaining = other.remaining
         if self.reset_at is None or (other.reset_at is not None and other.reset_at > self.reset_at):
-            self.reset_at = other.reset_at
+            self.reset_at, self._opener = other.reset_at, other._opener  # noqa: SLF001
 
     def _kept(self) -> int:
         """Return the reserve; never all of a window, or nothing would ever go."""
