@@ -751,6 +751,43 @@ async def test_each_urgent_call_is_next_while_thousands_wait() -> None:
     await asyncio.gather(*bulk, return_exceptions=True)
 
 
+@pytest.mark.parametrize(("connecting", "before"), [(0.2, 1), (1.2, 1), (1.9, 1), (2.5, 2), (9.0, 2)])
+async def test_an_urgent_call_finds_one_request_before_it_while_a_connection_is_made(
+    connecting: float, before: int
+) -> None:
+    """Unless that takes more than two intervals: then another may go meanwhile."""
+    model = Model(burst=1, connecting=lambda call, _attempt: connecting * (call == "0"), traces=True)
+    transport = ScheduledTransport(model, options=ClientOptions(max_wait=math.inf))
+    async with httpx.AsyncClient(transport=transport) as client:
+
+        def ask(number: int, priority: Priority) -> "asyncio.Task[httpx.Response]":
+            asked = client.get(
+                f"{ME}/alpha", params={"call": str(number)}, extensions=facts(priority=priority)
+            )
+            return asyncio.ensure_future(asked)
+
+        await ask(98, Priority.NORMAL)  # from now on the transport is known to trace
+        await asyncio.sleep(2)
+        bulk = [ask(number, Priority.BULK) for number in range(20)]
+        await asyncio.sleep(min(connecting, 2.1) - 0.01)
+        urgent = ask(99, Priority.INTERACTIVE)
+        await asyncio.gather(*bulk, urgent)
+    order = [arrival.call for arrival in model.arrivals]
+    assert order.index("99") <= 1 + before
+    assert [arrival.status for arrival in model.arrivals] == [200] * 22
+
+
+async def test_a_connection_that_hangs_costs_others_one_interval() -> None:
+    model = Model(burst=1, connecting=lambda call, _attempt: 30.0 * (call == "3"), traces=True)
+    transport = ScheduledTransport(model, options=ClientOptions(max_wait=math.inf))
+    async with httpx.AsyncClient(transport=transport) as client:
+        await asyncio.gather(*(client.get(f"{ME}/alpha", params={"call": str(n)}) for n in range(20)))
+    ordinary = [arrival.at for arrival in model.arrivals if arrival.call != "3"]
+    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(ordinary))
+    assert gaps[-2] == pytest.approx(1.02, abs=0.01)
+    assert gaps[-1] == pytest.approx(3 * 1.02, abs=0.01)  # that of the one that hangs, and the wait for it
+
+
 @pytest.mark.parametrize("slow", [{"5": 1.5}, {"0": 1.5, "1": 2.5}, {"5": 3.5, "6": 3.0, "7": 9.2}])
 async def test_a_slow_connection_holds_nobody_up_for_longer_than_it_took(slow: dict[str, float]) -> None:
     log: list[Event] = []

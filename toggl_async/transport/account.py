@@ -185,7 +185,7 @@ class Account:
         call.unsettled = False
         call.attempts -= 1
         gates = self.gates
-        gates.in_flight -= 1
+        gates.released(call)
         gates.cooldown.gave_up(call)
         gates.pacer.ready = gates.pacer.ready or ready
         self._dispatcher.wake()
@@ -219,6 +219,7 @@ class Account:
         window.depart(now, call.turn, self._next_turn)
         call.turn = self._next_turn
         await self.gates.pacer.depart(call.turn)
+        self.gates.left(call)
         first, call.sent_at = call.sent_at is None, self.gates.pacer.sent_at
         if first:
             self._report.sent(call, call.sent_at)
@@ -257,7 +258,7 @@ class Account:
         if call.unsettled:  # the caller gave up: Toggl may have counted it all the same
             self._report.cancelled(call, now)
             self._end(call, now, counted=call.sent_at is not None)
-        self.gates.in_flight -= 1
+        self.gates.released(call)
         self._dispatcher.wake()
 
     def note_retry(self, call: Call, reason: Reason) -> None:
@@ -375,10 +376,7 @@ class Account:
             call.future.set_exception(error)
 
     def _give_turn(self, call: Call, now: float) -> None:
-        gates = self.gates
-        gates.pacer.ready = False
-        gates.in_flight += 1
-        gates.cooldown.granted(call)
+        self.gates.granted(call)
         self._next_turn += 1
         call.turn, call.unsettled = self._next_turn, True
         call.attempts += 1

@@ -5,6 +5,10 @@ then asks again, because the world may have changed while it waited: the turn is
 not. Between the last question and the grant nothing is awaited, so nobody can have left meanwhile.
 It sleeps on a timer or until `wake`, and never polls.
 
+A turn that is due waits up to one interval more for the request before it to leave (a new connection
+may take that long), because what has its turn can no longer be overtaken: whoever is urgent finds one
+request before him, not two. More time nobody gets: one connection that hangs must not stop the others.
+
 It must not die while somebody waits. If it is cancelled by a stranger, the next one takes over at
 once; if it fails (which would be a fault of ours), those who wait are told instead of hanging, and
 the next call starts anew.
@@ -91,6 +95,7 @@ class Dispatcher:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         gates, pacer = self._gates, self._gates.pacer
+        late: Call | None = None
         while gates.queue:
             now = loop.time()
             barrier = gates.barrier(now)
@@ -103,6 +108,10 @@ class Dispatcher:
             elif (turn_at := pacer.next_at(now)) > now:
                 self.pause = Reason.PACE, turn_at
                 await self._doze(Reason.PACE, turn_at, now)
+            elif gates.leaving is not None and gates.leaving is not late:
+                late = gates.leaving
+                self.pause = Reason.PACE, now + pacer.interval
+                await self._doze(Reason.PACE, now + pacer.interval, now)
             else:
                 await pacer.turn()
 

@@ -37,6 +37,7 @@ class Gates:
         "failures",
         "held_until",
         "in_flight",
+        "leaving",
         "pacer",
         "queue",
         "quota",
@@ -50,6 +51,8 @@ class Gates:
         self.queue: Queue = Queue()
         self.quota: Quota = quota
         self.in_flight: int = 0
+        self.leaving: Call | None = None
+        """The call that had the latest turn, until its request leaves; None from then on."""
         self.failures: int = 0
         """How many requests in a row met a 5xx or lost their connection."""
         self.held_until: float = -math.inf
@@ -62,6 +65,23 @@ class Gates:
             self.failures, options=self._options.retry, source=self._random, retry_after=retry_after
         )
         self.held_until = max(self.held_until, now + wait)
+
+    def granted(self, call: Call) -> None:
+        """Take note that a call has the turn that was ready, and a slot."""
+        self.pacer.ready = False
+        self.in_flight += 1
+        self.leaving = call
+        self.cooldown.granted(call)
+
+    def left(self, call: Call) -> None:
+        """Take note that the request of a call has left."""
+        if self.leaving is call:
+            self.leaving = None
+
+    def released(self, call: Call) -> None:
+        """Take note that a call has given its slot back, whether its request left or not."""
+        self.left(call)
+        self.in_flight -= 1
 
     def barrier(self, now: float) -> tuple[Reason, float] | None:
         """Return what keeps everybody from going, and until when (infinity: an answer has to come)."""
