@@ -2,11 +2,13 @@
 
 import asyncio
 import gc
+import gc
 import itertools
 import json
 import logging
 import math
 import random
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
@@ -1191,6 +1193,28 @@ async def test_the_callers_own_trace_is_called_too() -> None:
     await client.send(request)
     assert names == ["connection.connect_tcp.started", "http2.send_request_headers.started"]
     assert request.extensions["trace"] is trace
+
+
+@pytest.mark.parametrize("own_trace", [True, False])
+@pytest.mark.parametrize("inner", [httpx.MockTransport(ok), Tracing()])
+async def test_an_answer_goes_with_the_last_who_holds_it(
+    inner: httpx.AsyncBaseTransport, *, own_trace: bool
+) -> None:
+    """Nothing is left for the garbage collector, which takes long where many calls wait."""
+
+    async def trace(_name: str, _info: dict[str, Any]) -> None:
+        pass
+
+    transport = ScheduledTransport(inner)
+    extensions = {"trace": trace} if own_trace else {}
+    gc.disable()
+    try:
+        response = await transport.handle_async_request(httpx.Request("GET", ME, extensions=extensions))
+        seen = weakref.ref(response)
+        del response
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("tunnel", [True, False])

@@ -104,6 +104,7 @@ class Exchange:
             return await self._inner.transport.handle_async_request(self._request)
         finally:
             self._request.extensions = extensions
+            self._stop_watching()
 
     async def read(self, response: httpx.Response) -> None:
         """Read the body of an answer, and leave it to be read again, as it came.
@@ -140,10 +141,16 @@ class Exchange:
             alone = name.startswith("http11.")
             await self._account.depart(self._call, self._hopeless, may_wait=alone)
             self._departed = True
-            if self._user_trace is None:
-                self._watched.pop("trace", None)
+            self._stop_watching()
         if self._user_trace is not None:
             await self._user_trace(name, info)
+
+    def _stop_watching(self) -> None:
+        """Leave the trace to the caller's own, if any: nothing refers to this exchange any more."""
+        if self._user_trace is None:
+            self._watched.pop("trace", None)
+        else:
+            self._watched["trace"] = self._user_trace
 
 
 async def _body(stream: httpx.AsyncByteStream, *, may_break_off: bool) -> bytes:
