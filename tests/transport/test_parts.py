@@ -220,11 +220,11 @@ QUOTA = b'"You have hit your hourly limit for API calls. Your quota will reset i
     ],
 )
 def test_answers_are_told_apart(status: int, headers: dict[str, str], body: bytes, kind: Kind) -> None:
-    assert classify(status, headers, body).kind is kind
+    assert classify(status, httpx.Headers(headers), body).kind is kind
 
 
 def test_the_quota_is_read_from_headers_and_from_the_body_of_a_402() -> None:
-    headers = {"x-toggl-quota-remaining": "29", "x-toggl-quota-resets-in": "3600"}
+    headers = httpx.Headers({"X-Toggl-Quota-Remaining": "29", "X-Toggl-Quota-Resets-In": "3600"})
     outcome = classify(200, headers, b"")
     assert (outcome.remaining, outcome.resets_in) == (29, 3600)
     assert classify(402, headers, QUOTA).resets_in == 2861
@@ -242,8 +242,8 @@ def test_the_quota_is_read_from_headers_and_from_the_body_of_a_402() -> None:
     ],
 )
 def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
-    assert classify(429, headers, b"").retry_after == seconds
-    assert classify(503, headers, b"").retry_after == seconds
+    assert classify(429, httpx.Headers(headers), b"").retry_after == seconds
+    assert classify(503, httpx.Headers(headers), b"").retry_after == seconds
 
 
 @pytest.mark.parametrize(
@@ -915,11 +915,11 @@ def test_a_priority_is_one_of_three(priority: object) -> None:
 async def test_a_request_that_leaves_late_delays_who_waits_for_the_next_turn() -> None:
     loop = asyncio.get_running_loop()
     pacer = Pacer(Pace())
-    assert pacer.turn_at_once()
+    assert pacer.turn_at_once(loop.time())
     start = loop.time()
     waiting = asyncio.ensure_future(pacer.turn())
     await asyncio.sleep(0.5)
-    await pacer.depart(1)
+    await pacer.depart(1, loop.time())
     await waiting
     assert loop.time() - start == pytest.approx(0.5 + 1.02, abs=1e-5)
     pacer.ready = False

@@ -18,7 +18,7 @@ timer at the deadline catches what the bound did not foresee, such as urgent cal
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 import httpx
@@ -114,8 +114,8 @@ class Account:
         window = self.gates.quota.window(facts)
         return Call(self._next_call, facts, window=window, request=request, owner=owner)
 
-    async def admit(self, call: Call) -> None:
-        """Wait for a call's turn; afterwards it holds a slot, until `release`.
+    def admit(self, call: Call) -> Coroutine[object, object, None] | None:
+        """Give a call its turn now, or return what waits for it; then it holds a slot, until `release`.
 
         Raises:
             MaxWaitExceeded: the call cannot go within its `max_wait`.
@@ -129,20 +129,20 @@ class Account:
         budget = call.facts.max_wait - call.waited
         call.since, call.deadline = now, now + budget
         if budget >= 0 and self._goes_at_once(call, now):
-            return
+            return None
         wait, reason = self.gates.expected(call, window, now)
         if wait > budget:
             raise self._too_long(call, now, now + wait, reason)
         waiting = len(self.gates.queue) + 1
         self._report.queued(call, now, wait=wait, reason=reason, waiting=waiting)
-        await self._wait(call, window, budget)
+        return self._wait(call, window, budget)
 
     def _goes_at_once(self, call: Call, now: float) -> bool:
         """Let a call take its turn by itself if nobody waits and nothing is in the way."""
         gates = self.gates
         if gates.queue or self._dispatcher.is_running or gates.barrier(now) is not None:
             return False
-        if call.window.left(now) == 0 or not gates.pacer.turn_at_once():
+        if call.window.left(now) == 0 or not gates.pacer.turn_at_once(now):
             return False
         self._give_turn(call, now)
         return True
@@ -203,11 +203,12 @@ class Account:
             Recalled: it was on its way to the wire when a 429 came, or the end of its quota, or a
                 refusal that it would meet too; or it is too early, and cannot be held up.
         """
-        if may_wait:
-            await self.gates.pacer.room(call.turn)
-        elif not self.gates.pacer.has_room(call.turn):
-            raise Recalled(Reason.PACE)
-        now = self._loop.time()
+        pacer, now = self.gates.pacer, self._loop.time()
+        if not pacer.has_room(call.turn, now):
+            if not may_wait:
+                raise Recalled(Reason.PACE)
+            await pacer.room(call.turn)
+            now = self._loop.time()
         window = call.window.current()
         if hopeless():
             raise Recalled(Reason.QUEUE)
@@ -218,11 +219,11 @@ class Account:
         self._next_turn += 1
         window.depart(now, call.turn, self._next_turn)
         call.turn = self._next_turn
-        await self.gates.pacer.depart(call.turn)
+        await pacer.depart(call.turn, now)
         self.gates.left(call)
-        first, call.sent_at = call.sent_at is None, self.gates.pacer.sent_at
+        first, call.sent_at = call.sent_at is None, now
         if first:
-            self._report.sent(call, call.sent_at)
+            self._report.sent(call, now)
 
     def answered(self, call: Call, status: int, outcome: Outcome) -> None:
         """Learn from an answer."""

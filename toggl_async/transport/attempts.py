@@ -9,6 +9,7 @@ task of its own, which the caller who leaves does not take down with him.
 """
 
 import asyncio
+import http
 import json
 from collections.abc import Callable
 from typing import Final
@@ -91,7 +92,9 @@ class Attempts(Work[httpx.Response]):
         while True:
             if self._under_way is None:
                 try:
-                    await account.admit(call)
+                    waiting = account.admit(call)
+                    if waiting is not None:
+                        await waiting
                 except (MaxWaitExceeded, QuotaExceeded):
                     if self._result is None:
                         raise
@@ -201,7 +204,7 @@ class Attempts(Work[httpx.Response]):
     async def _judge(self, exchange: Exchange, response: httpx.Response) -> Outcome:
         """Read an answer as far as needed, and let the account learn from it as early as possible."""
         account, call, status = self._account, self._call, response.status_code
-        if response.is_error:
+        if status >= http.HTTPStatus.BAD_REQUEST:
             await exchange.read(response)
             outcome = classify(status, response.headers, response.content)
             account.answered(call, status, outcome)

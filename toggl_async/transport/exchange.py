@@ -10,6 +10,7 @@ The same trace can prove that a request never left: there was some event, but no
 
 import asyncio
 import datetime as dt
+import http
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
@@ -112,11 +113,12 @@ class Exchange:
         What is left of the body of a refusal does not matter: its status says enough.
         """
         stream = response.stream
+        refused = response.status_code >= http.HTTPStatus.BAD_REQUEST
         if not isinstance(stream, httpx.AsyncByteStream):
             response.stream = httpx.ByteStream(b"".join(stream))
         elif not isinstance(stream, httpx.ByteStream):
-            response.stream = httpx.ByteStream(await _body(stream, may_break_off=response.is_error))
-        if response.is_error:
+            response.stream = httpx.ByteStream(await _body(stream, may_break_off=refused))
+        if refused:
             try:
                 await response.aread()
             except httpx.DecodingError:

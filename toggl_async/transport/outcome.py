@@ -109,17 +109,18 @@ class Attempted:
     shared: bool = False
 
 
-def classify(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+def classify(status: int, headers: httpx.Headers, body: bytes) -> Outcome:
     """Return the verdict on an answer.
 
     Args:
         status: the HTTP status.
-        headers: the headers, case-insensitive or with names in lower case.
+        headers: the headers.
         body: the decoded body; that of an answer under 400 is not looked at.
     """
-    remaining = _whole(headers.get("x-toggl-quota-remaining"))
-    resets_in = _whole(headers.get("x-toggl-quota-resets-in"))
-    kind = Kind.DONE
+    remaining, resets_in = _quota_told(headers)
+    if status < http.HTTPStatus.BAD_REQUEST:
+        return Outcome(kind=Kind.DONE, remaining=remaining, resets_in=resets_in)
+    kind = Kind.DENIED
     retry_after = None
     if status == http.HTTPStatus.PAYMENT_REQUIRED:
         text = message_of(status, headers, body)
@@ -136,8 +137,6 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
     elif status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         kind = Kind.FAILED
         retry_after = _retry_after(headers)
-    elif status >= http.HTTPStatus.BAD_REQUEST:
-        kind = Kind.DENIED
     return Outcome(kind=kind, remaining=remaining, resets_in=resets_in, retry_after=retry_after)
 
 
@@ -154,9 +153,24 @@ def _is_nginx(headers: Mapping[str, str], body: bytes) -> bool:
     return "html" in headers.get("content-type", "").lower() and b"nginx" in body.lower()
 
 
-def _whole(text: str | None) -> int | None:
+def _quota_told(headers: httpx.Headers) -> tuple[int | None, int | None]:
+    """Return what is left of the quota, and the seconds to its reset, where the headers say so.
+
+    One pass over them: every answer comes by here, and `httpx.Headers.get` makes a pass for each name.
+    """
+    remaining = resets_in = None
+    for name, value in headers.raw:
+        match name.lower():
+            case b"x-toggl-quota-remaining":
+                remaining = _whole(value)
+            case b"x-toggl-quota-resets-in":
+                resets_in = _whole(value)
+    return remaining, resets_in
+
+
+def _whole(text: bytes) -> int | None:
     try:
-        return None if text is None else int(text)
+        return int(text)
     except ValueError:
         return None
 

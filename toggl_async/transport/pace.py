@@ -95,10 +95,9 @@ class Pacer:
             return now
         return max(now, self._full_at + self.interval) + len(self._held) * self.interval
 
-    def turn_at_once(self) -> bool:
+    def turn_at_once(self, now: float) -> bool:
         """Take a turn if there is one now; only while nobody waits in `turn`."""
         if not self.ready:
-            now = asyncio.get_running_loop().time()
             if self._held or now < self._full_at + self.interval:
                 return False
             self._full_at = now
@@ -122,42 +121,40 @@ class Pacer:
         self._full_at = loop.time()
         self.ready = True
 
-    def has_room(self, ticket: int) -> bool:
+    def has_room(self, ticket: int, now: float) -> bool:
         """Say whether a request is far enough from the one before.
 
         Args:
+            now: the loop's time.
             ticket: the number of the request's turn. The second time (handed over, then really
                 sent) it is not held up by itself.
         """
-        return ticket == self._departed or self._wait_of(ticket) <= 0
+        return ticket == self._departed or self._due(ticket) <= now
 
     async def room(self, ticket: int) -> None:
-        """Wait until a request is far enough from the one before.
+        """Wait until a request is far enough from the one before, where `has_room` says that it is not.
 
-        It hardly ever waits: only where other requests overtook this one on its way to the wire.
-        Those that do wait leave in the order of their turns, and before anybody gets a new turn.
+        That is so only where other requests overtook this one on its way to the wire. Those that
+        wait here leave in the order of their turns, and before anybody gets a new turn.
 
         Args:
             ticket: the number of the request's turn.
         """
-        if self.has_room(ticket):
-            return
+        loop = asyncio.get_running_loop()
         bisect.insort(self._held, ticket)
         try:
-            while (wait := self._wait_of(ticket)) > 0:  # noqa: ASYNC110 - the line moves meanwhile
+            while (wait := self._due(ticket) - loop.time()) > 0:  # noqa: ASYNC110 - the line moves meanwhile
                 await asyncio.sleep(wait)
         finally:
             self._held.remove(ticket)
 
-    def _wait_of(self, ticket: int) -> float:
-        """Return the seconds until a request may leave, behind those held up before it."""
+    def _due(self, ticket: int) -> float:
+        """Return the loop's time from which a request may leave, behind those held up before it."""
         ahead = bisect.bisect_left(self._held, ticket)
-        due = self._sent_at + (1 + ahead) * self.interval * (1 - _TOLERANCE)
-        return due - asyncio.get_running_loop().time()
+        return self._sent_at + (1 + ahead) * self.interval * (1 - _TOLERANCE)
 
-    async def depart(self, ticket: int) -> None:
+    async def depart(self, ticket: int, now: float) -> None:
         """Count the spacing from now on, because a request leaves; never waits."""
-        now = asyncio.get_running_loop().time()
         self._departed, self._sent_at = ticket, now
         limiter = self._limiter
         if limiter is not None:  # fills it: a whole interval from now

@@ -76,10 +76,12 @@ class RequestFacts:
     account: str | None = attrs.field(default=None, repr=False)
 
 
+_TOKEN = 16
+"""Characters that a token has at least, unless what stands before it tells that it is one."""
 _IDENTITY = re.compile(
     r"[\d,.:TZ+-]*\d[\d,.:TZ+-]*"  # ids, lists of them, dates
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?:\.\w+)?"
-    r"|(?=[A-Za-z_.-]*\d)[\w.-]{16,}"  # tokens: long, with a digit in them
+    rf"|(?=[A-Za-z_.-]*\d)[\w.-]{{{_TOKEN},}}"  # tokens: long, with a digit in them
 )
 _PUBLIC = re.compile(r"[\d,.:TZ+-]+")
 """Ids, lists of them, and dates."""
@@ -171,7 +173,7 @@ def _is_secret(pattern: str, value: str) -> bool:
 def _template(segments: list[str]) -> tuple[str, dict[str, int]]:
     """Put names in place of the identities in a path, and return those of its parents."""
     ids: dict[str, int] = {}
-    hooks = "webhooks" in segments[:2]
+    hooks, validates = "webhooks" in segments[:2], "validate" in segments
     shown = list(segments)
     for position in range(1, len(segments)):
         parent, segment = segments[position - 1], segments[position]
@@ -179,7 +181,7 @@ def _template(segments: list[str]) -> tuple[str, dict[str, int]]:
             name = "workspace_id"
         elif parent in _PARENTS and segment.isdecimal():
             name = _PARENTS[parent]
-        elif segment and _is_identity(segments, position):
+        elif segment and (_is_identity(segment, parent) or (validates and _is_validated(segments, position))):
             shown[position] = "{id}"
             continue
         else:
@@ -189,12 +191,16 @@ def _template(segments: list[str]) -> tuple[str, dict[str, int]]:
     return "/".join(shown), ids
 
 
-def _is_identity(segments: list[str], position: int) -> bool:
+def _is_identity(segment: str, parent: str) -> bool:
     """Say whether a segment names one thing of many, by its looks or by what stands before it."""
-    segment = segments[position]
-    if segment.isdecimal():
+    if segment.isdecimal() or parent in _SECRET_PARENTS:
         return True
-    if segments[position - 1] in _SECRET_PARENTS or "validate" in segments[max(0, position - 3) : position]:
-        return True  # the latter stands before workspace, webhook and code
+    if len(segment) < _TOKEN and segment[0].islower():
+        return False  # as most segments are: words, and "v9"
     is_word = segment.replace("_", "").isalpha()
     return not is_word and _IDENTITY.fullmatch(unquote(segment)) is not None
+
+
+def _is_validated(segments: list[str], position: int) -> bool:
+    """Say whether a segment is the workspace, the webhook or the code that follow ``validate``."""
+    return "validate" in segments[max(0, position - 3) : position]

@@ -62,7 +62,7 @@ class Scheduler:
         self._random = random or _random()
         self._on_event = on_event or _nobody
         self._is_heard = on_event is not None
-        self._hash_key = secrets.token_bytes(32)
+        self._hash = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=16)
         self._accounts: OrderedDict[bytes, Account] = OrderedDict()
         self._made = 0
         self._organizations = Organizations()
@@ -204,8 +204,8 @@ class Scheduler:
         declared = request.extensions.get(EXTENSION)
         named = declared.account if isinstance(declared, RequestFacts) else None
         credential = named or headers.get("authorization") or _session(headers.get("cookie", ""))
-        digest = hashlib.blake2b(request.url.netloc, key=self._hash_key, digest_size=16)
-        digest.update(b"\0" + credential.encode("utf-8", "surrogateescape"))
+        digest = self._hash.copy()
+        digest.update(request.url.netloc + b"\0" + credential.encode("utf-8", "surrogateescape"))
         return digest.digest()
 
     def _forget_idle(self, now: float) -> None:

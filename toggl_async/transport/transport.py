@@ -106,8 +106,8 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         attempts = Attempts(self._inner, self.scheduler, account, facts, request)
         return account.coalescer.begin(key, attempts).lead()
 
-    def _key(self, facts: RequestFacts, request: httpx.Request) -> tuple[object, ...]:
-        """Return what makes two requests of an account identical; headers are kept as a hash only."""
-        said = b"\0".join([request.url.raw_path, *itertools.chain.from_iterable(request.headers.raw)])
-        asked = hashlib.blake2b(said, digest_size=16).digest()
-        return self._inner, facts.priority, facts.max_wait, asked
+    def _key(self, facts: RequestFacts, request: httpx.Request) -> bytes:
+        """Return what makes two requests of an account identical, as a hash: headers hold secrets."""
+        way = f"{id(self._inner)} {facts.priority:d} {facts.max_wait!r}".encode()
+        said = itertools.chain.from_iterable(request.headers.raw)
+        return hashlib.blake2b(b"\0".join([way, request.url.raw_path, *said]), digest_size=16).digest()
