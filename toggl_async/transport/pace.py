@@ -84,11 +84,6 @@ class Pacer:
         self.ready: bool = False
         """Whether a turn has been taken that nobody has used yet."""
 
-    @property
-    def sent_at(self) -> float:
-        """The loop's time at which the last request left; minus infinity before the first."""
-        return self._sent_at
-
     def next_at(self, now: float) -> float:
         """Return the loop's time of the next turn, as things stand."""
         if self.ready:
