@@ -1,9 +1,11 @@
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from clock import JUMP
+from patience import patient
 
 GROUPS = {
     "tests/codegen/test_directories.py": "documents",
@@ -27,6 +29,12 @@ class InGroups(LoadScopeScheduling):  # type: ignore[misc]
         return GROUPS.get(nodeid.partition("::")[0], nodeid)
 
 
+def pytest_configure() -> None:
+    """Let a busy machine fail no property."""
+    settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("default")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
     """Replace the scheduler of pytest-xdist."""
@@ -35,8 +43,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
 
 @pytest.fixture
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """Run asynchronous tests on asyncio, those marked `jump` on a clock that jumps."""
-    return JUMP if request.node.get_closest_marker("jump") else "asyncio"
+    """Run asynchronous tests on a clock that no stall moves, those marked `jump` on one that jumps."""
+    return JUMP if request.node.get_closest_marker("jump") else patient(1)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,8 @@ import attrs
 import httpx
 import msgspec
 
+from loopback import listening
+
 
 @attrs.define
 class Receiver:
@@ -28,31 +30,25 @@ class Receiver:
     came: list[tuple[httpx.Headers, bytes]] = attrs.field(factory=list)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                headers = httpx.Headers(
-                    [(line.partition(": ")[0], line.partition(": ")[2]) for line in head if ": " in line]
-                )
-                body = await reader.readexactly(int(headers["content-length"]))
-                self.came.append((headers, body))
-                code = msgspec.json.decode(body).get("validation_code")
-                answer = msgspec.json.encode({"validation_code": code} if self.echoes and code else ["ok"])
-                answer = answer if self.speaks else b"thanks"
-                told = f"HTTP/1.1 {self.status} Told\r\nContent-Length: {len(answer)}\r\n\r\n"
-                writer.write(told.encode() + answer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            headers = httpx.Headers(
+                [(line.partition(": ")[0], line.partition(": ")[2]) for line in head if ": " in line]
+            )
+            body = await reader.readexactly(int(headers["content-length"]))
+            self.came.append((headers, body))
+            code = msgspec.json.decode(body).get("validation_code")
+            answer = msgspec.json.encode({"validation_code": code} if self.echoes and code else ["ok"])
+            answer = answer if self.speaks else b"thanks"
+            told = f"HTTP/1.1 {self.status} Told\r\nContent-Length: {len(answer)}\r\n\r\n"
+            writer.write(told.encode() + answer)
+            await writer.drain()
 
 
 @contextlib.asynccontextmanager
 async def receiver() -> AsyncIterator[Receiver]:
     """Listen on this machine."""
     made = Receiver()
-    server = await asyncio.start_server(made.talk, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
-    async with server:
+    async with listening(made.talk) as port:
+        made.url = f"http://127.0.0.1:{port}/hook"
         yield made

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import attrs
 import httpx
 
+from loopback import listening
 from toggl_async import ClientOptions, Scheduler, SessionCookie, TogglClient
 from toggl_async.client import ACCOUNTS_URL
 
@@ -115,27 +116,21 @@ async def served(accounts: Accounts) -> AsyncIterator[str]:
     """Serve the accounts host and the API on this machine; yield the address."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii").split("\r\n")
-                method, path, _ = head[0].split(" ")
-                headers = httpx.Headers(
-                    [(line.split(": ")[0], line.partition(": ")[2]) for line in head if ": " in line]
-                )
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                url = f"http://127.0.0.1{path}"
-                answer = await accounts(httpx.Request(method, url, headers=headers, content=body))
-                writer.write(f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}\r\n".encode())
-                answer.headers["content-length"] = str(len(answer.content))
-                for name, value in answer.headers.multi_items():
-                    writer.write(f"{name}: {value}\r\n".encode())
-                writer.write(b"\r\n" + answer.content)
-                await writer.drain()
-        except asyncio.IncompleteReadError:
-            pass
-        finally:
-            writer.close()
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii").split("\r\n")
+            method, path, _ = head[0].split(" ")
+            headers = httpx.Headers(
+                [(line.split(": ")[0], line.partition(": ")[2]) for line in head if ": " in line]
+            )
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            url = f"http://127.0.0.1{path}"
+            answer = await accounts(httpx.Request(method, url, headers=headers, content=body))
+            writer.write(f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}\r\n".encode())
+            answer.headers["content-length"] = str(len(answer.content))
+            for name, value in answer.headers.multi_items():
+                writer.write(f"{name}: {value}\r\n".encode())
+            writer.write(b"\r\n" + answer.content)
+            await writer.drain()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with listening(talk) as port:
+        yield f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""Every operation over a real socket: client and sandbox, on a loop where time runs fast."""
+"""Every operation over a real socket: client and sandbox, on a loop whose waits are short."""
 
 import inspect
 import math
@@ -10,19 +10,20 @@ import httpx
 import pytest
 
 from hook_receiver import Receiver, receiver
+from patience import patient
 from real_things import ready_export, real_values
 from samples import MOMENT, arguments_of, reach
 from sandbox_world import NOW
-from toggl_async import EmailPassword, Pages, TogglClient
+from toggl_async import ClientOptions, EmailPassword, Pages, TogglClient
 from toggl_async.catalog import operations
 from toggl_async.operation import Operation
-from toggl_async.sandbox import SMALL, FastLoop, Sandbox, SandboxOptions, serve
+from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
 
 pytestmark = pytest.mark.anyio
 
 OPERATIONS = {one.name: one for one in operations()}
+DAY = 86_400.0
 WALKED = [name for name, one in OPERATIONS.items() if one.paging is not None]
-SPEED = 600.0
 AT_ODDS: Mapping[str, frozenset[str]] = {
     "me.time_entries.list": frozenset({"since", "before"}),
     "organization.users.update": frozenset({"organization_admin"}),
@@ -49,8 +50,8 @@ NEEDED: Mapping[str, frozenset[str]] = {
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> Any:
-    """Run on a loop whose time is fast: the client keeps its pace of one request a second."""
-    return "asyncio", {"loop_factory": lambda: FastLoop(SPEED)}
+    """Run on a loop whose waits are short: the client keeps its pace of one request a second."""
+    return patient(600)
 
 
 @attrs.frozen
@@ -99,6 +100,7 @@ async def service(anyio_backend: Any) -> AsyncIterator[Service]:
             EmailPassword(sandbox.email, sandbox.password),
             base_url=sandbox.base_url,
             transport=httpx.AsyncHTTPTransport(verify=False),
+            options=ClientOptions(timeout=DAY),
         ) as toggl,
     ):
         yield Service(sandbox, toggl, hooks)

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loopback import listening
 from toggl_async import (
     UNSET,
     ApiToken,
@@ -308,12 +309,11 @@ async def test_a_download_that_breaks_off_over_a_real_socket(tmp_path: Path) -> 
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 100\r\n\r\na,b\n")
         await writer.drain()
-        writer.close()
-        await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, TogglClient(ApiToken("a" * 32), base_url=address) as toggl:
+    async with (
+        listening(serve) as port,
+        TogglClient(ApiToken("a" * 32), base_url=f"http://127.0.0.1:{port}") as toggl,
+    ):
         with pytest.raises(ConnectionFailed, match="the answer broke off: RemoteProtocolError"):
             await download(toggl).save(tmp_path / "report.csv")
     assert list(tmp_path.iterdir()) == []
@@ -327,11 +327,10 @@ async def test_a_download_over_a_real_socket(tmp_path: Path) -> None:
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
         writer.write(head % len(body) + body)
         await writer.drain()
-        writer.close()
-        await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, TogglClient(ApiToken("a" * 32), base_url=f"http://127.0.0.1:{port}") as toggl:
+    async with (
+        listening(serve) as port,
+        TogglClient(ApiToken("a" * 32), base_url=f"http://127.0.0.1:{port}") as toggl,
+    ):
         assert await download(toggl).save(tmp_path / "report.csv") == len(body)
     assert (tmp_path / "report.csv").read_bytes() == body

@@ -360,7 +360,7 @@ def test_names_that_say_the_same_twice_are_known_but_no_attributes() -> None:
 
 
 def run_python(code: str) -> Any:
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return json.loads(run.stdout)
 
 

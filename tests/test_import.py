@@ -15,7 +15,7 @@ LIST_MODULES = "import json, sys, toggl_async; print(json.dumps([*sys.modules]))
 
 
 def modules_after(code: str) -> list[str]:
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules: list[str] = json.loads(run.stdout)
     return modules
 

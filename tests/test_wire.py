@@ -7,6 +7,7 @@ import urllib.parse
 import httpx
 import pytest
 
+from loopback import listening
 from toggl_async import (
     ApiToken,
     ClientOptions,
@@ -112,11 +113,11 @@ async def test_cookies_and_redirects_go_nowhere() -> None:
                 b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
             )
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, TogglClient(ApiToken("a" * 32), base_url=address) as toggl:
+    async with (
+        listening(serve) as port,
+        TogglClient(ApiToken("a" * 32), base_url=f"http://127.0.0.1:{port}") as toggl,
+    ):
         for _ in range(2):
             assert await toggl.me.desktop_login_tokens.redeem(login_token="x") == "/elsewhere"
     assert [request.split(" ")[1] for request in asked] == ["/api/v9/desktop_login?login_token=x"] * 2
@@ -165,12 +166,11 @@ async def test_a_proxy_is_asked_for_a_tunnel(monkeypatch: pytest.MonkeyPatch) ->
         asked.append((await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[0])
         writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     options = ClientOptions(retry=Retry(attempts=1))
-    async with server, TogglClient(ApiToken("a" * 32), options=options) as toggl:
-        with pytest.raises(ConnectionFailed, match="ProxyError"):
-            await toggl.me.get()
+    async with listening(serve) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        async with TogglClient(ApiToken("a" * 32), options=options) as toggl:
+            with pytest.raises(ConnectionFailed, match="ProxyError"):
+                await toggl.me.get()
     assert asked == [f"CONNECT {urllib.parse.urlsplit(str(API)).hostname}:443 HTTP/1.1"]

@@ -19,7 +19,10 @@ BULK = 1_000_000
 
 async def main(job: driver.Job) -> list[driver.Call]:
     """Do a job of any kind."""
-    options = ClientOptions(max_wait=math.inf if job.max_wait is None else job.max_wait)
+    # What a server computes is not scaled: a machine that stalls for a second must not cost a repetition.
+    options = ClientOptions(
+        max_wait=math.inf if job.max_wait is None else job.max_wait, timeout=60.0 * job.speed
+    )
     async with TogglClient(ApiToken(job.token), base_url=job.url, options=options) as toggl:
         action = {"read": read, "create": create, "refusals": call_refused, "urgent": read_urgently}
         return await action[job.action](toggl, job)

@@ -18,7 +18,7 @@ from rig.server import WORKSPACE, Record, Seen, ServerOptions
 
 __all__ = ["Call", "Trial", "run"]
 
-PATIENCE: Final = 300.0
+PATIENCE: Final = 1800.0
 """Real seconds after which a client is taken to hang."""
 
 

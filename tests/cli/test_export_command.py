@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import anyio
 import pytest
 
 from commands import COMMAND, running
+from loopback import nobody_listening
 from sandbox_world import GROUPS
 from toggl_async.cli import main
 from toggl_async.export import verify
@@ -100,9 +100,8 @@ def test_a_host_that_nobody_listens_on(
     out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOGGL_API_TOKEN", "made-up")
-    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
-        port = closed_soon.getsockname()[1]
-    message = refused(capsys, out, "--base-url", f"http://127.0.0.1:{port}")
+    with nobody_listening() as port:
+        message = refused(capsys, out, "--base-url", f"http://127.0.0.1:{port}")
     assert f"cannot reach http://127.0.0.1:{port}: " in message
 
 

@@ -78,7 +78,6 @@ def test_with_faults_nothing_is_written(
     assert not package.exists()
 
 
-@pytest.mark.timeout(240)  # It reads, validates and writes all: 17 s of CPU under coverage.
 def test_the_package_is_fresh(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def read_before(folder: Path) -> Source:
         assert folder == own_documents.FOLDER
@@ -98,7 +97,6 @@ def test_the_command_in_a_process_of_its_own(run: Any, folder: Folder, package: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (1, "stale: records/pets.py\n", "")
 

@@ -286,6 +286,5 @@ def test_the_command_is_a_module(folder: Folder, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "0 differences, 0 unexplained\n", "")

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from export_written import FORMATS, ids, rows
+from patience import patient
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
 from toggl_async.export import ExportEvent, ExportPlan, Manifest, RowsWritten, export
-from toggl_async.sandbox import CompanySize, FastLoop, FaultPlan, Sandbox, SandboxOptions, serve, shapes
+from toggl_async.sandbox import CompanySize, FaultPlan, Sandbox, SandboxOptions, serve, shapes
 from toggl_async.sandbox.entities import Entry
 from toggl_async.sandbox.report_query import read
 from toggl_async.sandbox.routes import detailed
@@ -23,7 +24,7 @@ SIZE = CompanySize(people=3, projects=6, clients=4, tags=5, days=120, time_entri
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    return "asyncio", {"loop_factory": lambda: FastLoop(200)}
+    return patient(200)
 
 
 @pytest.fixture

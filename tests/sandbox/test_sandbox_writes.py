@@ -302,6 +302,7 @@ async def test_an_update_changes_what_is_given_and_no_more() -> None:
     async with world() as toggl:
         made = await start(toggl, description="one", tags=["a"], billable=True, duration=600)
         path = f"{toggl.workspace}/time_entries/{made['id']}"
+        toggl.sandbox.clock.advance(60.0)
         changed = await toggl.json("PUT", path, {"description": "two", "workspace_id": toggl.workspace_id})
         same = made.keys() - {"description", "at"}
         assert changed["description"] == "two"

@@ -9,6 +9,8 @@ import h2.config
 import h2.connection
 import h2.events
 
+from loopback import listening
+
 
 @attrs.define
 class Http2Server:
@@ -28,11 +30,9 @@ async def http2_server(statuses: Sequence[int]) -> AsyncIterator[Http2Server]:
     """Answer the first requests with `statuses`, and all others with 200."""
     served = Http2Server(0, [])
     left = list(statuses)
-    writers: list[asyncio.StreamWriter] = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.connections += 1
-        writers.append(writer)
         connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
         connection.initiate_connection()
         writer.write(connection.data_to_send())
@@ -45,16 +45,6 @@ async def http2_server(statuses: Sequence[int]) -> AsyncIterator[Http2Server]:
                     connection.send_data(event.stream_id, b"{}", end_stream=True)
             writer.write(connection.data_to_send())
             await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    served.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(connected) as served.port:
         yield served
-    finally:
-        server.close()
-        for writer in writers:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
-        await server.wait_closed()

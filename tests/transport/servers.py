@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import attrs
 
+from loopback import listening
+
 
 @attrs.define
 class Asked:
@@ -69,7 +71,7 @@ async def http_server(handler: Handler, *, tls: ssl.SSLContext | None = None) ->
                 await answered
             await writer.drain()
 
-    async with _listening(connected, tls) as server.port:
+    async with listening(connected, tls=tls) as server.port:
         yield server
 
 
@@ -90,36 +92,8 @@ async def http_proxy(*, opens: Callable[[Asked], bool] = lambda _asked: True) ->
             else:
                 asked.answer(503)
 
-    async with _listening(connected, None) as server.port:
+    async with listening(connected) as server.port:
         yield server
-
-
-@contextlib.asynccontextmanager
-async def _listening(
-    connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-    tls: ssl.SSLContext | None,
-) -> AsyncIterator[int]:
-    """Listen on a free port; at the end, no connection and no task is left."""
-    open_now: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
-
-    async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_now[writer] = asyncio.current_task()
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await connected(reader, writer)
-        with contextlib.suppress(asyncio.CancelledError):  # the server ends while a connection does
-            await _close(writer)
-        del open_now[writer]
-
-    server = await asyncio.start_server(guarded, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        tasks = [task for task in open_now.values() if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks)
-        await server.wait_closed()
 
 
 async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> Asked | None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import httpx
 import pytest
 
+from loopback import listening
 from toggl_async import errors
 from toggl_async.options import ClientOptions, Cooldown, Pace, Retry
 from toggl_async.transport import (
@@ -364,9 +365,10 @@ class TestProxies:
             assert [event.sent for event in world.of(events.Lost)] == [False] * 3
 
     async def test_a_tunnel_whose_tls_fails_lets_no_write_out(self) -> None:
-        slammed = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
-        port = slammed.sockets[0].getsockname()[1]
-        async with slammed, http_proxy() as proxy:
+        async def slam(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            pass
+
+        async with listening(slam) as port, http_proxy() as proxy:
             async with World(httpx.AsyncHTTPTransport(proxy=proxy.url)) as world:
                 with pytest.raises(errors.ConnectionFailed) as caught:
                     await world.client.post(f"https://127.0.0.1:{port}/api/v9/me", json={})

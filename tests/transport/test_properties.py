@@ -26,7 +26,7 @@ from toggl_async.transport import Attempted, Lane, RequestFacts, ScheduledTransp
 from toggl_async.transport.queue import PATIENCE
 from transport.model import FAULTS, Arrival, Model
 
-RUNS = settings(deadline=None, max_examples=settings().max_examples // 2)  # of what the profile says
+RUNS = settings(max_examples=settings().max_examples // 2)  # of what the profile says
 THROTTLED = frozenset({400, 429})
 """A 400 of the model's is nginx's."""
 OPTIONS = ClientOptions(coalesce=False)
@@ -348,7 +348,7 @@ def test_a_cancelled_call_changes_nobodys_shared_answer(
     assert told(Crowd(seed).ask(asked, left=left, gives_up=gives_up)) == told(undisturbed)
 
 
-@settings(deadline=None, max_examples=settings().max_examples // 50)
+@settings(max_examples=settings().max_examples // 50)
 @given(
     st.sampled_from([Priority.NORMAL, Priority.BULK]),
     st.lists(st.sampled_from([Priority.INTERACTIVE, Priority.NORMAL]), min_size=1, max_size=3),

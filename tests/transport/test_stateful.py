@@ -285,4 +285,4 @@ class Program(RuleBasedStateMachine):
 
 
 TestProgram = Program.TestCase
-TestProgram.settings = settings(deadline=None, stateful_step_count=20)
+TestProgram.settings = settings(stateful_step_count=20)

@@ -9,12 +9,15 @@ import math
 import random
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from loopback import listening, nobody_listening
+from patience import patient
 from toggl_async import errors
 from toggl_async.options import ClientOptions, Cooldown, Pace, Priority, QuotaPolicy, Retry
 from toggl_async.transport import (
@@ -1292,27 +1295,21 @@ def test_two_loops_are_refused_and_one_after_the_other_is_not() -> None:
     gc.collect()
 
 
-async def serve(writer_of: Callable[[str, asyncio.StreamWriter], None]) -> tuple[asyncio.Server, str]:
+@asynccontextmanager
+async def serve(writer_of: Callable[[str, asyncio.StreamWriter], None]) -> AsyncIterator[str]:
     """Serve a tiny HTTP on loopback."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                lines = head.decode().split("\r\n")
-                for line in lines:
-                    if line.lower().startswith("content-length:"):
-                        await reader.readexactly(int(line.split(":")[1]))
-                writer_of(lines[0], writer)
-                await writer.drain()
-                if writer.is_closing():
-                    return
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        while not writer.is_closing():
+            lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            for line in lines:
+                if line.lower().startswith("content-length:"):
+                    await reader.readexactly(int(line.split(":")[1]))
+            writer_of(lines[0], writer)
+            await writer.drain()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with listening(handle) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 class TestOverASocket:
@@ -1325,8 +1322,8 @@ class TestOverASocket:
     )
 
     @pytest.fixture
-    def anyio_backend(self) -> str:
-        return "asyncio"
+    def anyio_backend(self) -> Any:
+        return patient(1)
 
     async def test_spacing_and_refusals(self) -> None:
         arrivals: list[float] = []
@@ -1347,8 +1344,8 @@ class TestOverASocket:
 
         happened: list[Event] = []
         scheduler = Scheduler(self.options, on_event=happened.append)
-        server, base = await serve(answer)
-        async with server, httpx.AsyncClient(transport=ScheduledTransport(scheduler=scheduler)) as client:
+        transport = ScheduledTransport(scheduler=scheduler)
+        async with serve(answer) as base, httpx.AsyncClient(transport=transport) as client:
             responses = await asyncio.gather(*(client.get(f"{base}/api/v9/me/{n}") for n in range(25)))
         assert [response.json() for response in responses] == [f"/api/v9/me/{n}" for n in range(25)]
         assert len(arrivals) == 27
@@ -1367,8 +1364,8 @@ class TestOverASocket:
             asked.append(line)
             writer.close()
 
-        server, base = await serve(hang_up)
-        async with server, httpx.AsyncClient(transport=ScheduledTransport(options=self.options)) as client:
+        transport = ScheduledTransport(options=self.options)
+        async with serve(hang_up) as base, httpx.AsyncClient(transport=transport) as client:
             with pytest.raises(errors.ConnectionFailed) as caught:
                 await client.post(f"{base}/api/v9/me", json={})
             assert caught.value.maybe_applied
@@ -1378,13 +1375,11 @@ class TestOverASocket:
             assert len(asked) == 6
 
     async def test_nobody_listens(self) -> None:
-        server, base = await serve(lambda _line, _writer: None)
-        server.close()
-        await server.wait_closed()
         happened: list[Event] = []
-        scheduler = Scheduler(self.options, on_event=happened.append)
-        async with httpx.AsyncClient(transport=ScheduledTransport(scheduler=scheduler)) as client:
-            with pytest.raises(errors.ConnectionFailed) as caught:
-                await client.post(f"{base}/api/v9/me", json={})
+        transport = ScheduledTransport(scheduler=Scheduler(self.options, on_event=happened.append))
+        with nobody_listening() as port:
+            async with httpx.AsyncClient(transport=transport) as client:
+                with pytest.raises(errors.ConnectionFailed) as caught:
+                    await client.post(f"http://127.0.0.1:{port}/api/v9/me", json={})
         assert not caught.value.maybe_applied
         assert [event.sent for event in happened if isinstance(event, events.Lost)] == [False] * 5
