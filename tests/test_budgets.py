@@ -19,7 +19,8 @@ from toggl_async import scopes
 
 ROOT = Path(__file__).parents[1]
 GENERATED = {"records", "scopes"}
-LINES_OF_A_MODULE = 400
+LINES_OF_A_MODULE = 500
+"""A net for accidents: modules split where the matter splits, at about 400 lines."""
 LINES_OF_A_FUNCTION = 60
 CLASSES_OF_A_TOUCH = 40
 MODULES_OF_A_TOUCH = 15
@@ -71,9 +72,7 @@ def test_hand_written_modules_and_functions_stay_small(path: Path) -> None:
 @functools.cache
 def first_touches() -> Mapping[str, tuple[int, int]]:
     """Count the modules and the classes that each resource loads when it is the first."""
-    run = subprocess.run(
-        [sys.executable, "-c", FIRST_TOUCHES], capture_output=True, text=True, check=True, timeout=50
-    )
+    run = subprocess.run([sys.executable, "-c", FIRST_TOUCHES], capture_output=True, text=True, check=True)
     found: Mapping[str, tuple[int, int]] = json.loads(run.stdout)
     return found
 
