@@ -1,6 +1,7 @@
 """Faults of the machine, with real processes, real limits and real permissions.
 
-Permissions mean nothing to the superuser, so a process that has its rights gives them up first.
+Permissions mean nothing to the superuser, so a process that has its rights gives them up first. What
+needs no limits runs in the test's own process, which is quicker.
 """
 
 import json
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from export_written import ids
+from toggl_async import ClientOptions, Pace, Retry
+from toggl_async.cli import connect, main
 from toggl_async.sandbox import Fault, Sandbox
 from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
 
@@ -32,16 +35,19 @@ WRITTEN = {
 
 SCRIPT = textwrap.dedent("""
     import os, resource, signal, sys
-    import pyarrow.dataset  # an older DuckDB loads it when it reads a table
-    from toggl_async import ClientOptions, Pace
+    import anyio
+    if sys.argv[2] == "duckdb":
+        import pyarrow.dataset  # an older one loads it when it reads a table
+    from toggl_async import ClientOptions, Pace, Retry
     from toggl_async.cli import app, connect, main
-    from toggl_async.export import FORMATS, sinks
+    from toggl_async.export import sinks
     from toggl_async.export.destination import layout_of
 
-    connect.OPTIONS = ClientOptions(pace=Pace(interval=0.0001))
-    layout_of("csv")  # loads what may not be readable in a moment
-    for form in FORMATS:
-        sinks.make(form, ".")
+    connect.OPTIONS = ClientOptions(pace=Pace(interval=0.0001), retry=Retry(minimum=0, maximum=0))
+    # Loads what may not be readable in a moment.
+    anyio.run(anyio.sleep, 0)
+    layout_of("csv")
+    sinks.make(sys.argv[2], ".")
     rights = os.geteuid(), os.getegid()
     if rights[0] == 0:
         os.setgroups([])
@@ -51,7 +57,7 @@ SCRIPT = textwrap.dedent("""
     if limit:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    code = main(sys.argv[2:])
+    code = max(main(["export", "--format", sys.argv[2], "--out", out]) for out in sys.argv[3:])
     # Whoever measures the process may write down what came of it.
     os.seteuid(rights[0])
     os.setegid(rights[1])
@@ -60,16 +66,9 @@ SCRIPT = textwrap.dedent("""
 """)
 
 
-def run(server: Sandbox, limit: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process whose files can't grow beyond a limit; 0 for none."""
-    environ = {"TOGGL_API_TOKEN": server.api_token, "TOGGL_BASE_URL": server.base_url}
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(limit), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environ},
-    )
+NOBODY = 65534
+Exporting = Callable[[str], tuple[int, str, str]]
+"""Exports in a format; returns exit code, output and errors."""
 
 
 @pytest.fixture
@@ -78,6 +77,47 @@ def ground() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o777)
         yield Path(name)
+
+
+@pytest.fixture
+def out(ground: Path) -> Path:
+    return ground / "out"
+
+
+@pytest.fixture
+def server(toggl_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox that the environment leads to."""
+    monkeypatch.setenv("TOGGL_API_TOKEN", toggl_sandbox.api_token)
+    monkeypatch.setenv("TOGGL_BASE_URL", toggl_sandbox.base_url)
+    return toggl_sandbox
+
+
+def limited(limit: int, form: str, *places: Path) -> subprocess.CompletedProcess[str]:
+    """Export in a process without special rights, whose files can't grow beyond a limit; 0 for none."""
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(limit), form, *map(str, places)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def here(
+    server: Sandbox, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Exporting:
+    """Export in this process, and let a process without special rights own the files."""
+    options = ClientOptions(pace=Pace(interval=0.0001), retry=Retry(minimum=0, maximum=0))
+    monkeypatch.setattr(connect, "OPTIONS", options)
+
+    def export(form: str) -> tuple[int, str, str]:
+        code = main(["export", "--out", str(out), "--format", form])
+        if os.geteuid() == 0:
+            for path in (out, *out.rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
+        return code, *capsys.readouterr()
+
+    return export
 
 
 @pytest.mark.parametrize(
@@ -90,72 +130,70 @@ def ground() -> Iterator[Path]:
         ("duckdb", 1_100_000),
     ],
 )
-def test_files_that_cannot_grow_any_more(toggl_sandbox: Sandbox, ground: Path, form: str, limit: int) -> None:
-    command = ["export", "--out", str(ground), "--format", form]
-    stopped = run(toggl_sandbox, limit, *command)
+def test_files_that_cannot_grow_any_more(
+    server: Sandbox, out: Path, here: Exporting, form: str, limit: int
+) -> None:
+    stopped = limited(limit, form, out)
     assert stopped.returncode == 1, stopped.stderr
     assert stopped.stderr.endswith("the same command goes on from there\n")
     assert "Traceback" not in stopped.stderr
-    asked = toggl_sandbox.counts.requests
-    done = run(toggl_sandbox, 0, *command)
-    assert done.returncode == 0, done.stderr
-    assert "totals agree" in done.stdout
-    assert ids(ground, form) == [row["id"] for row in toggl_sandbox.company.dataset("time_entries")]
-    assert toggl_sandbox.counts.requests - asked <= asked
+    asked = server.counts.requests
+    code, printed, errors = here(form)
+    assert code == 0, errors
+    assert "totals agree" in printed
+    assert ids(out, form) == [row["id"] for row in server.company.dataset("time_entries")]
+    assert server.counts.requests - asked <= asked
 
 
-def test_a_directory_that_may_not_be_written_to(toggl_sandbox: Sandbox, ground: Path) -> None:
+def test_a_directory_that_may_not_be_written_to(server: Sandbox, ground: Path) -> None:
     ground.chmod(0o555)
-    for place in (ground, ground / "new", ground / "a" / "b"):
-        refused = run(toggl_sandbox, 0, "export", "--out", str(place))
-        assert refused.returncode == 2, refused.stderr
-        assert refused.stderr == (
-            f"toggl-async: cannot write to {place}: {ground} is not a directory that you may write to\n"
-        )
-    assert toggl_sandbox.counts.requests == 0
+    places = (ground, ground / "new", ground / "a" / "b")
+    refused = limited(0, "jsonl", *places)
+    assert refused.returncode == 2, refused.stderr
+    assert refused.stderr.splitlines() == [
+        f"toggl-async: cannot write to {place}: {ground} is not a directory that you may write to"
+        for place in places
+    ]
+    assert server.counts.requests == 0
     assert list(ground.iterdir()) == []
 
 
 @pytest.mark.parametrize("form", ["jsonl", "sqlite"])
 def test_a_directory_that_may_no_longer_be_written_to(
-    toggl_sandbox: Sandbox, ground: Path, form: str
+    server: Sandbox, out: Path, here: Exporting, form: str
 ) -> None:
-    out = ground / "out"
-    command = ["export", "--out", str(out), "--format", form]
-    toggl_sandbox.order(Fault(status=500), route=TAGS, times=10)
-    stopped = run(toggl_sandbox, 0, *command)
-    assert stopped.returncode == 1, stopped.stderr
-    toggl_sandbox.faults.forget()
+    server.order(Fault(status=500), route=TAGS, times=10)
+    code, _, errors = here(form)
+    assert code == 1, errors
+    server.faults.forget()
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     out.chmod(0o555)
-    refused = run(toggl_sandbox, 0, *command)
+    refused = limited(0, form, out)
     assert refused.returncode == 2, refused.stderr
     assert f"cannot write to {out}" in refused.stderr
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     out.chmod(0o755)
-    done = run(toggl_sandbox, 0, *command)
-    assert done.returncode == 0, done.stderr
-    assert ids(out, form) == [row["id"] for row in toggl_sandbox.company.dataset("time_entries")]
+    code, _, errors = here(form)
+    assert code == 0, errors
+    assert ids(out, form) == [row["id"] for row in server.company.dataset("time_entries")]
 
 
 @pytest.mark.parametrize("form", WRITTEN)
-def test_a_file_that_may_not_be_written_to(toggl_sandbox: Sandbox, ground: Path, form: str) -> None:
-    out = ground / "out"
-    command = ["export", "--out", str(out), "--format", form]
-    toggl_sandbox.order(Fault(status=500), route=TAGS, times=10)
-    assert run(toggl_sandbox, 0, *command).returncode == 1
-    toggl_sandbox.faults.forget()
+def test_a_file_that_may_not_be_written_to(server: Sandbox, out: Path, here: Exporting, form: str) -> None:
+    server.order(Fault(status=500), route=TAGS, times=10)
+    assert here(form)[0] == 1
+    server.faults.forget()
     file = out / WRITTEN[form]
     data = file.read_bytes()
     file.chmod(0o444)
-    stopped = run(toggl_sandbox, 0, *command)
+    stopped = limited(0, form, out)
     assert stopped.returncode == 1, stopped.stderr
     assert "Traceback" not in stopped.stderr
     assert str(file) in stopped.stderr
     assert stopped.stderr.endswith("holds an unfinished export; the same command goes on from there\n")
     assert file.read_bytes() == data
     file.chmod(0o644)
-    done = run(toggl_sandbox, 0, *command)
-    assert done.returncode == 0, done.stderr
-    assert ids(out, form) == [row["id"] for row in toggl_sandbox.company.dataset("time_entries")]
+    code, _, errors = here(form)
+    assert code == 0, errors
+    assert ids(out, form) == [row["id"] for row in server.company.dataset("time_entries")]
     assert json.loads((out / "manifest.json").read_bytes())["totals_agree"] is True
