@@ -14,7 +14,7 @@ import nox
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
-PYTHONS = nox.project.python_versions(PROJECT)
+RESULTS = ROOT / "benchmarks" / "results"
 INSTALLED = ".[cli,duckdb,keyring,parquet,sandbox]"
 
 PARALLEL = ("-n", "auto")
@@ -52,32 +52,35 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests with branch coverage, on the Python that runs nox."""
+    """The tests, on the Python that runs nox."""
     session.install("-e", INSTALLED, *group("test", "codegen"))
-    _tests_with_coverage(session)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session(default=False)
-def deep(session: nox.Session) -> None:
-    """The scheduler's promises, in thousands of runs."""
-    session.install("-e", INSTALLED, *group("test"))
+def coverage(session: nox.Session) -> None:
+    """The tests again, held to every branch of the hand-written code; .ci/run takes Python 3.11."""
+    session.install("-e", INSTALLED, *group("test", "codegen"))
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(default=False)
+def nightly(session: nox.Session) -> None:
+    """The long proofs; what they measure goes to benchmarks/results. `-- 10` makes them ten times shorter."""
+    session.install("-e", INSTALLED, *group("test", "codegen"))
+    shorter = int(session.posargs[0]) if session.posargs else 1
     session.run(
         "pytest",
-        "tests/transport",
-        "--hypothesis-profile",
-        "deep",
-        "--timeout",
-        "0",
         *PARALLEL,
-        *session.posargs,
+        *("-m", "nightly or hypothesis"),
+        *("--timeout", "0"),
+        *("--examples", str(5_000 // shorter)),
+        *("--results", str(RESULTS / "nightly.json")),
     )
-
-
-@nox.session(python=PYTHONS, default=False)
-def matrix(session: nox.Session) -> None:
-    """The tests on each supported Python."""
-    session.install("-e", INSTALLED, *group("test", "codegen"))
-    session.run("pytest", *PARALLEL, *session.posargs)
+    session.run("python", "benchmarks/export_kills.py", "--kills", str(1_000 // shorter))
 
 
 @nox.session
@@ -141,10 +144,3 @@ def bench(session: nox.Session) -> None:
     names = session.posargs or sorted(path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py"))
     for name in names:
         session.run("python", str(ROOT / "benchmarks" / f"{name}.py"))
-
-
-def _tests_with_coverage(session: nox.Session) -> None:
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
-    session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report")

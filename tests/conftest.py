@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from clock import JUMP
 from patience import patient
+from results import Results
 
 GROUPS = {
     "tests/codegen/test_directories.py": "documents",
@@ -13,6 +15,7 @@ GROUPS = {
     "tests/codegen/test_load.py": "documents",
     "tests/codegen/test_paging.py": "documents",
     "tests/test_all_operations.py": "operations",
+    "tests/test_budgets.py": "budgets",
     "tests/test_generated.py": "documents",
 }
 """Files whose tests share what takes seconds to make."""
@@ -29,10 +32,26 @@ class InGroups(LoadScopeScheduling):  # type: ignore[misc]
         return GROUPS.get(nodeid.partition("::")[0], nodeid)
 
 
-def pytest_configure() -> None:
-    """Let a busy machine fail no property."""
-    settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("default")
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the options of the session `nightly`."""
+    group = parser.getgroup("nightly")
+    group.addoption("--examples", type=int, default=100, help="how many examples each property gets")
+    group.addoption("--results", type=Path, help="file for what the tests measured, if all of them pass")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set how properties are run; a busy machine must not fail them."""
+    examples = config.getoption("--examples")
+    settings.register_profile(
+        "toggl_async",
+        deadline=None,
+        max_examples=examples,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("toggl_async")
+    results = config.getoption("--results")
+    if results is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Results(results, examples))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -460,7 +460,7 @@ async def test_rows_that_are_not_read_yet_are_walked_too() -> None:
     assert await empty.walk(WrappedPages(largest=2)).collect() == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=settings().max_examples * 3 // 5)
 @given(
     total=st.integers(0, 40),
     size=st.integers(2, 12),

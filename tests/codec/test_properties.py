@@ -16,6 +16,8 @@ from toggl_async.codec.strict import fields_of
 from toggl_async.errors import DecodeError
 from toggl_async.record import Json
 
+EXAMPLES = settings().max_examples
+
 
 def outcome(codec: Codec, form: Any, body: bytes) -> Any:
     """Read an answer that may be anything; a DecodeError is an outcome, everything else an error."""
@@ -29,7 +31,7 @@ def outcome(codec: Codec, form: Any, body: bytes) -> Any:
 
 @pytest.mark.parametrize("record", [Entry, Profile, Plan, Price, Node, Change])
 @pytest.mark.parametrize("keep_unknown", [False, True])
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=EXAMPLES // 4)
 @given(data=st.data())
 def test_what_is_written_is_read_as_it_was(record: Any, keep_unknown: bool, data: st.DataObject) -> None:
     codec = Codec(keep_unknown=keep_unknown)
@@ -41,7 +43,7 @@ FIELDS = [(record, field) for record in (Entry, Profile, Price) for field in fie
 
 
 @pytest.mark.parametrize(("record", "field"), FIELDS, ids=lambda value: getattr(value, "name", ""))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=EXAMPLES // 3)
 @given(value=json_values)
 def test_a_field_of_any_shape_is_read_or_kept_or_a_decode_error(record: Any, field: Any, value: Any) -> None:
     whole = {other.wire: 1 for other in fields_of(record) if other.required} | {field.wire: value}
@@ -72,7 +74,7 @@ def test_a_missing_field_is_its_default_or_a_decode_error(record: Any) -> None:
     )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=EXAMPLES * 3 // 2)
 @given(
     rows=st.lists(
         st.dictionaries(st.sampled_from(["id", "workspace_id", "x", *attrs.fields_dict(Entry)]), json_values)
@@ -89,7 +91,7 @@ def test_no_field_of_an_answer_is_lost(rows: list[dict[str, Any]]) -> None:
             assert kept is not None or value is None
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=EXAMPLES * 2)
 @given(
     body=json_values.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40),
     form=st.sampled_from(

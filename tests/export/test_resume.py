@@ -89,10 +89,18 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 
 
 @pytest.mark.parametrize(
-    ("form", "step"), [("jsonl", 1), ("csv", 7), ("parquet", 7), ("sqlite", 3), ("duckdb", 11)]
+    ("form", "step"),
+    [
+        *[("jsonl", 2), ("csv", 7), ("parquet", 7), ("sqlite", 7), ("duckdb", 23)],
+        *[pytest.param(form, 1, marks=pytest.mark.nightly) for form in FORMATS],
+    ],
 )
 async def test_an_export_that_is_killed_in_any_write_ends_like_one_that_was_not(
-    tmp_path: Path, form: str, step: int, kill: Callable[[int], None]
+    tmp_path: Path,
+    form: str,
+    step: int,
+    kill: Callable[[int], None],
+    record_property: Callable[[str, int], None],
 ) -> None:
     company = Company(12)
     kill(-1)
@@ -118,6 +126,7 @@ async def test_an_export_that_is_killed_in_any_write_ends_like_one_that_was_not(
         assert len(company.log) <= requests + 1 + 8
         assert company.asked("/organizations") == [{}] or writes == 1
     assert killed > 20 / step
+    record_property("kills", killed)
 
 
 @pytest.mark.parametrize("form", FORMATS)
