@@ -6,8 +6,8 @@ an exchange happens before the request and after the answer; the request itself 
 
 import hashlib
 import itertools
-from collections.abc import Coroutine
-from typing import Self
+from collections.abc import Coroutine, Mapping
+from typing import Final, Self
 
 import httpx
 
@@ -16,10 +16,12 @@ from toggl_async.options import ClientOptions
 from toggl_async.transport.account import Account
 from toggl_async.transport.attempts import Attempts
 from toggl_async.transport.exchange import InnerTransport
-from toggl_async.transport.route import RequestFacts, facts_of
+from toggl_async.transport.route import EXTENSION, RequestFacts, facts_of
 from toggl_async.transport.scheduler import Scheduler
 
 __all__ = ["ScheduledTransport"]
+
+_PLAIN: Final = frozenset({str, bytes, int, float, bool})
 
 
 class ScheduledTransport(httpx.AsyncBaseTransport):
@@ -84,7 +86,9 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         if remembered is not None:
             raise remembered
         if request.method == "GET" and facts.coalesce and self._options.coalesce and not facts.streams:
-            return await self._shared(account, facts, request)
+            key = self._key(facts, request)
+            if key is not None:
+                return await self._shared(key, account, facts, request)
         attempts = Attempts(self._inner, self.scheduler, account, facts, request)
         if facts.reads:
             return await attempts.run(account.used_at)
@@ -95,10 +99,9 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             account.coalescer.break_up()
 
     def _shared(
-        self, account: Account, facts: RequestFacts, request: httpx.Request
+        self, key: bytes, account: Account, facts: RequestFacts, request: httpx.Request
     ) -> Coroutine[object, object, httpx.Response]:
         """Make a request, or wait for the answer to an identical one under way."""
-        key = self._key(facts, request)
         group = account.coalescer.find(key)
         if group is not None:
             self.scheduler.tell_shared(account, facts)
@@ -106,8 +109,39 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         attempts = Attempts(self._inner, self.scheduler, account, facts, request)
         return account.coalescer.begin(key, attempts).lead()
 
-    def _key(self, facts: RequestFacts, request: httpx.Request) -> bytes:
-        """Return what makes two requests of an account identical, as a hash: headers hold secrets."""
-        way = f"{id(self._inner)} {facts.priority:d} {facts.max_wait!r}".encode()
-        said = itertools.chain.from_iterable(request.headers.raw)
-        return hashlib.blake2b(b"\0".join([way, request.url.raw_path, *said]), digest_size=16).digest()
+    def _key(self, facts: RequestFacts, request: httpx.Request) -> bytes | None:
+        """Return what makes two requests of an account identical, as a hash: headers hold secrets.
+
+        Whatever can change an answer, or what becomes of the request on its way to one, is part of it:
+        the URL, headers, body, extensions (timeouts among them), and what the request declares. Where
+        any of that can't be compared, there is no key, and the answer isn't shared.
+        """
+        if not isinstance(request.stream, httpx.ByteStream):
+            return None
+        declared = (
+            f"{id(self._inner)} {facts.priority:d} {facts.max_wait!r} {facts.reads:d} {facts.lane} "
+            f"{facts.workspace_id} {facts.organization_id} {request.url.scheme} {facts.route!r} {facts.account!r}"
+        )
+        parts = [declared.encode()]
+        for name, value in request.extensions.items():
+            if name != EXTENSION:
+                if not _is_plain(value):
+                    return None
+                parts.append(f"{name}={value!r}".encode())
+        parts.append(request.url.raw_path)
+        parts.extend(itertools.chain.from_iterable(request.headers.raw))
+        parts.extend(request.stream)
+        digest = hashlib.blake2b(digest_size=16)
+        for part in parts:
+            # With its length before it, no part can pass for another part, or for two.
+            digest.update(b"%d:%b" % (len(part), part))
+        return digest.digest()
+
+
+def _is_plain(value: object) -> bool:
+    """Say whether a value shows all of itself in its repr, as the callbacks of a caller do not."""
+    if isinstance(value, Mapping):
+        return all(_is_plain(name) and _is_plain(item) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in _PLAIN
