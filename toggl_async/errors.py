@@ -38,6 +38,7 @@ requests are named by method and path, never by headers or body.
 """
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack
 
@@ -357,8 +358,8 @@ class LoginRefused(Forbidden):
     @property
     def remaining_attempts(self) -> int | None:
         """How many logins may still fail before the lock; None when Toggl did not say."""
-        text = self.headers.get("x-remaining-login-attempts", "")
-        return int(text) if text.isdecimal() else None
+        text = self.headers.get("x-remaining-login-attempts", "").strip()
+        return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 class NotFound(ResponseError):

@@ -20,6 +20,7 @@ import asyncio
 import base64
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -50,7 +51,7 @@ from toggl_async.transport import (
     facts_of,
     message_of,
 )
-from toggl_async.transport.outcome import request_id_of
+from toggl_async.transport.outcome import request_id_of, whole_of
 from toggl_async.transport.route import shown_path
 
 __all__ = ["REFUSAL", "FixedLogin", "Login", "SessionLogin"]
@@ -182,7 +183,8 @@ class FixedLogin(Login):
         request.headers.update(self._headers)
         response = await self._pass_on(request)
         if response.status_code in {401, 403} and (
-            _remaining(response.headers) is not None or _WRONG.search(response.text)
+            _remaining(response.headers) is not None
+            or _WRONG.search(message_of(response.status_code, response.headers, response.content))
         ):
             response.extensions[REFUSAL] = self._refuse(request, response)
         return response
@@ -367,8 +369,8 @@ class SessionLogin(Login):
 
 def _remaining(headers: Mapping[str, str]) -> str | None:
     """Return how many logins may still fail, where an answer says so."""
-    text = headers.get("x-remaining-login-attempts", "")
-    return text if text.isdecimal() else None
+    attempts = whole_of(headers.get("x-remaining-login-attempts", ""))
+    return None if attempts is None or attempts < 0 else str(attempts)
 
 
 def _cookie(headers: httpx.Headers) -> str | None:
@@ -389,6 +391,7 @@ def _lifetime(cookie: str) -> float | None:
     try:
         part = cookie.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        return float(claims["exp"]) - float(claims.get("iat", time.time()))
-    except (IndexError, KeyError, TypeError, ValueError, AttributeError):
+        lifetime = float(claims["exp"]) - float(claims.get("iat", time.time()))
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None
+    return lifetime if math.isfinite(lifetime) else None

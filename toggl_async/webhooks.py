@@ -65,6 +65,9 @@ RecordT = TypeVar("RecordT", bound=Record)
 _SIGNATURE: Final = re.compile(r"sha256=[0-9a-fA-F]{64}")
 _codec: Final = Codec()
 
+_LONGEST_ID: Final = 19
+"""Digits that an id has at most: it is a signed integer of 64 bits."""
+
 
 @attrs.frozen(kw_only=True)
 class Metadata:
@@ -231,7 +234,7 @@ def parse(body: bytes) -> Delivery:
     """
     try:
         fields = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedDelivery(f"the delivery is no JSON: {error}") from None
     if not isinstance(fields, dict):
         raise MalformedDelivery("the delivery is no JSON object")
@@ -323,7 +326,7 @@ def _metadata(fields: Mapping[str, Json]) -> Metadata:
 def _number(fields: Mapping[str, Json], name: str) -> int:
     """Read an id, which may come as text."""
     value = fields.get(name)
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _LONGEST_ID:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise MalformedDelivery(f"{name}: no number")

@@ -477,21 +477,21 @@ class TestWindow:
 
     def test_stays_shut_after_a_402_until_its_reset(self) -> None:
         window = Window(("organization", 5), reserve=0)
-        window.exhaust(0.0, 100)
+        window.exhaust(0.0, 100, -1)
         window.learn(1.0, 9, remaining=20, resets_in=99)
         assert window.left(50.0) == 0
-        window.exhaust(2.0, None)
+        window.exhaust(2.0, None, -1)
         assert window.opens_at(50.0) == 101.0
         assert window.left(101.0) is None
         window.learn(102.0, 10, remaining=20, resets_in=3599)
         window.learn(103.0, 9, remaining=0, resets_in=5)
         assert window.left(103.0) == 20
-        window.exhaust(103.0, None)
+        window.exhaust(103.0, None, -1)
         assert window.opens_at(103.0) == 102.0 + 3599 + 1
 
     def test_a_402_without_a_time_waits_a_minute(self) -> None:
         window = Window(("user", None), reserve=0)
-        window.exhaust(0.0, None)
+        window.exhaust(0.0, None, -1)
         assert window.opens_at(0.0) == 61.0
 
     def test_a_quota_that_is_not_enforced_is_no_limit(self) -> None:
@@ -545,7 +545,7 @@ class TestWindow:
         for ticket in (1, 2):
             window.spend(ticket)
             window.depart(12.0, ticket, ticket + 2)
-        window.exhaust(13.0, 600)
+        window.exhaust(13.0, 600, -1)
         window.learn(14.0, 4, remaining=1, resets_in=599)
         assert window.left(14.0) == 0
         assert window.opens_at(14.0) == 13.0 + 600 + 1
@@ -611,7 +611,7 @@ class TestWindow:
 
     def test_a_word_that_comes_after_the_reset_is_on_the_next_window(self) -> None:
         window = Window(("user", None), reserve=0)
-        window.exhaust(0.0, 100)
+        window.exhaust(0.0, 100, -1)
         window.learn(105.0, 1, remaining=20, resets_in=10)
         assert (window.left(105.0), window.reset_at) == (20, 116.0)
 
@@ -622,8 +622,10 @@ class TestWindow:
         assert (window.left(30.0), window.reset_at) == (3, 101.0)
         window.learn(31.0, 3, remaining=9, resets_in=39)
         assert (window.left(31.0), window.reset_at) == (9, 71.0)
-        window.learn(31.0, 4, remaining=8, resets_in=8)
+        window.learn(31.0, 2, remaining=8, resets_in=8)
         assert (window.left(31.0), window.reset_at) == (9, 71.0)
+        window.learn(31.0, 4, remaining=8, resets_in=8)
+        assert (window.left(31.0), window.reset_at) == (8, 40.0)
         window.learn(31.0, 5, remaining=2, resets_in=70)
         assert (window.left(31.0), window.reset_at) == (2, 102.0)
 
@@ -637,13 +639,13 @@ class TestWindow:
     def test_whoever_asks_first_after_the_reset_finds_the_next_window(self) -> None:
         def at_its_end() -> Window:
             window = Window(("user", None), reserve=0)
-            window.exhaust(0.0, 100)
+            window.exhaust(0.0, 100, -1)
             return window
 
         assert at_its_end().hope(101.0) is None
         assert not at_its_end().overdrawn(101.0, 1)
         again = at_its_end()
-        again.exhaust(200.0, None)
+        again.exhaust(200.0, None, -1)
         assert again.opens_at(200.0) == 261.0
 
     def test_there_is_never_less_than_nothing(self) -> None:
@@ -655,12 +657,12 @@ class TestWindow:
         for ticket in (2, 3):
             window.settle(ticket, counted=True)
         assert window.remaining == 0
-        window.exhaust(0.0, 100)
+        window.exhaust(0.0, 100, -1)
         assert window.remaining == 0
 
     def test_toggls_own_statement_opens_a_shut_window(self) -> None:
         window = Window(("user", None), reserve=0)
-        window.exhaust(0.0, 100)
+        window.exhaust(0.0, 100, -1)
         window.state(1.0, remaining=7, resets_in=99, total=30)
         window.learn(2.0, 1, remaining=6, resets_in=98)
         assert window.left(2.0) == 6
@@ -687,7 +689,7 @@ class TestWindow:
     def test_a_window_that_was_shut_is_open_after_its_reset(self) -> None:
         window = Window(("user", None), reserve=0)
         window.state(0.0, remaining=0, resets_in=100, total=30)
-        window.exhaust(0.0, 100)
+        window.exhaust(0.0, 100, -1)
         window.spend(1)
         window.settle(1, counted=True)
         assert window.left(101.0) == 30

@@ -4,6 +4,7 @@ A scheme is a frozen declaration with pure logic: which parameters the first pag
 items of an answer stand, and which parameters the following page has.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -92,7 +93,7 @@ class HeaderPages(PageNumber):
     def following(self, page: Page) -> Position | None:
         """Say where the page after this one stands."""
         last = page.answer.headers.get(self.pages)
-        if last is None or not last.isdecimal():
+        if last is None or not re.fullmatch("[0-9]{1,9}", last):
             return PageNumber.following(self, page)
         number = _whole(page.position[self.page])
         return {self.page: number + 1} if number < int(last) else None

@@ -331,7 +331,7 @@ class Account:
     def _learn(self, call: Call, window: Window, outcome: Outcome, now: float) -> None:
         """Take the server's word on a quota window."""
         if outcome.kind is Kind.QUOTA:
-            window.exhaust(now, outcome.resets_in)
+            window.exhaust(now, outcome.resets_in, call.turn)
         elif outcome.remaining is not None and outcome.resets_in is not None:
             window.learn(now, call.turn, remaining=outcome.remaining, resets_in=outcome.resets_in)
         elif window.remaining is None:

@@ -23,7 +23,7 @@ from toggl_async.transport.account import Account, Recalled
 from toggl_async.transport.coalesce import Work
 from toggl_async.transport.events import Reason
 from toggl_async.transport.exchange import Exchange, HeldStream, InnerTransport, as_failure
-from toggl_async.transport.outcome import Attempted, Kind, Outcome, classify
+from toggl_async.transport.outcome import Attempted, Kind, Outcome, classify, reset_told, whole_of
 from toggl_async.transport.route import EXTENSION, RequestFacts
 from toggl_async.transport.scheduler import Scheduler
 
@@ -256,25 +256,31 @@ def _learn_quota(account: Account, headers: httpx.Headers, body: bytes) -> None:
     """Take an answer of ``GET /me/quota``: rows of organization_id, remaining, resets_in_secs, total."""
     try:
         rows = json.loads(httpx.Response(200, headers=headers, content=body).content)
-    except (ValueError, httpx.DecodingError):
+    except (ValueError, RecursionError, httpx.DecodingError):
         return
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, dict):
-            organization_id, total = row.get("organization_id"), row.get("total")
-            remaining, resets_in = row.get("remaining"), row.get("resets_in_secs")
-            if isinstance(remaining, int) and isinstance(resets_in, int):
+            resets_in = reset_told(_int(row.get("resets_in_secs")))
+            if (remaining := _int(row.get("remaining"))) is not None and resets_in is not None:
+                total = _int(row.get("total"))
                 account.told_quota(
-                    organization_id if isinstance(organization_id, int) else None,
+                    _int(row.get("organization_id")),
                     remaining=remaining,
                     resets_in=resets_in,
-                    total=total if isinstance(total, int) and total > 0 else None,
+                    total=total if total is not None and total > 0 else None,
                 )
+
+
+def _int(value: object) -> int | None:
+    """Return a whole number that can be true, of a decoded answer."""
+    return whole_of(str(value)) if type(value) in {int, str} else None
 
 
 async def _keep_small_upload(request: httpx.Request) -> None:
     """Read a small streamed body into memory, so that it can be sent more than once."""
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) <= _SMALL:
+    size = whole_of(length)
+    if size is not None and 0 <= size <= _SMALL:
         await request.aread()
 
 

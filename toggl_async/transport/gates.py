@@ -19,9 +19,10 @@ from toggl_async.options import ClientOptions
 from toggl_async.transport import retry
 from toggl_async.transport.cooldown import CooldownGate
 from toggl_async.transport.events import Reason
+from toggl_async.transport.outcome import WINDOW
 from toggl_async.transport.pace import Pacer
 from toggl_async.transport.queue import Call, Queue
-from toggl_async.transport.quota import WINDOW, Quota, Window
+from toggl_async.transport.quota import Quota, Window
 from toggl_async.transport.route import shown_path
 
 __all__ = ["Gates", "too_long"]

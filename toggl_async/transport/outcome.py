@@ -29,6 +29,7 @@ from toggl_async.transport.route import EXTENSION
 
 __all__ = [
     "RESET_MARGIN",
+    "WINDOW",
     "Attempted",
     "Kind",
     "Outcome",
@@ -36,6 +37,8 @@ __all__ = [
     "error_of",
     "message_of",
     "request_id_of",
+    "reset_told",
+    "whole_of",
 ]
 
 RESET_MARGIN: Final = 1.0
@@ -44,8 +47,17 @@ RESET_MARGIN: Final = 1.0
 UNKNOWN_RESET: Final = 60.0
 """Seconds to wait after a quota 402 that did not say when its window resets."""
 
+WINDOW: Final = 3600.0
+"""Seconds that a quota window lasts; a rest is never asked for longer either."""
+
+_WINDOW_AT_MOST: Final = WINDOW + 60.0
+"""Seconds to a reset that are believed, at most: a window's, and some for rounding and slow clocks."""
+
 _MESSAGE_LIMIT: Final = 1000
-_QUOTA_RESET: Final = re.compile(r"(?i)quota will reset in (\d+) seconds")
+_WHOLE: Final = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+"""Whole numbers that can be true: nothing is counted in thousands of millions."""
+_SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?", re.ASCII)
+_QUOTA_RESET: Final = re.compile(r"(?i)quota will reset in ([0-9]+) seconds")
 _QUOTA_WORDS: Final = re.compile(r"(?i)hourly limit|quota will reset")
 _FEATURE_WORDS: Final = re.compile(
     r"(?i)premium|feature|available (?:only )?for|\bplan\b|subscription|upgrade"
@@ -126,7 +138,8 @@ def classify(status: int, headers: httpx.Headers, body: bytes) -> Outcome:
         text = message_of(status, headers, body)
         kind = _payment(text, remaining)
         if kind is Kind.QUOTA and (named := _QUOTA_RESET.search(text)):
-            resets_in = int(named[1])
+            told = reset_told(whole_of(named[1]))
+            resets_in = resets_in if told is None else told
     elif status == http.HTTPStatus.TOO_MANY_REQUESTS or (
         status == http.HTTPStatus.BAD_REQUEST and _is_nginx(headers, body)
     ):
@@ -162,39 +175,44 @@ def _quota_told(headers: httpx.Headers) -> tuple[int | None, int | None]:
     for name, value in headers.raw:
         match name.lower():
             case b"x-toggl-quota-remaining":
-                remaining = _whole(value)
+                remaining = whole_of(value.decode("latin-1"))
             case b"x-toggl-quota-resets-in":
-                resets_in = _whole(value)
+                resets_in = reset_told(whole_of(value.decode("latin-1")))
     return remaining, resets_in
 
 
-def _whole(text: bytes) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        return None
+def whole_of(text: str) -> int | None:
+    """Read a whole number that the server sent; None where it is none, or too large to be true."""
+    text = text.strip()
+    return int(text) if _WHOLE.fullmatch(text) else None
+
+
+def reset_told(seconds: int | None) -> int | None:
+    """Return the seconds to a reset that the server told; None where they can't be true of a window."""
+    return seconds if seconds is not None and 0 <= seconds <= _WINDOW_AT_MOST else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return Retry-After in seconds; a date is measured against the server's own clock."""
+    """Return Retry-After in seconds, at most an hour; a date is measured against the server's own clock."""
     value = headers.get("retry-after")
     if value is None:
         return None
-    if value.strip().isdecimal():
-        return float(value)
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
+        return min(WINDOW, float(value))
     until = _date(value)
     if until is None:
         return None
     now = _date(headers.get("date", "")) or dt.datetime.now(dt.UTC)
-    return max(0.0, (until - now).total_seconds())
+    return min(WINDOW, max(0.0, (until - now).total_seconds()))
 
 
 def _date(value: str) -> dt.datetime | None:
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    except Exception:  # noqa: BLE001 - whatever the parser thinks of it: it is what a server sent
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def message_of(status: int, headers: Mapping[str, str], body: bytes) -> str:
@@ -203,7 +221,7 @@ def message_of(status: int, headers: Mapping[str, str], body: bytes) -> str:
     if text and "html" not in headers.get("content-type", "").lower() and not text.startswith("<"):
         try:
             found = _words(json.loads(text))
-        except ValueError:
+        except (ValueError, RecursionError):
             found = text
         if found:
             return found if len(found) <= _MESSAGE_LIMIT else found[:_MESSAGE_LIMIT] + "…"

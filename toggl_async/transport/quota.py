@@ -11,7 +11,7 @@ once do not overrun three remaining. A window that answered 402 stays shut until
 the reset it is taken to be full: by its total if that is known, else without a number.
 
 Answers overtake each other, so the word on the request that was sent last is the one that counts;
-an older one can only lower it.
+an older one can only lower it. That holds for the reset, too: one wrong word is corrected by the next.
 
 Which organization a workspace belongs to is not in its URL. Until a record passes by that says so
 (`Organizations.learn`), its window is keyed by the workspace; then it merges into the
@@ -23,13 +23,10 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from toggl_async.options import QuotaPolicy
-from toggl_async.transport.outcome import RESET_MARGIN, UNKNOWN_RESET
+from toggl_async.transport.outcome import RESET_MARGIN, UNKNOWN_RESET, WINDOW
 from toggl_async.transport.route import Lane, RequestFacts
 
-__all__ = ["Organizations", "Quota", "Window"]
-
-WINDOW: Final = 3600.0
-"""Seconds that a window lasts."""
+__all__ = ["WINDOW", "Organizations", "Quota", "Window"]
 
 _SAME: Final = 30.0
 """Seconds by which two announcements of one reset may differ (slow answers make them late)."""
@@ -177,16 +174,17 @@ class Window:
             return
         remaining = max(0, remaining - sum(other > ticket for other in self._settled))
         reset_at = now + resets_in + RESET_MARGIN
+        is_later = ticket >= max(self._word, self._opener or 0)
         known = None if self._opener is not None and ticket >= self._opener else self.reset_at
-        if known is not None and reset_at < known - _SAME:
-            return  # the word of a window that is over
-        if known is None or reset_at > known + _SAME:
-            self._shut = False  # a window that has just begun
+        if known is None or abs(reset_at - known) > _SAME:
+            if known is not None and not is_later:
+                return  # the word of another window than the one that a later request told of
+            self._shut = False
         else:
             reset_at = min(reset_at, known)
             if self._shut:
                 remaining = 0
-            elif ticket < self._word and self.remaining is not None:
+            elif not is_later and self.remaining is not None:
                 remaining = min(remaining, self.remaining)
         self.remaining, self.reset_at = remaining, reset_at
         self._opener = None
@@ -203,14 +201,15 @@ class Window:
             self.remaining, self.reset_at = remaining, now + resets_in + RESET_MARGIN
             self._word = max(self.under_way, default=self._word)
 
-    def exhaust(self, now: float, resets_in: float | None) -> None:
-        """Take a quota 402: shut until the reset."""
+    def exhaust(self, now: float, resets_in: float | None, ticket: int) -> None:
+        """Take a quota 402, the answer to a request with that ticket: shut until the reset."""
         self._roll(now)
         reset_at = now + (UNKNOWN_RESET if resets_in is None else resets_in) + RESET_MARGIN
         if self.reset_at is not None and (resets_in is None or self._shut):
             reset_at = self.reset_at if resets_in is None else min(reset_at, self.reset_at)
         self.remaining, self.reset_at, self._shut = 0, reset_at, True
         self._opener = None
+        self._word = max(self._word, ticket)
 
     def absorb(self, other: "Window") -> None:
         """Become one with a window that turned out to be the same quota."""

@@ -76,6 +76,8 @@ class RequestFacts:
     account: str | None = attrs.field(default=None, repr=False)
 
 
+_LONGEST_ID = 19
+"""Digits that an id has at most: it is a signed integer of 64 bits."""
 _TOKEN = 16
 """Characters that a token has at least, unless what stands before it tells that it is one."""
 _IDENTITY = re.compile(
@@ -177,9 +179,10 @@ def _template(segments: list[str]) -> tuple[str, dict[str, int]]:
     shown = list(segments)
     for position in range(1, len(segments)):
         parent, segment = segments[position - 1], segments[position]
-        if hooks and parent in _WEBHOOK_PARENTS and segment.isdecimal():
+        is_id = segment.isdecimal() and len(segment) <= _LONGEST_ID
+        if hooks and parent in _WEBHOOK_PARENTS and is_id:
             name = "workspace_id"
-        elif parent in _PARENTS and segment.isdecimal():
+        elif parent in _PARENTS and is_id:
             name = _PARENTS[parent]
         elif segment and (_is_identity(segment, parent) or (validates and _is_validated(segments, position))):
             shown[position] = "{id}"

@@ -11,6 +11,7 @@ A scheduler lives in one event loop at a time; all its waiting is done in that l
 """
 
 import asyncio
+import contextlib
 import hashlib
 import http.cookies
 import logging
@@ -27,8 +28,8 @@ from toggl_async.options import ClientOptions
 from toggl_async.transport import events
 from toggl_async.transport.account import Account
 from toggl_async.transport.memory import Memory
-from toggl_async.transport.outcome import Kind, Outcome, message_of
-from toggl_async.transport.quota import WINDOW, Organizations
+from toggl_async.transport.outcome import WINDOW, Kind, Outcome, message_of
+from toggl_async.transport.quota import Organizations
 from toggl_async.transport.route import EXTENSION, RequestFacts
 from toggl_async.transport.stats import AccountStats, Counters, SchedulerStats, WindowStats
 
@@ -236,7 +237,9 @@ def _random() -> random.Random:
 def _session(cookies: str) -> str:
     """Return the session cookie of a Cookie header, or all of it where none is known by name."""
     if any(name in cookies for name in _SESSION_COOKIES):
-        jar = http.cookies.SimpleCookie(cookies)
+        jar: http.cookies.SimpleCookie = http.cookies.SimpleCookie()
+        with contextlib.suppress(http.cookies.CookieError):  # a server may have set odd ones
+            jar.load(cookies)
         for name in _SESSION_COOKIES:
             if name in jar:
                 return jar[name].value
