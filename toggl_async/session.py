@@ -30,8 +30,9 @@ from toggl_async.options import Priority
 from toggl_async.pagination import PageAnswer, PageRequest, Pages
 from toggl_async.plans import KnownPlans
 from toggl_async.transport import RequestFacts, Scheduler, error_of, facts_of
+from toggl_async.transport.content_coding import decoder_for
 from toggl_async.transport.route import EXTENSION, shown_path
-from toggl_async.wire import Wire, check_call, read, undecodable
+from toggl_async.wire import Wire, check_call, raw_chunks, read, undecodable
 
 __all__ = ["Session"]
 
@@ -256,10 +257,15 @@ class Session:
 async def _chunks(
     operation: Operation[object], request: httpx.Request, response: httpx.Response
 ) -> AsyncGenerator[bytes, None]:
-    """Pass on the body of a streamed answer, decompressed."""
+    """Pass on the body of a streamed answer, decoded."""
     try:
-        async for chunk in response.aiter_bytes():
-            yield chunk
+        decoder = decoder_for(response.headers)
+        async for chunk in raw_chunks(response):
+            decoded = chunk if decoder is None else decoder.feed(chunk)
+            if decoded:
+                yield decoded
+        if decoder is not None:
+            decoder.finish()
     except httpx.DecodingError as error:
         raise undecodable(error, operation=operation.name) from error
     except httpx.TransportError as error:

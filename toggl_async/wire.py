@@ -10,7 +10,7 @@ Imported by the session and the client.
 import ipaddress
 import re
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from urllib.parse import unquote
 
@@ -19,8 +19,9 @@ import httpx
 from toggl_async.codec import query_items
 from toggl_async.errors import DecodeError, InvalidInput
 from toggl_async.files import Form
+from toggl_async.transport.content_coding import decode
 
-__all__ = ["Wire", "check_call", "checked_url", "network", "read", "undecodable"]
+__all__ = ["Wire", "check_call", "checked_url", "network", "raw_chunks", "read", "undecodable"]
 
 _ACCEPT: Final = "application/json, */*;q=0.5"
 """JSON where there is a choice; files, and refusals in other forms, come as what they are."""
@@ -170,16 +171,34 @@ def check_call(method: str, path: str, *, has_query: bool) -> None:
 
 
 async def read(response: httpx.Response, *, operation: str) -> bytes:
-    """Read the body of an answer, decompressed.
+    """Read the body of an answer, which the scheduler has decoded as far as it could be.
 
     Raises:
-        DecodeError: it is compressed otherwise than its headers say.
+        DecodeError: it is damaged, or encoded otherwise than was asked for.
     """
-    try:
+    if not response.is_success and "content-encoding" not in response.headers:
         return await response.aread()
+    raw = b"".join([chunk async for chunk in raw_chunks(response)])
+    if not raw or "content-encoding" not in response.headers:
+        return raw
+    try:
+        return decode(response.headers, raw)
     except httpx.DecodingError as error:
-        raw = b"".join(response.stream) if isinstance(response.stream, httpx.ByteStream) else b""
         raise undecodable(error, operation=operation, body=raw) from error
+
+
+async def raw_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Pass on the body of an answer as its transport has it.
+
+    httpx's own readers decode, and a part of a body satisfies them.
+    """
+    stream = response.stream
+    if isinstance(stream, httpx.AsyncByteStream):
+        async for chunk in stream:
+            yield chunk
+    else:
+        for chunk in stream:
+            yield chunk
 
 
 def undecodable(error: httpx.DecodingError, *, operation: str, body: bytes = b"") -> DecodeError:

@@ -151,12 +151,15 @@ def session(claims: Any) -> str:
 )
 async def test_a_session_of_any_shape_is_used(cookie: str) -> None:
     headers = {"Set-Cookie": f"__Secure-accounts-session={cookie}"}
-    async with raw_server(lambda _asked: answer(headers=headers)) as server, TogglClient(
-        SessionCookie("a@b.example", "made up"),
-        base_url=server.url,
-        accounts_url=server.url,
-        options=QUICK,
-    ) as toggl:
+    async with (
+        raw_server(lambda _asked: answer(headers=headers)) as server,
+        TogglClient(
+            SessionCookie("a@b.example", "made up"),
+            base_url=server.url,
+            accounts_url=server.url,
+            options=QUICK,
+        ) as toggl,
+    ):
         assert await toggl.request("GET", "/api/v9/me") == {}
 
 

@@ -242,7 +242,7 @@ class Attempts(Work[httpx.Response]):
         if outcome.kind is not Kind.DONE:
             self._scheduler.remember(account, call.facts, self._request, response, outcome)
         elif call.facts.route.endswith("/me/quota") and not call.facts.streams:
-            _learn_quota(account, response.headers, _raw(response))
+            _learn_quota(account, _raw(response))
 
 
 def _final(result: _Result) -> httpx.Response:
@@ -252,11 +252,11 @@ def _final(result: _Result) -> httpx.Response:
     return result
 
 
-def _learn_quota(account: Account, headers: httpx.Headers, body: bytes) -> None:
+def _learn_quota(account: Account, body: bytes) -> None:
     """Take an answer of ``GET /me/quota``: rows of organization_id, remaining, resets_in_secs, total."""
     try:
-        rows = json.loads(httpx.Response(200, headers=headers, content=body).content)
-    except (ValueError, RecursionError, httpx.DecodingError):
+        rows = json.loads(body)
+    except (ValueError, RecursionError):
         return
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, dict):
@@ -285,7 +285,7 @@ async def _keep_small_upload(request: httpx.Request) -> None:
 
 
 def _raw(response: httpx.Response) -> bytes:
-    """Return the body of an answer as it came; `Exchange.read` has read it."""
+    """Return the body of an answer that `Exchange.read` has read."""
     stream = response.stream
     assert isinstance(stream, httpx.ByteStream)  # noqa: S101 - that is what it leaves
     return b"".join(stream)

@@ -12,12 +12,13 @@ import asyncio
 import datetime as dt
 import http
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 
 from toggl_async.errors import ConnectionFailed, RequestFailed, RequestTimeout
 from toggl_async.transport.account import Account
+from toggl_async.transport.content_coding import decode, decode_what_is_there
 from toggl_async.transport.queue import Call
 from toggl_async.transport.route import shown_path
 
@@ -32,6 +33,9 @@ _NEVER_LEFT: Final = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
+
+_BODILESS: Final = frozenset({204, 205, 304})
+"""Answers that have no body, whatever their headers say of it."""
 
 Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
@@ -108,9 +112,13 @@ class Exchange:
             self._stop_watching()
 
     async def read(self, response: httpx.Response) -> None:
-        """Read the body of an answer, and leave it to be read again, as it came.
+        """Read the body of an answer, and leave it to be read again, decoded.
 
-        What is left of the body of a refusal does not matter: its status says enough.
+        A body that can't be decoded is left as it came, with its Content-Encoding. What is left of the
+        body of a refusal doesn't matter: its status says enough.
+
+        Raises:
+            httpx.TransportError: the body broke off.
         """
         stream = response.stream
         refused = response.status_code >= http.HTTPStatus.BAD_REQUEST
@@ -118,14 +126,28 @@ class Exchange:
             response.stream = httpx.ByteStream(b"".join(stream))
         elif not isinstance(stream, httpx.ByteStream):
             response.stream = httpx.ByteStream(await _body(stream, may_break_off=refused))
+        if "content-encoding" in response.headers:
+            self._decode(response, refused=refused)
         if refused:
-            try:
-                await response.aread()
-            except httpx.DecodingError:
-                response.headers.pop("content-encoding", None)
-                response.stream, response.is_stream_consumed = httpx.ByteStream(b""), False
-                await response.aread()
+            await response.aread()
             response.elapsed = dt.timedelta(seconds=asyncio.get_running_loop().time() - self._began)
+
+    def _decode(self, response: httpx.Response, *, refused: bool) -> None:
+        """Decode a body that has been read."""
+        body = b"".join(cast(httpx.ByteStream, response.stream))
+        if not body and (self._request.method == "HEAD" or response.status_code in _BODILESS):
+            return
+        if refused:
+            decoded = decode_what_is_there(response.headers, body)
+        else:
+            try:
+                decoded = decode(response.headers, body)
+            except httpx.DecodingError:
+                return
+        del response.headers["content-encoding"]
+        if "content-length" in response.headers:
+            response.headers["content-length"] = str(len(decoded))
+        response.stream = httpx.ByteStream(decoded)
 
     def may_have_left(self, error: httpx.RequestError) -> bool:
         """Say whether the first byte of the request may have left before it failed."""

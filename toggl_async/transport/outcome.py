@@ -261,14 +261,18 @@ _BY_STATUS: Final[dict[int, type[errors.ResponseError]]] = {
 
 
 def error_of(response: httpx.Response, *, method: str, path: str) -> errors.ResponseError:
-    """Return the typed error for an answer of status 400 and over, whose body has been read.
+    """Return the typed error for an answer that is no success, whose body has been read if it can be.
 
     Args:
         response: the answer, as `ScheduledTransport` or any other transport returned it.
         method: the HTTP method of the request.
         path: its path, without the query.
     """
-    status, headers, body = response.status_code, response.headers, response.content
+    status, headers = response.status_code, response.headers
+    try:
+        body = response.content
+    except httpx.ResponseNotRead:  # an odd encoding kept it from being read, and the status says enough
+        body = b""
     outcome = classify(status, headers, body)
     attempted = response.extensions.get(EXTENSION)
     if not isinstance(attempted, Attempted):
