@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
+import anyio.from_thread
 import attrs
 
 from toggl_async import ApiToken, ClientOptions, Cooldown, Pace, Retry, TogglClient
@@ -69,7 +71,7 @@ Answering = Callable[[Received], bytes | None | Awaitable[bytes | None]]
 
 
 @contextlib.asynccontextmanager
-async def raw_server(answering: Answering) -> AsyncIterator[RawServer]:
+async def raw_server(answering: Answering, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
     """Serve HTTP/1.1 with keep-alive, on a free port of loopback."""
     server = RawServer(0, [])
     tasks: set[asyncio.Task[None]] = set()
@@ -89,16 +91,14 @@ async def raw_server(answering: Answering) -> AsyncIterator[RawServer]:
                     break
                 writer.write(written)
                 await writer.drain()
-        except (ConnectionError, asyncio.CancelledError):
+        except (OSError, asyncio.CancelledError):
             pass
         finally:
             server.open_connections -= 1
             tasks.discard(task)
-            writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
+            await close(writer)
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
@@ -110,6 +110,23 @@ async def raw_server(answering: Answering) -> AsyncIterator[RawServer]:
             await asyncio.wait(list(tasks))
 
 
+async def close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection so that nothing of it is left."""
+    writer.close()
+    try:
+        await writer.wait_closed()
+    except (OSError, asyncio.CancelledError):
+        writer.transport.abort()
+
+
+@contextlib.contextmanager
+def threaded_server(answering: Answering) -> Iterator[RawServer]:
+    """Serve from a thread, for programs that run one event loop after another."""
+    with anyio.from_thread.start_blocking_portal() as portal:
+        with portal.wrap_async_context_manager(raw_server(answering)) as server:
+            yield server
+
+
 async def receive(reader: asyncio.StreamReader) -> Received | None:
     """Read one request; None when the connection ends."""
     try:
@@ -117,7 +134,7 @@ async def receive(reader: asyncio.StreamReader) -> Received | None:
         start, *lines = head.decode("latin-1").split("\r\n")[:-2]
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except (asyncio.IncompleteReadError, OSError):
         return None
     method, target, _ = start.split(" ")
     return Received(method, target, headers, body)

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from toggl_async.errors import TogglError as TogglError
     from toggl_async.errors import Unauthorized as Unauthorized
     from toggl_async.errors import WebhookError as WebhookError
+    from toggl_async.errors import WrongEventLoop as WrongEventLoop
     from toggl_async.files import Download as Download
     from toggl_async.operation import Operation as Operation
     from toggl_async.operation import Plan as Plan
@@ -125,6 +126,7 @@ __all__ = [
     "Unauthorized",
     "UnsetType",
     "WebhookError",
+    "WrongEventLoop",
     "capture_responses",
     "changes",
     "operations",
@@ -174,6 +176,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "TogglError": "toggl_async.errors",
     "Unauthorized": "toggl_async.errors",
     "WebhookError": "toggl_async.errors",
+    "WrongEventLoop": "toggl_async.errors",
     "Download": "toggl_async.files",
     "Operation": "toggl_async.operation",
     "Plan": "toggl_async.operation",

@@ -7,6 +7,7 @@
     │   ├── MissingCredentials       no token was given, or an empty one
     │   └── NotInPlan                the workspace's plan lacks this, and `plan_check` forbids to try
     ├── ClientClosed                 the client or its scheduler ended while the call waited
+    ├── WrongEventLoop               the client is in use by another event loop or process
     ├── MaxWaitExceeded              the call cannot go within its `max_wait`
     ├── RequestFailed                no answer came
     │   ├── ConnectionFailed         the connection was refused, reset or lost
@@ -73,6 +74,7 @@ __all__ = [
     "TogglError",
     "Unauthorized",
     "WebhookError",
+    "WrongEventLoop",
 ]
 
 
@@ -127,6 +129,10 @@ class NotInPlan(InvalidInput):
 
 class ClientClosed(TogglError):
     """The client, or the scheduler behind it, was closed before the call could go."""
+
+
+class WrongEventLoop(TogglError, RuntimeError):
+    """The client or its scheduler is in use by another event loop or process; nothing was sent."""
 
 
 class MaxWaitExceeded(TogglError):

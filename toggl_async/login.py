@@ -304,7 +304,7 @@ class SessionLogin(Login):
         while True:
             task = self._logging_in
             joins = task is not None
-            if task is None:
+            if task is None or task.get_loop() is not asyncio.get_running_loop():
                 self._recall(request)
                 task = asyncio.get_running_loop().create_task(self._make(facts, is_renewal))
                 task.add_done_callback(self._logged_in)

@@ -268,15 +268,13 @@ async def _chunks(
             decoder.finish()
     except httpx.DecodingError as error:
         raise undecodable(error, operation=operation.name) from error
-    except httpx.TransportError as error:
+    except Exception as error:
         raise _broken_off(operation, request, error) from error
 
 
-def _broken_off(
-    operation: Operation[object], request: httpx.Request, error: httpx.TransportError
-) -> RequestFailed:
+def _broken_off(operation: Operation[object], request: httpx.Request, error: Exception) -> RequestFailed:
     """Return the typed error for an answer of which the first part came alone."""
-    kind = RequestTimeout if isinstance(error, httpx.TimeoutException) else ConnectionFailed
+    kind = RequestTimeout if isinstance(error, httpx.TimeoutException | TimeoutError) else ConnectionFailed
     return kind(
         f"the answer broke off: {type(error).__name__}",
         method=request.method,

@@ -20,6 +20,7 @@ from toggl_async.codec import query_items
 from toggl_async.errors import DecodeError, InvalidInput
 from toggl_async.files import Form
 from toggl_async.transport.content_coding import decode
+from toggl_async.transport.inner import Network
 
 __all__ = ["Wire", "check_call", "checked_url", "network", "raw_chunks", "read", "undecodable"]
 
@@ -206,7 +207,7 @@ def undecodable(error: httpx.DecodingError, *, operation: str, body: bytes = b""
     return DecodeError(f"cannot be decompressed: {error}", operation=operation, field="$", body=body)
 
 
-def network(url: httpx.URL, *, connections: int) -> httpx.AsyncHTTPTransport:
+def network(url: httpx.URL, *, connections: int) -> Network:
     """Return httpx's own transport, through the proxy that the environment names for a host.
 
     Args:
@@ -220,9 +221,9 @@ def network(url: httpx.URL, *, connections: int) -> httpx.AsyncHTTPTransport:
     proxies = urllib.request.getproxies()
     address = proxies.get(url.scheme) or proxies.get("all")
     if not address or url.scheme == "http" or urllib.request.proxy_bypass(url.host):
-        return httpx.AsyncHTTPTransport(limits=limits)
+        return Network(limits=limits)
     try:
         proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
     except (ValueError, httpx.InvalidURL):
         raise InvalidInput(f"the environment names no proxy for {url.scheme} that can be used") from None
-    return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy)
+    return Network(limits=limits, proxy=proxy)

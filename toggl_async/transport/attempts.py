@@ -22,7 +22,8 @@ from toggl_async.transport import retry
 from toggl_async.transport.account import Account, Recalled
 from toggl_async.transport.coalesce import Work
 from toggl_async.transport.events import Reason
-from toggl_async.transport.exchange import Exchange, HeldStream, InnerTransport, as_failure
+from toggl_async.transport.exchange import Exchange, HeldStream, Lost, as_failure
+from toggl_async.transport.inner import InnerTransport
 from toggl_async.transport.outcome import Attempted, Kind, Outcome, classify, reset_told, whole_of
 from toggl_async.transport.route import EXTENSION, RequestFacts
 from toggl_async.transport.scheduler import Scheduler
@@ -121,9 +122,14 @@ class Attempts(Work[httpx.Response]):
         task = self._under_way
         if task is not None:
             task.cancel()
-            (result,) = await asyncio.gather(task, return_exceptions=True)
-            if isinstance(result, Recalled):
-                self._account.decline(self._call)  # it ended as the last caller left, its turn unused
+            # Not here, but as it ends: whoever abandons it may be cancelled once more.
+            task.add_done_callback(self._abandoned)
+            await asyncio.wait([task])
+
+    def _abandoned(self, task: "asyncio.Task[tuple[_Result, Reason | None]]") -> None:
+        """Take back the turn of a request that was called back as its last caller left."""
+        if not task.cancelled() and isinstance(task.exception(), Recalled):
+            self._account.decline(self._call)
 
     def copier(self, result: httpx.Response) -> Callable[[], httpx.Response]:
         """Return what makes answers of their own for calls that share one."""
@@ -170,15 +176,16 @@ class Attempts(Work[httpx.Response]):
             raise Recalled(Reason.QUEUE)
         exchange = Exchange(self._inner, account, call, request, hopeless=self._is_hopeless)
         replayable = isinstance(request.stream, httpx.ByteStream)
-        held = False
+        held = streaming = False
         try:
             response = await exchange.send()
             outcome = await self._judge(exchange, response)
             stream = response.stream
             if call.facts.streams and isinstance(stream, httpx.AsyncByteStream) and not response.is_closed:
-                response.stream = HeldStream(stream, account, call)
-                held = True
-        except httpx.TransportError as error:
+                response.stream = HeldStream(stream, account, call, exchange)
+                held = streaming = True
+        except Lost as lost:
+            error = lost.error
             sent = exchange.may_have_left(error)
             account.lost(call, type(error).__name__, sent=sent)
             call.failures += 1
@@ -188,7 +195,12 @@ class Attempts(Work[httpx.Response]):
         except Recalled:
             held = True  # the turn goes back as it came
             raise
+        except asyncio.CancelledError:
+            exchange.was_cut_off()
+            raise
         finally:
+            if not streaming:
+                exchange.end()
             if not held:
                 account.release(call)
         self._note(response, outcome)

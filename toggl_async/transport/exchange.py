@@ -1,15 +1,19 @@
-"""One request sent once: when it really left, and what was read of the answer.
+"""One request sent once: when it really left, what was read of the answer, and what can be told if not.
 
 The moment of sending is learned from httpcore's `trace` extension: ``send_request_headers.started``
 comes when a connection stands and the first byte is about to leave. The request waits right there
 if the spacing asks for it. A trace that the caller set is called as well. A transport that does not
 trace is taken to send when it is handed the request.
 
-The same trace can prove that a request never left: there was some event, but not that one.
+The trace of httpx's own transport can prove that a request never left: it failed while it connected, and
+nothing else had begun. What can't be proved is not believed: a transport that traces nothing, or calls its
+events by other names, has sent what it failed to send, for all we know.
 """
 
 import asyncio
+import contextlib
 import datetime as dt
+import enum
 import http
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, cast
@@ -17,22 +21,32 @@ from typing import Any, Final, cast
 import httpx
 
 from toggl_async.errors import ConnectionFailed, RequestFailed, RequestTimeout
-from toggl_async.transport.account import Account
+from toggl_async.transport.account import Account, Recalled
 from toggl_async.transport.content_coding import decode, decode_what_is_there
+from toggl_async.transport.inner import InnerTransport, Pool
 from toggl_async.transport.queue import Call
 from toggl_async.transport.route import shown_path
 
-__all__ = ["Exchange", "HeldStream", "InnerTransport", "as_failure"]
+__all__ = ["Exchange", "HeldStream", "Lost", "as_failure"]
 
 _DEPARTURES: Final = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
 
-_NEVER_LEFT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
+_CONNECTING: Final = frozenset(
+    {
+        "connection.connect_tcp",
+        "connection.connect_unix_socket",
+        "connection.retry",
+        "connection.start_tls",
+        "proxy.start_tls",
+        "socks.connect_tcp",
+        "socks.setup_socks5_connection",
+        "socks.start_tls",
+    }
 )
+"""What httpcore traces before a request begins."""
+
+_CLEANING: Final = frozenset({"connection.close", "http11.response_closed"})
+"""What it traces after something failed."""
 
 _BODILESS: Final = frozenset({204, 205, 304})
 """Answers that have no body, whatever their headers say of it."""
@@ -40,17 +54,29 @@ _BODILESS: Final = frozenset({204, 205, 304})
 Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
-class InnerTransport:
-    """The inner transport, and what is known of it."""
+class Lost(Exception):
+    """No answer came, or a part of one.
 
-    __slots__ = ("closed", "traces", "transport")
+    Attributes:
+        error: what the inner transport raised.
+    """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self.transport: httpx.AsyncBaseTransport = transport
-        self.traces: bool = isinstance(transport, httpx.AsyncHTTPTransport)
-        """Whether it is known to trace what it does."""
-        self.closed: bool = False
-        """Whether nothing may be sent by it any more."""
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Phase(enum.Enum):
+    """How far a request is known to have come."""
+
+    HANDED_OVER = enum.auto()
+    """Nothing was traced."""
+    CONNECTING = enum.auto()
+    """A connection is being made, or could not be made."""
+    CONNECTED = enum.auto()
+    """A part of connecting is done; what came next, if anything, was not traced."""
+    BEGUN = enum.auto()
+    """Something else was traced: the request itself, or what we don't know."""
 
 
 class Exchange:
@@ -60,11 +86,11 @@ class Exchange:
         "_account",
         "_began",
         "_call",
-        "_departed",
         "_hopeless",
         "_inner",
+        "_phase",
+        "_pool",
         "_request",
-        "_traced",
         "_user_trace",
         "_watched",
     )
@@ -88,28 +114,58 @@ class Exchange:
             hopeless: asked at the last moment whether its refusal is known by now.
         """
         self._inner = inner
+        self._pool: Pool | None = None
         self._account = account
         self._call = call
         self._request = request
         self._hopeless = hopeless
         self._user_trace: Trace | None = request.extensions.get("trace")
         self._watched: dict[str, Any] = {}
-        self._departed = False
+        self._phase = _Phase.HANDED_OVER
         self._began = 0.0
-        self._traced = False
 
     async def send(self) -> httpx.Response:
-        """Send the request; return as soon as the head of the answer is there."""
+        """Send the request; return as soon as the head of the answer is there.
+
+        Raises:
+            Lost: no answer came.
+            Recalled: it must not be sent after all.
+            WrongEventLoop: the transport belongs to another event loop.
+        """
+        inner = self._inner
+        if not inner.is_ready:
+            await inner.make_ready()
         self._began = asyncio.get_running_loop().time()
-        if not self._inner.traces:
+        if not inner.traces:
             await self._account.depart(self._call, self._hopeless)
         extensions = self._request.extensions
         self._request.extensions = self._watched = {**extensions, "trace": self._trace}
+        pool = self._pool = inner.enter()
         try:
-            return await self._inner.transport.handle_async_request(self._request)
+            response = await pool.transport.handle_async_request(self._request)
+        except Recalled:
+            raise
+        except Exception as error:
+            if isinstance(error, httpx.PoolTimeout):
+                inner.found_full(pool)
+            raise Lost(error) from error
         finally:
             self._request.extensions = extensions
             self._stop_watching()
+        if not isinstance(response, httpx.Response):
+            raise Lost(TypeError(f"the transport returned {type(response).__name__}, not a Response"))
+        return response
+
+    def end(self) -> None:
+        """Take note that nothing more of it will be read; once is enough."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            self._inner.leave(pool)
+
+    def was_cut_off(self) -> None:
+        """Take note that it was cancelled under way: what it held of its pool may be out of use."""
+        if self._pool is not None:
+            self._inner.doubt(self._pool)
 
     async def read(self, response: httpx.Response) -> None:
         """Read the body of an answer, and leave it to be read again, decoded.
@@ -118,13 +174,11 @@ class Exchange:
         body of a refusal doesn't matter: its status says enough.
 
         Raises:
-            httpx.TransportError: the body broke off.
+            Lost: the body broke off.
         """
         stream = response.stream
         refused = response.status_code >= http.HTTPStatus.BAD_REQUEST
-        if not isinstance(stream, httpx.AsyncByteStream):
-            response.stream = httpx.ByteStream(b"".join(stream))
-        elif not isinstance(stream, httpx.ByteStream):
+        if not isinstance(stream, httpx.ByteStream):
             response.stream = httpx.ByteStream(await _body(stream, may_break_off=refused))
         if "content-encoding" in response.headers:
             self._decode(response, refused=refused)
@@ -144,30 +198,47 @@ class Exchange:
                 decoded = decode(response.headers, body)
             except httpx.DecodingError:
                 return
+            except httpx.RemoteProtocolError as error:
+                raise Lost(error) from error
         del response.headers["content-encoding"]
         if "content-length" in response.headers:
             response.headers["content-length"] = str(len(decoded))
         response.stream = httpx.ByteStream(decoded)
 
-    def may_have_left(self, error: httpx.RequestError) -> bool:
+    def may_have_left(self, error: Exception) -> bool:
         """Say whether the first byte of the request may have left before it failed."""
-        if isinstance(error, httpx.LocalProtocolError):
-            return False  # httpx would not send it
-        if self._traced:
-            return self._departed
-        return not isinstance(error, _NEVER_LEFT)
+        if not self._inner.is_httpx or self._phase is _Phase.BEGUN:
+            return True
+        if isinstance(error, httpx.PoolTimeout | httpx.UnsupportedProtocol):
+            return self._phase is not _Phase.HANDED_OVER
+        return self._phase is not _Phase.CONNECTING and not isinstance(error, httpx.ProxyError)
 
     async def _trace(self, name: str, info: dict[str, Any]) -> None:
         """Let the request leave when it is about to; nothing that comes later matters here."""
-        self._traced = self._inner.traces = True
-        if name in _DEPARTURES and not _is_tunnel(info):
+        self._inner.traces = True
+        departs = name in _DEPARTURES and not _is_tunnel(info)
+        if departs:
             # Where several share a connection, one that waited here would let another take its stream.
             alone = name.startswith("http11.")
             await self._account.depart(self._call, self._hopeless, may_wait=alone)
-            self._departed = True
+            self._phase = _Phase.BEGUN
             self._stop_watching()
+        else:
+            self._note(name, info)
         if self._user_trace is not None:
             await self._user_trace(name, info)
+
+    def _note(self, name: str, info: dict[str, Any]) -> None:
+        """Take note of an event before the departure."""
+        what, _, step = name.rpartition(".")
+        if what in _CLEANING or self._phase is _Phase.BEGUN or step == "failed":
+            return
+        if step == "complete" and self._phase is _Phase.CONNECTING:
+            self._phase = _Phase.CONNECTED
+        elif step == "started" and (what in _CONNECTING or _is_tunnel(info)):
+            self._phase = _Phase.CONNECTING
+        else:
+            self._phase = _Phase.BEGUN
 
     def _stop_watching(self) -> None:
         """Leave the trace to the caller's own, if any: nothing refers to this exchange any more."""
@@ -177,18 +248,34 @@ class Exchange:
             self._watched["trace"] = self._user_trace
 
 
-async def _body(stream: httpx.AsyncByteStream, *, may_break_off: bool) -> bytes:
-    """Read a body, at least as far as it comes if it may break off."""
+async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_break_off: bool) -> bytes:
+    """Read a body, at least as far as it comes if it may break off.
+
+    Raises:
+        Lost: it broke off.
+    """
     chunks: list[bytes] = []
     try:
-        async for chunk in stream:
-            chunks.append(chunk)  # noqa: PERF401 - what has come counts, even if the rest does not
-    except httpx.TransportError:
+        if isinstance(stream, httpx.AsyncByteStream):
+            async for chunk in stream:
+                chunks.append(chunk)  # noqa: PERF401 - what has come counts, even if the rest does not
+        else:
+            chunks.extend(stream)
+    except Exception as error:
         if not may_break_off:
-            raise
+            raise Lost(error) from error
     finally:
-        await stream.aclose()
+        await _close(stream)
     return b"".join(chunks)
+
+
+async def _close(stream: httpx.AsyncByteStream | httpx.SyncByteStream) -> None:
+    """Close a body that has been read, or won't be; what goes wrong then changes nothing."""
+    with contextlib.suppress(Exception):
+        if isinstance(stream, httpx.AsyncByteStream):
+            await stream.aclose()
+        else:
+            stream.close()
 
 
 def _is_tunnel(info: dict[str, Any]) -> bool:
@@ -199,38 +286,49 @@ def _is_tunnel(info: dict[str, Any]) -> bool:
 class HeldStream(httpx.AsyncByteStream):
     """The body of a streamed answer; its call's slot is free once it is closed."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, account: Account, call: Call) -> None:
+    def __init__(
+        self, stream: httpx.AsyncByteStream, account: Account, call: Call, exchange: Exchange
+    ) -> None:
         self._stream = stream
         self._account = account
         self._call = call
+        self._exchange = exchange
         self._open = True
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._stream:
                 yield chunk
-        except httpx.TransportError as error:
+        except asyncio.CancelledError:
+            self._exchange.was_cut_off()
+            raise
+        except Exception as error:
             self._account.lost(self._call, type(error).__name__, sent=True)
             raise
 
     async def aclose(self) -> None:
         """Close the answer, and free the slot."""
         try:
-            await self._stream.aclose()
+            await _close(self._stream)
+        except asyncio.CancelledError:
+            self._exchange.was_cut_off()
+            raise
         finally:
             if self._open:
                 self._open = False
+                self._exchange.end()
                 self._account.release(self._call)
 
 
-def as_failure(error: httpx.RequestError, request: httpx.Request, call: Call, *, sent: bool) -> RequestFailed:
-    """Return the typed error for a network error, with that as its cause."""
-    kind = RequestTimeout if isinstance(error, httpx.TimeoutException) else ConnectionFailed
+def as_failure(error: Exception, request: httpx.Request, call: Call, *, sent: bool) -> RequestFailed:
+    """Return the typed error for what an inner transport raised, with that as its cause."""
+    kind = RequestTimeout if isinstance(error, httpx.TimeoutException | TimeoutError) else ConnectionFailed
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     failure = kind(
         words, method=request.method, path=shown_path(request), maybe_applied=sent and not call.facts.reads
     )
-    # The request holds the credential, and what is secret in its URL and its body.
-    error.request = httpx.Request(request.method, request.url.copy_with(raw_path=failure.path.encode()))
+    if isinstance(error, httpx.RequestError):
+        # The request holds the credential, and what is secret in its URL and its body.
+        error.request = httpx.Request(request.method, request.url.copy_with(raw_path=failure.path.encode()))
     failure.__cause__ = error
     return failure

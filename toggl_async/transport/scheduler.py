@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import http.cookies
 import logging
+import os
 import random
 import secrets
 from collections import OrderedDict
@@ -23,7 +24,7 @@ from typing import Final
 
 import httpx
 
-from toggl_async.errors import ClientClosed, ResponseError
+from toggl_async.errors import ClientClosed, ResponseError, WrongEventLoop
 from toggl_async.options import ClientOptions
 from toggl_async.transport import events
 from toggl_async.transport.account import Account
@@ -69,6 +70,7 @@ class Scheduler:
         self._organizations = Organizations()
         self._memory = Memory()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
         self._closed = False
         self.counters: Counters = Counters()
 
@@ -105,7 +107,7 @@ class Scheduler:
 
         Raises:
             ClientClosed: the scheduler was closed.
-            RuntimeError: it is in use by another event loop.
+            WrongEventLoop: it is in use by another event loop.
         """
         if self._closed:
             raise ClientClosed("the scheduler was closed")
@@ -184,12 +186,12 @@ class Scheduler:
     def _bind(self) -> asyncio.AbstractEventLoop:
         """Tie the scheduler to the running loop; accounts of a loop that is over are let go."""
         loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._loop is not None and not self._loop.is_closed():
-                raise RuntimeError(
+        if self._loop is not loop or self._process != os.getpid():
+            if self._loop is not None and not self._loop.is_closed() and self._process == os.getpid():
+                raise WrongEventLoop(
                     "this scheduler is in use by another event loop; give each loop a scheduler of its own"
                 )
-            self._loop = loop
+            self._loop, self._process = loop, os.getpid()
             self._let_go()
         return loop
 

@@ -15,7 +15,7 @@ from toggl_async.errors import ClientClosed
 from toggl_async.options import ClientOptions
 from toggl_async.transport.account import Account
 from toggl_async.transport.attempts import Attempts
-from toggl_async.transport.exchange import InnerTransport
+from toggl_async.transport.inner import InnerTransport, Network
 from toggl_async.transport.route import EXTENSION, RequestFacts, facts_of
 from toggl_async.transport.scheduler import Scheduler
 
@@ -44,7 +44,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         scheduler: Scheduler | None = None,
         options: ClientOptions | None = None,
     ) -> None:
-        self._inner = InnerTransport(inner or httpx.AsyncHTTPTransport())
+        self._inner = InnerTransport(inner or Network())
         self._owns_scheduler = scheduler is None
         self.scheduler: Scheduler = scheduler or Scheduler(options)
         self._options = options or self.scheduler.options
@@ -64,7 +64,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             await self.scheduler.aclose()
         else:
             self.close_calls()
-        await self._inner.transport.aclose()
+        await self._inner.aclose()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Schedule a request, and return its final answer.
@@ -77,6 +77,8 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             ConnectionFailed: no answer came.
             RequestTimeout: no answer came in time.
             ClientClosed: this transport or its scheduler was closed.
+            WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections
+                of one and can't be made to begin anew.
         """
         if self._inner.closed:
             raise ClientClosed("the client was closed")

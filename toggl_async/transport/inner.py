@@ -1,0 +1,188 @@
+"""The inner transport: what sends the requests, and whether its connections can be used.
+
+Connections belong to one process and one event loop. A client that meets another loop, because its
+program calls `asyncio.run` again or was forked, starts with fresh ones; where a transport can't be made
+to, the call is refused before anything is sent.
+
+A cancelled exchange can take a connection out of use for good. httpcore keeps anyio's cancellation away
+from its clean-up, but not asyncio's own: a task cancelled while it cleans up, or in the turn in which its
+connection stands but the request hasn't begun, leaves an entry in the pool that nobody will use or close
+(encode/httpcore: 1.0.9 does). From outside that can't be told from a clean end, and a task for each
+exchange, to keep cancellation out of it, would cost a fifth of what a GET costs. So a pool in which an
+exchange was cancelled takes no more requests. The next ones go to a fresh pool, and the old one is closed
+when the last of its exchanges has ended. What that costs is a few idle connections. A pool that has no
+connection to give, although the scheduler lets no more requests out than it has, is replaced, too.
+
+A transport of httpx's that the caller made can't be made anew: it is emptied, between two exchanges.
+"""
+
+import asyncio
+import logging
+import os
+from typing import Final, Self
+
+import httpx
+
+from toggl_async.errors import WrongEventLoop
+
+__all__ = ["InnerTransport", "Network", "Pool"]
+
+_logger: Final = logging.getLogger("toggl_async.transport")
+
+_CONNECTIONLESS: Final = (httpx.MockTransport, httpx.ASGITransport)
+
+
+class Network(httpx.AsyncHTTPTransport):
+    """httpx's own transport, which can be had again without the connections.
+
+    Args:
+        limits: connections at once.
+        proxy: what the connections go through.
+    """
+
+    def __init__(self, *, limits: httpx.Limits | None = None, proxy: httpx.Proxy | None = None) -> None:
+        self._settings = limits or httpx.Limits(max_connections=100, max_keepalive_connections=20), proxy
+        self._context = httpx.create_ssl_context()
+        self._connect()
+
+    def renewed(self) -> Self:
+        """Return another transport like this one, with its TLS context and without its connections."""
+        other = type(self).__new__(type(self))
+        other._settings, other._context = self._settings, self._context  # noqa: SLF001 - one of us
+        other._connect()  # noqa: SLF001 - likewise
+        return other
+
+    def _connect(self) -> None:
+        limits, proxy = self._settings
+        super().__init__(verify=self._context, limits=limits, proxy=proxy)
+
+
+class Pool:
+    """A transport, and the exchanges that are under way on it."""
+
+    __slots__ = ("is_doubtful", "transport", "under_way")
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self.transport: httpx.AsyncBaseTransport = transport
+        self.under_way: int = 0
+        self.is_doubtful: bool = False
+        """Whether a connection of it may be out of use for good."""
+
+
+class InnerTransport:
+    """The transport that sends, whichever pool it has at the time."""
+
+    __slots__ = ("_closing", "_loop", "_pool", "_process", "_retired", "closed", "is_httpx", "traces")
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._pool = Pool(transport)
+        self._retired: list[Pool] = []
+        self._closing: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
+        self.is_httpx: bool = isinstance(transport, httpx.AsyncHTTPTransport)
+        """Whether it is httpx's own, whose traces and errors are known."""
+        self.traces: bool = self.is_httpx
+        """Whether it is known to trace what it does."""
+        self.closed: bool = False
+        """Whether nothing may be sent by it any more."""
+
+    @property
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """The transport of the pool at hand."""
+        return self._pool.transport
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the pool at hand can take a request as it is."""
+        return (
+            self._loop is asyncio.get_running_loop()
+            and self._process == os.getpid()
+            and not (self._retired or self._closing or self._pool.is_doubtful)
+        )
+
+    async def make_ready(self) -> None:
+        """Begin anew in another event loop, and close the pools that nobody uses any more.
+
+        Raises:
+            WrongEventLoop: the transport has connections of another loop or process, and can't be
+                made to begin anew.
+        """
+        if self._loop is not asyncio.get_running_loop() or self._process != os.getpid():
+            await self._move()
+        pool = self._pool
+        unused = [retired for retired in self._retired if not retired.under_way]
+        self._retired = [retired for retired in self._retired if retired.under_way]
+        if pool.is_doubtful and not pool.under_way:
+            pool.is_doubtful = False
+            unused.append(pool)
+        for one in unused:
+            task = asyncio.get_running_loop().create_task(_close(one.transport))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        if self._closing:
+            # Whoever is cancelled here leaves them to go on.
+            await asyncio.wait(list(self._closing))
+
+    def enter(self) -> Pool:
+        """Return the pool at hand, for one exchange, which has to `leave` it."""
+        self._pool.under_way += 1
+        return self._pool
+
+    def leave(self, pool: Pool) -> None:
+        """Take note that an exchange has ended."""
+        pool.under_way -= 1
+
+    def doubt(self, pool: Pool) -> None:
+        """Take note that a connection of a pool may be out of use for good."""
+        if pool is not self._pool:
+            return
+        if isinstance(pool.transport, Network):
+            self._pool = Pool(pool.transport.renewed())
+            self._retired.append(pool)
+        else:
+            pool.is_doubtful = self.is_httpx
+
+    def found_full(self, pool: Pool) -> None:
+        """Take note that a pool had no connection to give."""
+        self.doubt(pool)
+        pool.is_doubtful = True
+
+    async def aclose(self) -> None:
+        """Close all pools; those of another process are left to it."""
+        self.closed = True
+        if self._process != os.getpid():
+            return
+        pools, self._retired = [self._pool, *self._retired], []
+        for pool in pools:
+            await _close(pool.transport)
+        if self._closing:
+            await asyncio.wait(list(self._closing))
+
+    async def _move(self) -> None:
+        """Leave the connections of another event loop or process behind."""
+        pool, forked = self._pool, self._process != os.getpid()
+        if self._loop is not None:
+            if isinstance(pool.transport, Network):
+                self._pool = Pool(pool.transport.renewed())
+            elif isinstance(pool.transport, _CONNECTIONLESS):
+                self._pool = Pool(pool.transport)
+            elif self.is_httpx and not forked:
+                # It forgets its connections, whatever comes of closing them in a loop that is over.
+                await _close(pool.transport)
+                self._pool = Pool(pool.transport)
+            else:
+                raise WrongEventLoop(
+                    f"this {type(pool.transport).__name__} has connections of another "
+                    f"{'process' if forked else 'event loop'}; give each a client of its own"
+                )
+        self._loop, self._process = asyncio.get_running_loop(), os.getpid()
+        self._retired, self._closing = [], set()
+
+
+async def _close(transport: httpx.AsyncBaseTransport) -> None:
+    """Close a transport; one that can't be closed is left behind."""
+    try:
+        await transport.aclose()
+    except Exception as error:  # noqa: BLE001 - whatever it is, nobody can do anything about it
+        _logger.debug("a transport could not be closed: %s", type(error).__name__)
