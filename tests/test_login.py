@@ -436,11 +436,14 @@ async def test_other_wrong_credentials_are_tried_once_too(
 
 
 async def test_a_403_that_speaks_of_a_right_is_no_wrong_login() -> None:
-    network = httpx.MockTransport(lambda _: httpx.Response(403, json="You have no access"))
-    async with TogglClient(ApiToken("a" * 32), transport=network) as toggl:
+    def respond(request: httpx.Request) -> httpx.Response:
+        known = request.url.path.endswith("/me/logged")
+        return httpx.Response(200) if known else httpx.Response(403, json="You have no access")
+
+    async with TogglClient(ApiToken("a" * 32), transport=httpx.MockTransport(respond)) as toggl:
         for _ in range(2):
             with pytest.raises(Forbidden) as caught:
-                await toggl.me.get()
+                await toggl.workspace(3).tags.list()
             assert not isinstance(caught.value, LoginRefused)
 
 

@@ -105,7 +105,7 @@ class TogglClient:
             if isinstance(auth, type) or not callable(getattr(auth, "headers", None)):
                 known = "ApiToken(…), EmailPassword(…) or SessionCookie(…)"
                 raise InvalidInput(f"auth must be {known}, not {_kind(auth)}")
-            return FixedLogin(scheduled, auth)
+            return FixedLogin(scheduled, auth, base_url=self._base_url)
         return SessionLogin(
             scheduled,
             auth,

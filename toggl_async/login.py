@@ -21,7 +21,6 @@ import base64
 import json
 import logging
 import math
-import re
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -39,6 +38,7 @@ from toggl_async.errors import (
     RequestFailed,
     TogglError,
 )
+from toggl_async.options import Priority
 from toggl_async.transport import (
     EXTENSION,
     Attempted,
@@ -49,9 +49,8 @@ from toggl_async.transport import (
     classify,
     error_of,
     facts_of,
-    message_of,
 )
-from toggl_async.transport.outcome import request_id_of, whole_of
+from toggl_async.transport.outcome import REFUSED, login_refused
 from toggl_async.transport.route import shown_path
 
 __all__ = ["REFUSAL", "FixedLogin", "Login", "SessionLogin"]
@@ -68,7 +67,10 @@ _DOUBTFUL_AFTER: Final = 24 * 3600.0
 _GOODBYE: Final = 5.0
 """Seconds that ending the session may take when the client is closed."""
 
-_WRONG: Final = re.compile(r"(?i)incorrect (?:username|e-?mail)\b.*\bpassword")
+_LOGGED: Final = "/api/v9/me/logged"
+
+_TRUSTED_FOR: Final = 3600.0
+"""Seconds for which credentials that were found good are taken to be."""
 
 _log = logging.getLogger("toggl_async.login")
 
@@ -145,17 +147,8 @@ class Login(httpx.AsyncBaseTransport):
 
     def _refuse(self, request: httpx.Request, response: httpx.Response, message: str = "") -> LoginRefused:
         """Remember a refusal, and end the calls that wait with it."""
-        headers = {name: value for name, value in response.headers.items() if name != "set-cookie"}
-        message = message or message_of(response.status_code, headers, response.content)
-        remaining = _remaining(headers)
-        self._refused = LoginRefused(
-            message if remaining is None else f"{message}; login attempts left: {remaining}",
-            status=response.status_code,
-            method=request.method,
-            path=shown_path(request),
-            request_id=request_id_of(headers),
-            headers=headers,
-            body=response.content if response.is_error else b"",
+        self._refused = login_refused(
+            response, method=request.method, path=shown_path(request), message=message
         )
         self._scheduled.close_calls()
         return self._refused
@@ -164,15 +157,24 @@ class Login(httpx.AsyncBaseTransport):
 class FixedLogin(Login):
     """Credentials that go with every request.
 
+    That they were refused is known to the scheduler, for all clients that use them: after a 401, a 403 on
+    the user's own path, or words that say so. Any other 403 can mean that a right is missing, or come from
+    something between here and Toggl. Then ``/me/logged`` is asked, which answers whoever is known; its
+    answer holds for an hour.
+
     Args:
         scheduled: what sends the requests.
         auth: the credentials.
+        base_url: the server.
     """
 
-    def __init__(self, scheduled: ScheduledTransport, auth: Auth) -> None:
+    def __init__(self, scheduled: ScheduledTransport, auth: Auth, *, base_url: httpx.URL) -> None:
         super().__init__(scheduled)
         self._headers = dict(auth.headers())
         self.credentials: tuple[str, ...] = tuple(self._headers)
+        self._logged_url = f"{base_url}".rstrip("/") + _LOGGED
+        self._trusted_until = -math.inf
+        self._asking: asyncio.Task[None] | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request with the credentials.
@@ -182,12 +184,56 @@ class FixedLogin(Login):
         """
         request.headers.update(self._headers)
         response = await self._pass_on(request)
-        if response.status_code in {401, 403} and (
-            _remaining(response.headers) is not None
-            or _WRONG.search(message_of(response.status_code, response.headers, response.content))
-        ):
-            response.extensions[REFUSAL] = self._refuse(request, response)
+        if response.status_code == httpx.codes.FORBIDDEN and REFUSED not in response.extensions:
+            facts = facts_of(request)
+            await self._ask(request, facts)
+            if self._scheduled.scheduler.are_refused(request):
+                response.extensions[REFUSED] = True
+        if REFUSED in response.extensions:
+            response.extensions[REFUSAL] = login_refused(
+                response, method=request.method, path=shown_path(request)
+            )
         return response
+
+    def forget_refusal(self) -> None:
+        """Forget whether the credentials are known to be good, too."""
+        super().forget_refusal()
+        self._trusted_until = -math.inf
+
+    async def _ask(self, request: httpx.Request, facts: RequestFacts) -> None:
+        """Ask whether the credentials are good, unless that is known; once for all that want to know."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._trusted_until:
+            return
+        if self._asking is None or self._asking.get_loop() is not loop:
+            self._asking = loop.create_task(self._ask_logged(request, facts))
+            self._asking.add_done_callback(self._asked)
+        await asyncio.wait([self._asking])
+
+    def _asked(self, _task: "asyncio.Task[None]") -> None:
+        self._asking = None
+
+    async def _ask_logged(self, request: httpx.Request, facts: RequestFacts) -> None:
+        """Ask ``/me/logged``; what the answer means is the scheduler's business."""
+        headers = {name: request.headers[name] for name in ("accept", "user-agent", *self._headers)}
+        asked = RequestFacts(
+            route=f"GET {_LOGGED}",
+            lane=Lane.USER,
+            reads=True,
+            priority=Priority.INTERACTIVE,  # what it tells spares those who wait a wrong login each
+            max_wait=facts.max_wait,
+        )
+        extensions = {name: value for name, value in request.extensions.items() if name == "timeout"}
+        logged = httpx.Request(
+            "GET", self._logged_url, headers=headers, extensions={**extensions, EXTENSION: asked}
+        )
+        try:
+            response = await self._send(logged)
+        except TogglError as error:
+            _log.info("whether the credentials are good could not be asked: %s", type(error).__name__)
+            return
+        if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR and REFUSED not in response.extensions:
+            self._trusted_until = asyncio.get_running_loop().time() + _TRUSTED_FOR
 
 
 @attrs.define(eq=False, repr=False)
@@ -365,12 +411,6 @@ class SessionLogin(Login):
 
     def _facts(self, method: str) -> RequestFacts:
         return RequestFacts(route=f"{method} {_PATH}", lane=Lane.USER, reads=False, account=self._account)
-
-
-def _remaining(headers: Mapping[str, str]) -> str | None:
-    """Return how many logins may still fail, where an answer says so."""
-    attempts = whole_of(headers.get("x-remaining-login-attempts", ""))
-    return None if attempts is None or attempts < 0 else str(attempts)
 
 
 def _cookie(headers: httpx.Headers) -> str | None:

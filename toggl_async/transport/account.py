@@ -305,6 +305,13 @@ class Account:
         for call in [call for line in self.gates.queue.lines for call in line]:
             self._fail(call, error)
 
+    def fail_each(self, error_of: Callable[[Call], TogglError | None]) -> None:
+        """End each waiting call with an error of its own, where there is one."""
+        for call in [call for line in self.gates.queue.lines for call in line]:
+            error = error_of(call)
+            if error is not None:
+                self._fail(call, error)
+
     def grant(self, call: Call, now: float) -> None:
         """Give a turn to a call that waits; the turn is kept if its caller has just given up."""
         if call.future is None or call.future.done():

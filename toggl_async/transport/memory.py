@@ -1,10 +1,13 @@
-"""Refusals that will not change by asking again: endpoints gone (410) and features not paid for (402).
+"""Refusals that will not change by asking again: endpoints gone (410), features not paid for (402), credentials.
 
 A 410 speaks of the endpoint, whoever asks: it is remembered by host and route for every account of
 the scheduler. A feature 402 speaks of a plan and is remembered by account, by workspace or
 organization, and by route. It can speak of the payload too ("Billable is a premium feature" refuses
 one flag, not the creating of time entries), so a request counts as the same only if query and body
 are the same: asking once too often is cheaper than refusing what would have been allowed.
+
+Credentials that were refused are refused to every call of their account, which has others as soon as the
+program gives it others: after a few wrong ones, Toggl locks a user out.
 """
 
 import hashlib
@@ -13,7 +16,7 @@ from typing import Final
 import attrs
 import httpx
 
-from toggl_async.errors import EndpointGone, FeatureUnavailable, ResponseError
+from toggl_async.errors import EndpointGone, FeatureUnavailable, LoginRefused, ResponseError
 from toggl_async.transport.outcome import Kind
 from toggl_async.transport.route import RequestFacts, shown_path
 
@@ -35,16 +38,36 @@ _Feature = tuple[bytes, int | None, int | None, str, bytes]
 class Memory:
     """The refusals remembered by one scheduler."""
 
-    __slots__ = ("_features", "_gone")
+    __slots__ = ("_features", "_gone", "_refused")
 
     def __init__(self) -> None:
         self._gone: dict[tuple[str, str], _Refusal] = {}
         self._features: dict[_Feature, _Refusal] = {}
+        self._refused: dict[bytes, LoginRefused] = {}
+
+    def refuse(self, account: bytes, error: LoginRefused) -> None:
+        """Remember that the credentials of an account were refused."""
+        self._refused[account] = error
+
+    def are_refused(self, account: bytes) -> bool:
+        """Say whether the credentials of an account were refused."""
+        return account in self._refused
 
     def recall(self, account: bytes, facts: RequestFacts, request: httpx.Request) -> ResponseError | None:
         """Return the error that a request would meet again, or None."""
-        if not self._gone and not self._features:
+        if not self._gone and not self._features and not self._refused:
             return None
+        refused = self._refused.get(account)
+        if refused is not None:
+            return LoginRefused(
+                refused.message,
+                status=refused.status,
+                method=request.method,
+                path=shown_path(request),
+                request_id=refused.request_id,
+                headers=refused.headers,
+                from_memory=True,
+            )
         kind: type[ResponseError] = EndpointGone
         refusal = self._gone.get((request.url.netloc.decode("ascii"), facts.route))
         status = 410
@@ -86,6 +109,7 @@ class Memory:
         """Forget everything, for instance after an upgrade of the plan."""
         self._gone.clear()
         self._features.clear()
+        self._refused.clear()
 
 
 def _feature(account: bytes, facts: RequestFacts, request: httpx.Request) -> _Feature | None:

@@ -28,6 +28,7 @@ from toggl_async import errors
 from toggl_async.transport.route import EXTENSION
 
 __all__ = [
+    "REFUSED",
     "RESET_MARGIN",
     "WINDOW",
     "Attempted",
@@ -35,7 +36,9 @@ __all__ = [
     "Outcome",
     "classify",
     "error_of",
+    "login_refused",
     "message_of",
+    "refuses_credentials",
     "request_id_of",
     "reset_told",
     "whole_of",
@@ -62,6 +65,15 @@ _QUOTA_WORDS: Final = re.compile(r"(?i)hourly limit|quota will reset")
 _FEATURE_WORDS: Final = re.compile(
     r"(?i)premium|feature|available (?:only )?for|\bplan\b|subscription|upgrade"
 )
+
+
+REFUSED: Final = "toggl_async.credentials_refused"
+"""The key of `httpx.Response.extensions` under which an answer says that credentials were refused."""
+
+_WRONG_WORDS: Final = re.compile(r"(?i)incorrect (?:username|e-?mail)\b.*\bpassword")
+
+_OWN_PATHS: Final = ("/api/v9/me", "/api/v9/me/logged")
+"""Whoever has valid credentials may read these: a 403 leaves no doubt."""
 
 
 class Kind(enum.Enum):
@@ -229,6 +241,58 @@ def message_of(status: int, headers: Mapping[str, str], body: bytes) -> str:
         return http.HTTPStatus(status).phrase
     except ValueError:
         return f"HTTP status {status}"
+
+
+def refuses_credentials(status: int, headers: Mapping[str, str], body: bytes, *, route: str) -> bool:
+    """Say whether a refusal leaves no doubt that the credentials are wrong.
+
+    A 403 that is neither on the user's own path nor says so can mean that a right is missing.
+
+    Args:
+        status: the HTTP status.
+        headers: the headers.
+        body: the decoded body.
+        route: method and path template of the request.
+    """
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        return True
+    return status == http.HTTPStatus.FORBIDDEN and (
+        (route.startswith("GET ") and route.endswith(_OWN_PATHS))
+        or _attempts_left(headers) is not None
+        or _WRONG_WORDS.search(message_of(status, headers, body)) is not None
+    )
+
+
+def login_refused(
+    response: httpx.Response, *, method: str, path: str, message: str = ""
+) -> errors.LoginRefused:
+    """Return the error of an answer that refuses credentials.
+
+    Args:
+        response: the answer, whose body has been read if it is an error.
+        method: the HTTP method of the request.
+        path: its path, without the query.
+        message: words for an answer that has none of its own.
+    """
+    headers = {name: value for name, value in response.headers.items() if name != "set-cookie"}
+    body = response.content if response.is_error else b""
+    message = message or message_of(response.status_code, headers, body)
+    left = _attempts_left(headers)
+    return errors.LoginRefused(
+        message if left is None else f"{message}; login attempts left: {left}",
+        status=response.status_code,
+        method=method,
+        path=path,
+        request_id=request_id_of(headers),
+        headers=headers,
+        body=body,
+    )
+
+
+def _attempts_left(headers: Mapping[str, str]) -> int | None:
+    """Return how many logins may still fail, where an answer says so."""
+    attempts = whole_of(headers.get("x-remaining-login-attempts", ""))
+    return attempts if attempts is not None and attempts >= 0 else None
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:

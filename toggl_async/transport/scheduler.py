@@ -29,9 +29,17 @@ from toggl_async.options import ClientOptions
 from toggl_async.transport import events
 from toggl_async.transport.account import Account
 from toggl_async.transport.memory import Memory
-from toggl_async.transport.outcome import WINDOW, Kind, Outcome, message_of
+from toggl_async.transport.outcome import (
+    REFUSED,
+    WINDOW,
+    Kind,
+    Outcome,
+    login_refused,
+    message_of,
+    refuses_credentials,
+)
 from toggl_async.transport.quota import Organizations
-from toggl_async.transport.route import EXTENSION, RequestFacts
+from toggl_async.transport.route import EXTENSION, RequestFacts, shown_path
 from toggl_async.transport.stats import AccountStats, Counters, SchedulerStats, WindowStats
 
 __all__ = ["Scheduler"]
@@ -83,7 +91,7 @@ class Scheduler:
         return self.counters.snapshot(tuple(_stats(account, now) for account in self._accounts.values()))
 
     def forget_refusals(self) -> None:
-        """Forget endpoints gone and features refused, for instance after an upgrade of the plan."""
+        """Forget endpoints gone, features and credentials refused, for instance after an upgrade."""
         self._memory.forget()
 
     def learn_organization(self, workspace_id: int, organization_id: int) -> None:
@@ -166,6 +174,8 @@ class Scheduler:
         outcome: Outcome,
     ) -> None:
         """Remember an answer that will not change by asking again; its body has been read."""
+        if outcome.kind is Kind.DENIED and facts.account is None and "authorization" in request.headers:
+            self._remember_credentials(account, facts, request, response)
         if outcome.kind in {Kind.GONE, Kind.FEATURE}:
             headers = response.headers
             self._memory.note(
@@ -176,6 +186,20 @@ class Scheduler:
                 message=message_of(response.status_code, headers, response.content),
                 request_id=headers.get("x-toggl-request-id") or headers.get("x-request-id"),
             )
+
+    def are_refused(self, request: httpx.Request) -> bool:
+        """Say whether the credentials that a request is made with are known to be refused."""
+        return self._memory.are_refused(self._key(request))
+
+    def _remember_credentials(
+        self, account: Account, facts: RequestFacts, request: httpx.Request, response: httpx.Response
+    ) -> None:
+        """Remember that credentials were refused, if they were, and end the calls that wait with them."""
+        if refuses_credentials(response.status_code, response.headers, response.content, route=facts.route):
+            response.extensions[REFUSED] = True
+            refused = login_refused(response, method=request.method, path=shown_path(request))
+            self._memory.refuse(account.key, refused)
+            account.fail_each(lambda call: self._memory.recall(account.key, call.facts, call.request))
 
     def tell_shared(self, account: Account, facts: RequestFacts) -> None:
         """Count a call that joins an identical one, and tell of it."""
