@@ -66,7 +66,7 @@ def answer(status: int = 200, body: object = b"{}", headers: Mapping[str, str] |
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
 
 
-Answering = Callable[[Received], bytes | None | Awaitable[bytes | None]]
+Answering = Callable[[Received], bytes | Awaitable[bytes | None] | None]
 """Returns what is written in answer to a request; None hangs up."""
 
 
@@ -122,9 +122,11 @@ async def close(writer: asyncio.StreamWriter) -> None:
 @contextlib.contextmanager
 def threaded_server(answering: Answering) -> Iterator[RawServer]:
     """Serve from a thread, for programs that run one event loop after another."""
-    with anyio.from_thread.start_blocking_portal() as portal:
-        with portal.wrap_async_context_manager(raw_server(answering)) as server:
-            yield server
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(raw_server(answering)) as server,
+    ):
+        yield server
 
 
 async def receive(reader: asyncio.StreamReader) -> Received | None:

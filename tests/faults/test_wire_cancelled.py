@@ -143,27 +143,29 @@ async def test_a_call_can_be_cancelled_in_any_turn(again: int | None, transport:
     )
     one = httpx.Limits(max_connections=1)
     inner = httpx.AsyncHTTPTransport(limits=one) if transport == "given" else None
-    async with raw_server(slow) as server:
-        async with TogglClient(
-            ApiToken(TOKEN), base_url=server.url, options=options, transport=inner
-        ) as toggl:
-            for turn in range(45):
-                await cancelled_in(toggl.request("GET", PATH, params={"n": 1}), turn, again=again)
-                await left_by_a_scope(toggl.request("GET", PATH, params={"n": 1}), turn)
-                await cancelled_in(streamed(toggl), turn, again=again)
-                if turn % 5 == 0:
-                    assert await toggl.request("GET", PATH) == "x"
-            assert await toggl.request("GET", PATH) == "x"
+    async with (
+        raw_server(slow) as server,
+        TogglClient(ApiToken(TOKEN), base_url=server.url, options=options, transport=inner) as toggl,
+    ):
+        for turn in range(45):
+            await cancelled_in(toggl.request("GET", PATH, params={"n": 1}), turn, again=again)
+            await left_by_a_scope(toggl.request("GET", PATH, params={"n": 1}), turn)
+            await cancelled_in(streamed(toggl), turn, again=again)
+            if turn % 5 == 0:
+                assert await toggl.request("GET", PATH) == "x"
+        assert await toggl.request("GET", PATH) == "x"
 
 
 async def test_calls_go_on_while_others_are_cancelled() -> None:
     """Nobody who is answered notices that a pool is replaced."""
-    async with raw_server(slow) as server:
-        async with TogglClient(ApiToken(TOKEN), base_url=server.url, options=OPTIONS) as toggl:
-            cancelling = asyncio.ensure_future(cancel_at_random(toggl, 150, random.Random(3)))
-            posts = (toggl.request("POST", PATH, json=f"kept {number}") for number in range(50))
-            assert await asyncio.gather(*posts) == ["x"] * 50
-            await cancelling
+    async with (
+        raw_server(slow) as server,
+        TogglClient(ApiToken(TOKEN), base_url=server.url, options=OPTIONS) as toggl,
+    ):
+        cancelling = asyncio.ensure_future(cancel_at_random(toggl, 150, random.Random(3)))
+        posts = (toggl.request("POST", PATH, json=f"kept {number}") for number in range(50))
+        assert await asyncio.gather(*posts) == ["x"] * 50
+        await cancelling
     kept = [asked.body for asked in server.received if b"kept" in asked.body]
     assert len(kept) == len(set(kept)) == 50
 
@@ -176,15 +178,17 @@ async def test_an_open_download_outlives_the_pool_that_it_came_from() -> None:
             await held.wait()
         return answer(200, b'"x"')
 
-    async with raw_server(respond) as server:
-        async with TogglClient(ApiToken(TOKEN), base_url=server.url, options=OPTIONS) as toggl:
-            download: Download = toggl.me._caller.download(CSV, path={}, query={})
-            async with download.stream() as chunks:
-                await cancelled_in(toggl.request("GET", PATH), 60, again=None)
-                held.set()
-                assert await toggl.request("GET", "/api/v9/me") == "x"
-                assert b"".join([chunk async for chunk in chunks]) == b'"x"'
+    async with (
+        raw_server(respond) as server,
+        TogglClient(ApiToken(TOKEN), base_url=server.url, options=OPTIONS) as toggl,
+    ):
+        download: Download = toggl.me._caller.download(CSV, path={}, query={})
+        async with download.stream() as chunks:
+            await cancelled_in(toggl.request("GET", PATH), 60, again=None)
+            held.set()
             assert await toggl.request("GET", "/api/v9/me") == "x"
+            assert b"".join([chunk async for chunk in chunks]) == b'"x"'
+        assert await toggl.request("GET", "/api/v9/me") == "x"
 
 
 async def test_a_pool_without_a_connection_to_give_is_replaced() -> None:
@@ -207,7 +211,7 @@ async def test_a_pool_without_a_connection_to_give_is_replaced() -> None:
         url, extensions = f"{server.url}/taken", {"timeout": httpx.Timeout(None).as_dict()}
         requests = [httpx.Request("GET", url, extensions=extensions) for _ in range(8)]
         taken = [asyncio.ensure_future(inner.handle_async_request(request)) for request in requests]
-        while len(server.received) < 8:
+        while len(server.received) < 8:  # noqa: ASYNC110 - the server counts
             await asyncio.sleep(0.001)
         assert await toggl.request("POST", PATH, json={}) == "x"
         for task in taken:

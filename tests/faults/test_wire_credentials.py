@@ -178,17 +178,21 @@ async def test_a_foreign_client_is_spared_its_lock_too() -> None:
 
 
 async def test_a_401_without_credentials_says_nothing_of_any() -> None:
-    async with raw_server(lambda _asked: saying(401, "empty")) as server:
-        async with httpx.AsyncClient(transport=ScheduledTransport(options=QUICK)) as client:
-            for _ in range(3):
-                assert (await client.get(f"{server.url}{ME}")).status_code == 401
+    async with (
+        raw_server(lambda _asked: saying(401, "empty")) as server,
+        httpx.AsyncClient(transport=ScheduledTransport(options=QUICK)) as client,
+    ):
+        for _ in range(3):
+            assert (await client.get(f"{server.url}{ME}")).status_code == 401
     assert len(server.received) == 3
 
 
 async def test_no_secret_is_in_what_is_remembered() -> None:
-    async with raw_server(lambda _asked: saying(401, "odd words")) as server:
-        async with TogglClient(ApiToken(TOKEN), base_url=server.url, options=QUICK) as toggl:
-            for _ in range(2):
-                with pytest.raises(LoginRefused) as caught:
-                    await toggl.request("GET", ME)
-                assert TOKEN not in repr(vars(caught.value)) + str(caught.value)
+    async with (
+        raw_server(lambda _asked: saying(401, "odd words")) as server,
+        TogglClient(ApiToken(TOKEN), base_url=server.url, options=QUICK) as toggl,
+    ):
+        for _ in range(2):
+            with pytest.raises(LoginRefused) as caught:
+                await toggl.request("GET", ME)
+            assert TOKEN not in repr(vars(caught.value)) + str(caught.value)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 import textwrap
@@ -76,7 +77,7 @@ def test_a_loop_that_ended_in_the_middle_of_calls_leaves_nothing_behind() -> Non
 
         async def begin() -> None:
             calls = [asyncio.ensure_future(client.request("GET", TAGS, params={"n": n})) for n in range(8)]
-            while len(server.received) < 8:
+            while len(server.received) < 8:  # noqa: ASYNC110 - the server runs in another loop
                 await asyncio.sleep(0.001)
             assert not any(call.done() for call in calls)
 
@@ -165,7 +166,7 @@ FORKING = """
 """
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="the system cannot fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 @pytest.mark.parametrize("transport", ["own", "given"])
 def test_a_forked_process_starts_anew_or_is_refused(server: RawServer, transport: str) -> None:
     script = textwrap.dedent(FORKING)

@@ -242,10 +242,12 @@ RENAMINGS: dict[str, Callable[[str], str | None]] = {
 
 @pytest.mark.parametrize("rename", RENAMINGS)
 async def test_a_write_that_a_server_hung_up_on_is_never_doubled(rename: str) -> None:
-    async with raw_server(lambda _asked: None) as server:
-        async with server.client(transport=Renaming(RENAMINGS[rename])) as toggl:
-            with pytest.raises(RequestFailed) as caught:
-                await toggl.workspace(3).tags.create(name="one")
+    async with (
+        raw_server(lambda _asked: None) as server,
+        server.client(transport=Renaming(RENAMINGS[rename])) as toggl,
+    ):
+        with pytest.raises(RequestFailed) as caught:
+            await toggl.workspace(3).tags.create(name="one")
     assert caught.value.maybe_applied
     assert len(server.received) == 1
 
@@ -285,10 +287,12 @@ class Mapping(httpx.AsyncBaseTransport):
     ],
 )
 async def test_a_stranger_proves_nothing(fault: type[httpx.TransportError], *, traced: bool) -> None:
-    async with raw_server(lambda _asked: None) as server:
-        async with server.client(transport=Mapping(fault, traced=traced)) as toggl:
-            with pytest.raises(RequestFailed) as caught:
-                await toggl.workspace(3).tags.create(name="one")
+    async with (
+        raw_server(lambda _asked: None) as server,
+        server.client(transport=Mapping(fault, traced=traced)) as toggl,
+    ):
+        with pytest.raises(RequestFailed) as caught:
+            await toggl.workspace(3).tags.create(name="one")
     assert caught.value.maybe_applied
     assert len(server.received) == 1
 

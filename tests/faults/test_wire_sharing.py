@@ -74,7 +74,8 @@ def test_every_fact_is_tried() -> None:
 
 @pytest.mark.parametrize(("name", "value"), OTHER_FACTS.items(), ids=list(OTHER_FACTS))
 async def test_what_a_request_declares_is_part_of_what_it_is(name: str, value: object) -> None:
-    other = get(extensions={EXTENSION: attrs.evolve(FACTS, **{name: value})})
+    changed: dict[str, Any] = {name: value}
+    other = get(extensions={EXTENSION: attrs.evolve(FACTS, **changed)})
     assert await requests_for(get(), other) == 2
 
 

@@ -50,7 +50,8 @@ async def seconds_for(calls: int, toggl_side: Hourly, **options: Any) -> float:
 
 def told(resets_in: object, remaining: object = 29, status: int = 200, **other: Any) -> httpx.Response:
     headers = {"X-Toggl-Quota-Remaining": str(remaining), "X-Toggl-Quota-Resets-In": str(resets_in)}
-    return httpx.Response(status, headers=headers, **({"json": {}} | other))
+    content: dict[str, Any] = {"json": {}} | other
+    return httpx.Response(status, headers=headers, **content)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Refusals that will not change by asking again: endpoints gone (410), features not paid for (402), credentials.
+"""Refusals that asking again does not change: endpoints gone (410), features not paid for (402), credentials.
 
 A 410 speaks of the endpoint, whoever asks: it is remembered by host and route for every account of
 the scheduler. A feature 402 speaks of a plan and is remembered by account, by workspace or

@@ -122,7 +122,8 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             return None
         declared = (
             f"{id(self._inner)} {facts.priority:d} {facts.max_wait!r} {facts.reads:d} {facts.lane} "
-            f"{facts.workspace_id} {facts.organization_id} {request.url.scheme} {facts.route!r} {facts.account!r}"
+            f"{facts.workspace_id} {facts.organization_id} {request.url.scheme} {facts.route!r} "
+            f"{facts.account!r}"
         )
         parts = [declared.encode()]
         for name, value in request.extensions.items():
