@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set how properties are run; a busy machine must not fail them."""
-    examples = config.getoption("--examples")
+    examples: int = config.option.examples
     settings.register_profile(
         "toggl_async",
         deadline=None,
@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("toggl_async")
-    results = config.getoption("--results")
+    results: Path | None = config.option.results
     if results is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Results(results, examples))
 

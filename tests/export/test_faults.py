@@ -115,7 +115,8 @@ def here(
         if os.geteuid() == 0:
             for path in (out, *out.rglob("*")):
                 os.chown(path, NOBODY, NOBODY)
-        return code, *capsys.readouterr()
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
 
     return export
 
