@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from own_documents import FOLDER
-
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
 
-SCRIPT = FOLDER.parent / ".ci" / "run"
+SCRIPT = Path(__file__).parents[1] / ".ci" / "run"
 README_COMMAND = "python -m pip install nox && nox -s tests"
 
 PYTHON = """#!/bin/sh
