@@ -5,12 +5,13 @@ Imported by `operation`, the generated coroutines and the session; of the packag
 """
 
 import errno
+import mimetypes
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -21,8 +22,29 @@ from toggl_async.errors import InvalidInput
 
 __all__ = ["Download", "FileContent", "Form"]
 
-FileContent: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
-"""A file to send: its path, its bytes, or an open file in binary mode."""
+FileSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
+"""What a file is read from: its path, its bytes, or an open file in binary mode."""
+
+FileContent: TypeAlias = FileSource | tuple[str, FileSource] | tuple[str, FileSource, str]
+"""A file to send: what it is read from; or that behind the name that it goes by, as in httpx
+``("notes.txt", b"…")``, and before its media type, ``("notes.txt", b"…", "text/plain")``.
+
+Without them the name is that of the path, and the type what the name ends on or the bytes begin with.
+"""
+
+Part: TypeAlias = tuple[str, bytes, str]
+"""A file as it goes out: its name, its bytes and its media type."""
+
+_BEGINNINGS: Final[Mapping[bytes, str]] = {
+    b"\x89PNG\r\n\x1a\n": ".png",
+    b"\xff\xd8\xff": ".jpg",
+    b"GIF8": ".gif",
+    b"%PDF-": ".pdf",
+    b"PK\x03\x04": ".zip",
+}
+"""How files begin that Toggl takes: pictures and receipts; and what their names end on."""
+
+_UNKNOWN: Final = "application/octet-stream"
 
 
 @attrs.frozen
@@ -31,7 +53,7 @@ class Form:
 
     Attributes:
         fields: names to values; UNSET is left out.
-        files: the names of those fields that are files (`FileContent`).
+        files: the names of those fields that are files (`FileContent`), one or a list of several.
         multipart: whether it goes as ``multipart/form-data``, as files have to; else urlencoded.
     """
 
@@ -41,21 +63,58 @@ class Form:
         kw_only=True, default=attrs.Factory(lambda form: bool(form.files), takes_self=True)
     )
 
-    async def parts(self) -> tuple[dict[str, object], dict[str, tuple[str, bytes]]]:
-        """Take the fields that are no files, and read those that are: name and content.
+    async def parts(self) -> tuple[dict[str, object], list[tuple[str, Part]]]:
+        """Take the fields that are no files, and read those that are: field and file, one by one.
 
         Raises:
             InvalidInput: a file cannot be read, or is none.
         """
         given = {name: value for name, value in self.fields.items() if value is not msgspec.UNSET}
-        files = {name: await _read(name, given.pop(name)) for name in self.files if name in given}
+        files: list[tuple[str, Part]] = []
+        for name in self.files:
+            if name in given:
+                found = given.pop(name)
+                several = found if isinstance(found, list) else [found]
+                files += [(name, await _part(name, one)) for one in several]
         return given, files
+
+
+async def _part(field: str, content: object) -> Part:
+    """Read a file, with the name and the type that it is given or has."""
+    name: object = None
+    kind: object = None
+    match content:
+        case (name, source):
+            pass
+        case (name, source, kind):
+            pass
+        case _:
+            source = content
+    for what, given in (("name", name), ("type", kind)):
+        if given is not None and not (isinstance(given, str) and given and given.isprintable()):
+            raise InvalidInput(f"{field}: the {what} of a file must be a str without control characters")
+    read, data = await _read(field, source)
+    named = name if isinstance(name, str) else read
+    if isinstance(kind, str):
+        return named, data, kind
+    guessed, _ = mimetypes.guess_type(named)
+    if guessed is None and (ending := _ending(data)):
+        named = named if name is not None else f"{named}{ending}"
+        guessed, _ = mimetypes.guess_type(f"file{ending}")
+    return named, data, guessed or _UNKNOWN
+
+
+def _ending(data: bytes) -> str:
+    """Find out what the name of a file should end on; empty for files of another kind."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return ".webp"
+    return next((ending for beginning, ending in _BEGINNINGS.items() if data.startswith(beginning)), "")
 
 
 async def _read(field: str, content: object) -> tuple[str, bytes]:
     """Name a file and read it, off the event loop where that can take long."""
-    if isinstance(content, bytes):
-        return field, content
+    if isinstance(content, bytes | bytearray | memoryview):
+        return field, bytes(content)
     if isinstance(content, str | os.PathLike):
         path = anyio.Path(content)
         try:
@@ -65,7 +124,9 @@ async def _read(field: str, content: object) -> tuple[str, bytes]:
     read = getattr(content, "read", None)
     found = await anyio.to_thread.run_sync(read) if callable(read) else None
     if not isinstance(found, bytes):
-        raise InvalidInput(f"{field}: give a path, bytes, or a file opened in binary mode")
+        raise InvalidInput(
+            f"{field}: give a path, bytes, a file opened in binary mode, or (name, one of these)"
+        )
     name = getattr(content, "name", field)
     return Path(name).name if isinstance(name, str) else field, found
 

@@ -79,15 +79,14 @@ class Wire:
         """
         content: bytes | None = None
         fields: dict[str, str] | None = None
-        files: dict[str, tuple[str | None, bytes | str]] = {}
+        files: list[tuple[str, tuple[str | None, bytes | str] | tuple[str, bytes, str]]] = []
         headers = self._headers
         if isinstance(body, Form):
             values, contents = await body.parts()
             fields = dict(query_items(values))
             if body.multipart:
                 # As parts without a file name; httpx would send fields alone urlencoded.
-                files.update({name: (None, value) for name, value in fields.items()})
-                files.update(contents)
+                files += [*((name, (None, value)) for name, value in fields.items()), *contents]
                 fields = {}
         else:
             content = body
