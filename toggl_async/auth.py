@@ -9,13 +9,16 @@ Source: https://engineering.toggl.com/docs/track/authentication.
 import base64
 import os
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
 from toggl_async.errors import InvalidInput, MissingCredentials
 
 __all__ = ["ApiToken", "Auth", "EmailPassword", "SessionCookie", "auth_from_env"]
+
+_OTHER_PRODUCT: Final = "toggl_sk_"
+"""How keys of Toggl 2.0 begin."""
 
 
 class Auth(Protocol):
@@ -43,6 +46,15 @@ def _without_spaces(instance: object, attribute: "attrs.Attribute[str]", value: 
         raise InvalidInput(f"{type(instance).__name__}: the {attribute.name} holds spaces or is not ASCII")
 
 
+def _of_track(instance: object, attribute: "attrs.Attribute[str]", value: str) -> None:
+    """Refuse a key of Toggl 2.0, with which Toggl Track lets nobody in; it says so only of passwords."""
+    if str(value).strip().strip("\"'").lower().startswith(_OTHER_PRODUCT):
+        raise InvalidInput(
+            f"{type(instance).__name__}: the {attribute.name} is a key of Toggl 2.0 (focus.toggl.com), which "
+            "Toggl Track does not accept: give the API token at the foot of https://track.toggl.com/profile"
+        )
+
+
 def _basic(user: str, password: str) -> dict[str, str]:
     pair = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
     return {"Authorization": f"Basic {pair}"}
@@ -57,10 +69,10 @@ class ApiToken:
 
     Raises:
         MissingCredentials: it is empty.
-        InvalidInput: it cannot be a token.
+        InvalidInput: it cannot be a token, or is a key of Toggl 2.0, which is another product.
     """
 
-    token: str = attrs.field(validator=[_printable, _without_spaces])
+    token: str = attrs.field(validator=[_of_track, _printable, _without_spaces])
 
     def headers(self) -> Mapping[str, str]:
         """Basic authentication: the token as user, the literal ``api_token`` as password."""
@@ -86,11 +98,12 @@ class EmailPassword:
 
     Raises:
         MissingCredentials: one of them is empty.
-        InvalidInput: the address has no ``@``, or holds a colon, which would end it on the wire.
+        InvalidInput: the address has no ``@``, or holds a colon, which would end it on the wire; or one of
+            them is a key of Toggl 2.0, which is another product.
     """
 
-    email: str = attrs.field(validator=[_printable, _address])
-    password: str = attrs.field(validator=_printable)
+    email: str = attrs.field(validator=[_of_track, _printable, _address])
+    password: str = attrs.field(validator=[_of_track, _printable])
 
     def headers(self) -> Mapping[str, str]:
         """Basic authentication: the address as user."""
@@ -114,11 +127,11 @@ class SessionCookie:
 
     Raises:
         MissingCredentials: one of them is empty.
-        InvalidInput: the address has no ``@``, or holds a colon.
+        InvalidInput: the address has no ``@``, or holds a colon; or one of them is a key of Toggl 2.0.
     """
 
-    email: str = attrs.field(validator=[_printable, _address])
-    password: str = attrs.field(validator=_printable)
+    email: str = attrs.field(validator=[_of_track, _printable, _address])
+    password: str = attrs.field(validator=[_of_track, _printable])
 
     def __repr__(self) -> str:
         return "SessionCookie(…)"
