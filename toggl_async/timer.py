@@ -103,10 +103,8 @@ async def stop(toggl: "TogglClient") -> "TimeEntry | None":
 
 
 def is_running(entry: "TimeEntry") -> bool:
-    """Whether a time entry runs; an entry without stop that has a duration does not."""
-    if entry.duration is None:
-        return entry.stop is None
-    return entry.duration < 0
+    """Whether a time entry runs; one that has a stop, or a duration that is not negative, does not."""
+    return _stop_of(entry) is None and (entry.duration is None or entry.duration < 0)
 
 
 def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
@@ -120,14 +118,22 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
         Never less than nothing, though clocks differ.
 
     Raises:
-        InvalidInput: the entry has no start, or `now` no time zone.
+        InvalidInput: the entry has no start or too long a duration, or `now` has no time zone.
     """
     if entry.duration is not None and entry.duration >= 0:
-        return dt.timedelta(seconds=entry.duration)
+        try:
+            return dt.timedelta(seconds=entry.duration)
+        except OverflowError:
+            raise InvalidInput(f"time entry {entry.id} has a duration that no timedelta can hold") from None
     if entry.start is None:
         raise InvalidInput(f"time entry {entry.id} has no start")
-    until = entry.stop if entry.stop is not None and not is_running(entry) else now or _now()
+    until = _stop_of(entry) or now or _now()
     return max(dt.timedelta(), aware(until, "now") - entry.start)
+
+
+def _stop_of(entry: "TimeEntry") -> dt.datetime | None:
+    """When an entry was stopped; servers written in Go say "never" by the first day of the year 1."""
+    return None if entry.stop is None or entry.stop.year == 1 else entry.stop
 
 
 def _now() -> dt.datetime:

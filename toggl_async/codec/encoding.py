@@ -87,11 +87,16 @@ def _record(record: Any, path: str) -> dict[str, object]:
 
 
 def _number(value: float, path: str) -> float:
-    """Refuse numbers that JSON or Toggl has no room for."""
+    """Refuse numbers that JSON or Toggl has no room for.
+
+    A whole float goes as a whole number: Toggl's servers take no ``1800.0`` for seconds, and ``1800`` for
+    an amount just as well.
+    """
     fits = value in _INTEGERS if isinstance(value, int) else math.isfinite(value)
     if not fits:
         raise InvalidInput(f"{path or 'body'}: the number {value} cannot be sent")
-    return value
+    is_whole = isinstance(value, float) and value.is_integer() and int(value) in _INTEGERS
+    return int(value) if is_whole else value
 
 
 def _key(key: object, path: str) -> str:

@@ -118,7 +118,7 @@ def _scalar(value: object, name: str) -> str:
         case int():
             return str(value)
         case float() if math.isfinite(value):
-            return repr(value)
+            return str(int(value)) if value.is_integer() else repr(value)
         case dt.datetime():
             return rfc3339(value, name)
         case dt.date():
