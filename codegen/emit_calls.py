@@ -109,11 +109,16 @@ def in_chunks(operation: OperationPlan) -> list[Argument]:
 
 def _form(body: Body, entries: str) -> str:
     """Write a body of form fields."""
-    files = ", ".join(f'"{one.wire}",' for one in body.arguments if one.type == Plain(Kind.BYTES))
+    files = ", ".join(f'"{one.wire}",' for one in body.arguments if _is_file(one.type))
     parts = [entries, *([f"files=({files})"] if files else [])]
     if body.style == "multipart" and not files:
         parts.append("multipart=True")
     return f"Form({', '.join(parts)})"
+
+
+def _is_file(form: TypeForm) -> bool:
+    """Whether an argument is a file, or can be."""
+    return form == Plain(Kind.BYTES) or (isinstance(form, Either) and Plain(Kind.BYTES) in form.options)
 
 
 def _mapping(entries: list[str]) -> str:

@@ -24,6 +24,8 @@ def declaration(operation: OperationPlan, several: bool) -> str:
         "plan": "" if operation.plan == "free" else f"Plan.{operation.plan.upper()}",
         "workspaces": "" if operation.workspaces is None else f'"{operation.workspaces}"',
         "redirects": "True" if operation.redirects else "",
+        "documented": "" if operation.documented is None else f'"{operation.documented}"',
+        "deprecated": "" if operation.deprecated is None else f'"{operation.deprecated}"',
         "gated": _gated(operation),
     }
     given = [

@@ -73,6 +73,7 @@ def _record(record: RecordPlan) -> str:
     )
     legacy = ", ".join(f'"{name}"' for name in record.legacy)
     names += f"    legacy_names: ClassVar[frozenset[str]] = frozenset({{{legacy}}})\n\n" if legacy else ""
+    names += f'    wraps: ClassVar[str | None] = "{record.wraps}"\n\n' if record.wraps else ""
     gap = "\n\n" if len(record.fields) <= _LONG else "\n"
     fields = gap.join(_field(field, sent=record.sent) for field in record.fields)
     return (

@@ -197,6 +197,8 @@ def _docstring(operation: OperationPlan, arguments: list[Argument]) -> str:
     parts = [part for part in re.split(r"\n\s*\n", operation.description) if part]
     if operation.plan != "free":
         parts[-1:] = [" ".join((*parts[-1:], f"Needs {operation.plan.title()}."))]
+    if operation.deprecated is not None:
+        parts.append(f"Deprecated: {operation.deprecated} Calling it is a DeprecationWarning.")
     prose = [paragraph(part, 8) for part in parts]
     sections = list(_sections(operation, arguments))
     brief = f"{operation.summary.rstrip('.')}: {route}."

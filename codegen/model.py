@@ -140,6 +140,7 @@ class RecordPlan:
         fields: its fields, in the order of the document.
         sent: whether it goes to Toggl; else it comes from there.
         legacy: names that Toggl sends although other fields say the same.
+        wraps: the field, by its name in JSON, of the list that can come alone in its place.
     """
 
     name: str
@@ -147,6 +148,7 @@ class RecordPlan:
     fields: tuple[Field, ...]
     sent: bool
     legacy: tuple[str, ...] = ()
+    wraps: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -259,6 +261,8 @@ class OperationPlan:
     errors: tuple[tuple[str, str], ...]
     redirects: bool = False
     extensions: tuple[str, ...] = ()
+    documented: str | None = None
+    deprecated: str | None = None
 
     @property
     def gated(self) -> dict[str, tuple[str, ...]]:

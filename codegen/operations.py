@@ -128,6 +128,8 @@ class Operations:
             workspaces=_text(extension(operation, "workspaces")),
             errors=tuple(self._errors(operation)),
             redirects=_redirects(operation),
+            documented=self._documented(operation),
+            deprecated=self._deprecated(operation, where),
         )
 
     def _parameters(self, parameters: list[Parameter | Reference] | None) -> Iterator[Parameter]:
@@ -223,6 +225,18 @@ class Operations:
             schema = _json_schema(response.content, where, self.faults)
             return Plain(Kind.BYTES) if schema is None else self.schemas.type_of(schema, "received", where)
         return Plain(Kind.NOTHING)
+
+    def _documented(self, operation: Operation) -> str | None:
+        """Find the shape that Toggl's documents give the answer, where it has another."""
+        found = (_text(extension(one, "documented")) for one in (operation.responses or {}).values())
+        return next((shape for shape in found if shape), None)
+
+    def _deprecated(self, operation: Operation, where: str) -> str | None:
+        """Find out why not to call an operation any more, which a deprecated one has to say."""
+        reason = extension(operation, "deprecated")
+        if bool(operation.deprecated) != (reason is not None):
+            self.faults.append(Fault(where, "deprecated and x-toggl-deprecated go together"))
+        return sentence(str(reason)) if reason else None
 
     def _paging(self, operation: Operation, result: TypeForm, where: str) -> PagingPlan | None:
         declared = extension(operation, "paging")

@@ -28,7 +28,7 @@ from codegen.schemas import Schemas
 
 __all__ = ["plan"]
 
-_RECORD_ATTRIBUTES = frozenset({"legacy_names", "unknown", "wire_names"})
+_RECORD_ATTRIBUTES = frozenset({"legacy_names", "unknown", "wire_names", "wraps"})
 """What the base of all records has already."""
 
 _ANNOTATION_WORDS = frozenset(

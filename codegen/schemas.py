@@ -159,6 +159,7 @@ class Schemas:
             fields=tuple(self._fields(name, schema, "sent" if sent else "received")),
             sent=sent,
             legacy=() if sent else tuple(legacy),
+            wraps=_text(extension(schema, "wraps")),
         )
 
     def _fields(self, record: str, schema: Schema, direction: Direction) -> Iterator[Field]:

@@ -2,15 +2,19 @@
 
 import datetime as dt
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import attrs
+import pytest
 from msgspec import UnsetType
 
 from toggl_async.files import FileContent
+from toggl_async.operation import Operation
 from toggl_async.record import Record
 
 MOMENT = dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
@@ -25,7 +29,7 @@ def sample(hint: Any) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return arguments[0]
-    if set(typing.get_args(FileContent)) <= set(arguments):
+    if hint == FileContent or set(typing.get_args(FileContent)) <= set(arguments):
         return b"content"
     if origin in {typing.Union, types.UnionType}:
         return sample(next(one for one in arguments if one not in {UnsetType, type(None)}))
@@ -60,6 +64,13 @@ def arguments_of(
         for name, parameter in inspect.signature(found).parameters.items()
         if parameter.default is parameter.empty or not required_only
     }
+
+
+def deprecation(operation: Operation[object]) -> AbstractContextManager[object]:
+    """Expect to be warned of an operation that is not to be called any more, and of no other."""
+    if operation.deprecated is None:
+        return nullcontext()
+    return pytest.warns(DeprecationWarning, match=re.escape(f"{operation.name}: {operation.deprecated}"))
 
 
 def reach(scope: object, name: str) -> Callable[..., Any]:

@@ -265,12 +265,13 @@ async def test_rows_come_as_toggl_sent_them() -> None:
     assert [request.url.params["page"] for request in fake.requests] == ["1", "2"]
 
 
-async def test_a_page_that_is_no_json_is_said_as_such() -> None:
-    fake = FakeToggl(httpx.Response(200, text="<html>"))
+async def test_a_page_that_is_html_is_said_as_such() -> None:
+    fake = FakeToggl(httpx.Response(200, text="<html><title>Sign in</title>"))
     async with fake.client() as toggl:
-        with pytest.raises(DecodeError, match=r"^workspace.projects.list: \$: no JSON") as caught:
+        with pytest.raises(DecodeError) as caught:
             await anext(toggl.walk(operation("workspace.projects.list"), path={"workspace_id": 3}))
-    assert caught.value.body == b"<html>"
+    assert str(caught.value) == 'workspace.projects.list: $: HTML came, titled "Sign in"'
+    assert caught.value.body == b"<html><title>Sign in</title>"
 
 
 async def test_an_operation_without_pages_cannot_be_walked() -> None:

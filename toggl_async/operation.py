@@ -6,6 +6,7 @@ below; the client knows the coroutines only as `Operation` values.
 
 import datetime as dt
 import enum
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import (
@@ -83,6 +84,8 @@ class DeclaredFacts(TypedDict, total=False):
     gated: Mapping[Plan, str]
     workspaces: str
     redirects: bool
+    documented: Literal["list", "object"]
+    deprecated: str
 
 
 @attrs.frozen(kw_only=True)
@@ -103,6 +106,9 @@ class Operation(Generic[ResultT_co]):
         workspaces: where in the answer workspace records stand ("" for the answer itself, else a
             field), from which the scheduler learns the organization of each workspace.
         redirects: whether the answer is a redirect, whose target is the result.
+        documented: the shape that Toggl's documents give its answer, where the result has another:
+            one object, or a list of them.
+        deprecated: why not to call it any more; None for most. Calling it is a DeprecationWarning.
     """
 
     name: str
@@ -117,6 +123,8 @@ class Operation(Generic[ResultT_co]):
     gated: Mapping[str, Plan] = attrs.field(default=MappingProxyType({}), eq=False)
     workspaces: str | None = None
     redirects: bool = False
+    documented: Literal["list", "object"] | None = None
+    deprecated: str | None = None
 
     @overload
     @staticmethod
@@ -158,6 +166,8 @@ class Operation(Generic[ResultT_co]):
             gated=MappingProxyType({field: least for least, fields in gated for field in fields.split()}),
             workspaces=facts.get("workspaces"),
             redirects=facts.get("redirects", False),
+            documented=facts.get("documented"),
+            deprecated=facts.get("deprecated"),
         )
 
     @property
@@ -259,6 +269,7 @@ class Resource:
         query: Mapping[str, Value] | None = None,
         body: Value = msgspec.UNSET,
     ) -> ResultT:
+        _warn_of(operation)
         return await self._caller.call(
             operation, path={**self._bound, **(path or {})}, query=query or {}, body=body
         )
@@ -289,6 +300,7 @@ class Resource:
         query: Mapping[str, Value] | None = None,
         body: Value = msgspec.UNSET,
     ) -> Pages[ItemT]:
+        _warn_of(operation)
         return self._caller.pages(
             operation, item, path={**self._bound, **(path or {})}, query=query or {}, body=body
         )
@@ -301,6 +313,13 @@ class Resource:
         query: Mapping[str, Value] | None = None,
         body: Value = msgspec.UNSET,
     ) -> Download:
+        _warn_of(operation)
         return self._caller.download(
             operation, path={**self._bound, **(path or {})}, query=query or {}, body=body
         )
+
+
+def _warn_of(operation: Operation[object]) -> None:
+    """Warn of an operation that is not to be called any more; charged to the caller of its coroutine."""
+    if operation.deprecated is not None:
+        warnings.warn(f"{operation.name}: {operation.deprecated}", DeprecationWarning, stacklevel=4)

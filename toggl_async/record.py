@@ -50,6 +50,9 @@ class Record:
     wire_names: ClassVar[Mapping[str, str]] = _NOTHING
     """Attribute name to the name in JSON, for the few that differ (``two_factor_enabled``)."""
 
+    wraps: ClassVar[str | None] = None
+    """The field, by its name in JSON, of a list that can come alone in place of the record."""
+
     legacy_names: ClassVar[frozenset[str]] = frozenset()
     """Names that Toggl sends although other fields say the same (``pid``): known, but no attributes."""
 

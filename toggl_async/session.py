@@ -93,7 +93,9 @@ class Session:
         """Prepare a download; nothing is sent before it is used."""
 
         async def whole() -> bytes:
-            return (await self.fetch(operation, path=path, query=query, body=body)).body
+            content = (await self.fetch(operation, path=path, query=query, body=body)).body
+            self.codec.believe(bytes, content, operation=operation.name)
+            return content
 
         @asynccontextmanager
         async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
@@ -103,8 +105,11 @@ class Session:
                 said = b"" if response.is_success else await read(response, operation=operation.name)
                 record_answer(response, request, operation=operation.name, body=said)
                 self._refuse(request, response)
-                async with aclosing(_chunks(operation, request, response)) as pieces:
-                    yield pieces
+                async with (
+                    aclosing(_chunks(operation, request, response)) as pieces,
+                    aclosing(self._believed(operation, pieces)) as believed,
+                ):
+                    yield believed
             finally:
                 await response.aclose()
 
@@ -121,6 +126,17 @@ class Session:
     ) -> Pages[T]:
         """Walk the pages of an operation; nothing is sent before the first item is asked for."""
         return self._pages(operation, path, query, body, lambda answer: self._decoded(operation, answer))
+
+    async def _believed(
+        self, operation: Operation[object], pieces: AsyncIterator[bytes]
+    ) -> AsyncGenerator[bytes, None]:
+        """Pass on a file, unless its first piece shows that it is none."""
+        is_first = True
+        async for piece in pieces:
+            if is_first:
+                self.codec.believe(bytes, piece, operation=operation.name)
+            is_first = False
+            yield piece
 
     async def fetch(
         self,
@@ -150,12 +166,14 @@ class Session:
         """Walk the pages of an operation, each a list of rows as Toggl sent them, as JSON.
 
         Raises:
-            DecodeError: a page is no JSON.
+            DecodeError: an answer is no page of the operation.
             TogglError: whatever became of a request; see `toggl_async.errors`.
         """
-        pages: Pages[msgspec.Raw] = self._pages(
-            operation, path, query, body, lambda answer: _undecoded(operation, answer)
-        )
+
+        def read(answer: Answer) -> object:
+            return self.codec.rows(answer.body, operation=operation.name)
+
+        pages: Pages[msgspec.Raw] = self._pages(operation, path, query, body, read)
         async with aclosing(pages.pages()) as walked:
             async for rows in walked:
                 yield [bytes(row) for row in rows]
@@ -235,20 +253,23 @@ class Session:
 
         async def fetch(request: PageRequest) -> PageAnswer:
             answer = await self.fetch(operation, path=path, query=request.query, body=request.body)
-            return PageAnswer(result=read(answer), headers=answer.headers)
+            return PageAnswer(result=read(answer), headers=answer.headers, body=answer.body)
 
-        return Pages(fetch, paging=operation.paging, request=PageRequest(query=query, body=body))
+        request = PageRequest(query=query, body=body)
+        return Pages(fetch, paging=operation.paging, request=request, operation=operation.name)
 
     def _decoded(self, operation: Operation[object], answer: Answer) -> object:
         """Decode an answer; workspaces in it tell whose quota they spend, and which plan they have."""
         if operation.redirects:
             return _target(operation, answer)
-        result = self.codec.decode(operation.result, answer.body, operation=operation.name)
+        result = self.codec.decode(
+            operation.result, answer.body, operation=operation.name, documented=operation.documented
+        )
         self.plans.learn(result)
         if operation.workspaces is not None:
             found = getattr(result, operation.workspaces) if operation.workspaces else result
             for workspace in found if isinstance(found, list) else [found]:
-                if workspace is not None:
+                if workspace is not None and workspace.id is not None:
                     self.scheduler.learn_organization(workspace.id, workspace.organization_id)
             self.plans.learn(found)
         return result
@@ -298,15 +319,3 @@ def _target(operation: Operation[object], answer: Answer) -> str:
 
 def _id(value: PathValue | None) -> int | None:
     return value if isinstance(value, int) else None
-
-
-def _undecoded(operation: Operation[object], answer: Answer) -> object:
-    """Take a page apart no further than into its rows."""
-    try:
-        return msgspec.json.decode(
-            answer.body or b"null", type=list[msgspec.Raw] | dict[str, msgspec.Raw] | None
-        )
-    except msgspec.DecodeError as error:
-        raise DecodeError(
-            f"no JSON: {error}", operation=operation.name, field="$", body=answer.body
-        ) from None

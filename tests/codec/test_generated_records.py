@@ -15,7 +15,7 @@ from codec_values import records as drawn
 from toggl_async import records as front
 from toggl_async.catalog import operations
 from toggl_async.codec import Codec
-from toggl_async.codec.strict import Field, decoder, fields_of, is_record
+from toggl_async.codec.strict import Field, fields_of, is_record
 from toggl_async.errors import DecodeError
 from toggl_async.record import Json, Moment, Record
 
@@ -189,14 +189,14 @@ def check(record: Any, answer: Mapping[str, Any], odd: Sequence[Field]) -> None:
     found = outcome(KEEPING, record, answer)
     if isinstance(found, DecodeError):
         (field,) = (one for one in odd if one.required)
-        assert found.field == f"$.{field.wire}"
+        assert found.field.startswith(f"$.{field.wire}")
         return
     assert type(found) is record
     assert untold(found, answer) == [], (answer, found)
     for field in odd:
         # What came out of tolerance is what the field's type says.
         value = getattr(found, field.name)
-        assert value is None or decoder(field.form).decode(CODEC.encode(value)) == value
+        assert value is None or CODEC.decode(field.form, CODEC.encode(value), operation="x") == value
 
 
 @pytest.mark.parametrize("record", RECEIVED, ids=lambda record: record.__name__)

@@ -82,7 +82,7 @@ def test_result_forms(form: object, body: bytes, expected: object) -> None:
 
 
 @pytest.mark.parametrize("form", [list[Entry], Entry, Json, int])
-@pytest.mark.parametrize("body", [b"<html>busy</html>", b"{", b"[" * 100_000, b'{"id": "\xff"}'])
+@pytest.mark.parametrize("body", [b"<html>busy</html>", b"{", b"[" * 100_000, b'{"id": "\xff'])
 def test_what_is_no_json_is_a_decode_error_with_its_body(form: object, body: bytes) -> None:
     with pytest.raises(DecodeError) as caught:
         decode(form, body)
@@ -92,7 +92,7 @@ def test_what_is_no_json_is_a_decode_error_with_its_body(form: object, body: byt
 
 
 def test_text_that_is_no_text_is_a_decode_error() -> None:
-    with pytest.raises(DecodeError, match="no JSON"):
+    with pytest.raises(DecodeError, match="not JSON"):
         decode(str, b"\xff")
 
 

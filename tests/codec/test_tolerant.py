@@ -162,7 +162,7 @@ def test_warnings_never_show_values() -> None:
         (list[Entry], b'"abc"', "$", "a string where a list belongs"),
         (list[int], b'{"a":1}', "$", "an object where a list belongs"),
         (list[list[Entry]], b'[[{"id":1}]]', "$[0][0].workspace_id", "is missing"),
-        (Entry, b"", "$", "null where an object belongs"),
+        (Entry, b"", "$", "an empty answer where an object belongs"),
         (Entry, b"[]", "$", "a list where an object belongs"),
         (Entry | None, b'{"id":1}', "$.workspace_id", "is missing"),
         (Entry | None, b"5", "$", "a number where an object belongs"),

@@ -31,7 +31,7 @@ NOT_WALKED: Final = {
 
 EXPECTED: Mapping[str, tuple[str, int | None]] = {
     "me.projects.list_page": ("Keyset", 201),
-    "me.tasks.list": ("Offset", 1000),
+    "me.tasks.list": ("Offset", None),
     "workspace.projects.list": ("PageNumber", 200),
     "workspace.tasks.list": ("WrappedPages", 200),
     "workspace.tasks.list_basic": ("WrappedPages", 200),
@@ -55,7 +55,7 @@ EXPECTED: Mapping[str, tuple[str, int | None]] = {
     "organization.users.list": ("HeaderPages", 200),
     "organization.users.list_detailed": ("HeaderPages", 200),
     "organization.workspace_users.list": ("PageNumber", 200),
-    "organization.audit_logs.list": ("PageNumber", 200),
+    "organization.audit_logs.list": ("WrappedPages", 200),
     "organization.payment_records.list": ("Token", None),
     "calendar.calendars.list": ("Token", 250),
     "calendar.calendars.list_selected": ("Token", 250),

@@ -1,13 +1,16 @@
 """The codec of a client: which tier reads an answer, and what becomes of what neither can read."""
 
 import json
-from typing import Any, Final, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
 
 import attrs
 import msgspec
 
 from toggl_async.codec import encoding
 from toggl_async.codec.drift import Drift, Misfit
+from toggl_async.codec.legible import impostor, mended
+from toggl_async.codec.node import Node
 from toggl_async.codec.strict import TypeForm, decoder, fields_of, holds_records, is_record
 from toggl_async.errors import DecodeError
 
@@ -16,7 +19,18 @@ __all__ = ["Codec"]
 _GLANCE: Final = 65_536
 """Bytes of a page that are searched for its first record."""
 
-_json: Final = json.JSONDecoder()
+_NEVER_READ: Final = (None, bytes, str)
+"""Types of answers of which nothing is held against a record."""
+
+_BROKEN_TEXT: Final = "text that is not valid UTF-8; read with U+FFFD where a character is broken"
+
+_READ_AS_ANOTHER: Final[Mapping[str, str]] = {"list": "a list where", "object": "an object where"}
+"""Shape to how the tolerant tier begins to tell that it was read as another."""
+
+Apart: TypeAlias = list[msgspec.Raw] | dict[str, msgspec.Raw] | None
+"""A page as its rows, or as the fields of what wraps them."""
+
+_apart: Final[msgspec.json.Decoder[Apart]] = msgspec.json.Decoder(Apart)
 
 
 @attrs.frozen
@@ -51,7 +65,14 @@ class Codec:
         """
         return encoding.encode(body)
 
-    def decode(self, result: object, body: bytes, *, operation: str) -> Any:
+    def decode(
+        self,
+        result: object,
+        body: bytes,
+        *,
+        operation: str,
+        documented: Literal["list", "object"] | None = None,
+    ) -> Any:
         """Read an answer.
 
         Fields that Toggl describes otherwise than it sends them are read tolerantly, and warned of
@@ -61,46 +82,107 @@ class Codec:
         Args:
             result: the type that is expected: records, lists, mappings and optional ones; ``str``
                 for a JSON string or plain text, ``bytes`` for the body as it came, None where the
-                answer carries nothing, whatever stands in it.
+                answer carries nothing.
             body: the answer.
             operation: what errors and warnings call it.
+            documented: the shape that Toggl's documents name where answers have another; nobody is
+                warned of an answer that comes as documented.
 
         Raises:
-            DecodeError: the answer is no JSON, or misses a field that its record cannot do without.
+            DecodeError: the answer is not JSON, is of another kind than what is expected, or lacks a
+                field that its record cannot do without; the message says what came.
         """
+        self.believe(result, body, operation=operation)
         if result is None:
             return None
         if result is bytes:
             return body
+        report = _Report(self._keep_unknown)
         try:
-            if result is str:
-                return _text(body)
-            report = _Report(self._keep_unknown)
-            value = _structured(result, body.strip() or b"null", report)
+            try:
+                value = _read(result, body, report)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                if result is str or (text := mended(body)) is None:
+                    raise
+                report = _Report(self._keep_unknown)
+                value = _read(result, text, report)
+                report.odd("$", _BROKEN_TEXT)
         except Misfit as misfit:
-            raise DecodeError(misfit.message, operation=operation, field=misfit.path, body=body) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DecodeError(f"no JSON: {error}", operation=operation, field="$", body=body) from error
+            message = misfit.message if body.strip() else misfit.message.replace("null", "an empty answer", 1)
+            message = impostor(body) or message
+            raise DecodeError(message, operation=operation, field=misfit.path, body=body) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = impostor(body) or f"not JSON: {error}"
+            raise DecodeError(message, operation=operation, field="$", body=body) from error
+        except RecursionError:
+            raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
+        if documented and report.oddities.get("$", "").startswith(_READ_AS_ANOTHER[documented]):
+            del report.oddities["$"]
+        self._notice(result, body, operation, report)
         self._drift.odd(operation, report.oddities)
-        self._notice(result, body, operation)
         return value
 
-    def _notice(self, result: TypeForm, body: bytes, operation: str) -> None:
+    def believe(self, result: object, body: bytes, *, operation: str) -> None:
+        """Refuse what can't be the answer of a call that expects nothing, text or a file.
+
+        Everything else is held against its type when it is read.
+
+        Args:
+            result: the type that is expected, as for `decode`.
+            body: the answer, or of a file the first piece.
+            operation: what errors call it.
+
+        Raises:
+            DecodeError: HTML came, or an object that tells of an error.
+        """
+        if result in _NEVER_READ and body and (message := impostor(body)):
+            raise DecodeError(message, operation=operation, field="$", body=body)
+
+    def rows(self, body: bytes, *, operation: str) -> Apart:
+        """Take an answer apart no further than into its rows, or the fields of what wraps them.
+
+        Raises:
+            DecodeError: it is not JSON, or neither a list nor an object.
+        """
+        try:
+            try:
+                body.decode()  # What stays JSON here is not looked at again before a stranger reads it.
+                return _apart.decode(body.strip() or b"null")
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                if (text := mended(body)) is None:
+                    raise
+                self._drift.odd(operation, {"$": _BROKEN_TEXT})
+                return _apart.decode(text.strip() or b"null")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            message = impostor(body) or f"not a list of rows: {error}"
+            raise DecodeError(message, operation=operation, field="$", body=body) from None
+
+    def _notice(self, result: TypeForm, body: bytes, operation: str, report: _Report) -> None:
         """Compare the fields of the first record with those that its class knows.
 
         That costs microseconds a page; rows of a page hardly differ in their fields.
         """
         record = _record_in(result)
-        if record is None:
+        if record is None or (record.wraps and body.lstrip()[:1] == b"["):
             return
         glance = body[:_GLANCE].decode(errors="ignore")
+        twice: set[str] = set()
         try:
-            first, _ = _json.raw_decode(glance, glance.index("{"))
+            first, _ = _decoder(twice).raw_decode(glance, glance.index("{"))
         except (ValueError, RecursionError):
             # There is no record, or it is uncommonly long: not worth reading a page twice.
             return
         known = {field.wire for field in fields_of(record)} | record.legacy_names
         self._drift.unknown(operation, first.keys() - known)
+        for name in sorted(twice):
+            report.odd(f"$.{name}", "comes twice; the last one counts")
+        if (shared := len(first.keys() & known)) * 2 < len(first):
+            report.odd("$", f"{record.__name__} knows {shared} of the {len(first)} fields that came")
+
+
+def _read(result: TypeForm, body: bytes, report: _Report) -> Any:
+    """Read an answer, or take it as the text that it is."""
+    return _text(body) if result is str else _structured(result, body.strip() or b"null", report)
 
 
 def _structured(result: TypeForm, body: bytes, report: _Report) -> Any:
@@ -111,7 +193,7 @@ def _structured(result: TypeForm, body: bytes, report: _Report) -> Any:
         except msgspec.ValidationError:
             pass
     # Most programs never meet an odd answer, and cattrs takes longer to load than this package does.
-    from toggl_async.codec.tolerant import Node, tolerate  # noqa: PLC0415
+    from toggl_async.codec.tolerant import tolerate  # noqa: PLC0415
 
     return tolerate(Node(msgspec.Raw(body), "$", report), result)
 
@@ -135,3 +217,16 @@ def _text(body: bytes) -> str:
         return msgspec.json.decode(body, type=str)
     except msgspec.DecodeError:
         return text
+
+
+def _decoder(twice: set[str]) -> json.JSONDecoder:
+    """Make a decoder that gathers the names which an object has twice."""
+
+    def gathered(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        held = dict(pairs)
+        if len(held) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice.update(name for name in held if names.count(name) > 1)
+        return held
+
+    return json.JSONDecoder(object_pairs_hook=gathered)

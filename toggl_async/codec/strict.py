@@ -115,13 +115,13 @@ def _twin(record: TypeForm) -> TypeForm:
             attribute.evolve(name=field.wire)
             for attribute, field in zip(attrs.fields(record), fields, strict=True)
         ),
+        # Only the twin knows other names on the wire, so it has to last until they are read.
         "__attrs_pre_init__": _beginning(record, becomes=not renamed),
         # A slot is a descriptor and can be reached by a second name.
         **{field.wire: vars(record)[field.name] for field in renamed},
     }
-    if renamed:
-        # Only the twin knows the names on the wire, so it has to last until they are read.
-        namespace["__attrs_post_init__"] = _becoming(record)
+    if renamed or _may_say_nothing(record):
+        namespace["__attrs_post_init__"] = _ending(record, becomes=bool(renamed))
     twin = type(record.__name__, (record,), namespace)
     # Entered before its fields are known: a record may hold records that hold it.
     _twins[record] = twin
@@ -147,10 +147,23 @@ def _beginning(record: TypeForm, *, becomes: bool) -> Callable[[Any], None]:
     return begin
 
 
-def _becoming(record: TypeForm) -> Callable[[Any], None]:
-    """Make what ends a twin."""
+def _ending(record: TypeForm, *, becomes: bool) -> Callable[[Any], None]:
+    """Compile what ends a twin: becoming the record, and for one that can do without every field a look.
 
-    def become(twin: Any) -> None:
-        twin.__class__ = record
+    An answer that has none of its fields would be read as a record that says nothing. It is left to
+    the tolerant tier, which sees what came.
+    """
+    lines = ["    twin.__class__ = record\n"] if becomes else []
+    if _may_say_nothing(record):
+        nothing = " and ".join(f"not twin.{field.name}" for field in fields_of(record))
+        lines.append(f"    if {nothing}:\n        raise ValueError\n")
+    namespace: dict[str, Any] = {"record": record}
+    exec("def end(twin):\n" + "".join(lines), namespace)  # noqa: S102 - as attrs itself does
+    end: Callable[[Any], None] = namespace["end"]
+    return end
 
-    return become
+
+def _may_say_nothing(record: TypeForm) -> bool:
+    """Whether a record that Toggl sends can do without every field."""
+    defaults = [attribute.default for attribute in attrs.fields(record)]
+    return bool(defaults) and not any(one in (attrs.NOTHING, msgspec.UNSET) for one in defaults)

@@ -10,88 +10,30 @@ kept in `Record.unknown` where the caller asked for that. The stock hooks of cat
 they turn null into ``'None'``, 3600.5 into 3600 and true into 1 without a word.
 """
 
-import datetime as dt
 import functools
-import re
 import types
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeAlias, Union, get_args, get_origin
+from typing import Any, Final, TypeAlias, Union, get_args, get_origin
 
-import attrs
 import cattrs
 import msgspec
 
 from toggl_async.codec.drift import Misfit
+from toggl_async.codec.node import Node
+from toggl_async.codec.scalars import SCALARS, moment
 from toggl_async.codec.strict import Field, TypeForm, decoder, fields_of, holds_records, is_record
 from toggl_async.record import Moment, Record, free_json
 
-__all__ = ["Node", "Report", "tolerate"]
+__all__ = ["tolerate"]
 
-_INTEGER: Final = re.compile(r"-?\d{1,30}", re.ASCII)
-_DECIMAL: Final = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
-_MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?", re.ASCII)
-_EXACT: Final = 2.0**53
-"""Floats are exact whole numbers up to here."""
+_SHOWN: Final = 40
+"""Characters of a field's name that are shown."""
 
-_KINDS: Final = {
-    b'"': "a string",
-    b"{": "an object",
-    b"[": "a list",
-    b"t": "a truth value",
-    b"f": "a truth value",
-    b"n": "null",
-}
+_SHOWN_NAMES: Final = 5
+"""Names of fields that are shown."""
 
 _pieces_of_a_list: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _pieces_of_an_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-class Report(Protocol):
-    """Where hooks tell what they met."""
-
-    @property
-    def keep_unknown(self) -> bool:
-        """Whether records keep what they have no attribute for."""
-        ...
-
-    def odd(self, path: str, message: str) -> None:
-        """Tell of a value that did not fit."""
-        ...
-
-
-@attrs.frozen
-class Node:
-    """A value that is not read yet: its JSON, where it stands (``$[3].id``), and whom to tell."""
-
-    raw: msgspec.Raw
-    path: str
-    report: Report
-
-    @property
-    def kind(self) -> str:
-        """What kind of JSON value it is, in words."""
-        return _KINDS.get(bytes(memoryview(self.raw)[:1]), "a number")
-
-    @property
-    def value(self) -> Any:
-        """What it is as plain JSON; UNSET where Python has no room for it, such as for ``1e999``."""
-        try:
-            return msgspec.json.decode(self.raw)
-        except msgspec.ValidationError:
-            return msgspec.UNSET
-
-    def at(self, piece: msgspec.Raw, step: str | int) -> "Node":
-        """Step down to a piece of this value: by its name in an object, or its index in a list."""
-        path = f"{self.path}[{step}]" if isinstance(step, int) else f"{self.path}.{step}"
-        return Node(piece, path, self.report)
-
-    def coerced(self, expected: str) -> None:
-        """Tell that the value was not what was expected, but could be read as that."""
-        self.report.odd(self.path, f"{self.kind} where {expected} belongs; read as that")
-
-    def misfit(self, expected: str) -> Misfit:
-        """Say that the value cannot be what was expected."""
-        return Misfit(self.path, f"{self.kind} where {expected} belongs")
 
 
 Hook: TypeAlias = Callable[[Node, TypeForm], Any]
@@ -144,99 +86,80 @@ def _refuse(_: msgspec.Raw) -> Any:
     raise msgspec.ValidationError
 
 
-# Scalars
-
-
-def _integer(node: Node, _: TypeForm) -> int:
-    value = node.value
-    if isinstance(value, str) and _INTEGER.fullmatch(value):
-        node.coerced("a whole number")
-        return int(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
-        node.coerced("a whole number")
-        return int(value)
-    raise node.misfit("a whole number")
-
-
-def _float(node: Node, _: TypeForm) -> float:
-    value = node.value
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        node.coerced("a number")
-        return float(value)
-    raise node.misfit("a number")
-
-
-def _text(node: Node, _: TypeForm) -> str:
-    if node.kind == "a number":
-        node.coerced("a string")
-        return bytes(node.raw).decode()
-    raise node.misfit("a string")
-
-
-def _truth(node: Node, _: TypeForm) -> bool:
-    value = node.value
-    meanings = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
-    if isinstance(value, int | float | str) and value in meanings:
-        node.coerced("a truth value")
-        return meanings[value]
-    raise node.misfit("a truth value")
-
-
-def _moment(node: Node, _: TypeForm) -> dt.datetime:
-    value = node.value
-    if isinstance(value, str) and _MOMENT.fullmatch(value):
-        try:
-            moment = dt.datetime.fromisoformat(value)
-        except ValueError:
-            raise node.misfit("a time") from None
-        node.coerced("a time with a zone")
-        # A bare date is its midnight; what has no zone is UTC, as everywhere in Track.
-        return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    raise node.misfit("a time")
-
-
-def _date(node: Node, _: TypeForm) -> dt.date:
-    value = node.value
-    if isinstance(value, str) and _MOMENT.fullmatch(value):
-        try:
-            moment = dt.datetime.fromisoformat(value)
-        except ValueError:
-            raise node.misfit("a date") from None
-        if moment.time() == dt.time.min:
-            node.coerced("a date")
-            return moment.date()
-    raise node.misfit("a date")
-
-
-# What holds other values
-
-
 def _list(node: Node, form: TypeForm) -> list[Any]:
     if node.kind == "null":
         return []
     (item,) = get_args(form) or (Any,)
-    if node.kind == "an object" and is_record(item) and _is_like(node, item):
+    if node.kind == "an object" and is_record(item) and _stands_for(node, item):
         node.coerced("a list")
         return [tolerate(node, item)]
     if node.kind != "a list":
         raise node.misfit("a list")
-    pieces = _pieces_of_a_list.decode(node.raw)
+    return _items(node, _pieces_of_a_list.decode(node.raw), item)
+
+
+def _items(node: Node, pieces: list[msgspec.Raw], item: TypeForm) -> list[Any]:
+    """Read the items of a list.
+
+    One odd record does not cost the others: it is kept, with None for what could not be read of it.
+    That is no way to read a list of which no record fits.
+    """
     quick = _quick(item, node.report.keep_unknown)
     values: list[Any] = []
-    rest = iter(pieces)
-    while len(values) < len(pieces):
+    misfit: Misfit | None = None
+    fits, place, rest = False, 0, iter(pieces)
+    while place < len(pieces):
+        before = len(values)
         try:
             # A loop that Python does not see; what came before the piece that doesn't fit stays.
             values.extend(map(quick, rest))
         except msgspec.ValidationError:
-            values.append(tolerate(node.at(pieces[len(values)], len(values)), item))
+            place += len(values) - before
+            odd = node.at(pieces[place], place)
+            fits = fits or len(values) > before
+            try:
+                values.append(_free(odd) if item is Any else tolerate(odd, item))
+                fits = True
+            except Misfit as met:
+                values += _in_part(odd, item, met)
+                misfit = misfit or met
+            place += 1
+        else:
+            fits = fits or len(values) > before
+            break
+    if misfit is not None and not fits:
+        raise misfit
     return values
 
 
-def _is_like(node: Node, record: TypeForm) -> bool:
-    """Whether an object has any field of a record: it may be something else that stands for a list."""
+def _in_part(node: Node, item: TypeForm, misfit: Misfit) -> list[Record]:
+    """Read a record of which something could not be read that it cannot do without; null is none.
+
+    Raises:
+        Misfit: the one given; it is another thing.
+    """
+    if not is_record(item):
+        raise misfit
+    if node.kind == "null":
+        node.report.odd(node.path, f"{misfit.message}; left out")
+        return []
+    if node.kind != "an object" or not _stands_for(node, item):
+        raise misfit
+    return [_fields(node, item, in_part=True)]
+
+
+def _stands_for(node: Node, record: TypeForm) -> bool:
+    """Whether an object is surely that record: the rest is the smaller part, and no list or object."""
     pieces = _pieces_of_an_object.decode(node.raw)
-    return any(field.wire in pieces for field in fields_of(record))
+    known = {field.wire for field in fields_of(record)} | record.legacy_names
+    strange = [piece for name, piece in pieces.items() if name not in known]
+    return len(strange) * 2 < len(pieces) and not any(map(_holds_more, strange))
+
+
+def _holds_more(piece: msgspec.Raw) -> bool:
+    """Whether a value is an object or a list that is not empty: it may be what was asked for."""
+    text = bytes(piece)
+    return text[:1] in b"{[" and text[1:-1].strip() != b""
 
 
 def _dict(node: Node, form: TypeForm) -> dict[str, Any]:
@@ -247,7 +170,16 @@ def _dict(node: Node, form: TypeForm) -> dict[str, Any]:
     _, item = get_args(form) or (str, Any)
     pieces = _pieces_of_an_object.decode(node.raw)
     quick = _quick(item, node.report.keep_unknown)
+    if item is Any:
+        return {key: _free(node.at(piece, key)) for key, piece in pieces.items()}
     return {key: _read(node, piece, key, item, quick) for key, piece in pieces.items()}
+
+
+def _free(node: Node) -> Any:
+    """Read free JSON, which always fits but for numbers that Python has no room for."""
+    if node.value is msgspec.UNSET:
+        node.report.odd(node.path, "a number that is out of range; kept as text")
+    return free_json(node.raw)
 
 
 def _union(node: Node, form: TypeForm) -> Any:
@@ -270,32 +202,71 @@ def _union(node: Node, form: TypeForm) -> Any:
 
 def _record(node: Node, record: TypeForm) -> Record:
     """Read a record field by field; what is left over, or could not be read, is unknown."""
-    if node.kind == "a list" and len(alone := _pieces_of_a_list.decode(node.raw)) == 1:
-        node.coerced("one object")
-        return _record(node.at(alone[0], 0), record)
+    if node.kind == "a list" or (node.kind == "null" and record.wraps):
+        return _record_of_a_list(node, record)
     if node.kind != "an object":
         raise node.misfit("an object")
+    return _fields(node, record)
+
+
+def _record_of_a_list(node: Node, record: TypeForm) -> Record:
+    """Read a list as the one object in it, or as the list in a record that wraps one.
+
+    Raises:
+        Misfit: part of it would be lost.
+    """
+    pieces = [] if node.kind == "null" else _pieces_of_a_list.decode(node.raw)
+    alone = node.at(pieces[0], 0) if len(pieces) == 1 else None
+    if alone is not None and alone.kind == "an object" and _stands_for(alone, record):
+        node.coerced("one object")
+        return _fields(alone, record)
+    wrapped = next((field for field in fields_of(record) if field.wire == record.wraps), None)
+    if wrapped is None:
+        raise node.misfit("an object")
+    (item,) = get_args(wrapped.form)
+    values = _items(node, pieces, item)
+    node.coerced("an object that wraps it")
+    value: Record = record(**{wrapped.name: values})
+    return value
+
+
+def _fields(node: Node, record: TypeForm, *, in_part: bool = False) -> Record:
+    """Read the fields of a record; with `in_part`, None stands for what could not be read of it."""
     keep_unknown = node.report.keep_unknown
     pieces = _pieces_of_an_object.decode(node.raw)
+    names = list(pieces)
     values: dict[str, Any] = {}
     lost: dict[str, msgspec.Raw] = {}
+    shared = False
     for field, quick in _readers(record, keep_unknown):
         piece = pieces.pop(field.wire, None)
         if piece is None:
             if field.required:
                 raise Misfit(f"{node.path}.{field.wire}", "is missing")
             continue
+        shared = True
         try:
             values[field.name] = _read(node, piece, field.wire, field.form, quick)
         except Misfit as misfit:
-            if field.required:
+            if field.required and not in_part:
                 raise
             node.report.odd(misfit.path, f"{misfit.message}; left out")
             lost[field.wire] = piece
+            if field.required:
+                values[field.name] = None
+    if names and not shared and record.legacy_names.isdisjoint(names):
+        raise Misfit(node.path, f"an object with {_listing(names)} where {record.__name__} belongs")
     value: Record = record(**values)
     if keep_unknown:
         return _with_unknown(value, {name: free_json(piece) for name, piece in (pieces | lost).items()})
     return value
+
+
+def _listing(names: list[str]) -> str:
+    """Name a few fields of an object; they are a server's words."""
+    shown = ", ".join(repr(name[:_SHOWN]) for name in names[:_SHOWN_NAMES])
+    more = len(names) - _SHOWN_NAMES
+    return f"{shown} and {more} other fields" if more > 0 else shown
 
 
 @functools.cache
@@ -312,6 +283,8 @@ def _with_unknown(record: Record, unknown: object) -> Record:
 
 def _other(node: Node, form: TypeForm) -> Any:
     """Read a type that has no tolerance of its own."""
+    if form is Any and node.path == "$":
+        return _free(node)
     try:
         return decoder(form).decode(node.raw)
     except msgspec.ValidationError:
@@ -331,14 +304,11 @@ def _converter_of_hooks() -> cattrs.Converter:
         (suits(dict), _dict),
         (suits(Union, types.UnionType), _union),
         (is_record, _record),
-        (lambda form: bool(form == Moment), _moment),
+        (lambda form: bool(form == Moment), moment),
     ]
     for suitable, hook in hooks:
         converter.register_structure_hook_func(suitable, hook)
-    scalars: dict[type, Hook] = {
-        int: _integer, float: _float, str: _text, bool: _truth, dt.datetime: _moment, dt.date: _date,
-    }  # fmt: skip
-    for scalar, hook in scalars.items():
+    for scalar, hook in SCALARS.items():
         converter.register_structure_hook(scalar, hook)
     return converter
 

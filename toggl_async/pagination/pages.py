@@ -6,9 +6,9 @@ from typing import Generic, TypeVar, cast
 
 import attrs
 
-from toggl_async.errors import BadRequest, InvalidInput, PagingError
+from toggl_async.errors import BadRequest, DecodeError, InvalidInput, PagingError
 from toggl_async.pagination.paging import Page, PageAnswer, PageRequest, Paging, Position
-from toggl_async.pagination.reading import comparable, field, fields, identity
+from toggl_async.pagination.reading import Misshapen, comparable, field, fields, identity
 
 __all__ = ["Bookmark", "Pages", "Step"]
 
@@ -54,6 +54,7 @@ class Pages(Generic[ItemT]):
     ignore the page number and answer with the same items for ever.
 
     Raises (while walking):
+        DecodeError: an answer is no page of this list; it is never taken for an empty one.
         PagingError: the server names a page as the next one that was fetched before, or an empty
             page of a report says that more follow.
         TogglError: whatever became of a request; see `toggl_async.errors`.
@@ -65,8 +66,10 @@ class Pages(Generic[ItemT]):
         *,
         paging: Paging,
         request: PageRequest,
+        operation: str = "pages",
     ) -> None:
         self._fetch = fetch
+        self._operation = operation
         self._paging = paging
         self._request = request
 
@@ -125,7 +128,7 @@ class Pages(Generic[ItemT]):
                 )
             answer, size = await self._fetched(position, size, first=not asked)
             asked.add(mark)
-            items = self._paging.items(answer.result)
+            items = self._picked(answer)
             new = seen.new(items)
             position = (
                 self._paging.following(Page(position=position, answer=answer, items=items, size=size))
@@ -134,6 +137,13 @@ class Pages(Generic[ItemT]):
             )
             following = None if position is None else Bookmark(position=position, size=size)
             yield Step(items=cast("list[ItemT]", new), following=following)
+
+    def _picked(self, answer: PageAnswer) -> Sequence[object]:
+        """Pick the items out of an answer; one that is no page is never taken for an empty one."""
+        try:
+            return self._paging.items(answer.result)
+        except Misshapen as error:
+            raise DecodeError(str(error), operation=self._operation, field="$", body=answer.body) from None
 
     def _asked_size(self) -> int | None:
         """The caller's own page size, if there is one, else the scheme's largest."""

@@ -33,10 +33,11 @@ class PageRequest:
 
 @attrs.frozen(kw_only=True)
 class PageAnswer:
-    """What came back: the decoded answer and its headers, names in lower case."""
+    """What came back: the decoded answer, its headers, names in lower case, and its body."""
 
     result: object
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes = attrs.field(default=b"", repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +72,11 @@ class Paging(abc.ABC):
         """
 
     def items(self, result: object) -> Sequence[object]:
-        """Pick the items out of a decoded answer; null means none."""
+        """Pick the items out of a decoded answer; null means none.
+
+        Raises:
+            Misshapen: the answer is no page of this kind.
+        """
         return listed(result)
 
 

@@ -1,12 +1,35 @@
 """Reading answers and bodies in whichever form they come: records, free JSON, or JSON not read yet."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Final, cast
 
 import attrs
 import msgspec
 
-__all__ = ["comparable", "field", "fields", "identity", "listed", "parsed", "wrappers"]
+from toggl_async.record import free_json
+
+__all__ = [
+    "Misshapen",
+    "bare",
+    "comparable",
+    "field",
+    "fields",
+    "has",
+    "identity",
+    "listed",
+    "parsed",
+    "wrapped",
+]
+
+_SHOWN: Final = 40
+"""Characters of a field's name that are shown."""
+
+_SHOWN_NAMES: Final = 5
+"""Names of fields that are shown."""
+
+
+class Misshapen(Exception):
+    """An answer has another shape than pages of its kind have."""
 
 
 def identity(item: object, name: str | None) -> int | str | None:
@@ -19,7 +42,7 @@ def identity(item: object, name: str | None) -> int | str | None:
 
 def parsed(value: object) -> object:
     """Read what is still JSON; everything else is as it is."""
-    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+    return free_json(value) if isinstance(value, msgspec.Raw) else value
 
 
 def comparable(item: object) -> object:
@@ -33,21 +56,94 @@ def field(holder: object, name: str) -> object:
 
 
 def listed(rows: object) -> Sequence[object]:
-    """Take a list as it is, unpack one that is still JSON, and take null for an empty one."""
+    """Take a list as it is, unpack one that is still JSON, and take null for an empty one.
+
+    Raises:
+        Misshapen: it is something else, which is never the same as an empty list.
+    """
     if isinstance(rows, msgspec.Raw):
-        return msgspec.json.decode(rows, type=list[msgspec.Raw] | None) or []
-    return rows if isinstance(rows, list) else []
+        try:
+            rows = msgspec.json.decode(rows, type=list[msgspec.Raw] | None)
+        except msgspec.ValidationError:
+            raise Misshapen(f"{_kind(rows)} came where a list belongs") from None
+    if rows is None:
+        return []
+    if not isinstance(rows, list):
+        raise Misshapen(f"{_kind(rows)} came where a list belongs")
+    # Rows that are records already have been held against their type.
+    odd = [row for row in rows if isinstance(row, msgspec.Raw) and bytes(memoryview(row)[:1]) != b"{"]
+    if not odd:
+        return rows
+    for row in odd:
+        if (kind := _kind(row)) != "null":
+            raise Misshapen(f"{kind} came where a row belongs")
+    return [row for row in rows if row not in odd]
 
 
-def wrappers(result: object) -> Sequence[object]:
-    """Take the object that wraps a page, alone or in a list; its list stays JSON where it was."""
-    held = result if isinstance(result, list) else [result]
-    return [
-        msgspec.json.decode(one, type=dict[str, msgspec.Raw])
-        if isinstance(one, msgspec.Raw) and bytes(memoryview(one)[:1]) == b"{"
-        else one
-        for one in held
-    ]
+def wrapped(result: object, *names: str) -> Sequence[object]:
+    """Take the objects that wrap a page, one alone or in a list; their lists stay JSON where they were.
+
+    Null stands for none, as it does for a list.
+
+    Args:
+        result: the answer.
+        names: the field of the list, and others of which one will do.
+
+    Raises:
+        Misshapen: one of them is no object, or has none of these fields.
+    """
+    given = [] if result is None else result if isinstance(result, list) else [result]
+    held = [_opened(one) for one in given]
+    for one in held:
+        if not any(has(one, name) for name in names):
+            raise Misshapen(f"{_kind(one)} came where an object with {names[0]!r} belongs")
+    return held
+
+
+def bare(result: object, name: str, key: str | None) -> Sequence[object] | None:
+    """Take a list of rows that came without the object that should wrap it; None for any other answer.
+
+    Args:
+        result: the answer.
+        name: the field of the list in what should wrap it.
+        key: the field that each row has; None where rows have none in common.
+    """
+    if not isinstance(result, list):
+        return None
+    rows = [_opened(one) for one in result]
+    return result if all(_is_row(row, name, key) for row in rows) else None
+
+
+def _is_row(row: object, name: str, key: str | None) -> bool:
+    is_object = isinstance(row, Mapping) or attrs.has(type(row))
+    return is_object and not has(row, name) and (key is None or has(row, key))
+
+
+def has(holder: object, name: str) -> bool:
+    """Whether a record or free JSON has a field."""
+    return name in holder if isinstance(holder, Mapping) else hasattr(holder, name)
+
+
+def _opened(one: object) -> object:
+    """Open an object that is still JSON, down to its fields."""
+    if isinstance(one, msgspec.Raw) and bytes(memoryview(one)[:1]) == b"{":
+        return msgspec.json.decode(one, type=dict[str, msgspec.Raw])
+    return one
+
+
+def _kind(value: object) -> str:
+    """Name the shape of an answer; its values are the server's."""
+    value = parsed(value)
+    match value:
+        case None:
+            return "null"
+        case list():
+            return "a list"
+        case Mapping():
+            names = ", ".join(repr(str(name)[:_SHOWN]) for name in list(value)[:_SHOWN_NAMES])
+            return f"an object with {names}" if names else "an empty object"
+        case _:
+            return f"a value of type {type(value).__name__}"
 
 
 def fields(body: object) -> Mapping[str, object]:

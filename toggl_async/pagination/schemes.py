@@ -12,7 +12,7 @@ import attrs
 
 from toggl_async.errors import InvalidInput, PagingError
 from toggl_async.pagination.paging import Page, Paging, Place, Position
-from toggl_async.pagination.reading import field, identity, listed, parsed, wrappers
+from toggl_async.pagination.reading import Misshapen, bare, field, identity, listed, parsed, wrapped
 
 __all__ = [
     "HeaderPages",
@@ -61,12 +61,21 @@ class WrappedPages(PageNumber):
     data: str = "data"
 
     def items(self, result: object) -> Sequence[object]:
-        """Pick the list out of the wrapper; timesheets wrap the wrapper in a list of one."""
-        return [item for wrapper in wrappers(result) for item in listed(field(wrapper, self.data))]
+        """Pick the list out of the wrapper; timesheets wrap the wrapper in a list of one.
+
+        A compatible server sends tasks without the wrapper.
+        """
+        rows = bare(result, self.data, self.identity)
+        if rows is not None:
+            return rows
+        return [item for one in wrapped(result, self.data) for item in listed(field(one, self.data))]
 
     def following(self, page: Page) -> Position | None:
         """Say where the page after this one stands."""
-        sizes = [parsed(field(wrapper, "per_page")) for wrapper in wrappers(page.answer.result)]
+        if bare(page.answer.result, self.data, self.identity) is not None:
+            # Nothing tells how large its pages can be: only an empty one, or none that is new, is the last.
+            return PageNumber.following(attrs.evolve(self, short_is_last=False), page)
+        sizes = [parsed(field(one, "per_page")) for one in wrapped(page.answer.result, self.data)]
         told = [size for size in (page.size, *sizes) if isinstance(size, int) and size > 0]
         return PageNumber.following(self, attrs.evolve(page, size=min(told, default=None)))
 
@@ -76,9 +85,12 @@ class MappedPages(PageNumber):
     """Numbered pages, each an object of lists: tasks by the ids of their projects."""
 
     def items(self, result: object) -> Sequence[object]:
-        """Put the lists one behind the other."""
-        lists = result.values() if isinstance(result, Mapping) else ()
-        return [item for rows in lists for item in listed(rows)]
+        """Put the lists one behind the other; until March 2026 they came as one."""
+        if not isinstance(result, Mapping):
+            return listed(result)
+        if not all(str(name).isdecimal() for name in result):
+            raise Misshapen("an object came whose names are no ids")
+        return [item for rows in result.values() for item in listed(rows)]
 
 
 @attrs.frozen(kw_only=True)
@@ -129,7 +141,7 @@ class Keyset(Paging):
 
 @attrs.frozen(kw_only=True)
 class Offset(Paging):
-    """Pages that start after so many items: ``/me/tasks``."""
+    """Pages that start after so many items: ``/me/tasks``, all of which come where no size is asked for."""
 
     offset: str = "offset"
 
@@ -139,7 +151,9 @@ class Offset(Paging):
 
     def following(self, page: Page) -> Position | None:
         """Say where the page after this one stands."""
-        return {self.offset: _whole(page.position[self.offset]) + len(page.items)} if page.is_full else None
+        if page.size is None or not page.is_full:
+            return None
+        return {self.offset: _whole(page.position[self.offset]) + len(page.items)}
 
 
 @attrs.frozen(kw_only=True)
@@ -167,11 +181,11 @@ class Token(Paging):
 
     def items(self, result: object) -> Sequence[object]:
         """Pick the list out of the wrapper; paid invoices wrap the wrapper in a list."""
-        return [item for wrapper in wrappers(result) for item in listed(field(wrapper, self.data))]
+        return [item for one in self._wrappers(result) for item in listed(field(one, self.data))]
 
     def following(self, page: Page) -> Position | None:
         """Say where the page after this one stands."""
-        tokens = [parsed(field(wrapper, self.next)) for wrapper in wrappers(page.answer.result)]
+        tokens = [parsed(field(one, self.next)) for one in self._wrappers(page.answer.result)]
         token = tokens[-1] if tokens else None
         if not isinstance(token, str) or not token:
             return None
@@ -179,6 +193,10 @@ class Token(Paging):
             return {self.parameter: token}
         last = identity(page.items[-1], self.identity) if page.items else page.position.get(self.last)
         return {self.parameter: token, **({} if last is None else {self.last: last})}
+
+    def _wrappers(self, result: object) -> Sequence[object]:
+        """Take the wrappers; one that names the next page can do without a list."""
+        return wrapped(result, self.data, self.next)
 
 
 @attrs.frozen(kw_only=True)

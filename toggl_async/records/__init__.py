@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from toggl_async.records.alerts import Alert as Alert
     from toggl_async.records.alerts import AlertError as AlertError
     from toggl_async.records.archived_clients import ArchivedClients as ArchivedClients
+    from toggl_async.records.audit_logs import AuditLogPage as AuditLogPage
     from toggl_async.records.bulk_edits import BulkEditFailure as BulkEditFailure
     from toggl_async.records.bulk_edits import BulkEditResult as BulkEditResult
     from toggl_async.records.calendars import Calendar as Calendar
@@ -237,8 +238,8 @@ if TYPE_CHECKING:
     from toggl_async.records.workspaces import Workspace as Workspace
 
 __all__ = [
-    "Alert", "AlertError", "AlphaFeature", "AlphaFeatureInput", "ArchivedClients", "Avatar", "BillableRate",
-    "BillingContact", "BulkEditFailure", "BulkEditResult", "Calendar", "CalendarEvent",
+    "Alert", "AlertError", "AlphaFeature", "AlphaFeatureInput", "ArchivedClients", "AuditLogPage", "Avatar",
+    "BillableRate", "BillingContact", "BulkEditFailure", "BulkEditResult", "Calendar", "CalendarEvent",
     "CalendarEventAttendee", "CalendarEventColor", "CalendarEventPage", "CalendarEventSuggestion",
     "CalendarEventSuggestions", "CalendarIntegration", "CalendarPage", "CalendarSuggestion", "Campaign",
     "CardDetails", "Client", "ClientDataTrend", "ClientDataTrends", "ClientDataTrendsGraph",
@@ -285,10 +286,11 @@ __all__ = [
 
 _HOMES: Final[Mapping[str, str]] = {
     "Alert": "alerts", "AlertError": "alerts", "AlphaFeature": "preference_values",
-    "AlphaFeatureInput": "preference_values", "ArchivedClients": "archived_clients", "Avatar": "profiles",
-    "BillableRate": "reports", "BillingContact": "subscriptions", "BulkEditFailure": "bulk_edits",
-    "BulkEditResult": "bulk_edits", "Calendar": "calendars", "CalendarEvent": "calendars",
-    "CalendarEventAttendee": "calendars", "CalendarEventColor": "calendars", "CalendarEventPage": "calendars",
+    "AlphaFeatureInput": "preference_values", "ArchivedClients": "archived_clients",
+    "AuditLogPage": "audit_logs", "Avatar": "profiles", "BillableRate": "reports",
+    "BillingContact": "subscriptions", "BulkEditFailure": "bulk_edits", "BulkEditResult": "bulk_edits",
+    "Calendar": "calendars", "CalendarEvent": "calendars", "CalendarEventAttendee": "calendars",
+    "CalendarEventColor": "calendars", "CalendarEventPage": "calendars",
     "CalendarEventSuggestion": "calendars", "CalendarEventSuggestions": "calendars",
     "CalendarIntegration": "calendars", "CalendarPage": "calendars", "CalendarSuggestion": "calendars",
     "Campaign": "plans", "CardDetails": "subscriptions", "Client": "clients", "ClientDataTrend": "insights",

@@ -15,6 +15,10 @@ from toggl_async.sandbox.state import State
 __all__ = ["ReportQuery", "amount", "read", "rounded"]
 
 _MOST_DAYS: Final = 366
+
+_WEEK: Final = dt.timedelta(days=6)
+"""What a report covers beyond the first day where that is all that it is told."""
+
 _FILTERS: Final = (
     "billable",
     "client_ids",
@@ -90,10 +94,11 @@ def _start(entry: Entry) -> int:
 
 
 def _range(body: Body, today: dt.date) -> tuple[dt.date, dt.date]:
-    """Return first and last day; one of them alone means that day, neither means today."""
+    """Return first and last day: the first alone means seven days, the last alone that day, none today."""
     first, last = body.day("start_date"), body.day("end_date")
     begin = first if first is not None else last if last is not None else today
-    end = last if last is not None else begin
+    alone = begin if first is None else min(begin, dt.date.max - _WEEK) + _WEEK
+    end = last if last is not None else alone
     if end < begin:
         raise Refusal(400, "end_date must be greater than or equal to start_date")
     if (end - begin).days + 1 > _MOST_DAYS:

@@ -31,6 +31,7 @@ _LIST_FOR_CALENDAR = Operation.declare(
     "calendar.events.list_for_calendar",
     "GET /api/v9/integrations/calendar/{integration_id}/calendars/{id_calendar}/events", CalendarEventPage,
     paging=Token(data="events", largest=250, identity="calendar_event_id"),
+    deprecated="Toggl says so; `calendar.events.list` brings the events of all selected calendars.",
 )  # fmt: skip
 _ATTENDEES = Operation.declare(
     "calendar.events.attendees",
@@ -101,7 +102,8 @@ class CalendarEvents(Resource):
     ) -> CalendarEventPage:
         """List one page of the events of one calendar.
 
-        Deprecated by Toggl; `list` brings the events of all selected calendars.
+        Deprecated: Toggl says so; `calendar.events.list` brings the events of all selected calendars. Calling
+        it is a DeprecationWarning.
         ``GET /api/v9/integrations/calendar/{integration_id}/calendars/{id_calendar}/events``
 
         Args:

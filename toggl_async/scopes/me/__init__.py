@@ -32,7 +32,9 @@ _ID = Operation.declare("me.id", "GET /api/v9/me/id", int)
 _CHECK_LOGIN: Operation[None] = Operation.declare("me.check_login", "GET /api/v9/me/logged")
 _FEATURES = Operation.declare("me.features", "GET /api/v9/me/features", list[WorkspaceFeatures])
 _LOCATION = Operation.declare("me.location", "GET /api/v9/me/location", Location)
-_WEB_TIMER = Operation.declare("me.web_timer", "GET /api/v9/me/web-timer", WebTimer)
+_WEB_TIMER: Operation[WebTimer | str | None] = Operation.declare(
+    "me.web_timer", "GET /api/v9/me/web-timer", WebTimer | str | None
+)
 _RESET_TOKEN = Operation.declare("me.reset_token", "POST /api/v9/me/reset_token", str)
 _ACCEPT_TOS: Operation[None] = Operation.declare("me.accept_tos", "POST /api/v9/me/accept_tos")
 _ENABLE_SSO: Operation[None] = Operation.declare("me.enable_sso", "POST /api/v9/me/enable_sso")
@@ -251,10 +253,11 @@ class MeScope(Resource):
         """
         return await self._call(_LOCATION)
 
-    async def web_timer(self) -> WebTimer:
+    async def web_timer(self) -> WebTimer | str | None:
         """Get what Toggl's web timer shows of the person's time in one answer: ``GET /api/v9/me/web-timer``.
 
-        Toggl promises nothing of this answer; `me.get` with related data brings more, and in common records.
+        Toggl promises nothing of this answer, and documents it as a string; `me.get` with related data brings
+        more, and in common records.
         """
         return await self._call(_WEB_TIMER)
 

@@ -25,9 +25,7 @@ _PROJECTS_LIST_PAGE = Operation.declare(
     paging=Keyset(parameter="start_project_id", largest=201),
 )  # fmt: skip
 _TAGS_LIST = Operation.declare("me.tags.list", "GET /api/v9/me/tags", list[Tag])
-_TASKS_LIST = Operation.declare(
-    "me.tasks.list", "GET /api/v9/me/tasks", list[Task], paging=Offset(largest=1000)
-)
+_TASKS_LIST = Operation.declare("me.tasks.list", "GET /api/v9/me/tasks", list[Task], paging=Offset())
 
 
 class Clients(Resource):

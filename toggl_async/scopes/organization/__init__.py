@@ -28,8 +28,9 @@ _LEAVE: Operation[None] = Operation.declare(
     "organization.leave", "DELETE /api/v9/organizations/{organization_id}/users/leave"
 )
 _USAGE = Operation.declare(
-    "organization.usage", "GET /api/v9/organizations/{organization_id}/usage", list[UsageCounter]
-)
+    "organization.usage", "GET /api/v9/organizations/{organization_id}/usage", list[UsageCounter],
+    deprecated="Toggl's documents of July 2026 have it no more, and name nothing in its place.",
+)  # fmt: skip
 
 
 class OrganizationScope(Resource):
@@ -168,6 +169,7 @@ class OrganizationScope(Resource):
     async def usage(self) -> list[UsageCounter]:
         """Tell how much the organization uses of what its plan limits.
 
-        ``GET /api/v9/organizations/{organization_id}/usage``
+        Deprecated: Toggl's documents of July 2026 have it no more, and name nothing in its place. Calling it
+        is a DeprecationWarning. ``GET /api/v9/organizations/{organization_id}/usage``
         """
         return await self._call(_USAGE)

@@ -38,6 +38,22 @@ _SUBSCRIPTION_START_TRIAL: Operation[None] = Operation.declare(
 _SUBSCRIPTION_END_TRIAL: Operation[None] = Operation.declare(
     "organization.subscription.end_trial", "DELETE /api/v9/organizations/{organization_id}/subscription/trial"
 )
+_SUBSCRIPTION_TRIAL_ELIGIBILITY = Operation.declare(
+    "organization.subscription.trial_eligibility",
+    "GET /api/v9/organizations/{organization_id}/subscription/trial/opt-in", dict[str, Json],
+)  # fmt: skip
+_SUBSCRIPTION_OPT_IN_TO_TRIAL: Operation[None] = Operation.declare(
+    "organization.subscription.opt_in_to_trial",
+    "POST /api/v9/organizations/{organization_id}/subscription/trial/opt-in",
+)  # fmt: skip
+_SUBSCRIPTION_APPLY_ITEM_DISCOUNT: Operation[None] = Operation.declare(
+    "organization.subscription.apply_item_discount",
+    "POST /api/v9/organizations/{organization_id}/subscriptions/item/discount",
+)  # fmt: skip
+_SUBSCRIPTION_SEND_PREMIUM_DISCOUNT_EMAILS: Operation[None] = Operation.declare(
+    "organization.subscription.send_premium_discount_emails",
+    "POST /api/v9/organizations/{organization_id}/premium-upgrade-discount-email",
+)  # fmt: skip
 _SUBSCRIPTION_INVOICE_SUMMARY: Operation[Json] = Operation.declare(
     "organization.subscription.invoice_summary",
     "GET /api/v9/organizations/{organization_id}/subscription/invoice_summary", Json,
@@ -161,6 +177,37 @@ class Subscriptions(Resource):
     async def end_trial(self) -> None:
         """End the trial: ``DELETE /api/v9/organizations/{organization_id}/subscription/trial``."""
         await self._call(_SUBSCRIPTION_END_TRIAL)
+
+    async def trial_eligibility(self) -> dict[str, Json]:
+        """Tell whether the organization can opt in to a trial.
+
+        ``GET /api/v9/organizations/{organization_id}/subscription/trial/opt-in``
+        """
+        return await self._call(_SUBSCRIPTION_TRIAL_ELIGIBILITY)
+
+    async def opt_in_to_trial(self) -> None:
+        """Opt in to a trial of a paid plan for the organization.
+
+        It begins at once; `organization.subscription.trial_eligibility` tells beforehand whether it can.
+        ``POST /api/v9/organizations/{organization_id}/subscription/trial/opt-in``
+        """
+        await self._call(_SUBSCRIPTION_OPT_IN_TO_TRIAL)
+
+    async def apply_item_discount(self) -> None:
+        """Apply the discount that Toggl offers for an item of the organization's subscription.
+
+        Toggl documents neither which item nor which discount that is.
+        ``POST /api/v9/organizations/{organization_id}/subscriptions/item/discount``
+        """
+        await self._call(_SUBSCRIPTION_APPLY_ITEM_DISCOUNT)
+
+    async def send_premium_discount_emails(self) -> None:
+        """Have Toggl offer the organization's administrators a discount on Premium, by e-mail.
+
+        This sends an e-mail to each of them.
+        ``POST /api/v9/organizations/{organization_id}/premium-upgrade-discount-email``
+        """
+        await self._call(_SUBSCRIPTION_SEND_PREMIUM_DISCOUNT_EMAILS)
 
     async def invoice_summary(
         self, *, quantity: int | UnsetType = UNSET, pricing_plan_tag: str | UnsetType = UNSET

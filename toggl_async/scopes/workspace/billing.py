@@ -62,7 +62,7 @@ _INVOICES_LIST = Operation.declare(
     paging=PageNumber(largest=200, short_is_last=False, identity="user_invoice_id"),
 )  # fmt: skip
 _INVOICES_CREATE = Operation.declare(
-    "workspace.invoices.create", "POST /api/v9/workspaces/{workspace_id}/invoices", Invoice
+    "workspace.invoices.create", "POST /api/v9/workspaces/{workspace_id}/invoices", Invoice, documented="list"
 )
 _INVOICES_DELETE: Operation[None] = Operation.declare(
     "workspace.invoices.delete", "DELETE /api/v9/workspaces/{workspace_id}/invoices/{user_invoice_id}"
@@ -140,7 +140,7 @@ class Rates(Resource):
         *,
         level: Literal["workspace", "workspace_user", "project", "project_user", "task"],
         level_id: int,
-        type: Literal["billable_rates", "labor_costs"],
+        type: Literal["billable_rates", "labor_costs", "labor_rates"],
         amount: float,
         mode: Literal["start-today", "override-current", "override-all"] | UnsetType = UNSET,
         start: dt.datetime | UnsetType = UNSET,
@@ -153,7 +153,8 @@ class Rates(Resource):
         Args:
             level: What it is set for.
             level_id: Id of the workspace, membership, project or task that `level` speaks of.
-            type: Whether it is a billable rate or a labour cost.
+            type: Whether it is a billable rate or a labour cost, which Toggl's documents call `labor_costs`
+                and here `labor_rates`.
             amount: What an hour is billed at or costs, in the currency of the project or workspace; more than
                 0.
             mode: Which time entries it holds for.

@@ -53,7 +53,7 @@ _PIN: Operation[None] = Operation.declare(
 )
 _PERIODS = Operation.declare(
     "workspace.projects.periods", "GET /api/v9/workspaces/{workspace_id}/projects/{project_id}/periods",
-    list[ProjectPeriod],
+    list[ProjectPeriod], documented="object",
 )  # fmt: skip
 _STATISTICS = Operation.declare(
     "workspace.projects.statistics", "GET /api/v9/workspaces/{workspace_id}/projects/{project_id}/statistics",

@@ -19,9 +19,11 @@ _LIST = Operation.declare(
     "workspace.tags.list", "GET /api/v9/workspaces/{workspace_id}/tags", list[Tag],
     paging=PageNumber(largest=200, short_is_last=False),
 )  # fmt: skip
-_CREATE = Operation.declare("workspace.tags.create", "POST /api/v9/workspaces/{workspace_id}/tags", Tag)
+_CREATE = Operation.declare(
+    "workspace.tags.create", "POST /api/v9/workspaces/{workspace_id}/tags", Tag, documented="list"
+)
 _UPDATE = Operation.declare(
-    "workspace.tags.update", "PUT /api/v9/workspaces/{workspace_id}/tags/{tag_id}", Tag
+    "workspace.tags.update", "PUT /api/v9/workspaces/{workspace_id}/tags/{tag_id}", Tag, documented="list"
 )
 _DELETE: Operation[None] = Operation.declare(
     "workspace.tags.delete", "DELETE /api/v9/workspaces/{workspace_id}/tags/{tag_id}"

@@ -28,7 +28,7 @@ __all__ = ["TimesheetSetups", "Timesheets"]
 
 _TIMESHEETS_LIST = Operation.declare(
     "workspace.timesheets.list", "GET /api/v9/workspaces/{workspace_id}/timesheets", TimesheetPage,
-    paging=WrappedPages(largest=1000), plan=Plan.PREMIUM,
+    paging=WrappedPages(largest=1000), plan=Plan.PREMIUM, documented="list",
 )  # fmt: skip
 _TIMESHEETS_UPDATE = Operation.declare(
     "workspace.timesheets.update", "PUT /api/v9/workspaces/{workspace_id}/timesheets/{setup_id}/{start_date}",
@@ -36,7 +36,7 @@ _TIMESHEETS_UPDATE = Operation.declare(
 )  # fmt: skip
 _TIMESHEETS_BULK_UPDATE = Operation.declare(
     "workspace.timesheets.bulk_update", "PUT /api/v9/workspaces/{workspace_id}/timesheets", list[Timesheet],
-    plan=Plan.PREMIUM,
+    plan=Plan.PREMIUM, documented="object",
 )  # fmt: skip
 _TIMESHEETS_HOURS = Operation.declare(
     "workspace.timesheets.hours", "POST /api/v9/workspaces/{workspace_id}/timesheets/hours",

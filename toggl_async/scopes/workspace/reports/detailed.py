@@ -78,8 +78,8 @@ class DetailedReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/search/time_entries``
 
         Args:
-            start_date: First day, in the caller's time zone.
-            end_date: Last day, at most 366 days after the first; with one of the two, that day alone.
+            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
             billable: Only billable entries, or only those that are not. Needs Starter.
@@ -95,7 +95,7 @@ class DetailedReports(Resource):
             max_duration_seconds: Only entries of this length or shorter, in seconds.
             rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
             rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
-            grouped: Whether entries alike in all but time become one row, as when left out.
+            grouped: Whether entries alike in all but time become one row; left out, they do not.
             enrich_response: Also bring names of people, projects, clients, tasks and tags.
             hide_amounts: Leave out rates and amounts.
             order_by: What rows are sorted by; keep to `date` while walking pages.
@@ -191,8 +191,8 @@ class DetailedReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/search/time_entries/totals``
 
         Args:
-            start_date: First day, in the caller's time zone.
-            end_date: Last day, at most 366 days after the first; with one of the two, that day alone.
+            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
             billable: Only billable entries, or only those that are not. Needs Starter.
@@ -262,8 +262,8 @@ class DetailedReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/search/time_entries.{extension}``
 
         Args:
-            start_date: First day, in the caller's time zone.
-            end_date: Last day, at most 366 days after the first; with one of the two, that day alone.
+            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
             billable: Only billable entries, or only those that are not. Needs Starter.
@@ -393,8 +393,8 @@ class DetailedReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/search/time_entries.pdf``
 
         Args:
-            start_date: First day, in the caller's time zone.
-            end_date: Last day, at most 366 days after the first; with one of the two, that day alone.
+            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
             billable: Only billable entries, or only those that are not. Needs Starter.

@@ -39,7 +39,7 @@ _REPORTS_SAVED_DELETE = Operation.declare(
 )  # fmt: skip
 _REPORTS_SAVED_BULK_UPDATE = Operation.declare(
     "workspace.reports.saved.bulk_update", "PUT /api/v9/workspaces/{workspace_id}/reports/shared",
-    list[SavedReport], plan=Plan.STARTER,
+    list[SavedReport], plan=Plan.STARTER, documented="object",
 )  # fmt: skip
 _REPORTS_SAVED_BULK_DELETE = Operation.declare(
     "workspace.reports.saved.bulk_delete",

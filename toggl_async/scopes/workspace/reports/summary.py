@@ -74,8 +74,8 @@ class SummaryReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/summary/time_entries``
 
         Args:
-            start_date: First day, in the caller's time zone.
-            end_date: Last day, at most 366 days after the first; with one of the two, that day alone.
+            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
             billable: Only billable entries, or only those that are not. Needs Starter.
@@ -147,8 +147,8 @@ class SummaryReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/summary/time_entries.{extension}``
 
         Args:
-            start_date: First day, in the caller's time zone.
-            end_date: Last day, at most 366 days after the first; with one of the two, that day alone.
+            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
             billable: Only billable entries, or only those that are not. Needs Starter.
@@ -280,8 +280,8 @@ class SummaryReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/summary/time_entries.pdf``
 
         Args:
-            start_date: First day, in the caller's time zone.
-            end_date: Last day, at most 366 days after the first; with one of the two, that day alone.
+            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
             billable: Only billable entries, or only those that are not. Needs Starter.
@@ -340,8 +340,8 @@ class SummaryReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/projects/summary``
 
         Args:
-            start_date: First day, in the caller's time zone.
-            end_date: Last day, at most 366 days after the first; with one of the two, that day alone.
+            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
         """
@@ -366,8 +366,8 @@ class SummaryReports(Resource):
 
         Args:
             project_id: Id of the project.
-            start_date: First day, in the caller's time zone.
-            end_date: Last day, at most 366 days after the first; with one of the two, that day alone.
+            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
 

@@ -1,0 +1,214 @@
+"""Answers of another shape than they should have: never read as empty, never in part, never in silence."""
+
+import contextlib
+import datetime as dt
+import json
+import warnings
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from answers import Answers
+from toggl_async import DecodeError, TogglClient, operations
+from toggl_async.catalog import operation
+from toggl_async.codec import Codec, DriftWarning
+from toggl_async.record import Json
+
+pytestmark = [pytest.mark.anyio, pytest.mark.jump]
+
+PAGED = [one for one in operations() if one.paging is not None]
+IDS: dict[str, Any] = {
+    "workspace_id": 3, "organization_id": 4, "integration_id": 5, "id_calendar": "c", "task_ids": "6",
+    "action": "count", "from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z",
+}  # fmt: skip
+
+TASK = {"id": 1, "name": "Paint", "workspace_id": 3, "project_id": 5, "active": True}
+TAG = {"id": 1, "name": "red", "workspace_id": 3}
+
+OTHER_SHAPES: list[Any] = [
+    {"error": "internal"},
+    {"error": None},
+    {"items": [TASK], "total": 1},
+    {"results": []},
+    "internal error",
+    5,
+    True,
+    [{"error": "internal"}],
+    ["a"],
+]
+
+
+async def walked(toggl: TogglClient, name: str) -> list[bytes]:
+    pages = toggl.walk(operation(name), path=IDS)
+    return [row async for page in pages for row in page]
+
+
+@pytest.mark.parametrize("answer", OTHER_SHAPES, ids=str)
+@pytest.mark.parametrize("name", ["workspace.tasks.list", "workspace.timesheets.list", "workspace.tags.list"])
+async def test_no_other_shape_is_an_empty_list(name: str, answer: object) -> None:
+    scope, resource, _ = name.split(".")
+    async with Answers(answer).client() as toggl:
+        reached = getattr(toggl.workspace(3), resource)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DriftWarning)
+            with pytest.raises(DecodeError) as listed:
+                await reached.list()
+            with pytest.raises(DecodeError) as iterated:
+                await reached.iter().collect()
+    assert scope == "workspace"
+    assert listed.value.operation == iterated.value.operation == name
+
+
+@pytest.mark.parametrize("answer", [*OTHER_SHAPES[:7], ["a"], [[TASK]], [5, TASK]], ids=str)
+@pytest.mark.parametrize("name", [one.name for one in PAGED])
+async def test_no_walk_takes_another_shape_for_an_empty_page(name: str, answer: object) -> None:
+    if name == "organization.payment_records.list" and isinstance(answer, dict) and "items" in answer:
+        pytest.skip("that is its shape")
+    async with Answers(answer).client() as toggl:
+        with pytest.raises(DecodeError) as caught:
+            await walked(toggl, name)
+    assert caught.value.operation == name
+    assert caught.value.body == json.dumps(answer).encode()
+
+
+@pytest.mark.parametrize(
+    "name", ["workspace.tasks.list", "workspace.tags.list", "workspace.tasks.list_by_ids"]
+)
+@pytest.mark.parametrize(("body", "status"), [(b"null", 200), (b"", 200), (b"", 204), (b" \n", 200)])
+async def test_null_and_nothing_are_no_rows_on_every_path(name: str, body: bytes, status: int) -> None:
+    async with Answers(body, status=status).client() as toggl:
+        assert await walked(toggl, name) == []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DriftWarning)
+            assert await toggl.workspace(3).tags.list() == []
+            assert (await toggl.workspace(3).tasks.list()).data == []
+            assert await toggl.workspace(3).tasks.iter().collect() == []
+
+
+@pytest.mark.parametrize("tasks", [[], [TASK], [TASK, {**TASK, "id": 2}]], ids=len)
+async def test_tasks_without_their_wrapper_are_all_there(tasks: list[dict[str, Any]]) -> None:
+    """A compatible server sends them so, and caps its pages without saying so."""
+    server = Answers(lambda number, _: tasks if number < 3 else [])
+    async with server.client() as toggl:
+        rows = await walked(toggl, "workspace.tasks.list")
+        assert [json.loads(row) for row in rows] == tasks
+        with pytest.warns(DriftWarning, match="a list where an object that wraps it belongs; read as that"):
+            page = await Answers(tasks).client().workspace(3).tasks.list()
+        assert [task.id for task in page.data] == [task["id"] for task in tasks]
+
+
+async def test_a_bare_list_is_walked_until_nothing_new_comes() -> None:
+    def page(number: int, _: object) -> object:
+        return [{**TASK, "id": number * 10 + one} for one in range(5)] if number <= 3 else []
+
+    server = Answers(page)
+    async with server.client() as toggl:
+        assert len(await walked(toggl, "workspace.tasks.list")) == 15
+    assert len(server.asked) == 4
+
+
+async def test_a_v2_row_is_said_to_be_something_else() -> None:
+    row = {"id": 7, "start": "2026-01-01T08:00:00Z", "stop": "2026-01-01T09:00:00Z", "dur": 3600}
+    async with Answers([row]).client() as toggl:
+        with pytest.raises(DecodeError, match="an object with 'id', 'start', 'stop', 'dur' where"):
+            await toggl.workspace(3).reports.detailed.search()
+    with (
+        pytest.warns(DriftWarning, match="DetailedReportRow knows 1 of the 5 fields that came"),
+    ):
+        async with Answers([{**row, "description": "x"}]).client() as toggl:
+            (found,) = await toggl.workspace(3).reports.detailed.search()
+    assert found.description == "x"
+
+
+@pytest.mark.parametrize(
+    ("one", "shown"),
+    [
+        ({"events": [{"id": 1}], "user_summaries": {"7": {"name": "Ada"}}}, {"7": {"name": "Ada"}}),
+        ([{"id": 1}], None),
+    ],
+)
+async def test_the_audit_log_comes_as_a_list_or_with_summaries(one: object, shown: object) -> None:
+    server = Answers(lambda number, _: one if number == 1 else [])
+    moments = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2026, 2, 1, tzinfo=dt.UTC))
+    async with server.client() as toggl:
+        logs = toggl.organization(4).audit_logs
+        page = await logs.list(*moments)
+        assert (page.events, page.user_summaries) == ([{"id": 1}], shown)
+        server.asked.clear()
+        assert await logs.iter(*moments).collect() == [{"id": 1}]
+        server.asked.clear()
+        assert list(map(json.loads, await walked(toggl, "organization.audit_logs.list"))) == [{"id": 1}]
+
+
+DOCUMENTED = [one for one in operations() if one.documented is not None]
+
+
+@pytest.mark.parametrize("name", [one.name for one in DOCUMENTED])
+def test_what_comes_as_documented_is_read_without_a_warning(name: str) -> None:
+    bodies = {
+        "organization.audit_logs.list": b'[{"action":"x"}]',
+        "workspace.invoices.create": b'[{"user_invoice_id":1,"workspace_id":3}]',
+        "workspace.projects.periods": b'{"id":1,"start_date":"2026-01-01","end_date":"2026-01-31"}',
+        "workspace.reports.saved.bulk_update": b'{"id":1,"name":"x"}',
+        "workspace.tags.create": b'[{"id":1,"name":"red","workspace_id":3}]',
+        "workspace.tags.update": b'[{"id":1,"name":"red","workspace_id":3}]',
+        "workspace.timesheets.bulk_update": b'{"timesheet_setup_id":1,"start_date":"2026-01-01"}',
+        "workspace.timesheets.list": b'[{"data":[{"start_date":"2026-01-01"}],"page":1}]',
+    }
+    asked = operation(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DriftWarning)
+        found = Codec().decode(asked.result, bodies[name], operation=name, documented=asked.documented)
+    assert found
+
+
+@pytest.mark.parametrize(("body", "found"), [(b'"busy"', "busy"), (b"null", None), (b"", None)])
+async def test_the_web_timer_may_be_text_or_nothing(body: bytes, found: object) -> None:
+    async with Answers(body).client() as toggl:
+        assert await toggl.me.web_timer() == found
+
+
+@pytest.mark.parametrize("odd", [None, "x", 1.5, {"a": 1}])
+async def test_one_odd_id_does_not_cost_the_rows_beside_it(odd: object) -> None:
+    rows = [{"id": number, "workspace_id": 3, "duration": 60} for number in range(1_000)]
+    rows[512]["workspace_id"] = odd  # type: ignore[assignment]
+    async with Answers(rows).client() as toggl:
+        with pytest.warns(DriftWarning, match=r"\$\[\]\.workspace_id: .* where a whole number belongs"):
+            entries = await toggl.me.time_entries.list()
+    assert [entry.id for entry in entries] == list(range(1_000))
+    assert entries[512].workspace_id is None
+    assert sum(entry.duration or 0 for entry in entries) == 60_000
+
+
+async def test_null_among_records_is_left_out_and_told() -> None:
+    async with Answers([TAG, None, {**TAG, "id": 2}]).client() as toggl:
+        with pytest.warns(DriftWarning, match="null where an object belongs; left out"):
+            assert [tag.id for tag in await toggl.workspace(3).tags.list()] == [1, 2]
+
+
+@pytest.mark.parametrize("answer", [[None], [{"id": None, "name": "x"}], [TAG, {"error": "x", "id": None}]])
+async def test_a_list_of_which_no_record_fits_or_one_is_alien_is_refused(answer: object) -> None:
+    async with Answers(answer).client() as toggl:
+        with pytest.raises(DecodeError):
+            await toggl.workspace(3).tags.list()
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(name=st.sampled_from([one.name for one in operations() if not one.redirects]), answer=JSON)
+def test_any_json_is_a_record_or_a_decode_error_for_any_operation(name: str, answer: object) -> None:
+    asked = operation(name)
+    body = json.dumps(answer).encode()
+    with warnings.catch_warnings(), contextlib.suppress(DecodeError):
+        warnings.simplefilter("ignore", DriftWarning)
+        found = Codec().decode(asked.result, body, operation=name, documented=asked.documented)
+        assert (found is None) <= (asked.result is None or answer is None or asked.result is Json)

@@ -1,0 +1,88 @@
+"""Bodies before they are read: text that is not the UTF-8 it should be, and what came in place of JSON.
+
+Everything here runs when an answer could not be read as it came, or where nothing of it is read at all.
+"""
+
+import html
+import json
+import re
+from typing import Final
+
+import msgspec
+
+__all__ = ["impostor", "mended"]
+
+_ESCAPES: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
+    rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\.",
+    re.DOTALL,
+)
+"""Escapes of JSON, each consumed as a whole, so that an escaped backslash begins no other."""
+
+_REPLACED: Final = rb"\ufffd"
+"""The escape of the replacement character."""
+
+_MARKUP: Final = re.compile(rb"<(?:!doctype\s+html|html|head|body|title)\b", re.IGNORECASE)
+_TITLE: Final = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_GLANCE: Final = 65_536
+"""Bytes that are searched for a title, and that an object which tells of an error has at most."""
+
+_ERROR: Final = ("error", "error_message", "errors")
+_AROUND_ERRORS: Final = frozenset(
+    {
+        *_ERROR,
+        "code",
+        "error_description",
+        "message",
+        "request_id",
+        "status",
+        "status_code",
+        "tip",
+        "trace_id",
+    }
+)
+"""What stands in an object that tells of an error, and nothing else does."""
+
+_SHOWN: Final = 120
+"""Characters of a title or an error that are shown."""
+
+
+def mended(body: bytes) -> bytes | None:
+    """Return the UTF-8 without byte order mark that a body should have been; None where it is that.
+
+    Bytes and halves of surrogate pairs that stand for no character become U+FFFD.
+    """
+    text = body.decode(json.detect_encoding(body), errors="replace").encode()
+    text = _ESCAPES.sub(lambda found: _REPLACED if found["lone"] else found[0], text)
+    return None if text == body else text
+
+
+def impostor(body: bytes) -> str | None:
+    """Say what came, where it is an answer of another kind: a page of HTML, or an object with an error.
+
+    Proxies, login pages and maintenance pages answer with status 200, too.
+    """
+    start = body[:_GLANCE].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if _MARKUP.match(start):
+        title = _TITLE.search(start)
+        return f"HTML came, titled {_shown(title[1])}" if title else "HTML came, without a title"
+    if not start.startswith(b"{") or len(body) > _GLANCE:
+        return None
+    try:
+        told = msgspec.json.decode(start, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    words = [
+        told[name] for name in _ERROR if bytes(told.get(name, b"null")) not in {b"null", b"false", b'""'}
+    ]
+    if not words or told.keys() - _AROUND_ERRORS:
+        return None
+    return f"an error came, though the status says success: {_shown(bytes(words[0]))}"
+
+
+def _shown(words: bytes) -> str:
+    """Show words of a server: in one line, short, and without what a terminal would obey."""
+    text = " ".join(html.unescape(words.decode(errors="replace")).strip('"').split())
+    printable = "".join(character for character in text if character.isprintable())
+    return f'"{printable[:_SHOWN]}{"…" if len(printable) > _SHOWN else ""}"'
