@@ -107,7 +107,7 @@ async def sandbox(anyio_backend: object) -> object:
 
 async def test_the_first_day_alone_means_seven(sandbox: Sandbox) -> None:
     async with TogglClient(ApiToken(sandbox.api_token), base_url=sandbox.base_url) as toggl:
-        reports = toggl.workspace((await toggl.me.get()).default_workspace_id).reports  # type: ignore[arg-type]
+        reports = toggl.workspace((await toggl.me.get()).default_workspace_id).reports
         first = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=30)
         alone = await reports.detailed.search(start_date=first, page_size=1000)
         week = await reports.detailed.search(

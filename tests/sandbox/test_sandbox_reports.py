@@ -194,18 +194,21 @@ async def test_days_are_the_users_own() -> None:
         company = toggl.sandbox.company
         zone = company.zone(company.owner)
         day = zone.day(company.reported(toggl.workspace_id)[40].start)
-        for body in (
-            {"start_date": day.isoformat(), "end_date": day.isoformat()},
-            {"start_date": day.isoformat()},
-            {"end_date": day.isoformat()},
+        week = (day + dt.timedelta(days=6)).isoformat()
+        for body, last in (
+            ({"start_date": day.isoformat(), "end_date": day.isoformat()}, day.isoformat()),
+            ({"start_date": day.isoformat()}, week),
+            ({"end_date": day.isoformat()}, day.isoformat()),
         ):
             answer = await toggl.http.post(
                 f"{toggl.reports}/search/time_entries", json=body | {"page_size": 1000}
             )
             assert set(ids(answer.json())) == {
-                entry.id for entry in company.reported(toggl.workspace_id) if zone.day(entry.start) == day
+                entry.id
+                for entry in company.reported(toggl.workspace_id)
+                if day <= zone.day(entry.start) <= dt.date.fromisoformat(last)
             }
-            assert answer.headers["x-range-start"] == answer.headers["x-range-end"] == day.isoformat()
+            assert (answer.headers["x-range-start"], answer.headers["x-range-end"]) == (day.isoformat(), last)
 
 
 async def test_without_dates_it_is_today() -> None:

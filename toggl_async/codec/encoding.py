@@ -95,8 +95,9 @@ def _number(value: float, path: str) -> float:
     fits = value in _INTEGERS if isinstance(value, int) else math.isfinite(value)
     if not fits:
         raise InvalidInput(f"{path or 'body'}: the number {value} cannot be sent")
-    is_whole = isinstance(value, float) and value.is_integer() and int(value) in _INTEGERS
-    return int(value) if is_whole else value
+    if isinstance(value, int) or not value.is_integer() or int(value) not in _INTEGERS:
+        return value
+    return int(value)
 
 
 def _key(key: object, path: str) -> str:

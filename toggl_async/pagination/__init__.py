@@ -5,7 +5,7 @@ merges them into the caller's request, has it fetched, and gives the items out. 
 clock here: the client hands in how to fetch. The schemes are loaded with the first operation that
 declares one.
 
-Imported by `operation` and by the client; imports `errors` alone.
+Imported by `operation` and by the client; imports `errors` and `record`.
 """
 
 import importlib
