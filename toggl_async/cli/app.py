@@ -1,6 +1,8 @@
 """The command's front: its group, and how errors become exit codes."""
 
+import io
 import logging
+import sys
 from collections.abc import Sequence
 
 import click
@@ -36,6 +38,9 @@ def run(arguments: Sequence[str] | None) -> int:
     """Run the command and return its exit code; bad input costs one line, not a screenful."""
     # What the scheduler logs, the display shows.
     logging.getLogger("toggl_async").addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names need not fit into the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")
     try:
         return int(command.main(arguments, prog_name="toggl-async", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:

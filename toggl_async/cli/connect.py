@@ -1,6 +1,8 @@
 """How the commands reach Toggl: server, credentials, first contact; one job for each account."""
 
 import asyncio
+import ssl
+import urllib.request
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeVar
@@ -49,8 +51,25 @@ class Server:
     scheduler: Scheduler
 
     def client(self, auth: Auth) -> TogglClient:
-        """A client for an account, which belongs in an ``async with``."""
-        return TogglClient(auth, base_url=self.url, options=self.options, scheduler=self.scheduler)
+        """A client for an account, which belongs in an ``async with``.
+
+        Raises:
+            InvalidInput: the environment names certificates or a proxy that cannot be used.
+        """
+        try:
+            return TogglClient(auth, base_url=self.url, options=self.options, scheduler=self.scheduler)
+        except InvalidInput:
+            raise
+        except (OSError, ssl.SSLError) as error:
+            reason = error.strerror or str(error) or type(error).__name__
+            raise InvalidInput(
+                f"cannot load the certificates that SSL_CERT_FILE or SSL_CERT_DIR names: {reason}"
+            ) from None
+        except ImportError as error:  # no text that comes from a proxy's address, which may hold a password
+            raise InvalidInput(
+                "the environment names a SOCKS proxy, which needs socksio: "
+                "python -m pip install 'httpx[socks]'"
+            ) from error
 
 
 Work = Callable[[Server, Auth | None], Awaitable[T]]
@@ -89,10 +108,15 @@ async def _work(work: Work[T], url: str, auth: Auth | None, on_event: OnEvent | 
 async def reach(server: Server) -> None:
     """Look whether anybody listens, at once: the client itself would try again for a while.
 
+    Behind a proxy there is nothing to look for: the way leads through it, and this machine may not even
+    know the server's name.
+
     Raises:
         InvalidInput: nobody does.
     """
     url = httpx.URL(server.url)
+    if _through_proxy(url):
+        return
     try:
         with anyio.fail_after(server.options.timeout):
             stream = await anyio.connect_tcp(url.host, url.port or (443 if url.scheme == "https" else 80))
@@ -100,6 +124,13 @@ async def reach(server: Server) -> None:
     except OSError as error:  # TimeoutError is one
         reason = str(error.__cause__ or error) or "no answer"
         raise InvalidInput(f"cannot reach {server.url}: {reason}") from error
+
+
+def _through_proxy(url: httpx.URL) -> bool:
+    """Whether the client goes through a proxy of the environment, by the rules of `toggl_async.wire`."""
+    proxies = urllib.request.getproxies()
+    named = proxies.get(url.scheme) or proxies.get("all")
+    return bool(named) and url.scheme == "https" and not urllib.request.proxy_bypass(url.host)
 
 
 async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[[], bool]) -> T:

@@ -17,6 +17,7 @@ from toggl_async.cli.display import (
     ScreenDisplay,
     Watch,
     clock_time,
+    count,
     quotas,
     spell,
 )
@@ -97,8 +98,8 @@ class ManyDisplay:
         watches = self._watches.values()
         parts = [
             f"{sum(watch.finished for watch in watches)} of {len(watches)} accounts done",
-            f"{sum(watch.rows for watch in watches):,} rows",
-            f"{sum(watch.requests for watch in watches)} requests",
+            count(sum(watch.rows for watch in watches), "row"),
+            count(sum(watch.requests for watch in watches), "request"),
         ]
         known = [left for watch in watches if (left := watch.remaining()) is not None]
         if known and not all(watch.finished for watch in watches):
