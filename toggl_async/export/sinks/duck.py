@@ -5,6 +5,7 @@ extra ``duckdb``).
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate, groupby
 from pathlib import Path
 from typing import ClassVar, cast
@@ -18,8 +19,9 @@ from toggl_async.export.tables import Kind, Table
 
 __all__ = ["DuckDbSink", "sink"]
 
-_MEMORY = "24MB"
-"""What DuckDB may take: an export stays flat, the machine is not its own."""
+_MEMORY = "64MB"
+"""What DuckDB may take: an export stays flat, the machine is not its own. Versions differ in what rows that
+are replaced need; 24 MB are too little for 2.0, and 48 for a page of the longest descriptions."""
 
 _BLOCK = "65536"
 """Bytes to a block of a new file. Every column that is written to holds some blocks: those of 256 KiB,
@@ -48,6 +50,7 @@ class DuckDbSink(DatabaseSink):
     }
     # To close checkpoints as well, but says nothing when it fails, and leaves the rows in a second file.
     settling: ClassVar[Sequence[str]] = ("CHECKPOINT",)
+    division: ClassVar[str] = "//"
     tag_names: ClassVar[str] = (
         "(SELECT list(g.name ORDER BY g.name) FROM tags AS g WHERE list_contains(e.tag_ids, g.id))"
     )
@@ -72,7 +75,8 @@ class DuckDbSink(DatabaseSink):
         try:
             connection.execute(f"INSERT OR REPLACE INTO {declared.name} SELECT * FROM arriving")  # noqa: S608 - names of our own
         finally:
-            connection.unregister("arriving")
+            with suppress(duckdb.Error):  # in a transaction that failed it says so, and hides the cause
+                connection.unregister("arriving")
 
 
 def sink(directory: Path) -> DuckDbSink:
