@@ -137,7 +137,7 @@ def test_plain_lines_are_few(clock: Clock, capsys: pytest.CaptureFixture[str]) -
     shown.on_export(DatasetFinished(dataset="tags", facts=FACTS))
     output = capsys.readouterr()
     first, second = output.err.splitlines()
-    assert first.startswith("3,000 rows, 1 requests, about ")
+    assert first.startswith("3,000 rows, 1 request, about ")
     assert second == "tags: 1,234 rows"
     assert output.out == ""
 
@@ -184,7 +184,7 @@ def test_a_terminal_gets_a_table(clock: Clock) -> None:
         "time_entries",
         "2,500",
         "done",
-        "1 requests",
+        "1 request",
         "waiting 1 min 0 s, until ",
         "totals differ",
     ):

@@ -12,7 +12,7 @@ from commands import COMMAND, running
 from loopback import nobody_listening
 from sandbox_world import GROUPS
 from toggl_async.cli import main
-from toggl_async.export import verify
+from toggl_async.export import entries
 from toggl_async.export.sinks.staged import StagedSink
 from toggl_async.sandbox import Fault, Sandbox
 
@@ -176,7 +176,7 @@ def test_everything_is_exported_from_a_server(
 def test_totals_that_differ(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "totals_of", lambda body: (1, ()))
+    monkeypatch.setattr(entries, "totals_of", lambda body: (1, ()))
     assert main(["export", "--out", str(out), "--dataset", "time_entries"]) == 3
     printed = capsys.readouterr()
     assert printed.out.endswith("totals differ from Toggl's\n")
@@ -249,7 +249,7 @@ def test_the_sandbox_is_exported_whole(out: Path) -> None:
 
 def test_part_of_the_sandbox_in_this_process(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--sandbox", "--out", str(out), "--speed", "500", "--dataset", "clients"]) == 0
-    assert capsys.readouterr().out.startswith(f"{out}: 14 rows in 1 datasets, 3 requests")
+    assert capsys.readouterr().out.startswith(f"{out}: 14 rows in 1 dataset, 3 requests")
 
 
 def test_ctrl_c_leaves_a_clear_state(out: Path) -> None:

@@ -212,6 +212,7 @@ async def test_a_refusal_is_remembered_by_the_next_run(tmp_path: Path) -> None:
     company.before = lambda path, body: None
     manifest = await run(company, tmp_path)
     assert [(refusal.dataset, refusal.workspace_id) for refusal in manifest.refused] == [("groups", FIRST)]
+    assert manifest.not_in_plan == manifest.refused
 
 
 async def test_a_full_disk_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,11 +94,11 @@ async def test_a_difference_of_the_totals_is_reported(tmp_path: Path) -> None:
     assert written["complete"] is True
 
 
-async def test_an_empty_range_costs_no_request_for_its_total(tmp_path: Path) -> None:
+async def test_an_empty_range_is_held_against_its_total(tmp_path: Path) -> None:
     server = Scripted()
     manifest = await run(server, ENTRIES, tmp_path)
-    assert manifest.totals_agree is None
-    assert server.asked[TOTALS] == 0
+    assert manifest.totals_agree is True
+    assert server.asked[TOTALS] == 1
     assert (tmp_path / "time_entries.jsonl").read_bytes() == b""
 
 
@@ -110,7 +110,10 @@ async def test_history_is_read_until_a_whole_range_brings_nothing(tmp_path: Path
         start = f"{body['start_date']}T09:00:00+01:00"
         return [entry(len(asked), start=start)] if body["end_date"] > "2024-06-01" else []
 
-    server = Scripted({SEARCH: answer, TOTALS: {"seconds": 60}})
+    def total(body: dict[str, str]) -> object:
+        return {"seconds": 60 if body["end_date"] > "2024-06-01" else 0}
+
+    server = Scripted({SEARCH: answer, TOTALS: total})
     plan = ExportPlan(datasets=("time_entries",), until=dt.date(2026, 10, 1))
     manifest = await run(server, plan, tmp_path)
     assert asked == ["2026-10-01", "2025-09-30", "2024-09-29", "2023-09-29"]
@@ -194,7 +197,7 @@ async def test_what_is_refused_is_named_and_the_rest_goes_on(
     assert (refusal.dataset, refusal.workspace_id, refusal.status) == ("tasks", WORKSPACE, status)
     assert message in refusal.message
     assert [event.refusal for event in events if isinstance(event, PieceRefused)] == [refusal]
-    assert manifest.complete
+    assert (manifest.finished, manifest.complete, manifest.not_in_plan) == (True, False, ())  # it was named
     assert [row["id"] for row in rows(tmp_path, "tags")] == [1]
     assert rows(tmp_path, "tasks") == []
 

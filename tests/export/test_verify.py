@@ -136,7 +136,7 @@ async def test_a_workspace_that_becomes_forbidden_midway(tmp_path: Path) -> None
     company.before = lock_out
     whole = ExportPlan(datasets=("time_entries", "tags"))
     manifest = await run(company, tmp_path, whole)
-    assert manifest.complete
+    assert (manifest.finished, manifest.complete) == (True, False)
     (refusal,) = manifest.refused
     assert (refusal.workspace_id, refusal.status) == (FIRST, 403)
     found = rows(tmp_path, "jsonl", "time_entries")

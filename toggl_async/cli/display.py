@@ -23,6 +23,7 @@ from toggl_async.export import (
     DatasetFinished,
     ExportEvent,
     ExportStarted,
+    PieceFailed,
     PieceRefused,
     RangeChecked,
     RowsWritten,
@@ -38,6 +39,7 @@ __all__ = [
     "ScreenDisplay",
     "Watch",
     "clock_time",
+    "count",
     "display",
     "quotas",
     "spell",
@@ -52,6 +54,11 @@ BAR = 30
 
 _LONG_WAIT = 10.0
 """Seconds from which on a wait is worth a plain line of its own."""
+
+
+def count(number: int, thing: str) -> str:
+    """So many things, as people write it, such as ``"1 dataset"`` and ``"2,000 rows"``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def spell(seconds: float) -> str:
@@ -201,11 +208,11 @@ class PlainDisplay:
         self._watch.on_export(event)
         match event:
             case DatasetFinished():
-                self._say(f"{event.dataset}: {event.facts.rows:,} rows")
+                self._say(f"{event.dataset}: {count(event.facts.rows, 'row')}")
             case RowsWritten() if self._clock() - self._last_line >= _LINE_EVERY:
                 left = [quotas(self._watch)] if self._watch.quotas else []
                 self._say(", ".join([_state(self._watch), *left]))
-            case PieceRefused() | RangeChecked():
+            case PieceRefused() | PieceFailed() | RangeChecked():
                 self._say(trouble(event))
 
     def _say(self, line: str) -> None:
@@ -279,7 +286,7 @@ def clock_time(seconds: float) -> str:
 
 def _state(watch: Watch) -> str:
     """Rows, requests and the expected end in a line."""
-    parts = [f"{watch.rows:,} rows", f"{watch.requests} requests"]
+    parts = [count(watch.rows, "row"), count(watch.requests, "request")]
     remaining = watch.remaining()
     if remaining is not None:
         parts.append(f"about {spell(remaining)} left, until {clock_time(remaining)}")
@@ -291,6 +298,8 @@ def trouble(event: ExportEvent) -> str:
     match event:
         case PieceRefused(refusal=refusal):
             return f"{refusal.dataset} of workspace {refusal.workspace_id}: {refusal.message}"
+        case PieceFailed(failure=failure):
+            return f"{failure.dataset} of workspace {failure.workspace_id}: {failure.message}"
         case RangeChecked(check=check) if check.agrees is False:
             return f"workspace {check.workspace_id}, {check.first} to {check.last}: the totals differ"
     return ""

@@ -19,7 +19,7 @@ class Exit(enum.IntEnum):
     DIFFERS = 3
     """The export is there, but its seconds differ from Toggl's own totals."""
     INCOMPLETE = 4
-    """The export is there without what Toggl refused to give; the manifest names it."""
+    """The export is there without what Toggl refused, or what could not be read; the manifest names it."""
     INTERRUPTED = 130
     """Ctrl-C."""
 

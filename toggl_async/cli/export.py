@@ -32,7 +32,7 @@ Exit codes:
   1    failed while running; the same command goes on from there
   2    bad input or no first contact; nothing was written
   3    done, but the seconds differ from Toggl's own totals
-  4    done, without what Toggl refused to give
+  4    done, without what Toggl refused to give or what came in an unexpected shape
   130  Ctrl-C; the same command goes on from there
 """
 

@@ -201,7 +201,7 @@ def _told(job: Job, manifest: Manifest, output: _Output) -> Exit:
     else:
         output.lines.extend((job.labelled(line), False) for line in freshness(manifest))
         output.lines.append((summary(job.destination, manifest), False))
-    output.lines.extend((job.labelled(line), True) for line in wrong)
+    output.lines.extend((job.labelled(line), True) for line in (*manifest.warnings, *wrong))
     return code
 
 

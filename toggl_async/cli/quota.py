@@ -136,6 +136,7 @@ def _account_as_text(account: Account) -> str:
         f"workspace {workspace.id}: {workspace.name} (organization {workspace.organization_id})"
         for workspace in account.workspaces
     ]
+    lines += [f"warning: {warning}" for warning in account.warnings]
     return "\n".join(lines)
 
 
@@ -150,5 +151,6 @@ def _account_as_json(account: Account) -> str:
                 {"id": one.id, "name": one.name, "organization_id": one.organization_id}
                 for one in account.workspaces
             ],
+            "warnings": account.warnings,
         }
     ).decode()

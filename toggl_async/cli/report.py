@@ -1,12 +1,11 @@
 """What the command says at the end, and before: verdicts, and estimates, in plain lines. Pure."""
 
 import datetime as dt
-from http import HTTPStatus
 from pathlib import Path
 
-from toggl_async.cli.display import spell
+from toggl_async.cli.display import count, spell
 from toggl_async.cli.exits import Exit
-from toggl_async.export import Estimate, Manifest
+from toggl_async.export import Estimate, Failure, Manifest, Refusal
 from toggl_async.export.destination import HEADER
 
 __all__ = ["estimate_lines", "freshness", "left_behind", "summary", "verdict"]
@@ -14,15 +13,16 @@ __all__ = ["estimate_lines", "freshness", "left_behind", "summary", "verdict"]
 
 def summary(destination: Path, manifest: Manifest) -> str:
     """The last line: what is there, what it cost, whether it agrees."""
-    checked = sum(check.agrees is not None for check in manifest.ranges)
+    # Empty ranges are compared, too, but that is no achievement to boast of.
+    checked = sum(check.agrees is not None and bool(check.rows) for check in manifest.ranges)
     agreement = {
         None: "no totals to compare",
-        True: f"totals agree with Toggl's ({checked} ranges)",
+        True: f"totals agree with Toggl's ({count(checked, 'range')})",
         False: "totals differ from Toggl's",
     }[manifest.totals_agree]
     return (
-        f"{destination}: {manifest.rows:,} rows in {len(manifest.datasets)} datasets, "
-        f"{manifest.requests} requests, {agreement}"
+        f"{destination}: {count(manifest.rows, 'row')} in {count(len(manifest.datasets), 'dataset')}, "
+        f"{count(manifest.requests, 'request')}, {agreement}"
     )
 
 
@@ -62,18 +62,26 @@ def verdict(manifest: Manifest) -> tuple[Exit, list[str]]:
         f"{check.server_seconds} s by Toggl's total"
         for check in wrong
     ]
-    # What the plan lacks has no rows to miss.
-    missing = [refusal for refusal in manifest.refused if refusal.status != HTTPStatus.PAYMENT_REQUIRED]
     stale = {(one.dataset, one.workspace_id) for one in manifest.stale}
+    refused = [one for one in manifest.refused if one not in manifest.not_in_plan]
+    lacking: list[Refusal | Failure] = [*refused, *manifest.failed]
     lines += [
-        f"{refusal.dataset} of workspace {refusal.workspace_id} "
-        f"{'was left as it was' if (refusal.dataset, refusal.workspace_id) in stale else 'is missing'}: "
-        f"{refusal.message}"
-        for refusal in missing
+        f"{one.dataset} of workspace {one.workspace_id} "
+        f"{_STATE[isinstance(one, Failure), (one.dataset, one.workspace_id) in stale]}: {one.message}"
+        for one in lacking
     ]
-    if wrong:
-        return Exit.DIFFERS, lines
-    return (Exit.INCOMPLETE if missing else Exit.DONE), lines
+    if lacking:
+        return Exit.INCOMPLETE, lines
+    return (Exit.DIFFERS if wrong else Exit.DONE), lines
+
+
+_STATE = {
+    (False, False): "is missing",
+    (False, True): "was left as it was",
+    (True, False): "is not whole",
+    (True, True): "was not brought up to date",
+}
+"""What became of a part that was refused, or failed, without and with rows of an earlier run."""
 
 
 def left_behind(directory: Path) -> str:

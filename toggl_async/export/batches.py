@@ -20,7 +20,7 @@ from toggl_async.errors import TogglError
 from toggl_async.export.books import Books
 from toggl_async.export.datasets import Dataset
 from toggl_async.export.destination import Header
-from toggl_async.export.manifest import Check, Refusal, agreement
+from toggl_async.export.manifest import Check, Failure, Refusal, agreement
 from toggl_async.export.plan import ExportPlan
 from toggl_async.export.reading import Reader
 from toggl_async.export.rows import Known
@@ -92,7 +92,9 @@ class BatchSummary:
         requests: requests sent, repeated ones included.
         ranges: the time entries by workspace and range, against Toggl's totals, newest first; empty
             unless they were compared.
-        refused: what Toggl refused, and is missing therefore.
+        refused: what Toggl refused.
+        not_in_plan: what of it Toggl's plan or the user's role never offers, so that nothing is missing.
+        failed: what could not be read, or came in an unexpected shape.
     """
 
     as_of: dt.datetime
@@ -100,6 +102,8 @@ class BatchSummary:
     requests: int
     ranges: tuple[Check, ...]
     refused: tuple[Refusal, ...]
+    not_in_plan: tuple[Refusal, ...]
+    failed: tuple[Failure, ...]
 
     @property
     def totals_agree(self) -> bool | None:
@@ -195,7 +199,9 @@ class Batches(AsyncIterator[Batch]):
             rows=dict(channel.rows),
             requests=books.requests,
             ranges=books.checks,
+            not_in_plan=books.not_in_plan,
             refused=books.refusals,
+            failed=books.failures,
         )
 
 

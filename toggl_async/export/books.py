@@ -3,14 +3,26 @@
 import asyncio
 import datetime as dt
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+
+import attrs
 
 from toggl_async.client import TogglClient
 from toggl_async.export.datasets import DATASETS, Dataset
 from toggl_async.export.destination import Header
 from toggl_async.export.freshness import stale_rows, with_older
 from toggl_async.export.ids import IdSet
-from toggl_async.export.manifest import Check, Entry, File, Manifest, Refusal, agreement, write_manifest
+from toggl_async.export.manifest import (
+    Check,
+    Entry,
+    Failure,
+    File,
+    Manifest,
+    Refusal,
+    agreement,
+    write_manifest,
+)
 from toggl_async.export.pieces import Piece, Progress
 from toggl_async.export.plan import DateRange
 from toggl_async.export.rows import Line
@@ -21,6 +33,11 @@ __all__ = ["Books"]
 
 _LONG = 50_000
 """Rows from which on a dataset takes about a second to be made whole."""
+
+_NEVER_OFFERED = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN)
+
+_OF_TIME_ENTRIES = ("running", "changes")
+"""Pieces that tell of the time entries of all workspaces."""
 
 
 class Books:
@@ -49,7 +66,11 @@ class Books:
         self._ids: dict[tuple[str, int | None], IdSet] = {}
         self._checks: dict[tuple[int, DateRange], Check] = {}
         self._refusals: dict[tuple[str, int], Refusal] = {}
-        for progress in self._progress.values():
+        self._unmet: dict[str, set[int]] = {}
+        self._stand_ins: dict[str, set[int]] = {}
+        for name, progress in self._progress.items():
+            if progress.begun and not progress.done:
+                self._unmet[name] = set(progress.unseen)
             if progress.refusal is not None:
                 self.refuse(progress.refusal)
             if progress.check is not None:
@@ -73,6 +94,48 @@ class Books:
     def refusals(self) -> tuple[Refusal, ...]:
         """What Toggl refused."""
         return tuple(self._refusals.values())
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What could not be read, or not be trusted."""
+        return tuple(
+            {
+                (failure.dataset, failure.workspace_id): failure
+                for name, progress in self._progress.items()
+                for failure in self._failures(name, progress)
+            }.values()
+        )
+
+    def failures_of(self, piece: Piece) -> Iterable[Failure]:
+        """What is not whole because a piece is not."""
+        return self._failures(piece.name, self.progress(piece))
+
+    def _failures(self, name: str, progress: Progress) -> Iterator[Failure]:
+        if progress.failed is None:
+            return
+        dataset, workspace, *_ = (*name.split("/"), "")
+        spaces = [int(workspace)] if workspace.isdecimal() else [0]
+        if dataset in _OF_TIME_ENTRIES:  # they are of all workspaces at once
+            dataset, spaces = "time_entries", [one.id for one in self.header.account.workspaces]
+        for workspace_id in spaces:
+            yield Failure(dataset=dataset, workspace_id=workspace_id, message=progress.failed)
+
+    @property
+    def not_in_plan(self) -> tuple[Refusal, ...]:
+        """What of it Toggl's plan or the user's role never offers, so that nothing is missing."""
+        return tuple(one for one in self._refusals.values() if self._never_offered(one))
+
+    def _never_offered(self, refusal: Refusal) -> bool:
+        plan, previous = self.header.plan, self.header.previous
+        was_there = previous is not None and previous.read_at(refusal.dataset, refusal.workspace_id)
+        never = _NEVER_OFFERED if refusal.dataset in DATASETS else _NEVER_OFFERED[:1]
+        return (
+            refusal.status in never
+            and refusal.dataset != "time_entries"
+            and not (plan.names_datasets and refusal.dataset in plan)
+            and not was_there
+            and not self.progress(Piece(refusal.dataset, refusal.workspace_id)).rows
+        )
 
     def spend(self, requests: int) -> None:
         """Count requests that were sent."""
@@ -106,6 +169,8 @@ class Books:
         Raises:
             OSError: they could not be written.
         """
+        if dataset is not None and self._unmet:
+            self._meet(piece, dataset, {line.id for line in lines})
         self._sink.commit(
             Commit(
                 piece=piece.name,
@@ -118,10 +183,48 @@ class Books:
             )
         )
         self._progress[piece.name] = progress
+        if progress.done:
+            self._unmet.pop(piece.name, None)
         if dataset is None:
             return 0
         self._rows[dataset.name] += len(lines)
         return self._rows[dataset.name]
+
+    def begin(self, piece: Piece, before: set[int], progress: Progress) -> Progress:
+        """Begin to read again what stands in the destination.
+
+        Args:
+            piece: what is read.
+            before: the ids that stand there.
+            progress: how it begins.
+
+        Returns:
+            Its progress, committed: what others meet from now on is not this piece's to remove, also when
+            another process goes on.
+        """
+        begun = attrs.evolve(progress, begun=True, unseen=tuple(sorted(before)), before=len(before))
+        self.commit(piece, begun)
+        self._unmet[piece.name] = set(before)
+        return begun
+
+    def meet(self, piece: Piece, ids: Iterable[int]) -> set[int]:
+        """Note ids that a piece has met, and return those that nobody has met since it began."""
+        unmet = self._unmet.setdefault(piece.name, set())
+        unmet.difference_update(ids)
+        return set(unmet)
+
+    def _meet(self, piece: Piece, dataset: Dataset, ids: set[int]) -> None:
+        """Take ids off the lists of all other pieces that might remove them, before the rows are written."""
+        for name, unmet in self._unmet.items():
+            other, workspace, *_ = name.split("/")
+            same = other == dataset.name and (
+                not dataset.key_has_workspace or workspace == str(piece.workspace_id)
+            )
+            if same and name != piece.name and not unmet.isdisjoint(ids):
+                unmet.difference_update(ids)
+                saved = attrs.evolve(self._progress[name], unseen=tuple(sorted(unmet)))
+                self._sink.commit(Commit(piece=name, progress=saved, requests=self._requests))
+                self._progress[name] = saved
 
     def ids(self, dataset: Dataset, workspace_id: int | None) -> IdSet:
         """The ids that were written, where they must be unique: in the dataset, or in the workspace."""
@@ -150,12 +253,19 @@ class Books:
         """The ids of the rows that stand in the destination where these pieces will be read."""
         found: dict[Piece, set[int]] = {piece: set() for piece in wanted}
         for seen in self._sink.known(dataset) if wanted else ():
+            if seen.id < 0:
+                self._stand_ins.setdefault(dataset.name, set()).add(seen.id)
             for piece, ids in found.items():
                 if piece.workspace_id not in {None, seen.workspace_id}:
                     continue
                 if piece.days is None or (seen.day and piece.days.first <= seen.day <= piece.days.last):
                     ids.add(seen.id)
         return found
+
+    def has_new_stand_in(self, dataset: Dataset, ids: Iterable[int]) -> bool:
+        """Whether a row came without an id that was not there before: it may be any row that did not come."""
+        known = self._stand_ins.get(dataset.name, ())
+        return any(number < 0 and number not in known for number in ids)
 
     @property
     def is_ordered(self) -> bool:
@@ -197,11 +307,13 @@ class Books:
         entries = {
             name: self._entry(name, partial.get(name), whole=error is None) for name in header.plan.datasets
         }
+        checks, lacking = self.checks, self._lacking()
         manifest = Manifest(
             toggl_async=importlib.metadata.version("toggl_async"),
             layout=header.layout,
             format=header.format,
-            complete=error is None,
+            finished=error is None,
+            complete=error is None and not lacking,
             error=error,
             update=header.previous is not None,
             started_at=header.started_at,
@@ -219,13 +331,25 @@ class Books:
             rows=sum(entry.rows for entry in entries.values()),
             datasets=entries,
             files=self._whole_files() if error is None else {},
-            ranges=self.checks,
-            totals_agree=agreement(self.checks),
+            ranges=checks,
+            totals_agree=agreement(checks),
+            not_in_plan=self.not_in_plan,
             refused=self.refusals,
-            stale=tuple(stale_rows(header, self._refusals)),
+            failed=self.failures,
+            stale=tuple(stale_rows(header, self._missing())),
+            warnings=header.account.warnings,
         )
         write_manifest(self._sink.directory, manifest)
         return manifest
+
+    def _lacking(self) -> set[str]:
+        """The datasets of which something is missing that is offered; ``totals`` is one here."""
+        offered = {one.dataset for one in self._refusals.values() if not self._never_offered(one)}
+        return offered | {one.dataset for one in self.failures}
+
+    def _missing(self) -> set[tuple[str, int]]:
+        """Dataset and workspace of what was refused or failed."""
+        return {*self._refusals, *((one.dataset, one.workspace_id) for one in self.failures)}
 
     def _recover(self, dataset: Dataset) -> None:
         """Learn which ids are written already; an update needs only to know how many."""
@@ -237,7 +361,8 @@ class Books:
     def _entry(self, name: str, partial: FileFacts | None, *, whole: bool) -> Entry:
         """What the manifest says of a dataset: whole, begun, or not begun."""
         facts = self._files.get(name, partial) if whole else partial or self._files.get(name)
-        complete, key = name in self._files, DATASETS[name].key
+        finished, key = name in self._files, DATASETS[name].key
+        complete = finished and name not in self._lacking()
         if facts is None:
             return Entry(complete=complete, key=key)
         entry = Entry(
@@ -247,9 +372,9 @@ class Books:
             rows=facts.rows,
             bytes=facts.bytes,
             sha256=facts.sha256,
-            as_of=self.header.account.asked_at if complete else None,
+            as_of=self.header.account.asked_at if finished else None,
         )
-        if name != "time_entries" or not complete:
+        if name != "time_entries" or not finished:
             return entry
         return with_older(entry, self.header, ordered=self.is_ordered)
 

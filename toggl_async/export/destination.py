@@ -18,7 +18,7 @@ import msgspec
 from toggl_async.errors import InvalidInput
 from toggl_async.export.datasets import DATASETS
 from toggl_async.export.lock import LOCK
-from toggl_async.export.manifest import MANIFEST, Entry, Refusal, Stale
+from toggl_async.export.manifest import MANIFEST, Entry, Failure, Refusal, Stale
 from toggl_async.export.plan import ExportPlan
 from toggl_async.export.storage import PARTIAL, sync_directory, write_atomically
 from toggl_async.export.survey import Account
@@ -41,25 +41,27 @@ class Previous:
     Attributes:
         layout: which columns and files there are.
         format: the format of the files.
-        complete: whether it came to its end.
+        finished: whether it came to its end.
         base_url: the server.
         user_id: whose token it was.
         plan: what was asked for.
         workspaces: the ids of the workspaces that were read.
         datasets: each dataset, by name: above all how fresh it is.
         refused: what Toggl refused.
+        failed: what could not be read.
         stale: what is older than its dataset says.
     """
 
     layout: str
     format: str
-    complete: bool
+    finished: bool
     base_url: str
     user_id: int
     plan: ExportPlan
     workspaces: tuple[int, ...]
     datasets: Mapping[str, Entry]
     refused: tuple[Refusal, ...]
+    failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
 
     def read_at(self, dataset: str, workspace_id: int) -> dt.datetime | None:
@@ -67,11 +69,33 @@ class Previous:
         for one in self.stale:
             if (one.dataset, one.workspace_id) == (dataset, workspace_id):
                 return one.as_of
-        refused = {(refusal.dataset, refusal.workspace_id) for refusal in self.refused}
-        if workspace_id not in self.workspaces or (dataset, workspace_id) in refused:
+        lacking: tuple[Refusal | Failure, ...] = (*self.refused, *self.failed)
+        missing = {(one.dataset, one.workspace_id) for one in lacking}
+        if workspace_id not in self.workspaces or (dataset, workspace_id) in missing:
             return None
         found = self.datasets.get(dataset)
         return None if found is None else found.as_of
+
+    def as_left_in(self, directory: Path) -> "Previous":
+        """The same without the datasets whose file is no longer there, or no longer as large as it was.
+
+        What is missing in them would not show: nobody edited it at Toggl.
+        """
+        kept = {
+            name: entry
+            for name, entry in self.datasets.items()
+            if entry.file is not None and _is_left(directory / entry.file, entry.bytes)
+        }
+        stale = tuple(one for one in self.stale if one.dataset in kept)
+        return attrs.evolve(self, datasets=kept, stale=stale)
+
+
+def _is_left(path: Path, size: int | None) -> bool:
+    """Whether a file is there, and as large as it was; a database, whose size is None, may have grown."""
+    try:
+        return path.stat().st_size == size or (size is None and path.is_file())
+    except OSError:
+        return False
 
 
 @attrs.frozen(kw_only=True)

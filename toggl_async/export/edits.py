@@ -10,14 +10,14 @@ import datetime as dt
 from collections.abc import Mapping
 from contextlib import aclosing
 from itertools import pairwise
-from typing import Any
 
 import attrs
 
 from toggl_async.export.entries import ENTRIES, REPORT_ROWS
+from toggl_async.export.pages import Row
 from toggl_async.export.pieces import Piece, Progress
 from toggl_async.export.plan import DateRange, ranges_between
-from toggl_async.export.reading import REFUSALS, Reader
+from toggl_async.export.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import changed_at, entry_lines
 from toggl_async.export.survey import Workspace
 from toggl_async.pagination import Step
@@ -64,7 +64,7 @@ async def _read_older(reader: Reader, workspace: Workspace, days: DateRange, fou
 async def _read(reader: Reader, workspace: Workspace, days: DateRange) -> int:
     """Read a range by its last changes, from where it stands; return how many rows had changed."""
     piece = Piece(ENTRIES.name, workspace.id, days, "edits")
-    saved = reader.books.progress(piece)
+    saved = attrs.evolve(reader.books.progress(piece), failed=None)
     if saved.done:
         return saved.rows
     reader.forecast.expect(ENTRIES.name, piece.name)
@@ -85,17 +85,17 @@ async def _read(reader: Reader, workspace: Workspace, days: DateRange) -> int:
             try:
                 while not saved.done:
                     saved = _take(reader, piece, saved, await anext(steps), since)
-            except REFUSALS as refusal:
-                reader.refused(piece, refusal)
+            except SET_ASIDE as error:
+                await reader.set_aside(piece, error)
     reader.forecast.end(ENTRIES.name, piece.name)
     return saved.rows
 
 
-def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Any], since: dt.datetime) -> Progress:
+def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Row], since: dt.datetime) -> Progress:
     """Commit what changed of a page."""
     reader.forecast.read(ENTRIES.name, piece.name)
     lines = [
-        line for row in step.items for line in entry_lines(bytes(row), workspace_id=piece.workspace_id or 0)
+        line for row in step.items for line in entry_lines(row.data, workspace_id=piece.workspace_id or 0)
     ]
     moments = [changed_at(line.data) for line in lines]
     told = [moment for moment in moments if moment is not None]

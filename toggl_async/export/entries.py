@@ -12,21 +12,31 @@ import asyncio
 import datetime as dt
 from collections.abc import Iterable
 from contextlib import aclosing
-from typing import Any
 
 import attrs
 
 from toggl_async.export.datasets import DATASETS, Dataset
 from toggl_async.export.lists import unseen
-from toggl_async.export.pieces import Piece, Progress, Range
-from toggl_async.export.plan import DateRange
-from toggl_async.export.reading import REFUSALS, Reader
-from toggl_async.export.rows import Line, entry_lines, known_of, reading, running_line
+from toggl_async.export.pages import Row
+from toggl_async.export.pieces import Piece, Progress, Range, ServerTotals
+from toggl_async.export.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
+from toggl_async.export.reading import SET_ASIDE, Reader
+from toggl_async.export.rows import Line, entry_lines, known_of, reading, running_line, totals_of
 from toggl_async.export.survey import Workspace
 from toggl_async.pagination import Step
 from toggl_async.record import Json
 
-__all__ = ["ENTRIES", "EXACT", "REPORT_ROWS", "read_again", "read_history", "read_running", "write_running"]
+__all__ = [
+    "ENTRIES",
+    "EXACT",
+    "REPORT_ROWS",
+    "TOTALS",
+    "ask_total",
+    "read_again",
+    "read_history",
+    "read_running",
+    "write_running",
+]
 
 ENTRIES: Dataset = DATASETS["time_entries"]
 
@@ -42,12 +52,17 @@ REPORT_ROWS: dict[str, Json] = {
 }
 """How rows of the detailed report are asked for."""
 
+TOTALS = "workspace.reports.detailed.totals"
+"""The operation that says Toggl's own sums."""
+
 _CURRENT = "me.time_entries.current"
 
 _RUNNING = Piece("running")
 _STOPPED = Piece("running", purpose="written")
 
 _HALVES = 2
+
+_DAY = dt.timedelta(days=1)
 
 _WORTH_CUTTING = 20
 """Pages from which on a rest is cut in two: that may cost a page more, which is 5 % of them at most."""
@@ -58,10 +73,15 @@ async def read_running(reader: Reader) -> None:
     if reader.books.progress(_RUNNING).done:
         return
     reader.forecast.expect(_CURRENT, None)
-    answer = await reader.fetch(_CURRENT, {})
-    with reading(_CURRENT, answer.body):
-        running = running_line(answer.body, username=reader.account.username, email=reader.account.email)
-    reader.forecast.end(_CURRENT, None)
+    try:
+        answer = await reader.fetch(_CURRENT, {})
+        with reading(_CURRENT, answer.body):
+            running = running_line(answer.body, username=reader.account.username, email=reader.account.email)
+    except SET_ASIDE as error:
+        await reader.set_aside(_RUNNING, error)
+        return
+    finally:
+        reader.forecast.end(_CURRENT, None)
     mine = {workspace.id for workspace in reader.account.workspaces}
     taken = (
         running is not None
@@ -106,13 +126,17 @@ async def read_history(reader: Reader, workspace: Workspace) -> list[Range]:
 
 
 async def read_again(reader: Reader, pieces: Iterable[Piece]) -> None:
-    """Read days again that are in the destination already; what is not met again is removed there."""
+    """Read days again that are in the destination already; what was deleted is removed there."""
     left = [piece for piece in pieces if not reader.books.progress(piece).done]
-    fresh = {piece: None for piece in left if reader.books.progress(piece).bookmark is None}
-    before = reader.books.known_ids(ENTRIES, fresh)
+    fresh = {piece: None for piece in left if not reader.books.progress(piece).begun}
+    running = reader.books.progress(_RUNNING).line
+    # No report has the running entry; it is written anew at the end.
+    spared = {known_of(running.encode()).id} if running is not None else set()
+    for piece, before in reader.books.known_ids(ENTRIES, fresh).items():
+        reader.books.begin(piece, before - spared, Progress())
     async with asyncio.TaskGroup() as tasks:
         for piece in left:
-            tasks.create_task(_read_piece(reader, piece, before.get(piece)))
+            tasks.create_task(_read_piece(reader, piece))
 
 
 async def _read_older(reader: Reader, workspace: Workspace, days: DateRange, read: list[DateRange]) -> None:
@@ -127,7 +151,7 @@ async def _read_older(reader: Reader, workspace: Workspace, days: DateRange, rea
 
 async def _read_range(reader: Reader, piece: Piece) -> int:
     """Read a range for the first time, the parts that it is cut into included; return its rows."""
-    await _read_piece(reader, piece, None)
+    await _read_piece(reader, piece)
     saved = reader.books.progress(piece)
     rows = saved.rows
     if saved.again:
@@ -138,18 +162,29 @@ async def _read_range(reader: Reader, piece: Piece) -> int:
     return rows
 
 
-async def _read_piece(reader: Reader, piece: Piece, before: set[int] | None) -> None:
-    """Read the report of a piece from where it stands."""
-    saved = reader.books.progress(piece)
-    if saved.done:
+async def _read_piece(reader: Reader, piece: Piece) -> None:
+    """Read the report of a piece from where it stands; what is read again, once more where it is doubtful."""
+    if reader.books.progress(piece).done:
         return
-    if before is not None and saved.bookmark is None:
-        saved = attrs.evolve(saved, unseen=tuple(sorted(before)))
     reader.forecast.expect(ENTRIES.name, piece.name)
-    assert piece.days is not None  # noqa: S101 - it is a piece of a report
+    try:
+        await _walk(reader, piece)
+        if not reader.books.progress(piece).done:
+            await _walk(reader, piece)
+    except SET_ASIDE as error:
+        await reader.set_aside(piece, error)
+    reader.forecast.end(ENTRIES.name, piece.name)
+
+
+async def _walk(reader: Reader, piece: Piece) -> None:
+    """Read the pages of a piece from where it stands."""
+    saved = attrs.evolve(reader.books.progress(piece), failed=None)
+    if saved.bookmark is None:
+        saved = attrs.evolve(saved, seconds=0)
+    days = _days_asked(reader, piece, saved)
     body = {
-        "start_date": piece.days.first,
-        "end_date": piece.days.last,
+        "start_date": days.first,
+        "end_date": days.last,
         **REPORT_ROWS,
         **reader.plan.filters,
     }
@@ -158,48 +193,131 @@ async def _read_piece(reader: Reader, piece: Piece, before: set[int] | None) -> 
             ENTRIES.operation, {"workspace_id": piece.workspace_id or 0}, body=body, start=saved.bookmark
         )
         async with aclosing(steps):
-            try:
-                async for step in steps:
+            async for step in steps:
+                if piece.purpose:
+                    saved = await _take_again(reader, piece, saved, step)
+                else:
                     saved = _take(reader, piece, saved, step)
-                    if saved.again:  # what is left was cut in two
-                        break
-            except REFUSALS as refusal:
-                reader.refused(piece, refusal)
-    reader.forecast.end(ENTRIES.name, piece.name)
+                if saved.again:  # what is left was cut in two
+                    break
 
 
-def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Any]) -> Progress:
-    """Commit one page of a report."""
+def _lines(reader: Reader, piece: Piece, step: Step[Row]) -> list[Line]:
+    """The lines of a page, and word of it to the forecast."""
     lines = [
-        line for row in step.items for line in entry_lines(bytes(row), workspace_id=piece.workspace_id or 0)
+        line for row in step.items for line in entry_lines(row.data, workspace_id=piece.workspace_id or 0)
     ]
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     reader.forecast.read(ENTRIES.name, piece.name, _share(piece.days, lines))
-    known = reader.books.ids(ENTRIES, piece.workspace_id)
-    removed: list[int] = []
-    unmet: set[int] = set()
-    if piece.purpose:
-        lines = list({line.id: line for line in lines}.values())
-        met = {line.id for line in lines}
-        unmet = set(saved.unseen) - met
-        removed = sorted(met | (unmet if step.following is None else set()))
-        for number in met:
-            known.add(number)
-        fresh = lines
-    else:
-        fresh = unseen(lines, known)
+    return lines
+
+
+def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Row]) -> Progress:
+    """Commit one page of a report that is read for the first time."""
+    lines = _lines(reader, piece, step)
+    fresh = unseen(lines, reader.books.ids(ENTRIES, piece.workspace_id))
     saved = attrs.evolve(
         saved,
         done=step.following is None,
         bookmark=step.following,
         rows=saved.rows + len(fresh),
-        unseen=tuple(sorted(unmet)) if step.following is not None else (),
     )
-    parts = () if piece.purpose else _cut(reader, piece.days, saved, lines)
+    assert piece.days is not None  # noqa: S101 - it is a piece of a report
+    parts = _cut(reader, piece.days, saved, lines)
     if parts:
         saved = attrs.evolve(saved, done=True, bookmark=None, again=parts)
-    reader.write(piece, ENTRIES, fresh, saved, removed=removed)
+    reader.write(piece, ENTRIES, fresh, saved)
     return saved
+
+
+async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: Step[Row]) -> Progress:
+    """Commit one page of a report that is read again, and at its end what was deleted.
+
+    What is not met again was deleted only if Toggl's total of the same days agrees with what was: a report
+    is no witness to what it lacks.
+    """
+    lines = list({line.id: line for line in _lines(reader, piece, step)}.values())
+    met = {line.id for line in lines}
+    known = reader.books.ids(ENTRIES, piece.workspace_id)
+    for number in met:
+        known.add(number)
+    unmet = reader.books.meet(piece, met)
+    saved = attrs.evolve(
+        saved,
+        bookmark=step.following,
+        rows=saved.rows + len(lines),
+        seconds=saved.seconds + sum(line.seconds for line in lines),
+        odd=saved.odd or reader.books.has_new_stand_in(ENTRIES, met),
+        unseen=tuple(sorted(unmet)),
+    )
+    if step.following is not None or (unmet and not saved.odd):
+        reader.write(piece, ENTRIES, lines, saved, removed=sorted(met))
+        if step.following is not None:
+            return saved
+        lines, met = [], set()
+        wide = not saved.readings and _at_an_end(reader, piece, unmet)
+        total = None if wide else await ask_total(reader, piece, _days_asked(reader, piece, saved))
+        unmet = reader.books.meet(piece, ())  # others may have met some meanwhile
+        if wide or (total is not None and total.seconds != saved.seconds):
+            if not saved.readings:  # entries are edited and deleted while this goes on
+                saved = attrs.evolve(saved, readings=1, wide=wide, unseen=tuple(sorted(unmet)))
+                reader.books.commit(piece, saved)
+                return saved
+            doubt = f"{len(unmet)} time entries that did not come again are kept: Toggl's total has more"
+        elif total is None and len(unmet) * 2 > saved.before:
+            doubt = f"{len(unmet)} time entries that did not come again are kept: Toggl gives no total"
+        else:
+            doubt = None
+    else:
+        doubt = "rows without an id came, and others did not come again" if unmet else None
+    saved = attrs.evolve(saved, done=True, unseen=())
+    gone = set() if doubt else unmet
+    reader.write(piece, ENTRIES, lines, saved, removed=sorted(met | gone))
+    if doubt:
+        reader.failed(piece, doubt, progress=saved)
+    return saved
+
+
+def _days_asked(reader: Reader, piece: Piece, saved: Progress) -> DateRange:
+    """The days that a piece is asked for with."""
+    assert piece.days is not None  # noqa: S101 - it is a piece of a report
+    if not saved.wide:
+        return piece.days
+    return DateRange(
+        max(piece.days.first - _DAY, reader.plan.since or EARLIEST),
+        min(piece.days.last + _DAY, reader.plan.until or LATEST),
+    )
+
+
+def _at_an_end(reader: Reader, piece: Piece, unmet: set[int]) -> bool:
+    """Whether one of these rows stands on the first or last day of a piece that can be read wider."""
+    assert piece.days is not None  # noqa: S101 - it is a piece of a report
+    if (piece.days.last - piece.days.first).days + 3 > LONGEST_RANGE:
+        return False
+    ends = {
+        attrs.evolve(piece, days=DateRange(day, day)): None for day in (piece.days.first, piece.days.last)
+    }
+    return any(not unmet.isdisjoint(ids) for ids in reader.books.known_ids(ENTRIES, ends).values())
+
+
+async def ask_total(reader: Reader, piece: Piece, days: DateRange) -> ServerTotals | None:
+    """Toggl's own sums of days of a piece; None when it was refused or failed."""
+    body = {
+        "start_date": days.first,
+        "end_date": days.last,
+        "with_graph": True,
+        "resolution": "month",
+        **EXACT,
+        **reader.plan.filters,
+    }
+    try:
+        answer = await reader.fetch(TOTALS, {"workspace_id": piece.workspace_id or 0}, body=body)
+        with reading(TOTALS, answer.body):
+            seconds, months = totals_of(answer.body)
+    except SET_ASIDE as error:
+        await reader.set_aside(attrs.evolve(piece, dataset="totals"), error)
+        return None
+    return ServerTotals(seconds=seconds, months=months)
 
 
 def _cut(reader: Reader, days: DateRange, saved: Progress, lines: list[Line]) -> tuple[DateRange, ...]:

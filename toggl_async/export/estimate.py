@@ -226,8 +226,8 @@ def _list_requests(dataset: Dataset, account: Account, workspace: Workspace) -> 
 
 
 def _range_requests(rows: int | None) -> int:
-    """Requests for a range of the report, and for its total if it has any rows."""
-    return math.ceil(rows / _REPORT_PAGE) + 1 if rows else 1
+    """Requests for a range of the report, and for its total; one that is refused has none."""
+    return 1 if rows is None else max(1, math.ceil(rows / _REPORT_PAGE)) + 1
 
 
 def _lanes(

@@ -22,7 +22,9 @@ def with_older(entry: Entry, header: Header, *, ordered: bool) -> Entry:
     """
     if header.previous is None or header.read_from is None or header.read_from <= EARLIEST:
         return entry
-    before = header.previous.datasets["time_entries"]
+    before = header.previous.datasets.get("time_entries")
+    if before is None:  # they were read as a whole
+        return entry
     return attrs.evolve(
         entry,
         read_from=header.read_from,

@@ -1,23 +1,28 @@
 """The lists of an export: those of the account, which the first contact brought, and each workspace's.
 
 In an update a list that fits one page is read again as a whole: that takes the one request that asking
-for changes would take, and shows surely what was deleted. A longer one is asked for what changed since,
-where Toggl offers that; deleted rows come marked.
+for changes would take, and shows what was deleted. A longer one is asked for what changed since, where Toggl
+offers that; deleted rows come marked.
+
+A list that lacks what the first contact showed, or most of what it had in the run before, is read once
+more before anything of it is removed, and held against a first contact of now. What that shows is kept.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import attrs
 
-from toggl_async.errors import ResponseError
+from toggl_async.errors import TogglError
 from toggl_async.export.datasets import Dataset, operation
+from toggl_async.export.pages import Row
 from toggl_async.export.pieces import Piece, Progress
-from toggl_async.export.reading import REFUSALS, Reader
+from toggl_async.export.reading import REFUSALS, SET_ASIDE, Reader
 from toggl_async.export.rows import Line, is_deleted, list_line
 from toggl_async.export.survey import Workspace
+from toggl_async.pagination import Step
 
 __all__ = ["list_piece", "read_account_list", "read_workspace_lists", "unseen"]
 
@@ -42,7 +47,19 @@ def read_account_list(reader: Reader, dataset: Dataset) -> None:
         return
     lines = [list_line(row, workspace_id=None) for row in reader.account.rows(dataset.name)]
     before = reader.books.known_ids(dataset, {piece: None})[piece] if reader.books.header.previous else set()
-    reader.write(piece, dataset, lines, Progress(done=True, rows=len(lines)), removed=sorted(before))
+    met = {line.id for line in lines}
+    lacking: set[int] = set()
+    # The row of a workspace that is seen no more stays, as all its other rows do.
+    kept: set[int] = before - met
+    if dataset.name == "organizations":
+        owners = {workspace.organization_id for workspace in reader.account.workspaces}
+        kept = lacking = {number for number in kept if number in owners}
+    progress = Progress(done=True, rows=len(lines))
+    reader.write(piece, dataset, lines, progress, removed=sorted(before - kept))
+    if lacking:
+        reader.failed(
+            piece, f"the list lacks {_listed(lacking)}, which workspaces belong to", progress=progress
+        )
 
 
 async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
@@ -52,43 +69,49 @@ async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
         for workspace in reader.account.workspaces
         if not reader.books.progress(list_piece(dataset, workspace)).done
     }
-    before: dict[Piece, set[int]] = {}
     if reader.books.header.previous is not None:
-        fresh = [piece for piece in pieces.values() if reader.books.progress(piece).bookmark is None]
-        before = reader.books.known_ids(dataset, dict.fromkeys(fresh))
+        fresh = {space: piece for space, piece in pieces.items() if not reader.books.progress(piece).begun}
+        before = reader.books.known_ids(dataset, dict.fromkeys(fresh.values()))
+        for workspace, piece in fresh.items():
+            since = _since(reader, dataset, workspace, before[piece])
+            reader.books.begin(piece, set() if since is not None else before[piece], Progress(since=since))
     async with asyncio.TaskGroup() as tasks:
         for workspace, piece in pieces.items():
-            walk = _read(reader, dataset, workspace, before.get(piece, set()))
-            tasks.create_task(walk, name=piece.name)
+            tasks.create_task(_read(reader, dataset, workspace), name=piece.name)
 
 
-async def _read(reader: Reader, dataset: Dataset, workspace: Workspace, before: set[int]) -> None:
-    """Read one list of a workspace, page by page."""
+async def _read(reader: Reader, dataset: Dataset, workspace: Workspace) -> None:
+    """Read one list of a workspace; once more where it is doubtful."""
     piece = list_piece(dataset, workspace)
-    saved = reader.books.progress(piece)
-    if saved.bookmark is None:
-        since = _since(reader, dataset, workspace, before)
-        saved = Progress(since=since, unseen=tuple(sorted(before)) if since is None else ())
+    async with reader.gate:
+        error = await _walk(reader, dataset, workspace, piece)
+        if error is None and not reader.books.progress(piece).done:
+            error = await _walk(reader, dataset, workspace, piece)
+    if error is not None:
+        await reader.set_aside(piece, error)
+    reader.forecast.end(dataset.name, piece.workspace_id)
+
+
+async def _walk(reader: Reader, dataset: Dataset, workspace: Workspace, piece: Piece) -> TogglError | None:
+    """Read the pages of a list from where it stands; return what kept it from its end."""
+    saved = attrs.evolve(reader.books.progress(piece), failed=None)
     query: Mapping[str, Any] = dataset.query
     if saved.since is not None:
         query = {**query, "since": saved.since}
-    refusal: ResponseError | None = None
-    async with reader.gate:
-        for name, path in _sources(dataset, workspace):
-            steps = reader.steps(name, path, query=query, start=saved.bookmark)
-            async with aclosing(steps):
-                try:
-                    async for step in steps:
-                        rows = [bytes(row) for row in step.items]
-                        saved = _take(reader, dataset, piece, saved, rows, step.following)
-                except REFUSALS as error:
-                    refusal = error
-                else:
-                    refusal = None
-                    break
-    if refusal is not None:
-        reader.refused(piece, refusal)
-    reader.forecast.end(dataset.name, piece.workspace_id)
+    failure: TogglError | None = None
+    for name, path in _sources(dataset, workspace):
+        steps = reader.steps(name, path, query=query, start=saved.bookmark)
+        async with aclosing(steps):
+            try:
+                async for step in steps:
+                    saved = await _take(reader, dataset, piece, saved, step)
+            except REFUSALS as error:
+                failure = error
+            except SET_ASIDE as error:
+                return error
+            else:
+                return None
+    return failure
 
 
 def _sources(dataset: Dataset, workspace: Workspace) -> Iterator[tuple[str, dict[str, int]]]:
@@ -99,31 +122,99 @@ def _sources(dataset: Dataset, workspace: Workspace) -> Iterator[tuple[str, dict
     yield dataset.operation, path
 
 
-def _take(
-    reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, rows: list[bytes], following: Any
-) -> Progress:
+async def _take(reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, step: Step[Row]) -> Progress:
     """Commit one page of a list."""
     reader.forecast.read(dataset.name, piece.workspace_id)
     updating = reader.books.header.previous is not None
+    rows = [row.data for row in step.items]
     lines = [list_line(row, workspace_id=piece.workspace_id) for row in rows]
-    removed: list[int] = []
-    unmet = set(saved.unseen)
+    met = {line.id for line in lines}
+    known = reader.books.ids(dataset, piece.workspace_id)
+    unmet = reader.books.meet(piece, met)
+    saved = attrs.evolve(saved, odd=saved.odd or reader.books.has_new_stand_in(dataset, met))
+    gone: set[int] = set()
     if updating:
-        met = {line.id for line in lines}
         gone = {line.id for line, row in zip(lines, rows, strict=True) if is_deleted(row)}
         lines = [line for line in lines if line.id not in gone]
-        unmet -= met
-        removed = sorted(met | (unmet if following is None else set()))
-    fresh = unseen(lines, reader.books.ids(dataset, piece.workspace_id))
+    # What is read a second time is known, and written again all the same: it may have changed.
+    fresh = unseen(lines, known) if not (updating and saved.readings) else lines
+    removed = set(met) if updating else set()
+    verdict = _Verdict()
+    if step.following is None:
+        verdict = await _judge(reader, dataset, piece, saved, unmet)
+        unmet = reader.books.meet(piece, ())  # others may have met some meanwhile
+        removed |= verdict.gone & unmet
     saved = attrs.evolve(
         saved,
-        done=following is None,
-        bookmark=following,
+        done=step.following is None and not verdict.again,
+        bookmark=step.following,
+        readings=saved.readings + verdict.again,
         rows=saved.rows + len(fresh),
-        unseen=tuple(sorted(unmet)) if following is not None else (),
+        unseen=tuple(sorted(unmet - verdict.gone)) if not verdict.final else (),
+        failed=verdict.doubt,
     )
-    reader.write(piece, dataset, fresh, saved, removed=removed)
+    reader.write(piece, dataset, fresh, saved, removed=sorted(removed))
+    if verdict.doubt is not None:
+        reader.failed(piece, verdict.doubt, progress=saved)
     return saved
+
+
+@attrs.frozen(kw_only=True)
+class _Verdict:
+    """What the end of a list means.
+
+    Attributes:
+        final: whether the list is read, and not once more.
+        again: whether it is to be read once more.
+        gone: ids of rows that were deleted.
+        doubt: what is wrong with the list.
+    """
+
+    final: bool = False
+    again: bool = False
+    gone: set[int] = attrs.field(factory=set)
+    doubt: str | None = None
+
+
+async def _judge(
+    reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, unmet: set[int]
+) -> _Verdict:
+    """Hold a list that was read to its end against what is known otherwise."""
+    if saved.since is not None:
+        return _Verdict(final=True)
+    known = reader.books.ids(dataset, piece.workspace_id)
+    lacking = [
+        number
+        for number in _seen_elsewhere(reader, dataset, piece, reader.account.seen)
+        if number not in known and not saved.odd  # it may be the row that came without an id
+    ]
+    shrunk = len(unmet) * 2 > saved.before
+    if not saved.readings and (lacking or shrunk):
+        return _Verdict(again=True)
+    if lacking:
+        now = _seen_elsewhere(reader, dataset, piece, await reader.seen_now())
+        lacking = [number for number in lacking if number in now]
+    if saved.odd and unmet:
+        return _Verdict(final=True, doubt=f"rows without an id came, and {_listed(unmet)} did not come again")
+    doubt = f"the list lacks {_listed(lacking)}, which Toggl shows elsewhere" if lacking else None
+    return _Verdict(final=True, gone=unmet - set(lacking), doubt=doubt)
+
+
+def _seen_elsewhere(
+    reader: Reader, dataset: Dataset, piece: Piece, seen: Mapping[str, Mapping[int, Collection[int]]]
+) -> Collection[int]:
+    """The ids of a list that a first contact shows: of users the caller's own, where it was there before."""
+    if dataset.name == "users":
+        me = reader.account.user_id
+        return [me] if me in reader.books.progress(piece).unseen else []
+    return seen.get(dataset.name, {}).get(piece.workspace_id or 0, ())
+
+
+def _listed(ids: Collection[int]) -> str:
+    """Some ids in words."""
+    first = sorted(ids)[:3]
+    more = f" and {len(ids) - len(first)} more" if len(ids) > len(first) else ""
+    return ", ".join(map(str, first)) + more
 
 
 def _since(reader: Reader, dataset: Dataset, workspace: Workspace, before: set[int]) -> int | None:

@@ -14,6 +14,7 @@ __all__ = [
     "MANIFEST",
     "Check",
     "Entry",
+    "Failure",
     "File",
     "Manifest",
     "MonthCheck",
@@ -54,8 +55,7 @@ class Check:
         last: the last day, included.
         rows: finished time entries in the destination.
         seconds: their sum.
-        server_seconds: Toggl's sum, unrounded; None for a range without any row, which is not worth
-            the request, and for one that was refused.
+        server_seconds: Toggl's sum, unrounded; None when Toggl did not tell it.
         months: the same month by month.
         agrees: whether the sums are equal, whatever it is made with; None when there is none of Toggl's.
     """
@@ -87,8 +87,8 @@ class Refusal:
     Attributes:
         dataset: the name of the dataset; ``totals`` where Toggl's sums of time entries were refused.
         workspace_id: the workspace.
-        status: 402 when the plan lacks the feature (then there are no rows to miss), 403 or 404
-            when the user has no right to it.
+        status: 402 when the plan lacks the feature, 403, 404 or 410 when the user has no right to it or
+            it is not there.
         message: Toggl's own words.
     """
 
@@ -99,10 +99,25 @@ class Refusal:
 
 
 @attrs.frozen(kw_only=True)
+class Failure:
+    """A dataset of one workspace that is not whole because an answer failed or could not be trusted.
+
+    Attributes:
+        dataset: the name of the dataset; ``totals`` where it is Toggl's sums of time entries.
+        workspace_id: the workspace.
+        message: what was wrong.
+    """
+
+    dataset: str
+    workspace_id: int
+    message: str
+
+
+@attrs.frozen(kw_only=True)
 class Stale:
     """Rows of an earlier run that an update could not read again, and left as they were.
 
-    Toggl refused them, or the token sees the workspace no more.
+    Toggl refused them, reading them failed, or the token sees the workspace no more.
 
     Attributes:
         dataset: the name of the dataset.
@@ -120,7 +135,8 @@ class Entry:
     """A dataset in the manifest.
 
     Attributes:
-        complete: whether it is whole.
+        complete: whether it is whole: it was read to its end, and nothing of it was refused or failed,
+            but for what the plan or the user's role never offers.
         key: the fields that make a row unique in it.
         file: its file in the destination.
         rows: rows of the dataset in that file.
@@ -166,7 +182,9 @@ class Manifest:
         toggl_async: the version that wrote it.
         layout: which columns and files there are; an update takes a destination of its own only.
         format: the format of the files.
-        complete: whether the export came to its end.
+        finished: whether the export came to its end, so that an update may go on from here.
+        complete: whether nothing is missing that the plan and the token's rights offer: the export is
+            finished, and nothing was refused, `not_in_plan` aside, or failed.
         error: what ended it before; None when nothing did.
         update: whether it brought an earlier export up to date.
         started_at: when it began, in the first of its runs.
@@ -185,12 +203,17 @@ class Manifest:
         ranges: the time entries by workspace and range, newest first.
         totals_agree: whether all sums agree with Toggl's; None when there was none to compare.
         refused: what Toggl refused.
+        not_in_plan: what of it Toggl's plan or the user's role never offers, so that nothing is missing;
+            never time entries, nor a dataset that the plan of the export names, nor what was there before.
+        failed: what could not be read, or came in an unexpected shape.
         stale: what an update could not read again.
+        warnings: why what Toggl says of the account may not be the whole.
     """
 
     toggl_async: str
     layout: str
     format: str
+    finished: bool
     complete: bool
     error: str | None
     update: bool
@@ -209,7 +232,10 @@ class Manifest:
     ranges: tuple[Check, ...]
     totals_agree: bool | None
     refused: tuple[Refusal, ...]
+    not_in_plan: tuple[Refusal, ...]
+    failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

@@ -70,10 +70,18 @@ class Progress:
         done: whether it is whole, or will not be read on.
         rows: rows that it has brought.
         bookmark: where it goes on; None at its beginning.
-        unseen: ids that stand in the destination and were not met again yet; what is left of them at
-            the end was deleted.
+        begun: whether `unseen` is known, for a piece that is read again.
+        unseen: ids that stand in the destination and were not met again yet, by this piece or any other;
+            what is left of them at the end was deleted, if something else agrees.
+        before: how many there were at first.
+        readings: how often it was read already, because what it brought was doubtful.
+        wide: whether a day more is read at both ends, because a row that did not come again stands there:
+            its own offset may name another day than Toggl counts it on.
+        odd: whether a row came without an id, which may be any of `unseen`.
+        seconds: of the time entries that it has brought, for a piece that is read again.
         since: the moment from which on it is asked for changes, in seconds since 1970; None where
             everything is read.
+        failed: why the piece is not whole, though it was asked for; None when it is, or was not.
         refusal: what Toggl said when it refused the piece.
         totals: what Toggl said, for a piece that is a total.
         check: the comparison, for a piece that is one.
@@ -85,8 +93,15 @@ class Progress:
     done: bool = False
     rows: int = 0
     bookmark: Bookmark | None = None
+    begun: bool = False
     unseen: tuple[int, ...] = ()
+    before: int = 0
+    readings: int = 0
+    wide: bool = False
+    odd: bool = False
+    seconds: int = 0
     since: int | None = None
+    failed: str | None = None
     refusal: Refusal | None = None
     totals: ServerTotals | None = None
     check: Check | None = None

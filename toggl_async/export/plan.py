@@ -8,13 +8,16 @@ import attrs
 from toggl_async.errors import InvalidInput
 from toggl_async.export.datasets import DATASETS, Dataset, dataset
 
-__all__ = ["EARLIEST", "LONGEST_RANGE", "DateRange", "ExportPlan", "ranges_between"]
+__all__ = ["EARLIEST", "LATEST", "LONGEST_RANGE", "DateRange", "ExportPlan", "ranges_between"]
 
 LONGEST_RANGE = 366
 """Days that one report request may cover at most."""
 
 EARLIEST = dt.date(2006, 1, 1)
 """Toggl takes no date before this one, so no entry is older."""
+
+LATEST = dt.date(2100, 1, 1)
+"""Toggl takes no date after this one."""
 
 _AHEAD = dt.timedelta(days=31)
 """How far past today an export reads unless told: entries may be planned ahead, and the profile's
@@ -109,6 +112,11 @@ class ExportPlan:
     def __contains__(self, name: str) -> bool:
         """Whether the dataset of that name is taken."""
         return name in self.datasets
+
+    @property
+    def names_datasets(self) -> bool:
+        """Whether it names some datasets, and not all there are: then none of them may be refused."""
+        return len(self.datasets) < len(DATASETS)
 
     def chosen(self) -> list[Dataset]:
         """The datasets that are taken."""

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
-from toggl_async.export.manifest import Check, Refusal
+from toggl_async.export.manifest import Check, Failure, Refusal
 from toggl_async.export.sinks.base import FileFacts
 
 __all__ = [
@@ -72,6 +72,13 @@ class PieceRefused:
 
 
 @attrs.frozen(kw_only=True)
+class PieceFailed:
+    """A part of a dataset could not be read, or not be trusted; the rest goes on."""
+
+    failure: Failure
+
+
+@attrs.frozen(kw_only=True)
 class DatasetFinished:
     """A dataset is whole."""
 
@@ -79,7 +86,9 @@ class DatasetFinished:
     facts: FileFacts
 
 
-ExportEvent: TypeAlias = ExportStarted | RowsWritten | RangeChecked | PieceRefused | DatasetFinished
+ExportEvent: TypeAlias = (
+    ExportStarted | RowsWritten | RangeChecked | PieceRefused | PieceFailed | DatasetFinished
+)
 """Everything that an export tells."""
 
 OnExportEvent: TypeAlias = Callable[[ExportEvent], None]

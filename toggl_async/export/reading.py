@@ -1,6 +1,7 @@
 """How an export asks Toggl: one way for every list and report, counted, resumable, page by page."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
@@ -10,34 +11,63 @@ import msgspec
 
 from toggl_async.answer import Answer
 from toggl_async.client import TogglClient
-from toggl_async.errors import EndpointGone, FeatureUnavailable, Forbidden, NotFound, ResponseError
+from toggl_async.errors import (
+    DecodeError,
+    EndpointGone,
+    FeatureUnavailable,
+    Forbidden,
+    LoginRefused,
+    NotFound,
+    PagingError,
+    ResponseError,
+    TogglError,
+)
 from toggl_async.export.books import Books
 from toggl_async.export.datasets import Dataset, operation
 from toggl_async.export.manifest import Refusal
+from toggl_async.export.pages import Row, page_of
 from toggl_async.export.pieces import Piece, Progress
 from toggl_async.export.plan import ExportPlan
-from toggl_async.export.progress import Forecast, OnExportEvent, PieceRefused, RowsWritten
+from toggl_async.export.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
 from toggl_async.export.rows import Line, reading, rows_of
-from toggl_async.export.survey import Account
+from toggl_async.export.survey import ME, Account, identify, related_ids
+from toggl_async.options import Priority
 from toggl_async.pagination import Bookmark, PageAnswer, PageRequest, Pages, Step
 
-__all__ = ["OPEN_LISTS", "REFUSALS", "Reader"]
+__all__ = ["OPEN_LISTS", "REFUSALS", "SET_ASIDE", "Reader"]
 
 OPEN_LISTS = 8
 """Lists that are read at once: enough to keep the pace while answers are slow."""
 
 REFUSALS = (FeatureUnavailable, Forbidden, NotFound, EndpointGone)
-"""What concerns one dataset of one workspace, and no reason to stop the rest."""
+"""What Toggl does not give; see `Reader.set_aside`."""
+
+_FAULTS = (DecodeError, PagingError)
+
+SET_ASIDE = (*REFUSALS, *_FAULTS)
+"""What concerns one part of an export, and is no reason to stop the rest; see `Reader.set_aside`."""
 
 _NOTHING: Mapping[str, Any] = {}
 
 
 class Traffic:
-    """How many walks are under way, and how long the latest answer took, its waiting left out."""
+    """What the requests of a run have shown.
+
+    Attributes:
+        walks: how many walks are under way.
+        elapsed: how long the latest answer took, its waiting left out, in seconds.
+        succeeded_at: when the latest request that succeeded was begun, by the loop's clock.
+        seen: the ids that came with the latest first contact, of each dataset and workspace; None
+            before it is asked for again.
+    """
 
     def __init__(self) -> None:
         self.walks = 0
         self.elapsed: float = 0.0
+        self.succeeded_at: float = -math.inf
+        self.seen: Mapping[str, Mapping[int, tuple[int, ...]]] | None = None
+        self.checking = asyncio.Lock()
+        """Is held while Toggl is asked whether the token is good, or what the first contact says now."""
 
 
 @attrs.frozen(kw_only=True)
@@ -102,6 +132,7 @@ class Reader:
             raise
         self.books.spend(answer.attempts)
         self.traffic.elapsed = loop.time() - began - answer.waited
+        self.traffic.succeeded_at = max(began, self.traffic.succeeded_at)
         return answer
 
     async def steps(
@@ -112,8 +143,12 @@ class Reader:
         query: Mapping[str, Any] = _NOTHING,
         body: Any = msgspec.UNSET,
         start: Bookmark | None = None,
-    ) -> AsyncGenerator[Step[msgspec.Raw], None]:
-        """Walk the pages of an operation from a bookmark on; a list without paging is one page."""
+    ) -> AsyncGenerator[Step[Row], None]:
+        """Walk the pages of an operation from a bookmark on; a list without paging is one page.
+
+        Raises:
+            DecodeError: an answer is no list, or holds more than its rows.
+        """
         self.traffic.walks += 1
         try:
             # Closed at once when the caller stops: what is left to the collector keeps its page.
@@ -130,12 +165,13 @@ class Reader:
         query: Mapping[str, Any],
         body: Any,
         start: Bookmark | None,
-    ) -> AsyncGenerator[Step[msgspec.Raw], None]:
+    ) -> AsyncGenerator[Step[Row], None]:
         paging = operation(name).paging
         if paging is None:
             answer = await self.fetch(name, path, query=query, body=body)
             with reading(name, answer.body):
-                yield Step(items=list(map(msgspec.Raw, rows_of(answer.body))), following=None)
+                rows = list(map(Row.of, rows_of(answer.body)))
+            yield Step(items=rows, following=None)
             return
 
         async with AsyncExitStack() as alone:
@@ -152,13 +188,11 @@ class Reader:
                     self.sizes[name] = request.body[paging.size]
                     await alone.aclose()
                 with reading(name, answer.body):
-                    result = msgspec.json.decode(
-                        answer.body or b"null", type=list[msgspec.Raw] | dict[str, msgspec.Raw] | None
-                    )
+                    result = page_of(paging, answer.body)
                 return PageAnswer(result=result, headers=answer.headers)
 
             request = PageRequest(query=query, body=body)
-            pages: Pages[msgspec.Raw] = Pages(fetch, paging=paging, request=request)
+            pages: Pages[Row] = Pages(fetch, paging=paging, request=request)
             async with aclosing(pages.steps(start)) as steps:
                 async for step in steps:
                     yield step
@@ -185,7 +219,60 @@ class Reader:
             )
         )
 
-    def refused(self, piece: Piece, error: ResponseError) -> None:
+    async def set_aside(self, piece: Piece, error: TogglError) -> None:
+        """Note that a part was refused or failed, and go on with the rest.
+
+        Args:
+            piece: the part.
+            error: one of `SET_ASIDE`.
+
+        Raises:
+            Forbidden: Toggl refuses the token itself, no matter what is asked for.
+        """
+        if isinstance(error, Forbidden):
+            await self._insist(error)
+        if isinstance(error, REFUSALS):
+            self._refused(piece, error)
+        else:
+            self.failed(piece, str(error))
+
+    def failed(self, piece: Piece, message: str, *, progress: Progress | None = None) -> None:
+        """Note that a part is not whole, and commit how far it is; unless it is done, it is read again."""
+        self.books.commit(piece, attrs.evolve(progress or self.books.progress(piece), failed=message))
+        for failure in self.books.failures_of(piece):
+            self.tell(PieceFailed(failure=failure))
+
+    async def seen_now(self) -> Mapping[str, Mapping[int, tuple[int, ...]]]:
+        """The ids that a first contact shows now: something else to hold a list against.
+
+        It is asked for once in a run, when a list lacks what the first contact of the run had.
+        """
+        async with self.traffic.checking:
+            if self.traffic.seen is None:
+                try:
+                    answer = await self.fetch(ME, {}, query={"with_related_data": True})
+                    with reading(ME, answer.body):
+                        self.traffic.seen = related_ids(answer.body)
+                except _FAULTS:
+                    self.traffic.seen = self.account.seen
+        return self.traffic.seen
+
+    async def _insist(self, error: Forbidden) -> None:
+        """Tell a right that is missing from a token that is no longer good: Toggl answers both with 403.
+
+        A request that was begun later and succeeded proves the token; without one, it is asked whose it is.
+        """
+        if isinstance(error, LoginRefused):
+            raise error
+        refused_at = asyncio.get_running_loop().time()
+        async with self.traffic.checking:
+            if self.traffic.succeeded_at < refused_at:
+                # Before all that waits: with such a token it would be in vain.
+                await identify(self.client.with_options(priority=Priority.INTERACTIVE))
+                self.books.spend(1)
+                self.traffic.succeeded_at = max(refused_at, self.traffic.succeeded_at)
+
+    def _refused(self, piece: Piece, error: ResponseError) -> None:
         """Note that Toggl refused a piece, which is not read on."""
         refusal = Refusal(
             dataset=piece.dataset,

@@ -12,16 +12,18 @@ Every line has a number that it is known by: its id, or what stands in for one (
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 import msgspec
 
-from toggl_async.errors import DecodeError
+from toggl_async.errors import DecodeError, TogglError
 
 __all__ = [
+    "NEVER",
     "REPORT_FIELDS",
     "SECRET_FIELDS",
     "Known",
@@ -30,7 +32,10 @@ __all__ = [
     "changed_at",
     "day_of",
     "entry_lines",
+    "fields_of",
+    "id_of",
     "is_deleted",
+    "json_of",
     "known_of",
     "list_line",
     "reading",
@@ -73,6 +78,13 @@ REPORT_FIELDS = (
 
 SECRET_FIELDS = ("api_token", "ical_url")
 """Fields that let whoever reads them in: written as null."""
+
+NEVER = "0001-01-01"
+"""The day that Go servers send for "never"."""
+
+_DEEPEST = 200
+"""Levels of nesting that a row may have. Decoders give up somewhere between five hundred and a thousand,
+depending on how deep the caller's own stack is."""
 
 
 @attrs.frozen
@@ -152,7 +164,7 @@ class _Point(msgspec.Struct):
 class _Total(msgspec.Struct):
     """What the totals of a report are asked for."""
 
-    seconds: int | None = None
+    seconds: int | msgspec.UnsetType | None = msgspec.UNSET
     resolution: str | None = None
     graph: list[_Point] | None = None
 
@@ -193,21 +205,52 @@ def stand_in(row: bytes) -> int:
     return -1 - (int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1)
 
 
+def fields_of(row: bytes) -> dict[str, object] | None:
+    """The fields of a row, decoded one by one; None when it is no object.
+
+    A value that Python cannot hold or write again, such as 1e999, stays as it came: a `msgspec.Raw`.
+    """
+    try:
+        fields = _fields.decode(row)
+    except msgspec.ValidationError:
+        return None
+    return {name: _value(value) for name, value in fields.items()}
+
+
+def _value(value: msgspec.Raw) -> object:
+    decoded: object
+    try:
+        decoded = _untyped.decode(value)
+        _encode(decoded)
+    except (msgspec.DecodeError, ValueError, OverflowError):
+        return value
+    return decoded
+
+
 def _seen(row: bytes) -> _Seen:
     """Look at a row of whatever shape."""
     try:
         return _typed.decode(row)
-    except msgspec.ValidationError:
-        fields = _untyped.decode(row)
-    if not isinstance(fields, dict):
-        return _Seen()
+    except (msgspec.ValidationError, ValueError):
+        fields: dict[str, Any] = fields_of(row) or {}
     return _Seen(**{name: fields[name] for name, kind in _TYPES.items() if type(fields.get(name)) is kind})
+
+
+def id_of(row: bytes) -> int | None:
+    """The id of a row, or what a group goes by; None when it has none that can be used."""
+    seen = _seen(row)
+    return next((number for number in (seen.id, seen.group_id) if number is not None and _fits(number)), None)
+
+
+def _fits(number: int) -> bool:
+    """Whether every format can hold a number."""
+    return -_LARGEST <= number < _LARGEST
 
 
 def _number(seen: _Seen, row: bytes) -> int:
     """What a row is known by."""
     for number in (seen.id, seen.group_id):
-        if number is not None and -_LARGEST <= number < _LARGEST:
+        if number is not None and _fits(number):
             return number
     return stand_in(row)
 
@@ -268,14 +311,15 @@ def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
 
 def _entry_line(data: bytes) -> Line:
     seen = _seen(data)
-    return Line(_number(seen, data), data, seen.seconds or 0, day_of(seen.start))
+    seconds = seen.seconds if seen.seconds is not None and _fits(seen.seconds) else 0
+    return Line(_number(seen, data), data, seconds, day_of(seen.start))
 
 
 def changed_at(line: bytes) -> dt.datetime | None:
     """When a time entry last changed; None where its line doesn't tell, or not in which time zone."""
     try:
         moment = _changed.decode(line).at
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, ValueError):
         return None
     return moment if moment is not None and moment.tzinfo is not None else None
 
@@ -309,14 +353,16 @@ def running_line(body: bytes, *, username: str | None, email: str | None) -> Run
         username: the full name of the token's user.
         email: the user's address.
     """
-    known = _running.decode(body)
+    known = _running.decode(json_of(body))
     if known is None:
         return None
+    if id_of(body) is None:
+        raise msgspec.ValidationError("Expected a time entry, got an object without an id")
     known["username"], known["email"] = msgspec.Raw(_encode(username)), msgspec.Raw(_encode(email))
     known["tag_names"] = known.get("tags", _NULL)
     known["seconds"] = known["stop"] = _NULL
     data = _one_line(_encode({name: known.get(name, _NULL) for name in REPORT_FIELDS}))
-    seen = _chosen.decode(body)
+    seen = _chosen.decode(json_of(body))
     return Running(
         line=_entry_line(data),
         workspace_id=seen.workspace_id,
@@ -332,7 +378,8 @@ def known_of(line: bytes) -> Known:
     """What is looked at of a row that was written, whatever its shape."""
     seen = _seen(line)
     workspace_id = seen.wid if seen.workspace_id is None else seen.workspace_id
-    return Known(workspace_id, _number(seen, line), day_of(seen.start), seen.seconds)
+    seconds = seen.seconds if seen.seconds is not None and _fits(seen.seconds) else None
+    return Known(workspace_id, _number(seen, line), day_of(seen.start), seconds)
 
 
 def is_deleted(row: bytes) -> bool:
@@ -341,20 +388,78 @@ def is_deleted(row: bytes) -> bool:
         marks = _deletable.decode(row)
     except msgspec.ValidationError:
         return False
-    return bool(marks.server_deleted_at or marks.deleted_at)
+    return any(mark and not mark.startswith(NEVER) for mark in (marks.server_deleted_at, marks.deleted_at))
+
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
+    re.DOTALL,
+)
+"""An escape of JSON: a pair of surrogates, one that is alone, or any other."""
+
+_ALONE = 6
+"""Characters to the escape of a surrogate that is alone; a pair has twice as many."""
+
+
+def json_of(body: bytes) -> bytes:
+    """An answer as JSON that can be read: no body means null, as it does to the client.
+
+    Half of a surrogate pair is no character, and no file can hold it: its escape becomes text, so that
+    it can be read what came.
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    if not body or body.isspace():
+        return b"null"
+    if not body.isascii():
+        body.decode()
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPE.sub(_spelled_out, body)
+
+
+def _spelled_out(escape: re.Match[bytes]) -> bytes:
+    found = escape.group()
+    return b"\\" + found if len(found) == _ALONE else found
 
 
 def rows_of(body: bytes) -> list[bytes]:
-    """The rows of a list that comes as a whole; null means none."""
-    return [bytes(row) for row in _rows.decode(body) or []]
+    """The rows of a list that comes as a whole; null means none, and so does no body.
+
+    Raises:
+        msgspec.ValidationError: it is no list, or a row is nested too deeply.
+    """
+    rows = [bytes(row) for row in _rows.decode(json_of(body)) or []]
+    for row in rows:
+        if row.count(b"[") + row.count(b"{") > _DEEPEST and _depth(row) > _DEEPEST:
+            raise msgspec.ValidationError(f"Expected a row, got one of more than {_DEEPEST} levels")
+    return rows
+
+
+_TOKEN = re.compile(rb'"(?:\\.|[^"\\])*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def _depth(row: bytes) -> int:
+    """How many levels of lists and objects a row has."""
+    level = deepest = 0
+    for token in _TOKEN.finditer(row):
+        level += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token.group(), 0)
+        deepest = max(deepest, level)
+    return deepest
 
 
 def totals_of(body: bytes) -> tuple[int | None, tuple[int, ...]]:
     """The seconds that the totals of a report say, and those of each month of its graph.
 
     The months are empty when there is no graph, or one of another resolution.
+
+    Raises:
+        msgspec.ValidationError: it says nothing of seconds at all, so it is no total.
     """
-    total = _total.decode(body)
+    total = _total.decode(json_of(body))
+    if total.seconds is msgspec.UNSET:
+        raise msgspec.ValidationError("Expected a total, got an object without seconds")
     if total.resolution != "month":
         return total.seconds, ()
     return total.seconds, tuple(point.seconds or 0 for point in total.graph or ())
@@ -369,6 +474,10 @@ def reading(operation: str, body: bytes) -> Iterator[None]:
     """
     try:
         yield
-    except msgspec.DecodeError as error:
+    except TogglError:
+        raise
+    except RecursionError:
+        raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
+    except (msgspec.DecodeError, ValueError) as error:
         message, _, field = str(error).partition(" - at `")
         raise DecodeError(message, operation=operation, field=field.rstrip("`") or "$", body=body) from None

@@ -22,7 +22,7 @@ from toggl_async.errors import InvalidInput
 from toggl_async.export.books import Books
 from toggl_async.export.datasets import Dataset, Source
 from toggl_async.export.destination import Header, Previous, Standing, layout_of, standing
-from toggl_async.export.entries import read_history, read_running, write_running
+from toggl_async.export.entries import TOTALS, read_history, read_running, write_running
 from toggl_async.export.lists import list_piece, read_account_list, read_workspace_lists
 from toggl_async.export.lock import locked
 from toggl_async.export.manifest import Manifest
@@ -33,7 +33,7 @@ from toggl_async.export.reading import Reader
 from toggl_async.export.sinks import Sink, make
 from toggl_async.export.survey import Account, identify, survey
 from toggl_async.export.update import RECHECK_DAYS, first_day, read_changes
-from toggl_async.export.verify import TOTALS, verify
+from toggl_async.export.verify import verify
 from toggl_async.options import Priority
 
 __all__ = ["export", "first_error", "read_everything"]
@@ -70,7 +70,7 @@ async def export(
         InvalidInput: the destination cannot be written to, or holds another export, or another run
             writes there; or the plan names a workspace that is not there. Nothing was written.
         TogglError: what ended the export. Whatever ends it, cancellation included, the manifest
-            says ``"complete": false``, and the same call goes on from there.
+            says ``"finished": false``, and the same call goes on from there.
         OSError: the destination could not be written on, such as a full disk.
     """
     sink = destination if isinstance(destination, Sink) else make(format, destination)
@@ -90,10 +90,13 @@ async def export(
         if held.header is not None:
             spent = await _same_account(patient, held.header, account, sink)
             return await _run(patient, held.header, sink, spent, tell)
+        finished = held.finished
         account = account or await survey(patient, plan)
-        if held.finished is not None and held.finished.user_id != account.user_id:
-            raise InvalidInput(f"{sink.directory} holds an export of another account")
-        header = _header(client, plan, sink, account, held.finished, recheck=recheck)
+        if finished is not None:
+            if finished.user_id != account.user_id:
+                raise InvalidInput(f"{sink.directory} holds an export of another account")
+            finished = finished.as_left_in(sink.directory)
+        header = _header(client, plan, sink, account, finished, recheck=recheck)
         header.write(sink.directory)
         return await _run(patient, header, sink, account.requests, tell)
 

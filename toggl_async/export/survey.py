@@ -1,13 +1,14 @@
 """The first contact: whose token this is, and which workspaces and organizations it sees.
 
-Two requests at most: ``GET /api/v9/me?with_related_data=true``, which brings the workspaces along,
-and ``GET /api/v9/me/organizations`` where the plan needs it. Nothing is written.
+Two requests: ``GET /api/v9/me?with_related_data=true``, which brings the workspaces along, and
+``GET /api/v9/me/organizations`` where the plan needs it. ``GET /api/v9/me/workspaces`` is a third one where
+the first lacks a workspace that must be there. Nothing is written.
 """
 
 import datetime as dt
 import email.utils
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import attrs
@@ -15,16 +16,24 @@ import msgspec
 
 from toggl_async.answer import Answer
 from toggl_async.client import TogglClient
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import DecodeError, InvalidInput
 from toggl_async.export.datasets import DATASETS, operation
-from toggl_async.export.plan import ExportPlan
-from toggl_async.export.rows import known_of, reading, rows_of, without_secrets
+from toggl_async.export.plan import EARLIEST, LATEST, ExportPlan
+from toggl_async.export.rows import is_deleted, json_of, known_of, reading, rows_of, without_secrets
 
-__all__ = ["Account", "Workspace", "identify", "survey"]
+__all__ = ["ME", "Account", "Workspace", "identify", "related_ids", "survey"]
 
 T = TypeVar("T")
 
-_ME = DATASETS["workspaces"].operation
+ME = DATASETS["workspaces"].operation
+"""The operation that says whose token it is."""
+
+_WORKSPACES = "me.workspaces.list"
+
+_RELATED = ("clients", "projects", "tags", "tasks")
+"""Datasets whose rows come along with the first contact, as far as it goes."""
+
+_MOVED = "an account that moved to Toggl 2.0 may show only part of its data here"
 
 
 @attrs.frozen(kw_only=True)
@@ -57,11 +66,12 @@ class Account:
         username: the user's full name.
         email: the user's address.
         asked_at: the server's time, UTC.
-        counts: how many clients, projects, tags and tasks came along; as far as it goes, how many
-            there are in each workspace.
+        seen: the ids of the clients, projects, tags and tasks that came along, by dataset and workspace:
+            as far as it goes, what there is.
         workspaces: the workspaces that the plan takes.
         organizations: the rows of their organizations, as Toggl sent them; none unless asked for.
         requests: what the survey has spent.
+        warnings: why what Toggl says of the account may not be the whole.
     """
 
     user_id: int
@@ -71,7 +81,16 @@ class Account:
     workspaces: tuple[Workspace, ...]
     organizations: tuple[bytes, ...]
     requests: int
-    counts: Mapping[str, Mapping[int, int]] = attrs.field(factory=dict)
+    seen: Mapping[str, Mapping[int, tuple[int, ...]]] = attrs.field(factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> Mapping[str, Mapping[int, int]]:
+        """How many clients, projects, tags and tasks came along, by dataset and workspace."""
+        return {
+            name: {workspace_id: len(ids) for workspace_id, ids in seen.items()}
+            for name, seen in self.seen.items()
+        }
 
     @property
     def today(self) -> dt.date:
@@ -89,7 +108,11 @@ class _Me(msgspec.Struct):
     id: int
     fullname: str | None = None
     email: str | None = None
+    default_workspace_id: int | None = None
     workspaces: list[msgspec.Raw] | None = None
+
+
+class _Related(msgspec.Struct):
     clients: list[msgspec.Raw] | None = None
     projects: list[msgspec.Raw] | None = None
     tags: list[msgspec.Raw] | None = None
@@ -109,25 +132,47 @@ class _Workspace(msgspec.Struct):
 
 class _Organization(msgspec.Struct):
     id: int
-    created_at: dt.datetime | None = None
+    created_at: msgspec.Raw = msgspec.Raw(b"null")
 
 
 async def survey(client: TogglClient, plan: ExportPlan) -> Account:
     """Ask who the token belongs to and what it sees.
 
+    Args:
+        client: whose account it is.
+        plan: what is taken.
+
     Raises:
         InvalidInput: the plan names a workspace that the token doesn't see.
         Forbidden: the credentials are wrong.
-        DecodeError: an answer is no account.
+        DecodeError: an answer is no account, or lacks all workspaces of one that has some.
         TogglError: whatever else became of the requests.
     """
-    answer = await client.fetch(operation(_ME), path={}, query={"with_related_data": True})
-    me = _read(_Me, answer.body, _ME)
-    seen = {read.id: (read, row) for read, row in _each(_Workspace, me.workspaces or [], _ME)}
+    answer = await client.fetch(operation(ME), path={}, query={"with_related_data": True})
+    me = _read(_Me, answer.body, ME)
+    seen = {read.id: (read, row) for read, row in _each(_Workspace, me.workspaces or [], ME)}
+    requests = answer.attempts
+    if not seen or (me.default_workspace_id or next(iter(seen))) not in seen:
+        more, listed = await _list(client, _WORKSPACES)
+        requests += more
+        for read, row in _each(_Workspace, listed, _WORKSPACES):
+            seen.setdefault(read.id, (read, row))
+    if not seen and me.default_workspace_id:
+        message = f"Expected the workspace {me.default_workspace_id}, got none"
+        raise DecodeError(message, operation=ME, field="$.workspaces", body=answer.body)
     chosen = _chosen(plan, seen)
-    owners = {read.organization_id for read in chosen}
-    asked, listed = await _organizations(client) if _needs_organizations(plan) else (0, [])
-    organizations = {read.id: (read, row) for read, row in listed if not plan.workspaces or read.id in owners}
+    owners = {read.organization_id for read in chosen} - {None}
+    organizations: dict[int, tuple[_Organization, bytes]] = {}
+    asks = _needs_organizations(plan)
+    if asks:
+        name = DATASETS["organizations"].operation
+        more, listed = await _list(client, name)
+        requests += more
+        organizations = {
+            read.id: (read, row)
+            for read, row in _each(_Organization, listed, name)
+            if not plan.workspaces or read.id in owners
+        }
     for read in chosen:
         if read.organization_id is not None:
             client.scheduler.learn_organization(read.id, read.organization_id)
@@ -148,9 +193,39 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Account:
             for read in chosen
         ),
         organizations=tuple(row for _, row in organizations.values()),
-        requests=answer.attempts + asked,
-        counts={name: _count(getattr(me, name)) for name in ("clients", "projects", "tags", "tasks")},
+        requests=requests,
+        seen=related_ids(answer.body),
+        warnings=tuple(_doubts(me, seen, owners - organizations.keys() if asks else ())),
     )
+
+
+def _doubts(me: _Me, seen: Collection[int], missing: Collection[int | None]) -> Iterator[str]:
+    """Say where what Toggl tells of an account contradicts itself, so that it may not be the whole."""
+    if not seen:
+        yield f"Toggl shows no workspace of this account; {_MOVED}"
+    elif me.default_workspace_id and me.default_workspace_id not in seen:
+        yield f"Toggl doesn't show the account's default workspace {me.default_workspace_id}; {_MOVED}"
+    for organization_id in sorted(one for one in missing if one is not None):
+        yield f"Toggl doesn't show the organization {organization_id}, which has a workspace here; {_MOVED}"
+
+
+def related_ids(body: bytes) -> dict[str, dict[int, tuple[int, ...]]]:
+    """The ids of the rows that came along with a first contact, by dataset and workspace.
+
+    Raises:
+        DecodeError: it is no first contact.
+    """
+    related = _read(_Related, body, ME)
+    found: dict[str, dict[int, tuple[int, ...]]] = {}
+    for name in _RELATED:
+        ids: defaultdict[int, list[int]] = defaultdict(list)
+        for raw in getattr(related, name) or ():
+            row = bytes(raw)
+            known = known_of(row)
+            if known.id > 0 and not is_deleted(row):
+                ids[known.workspace_id or 0].append(known.id)
+        found[name] = {workspace_id: tuple(listed) for workspace_id, listed in ids.items()}
+    return found
 
 
 async def identify(client: TogglClient) -> tuple[int, dt.datetime]:
@@ -161,13 +236,8 @@ async def identify(client: TogglClient) -> tuple[int, dt.datetime]:
         DecodeError: the answer is no account.
         TogglError: whatever else became of the request.
     """
-    answer = await client.fetch(operation(_ME), path={})
-    return _read(_Identity, answer.body, _ME).id, _time_of(answer)
-
-
-def _count(rows: Iterable[msgspec.Raw] | None) -> dict[int, int]:
-    """How many rows there are of each workspace."""
-    return dict(Counter(known_of(bytes(row)).workspace_id or 0 for row in rows or ()))
+    answer = await client.fetch(operation(ME), path={})
+    return _read(_Identity, answer.body, ME).id, _time_of(answer)
 
 
 def _chosen(plan: ExportPlan, seen: Mapping[int, tuple[_Workspace, bytes]]) -> list[_Workspace]:
@@ -185,27 +255,33 @@ def _needs_organizations(plan: ExportPlan) -> bool:
     return "organizations" in plan or ("time_entries" in plan and plan.open_ended)
 
 
-async def _organizations(client: TogglClient) -> tuple[int, list[tuple[_Organization, bytes]]]:
-    """The organizations, and how many requests that took."""
-    name = DATASETS["organizations"].operation
+async def _list(client: TogglClient, name: str) -> tuple[int, list[bytes]]:
+    """A list of the account, and how many requests that took."""
     answer = await client.fetch(operation(name), path={})
     with reading(name, answer.body):
-        rows = rows_of(answer.body)
-    return answer.attempts, list(_each(_Organization, rows, name))
+        return answer.attempts, rows_of(answer.body)
 
 
 def _created(organization: tuple[_Organization, bytes] | None) -> dt.date | None:
-    if organization is None or organization[0].created_at is None:
+    """When an organization was created; None when Toggl doesn't say, or says what cannot be."""
+    if organization is None:
         return None
-    return organization[0].created_at.date()
+    try:
+        moment = msgspec.json.decode(organization[0].created_at, type=dt.datetime | None)
+    except msgspec.ValidationError:
+        return None
+    return moment.date() if moment is not None and moment.date() >= EARLIEST else None
 
 
 def _time_of(answer: Answer) -> dt.datetime:
-    """The server's time: ours may be wrong, and a sandbox has its own."""
+    """The server's time: ours may be wrong, and a sandbox has its own; ours if that cannot be."""
     try:
-        return email.utils.parsedate_to_datetime(answer.headers["date"]).astimezone(dt.UTC)
-    except (KeyError, ValueError):
-        return dt.datetime.now(dt.UTC).replace(microsecond=0)
+        told = email.utils.parsedate_to_datetime(answer.headers["date"]).astimezone(dt.UTC)
+        if EARLIEST <= told.date() <= LATEST:
+            return told
+    except (KeyError, ValueError, OverflowError):
+        pass
+    return dt.datetime.now(dt.UTC).replace(microsecond=0)
 
 
 def _each(kind: type[T], rows: Iterable[bytes | msgspec.Raw], name: str) -> Iterator[tuple[T, bytes]]:
@@ -216,4 +292,4 @@ def _each(kind: type[T], rows: Iterable[bytes | msgspec.Raw], name: str) -> Iter
 def _read(kind: type[T], body: bytes | msgspec.Raw, name: str) -> T:
     """Decode what the survey must know, or say which field is at fault."""
     with reading(name, bytes(body)):
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(json_of(bytes(body)), type=kind)

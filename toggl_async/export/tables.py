@@ -18,7 +18,7 @@ import msgspec
 
 from toggl_async import records
 from toggl_async.export.datasets import DATASETS, Dataset
-from toggl_async.export.rows import SECRET_FIELDS, known_of
+from toggl_async.export.rows import SECRET_FIELDS, fields_of, known_of
 from toggl_async.record import Moment, Record
 
 __all__ = [
@@ -160,8 +160,12 @@ class Table:
 
     def values(self, data: bytes) -> list[Value]:
         """The cells of a row, in the order of the columns; those of the key are never empty."""
-        fields = _decode(data)
-        row = self._cells_of(fields) if isinstance(fields, dict) else self._only_extra(fields)
+        try:
+            fields = _decode(data)
+            row = self._cells_of(fields) if isinstance(fields, dict) else self._only_extra(fields)
+        except (msgspec.DecodeError, ValueError, OverflowError):  # a number that Python cannot hold
+            loose = fields_of(data)
+            row = self._only_extra(msgspec.Raw(data)) if loose is None else self._cells_of(loose)
         if row[self._id_place] is None:
             row[self._id_place] = known_of(data).id
         if self.dataset.key_has_workspace and row[self._workspace_place] is None:
@@ -268,7 +272,10 @@ def _whole(value: Any) -> int | None:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    try:
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    except OverflowError:
+        return None
 
 
 def _flag(value: object) -> bool | None:
@@ -284,7 +291,15 @@ def _moment(value: object) -> dt.datetime | None:
         moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return moment if moment is not None and moment.tzinfo is not None else None
+    return moment if moment is not None and moment.tzinfo is not None and _can_be(moment) else None
+
+
+def _can_be(moment: dt.datetime) -> bool:
+    """Whether every format can hold a moment: in UTC the first and the last year would leave the calendar.
+
+    The first is Go's word for "never", besides.
+    """
+    return dt.MINYEAR < moment.year < dt.MAXYEAR
 
 
 def _day(value: object) -> dt.date | None:

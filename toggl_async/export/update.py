@@ -3,11 +3,11 @@
 Toggl says what changed, deletions included, for the caller's own entries only, and three months back.
 For those of others there is a report, which knows neither. So, in this order:
 
-1. The recent days are read again as a whole: that is where nearly all changes are.
-2. The rest is asked for sorted by the last change, newest first, up to where the last run had come: a
+1. The own changes are asked for, for what was deleted.
+2. The recent days are read again as a whole: that is where nearly all changes are.
+3. The rest is asked for sorted by the last change, newest first, up to where the last run had come: a
    page of a thousand for each range, mostly. That brings every edit and addition, of whomever, whatever
    it changed. It goes on before the oldest entry until a whole range brings nothing.
-3. The own changes are asked for, for what was deleted.
 4. All months are compared with Toggl's totals, as after any export: one that differs has lost an entry,
    and is read again.
 
@@ -29,7 +29,7 @@ from toggl_async.export.edits import read_edits
 from toggl_async.export.entries import ENTRIES, read_again, read_history
 from toggl_async.export.pieces import Piece, Progress, Range
 from toggl_async.export.plan import EARLIEST, DateRange, ranges_between
-from toggl_async.export.reading import Reader
+from toggl_async.export.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import day_of, is_deleted, reading, rows_of
 from toggl_async.export.survey import Account, Workspace
 
@@ -90,9 +90,10 @@ async def read_changes(reader: Reader) -> list[Range]:
         for workspace, days in known.items()
         for part in ranges_between(max(first, days.first), days.last)
     ]
+    # First what was deleted: whatever the reports still have is met later, and stays.
+    own = await _own_changes(reader, first)
     await read_again(reader, recent)
     older = await read_edits(reader, known, first)
-    own = await _own_changes(reader, first)
     if not reader.books.is_ordered:
         await read_again(reader, own)
     for workspace, days in known.items():
@@ -137,10 +138,14 @@ async def _own_changes(reader: Reader, first: dt.date) -> list[Piece]:
         previous, _ = _of_update(reader.books.header)
         asked_at = reader.account.asked_at
         since = int(max(_read_at(previous, reader.account) - _OVERLAP, asked_at - _REACH).timestamp())
-        answer = await reader.fetch(_CHANGES, {}, query={"since": since})
-        with reading(_CHANGES, answer.body):
-            rows = rows_of(answer.body)
-            changed = [(msgspec.json.decode(row, type=_Changed), is_deleted(row)) for row in rows]
+        try:
+            answer = await reader.fetch(_CHANGES, {}, query={"since": since})
+            with reading(_CHANGES, answer.body):
+                rows = rows_of(answer.body)
+                changed = [(msgspec.json.decode(row, type=_Changed), is_deleted(row)) for row in rows]
+        except SET_ASIDE as error:
+            await reader.set_aside(piece, error)
+            return []
         gone = [entry.id for entry, deleted in changed if deleted]
         days: dict[int, set[dt.date]] = defaultdict(set)
         for entry, deleted in changed:

@@ -17,6 +17,9 @@ from toggl_async.export.tables import DAY, Value, table
 
 __all__ = ["Csv", "sink"]
 
+_LONGEST = 2**31 - 1
+"""Characters of a cell: a description or a list may be longer than the usual 131,072."""
+
 
 class Csv:
     """The format ``csv``."""
@@ -48,6 +51,7 @@ class Csv:
 
     def _rows(self, path: Path) -> Iterator[tuple[list[str], Known]]:
         with path.open(encoding="utf-8", newline="") as lines:
+            csv.field_size_limit(max(csv.field_size_limit(), _LONGEST))
             reader = csv.reader(lines)
             place = {name: index for index, name in enumerate(next(reader))}
 

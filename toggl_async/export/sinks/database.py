@@ -33,6 +33,8 @@ VIEW = "time_entries_named"
 
 _RUN = "run"
 
+_PART = 1 << 20
+
 
 class Connection(Protocol):
     """What is used of a connection, which the two libraries have in common."""
@@ -60,6 +62,8 @@ class DatabaseSink(abc.ABC):
     failures: ClassVar[type[Exception]]
     settling: ClassVar[Sequence[str]] = ()
     """What brings everything into the file, before it is closed and gets its name."""
+    division: ClassVar[str] = "/"
+    """The operator that divides whole numbers into whole numbers."""
     tag_names: ClassVar[str]
     """A scalar query for the names of the tags of a time entry ``e``."""
 
@@ -135,11 +139,13 @@ class DatabaseSink(abc.ABC):
     def sums(self, dataset: Dataset) -> Iterator[DaySum]:
         """Have the database add up."""
         found = self.database.execute(
-            f"SELECT workspace_id, {DAY}, COUNT(*), CAST(SUM(seconds) AS BIGINT) FROM {dataset.name} "
+            # In two parts: their sums don't leave 64 bits, whatever Toggl may say of an entry's length.
+            f"SELECT workspace_id, {DAY}, COUNT(*), SUM(seconds {self.division} {_PART}), "
+            f"SUM(seconds % {_PART}) FROM {dataset.name} "
             f"WHERE {DAY} IS NOT NULL AND seconds IS NOT NULL GROUP BY workspace_id, {DAY}"
         )
-        for workspace_id, day, rows, seconds in found.fetchall():
-            yield DaySum(workspace_id, self.day(day), rows, seconds)
+        for workspace_id, day, rows, parts, rest in found.fetchall():
+            yield DaySum(workspace_id, self.day(day), rows, int(parts) * _PART + int(rest))
 
     def day(self, cell: Any) -> Any:
         """What a cell of a DATE column is."""
