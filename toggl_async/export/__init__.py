@@ -13,12 +13,12 @@ fields that would let a reader in (`SECRET_FIELDS`) are null. The other formats 
 
 Each part has one job. What is asked for: `datasets` declares what there is, `plan` says what is taken and
 how the history is cut, `estimate` what that will cost, `survey` makes the first contact. The work: `run`
-puts it together, `reading` asks, `lists` and `entries` know what for, `pages` makes sure that an answer
-is a list, `update` and `edits` what may have changed, `verify` compares with Toggl's totals. What is
-kept: `pieces` says how far the work is, `books` writes it down with the rows, `destination` and `lock`
-guard the directory, `sinks` hold one file for each format, `tables` the columns, `batches` hands rows to
-programs instead, `manifest` is what is left to show for it, `freshness` what an update says there,
-`progress` what is told meanwhile.
+puts it together, `reading` asks, `lists` and `entries` know what for, `intake` and `pages` make sure that
+an answer is a list, `update` and `edits` what may have changed, `verify` compares with Toggl's totals.
+What is kept: `pieces` says how far the work is, `books` writes it down with the rows, `destination` and
+`lock` guard the directory, `sinks` hold one file for each format, `tables` the columns, `batches` hands
+rows to programs instead, `manifest` is what is left to show for it, `freshness` what an update says
+there, `progress` what is told meanwhile.
 """
 
 from toggl_async.export.batches import Batch, Batches, BatchSummary, TotalsDiffer, export_batches
