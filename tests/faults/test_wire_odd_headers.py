@@ -73,6 +73,7 @@ fields = st.dictionaries(st.sampled_from(NAMES), values.map(str.strip), max_size
 statuses = st.sampled_from([200, 204, 301, 400, 401, 402, 403, 404, 410, 429, 500, 502, 503, 599])
 
 
+@pytest.mark.filterwarnings("ignore::toggl_async.DriftWarning")
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     statuses=st.lists(statuses, min_size=1, max_size=3),

@@ -34,7 +34,7 @@ from toggl_async.transport import (
 )
 from toggl_async.transport.account import Recalled
 from toggl_async.transport.attempts import Attempts
-from toggl_async.transport.exchange import InnerTransport
+from toggl_async.transport.inner import InnerTransport
 from toggl_async.transport.pace import Pacer
 from transport.model import NGINX, Model
 

@@ -151,16 +151,8 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Account:
     """
     answer = await client.fetch(operation(ME), path={}, query={"with_related_data": True})
     me = _read(_Me, answer.body, ME)
-    seen = {read.id: (read, row) for read, row in _each(_Workspace, me.workspaces or [], ME)}
-    requests = answer.attempts
-    if not seen or (me.default_workspace_id or next(iter(seen))) not in seen:
-        more, listed = await _list(client, _WORKSPACES)
-        requests += more
-        for read, row in _each(_Workspace, listed, _WORKSPACES):
-            seen.setdefault(read.id, (read, row))
-    if not seen and me.default_workspace_id:
-        message = f"Expected the workspace {me.default_workspace_id}, got none"
-        raise DecodeError(message, operation=ME, field="$.workspaces", body=answer.body)
+    more, seen = await _workspaces(client, me, answer.body)
+    requests = answer.attempts + more
     chosen = _chosen(plan, seen)
     owners = {read.organization_id for read in chosen} - {None}
     organizations: dict[int, tuple[_Organization, bytes]] = {}
@@ -198,6 +190,22 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Account:
         seen=related_ids(answer.body),
         warnings=tuple(_doubts(me, seen, owners - organizations.keys() if asks else ())),
     )
+
+
+async def _workspaces(
+    client: TogglClient, me: _Me, body: bytes
+) -> tuple[int, dict[int, tuple[_Workspace, bytes]]]:
+    """The workspaces that came along, listed where they can't be all; and the requests that this took."""
+    requests = 0
+    seen = {read.id: (read, row) for read, row in _each(_Workspace, me.workspaces or [], ME)}
+    if not seen or (me.default_workspace_id or next(iter(seen))) not in seen:
+        requests, listed = await _list(client, _WORKSPACES)
+        for read, row in _each(_Workspace, listed, _WORKSPACES):
+            seen.setdefault(read.id, (read, row))
+    if not seen and me.default_workspace_id:
+        message = f"Expected the workspace {me.default_workspace_id}, got none"
+        raise DecodeError(message, operation=ME, field="$.workspaces", body=body)
+    return requests, seen
 
 
 def _doubts(me: _Me, seen: Collection[int], missing: Collection[int | None]) -> Iterator[str]:
