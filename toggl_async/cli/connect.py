@@ -127,7 +127,7 @@ async def reach(server: Server) -> None:
 
 
 def _through_proxy(url: httpx.URL) -> bool:
-    """Whether the client goes through a proxy of the environment, by the rules of `toggl_async.wire`."""
+    """Whether the client goes through a proxy of the environment, as `toggl_async.wire` does."""
     proxies = urllib.request.getproxies()
     named = proxies.get(url.scheme) or proxies.get("all")
     return bool(named) and url.scheme == "https" and not urllib.request.proxy_bypass(url.host)
