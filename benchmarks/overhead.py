@@ -27,7 +27,7 @@ from rig.report import machine, mark, publish, save, table
 from rig.server import ServerOptions
 
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
-from toggl_async.transport import ScheduledTransport
+from toggl_async.scheduler import ScheduledTransport
 
 REQUESTS: Final = 200
 ROUNDS: Final = 40

@@ -28,7 +28,7 @@ import httpx
 from rig.report import machine, mark, publish, save, table
 
 from toggl_async import ClientOptions
-from toggl_async.transport import ScheduledTransport
+from toggl_async.scheduler import ScheduledTransport
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from clock import JumpLoop

@@ -37,7 +37,7 @@ _IMPORTS: Mapping[str, tuple[str, str]] = {
     "FileContent": ("toggl_async.files", "FileContent"),
     "Form": ("toggl_async.files", "Form"),
     "Json": ("toggl_async.record", "Json"),
-    "Lane": ("toggl_async.transport.route", "Lane"),
+    "Lane": ("toggl_async.scheduler.route", "Lane"),
     "Literal": ("typing", "Literal"),
     "Mapping": ("collections.abc", "Mapping"),
     "Moment": ("toggl_async.record", "Moment"),

@@ -29,8 +29,8 @@ from toggl_async import (
 from toggl_async.catalog import operation
 from toggl_async.pagination import Bookmark, PageAnswer, PageNumber, PageRequest, Pages, Step
 from toggl_async.records import Project
-from toggl_async.transport import Lane, RequestFacts
-from toggl_async.transport.route import EXTENSION
+from toggl_async.scheduler import Lane, RequestFacts
+from toggl_async.scheduler.route import EXTENSION
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 

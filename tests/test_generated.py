@@ -30,7 +30,7 @@ from toggl_async.files import Download, Form
 from toggl_async.operation import Operation, Resource
 from toggl_async.pagination import Pages, Paging
 from toggl_async.record import Record
-from toggl_async.transport.route import Lane
+from toggl_async.scheduler.route import Lane
 
 pytestmark = pytest.mark.anyio
 

@@ -30,7 +30,7 @@ from toggl_async import (
     capture_responses,
 )
 from toggl_async.client import BASE_URL
-from toggl_async.transport import events
+from toggl_async.scheduler import events
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 

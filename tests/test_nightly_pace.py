@@ -8,7 +8,7 @@ import pytest
 
 from toggl_async import ApiToken, TogglClient
 from toggl_async.sandbox import SMALL, SandboxOptions, serve
-from toggl_async.transport import Event, Scheduler, events
+from toggl_async.scheduler import Event, Scheduler, events
 
 CALLS = 120
 

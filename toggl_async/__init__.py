@@ -66,9 +66,9 @@ if TYPE_CHECKING:
     from toggl_async.pagination import Pages as Pages
     from toggl_async.plans import PlanWarning as PlanWarning
     from toggl_async.plans import plan_of as plan_of
-    from toggl_async.transport import Lane as Lane
-    from toggl_async.transport import ScheduledTransport as ScheduledTransport
-    from toggl_async.transport import Scheduler as Scheduler
+    from toggl_async.scheduler import Lane as Lane
+    from toggl_async.scheduler import ScheduledTransport as ScheduledTransport
+    from toggl_async.scheduler import Scheduler as Scheduler
 
     __version__: str
 
@@ -189,9 +189,9 @@ _HOMES: Final[Mapping[str, str]] = {
     "Pages": "toggl_async.pagination",
     "PlanWarning": "toggl_async.plans",
     "plan_of": "toggl_async.plans",
-    "Lane": "toggl_async.transport",
-    "ScheduledTransport": "toggl_async.transport",
-    "Scheduler": "toggl_async.transport",
+    "Lane": "toggl_async.scheduler",
+    "ScheduledTransport": "toggl_async.scheduler",
+    "Scheduler": "toggl_async.scheduler",
 }
 
 

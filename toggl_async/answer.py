@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import attrs
 import httpx
 
-from toggl_async.transport import Attempted
-from toggl_async.transport.outcome import request_id_of
-from toggl_async.transport.route import EXTENSION, shown_path
+from toggl_async.scheduler import Attempted
+from toggl_async.scheduler.outcome import request_id_of
+from toggl_async.scheduler.route import EXTENSION, shown_path
 
 __all__ = ["Answer", "capture_responses", "record_answer"]
 

@@ -22,9 +22,9 @@ from toggl_async.operation import Operation, PathValue, Value
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.plans import KnownPlans
 from toggl_async.record import Json
+from toggl_async.scheduler import ScheduledTransport, Scheduler
+from toggl_async.scheduler.stats import SchedulerStats
 from toggl_async.session import Session
-from toggl_async.transport import ScheduledTransport, Scheduler
-from toggl_async.transport.stats import SchedulerStats
 from toggl_async.wire import Wire, checked_url, network
 
 __all__ = ["ACCOUNTS_URL", "BASE_URL", "TogglClient"]

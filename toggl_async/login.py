@@ -39,7 +39,7 @@ from toggl_async.errors import (
     TogglError,
 )
 from toggl_async.options import Priority
-from toggl_async.transport import (
+from toggl_async.scheduler import (
     EXTENSION,
     Attempted,
     Kind,
@@ -50,8 +50,8 @@ from toggl_async.transport import (
     error_of,
     facts_of,
 )
-from toggl_async.transport.outcome import REFUSED, login_refused
-from toggl_async.transport.route import shown_path
+from toggl_async.scheduler.outcome import REFUSED, login_refused
+from toggl_async.scheduler.route import shown_path
 
 __all__ = ["REFUSAL", "FixedLogin", "Login", "SessionLogin"]
 

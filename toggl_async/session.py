@@ -29,9 +29,9 @@ from toggl_async.operation import Operation, PathValue, Value
 from toggl_async.options import Priority
 from toggl_async.pagination import PageAnswer, PageRequest, Pages
 from toggl_async.plans import KnownPlans
-from toggl_async.transport import RequestFacts, Scheduler, error_of, facts_of
-from toggl_async.transport.content_coding import decoder_for
-from toggl_async.transport.route import EXTENSION, shown_path
+from toggl_async.scheduler import RequestFacts, Scheduler, error_of, facts_of
+from toggl_async.scheduler.content_coding import decoder_for
+from toggl_async.scheduler.route import EXTENSION, shown_path
 from toggl_async.wire import Wire, check_call, raw_chunks, read, undecodable
 
 __all__ = ["Session"]

@@ -19,8 +19,8 @@ import httpx
 from toggl_async.codec import query_items
 from toggl_async.errors import DecodeError, InvalidInput
 from toggl_async.files import Form
-from toggl_async.transport.content_coding import decode
-from toggl_async.transport.inner import Network
+from toggl_async.scheduler.content_coding import decode
+from toggl_async.scheduler.inner import Network
 
 __all__ = ["Wire", "check_call", "checked_url", "network", "raw_chunks", "read", "undecodable"]
 

@@ -21,8 +21,8 @@ from toggl_async.export import (
     Refusal,
     RowsWritten,
 )
-from toggl_async.transport import Lane
-from toggl_async.transport.events import Answered, Granted, Paused, QuotaChanged, Reason, Sent
+from toggl_async.scheduler import Lane
+from toggl_async.scheduler.events import Answered, Granted, Paused, QuotaChanged, Reason, Sent
 
 STARTED = ExportStarted(datasets=("tags", "time_entries"), workspaces=1)
 FACTS = FileFacts(file="tags.jsonl", rows=1234, bytes=1, sha256="")

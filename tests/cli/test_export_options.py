@@ -201,7 +201,7 @@ def test_a_long_wait_is_told_to_machines(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from toggl_async.cli.machine import MachineDisplay  # noqa: PLC0415
-    from toggl_async.transport.events import Paused, Reason, Sent  # noqa: PLC0415
+    from toggl_async.scheduler.events import Paused, Reason, Sent  # noqa: PLC0415
 
     shown = MachineDisplay(account="alice")
     for until in (100.5, 130.0, 130.0, 120.0, float("inf")):

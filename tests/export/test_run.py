@@ -27,7 +27,7 @@ from toggl_async.export import (
 from toggl_async.export.sinks.base import Commit
 from toggl_async.export.sinks.jsonl import sink as jsonl_sink
 from toggl_async.export.sinks.staged import StagedSink
-from toggl_async.transport.events import Event, Queued
+from toggl_async.scheduler.events import Event, Queued
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 

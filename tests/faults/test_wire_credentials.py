@@ -17,7 +17,7 @@ from toggl_async import (
     TogglClient,
     TogglError,
 )
-from toggl_async.transport import ScheduledTransport
+from toggl_async.scheduler import ScheduledTransport
 
 pytestmark = pytest.mark.anyio
 

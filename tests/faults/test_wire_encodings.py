@@ -19,8 +19,8 @@ from toggl_async import ApiToken, TogglClient
 from toggl_async.errors import ConnectionFailed, DecodeError, NotFound, ResponseError
 from toggl_async.files import Download
 from toggl_async.operation import Operation
-from toggl_async.transport import ScheduledTransport
-from toggl_async.transport.content_coding import Decoder, decode, decoder_for
+from toggl_async.scheduler import ScheduledTransport
+from toggl_async.scheduler.content_coding import Decoder, decode, decoder_for
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ import pytest
 
 from support_wire import TOKEN, RawServer, answer, raw_server, threaded_server
 from toggl_async import ApiToken, Scheduler, TogglClient, TogglError, WrongEventLoop
-from toggl_async.transport import ScheduledTransport
+from toggl_async.scheduler import ScheduledTransport
 
 TAGS = "/api/v9/workspaces/3/tags"
 

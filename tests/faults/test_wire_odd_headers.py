@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support_wire import QUICK, TOKEN, answer, raw_server
 from toggl_async import ApiToken, ClientOptions, Cooldown, LoginRefused, Pace, SessionCookie, TogglClient
 from toggl_async.errors import MalformedDelivery, TogglError
-from toggl_async.transport import ScheduledTransport, classify
+from toggl_async.scheduler import ScheduledTransport, classify
 from toggl_async.webhooks import parse
 
 pytestmark = pytest.mark.anyio

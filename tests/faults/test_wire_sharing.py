@@ -9,7 +9,7 @@ import pytest
 
 from support_wire import QUICK, answer, raw_server
 from toggl_async.options import Priority
-from toggl_async.transport import EXTENSION, Lane, RequestFacts, ScheduledTransport
+from toggl_async.scheduler import EXTENSION, Lane, RequestFacts, ScheduledTransport
 
 pytestmark = pytest.mark.anyio
 

@@ -25,8 +25,8 @@ from toggl_async.errors import (
     Unauthorized,
 )
 from toggl_async.options import ClientOptions
-from toggl_async.transport import Scheduler
-from toggl_async.transport.events import OnEvent
+from toggl_async.scheduler import Scheduler
+from toggl_async.scheduler.events import OnEvent
 
 __all__ = ["OPTIONS", "Server", "ask", "first_contact", "reach", "run_on_sandbox", "run_on_server"]
 

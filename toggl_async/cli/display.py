@@ -28,8 +28,8 @@ from toggl_async.export import (
     RangeChecked,
     RowsWritten,
 )
-from toggl_async.transport import Lane
-from toggl_async.transport.events import Event, Granted, Paused, QuotaChanged, Sent
+from toggl_async.scheduler import Lane
+from toggl_async.scheduler.events import Event, Granted, Paused, QuotaChanged, Sent
 
 __all__ = [
     "BAR",

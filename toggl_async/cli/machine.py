@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from toggl_async.export import ExportEvent
-from toggl_async.transport.events import Event, Paused
+from toggl_async.scheduler.events import Event, Paused
 
 __all__ = ["MachineDisplay", "emit"]
 

@@ -21,7 +21,7 @@ from toggl_async.cli.display import (
     quotas,
     spell,
 )
-from toggl_async.transport.events import Event
+from toggl_async.scheduler.events import Event
 
 __all__ = ["ManyDisplay", "Router", "belonging_to", "display_many"]
 

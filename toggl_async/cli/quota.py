@@ -15,7 +15,7 @@ from toggl_async.client import BASE_URL, TogglClient
 from toggl_async.export import Account, ExportPlan, survey
 from toggl_async.export.datasets import operation
 from toggl_async.export.rows import reading, rows_of
-from toggl_async.transport.stats import SchedulerStats
+from toggl_async.scheduler.stats import SchedulerStats
 
 __all__ = ["quota", "whoami"]
 

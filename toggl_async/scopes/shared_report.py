@@ -13,7 +13,7 @@ from toggl_async.arguments import day, each, id_list
 from toggl_async.files import Download
 from toggl_async.operation import Operation, Plan, Resource
 from toggl_async.records.shared_reports import SharedReport
-from toggl_async.transport.route import Lane
+from toggl_async.scheduler.route import Lane
 
 __all__ = ["SharedReportScope"]
 

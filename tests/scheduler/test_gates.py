@@ -8,10 +8,10 @@ import pytest
 
 from toggl_async.errors import MaxWaitExceeded, QuotaExceeded
 from toggl_async.options import ClientOptions, Priority, QuotaPolicy, Retry
-from toggl_async.transport import Lane, Reason, RequestFacts
-from toggl_async.transport.gates import Gates, too_long
-from toggl_async.transport.queue import Call
-from toggl_async.transport.quota import WINDOW, Organizations, Quota
+from toggl_async.scheduler import Lane, Reason, RequestFacts
+from toggl_async.scheduler.gates import Gates, too_long
+from toggl_async.scheduler.queue import Call
+from toggl_async.scheduler.quota import WINDOW, Organizations, Quota
 
 NOW = 50.0
 INTERVAL = 1.02

@@ -5,7 +5,7 @@ tracing and tests stand on them. Times (`at`, `until`) are those of the running 
 seconds; accounts and calls are small numbers that live as long as their scheduler. No event holds
 a credential, a header, a query or a body.
 
-The kinds themselves stand in `event_types`, which is loaded when the first of them is asked for.
+The kinds themselves stand in `kinds`, which is loaded when the first of them is asked for.
 """
 
 import enum
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 if TYPE_CHECKING:
-    from toggl_async.transport.event_types import (
+    from toggl_async.scheduler.events.kinds import (
         Answered,
         Cancelled,
         CooledDown,
@@ -90,7 +90,7 @@ def __getattr__(name: str) -> object:
     """Load the kinds of events with the first that is asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(importlib.import_module("toggl_async.transport.event_types"), name)
+    found: object = getattr(importlib.import_module("toggl_async.scheduler.events.kinds"), name)
     globals()[name] = found
     return found
 

@@ -27,8 +27,8 @@ from typing import Final
 import httpx
 
 from toggl_async.options import Priority
-from toggl_async.transport.quota import Window
-from toggl_async.transport.route import RequestFacts
+from toggl_async.scheduler.quota import Window
+from toggl_async.scheduler.route import RequestFacts
 
 __all__ = ["Call", "Queue"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from toggl_async import errors
 from toggl_async.options import ClientOptions, Cooldown, Pace, Priority, QuotaPolicy, Retry
-from toggl_async.transport import (
+from toggl_async.scheduler import (
     EXTENSION,
     Attempted,
     Kind,
@@ -24,12 +24,12 @@ from toggl_async.transport import (
     message_of,
     retry,
 )
-from toggl_async.transport.cooldown import CooldownGate
-from toggl_async.transport.memory import Memory
-from toggl_async.transport.pace import Pacer
-from toggl_async.transport.queue import PATIENCE, Call, Queue
-from toggl_async.transport.quota import WINDOW, Organizations, Quota, Window
-from toggl_async.transport.route import shown_path
+from toggl_async.scheduler.cooldown import CooldownGate
+from toggl_async.scheduler.memory import Memory
+from toggl_async.scheduler.pace import Pacer
+from toggl_async.scheduler.queue import PATIENCE, Call, Queue
+from toggl_async.scheduler.quota import WINDOW, Organizations, Quota, Window
+from toggl_async.scheduler.route import shown_path
 
 NGINX = b"<html><body>429 Too Many Requests<hr>nginx</body></html>"
 HTML = {"content-type": "text/html"}

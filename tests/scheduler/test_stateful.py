@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from clock import JumpLoop
+from scheduler.model import FAULTS, Model
+from scheduler.promises import CALLER, Asked, Promises
 from toggl_async import errors
 from toggl_async.options import ClientOptions, Priority, QuotaPolicy
-from toggl_async.transport import EXTENSION, Attempted, RequestFacts, ScheduledTransport, Scheduler
-from transport.model import FAULTS, Model
-from transport.promises import CALLER, Asked, Promises
+from toggl_async.scheduler import EXTENSION, Attempted, RequestFacts, ScheduledTransport, Scheduler
 
 ACCOUNTS = ("one", "two")
 PATHS = tuple(

@@ -27,7 +27,7 @@ from toggl_async.errors import WrongEventLoop
 
 __all__ = ["InnerTransport", "Network", "Pool"]
 
-_logger: Final = logging.getLogger("toggl_async.transport")
+_logger: Final = logging.getLogger("toggl_async.scheduler")
 
 _CONNECTIONLESS: Final = (httpx.MockTransport, httpx.ASGITransport)
 

@@ -20,13 +20,13 @@ import logging
 import math
 from typing import Protocol
 
-from toggl_async.transport.events import Reason
-from toggl_async.transport.gates import Gates
-from toggl_async.transport.queue import Call
+from toggl_async.scheduler.events import Reason
+from toggl_async.scheduler.gates import Gates
+from toggl_async.scheduler.queue import Call
 
 __all__ = ["Dispatcher"]
 
-_logger = logging.getLogger("toggl_async.transport")
+_logger = logging.getLogger("toggl_async.scheduler")
 
 
 class Host(Protocol):

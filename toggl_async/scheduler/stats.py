@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from toggl_async.transport.events import Reason
-from toggl_async.transport.route import Lane
+from toggl_async.scheduler.events import Reason
+from toggl_async.scheduler.route import Lane
 
 __all__ = ["AccountStats", "Counters", "SchedulerStats", "WindowStats"]
 

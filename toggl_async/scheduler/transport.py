@@ -12,11 +12,11 @@ import httpx
 
 from toggl_async.errors import ClientClosed
 from toggl_async.options import ClientOptions
-from toggl_async.transport.account import Account
-from toggl_async.transport.attempts import Attempts
-from toggl_async.transport.inner import InnerTransport, Network
-from toggl_async.transport.route import EXTENSION, RequestFacts, facts_of
-from toggl_async.transport.scheduler import Scheduler
+from toggl_async.scheduler.account import Account
+from toggl_async.scheduler.attempts import Attempts
+from toggl_async.scheduler.inner import InnerTransport, Network
+from toggl_async.scheduler.route import EXTENSION, RequestFacts, facts_of
+from toggl_async.scheduler.scheduler import Scheduler
 
 __all__ = ["ScheduledTransport"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from toggl_async import errors
-from toggl_async.transport.coalesce import Coalescer, Work
+from toggl_async.scheduler.coalesce import Coalescer, Work
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 

@@ -7,10 +7,10 @@ from collections import defaultdict
 
 import attrs
 
+from scheduler.model import Arrival, Model
 from toggl_async.options import ClientOptions, Priority
-from toggl_async.transport import Event, Lane, events
-from toggl_async.transport.queue import PATIENCE
-from transport.model import Arrival, Model
+from toggl_async.scheduler import Event, Lane, events
+from toggl_async.scheduler.queue import PATIENCE
 
 NOT_PROCESSED = frozenset({400, 402, 429})
 """Statuses after which even a write may be sent again; a 400 of the model's is nginx's."""

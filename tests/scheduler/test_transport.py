@@ -18,9 +18,10 @@ import pytest
 
 from loopback import listening, nobody_listening
 from patience import patient
+from scheduler.model import NGINX, Model
 from toggl_async import errors
 from toggl_async.options import ClientOptions, Cooldown, Pace, Priority, QuotaPolicy, Retry
-from toggl_async.transport import (
+from toggl_async.scheduler import (
     EXTENSION,
     Attempted,
     Event,
@@ -32,11 +33,10 @@ from toggl_async.transport import (
     error_of,
     events,
 )
-from toggl_async.transport.account import Recalled
-from toggl_async.transport.attempts import Attempts
-from toggl_async.transport.inner import InnerTransport
-from toggl_async.transport.pace import Pacer
-from transport.model import NGINX, Model
+from toggl_async.scheduler.account import Recalled
+from toggl_async.scheduler.attempts import Attempts
+from toggl_async.scheduler.inner import InnerTransport
+from toggl_async.scheduler.pace import Pacer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -715,7 +715,7 @@ async def test_a_feature_refusal_is_remembered_by_payload() -> None:
 
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toggl_async.transport.memory._LIMIT", 2)
+    monkeypatch.setattr("toggl_async.scheduler.memory._LIMIT", 2)
     bench = Bench(lambda _: httpx.Response(402, json="a premium feature"))
     for n in (1, 2, 3):
         assert (await bench.client.get(f"{ME}?n={n}")).status_code == 402
@@ -1100,14 +1100,14 @@ async def test_events_that_fail_do_no_harm(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_long_waits_are_logged_with_their_reason(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "toggl_async.transport")
+    caplog.set_level(logging.INFO, "toggl_async.scheduler")
     bench = Bench(script(httpx.Response(429, html=NGINX)))
     await asyncio.gather(*(bench.client.get(f"{ME}/{n}?secret=sesame") for n in range(30)))
-    messages = [record.getMessage() for record in caplog.records if record.name == "toggl_async.transport"]
+    messages = [record.getMessage() for record in caplog.records if record.name == "toggl_async.scheduler"]
     assert sum("cool-down" in message for message in messages) == 1
     assert not any("queue" in message for message in messages)
     await asyncio.gather(*(bench.client.get(f"{ME}/{n}?secret=sesame") for n in range(30)))
-    messages = [record.getMessage() for record in caplog.records if record.name == "toggl_async.transport"]
+    messages = [record.getMessage() for record in caplog.records if record.name == "toggl_async.scheduler"]
     assert sum("queue" in message for message in messages) == 1
     assert "made-up" not in caplog.text
     assert "sesame" not in repr(messages)

@@ -7,19 +7,19 @@ import logging
 from collections.abc import Callable
 from typing import Final, TypedDict
 
-from toggl_async.transport import events
-from toggl_async.transport.events import Reason
-from toggl_async.transport.outcome import Kind, Outcome
-from toggl_async.transport.queue import Call
-from toggl_async.transport.quota import Window
-from toggl_async.transport.stats import Counters
+from toggl_async.scheduler import events
+from toggl_async.scheduler.events import Reason
+from toggl_async.scheduler.outcome import Kind, Outcome
+from toggl_async.scheduler.queue import Call
+from toggl_async.scheduler.quota import Window
+from toggl_async.scheduler.stats import Counters
 
 __all__ = ["LONG", "Reporter"]
 
 LONG: Final = 10.0
 """Seconds from which on a wait is logged."""
 
-_logger = logging.getLogger("toggl_async.transport")
+_logger = logging.getLogger("toggl_async.scheduler")
 
 
 class _Of(TypedDict):

@@ -18,15 +18,15 @@ import attrs
 import httpx
 
 from toggl_async.errors import ClientClosed, MaxWaitExceeded, QuotaExceeded, RequestFailed
-from toggl_async.transport import retry
-from toggl_async.transport.account import Account, Recalled
-from toggl_async.transport.coalesce import Work
-from toggl_async.transport.events import Reason
-from toggl_async.transport.exchange import Exchange, HeldStream, Lost, as_failure
-from toggl_async.transport.inner import InnerTransport
-from toggl_async.transport.outcome import Attempted, Kind, Outcome, classify, reset_told, whole_of
-from toggl_async.transport.route import EXTENSION, RequestFacts
-from toggl_async.transport.scheduler import Scheduler
+from toggl_async.scheduler import retry
+from toggl_async.scheduler.account import Account, Recalled
+from toggl_async.scheduler.coalesce import Work
+from toggl_async.scheduler.events import Reason
+from toggl_async.scheduler.exchange import Exchange, HeldStream, Lost, as_failure
+from toggl_async.scheduler.inner import InnerTransport
+from toggl_async.scheduler.outcome import Attempted, Kind, Outcome, classify, reset_told, whole_of
+from toggl_async.scheduler.route import EXTENSION, RequestFacts
+from toggl_async.scheduler.scheduler import Scheduler
 
 __all__ = ["Attempts"]
 

@@ -25,17 +25,17 @@ import httpx
 
 from toggl_async.errors import ClientClosed, TogglError
 from toggl_async.options import ClientOptions
-from toggl_async.transport import events
-from toggl_async.transport.coalesce import Coalescer
-from toggl_async.transport.dispatcher import Dispatcher
-from toggl_async.transport.events import Reason
-from toggl_async.transport.gates import Gates, too_long
-from toggl_async.transport.outcome import Kind, Outcome
-from toggl_async.transport.queue import Call
-from toggl_async.transport.quota import Organizations, Quota, Window
-from toggl_async.transport.reporter import Reporter
-from toggl_async.transport.route import RequestFacts
-from toggl_async.transport.stats import Counters
+from toggl_async.scheduler import events
+from toggl_async.scheduler.coalesce import Coalescer
+from toggl_async.scheduler.dispatcher import Dispatcher
+from toggl_async.scheduler.events import Reason
+from toggl_async.scheduler.gates import Gates, too_long
+from toggl_async.scheduler.outcome import Kind, Outcome
+from toggl_async.scheduler.queue import Call
+from toggl_async.scheduler.quota import Organizations, Quota, Window
+from toggl_async.scheduler.reporter import Reporter
+from toggl_async.scheduler.route import RequestFacts
+from toggl_async.scheduler.stats import Counters
 
 __all__ = ["Account", "Recalled"]
 

@@ -7,8 +7,8 @@ that much sooner.
 import attrs
 
 from toggl_async.options import Priority
-from toggl_async.transport.events import Event, Reason
-from toggl_async.transport.route import Lane
+from toggl_async.scheduler.events import Event, Reason
+from toggl_async.scheduler.route import Lane
 
 __all__ = [
     "Answered",

@@ -25,7 +25,7 @@ import attrs
 import httpx
 
 from toggl_async import errors
-from toggl_async.transport.route import EXTENSION
+from toggl_async.scheduler.route import EXTENSION
 
 __all__ = [
     "REFUSED",

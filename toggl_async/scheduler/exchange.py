@@ -21,11 +21,11 @@ from typing import Any, Final, cast
 import httpx
 
 from toggl_async.errors import ConnectionFailed, RequestFailed, RequestTimeout
-from toggl_async.transport.account import Account, Recalled
-from toggl_async.transport.content_coding import decode, decode_what_is_there
-from toggl_async.transport.inner import InnerTransport, Pool
-from toggl_async.transport.queue import Call
-from toggl_async.transport.route import shown_path
+from toggl_async.scheduler.account import Account, Recalled
+from toggl_async.scheduler.content_coding import decode, decode_what_is_there
+from toggl_async.scheduler.inner import InnerTransport, Pool
+from toggl_async.scheduler.queue import Call
+from toggl_async.scheduler.route import shown_path
 
 __all__ = ["Exchange", "HeldStream", "Lost", "as_failure"]
 

@@ -16,14 +16,14 @@ from collections.abc import Iterator
 
 from toggl_async.errors import MaxWaitExceeded, QuotaExceeded, TogglError
 from toggl_async.options import ClientOptions
-from toggl_async.transport import retry
-from toggl_async.transport.cooldown import CooldownGate
-from toggl_async.transport.events import Reason
-from toggl_async.transport.outcome import WINDOW
-from toggl_async.transport.pace import Pacer
-from toggl_async.transport.queue import Call, Queue
-from toggl_async.transport.quota import Quota, Window
-from toggl_async.transport.route import shown_path
+from toggl_async.scheduler import retry
+from toggl_async.scheduler.cooldown import CooldownGate
+from toggl_async.scheduler.events import Reason
+from toggl_async.scheduler.outcome import WINDOW
+from toggl_async.scheduler.pace import Pacer
+from toggl_async.scheduler.queue import Call, Queue
+from toggl_async.scheduler.quota import Quota, Window
+from toggl_async.scheduler.route import shown_path
 
 __all__ = ["Gates", "too_long"]
 

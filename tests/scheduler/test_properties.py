@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clock import JumpLoop
+from scheduler.model import FAULTS, Arrival, Model
 from toggl_async.errors import (
     ConnectionFailed,
     EndpointGone,
@@ -22,9 +23,8 @@ from toggl_async.errors import (
     TogglError,
 )
 from toggl_async.options import ClientOptions, Priority
-from toggl_async.transport import Attempted, Lane, RequestFacts, ScheduledTransport, Scheduler
-from toggl_async.transport.queue import PATIENCE
-from transport.model import FAULTS, Arrival, Model
+from toggl_async.scheduler import Attempted, Lane, RequestFacts, ScheduledTransport, Scheduler
+from toggl_async.scheduler.queue import PATIENCE
 
 RUNS = settings(max_examples=settings().max_examples // 2)  # of what the profile says
 THROTTLED = frozenset({400, 429})

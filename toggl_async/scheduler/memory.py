@@ -17,8 +17,8 @@ import attrs
 import httpx
 
 from toggl_async.errors import EndpointGone, FeatureUnavailable, LoginRefused, ResponseError
-from toggl_async.transport.outcome import Kind
-from toggl_async.transport.route import RequestFacts, shown_path
+from toggl_async.scheduler.outcome import Kind
+from toggl_async.scheduler.route import RequestFacts, shown_path
 
 __all__ = ["Memory"]
 

@@ -26,10 +26,10 @@ import httpx
 
 from toggl_async.errors import ClientClosed, ResponseError, WrongEventLoop
 from toggl_async.options import ClientOptions
-from toggl_async.transport import events
-from toggl_async.transport.account import Account
-from toggl_async.transport.memory import Memory
-from toggl_async.transport.outcome import (
+from toggl_async.scheduler import events
+from toggl_async.scheduler.account import Account
+from toggl_async.scheduler.memory import Memory
+from toggl_async.scheduler.outcome import (
     REFUSED,
     WINDOW,
     Kind,
@@ -38,9 +38,9 @@ from toggl_async.transport.outcome import (
     message_of,
     refuses_credentials,
 )
-from toggl_async.transport.quota import Organizations
-from toggl_async.transport.route import EXTENSION, RequestFacts, shown_path
-from toggl_async.transport.stats import AccountStats, Counters, SchedulerStats, WindowStats
+from toggl_async.scheduler.quota import Organizations
+from toggl_async.scheduler.route import EXTENSION, RequestFacts, shown_path
+from toggl_async.scheduler.stats import AccountStats, Counters, SchedulerStats, WindowStats
 
 __all__ = ["Scheduler"]
 
@@ -49,7 +49,7 @@ FORGET_AFTER: Final = WINDOW
 
 _SESSION_COOKIES: Final = ("__Secure-accounts-session", "__Host-timer-session")
 
-_logger = logging.getLogger("toggl_async.transport")
+_logger = logging.getLogger("toggl_async.scheduler")
 
 
 class Scheduler:

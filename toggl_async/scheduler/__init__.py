@@ -6,13 +6,13 @@ it (`queue`, `gates`, `dispatcher`, `pace`, `cooldown`, `quota`), `exchange` sen
 judges the answer, `retry` says whether and when it goes again. `events` and `stats` tell of it all.
 """
 
-from toggl_async.transport import events
-from toggl_async.transport.events import Event, Reason
-from toggl_async.transport.outcome import Attempted, Kind, Outcome, classify, error_of, message_of
-from toggl_async.transport.route import EXTENSION, Lane, RequestFacts, facts_of
-from toggl_async.transport.scheduler import Scheduler
-from toggl_async.transport.stats import AccountStats, SchedulerStats, WindowStats
-from toggl_async.transport.transport import ScheduledTransport
+from toggl_async.scheduler import events
+from toggl_async.scheduler.events import Event, Reason
+from toggl_async.scheduler.outcome import Attempted, Kind, Outcome, classify, error_of, message_of
+from toggl_async.scheduler.route import EXTENSION, Lane, RequestFacts, facts_of
+from toggl_async.scheduler.scheduler import Scheduler
+from toggl_async.scheduler.stats import AccountStats, SchedulerStats, WindowStats
+from toggl_async.scheduler.transport import ScheduledTransport
 
 __all__ = [
     "EXTENSION",

@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from toggl_async.options import QuotaPolicy
-from toggl_async.transport.outcome import RESET_MARGIN, UNKNOWN_RESET, WINDOW
-from toggl_async.transport.route import Lane, RequestFacts
+from toggl_async.scheduler.outcome import RESET_MARGIN, UNKNOWN_RESET, WINDOW
+from toggl_async.scheduler.route import Lane, RequestFacts
 
 __all__ = ["WINDOW", "Organizations", "Quota", "Window"]
 
