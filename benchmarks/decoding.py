@@ -30,9 +30,9 @@ import msgspec
 import pydantic
 from rig.report import machine, mark, publish, save, table
 
+from toggl_async._operations.record import Moment, Record
 from toggl_async.codec import Codec, DriftWarning
 from toggl_async.codec.strict import fields_of, holds_records, is_record
-from toggl_async.record import Moment, Record
 from toggl_async.records import TimeEntry
 
 ENTRIES: Final = 10_000

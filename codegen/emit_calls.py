@@ -139,7 +139,7 @@ def _value(argument: Argument) -> str:
 
 
 def _check(argument: Argument) -> str:
-    """Name the function of `toggl_async.arguments` that an argument goes through; empty for none."""
+    """Name the function of `_operations.arguments` that an argument goes through; empty for none."""
     bare = _bare(argument.type)
     match bare:
         case Plain(Kind.INTEGER) if argument.name.endswith("_id"):

@@ -24,10 +24,10 @@ _LONG: Final = 100
 _IMPORTS: Mapping[str, tuple[str, str]] = {
     "ClassVar": ("typing", "ClassVar"),
     "Collection": ("collections.abc", "Collection"),
-    "Json": ("toggl_async.record", "Json"),
+    "Json": ("toggl_async._operations.record", "Json"),
     "Literal": ("typing", "Literal"),
     "Mapping": ("collections.abc", "Mapping"),
-    "Moment": ("toggl_async.record", "Moment"),
+    "Moment": ("toggl_async._operations.record", "Moment"),
     "MappingProxyType": ("types", "MappingProxyType"),
     "Sequence": ("collections.abc", "Sequence"),
     "UNSET": ("msgspec", "UNSET"),
@@ -44,7 +44,7 @@ def record_files(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _module(module: RecordModule) -> str:
     classes = "\n\n".join(_record(record) for record in module.records)
-    wanted: dict[str, set[str]] = {"toggl_async.record": {"Record"}}
+    wanted: dict[str, set[str]] = {"toggl_async._operations.record": {"Record"}}
     for home, names in module.imports.items():
         wanted[f"toggl_async.records.{home}"] = set(names)
     for word, (home, name) in _IMPORTS.items():

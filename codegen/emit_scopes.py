@@ -29,22 +29,22 @@ from codegen.text import (
 __all__ = ["scope_files"]
 
 _PACKAGE: Final = "toggl_async.scopes"
-_ARGUMENTS: Final = "toggl_async.arguments"
+_ARGUMENTS: Final = "toggl_async._operations.arguments"
 
 _IMPORTS: Mapping[str, tuple[str, str]] = {
     "Collection": ("collections.abc", "Collection"),
-    "Download": ("toggl_async.files", "Download"),
-    "FileContent": ("toggl_async.files", "FileContent"),
-    "Form": ("toggl_async.files", "Form"),
-    "Json": ("toggl_async.record", "Json"),
+    "Download": ("toggl_async._operations.files", "Download"),
+    "FileContent": ("toggl_async._operations.files", "FileContent"),
+    "Form": ("toggl_async._operations.files", "Form"),
+    "Json": ("toggl_async._operations.record", "Json"),
     "Lane": ("toggl_async.scheduler.route", "Lane"),
     "Literal": ("typing", "Literal"),
     "Mapping": ("collections.abc", "Mapping"),
-    "Moment": ("toggl_async.record", "Moment"),
-    "Operation": ("toggl_async.operation", "Operation"),
-    "Pages": ("toggl_async.pagination", "Pages"),
-    "Plan": ("toggl_async.operation", "Plan"),
-    "Resource": ("toggl_async.operation", "Resource"),
+    "Moment": ("toggl_async._operations.record", "Moment"),
+    "Operation": ("toggl_async._operations.operation", "Operation"),
+    "Pages": ("toggl_async._operations.paging", "Pages"),
+    "Plan": ("toggl_async._operations.operation", "Plan"),
+    "Resource": ("toggl_async._operations.operation", "Resource"),
     "Sequence": ("collections.abc", "Sequence"),
     "TYPE_CHECKING": ("typing", "TYPE_CHECKING"),
     "UNSET": ("msgspec", "UNSET"),
@@ -86,7 +86,7 @@ def _module(module: ScopeModule, plan: Plan) -> str:
     for held in module.resources:
         for one in held.operations:
             if one.paging:
-                wanted.setdefault("toggl_async.pagination", set()).add(one.paging.scheme)
+                wanted.setdefault("toggl_async._operations.paging", set()).add(one.paging.scheme)
     for record, home in plan.record_modules().items():
         if re.search(rf"\b{record}\b", code):
             wanted.setdefault(f"toggl_async.records.{home}", set()).add(record)

@@ -218,7 +218,7 @@ class PagingPlan:
     """How an operation pages.
 
     Attributes:
-        scheme: the class in ``toggl_async.pagination``.
+        scheme: the class in ``toggl_async._operations.paging``.
         options: what it is built with.
         item: what is on its pages, a record as a rule.
         positions: arguments that say which page is meant, which a walk chooses itself.
@@ -234,7 +234,7 @@ class PagingPlan:
 class OperationPlan:
     """An operation and its coroutine.
 
-    Fields that are not described here are those of ``toggl_async.operation.Operation.declare``.
+    Fields that are not described here are those of ``toggl_async._operations.operation.Operation.declare``.
 
     Attributes:
         ids: path parameters that the coroutine takes, those of the scope left out.

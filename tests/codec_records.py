@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import attrs
 import msgspec
 
-from toggl_async.record import Json, Moment, Record
+from toggl_async._operations.record import Json, Moment, Record
 
 
 @attrs.frozen(kw_only=True)

@@ -9,8 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType
 
+from toggl_async._operations.record import Json, Moment
 from toggl_async.codec.strict import fields_of, is_record
-from toggl_async.record import Json, Moment
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 ambiguous = st.sampled_from(

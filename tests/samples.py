@@ -13,9 +13,9 @@ import attrs
 import pytest
 from msgspec import UnsetType
 
-from toggl_async.files import FileContent
-from toggl_async.operation import Operation
-from toggl_async.record import Record
+from toggl_async._operations.files import FileContent
+from toggl_async._operations.operation import Operation
+from toggl_async._operations.record import Record
 
 MOMENT = dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
 UNIX = 1772600767

@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from toggl_async.arguments import day, day_or_moment, each, id_list, moment, one_id, text_list, unix_seconds
+from toggl_async._operations.arguments import (
+    day,
+    day_or_moment,
+    each,
+    id_list,
+    moment,
+    one_id,
+    text_list,
+    unix_seconds,
+)
 from toggl_async.errors import InvalidInput
 
 TODAY = dt.date(2026, 3, 4)

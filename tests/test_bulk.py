@@ -5,7 +5,7 @@ import attrs
 import pytest
 
 from toggl_async import BulkEditInterrupted, Forbidden, InvalidInput
-from toggl_async.bulk import in_chunks
+from toggl_async._operations.bulk import in_chunks
 from toggl_async.records import BulkEditFailure, BulkEditResult
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]

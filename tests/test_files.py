@@ -26,8 +26,8 @@ from toggl_async import (
     TogglClient,
     capture_responses,
 )
-from toggl_async.files import Download, Form
-from toggl_async.operation import Operation
+from toggl_async._operations.files import Download, Form
+from toggl_async._operations.operation import Operation
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from toggl_async import pagination
+from toggl_async._operations import paging as pagination
 from toggl_async.scheduler import events
 
 LIST_MODULES = "import json, sys, toggl_async; print(json.dumps([*sys.modules]))"
@@ -37,7 +37,7 @@ def test_what_few_need_is_loaded_with_the_first_need() -> None:
         "toggl_async; toggl_async.TogglClient(toggl_async.ApiToken('a' * 32));",
     )
     modules = modules_after(code)
-    late = {"codec.tolerant", "pagination.schemes", "scheduler.events.kinds"}
+    late = {"codec.tolerant", "_operations.paging.schemes", "scheduler.events.kinds"}
     assert {"cattrs", *(f"toggl_async.{name}" for name in late)}.isdisjoint(modules)
 
 

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from toggl_async.errors import BadRequest, InvalidInput, PagingError, ServerError
-from toggl_async.pagination import (
+from toggl_async._operations.paging import (
     HeaderPages,
     Keyset,
     MappedPages,
@@ -24,6 +23,7 @@ from toggl_async.pagination import (
     Token,
     WrappedPages,
 )
+from toggl_async.errors import BadRequest, InvalidInput, PagingError, ServerError
 
 pytestmark = pytest.mark.anyio
 

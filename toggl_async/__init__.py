@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from msgspec import UNSET as UNSET
     from msgspec import UnsetType as UnsetType
 
+    from toggl_async._operations.changes import changes as changes
+    from toggl_async._operations.files import Download as Download
+    from toggl_async._operations.operation import Operation as Operation
+    from toggl_async._operations.operation import Plan as Plan
+    from toggl_async._operations.paging import Pages as Pages
     from toggl_async.answer import Answer as Answer
     from toggl_async.answer import capture_responses as capture_responses
     from toggl_async.auth import ApiToken as ApiToken
@@ -20,7 +25,6 @@ if TYPE_CHECKING:
     from toggl_async.auth import EmailPassword as EmailPassword
     from toggl_async.auth import SessionCookie as SessionCookie
     from toggl_async.catalog import operations as operations
-    from toggl_async.changes import changes as changes
     from toggl_async.client import TogglClient as TogglClient
     from toggl_async.codec import DriftWarning as DriftWarning
     from toggl_async.errors import BadRequest as BadRequest
@@ -54,16 +58,12 @@ if TYPE_CHECKING:
     from toggl_async.errors import Unauthorized as Unauthorized
     from toggl_async.errors import WebhookError as WebhookError
     from toggl_async.errors import WrongEventLoop as WrongEventLoop
-    from toggl_async.files import Download as Download
-    from toggl_async.operation import Operation as Operation
-    from toggl_async.operation import Plan as Plan
     from toggl_async.options import ClientOptions as ClientOptions
     from toggl_async.options import Cooldown as Cooldown
     from toggl_async.options import Pace as Pace
     from toggl_async.options import Priority as Priority
     from toggl_async.options import QuotaPolicy as QuotaPolicy
     from toggl_async.options import Retry as Retry
-    from toggl_async.pagination import Pages as Pages
     from toggl_async.plans import PlanWarning as PlanWarning
     from toggl_async.plans import plan_of as plan_of
     from toggl_async.scheduler import Lane as Lane
@@ -143,7 +143,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "EmailPassword": "toggl_async.auth",
     "SessionCookie": "toggl_async.auth",
     "operations": "toggl_async.catalog",
-    "changes": "toggl_async.changes",
+    "changes": "toggl_async._operations.changes",
     "TogglClient": "toggl_async.client",
     "DriftWarning": "toggl_async.codec",
     "BadRequest": "toggl_async.errors",
@@ -177,16 +177,16 @@ _HOMES: Final[Mapping[str, str]] = {
     "Unauthorized": "toggl_async.errors",
     "WebhookError": "toggl_async.errors",
     "WrongEventLoop": "toggl_async.errors",
-    "Download": "toggl_async.files",
-    "Operation": "toggl_async.operation",
-    "Plan": "toggl_async.operation",
+    "Download": "toggl_async._operations.files",
+    "Operation": "toggl_async._operations.operation",
+    "Plan": "toggl_async._operations.operation",
     "ClientOptions": "toggl_async.options",
     "Cooldown": "toggl_async.options",
     "Pace": "toggl_async.options",
     "Priority": "toggl_async.options",
     "QuotaPolicy": "toggl_async.options",
     "Retry": "toggl_async.options",
-    "Pages": "toggl_async.pagination",
+    "Pages": "toggl_async._operations.paging",
     "PlanWarning": "toggl_async.plans",
     "plan_of": "toggl_async.plans",
     "Lane": "toggl_async.scheduler",

@@ -7,8 +7,8 @@ tests and documentation, not for the path of a call.
 import functools
 import importlib
 
+from toggl_async._operations.operation import Operation
 from toggl_async.errors import InvalidInput
-from toggl_async.operation import Operation
 from toggl_async.scopes import RESOURCE_MODULES
 
 __all__ = ["operation", "operations"]

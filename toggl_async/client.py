@@ -12,16 +12,16 @@ import httpx
 from msgspec import UNSET, UnsetType
 
 from toggl_async import scopes
+from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.operation import Operation, PathValue, Value
+from toggl_async._operations.record import Json
 from toggl_async.answer import Answer
-from toggl_async.arguments import each, one_id
 from toggl_async.auth import Auth, SessionCookie, auth_from_env
 from toggl_async.codec import Codec
 from toggl_async.errors import InvalidInput
 from toggl_async.login import FixedLogin, Login, SessionLogin
-from toggl_async.operation import Operation, PathValue, Value
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.plans import KnownPlans
-from toggl_async.record import Json
 from toggl_async.scheduler import ScheduledTransport, Scheduler
 from toggl_async.scheduler.stats import SchedulerStats
 from toggl_async.session import Session

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import attrs
 from msgspec import UNSET
 
+from toggl_async._operations.files import Form
+from toggl_async._operations.operation import Operation, PathValue, Plan, Value
+from toggl_async._operations.record import Record
 from toggl_async.errors import InvalidInput, NotInPlan
-from toggl_async.files import Form
-from toggl_async.operation import Operation, PathValue, Plan, Value
 from toggl_async.options import PlanCheck
-from toggl_async.record import Record
 
 if TYPE_CHECKING:
     from toggl_async.records import Workspace

@@ -13,6 +13,9 @@ import httpx
 import msgspec
 from msgspec import UNSET
 
+from toggl_async._operations.files import Download, Form
+from toggl_async._operations.operation import Operation, PathValue, Value
+from toggl_async._operations.paging import PageAnswer, PageRequest, Pages
 from toggl_async.answer import Answer, record_answer
 from toggl_async.codec import Codec, expand_path, query_items
 from toggl_async.errors import (
@@ -23,11 +26,8 @@ from toggl_async.errors import (
     RequestFailed,
     RequestTimeout,
 )
-from toggl_async.files import Download, Form
 from toggl_async.login import REFUSAL
-from toggl_async.operation import Operation, PathValue, Value
 from toggl_async.options import Priority
-from toggl_async.pagination import PageAnswer, PageRequest, Pages
 from toggl_async.plans import KnownPlans
 from toggl_async.scheduler import RequestFacts, Scheduler, error_of, facts_of
 from toggl_async.scheduler.content_coding import decoder_for

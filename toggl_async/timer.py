@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async._operations.record import aware
 from toggl_async.errors import InvalidInput
-from toggl_async.record import aware
 
 if TYPE_CHECKING:
     from toggl_async.client import TogglClient

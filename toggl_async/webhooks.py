@@ -28,6 +28,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
+from toggl_async._operations.record import Json, Record, aware
 from toggl_async.codec import Codec
 from toggl_async.errors import (
     InvalidInput,
@@ -36,7 +37,6 @@ from toggl_async.errors import (
     MisdirectedDelivery,
     StaleDelivery,
 )
-from toggl_async.record import Json, Record, aware
 
 __all__ = [
     "SIGNATURE_HEADER",

@@ -16,9 +16,9 @@ from urllib.parse import unquote
 
 import httpx
 
+from toggl_async._operations.files import Form
 from toggl_async.codec import query_items
 from toggl_async.errors import DecodeError, InvalidInput
-from toggl_async.files import Form
 from toggl_async.scheduler.content_coding import decode
 from toggl_async.scheduler.inner import Network
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from codec_records import Change, Entry, Node, Plan, Price, Profile
 from codec_values import json_values, records
+from toggl_async._operations.record import Json
 from toggl_async.codec import Codec, DriftWarning
 from toggl_async.codec.strict import fields_of
 from toggl_async.errors import DecodeError
-from toggl_async.record import Json
 
 EXAMPLES = settings().max_examples
 

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from codec_records import Bounded, Change, EntriesPage, Entry, Node, Plan, Price, Profile
+from toggl_async._operations.record import Json
 from toggl_async.codec import Codec
 from toggl_async.codec.strict import decoder, fields_of
 from toggl_async.errors import DecodeError
-from toggl_async.record import Json
 
 ENTRY = b'{"id": 3000000001, "workspace_id": 7, "start": "2024-12-12T10:00:00+03:00", "tags": null}'
 

@@ -4,8 +4,8 @@ import warnings
 
 import attrs
 
+from toggl_async._operations.record import Record
 from toggl_async.codec import Codec
-from toggl_async.record import Record
 
 
 @attrs.frozen(kw_only=True)

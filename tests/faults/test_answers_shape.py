@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from answers import Answers
 from toggl_async import DecodeError, TogglClient, operations
+from toggl_async._operations.record import Json
 from toggl_async.catalog import operation
 from toggl_async.codec import Codec, DriftWarning
-from toggl_async.record import Json
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 

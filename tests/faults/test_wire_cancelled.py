@@ -12,8 +12,8 @@ import pytest
 
 from support_wire import TOKEN, Received, answer, raw_server
 from toggl_async import ApiToken, ClientOptions, Pace, Retry, TogglClient
-from toggl_async.files import Download
-from toggl_async.operation import Operation
+from toggl_async._operations.files import Download
+from toggl_async._operations.operation import Operation
 
 pytestmark = pytest.mark.anyio
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from support_wire import QUICK, TOKEN, Received, answer, raw_server
 from toggl_async import ApiToken, TogglClient
+from toggl_async._operations.files import Download
+from toggl_async._operations.operation import Operation
 from toggl_async.errors import ConnectionFailed, DecodeError, NotFound, ResponseError
-from toggl_async.files import Download
-from toggl_async.operation import Operation
 from toggl_async.scheduler import ScheduledTransport
 from toggl_async.scheduler.content_coding import Decoder, decode, decoder_for
 

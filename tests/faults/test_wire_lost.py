@@ -17,9 +17,9 @@ import trustme
 
 from support_wire import QUICK, TOKEN, Received, answer, close, raw_server
 from toggl_async import ApiToken, TogglClient
+from toggl_async._operations.files import Download
+from toggl_async._operations.operation import Operation
 from toggl_async.errors import ConnectionFailed, RequestFailed, RequestTimeout
-from toggl_async.files import Download
-from toggl_async.operation import Operation
 
 pytestmark = pytest.mark.anyio
 

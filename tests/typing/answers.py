@@ -18,7 +18,7 @@ from toggl_async import (
     timer,
     webhooks,
 )
-from toggl_async.operation import Value
+from toggl_async._operations.operation import Value
 from toggl_async.records import (
     BulkEditResult,
     DetailedReportRow,

@@ -10,9 +10,9 @@ from typing import cast
 import click
 
 from toggl_async import scopes
+from toggl_async._operations.operation import Caller, Operation, Plan, Resource
 from toggl_async.catalog import operations
 from toggl_async.cli.exits import Exit, complain
-from toggl_async.operation import Caller, Operation, Plan, Resource
 
 __all__ = ["api"]
 

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, g
 import attrs
 import msgspec
 
-from toggl_async.record import Moment, Record
+from toggl_async._operations.record import Moment, Record
 
 __all__ = ["Field", "TypeForm", "decoder", "fields_of", "holds_records", "is_record"]
 

@@ -18,11 +18,11 @@ from typing import Any, Final, TypeAlias, Union, get_args, get_origin
 import cattrs
 import msgspec
 
+from toggl_async._operations.record import Moment, Record, free_json
 from toggl_async.codec.drift import Misfit
 from toggl_async.codec.node import Node
 from toggl_async.codec.scalars import SCALARS, moment
 from toggl_async.codec.strict import Field, TypeForm, decoder, fields_of, holds_records, is_record
-from toggl_async.record import Moment, Record, free_json
 
 __all__ = ["tolerate"]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
+from toggl_async._operations.record import Record
 from toggl_async.client import TogglClient
 from toggl_async.codec import Codec
 from toggl_async.errors import TogglError
@@ -28,7 +29,6 @@ from toggl_async.export.run import first_error, read_everything
 from toggl_async.export.sinks.base import Commit, DaySum, FileFacts, Recovered
 from toggl_async.export.survey import survey
 from toggl_async.options import Priority
-from toggl_async.record import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,8 +13,8 @@ from typing import TypeAlias
 import attrs
 
 from toggl_async import catalog
+from toggl_async._operations.operation import Operation
 from toggl_async.errors import InvalidInput
-from toggl_async.operation import Operation
 
 __all__ = ["DATASETS", "Dataset", "Key", "Source", "dataset", "operation"]
 

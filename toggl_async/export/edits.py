@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import attrs
 
+from toggl_async._operations.paging import Step
 from toggl_async.export.entries import ENTRIES, REPORT_ROWS
 from toggl_async.export.pages import Row
 from toggl_async.export.pieces import Piece, Progress
@@ -20,7 +21,6 @@ from toggl_async.export.plan import DateRange, ranges_between
 from toggl_async.export.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import changed_at, entry_lines
 from toggl_async.export.survey import Workspace
-from toggl_async.pagination import Step
 
 __all__ = ["read_edits"]
 

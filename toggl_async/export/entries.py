@@ -15,6 +15,8 @@ from contextlib import aclosing
 
 import attrs
 
+from toggl_async._operations.paging import Step
+from toggl_async._operations.record import Json
 from toggl_async.export.datasets import DATASETS, Dataset
 from toggl_async.export.lists import unseen
 from toggl_async.export.pages import Row
@@ -23,8 +25,6 @@ from toggl_async.export.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
 from toggl_async.export.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import Line, entry_lines, known_of, reading, running_line, totals_of
 from toggl_async.export.survey import Workspace
-from toggl_async.pagination import Step
-from toggl_async.record import Json
 
 __all__ = [
     "ENTRIES",

@@ -9,9 +9,9 @@ from typing import TypeAlias
 import attrs
 import msgspec
 
+from toggl_async._operations.paging import Paging
 from toggl_async.export.intake import json_of, rows_of
 from toggl_async.export.rows import id_of
-from toggl_async.pagination import Paging
 
 __all__ = ["Row", "page_of"]
 

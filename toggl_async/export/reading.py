@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from toggl_async._operations.paging import Bookmark, PageAnswer, PageRequest, Pages, Step
 from toggl_async.answer import Answer
 from toggl_async.client import TogglClient
 from toggl_async.errors import (
@@ -32,7 +33,6 @@ from toggl_async.export.progress import Forecast, OnExportEvent, PieceFailed, Pi
 from toggl_async.export.rows import Line, reading, rows_of
 from toggl_async.export.survey import ME, Account, identify, related_ids
 from toggl_async.options import Priority
-from toggl_async.pagination import Bookmark, PageAnswer, PageRequest, Pages, Step
 
 __all__ = ["OPEN_LISTS", "REFUSALS", "SET_ASIDE", "Reader"]
 

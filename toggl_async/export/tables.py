@@ -17,9 +17,9 @@ import attrs
 import msgspec
 
 from toggl_async import records
+from toggl_async._operations.record import Moment, Record
 from toggl_async.export.datasets import DATASETS, Dataset
 from toggl_async.export.rows import SECRET_FIELDS, fields_of, known_of
-from toggl_async.record import Moment, Record
 
 __all__ = [
     "DAY",

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import attrs
 
-from toggl_async.record import Json, Record
+from toggl_async._operations.record import Json, Record
 
 __all__ = ["AuditLogPage"]
 

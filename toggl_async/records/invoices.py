@@ -8,7 +8,7 @@ import datetime as dt
 import attrs
 from msgspec import UNSET, UnsetType
 
-from toggl_async.record import Moment, Record
+from toggl_async._operations.record import Moment, Record
 
 __all__ = ["Invoice", "InvoiceItem", "InvoiceItemInput", "InvoiceTax", "InvoiceTaxInput"]
 

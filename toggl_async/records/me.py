@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import attrs
 
-from toggl_async.record import Moment, Record
+from toggl_async._operations.record import Moment, Record
 from toggl_async.records.clients import Client
 from toggl_async.records.projects import Project
 from toggl_async.records.tags import Tag

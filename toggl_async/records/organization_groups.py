@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import attrs
 
-from toggl_async.record import Record
+from toggl_async._operations.record import Record
 
 __all__ = ["GroupPatch", "GroupPatchEcho", "GroupPatchFailure", "GroupPatchResult"]
 

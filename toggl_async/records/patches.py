@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 from msgspec import UNSET, UnsetType
 
-from toggl_async.record import Json, Record
+from toggl_async._operations.record import Json, Record
 
 __all__ = ["Patch"]
 

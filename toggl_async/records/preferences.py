@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import attrs
 
-from toggl_async.record import Record
+from toggl_async._operations.record import Record
 from toggl_async.records.preference_values import (
     AlphaFeature,
     DefaultProjectTask,

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import attrs
 from msgspec import UNSET, UnsetType
 
-from toggl_async.record import Record
+from toggl_async._operations.record import Record
 from toggl_async.records.preference_values import (
     AlphaFeatureInput,
     DefaultProjectTaskInput,

@@ -9,7 +9,7 @@ from typing import ClassVar
 import attrs
 from msgspec import UNSET, UnsetType
 
-from toggl_async.record import Moment, Record
+from toggl_async._operations.record import Moment, Record
 
 __all__ = ["Project", "ProjectPeriod", "ProjectRecurrence", "ProjectRecurrenceInput"]
 

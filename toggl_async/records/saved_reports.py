@@ -10,7 +10,7 @@ from typing import ClassVar
 import attrs
 from msgspec import UNSET, UnsetType
 
-from toggl_async.record import Json, Moment, Record
+from toggl_async._operations.record import Json, Moment, Record
 
 __all__ = ["SavedReport", "SavedReportChange", "ScheduledReport"]
 

@@ -7,7 +7,7 @@ import datetime as dt
 
 import attrs
 
-from toggl_async.record import Json, Record
+from toggl_async._operations.record import Json, Record
 from toggl_async.records.reports import DetailedReportRow, ReportTotals, SummaryReport, WeeklyReportRow
 
 __all__ = [

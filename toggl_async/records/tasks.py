@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import attrs
 
-from toggl_async.record import Moment, Record
+from toggl_async._operations.record import Moment, Record
 
 __all__ = ["Task", "TaskPage"]
 

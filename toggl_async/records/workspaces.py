@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import attrs
 
-from toggl_async.record import Moment, Record
+from toggl_async._operations.record import Moment, Record
 from toggl_async.records.subscriptions import WorkspaceSubscription
 
 __all__ = ["CsvUpload", "Group", "TimeEntryConstraints", "User", "Workspace"]

@@ -7,9 +7,9 @@ import builtins
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, one_id
-from toggl_async.operation import Operation, Resource
-from toggl_async.pagination import Pages, Token
+from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.paging import Pages, Token
 from toggl_async.records.calendars import Calendar, CalendarIntegration, CalendarPage, FetchedCalendars
 
 __all__ = ["CalendarIntegrations", "Calendars"]

@@ -9,9 +9,9 @@ from collections.abc import Collection
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import day_or_moment, each, id_list, one_id
-from toggl_async.operation import Operation, Resource
-from toggl_async.pagination import Pages, Token
+from toggl_async._operations.arguments import day_or_moment, each, id_list, one_id
+from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.paging import Pages, Token
 from toggl_async.records.calendars import (
     CalendarEvent,
     CalendarEventAttendee,

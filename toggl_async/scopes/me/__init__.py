@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, one_id
-from toggl_async.operation import Operation, Resource
+from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.features import WorkspaceFeatures
 from toggl_async.records.me import Me, Quota
 from toggl_async.records.profiles import Location

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, unix_seconds
-from toggl_async.files import Download, FileContent, Form
-from toggl_async.operation import Operation, Resource
+from toggl_async._operations.arguments import each, unix_seconds
+from toggl_async._operations.files import Download, FileContent, Form
+from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.exports import ExportRequest
 from toggl_async.records.logins import DesktopLoginToken
 from toggl_async.records.profiles import Avatar

@@ -8,9 +8,9 @@ import datetime as dt
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, one_id, unix_seconds
-from toggl_async.operation import Operation, Resource
-from toggl_async.pagination import Keyset, Offset, Pages
+from toggl_async._operations.arguments import each, one_id, unix_seconds
+from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.paging import Keyset, Offset, Pages
 from toggl_async.records.clients import Client
 from toggl_async.records.projects import Project
 from toggl_async.records.tags import Tag

@@ -9,8 +9,8 @@ from collections.abc import Collection
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, id_list, one_id, unix_seconds
-from toggl_async.operation import Operation, Resource
+from toggl_async._operations.arguments import each, id_list, one_id, unix_seconds
+from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.favorites import Favorite
 from toggl_async.records.goals import Goal
 

@@ -8,8 +8,8 @@ import datetime as dt
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, unix_seconds
-from toggl_async.operation import Operation, Resource
+from toggl_async._operations.arguments import each, unix_seconds
+from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.organizations import Organization
 from toggl_async.records.workspaces import Workspace
 

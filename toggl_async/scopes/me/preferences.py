@@ -9,9 +9,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, unix_seconds
-from toggl_async.operation import Operation, Resource
-from toggl_async.record import Json
+from toggl_async._operations.arguments import each, unix_seconds
+from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.record import Json
 from toggl_async.records.preferences import Preferences
 from toggl_async.records.preferences_input import PreferencesInput
 

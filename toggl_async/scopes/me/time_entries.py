@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import day_or_moment, each, one_id, unix_seconds
-from toggl_async.operation import Operation, Resource
+from toggl_async._operations.arguments import day_or_moment, each, one_id, unix_seconds
+from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.time_entries import TimeEntry
 from toggl_async.records.time_entry_shares import TimeEntryChecklist, TimeEntryReference, TimeEntryShare
 from toggl_async.records.timesheets import Timesheet

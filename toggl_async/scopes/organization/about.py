@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, moment, one_id, text_list
-from toggl_async.operation import Operation, Plan, Resource
-from toggl_async.pagination import Pages, WrappedPages
-from toggl_async.record import Json
+from toggl_async._operations.arguments import each, moment, one_id, text_list
+from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.paging import Pages, WrappedPages
+from toggl_async._operations.record import Json
 from toggl_async.records.audit_logs import AuditLogPage
 from toggl_async.records.organization_profile import OrganizationSegmentation
 

@@ -7,10 +7,10 @@ import builtins
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, one_id
-from toggl_async.files import Download
-from toggl_async.operation import Operation, Resource
-from toggl_async.pagination import Pages, Token
+from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.files import Download
+from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.paging import Pages, Token
 from toggl_async.records.payment_records import PaymentRecord, PaymentRecordPage
 from toggl_async.records.plans import Pricing
 

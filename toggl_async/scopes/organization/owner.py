@@ -9,8 +9,8 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, one_id
-from toggl_async.operation import Operation, Resource
+from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.organization_people import OrganizationOwner, OwnershipTransfer, Role
 
 __all__ = ["Owner", "OwnershipTransfers", "Roles"]

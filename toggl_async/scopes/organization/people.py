@@ -9,9 +9,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, id_list, one_id, text_list
-from toggl_async.operation import Operation, Resource
-from toggl_async.pagination import HeaderPages, Pages
+from toggl_async._operations.arguments import each, id_list, one_id, text_list
+from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.paging import HeaderPages, Pages
 from toggl_async.records.organization_groups import GroupPatch, GroupPatchResult
 from toggl_async.records.organization_invitations import (
     InvitationResult,

@@ -8,9 +8,9 @@ from functools import cached_property
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, one_id
-from toggl_async.operation import Operation, Resource
-from toggl_async.record import Json
+from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.record import Json
 from toggl_async.records.customers import Customer
 from toggl_async.records.subscriptions import DiscountRequest, FeatureUpsell, PaymentFailure, Subscription
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, id_list, one_id
-from toggl_async.operation import Operation, Plan, Resource
-from toggl_async.pagination import PageNumber, Pages
+from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async.records.workspace_statistics import WorkspaceStatistics
 from toggl_async.records.workspace_users import OrganizationWorkspaceUser
 from toggl_async.records.workspaces import Workspace

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, moment, one_id
-from toggl_async.files import FileContent, Form
-from toggl_async.operation import Operation, Resource
+from toggl_async._operations.arguments import each, moment, one_id
+from toggl_async._operations.files import FileContent, Form
+from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.logins import SsoLogin
 from toggl_async.scheduler.route import Lane
 

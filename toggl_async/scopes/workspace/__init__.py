@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, id_list
-from toggl_async.operation import Operation, Plan, Resource
-from toggl_async.record import Json
+from toggl_async._operations.arguments import each, id_list
+from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.record import Json
 from toggl_async.records.workspace_statistics import WorkspaceStatistics
 from toggl_async.records.workspaces import Workspace
 

@@ -10,10 +10,10 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import day, each, moment, one_id
-from toggl_async.files import Download, FileContent, Form
-from toggl_async.operation import Operation, Plan, Resource
-from toggl_async.pagination import PageNumber, Pages
+from toggl_async._operations.arguments import day, each, moment, one_id
+from toggl_async._operations.files import Download, FileContent, Form
+from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async.records.expenses import Expense
 from toggl_async.records.invoices import Invoice, InvoiceItemInput, InvoiceTaxInput
 from toggl_async.records.rates import Rate

@@ -9,8 +9,8 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, id_list, one_id
-from toggl_async.operation import Operation, Plan, Resource
+from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.archived_clients import ArchivedClients
 from toggl_async.records.clients import Client
 

@@ -10,9 +10,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import day, each, id_list, moment, one_id, text_list, unix_seconds
-from toggl_async.operation import Operation, Resource
-from toggl_async.pagination import PageNumber, Pages
+from toggl_async._operations.arguments import day, each, id_list, moment, one_id, text_list, unix_seconds
+from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async.records.alerts import Alert
 from toggl_async.records.dashboard import DashboardActivity, MostActiveUser
 from toggl_async.records.goals import Goal, StoredGoal

@@ -9,9 +9,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, id_list, one_id, text_list
-from toggl_async.operation import Operation, Plan, Resource
-from toggl_async.record import Json
+from toggl_async._operations.arguments import each, id_list, one_id, text_list
+from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.record import Json
 from toggl_async.records.workspace_users import WorkspaceUser
 from toggl_async.records.workspaces import Group, User
 

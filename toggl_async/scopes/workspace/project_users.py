@@ -9,9 +9,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, id_list, one_id
-from toggl_async.operation import Operation, Plan, Resource
-from toggl_async.pagination import PageNumber, Pages
+from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async.records.bulk_edits import BulkEditResult
 from toggl_async.records.patches import Patch
 from toggl_async.records.project_users import ProjectGroup, ProjectUser

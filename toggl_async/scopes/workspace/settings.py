@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, moment, one_id, text_list
-from toggl_async.files import Download, FileContent, Form
-from toggl_async.operation import Operation, Plan, Resource
+from toggl_async._operations.arguments import each, moment, one_id, text_list
+from toggl_async._operations.files import Download, FileContent, Form
+from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.exports import ExportRequest
 from toggl_async.records.workspace_settings import Logo, SsoProfile, WorkspacePreferences
 

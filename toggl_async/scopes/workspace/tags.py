@@ -8,9 +8,9 @@ from collections.abc import Collection
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, id_list, one_id
-from toggl_async.operation import Operation, Resource
-from toggl_async.pagination import PageNumber, Pages
+from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async.records.tags import Tag
 
 __all__ = ["Tags"]

@@ -10,9 +10,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import day, each, id_list, one_id, unix_seconds
-from toggl_async.operation import Operation, Plan, Resource
-from toggl_async.pagination import MappedPages, Pages, WrappedPages
+from toggl_async._operations.arguments import day, each, id_list, one_id, unix_seconds
+from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.paging import MappedPages, Pages, WrappedPages
 from toggl_async.records.bulk_edits import BulkEditResult
 from toggl_async.records.patches import Patch
 from toggl_async.records.tasks import Task, TaskPage

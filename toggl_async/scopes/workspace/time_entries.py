@@ -10,8 +10,8 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import day, each, id_list, moment, one_id, text_list
-from toggl_async.operation import Operation, Plan, Resource
+from toggl_async._operations.arguments import day, each, id_list, moment, one_id, text_list
+from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.bulk_edits import BulkEditResult
 from toggl_async.records.patches import Patch
 from toggl_async.records.time_entries import TimeEntry, TimeEntryEventMetadata

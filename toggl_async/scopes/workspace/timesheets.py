@@ -10,9 +10,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import day, each, id_list, one_id, text_list
-from toggl_async.operation import Operation, Plan, Resource
-from toggl_async.pagination import Pages, WrappedPages
+from toggl_async._operations.arguments import day, each, id_list, one_id, text_list
+from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.paging import Pages, WrappedPages
 from toggl_async.records.time_entries import TimeEntry
 from toggl_async.records.timesheets import (
     Timesheet,

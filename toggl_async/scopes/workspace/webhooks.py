@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, one_id
-from toggl_async.operation import Operation, Resource
+from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.webhooks import (
     WebhookEventFilterInput,
     WebhookLimits,

@@ -9,8 +9,8 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import day, each, id_list
-from toggl_async.operation import Operation, Plan, Resource
+from toggl_async._operations.arguments import day, each, id_list
+from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.insights import (
     ClientDataTrends,
     ComparativeReport,

@@ -8,9 +8,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, id_list, one_id
-from toggl_async.operation import Operation, Plan, Resource
-from toggl_async.pagination import Keyset, Pages
+from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.paging import Keyset, Pages
 from toggl_async.records.report_filters import (
     ReportClient,
     ReportProject,

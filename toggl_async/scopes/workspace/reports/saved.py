@@ -9,10 +9,10 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import each, id_list, one_id
-from toggl_async.operation import Operation, Plan, Resource
-from toggl_async.pagination import PageNumber, Pages
-from toggl_async.record import Json
+from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.paging import PageNumber, Pages
+from toggl_async._operations.record import Json
 from toggl_async.records.saved_reports import SavedReport, SavedReportChange, ScheduledReport
 
 __all__ = ["SavedReports", "ScheduledReports"]

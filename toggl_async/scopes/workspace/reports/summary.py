@@ -9,9 +9,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async.arguments import day, each, id_list, one_id
-from toggl_async.files import Download
-from toggl_async.operation import Operation, Plan, Resource
+from toggl_async._operations.arguments import day, each, id_list, one_id
+from toggl_async._operations.files import Download
+from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.project_summaries import ProjectSummaryRow
 from toggl_async.records.reports import ReportTotals, SummaryAudit, SummaryReport
 

@@ -6,7 +6,7 @@ from typing import Final, cast
 import attrs
 import msgspec
 
-from toggl_async.record import free_json
+from toggl_async._operations.record import free_json
 
 __all__ = [
     "Misshapen",

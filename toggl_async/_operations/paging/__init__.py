@@ -11,18 +11,18 @@ Imported by `operation` and by the client; imports `errors` and `record`.
 import importlib
 from typing import TYPE_CHECKING
 
-from toggl_async.pagination.pages import Bookmark, Pages, Step
-from toggl_async.pagination.paging import Page, PageAnswer, PageRequest, Paging, Place, Position
+from toggl_async._operations.paging.pages import Bookmark, Pages, Step
+from toggl_async._operations.paging.paging import Page, PageAnswer, PageRequest, Paging, Place, Position
 
 if TYPE_CHECKING:
-    from toggl_async.pagination.schemes import HeaderPages as HeaderPages
-    from toggl_async.pagination.schemes import Keyset as Keyset
-    from toggl_async.pagination.schemes import MappedPages as MappedPages
-    from toggl_async.pagination.schemes import Offset as Offset
-    from toggl_async.pagination.schemes import PageNumber as PageNumber
-    from toggl_async.pagination.schemes import ReportCursor as ReportCursor
-    from toggl_async.pagination.schemes import Token as Token
-    from toggl_async.pagination.schemes import WrappedPages as WrappedPages
+    from toggl_async._operations.paging.schemes import HeaderPages as HeaderPages
+    from toggl_async._operations.paging.schemes import Keyset as Keyset
+    from toggl_async._operations.paging.schemes import MappedPages as MappedPages
+    from toggl_async._operations.paging.schemes import Offset as Offset
+    from toggl_async._operations.paging.schemes import PageNumber as PageNumber
+    from toggl_async._operations.paging.schemes import ReportCursor as ReportCursor
+    from toggl_async._operations.paging.schemes import Token as Token
+    from toggl_async._operations.paging.schemes import WrappedPages as WrappedPages
 
 __all__ = [
     "Bookmark",
@@ -49,7 +49,7 @@ def __getattr__(name: str) -> object:
     """Load the schemes with the first that is asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(importlib.import_module("toggl_async.pagination.schemes"), name)
+    found: object = getattr(importlib.import_module("toggl_async._operations.paging.schemes"), name)
     globals()[name] = found
     return found
 

@@ -9,8 +9,8 @@ from typing import TypeVar, cast
 
 import attrs
 
+from toggl_async._operations.record import Record
 from toggl_async.errors import BulkEditInterrupted, InvalidInput, TogglError
-from toggl_async.record import Record
 
 __all__ = ["in_chunks"]
 

@@ -19,8 +19,8 @@ from typing import TypeVar, cast
 import attrs
 from msgspec import UNSET
 
+from toggl_async._operations.record import Json, Record
 from toggl_async.errors import InvalidInput
-from toggl_async.record import Json, Record
 
 __all__ = ["changes"]
 

@@ -25,11 +25,11 @@ from typing import (
 import attrs
 import msgspec
 
-from toggl_async.arguments import id_list
-from toggl_async.bulk import in_chunks
-from toggl_async.files import Download
-from toggl_async.pagination import Pages, Paging
-from toggl_async.record import Record
+from toggl_async._operations.arguments import id_list
+from toggl_async._operations.bulk import in_chunks
+from toggl_async._operations.files import Download
+from toggl_async._operations.paging import Pages, Paging
+from toggl_async._operations.record import Record
 from toggl_async.scheduler.route import Lane
 
 __all__ = [

@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from toggl_async._operations.record import aware
 from toggl_async.errors import InvalidInput
-from toggl_async.record import aware
 
 __all__ = ["day", "day_or_moment", "each", "id_list", "moment", "one_id", "text_list", "unix_seconds"]
 

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import attrs
 
+from toggl_async._operations.paging.paging import Page, Paging, Place, Position
+from toggl_async._operations.paging.reading import Misshapen, bare, field, identity, listed, parsed, wrapped
 from toggl_async.errors import InvalidInput, PagingError
-from toggl_async.pagination.paging import Page, Paging, Place, Position
-from toggl_async.pagination.reading import Misshapen, bare, field, identity, listed, parsed, wrapped
 
 __all__ = [
     "HeaderPages",

@@ -6,9 +6,9 @@ from typing import Generic, TypeVar, cast
 
 import attrs
 
+from toggl_async._operations.paging.paging import Page, PageAnswer, PageRequest, Paging, Position
+from toggl_async._operations.paging.reading import Misshapen, comparable, field, fields, identity
 from toggl_async.errors import BadRequest, DecodeError, InvalidInput, PagingError
-from toggl_async.pagination.paging import Page, PageAnswer, PageRequest, Paging, Position
-from toggl_async.pagination.reading import Misshapen, comparable, field, fields, identity
 
 __all__ = ["Bookmark", "Pages", "Step"]
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import attrs
 import msgspec
 
-from toggl_async.pagination.reading import listed
+from toggl_async._operations.paging.reading import listed
 
 __all__ = ["Page", "PageAnswer", "PageRequest", "Paging", "Place", "Position"]
 

@@ -1,0 +1,3 @@
+"""What can be called: operations, their arguments, pages, files and bulk edits."""
+
+__all__: list[str] = []
