@@ -17,7 +17,8 @@ import sys
 import time
 from typing import Final
 
-from toggl_async import client, scopes
+from toggl_async import scopes
+from toggl_async._client import client
 
 RUNS: Final = 15
 TOUCHES: Final = 5

@@ -11,7 +11,7 @@ import httpx
 
 from loopback import listening
 from toggl_async import ClientOptions, Scheduler, SessionCookie, TogglClient
-from toggl_async.client import ACCOUNTS_URL
+from toggl_async._client.client import ACCOUNTS_URL
 
 EMAIL, PASSWORD = "ada@example.com", "correct horse"
 COOKIE = "__Secure-accounts-session"

@@ -15,8 +15,8 @@ from real_things import ready_export, real_values
 from samples import MOMENT, arguments_of, deprecation, reach
 from sandbox_world import NOW
 from toggl_async import ClientOptions, EmailPassword, Pages, TogglClient
+from toggl_async._client.catalog import operations
 from toggl_async._operations.operation import Operation
-from toggl_async.catalog import operations
 from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from toggl_async import ApiToken, EmailPassword, InvalidInput, MissingCredentials
-from toggl_async.auth import auth_from_env
+from toggl_async._client.auth import auth_from_env
 
 SECRET = "1971800d4d82861d8f2c1651fea4d212"
 

@@ -28,7 +28,7 @@ MODULES_OF_A_TOUCH = 15
 FIRST_TOUCHES = """
 import importlib, json, sys
 import attrs
-import toggl_async.client
+import toggl_async._client.client
 from toggl_async import scopes
 
 generated = ("toggl_async.records.", "toggl_async.scopes.")

@@ -1,7 +1,7 @@
 import pytest
 
 from toggl_async import InvalidInput, Plan, operations
-from toggl_async.catalog import operation
+from toggl_async._client.catalog import operation
 
 
 def test_the_catalog_lists_every_operation_once_and_in_order() -> None:

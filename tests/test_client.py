@@ -26,8 +26,8 @@ from toggl_async import (
     TogglClient,
     capture_responses,
 )
+from toggl_async._client.catalog import operation
 from toggl_async._operations.paging import Bookmark, PageAnswer, PageNumber, PageRequest, Pages, Step
-from toggl_async.catalog import operation
 from toggl_async.records import Project
 from toggl_async.scheduler import Lane, RequestFacts
 from toggl_async.scheduler.route import EXTENSION

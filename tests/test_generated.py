@@ -24,11 +24,11 @@ from codegen.model import Argument, Kind, OperationPlan, Plain, RecordRef
 from own_documents import operation_plans, plan_and_faults, source
 from samples import MOMENT, UNIX, arguments_of, deprecation, reach, sample
 from toggl_async import records, scopes
+from toggl_async._client.catalog import operation, operations
 from toggl_async._operations.files import Download, Form
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.paging import Pages, Paging
 from toggl_async._operations.record import Record
-from toggl_async.catalog import operation, operations
 from toggl_async.errors import InvalidInput
 from toggl_async.scheduler.route import Lane
 

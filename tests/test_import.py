@@ -27,7 +27,7 @@ def test_importing_the_package_loads_nothing_else_of_it() -> None:
 def test_the_client_loads_no_record_and_no_endpoint_module() -> None:
     modules = modules_after(LIST_MODULES.replace("toggl_async;", "toggl_async; toggl_async.TogglClient;"))
     generated = ("toggl_async.records.", "toggl_async.scopes.")
-    assert "toggl_async.client" in modules
+    assert "toggl_async._client.client" in modules
     assert [name for name in modules if name.startswith(generated)] == []
 
 

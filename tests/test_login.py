@@ -29,7 +29,7 @@ from toggl_async import (
     Unauthorized,
     capture_responses,
 )
-from toggl_async.client import BASE_URL
+from toggl_async._client.client import BASE_URL
 from toggl_async.scheduler import events
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]

@@ -21,11 +21,11 @@ from toggl_async import (
     operations,
     plan_of,
 )
+from toggl_async._client.plans import KnownPlans
 from toggl_async._operations.files import Form
 from toggl_async._operations.operation import Operation
 from toggl_async._operations.record import Json, Record
 from toggl_async.options import PlanCheck
-from toggl_async.plans import KnownPlans
 from toggl_async.records import Organization, Project, Tag, Workspace
 from toggl_async.records.organizations import OrganizationSubscription, SubscriptionTrial
 

@@ -17,7 +17,7 @@ from toggl_async import (
     Retry,
     TogglClient,
 )
-from toggl_async.wire import Wire, check_call, network
+from toggl_async._client.wire import Wire, check_call, network
 
 API = httpx.URL("https://api.track.toggl.com")
 

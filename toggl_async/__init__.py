@@ -13,19 +13,21 @@ if TYPE_CHECKING:
     from msgspec import UNSET as UNSET
     from msgspec import UnsetType as UnsetType
 
+    from toggl_async._client.answer import Answer as Answer
+    from toggl_async._client.answer import capture_responses as capture_responses
+    from toggl_async._client.auth import ApiToken as ApiToken
+    from toggl_async._client.auth import Auth as Auth
+    from toggl_async._client.auth import EmailPassword as EmailPassword
+    from toggl_async._client.auth import SessionCookie as SessionCookie
+    from toggl_async._client.catalog import operations as operations
+    from toggl_async._client.client import TogglClient as TogglClient
+    from toggl_async._client.plans import PlanWarning as PlanWarning
+    from toggl_async._client.plans import plan_of as plan_of
     from toggl_async._operations.changes import changes as changes
     from toggl_async._operations.files import Download as Download
     from toggl_async._operations.operation import Operation as Operation
     from toggl_async._operations.operation import Plan as Plan
     from toggl_async._operations.paging import Pages as Pages
-    from toggl_async.answer import Answer as Answer
-    from toggl_async.answer import capture_responses as capture_responses
-    from toggl_async.auth import ApiToken as ApiToken
-    from toggl_async.auth import Auth as Auth
-    from toggl_async.auth import EmailPassword as EmailPassword
-    from toggl_async.auth import SessionCookie as SessionCookie
-    from toggl_async.catalog import operations as operations
-    from toggl_async.client import TogglClient as TogglClient
     from toggl_async.codec import DriftWarning as DriftWarning
     from toggl_async.errors import BadRequest as BadRequest
     from toggl_async.errors import BulkEditInterrupted as BulkEditInterrupted
@@ -64,8 +66,6 @@ if TYPE_CHECKING:
     from toggl_async.options import Priority as Priority
     from toggl_async.options import QuotaPolicy as QuotaPolicy
     from toggl_async.options import Retry as Retry
-    from toggl_async.plans import PlanWarning as PlanWarning
-    from toggl_async.plans import plan_of as plan_of
     from toggl_async.scheduler import Lane as Lane
     from toggl_async.scheduler import ScheduledTransport as ScheduledTransport
     from toggl_async.scheduler import Scheduler as Scheduler
@@ -136,15 +136,15 @@ __all__ = [
 _HOMES: Final[Mapping[str, str]] = {
     "UNSET": "msgspec",
     "UnsetType": "msgspec",
-    "Answer": "toggl_async.answer",
-    "capture_responses": "toggl_async.answer",
-    "ApiToken": "toggl_async.auth",
-    "Auth": "toggl_async.auth",
-    "EmailPassword": "toggl_async.auth",
-    "SessionCookie": "toggl_async.auth",
-    "operations": "toggl_async.catalog",
+    "Answer": "toggl_async._client.answer",
+    "capture_responses": "toggl_async._client.answer",
+    "ApiToken": "toggl_async._client.auth",
+    "Auth": "toggl_async._client.auth",
+    "EmailPassword": "toggl_async._client.auth",
+    "SessionCookie": "toggl_async._client.auth",
+    "operations": "toggl_async._client.catalog",
     "changes": "toggl_async._operations.changes",
-    "TogglClient": "toggl_async.client",
+    "TogglClient": "toggl_async._client.client",
     "DriftWarning": "toggl_async.codec",
     "BadRequest": "toggl_async.errors",
     "BulkEditInterrupted": "toggl_async.errors",
@@ -187,8 +187,8 @@ _HOMES: Final[Mapping[str, str]] = {
     "QuotaPolicy": "toggl_async.options",
     "Retry": "toggl_async.options",
     "Pages": "toggl_async._operations.paging",
-    "PlanWarning": "toggl_async.plans",
-    "plan_of": "toggl_async.plans",
+    "PlanWarning": "toggl_async._client.plans",
+    "plan_of": "toggl_async._client.plans",
     "Lane": "toggl_async.scheduler",
     "ScheduledTransport": "toggl_async.scheduler",
     "Scheduler": "toggl_async.scheduler",

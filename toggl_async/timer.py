@@ -24,7 +24,7 @@ from toggl_async._operations.record import aware
 from toggl_async.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from toggl_async.client import TogglClient
+    from toggl_async._client.client import TogglClient
     from toggl_async.records import TimeEntry
     from toggl_async.scopes import WorkspaceScope
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from codec_values import records as drawn
 from toggl_async import records as front
+from toggl_async._client.catalog import operations
 from toggl_async._operations.record import Json, Moment, Record
-from toggl_async.catalog import operations
 from toggl_async.codec import Codec
 from toggl_async.codec.strict import Field, fields_of, is_record
 from toggl_async.errors import DecodeError

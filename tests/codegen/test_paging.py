@@ -9,7 +9,7 @@ from codegen.model import Argument, Kind, OperationPlan, PagingPlan, Plain, Reco
 from codegen.plan import plan
 from own_documents import operation_plans
 from pets import PETS, Folder, answer
-from toggl_async.catalog import operations
+from toggl_async._client.catalog import operations
 
 POSITIONS: Final = frozenset(
     {

@@ -20,11 +20,11 @@ import pytest
 from contract.prism import METHODS, merged, serving
 from samples import arguments_of, reach
 from toggl_async import ApiToken, ClientOptions, Pace, ResponseError, Retry, TogglClient, capture_responses
+from toggl_async._client.answer import Answer
+from toggl_async._client.catalog import operation, operations
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation
 from toggl_async._operations.record import Record
-from toggl_async.answer import Answer
-from toggl_async.catalog import operation, operations
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 
 from answers import Answers
 from toggl_async import DecodeError, TogglClient
-from toggl_async.catalog import operation
+from toggl_async._client.catalog import operation
 from toggl_async.codec import DriftWarning
 
 pytestmark = pytest.mark.anyio

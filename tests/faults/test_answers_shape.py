@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from answers import Answers
 from toggl_async import DecodeError, TogglClient, operations
+from toggl_async._client.catalog import operation
 from toggl_async._operations.record import Json
-from toggl_async.catalog import operation
 from toggl_async.codec import Codec, DriftWarning
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]

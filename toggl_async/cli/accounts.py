@@ -17,7 +17,7 @@ from pathlib import Path
 
 import attrs
 
-from toggl_async.auth import ApiToken
+from toggl_async._client.auth import ApiToken
 from toggl_async.errors import InvalidInput
 
 __all__ = ["NamedAccount", "read_accounts"]

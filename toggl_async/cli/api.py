@@ -10,8 +10,8 @@ from typing import cast
 import click
 
 from toggl_async import scopes
+from toggl_async._client.catalog import operations
 from toggl_async._operations.operation import Caller, Operation, Plan, Resource
-from toggl_async.catalog import operations
 from toggl_async.cli.exits import Exit, complain
 
 __all__ = ["api"]

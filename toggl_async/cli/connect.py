@@ -12,10 +12,10 @@ import attrs
 import click
 import httpx
 
-from toggl_async.auth import ApiToken, Auth
+from toggl_async._client.auth import ApiToken, Auth
+from toggl_async._client.client import TogglClient
 from toggl_async.cli.exits import Exit, complain
 from toggl_async.cli.sandbox import MISSING
-from toggl_async.client import TogglClient
 from toggl_async.errors import (
     ConnectionFailed,
     Forbidden,
@@ -127,7 +127,7 @@ async def reach(server: Server) -> None:
 
 
 def _through_proxy(url: httpx.URL) -> bool:
-    """Whether the client goes through a proxy of the environment, as `toggl_async.wire` does."""
+    """Whether the client goes through a proxy of the environment, as `toggl_async._client.wire` does."""
     proxies = urllib.request.getproxies()
     named = proxies.get(url.scheme) or proxies.get("all")
     return bool(named) and url.scheme == "https" and not urllib.request.proxy_bypass(url.host)

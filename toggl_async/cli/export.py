@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
-from toggl_async.auth import Auth, auth_from_env
+from toggl_async._client.auth import Auth, auth_from_env
+from toggl_async._client.client import BASE_URL
 from toggl_async.cli.accounts import read_accounts
 from toggl_async.cli.jobs import Job, run_jobs
-from toggl_async.client import BASE_URL
 from toggl_async.errors import InvalidInput
 from toggl_async.export import DATASETS, FORMATS, ExportPlan
 from toggl_async.export.destination import check_destination

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import click
 
-from toggl_async.auth import Auth
+from toggl_async._client.auth import Auth
 from toggl_async.cli.connect import Server, first_contact, reach, run_on_sandbox, run_on_server
 from toggl_async.cli.display import Display, Watch, display
 from toggl_async.cli.exits import Exit, complain

@@ -8,10 +8,10 @@ import attrs
 import click
 import msgspec
 
-from toggl_async.auth import auth_from_env
+from toggl_async._client.auth import auth_from_env
+from toggl_async._client.client import BASE_URL, TogglClient
 from toggl_async.cli.connect import ask
 from toggl_async.cli.display import spell
-from toggl_async.client import BASE_URL, TogglClient
 from toggl_async.export import Account, ExportPlan, survey
 from toggl_async.export.datasets import operation
 from toggl_async.export.rows import reading, rows_of

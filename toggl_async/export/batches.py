@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
+from toggl_async._client.client import TogglClient
 from toggl_async._operations.record import Record
-from toggl_async.client import TogglClient
 from toggl_async.codec import Codec
 from toggl_async.errors import TogglError
 from toggl_async.export.books import Books

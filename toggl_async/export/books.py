@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 import attrs
 
-from toggl_async.client import TogglClient
+from toggl_async._client.client import TogglClient
 from toggl_async.export.datasets import DATASETS, Dataset
 from toggl_async.export.destination import Header
 from toggl_async.export.freshness import stale_rows, with_older

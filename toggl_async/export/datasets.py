@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import attrs
 
-from toggl_async import catalog
+from toggl_async._client import catalog
 from toggl_async._operations.operation import Operation
 from toggl_async.errors import InvalidInput
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 import msgspec
 
-from toggl_async.client import TogglClient
+from toggl_async._client.client import TogglClient
 from toggl_async.export.datasets import Dataset, Source, operation
 from toggl_async.export.entries import ENTRIES, EXACT
 from toggl_async.export.plan import DateRange, ExportPlan

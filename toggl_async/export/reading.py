@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 import msgspec
 
+from toggl_async._client.answer import Answer
+from toggl_async._client.client import TogglClient
 from toggl_async._operations.paging import Bookmark, PageAnswer, PageRequest, Pages, Step
-from toggl_async.answer import Answer
-from toggl_async.client import TogglClient
 from toggl_async.errors import (
     DecodeError,
     EndpointGone,

@@ -17,7 +17,7 @@ import os
 import secrets
 from contextlib import suppress
 
-from toggl_async.client import TogglClient
+from toggl_async._client.client import TogglClient
 from toggl_async.errors import InvalidInput
 from toggl_async.export.books import Books
 from toggl_async.export.datasets import Dataset, Source

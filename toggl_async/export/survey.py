@@ -14,8 +14,8 @@ from typing import TypeVar
 import attrs
 import msgspec
 
-from toggl_async.answer import Answer
-from toggl_async.client import TogglClient
+from toggl_async._client.answer import Answer
+from toggl_async._client.client import TogglClient
 from toggl_async.errors import DecodeError, InvalidInput
 from toggl_async.export.datasets import DATASETS, operation
 from toggl_async.export.intake import json_of, reading, rows_of

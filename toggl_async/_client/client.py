@@ -12,20 +12,20 @@ import httpx
 from msgspec import UNSET, UnsetType
 
 from toggl_async import scopes
+from toggl_async._client.answer import Answer
+from toggl_async._client.auth import Auth, SessionCookie, auth_from_env
+from toggl_async._client.login import FixedLogin, Login, SessionLogin
+from toggl_async._client.plans import KnownPlans
+from toggl_async._client.session import Session
+from toggl_async._client.wire import Wire, checked_url, network
 from toggl_async._operations.arguments import each, one_id
 from toggl_async._operations.operation import Operation, PathValue, Value
 from toggl_async._operations.record import Json
-from toggl_async.answer import Answer
-from toggl_async.auth import Auth, SessionCookie, auth_from_env
 from toggl_async.codec import Codec
 from toggl_async.errors import InvalidInput
-from toggl_async.login import FixedLogin, Login, SessionLogin
 from toggl_async.options import ClientOptions, Priority
-from toggl_async.plans import KnownPlans
 from toggl_async.scheduler import ScheduledTransport, Scheduler
 from toggl_async.scheduler.stats import SchedulerStats
-from toggl_async.session import Session
-from toggl_async.wire import Wire, checked_url, network
 
 __all__ = ["ACCOUNTS_URL", "BASE_URL", "TogglClient"]
 

@@ -13,10 +13,13 @@ import httpx
 import msgspec
 from msgspec import UNSET
 
+from toggl_async._client.answer import Answer, record_answer
+from toggl_async._client.login import REFUSAL
+from toggl_async._client.plans import KnownPlans
+from toggl_async._client.wire import Wire, check_call, raw_chunks, read, undecodable
 from toggl_async._operations.files import Download, Form
 from toggl_async._operations.operation import Operation, PathValue, Value
 from toggl_async._operations.paging import PageAnswer, PageRequest, Pages
-from toggl_async.answer import Answer, record_answer
 from toggl_async.codec import Codec, expand_path, query_items
 from toggl_async.errors import (
     ConnectionFailed,
@@ -26,13 +29,10 @@ from toggl_async.errors import (
     RequestFailed,
     RequestTimeout,
 )
-from toggl_async.login import REFUSAL
 from toggl_async.options import Priority
-from toggl_async.plans import KnownPlans
 from toggl_async.scheduler import RequestFacts, Scheduler, error_of, facts_of
 from toggl_async.scheduler.content_coding import decoder_for
 from toggl_async.scheduler.route import EXTENSION, shown_path
-from toggl_async.wire import Wire, check_call, raw_chunks, read, undecodable
 
 __all__ = ["Session"]
 

@@ -29,7 +29,7 @@ import anyio
 import attrs
 import httpx
 
-from toggl_async.auth import Auth, SessionCookie
+from toggl_async._client.auth import Auth, SessionCookie
 from toggl_async.errors import (
     ClientClosed,
     LoginRefused,
