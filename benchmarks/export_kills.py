@@ -53,8 +53,8 @@ async def _export(directory: Path, form: str) -> None:
 
     from toggl_async import ClientOptions, Pace, TogglClient  # noqa: PLC0415
     from toggl_async.export import ExportPlan, export  # noqa: PLC0415
-    from toggl_async.export.destination import Header, _read  # noqa: PLC0415
-    from toggl_async.export.sinks import make  # noqa: PLC0415
+    from toggl_async.export.formats import make  # noqa: PLC0415
+    from toggl_async.export.mirror.destination import Header, _read  # noqa: PLC0415
 
     header = _read(directory / "progress.json", Header)
     if header is not None:

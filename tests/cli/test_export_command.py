@@ -12,8 +12,8 @@ from commands import COMMAND, running
 from loopback import nobody_listening
 from sandbox_world import GROUPS
 from toggl_async.cli import main
-from toggl_async.export import entries
-from toggl_async.export.sinks.staged import StagedSink
+from toggl_async.export.formats.staged import StagedSink
+from toggl_async.export.read import entries
 from toggl_async.sandbox import Fault, Sandbox
 
 ME = "GET /api/v9/me"

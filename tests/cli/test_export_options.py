@@ -13,7 +13,7 @@ import pytest
 from commands import running
 from sandbox_world import GROUPS
 from toggl_async.cli import main
-from toggl_async.export.books import Books
+from toggl_async.export.mirror.books import Books
 from toggl_async.sandbox import Fault, Sandbox
 
 TAGS = "GET /api/v9/workspaces/{workspace_id}/tags"
@@ -117,7 +117,7 @@ def test_credentials_revoked_midway_are_no_bad_input(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from toggl_async import Unauthorized  # noqa: PLC0415
-    from toggl_async.export import reading  # noqa: PLC0415
+    from toggl_async.export.read import reading  # noqa: PLC0415
 
     async def refuse(*args: object, **options: object) -> None:
         raise Unauthorized("", status=401, method="GET", path="/api/v9/x")
@@ -346,7 +346,7 @@ def test_the_sandbox_has_one_account(out: Path, tmp_path: Path, capsys: pytest.C
 def test_a_format_whose_package_is_missing(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("toggl_async.export.sinks.duck")]:
+    for name in [name for name in sys.modules if name.startswith("toggl_async.export.formats.duck")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "duckdb", None)
     assert main(["export", "--out", str(out), "--format", "duckdb"]) == 2

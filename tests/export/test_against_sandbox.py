@@ -13,9 +13,10 @@ import pytest
 
 from patience import patient
 from toggl_async import ApiToken, ClientOptions, TogglClient
-from toggl_async.export import DATASETS, Dataset, ExportPlan, FileFacts, Manifest, books, export
+from toggl_async.export import DATASETS, Dataset, ExportPlan, FileFacts, Manifest, export
+from toggl_async.export.formats.staged import StagedSink
+from toggl_async.export.mirror import books
 from toggl_async.export.rows import SECRET_FIELDS
-from toggl_async.export.sinks.staged import StagedSink
 from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
 
 pytestmark = pytest.mark.anyio

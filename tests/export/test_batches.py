@@ -11,7 +11,7 @@ import pytest
 from export_company import FIRST, NOW, Company
 from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, ServerError, TogglClient
 from toggl_async.export import Batch, ExportPlan, TotalsDiffer, export_batches
-from toggl_async.export.tables import ExportedTimeEntry
+from toggl_async.export.mirror.tables import ExportedTimeEntry
 from toggl_async.records import Tag
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.destination import HEADER, check_destination
-from toggl_async.export.lock import LOCK, locked
-from toggl_async.export.sinks import FORMATS, Sink, make
-from toggl_async.export.storage import digest, write_atomically
+from toggl_async.export.formats import FORMATS, Sink, make
+from toggl_async.export.mirror.destination import HEADER, check_destination
+from toggl_async.export.mirror.lock import LOCK, locked
+from toggl_async.export.mirror.storage import digest, write_atomically
 
 
 def test_an_export_that_was_killed_in_its_first_moment_can_begin_again(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ SCRIPT = textwrap.dedent("""
         import pyarrow.dataset  # an older one loads it when it reads a table
     from toggl_async import ClientOptions, Pace, Retry
     from toggl_async.cli import app, connect, main
-    from toggl_async.export import sinks
-    from toggl_async.export.destination import layout_of
+    from toggl_async.export import formats as sinks
+    from toggl_async.export.mirror.destination import layout_of
 
     connect.OPTIONS = ClientOptions(pace=Pace(interval=0.0001), retry=Retry(minimum=0, maximum=0))
     # Loads what may not be readable in a moment.

@@ -3,8 +3,8 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toggl_async.export import ids
-from toggl_async.export.ids import IdSet
+from toggl_async.export.mirror import ids
+from toggl_async.export.mirror.ids import IdSet
 
 
 @given(numbers=st.lists(st.integers(min_value=0, max_value=2**63 - 1)), again=st.lists(st.integers(0, 9)))

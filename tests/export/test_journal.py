@@ -4,7 +4,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from toggl_async.export.sinks.journal import Appender, Journal
+from toggl_async.export.mirror.journal import Appender, Journal
 
 
 @attrs.frozen

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.datasets import DATASETS, Source, dataset
-from toggl_async.export.plan import EARLIEST, LONGEST_RANGE, DateRange, ExportPlan, ranges_between
+from toggl_async.export.plan.datasets import DATASETS, Source, dataset
+from toggl_async.export.plan.plan import EARLIEST, LONGEST_RANGE, DateRange, ExportPlan, ranges_between
 
 TODAY = dt.date(2026, 11, 23)
 DAY = dt.timedelta(days=1)

@@ -1,4 +1,4 @@
-from toggl_async.export.progress import Forecast
+from toggl_async.export.mirror.progress import Forecast
 
 
 def test_a_list_takes_a_request_until_more_is_known() -> None:

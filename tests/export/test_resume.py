@@ -15,13 +15,13 @@ from export_company import FIRST, SECOND, Company
 from export_written import FORMATS, everything, ids
 from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, ServerError, TogglClient
 from toggl_async.export import DatasetFinished, ExportPlan, Manifest, RowsWritten, export
-from toggl_async.export.books import Books
-from toggl_async.export.destination import HEADER
-from toggl_async.export.lock import locked
-from toggl_async.export.sinks import make
-from toggl_async.export.sinks.database import DatabaseSink
-from toggl_async.export.sinks.journal import Appender
-from toggl_async.export.sinks.staged import StagedSink
+from toggl_async.export.formats import make
+from toggl_async.export.formats.database import DatabaseSink
+from toggl_async.export.formats.staged import StagedSink
+from toggl_async.export.mirror.books import Books
+from toggl_async.export.mirror.destination import HEADER
+from toggl_async.export.mirror.journal import Appender
+from toggl_async.export.mirror.lock import locked
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -369,10 +369,10 @@ async def test_a_rename_just_before_the_crash_is_noticed(
 
 
 def test_a_commit_that_failed_at_its_entry_leaves_no_rows(tmp_path: Path) -> None:
-    from toggl_async.export.datasets import dataset  # noqa: PLC0415
-    from toggl_async.export.pieces import Progress  # noqa: PLC0415
+    from toggl_async.export.formats import Commit  # noqa: PLC0415
+    from toggl_async.export.mirror.pieces import Progress  # noqa: PLC0415
+    from toggl_async.export.plan.datasets import dataset  # noqa: PLC0415
     from toggl_async.export.rows import Line  # noqa: PLC0415
-    from toggl_async.export.sinks import Commit  # noqa: PLC0415
 
     sink = make("jsonl", tmp_path)
     assert isinstance(sink, StagedSink)

@@ -24,9 +24,9 @@ from toggl_async.export import (
     export,
     survey,
 )
-from toggl_async.export.sinks.base import Commit
-from toggl_async.export.sinks.jsonl import sink as jsonl_sink
-from toggl_async.export.sinks.staged import StagedSink
+from toggl_async.export.formats.jsonl import sink as jsonl_sink
+from toggl_async.export.formats.staged import StagedSink
+from toggl_async.export.mirror.sink import Commit
 from toggl_async.scheduler.events import Event, Queued
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]

@@ -11,11 +11,11 @@ import pytest
 
 from export_written import FORMATS, ids, rows
 from toggl_async.export.batches import _Channel
-from toggl_async.export.datasets import Dataset, dataset
-from toggl_async.export.pieces import Progress
+from toggl_async.export.formats import Commit, Sink, make
+from toggl_async.export.formats.database import DatabaseSink
+from toggl_async.export.mirror.pieces import Progress
+from toggl_async.export.plan.datasets import Dataset, dataset
 from toggl_async.export.rows import Line, stand_in
-from toggl_async.export.sinks import Commit, Sink, make
-from toggl_async.export.sinks.database import DatabaseSink
 
 TAGS, USERS, ENTRIES = dataset("tags"), dataset("users"), dataset("time_entries")
 ODD = stand_in(b'"odd"')

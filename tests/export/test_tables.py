@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from toggl_async.export.datasets import DATASETS
+from toggl_async.export.mirror.tables import DAY, EXTRA, Kind, _kind, table
+from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.rows import SECRET_FIELDS, known_of
-from toggl_async.export.tables import DAY, EXTRA, Kind, _kind, table
 
 
 def cells(name: str, row: object) -> dict[str, object]:

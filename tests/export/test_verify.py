@@ -11,8 +11,8 @@ from export_company import FIRST, NOW, Company, Entry
 from export_written import FORMATS, ids, rows
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
 from toggl_async.export import ExportPlan, Manifest, MonthCheck, export
-from toggl_async.export.pieces import months_of
-from toggl_async.export.plan import DateRange
+from toggl_async.export.mirror.pieces import months_of
+from toggl_async.export.plan.plan import DateRange
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 

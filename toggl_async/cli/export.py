@@ -14,8 +14,8 @@ from toggl_async.cli.accounts import read_accounts
 from toggl_async.cli.jobs import Job, run_jobs
 from toggl_async.errors import InvalidInput
 from toggl_async.export import DATASETS, FORMATS, ExportPlan
-from toggl_async.export.destination import check_destination
-from toggl_async.export.update import RECHECK_DAYS
+from toggl_async.export.mirror.destination import check_destination
+from toggl_async.export.read.update import RECHECK_DAYS
 
 __all__ = ["export"]
 

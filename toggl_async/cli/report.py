@@ -6,7 +6,7 @@ from pathlib import Path
 from toggl_async.cli.display import count, spell
 from toggl_async.cli.exits import Exit
 from toggl_async.export import Estimate, Failure, Manifest, Refusal
-from toggl_async.export.destination import HEADER
+from toggl_async.export.mirror.destination import HEADER
 
 __all__ = ["estimate_lines", "freshness", "left_behind", "summary", "verdict"]
 

@@ -18,16 +18,16 @@ from toggl_async._client.client import TogglClient
 from toggl_async._operations.record import Record
 from toggl_async.codec import Codec
 from toggl_async.errors import TogglError
-from toggl_async.export.books import Books
-from toggl_async.export.datasets import Dataset
-from toggl_async.export.destination import Header
-from toggl_async.export.manifest import Check, Failure, Refusal, agreement
-from toggl_async.export.plan import ExportPlan
-from toggl_async.export.reading import Reader
+from toggl_async.export.mirror.books import Books
+from toggl_async.export.mirror.destination import Header
+from toggl_async.export.mirror.manifest import Check, Failure, Refusal, agreement
+from toggl_async.export.mirror.sink import Commit, DaySum, FileFacts, Recovered
+from toggl_async.export.plan.datasets import Dataset
+from toggl_async.export.plan.plan import ExportPlan
+from toggl_async.export.plan.survey import survey
+from toggl_async.export.read.reading import Reader
 from toggl_async.export.rows import Known
 from toggl_async.export.run import first_error, read_everything
-from toggl_async.export.sinks.base import Commit, DaySum, FileFacts, Recovered
-from toggl_async.export.survey import survey
 from toggl_async.options import Priority
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Batch:
         Raises:
             DecodeError: a row cannot be made a record.
         """
-        from toggl_async.export.tables import table  # noqa: PLC0415 - it loads every record
+        from toggl_async.export.mirror.tables import table  # noqa: PLC0415 - it loads every record
 
         declared = table(self.dataset)
         body = b"[" + b",".join(self.rows) + b"]"
@@ -76,8 +76,8 @@ class Batch:
 
     def arrow(self) -> "pa.Table":
         """The rows as an Arrow table, with the columns of the format Parquet; needs pyarrow."""
-        from toggl_async.export.arrow import arrow_table  # noqa: PLC0415 - needs pyarrow
-        from toggl_async.export.tables import table  # noqa: PLC0415 - it loads every record
+        from toggl_async.export.formats.arrow import arrow_table  # noqa: PLC0415 - needs pyarrow
+        from toggl_async.export.mirror.tables import table  # noqa: PLC0415 - it loads every record
 
         return arrow_table(table(self.dataset), self.rows)
 

@@ -19,21 +19,21 @@ from contextlib import suppress
 
 from toggl_async._client.client import TogglClient
 from toggl_async.errors import InvalidInput
-from toggl_async.export.books import Books
-from toggl_async.export.datasets import Dataset, Source
-from toggl_async.export.destination import Header, Previous, Standing, layout_of, standing
-from toggl_async.export.entries import TOTALS, read_history, read_running, write_running
-from toggl_async.export.lists import list_piece, read_account_list, read_workspace_lists
-from toggl_async.export.lock import locked
-from toggl_async.export.manifest import Manifest
-from toggl_async.export.pieces import Piece, Range
-from toggl_async.export.plan import ExportPlan
-from toggl_async.export.progress import DatasetFinished, ExportEvent, ExportStarted, OnExportEvent
-from toggl_async.export.reading import Reader
-from toggl_async.export.sinks import Sink, make
-from toggl_async.export.survey import Account, identify, survey
-from toggl_async.export.update import RECHECK_DAYS, first_day, read_changes
-from toggl_async.export.verify import verify
+from toggl_async.export.formats import Sink, make
+from toggl_async.export.mirror.books import Books
+from toggl_async.export.mirror.destination import Header, Previous, Standing, layout_of, standing
+from toggl_async.export.mirror.lock import locked
+from toggl_async.export.mirror.manifest import Manifest
+from toggl_async.export.mirror.pieces import Piece, Range
+from toggl_async.export.mirror.progress import DatasetFinished, ExportEvent, ExportStarted, OnExportEvent
+from toggl_async.export.plan.datasets import Dataset, Source
+from toggl_async.export.plan.plan import ExportPlan
+from toggl_async.export.plan.survey import Account, identify, survey
+from toggl_async.export.read.entries import TOTALS, read_history, read_running, write_running
+from toggl_async.export.read.lists import list_piece, read_account_list, read_workspace_lists
+from toggl_async.export.read.reading import Reader
+from toggl_async.export.read.update import RECHECK_DAYS, first_day, read_changes
+from toggl_async.export.read.verify import verify
 from toggl_async.options import Priority
 
 __all__ = ["export", "first_error", "read_everything"]

@@ -7,11 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from toggl_async.export.arrow import arrow_schema, arrow_table
-from toggl_async.export.datasets import Dataset
+from toggl_async.export.formats.arrow import arrow_schema, arrow_table
+from toggl_async.export.formats.staged import Source, StagedSink
+from toggl_async.export.mirror.tables import DAY, Table, table
+from toggl_async.export.plan.datasets import Dataset
 from toggl_async.export.rows import Known
-from toggl_async.export.sinks.staged import Source, StagedSink
-from toggl_async.export.tables import DAY, Table, table
 
 __all__ = ["ROW_GROUP", "Parquet", "sink"]
 

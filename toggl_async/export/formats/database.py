@@ -16,12 +16,12 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from toggl_async.export.datasets import DATASETS, Dataset, Key
-from toggl_async.export.pieces import Progress
+from toggl_async.export.mirror.pieces import Progress
+from toggl_async.export.mirror.sink import Commit, DaySum, FileFacts, Recovered
+from toggl_async.export.mirror.storage import PARTIAL, sync_directory
+from toggl_async.export.mirror.tables import DAY, Kind, Table, table
+from toggl_async.export.plan.datasets import DATASETS, Dataset, Key
 from toggl_async.export.rows import Known, Line
-from toggl_async.export.sinks.base import Commit, DaySum, FileFacts, Recovered
-from toggl_async.export.storage import PARTIAL, sync_directory
-from toggl_async.export.tables import DAY, Kind, Table, table
 
 __all__ = ["PROGRESS", "VIEW", "Connection", "DatabaseSink"]
 

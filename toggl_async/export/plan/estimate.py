@@ -15,12 +15,10 @@ import attrs
 import msgspec
 
 from toggl_async._client.client import TogglClient
-from toggl_async.export.datasets import Dataset, Source, operation
-from toggl_async.export.entries import ENTRIES, EXACT
-from toggl_async.export.plan import DateRange, ExportPlan
-from toggl_async.export.reading import REFUSALS
+from toggl_async.export.plan.datasets import ENTRIES, EXACT, REFUSALS, Dataset, Source, operation
+from toggl_async.export.plan.plan import DateRange, ExportPlan
+from toggl_async.export.plan.survey import Account, Workspace, survey
 from toggl_async.export.rows import reading
-from toggl_async.export.survey import Account, Workspace, survey
 from toggl_async.options import Priority
 
 __all__ = ["DatasetEstimate", "Estimate", "QuotaEstimate", "estimate"]

@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import attrs
 
-from toggl_async.export.datasets import Dataset
-from toggl_async.export.pieces import Progress
+from toggl_async.export.mirror.pieces import Progress
+from toggl_async.export.plan.datasets import Dataset
 from toggl_async.export.rows import Known, Line
 
 __all__ = [

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from toggl_async.export.tables import Kind, Table
+from toggl_async.export.mirror.tables import Kind, Table
 
 __all__ = ["arrow_schema", "arrow_table"]
 

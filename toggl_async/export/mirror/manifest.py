@@ -7,8 +7,8 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from toggl_async.export.plan import ExportPlan
-from toggl_async.export.storage import write_atomically
+from toggl_async.export.mirror.storage import write_atomically
+from toggl_async.export.plan.plan import ExportPlan
 
 __all__ = [
     "MANIFEST",

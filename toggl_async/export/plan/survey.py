@@ -17,9 +17,9 @@ import msgspec
 from toggl_async._client.answer import Answer
 from toggl_async._client.client import TogglClient
 from toggl_async.errors import DecodeError, InvalidInput
-from toggl_async.export.datasets import DATASETS, operation
 from toggl_async.export.intake import json_of, reading, rows_of
-from toggl_async.export.plan import EARLIEST, LATEST, ExportPlan
+from toggl_async.export.plan.datasets import DATASETS, operation
+from toggl_async.export.plan.plan import EARLIEST, LATEST, ExportPlan
 from toggl_async.export.rows import is_deleted, known_of, without_secrets
 
 __all__ = ["ME", "Account", "Workspace", "identify", "related_ids", "survey"]

@@ -14,9 +14,9 @@ import attrs
 
 from toggl_async._client import catalog
 from toggl_async._operations.operation import Operation
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import EndpointGone, FeatureUnavailable, Forbidden, InvalidInput, NotFound
 
-__all__ = ["DATASETS", "Dataset", "Key", "Source", "dataset", "operation"]
+__all__ = ["DATASETS", "ENTRIES", "EXACT", "REFUSALS", "Dataset", "Key", "Source", "dataset", "operation"]
 
 Key: TypeAlias = tuple[int, ...]
 """What makes a row unique: its id, behind the id of its workspace where that is needed."""
@@ -133,3 +133,12 @@ def dataset(name: str) -> Dataset:
 def operation(name: str) -> Operation[object]:
     """The operation of that name; looked up once, because that reads the whole catalog."""
     return catalog.operation(name)
+
+
+ENTRIES: Dataset = DATASETS["time_entries"]
+
+EXACT: dict[str, int] = {"rounding": 0, "rounding_minutes": 0}
+"""Else the user's preferences round the seconds."""
+
+REFUSALS = (FeatureUnavailable, Forbidden, NotFound, EndpointGone)
+"""What Toggl does not give; see `Reader.set_aside`."""

@@ -16,12 +16,13 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from toggl_async.export.entries import ENTRIES, TOTALS, ask_total, read_again
-from toggl_async.export.manifest import Check, MonthCheck
-from toggl_async.export.pieces import Piece, Progress, Range, ServerTotals, months_of
-from toggl_async.export.plan import DateRange
-from toggl_async.export.progress import RangeChecked
-from toggl_async.export.reading import Reader
+from toggl_async.export.mirror.manifest import Check, MonthCheck
+from toggl_async.export.mirror.pieces import Piece, Progress, Range, ServerTotals, months_of
+from toggl_async.export.mirror.progress import RangeChecked
+from toggl_async.export.plan.datasets import ENTRIES
+from toggl_async.export.plan.plan import DateRange
+from toggl_async.export.read.entries import TOTALS, ask_total, read_again
+from toggl_async.export.read.reading import Reader
 
 __all__ = ["verify"]
 

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import cast
 
 from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.sink import Commit, DaySum, FileFacts, Recovered, Sink
 from toggl_async.export.rows import Known
-from toggl_async.export.sinks.base import Commit, DaySum, FileFacts, Recovered, Sink
 
 __all__ = ["FORMATS", "Commit", "DaySum", "FileFacts", "Known", "Recovered", "Sink", "make"]
 
@@ -43,7 +43,7 @@ def make(name: str, directory: str | os.PathLike[str]) -> Sink:
         raise InvalidInput(f"unknown format {name!r}; there are {', '.join(FORMATS)}")
     module, extra = FORMATS[name]
     try:
-        found = importlib.import_module(f"toggl_async.export.sinks.{module}")
+        found = importlib.import_module(f"toggl_async.export.formats.{module}")
     except ModuleNotFoundError as missing:
         raise InvalidInput(
             f"{missing.name} is not installed; the format {name} needs the extra {extra!r}: "

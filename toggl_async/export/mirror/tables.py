@@ -18,7 +18,7 @@ import msgspec
 
 from toggl_async import records
 from toggl_async._operations.record import Moment, Record
-from toggl_async.export.datasets import DATASETS, Dataset
+from toggl_async.export.plan.datasets import DATASETS, Dataset
 from toggl_async.export.rows import SECRET_FIELDS, fields_of, known_of
 
 __all__ = [

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
+from toggl_async.export.formats.database import Connection, DatabaseSink
+from toggl_async.export.mirror.tables import Kind, Table, Value
 from toggl_async.export.rows import Line, day_of
-from toggl_async.export.sinks.database import Connection, DatabaseSink
-from toggl_async.export.tables import Kind, Table, Value
 
 __all__ = ["SqliteSink", "sink"]
 

@@ -4,10 +4,10 @@ from collections.abc import Container, Iterator
 
 import attrs
 
-from toggl_async.export.datasets import Source
-from toggl_async.export.destination import Header
-from toggl_async.export.manifest import Entry, Stale
-from toggl_async.export.plan import EARLIEST
+from toggl_async.export.mirror.destination import Header
+from toggl_async.export.mirror.manifest import Entry, Stale
+from toggl_async.export.plan.datasets import Source
+from toggl_async.export.plan.plan import EARLIEST
 
 __all__ = ["stale_rows", "with_older"]
 

@@ -15,12 +15,12 @@ from typing import Protocol
 
 import attrs
 
-from toggl_async.export.datasets import DATASETS, Dataset, Key
-from toggl_async.export.pieces import Progress
+from toggl_async.export.mirror.journal import Appender, Journal
+from toggl_async.export.mirror.pieces import Progress
+from toggl_async.export.mirror.sink import Commit, DaySum, FileFacts, Recovered
+from toggl_async.export.mirror.storage import PARTIAL, digest
+from toggl_async.export.plan.datasets import DATASETS, Dataset, Key
 from toggl_async.export.rows import Known, known_of
-from toggl_async.export.sinks.base import Commit, DaySum, FileFacts, Recovered
-from toggl_async.export.sinks.journal import Appender, Journal
-from toggl_async.export.storage import PARTIAL, digest
 
 __all__ = ["JOURNAL", "FileFormat", "Source", "StagedSink"]
 

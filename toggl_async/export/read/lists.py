@@ -17,12 +17,12 @@ import attrs
 
 from toggl_async._operations.paging import Step
 from toggl_async.errors import TogglError
-from toggl_async.export.datasets import Dataset, operation
+from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.pages import Row
-from toggl_async.export.pieces import Piece, Progress
-from toggl_async.export.reading import REFUSALS, SET_ASIDE, Reader
+from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
+from toggl_async.export.plan.survey import Workspace
+from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import Line, is_deleted, list_line
-from toggl_async.export.survey import Workspace
 
 __all__ = ["list_piece", "read_account_list", "read_workspace_lists", "unseen"]
 

@@ -14,33 +14,28 @@ from toggl_async._client.client import TogglClient
 from toggl_async._operations.paging import Bookmark, PageAnswer, PageRequest, Pages, Step
 from toggl_async.errors import (
     DecodeError,
-    EndpointGone,
-    FeatureUnavailable,
     Forbidden,
     LoginRefused,
-    NotFound,
     PagingError,
     ResponseError,
     TogglError,
 )
-from toggl_async.export.books import Books
-from toggl_async.export.datasets import Dataset, operation
-from toggl_async.export.manifest import Refusal
+from toggl_async.export.mirror.books import Books
+from toggl_async.export.mirror.manifest import Refusal
+from toggl_async.export.mirror.pieces import Piece, Progress
+from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
 from toggl_async.export.pages import Row, page_of
-from toggl_async.export.pieces import Piece, Progress
-from toggl_async.export.plan import ExportPlan
-from toggl_async.export.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
+from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
+from toggl_async.export.plan.plan import ExportPlan
+from toggl_async.export.plan.survey import ME, Account, identify, related_ids
 from toggl_async.export.rows import Line, reading, rows_of
-from toggl_async.export.survey import ME, Account, identify, related_ids
 from toggl_async.options import Priority
 
-__all__ = ["OPEN_LISTS", "REFUSALS", "SET_ASIDE", "Reader"]
+__all__ = ["OPEN_LISTS", "SET_ASIDE", "Reader"]
 
 OPEN_LISTS = 8
 """Lists that are read at once: enough to keep the pace while answers are slow."""
 
-REFUSALS = (FeatureUnavailable, Forbidden, NotFound, EndpointGone)
-"""What Toggl does not give; see `Reader.set_aside`."""
 
 _FAULTS = (DecodeError, PagingError)
 

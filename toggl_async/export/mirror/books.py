@@ -9,11 +9,10 @@ from http import HTTPStatus
 import attrs
 
 from toggl_async._client.client import TogglClient
-from toggl_async.export.datasets import DATASETS, Dataset
-from toggl_async.export.destination import Header
-from toggl_async.export.freshness import stale_rows, with_older
-from toggl_async.export.ids import IdSet
-from toggl_async.export.manifest import (
+from toggl_async.export.mirror.destination import Header
+from toggl_async.export.mirror.freshness import stale_rows, with_older
+from toggl_async.export.mirror.ids import IdSet
+from toggl_async.export.mirror.manifest import (
     Check,
     Entry,
     Failure,
@@ -23,11 +22,12 @@ from toggl_async.export.manifest import (
     agreement,
     write_manifest,
 )
-from toggl_async.export.pieces import Piece, Progress
-from toggl_async.export.plan import DateRange
+from toggl_async.export.mirror.pieces import Piece, Progress
+from toggl_async.export.mirror.sink import Commit, DaySum, FileFacts, Recovered, Sink
+from toggl_async.export.mirror.storage import digest
+from toggl_async.export.plan.datasets import DATASETS, Dataset
+from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.rows import Line
-from toggl_async.export.sinks.base import Commit, DaySum, FileFacts, Recovered, Sink
-from toggl_async.export.storage import digest
 
 __all__ = ["Books"]
 

@@ -14,13 +14,14 @@ from itertools import pairwise
 import attrs
 
 from toggl_async._operations.paging import Step
-from toggl_async.export.entries import ENTRIES, REPORT_ROWS
+from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.pages import Row
-from toggl_async.export.pieces import Piece, Progress
-from toggl_async.export.plan import DateRange, ranges_between
-from toggl_async.export.reading import SET_ASIDE, Reader
+from toggl_async.export.plan.datasets import ENTRIES
+from toggl_async.export.plan.plan import DateRange, ranges_between
+from toggl_async.export.plan.survey import Workspace
+from toggl_async.export.read.entries import REPORT_ROWS
+from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import changed_at, entry_lines
-from toggl_async.export.survey import Workspace
 
 __all__ = ["read_edits"]
 

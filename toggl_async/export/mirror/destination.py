@@ -16,12 +16,12 @@ import attrs
 import msgspec
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.datasets import DATASETS
-from toggl_async.export.lock import LOCK
-from toggl_async.export.manifest import MANIFEST, Entry, Failure, Refusal, Stale
-from toggl_async.export.plan import ExportPlan
-from toggl_async.export.storage import PARTIAL, sync_directory, write_atomically
-from toggl_async.export.survey import Account
+from toggl_async.export.mirror.lock import LOCK
+from toggl_async.export.mirror.manifest import MANIFEST, Entry, Failure, Refusal, Stale
+from toggl_async.export.mirror.storage import PARTIAL, sync_directory, write_atomically
+from toggl_async.export.plan.datasets import DATASETS
+from toggl_async.export.plan.plan import ExportPlan
+from toggl_async.export.plan.survey import Account
 
 __all__ = ["HEADER", "Header", "Previous", "Standing", "check_destination", "layout_of", "standing"]
 
@@ -147,7 +147,7 @@ def layout_of(name: str) -> str:
     """What identifies the files of a format: for those with columns, the columns."""
     if name == "jsonl":
         return str(_LAYOUT)
-    from toggl_async.export.tables import table  # noqa: PLC0415 - it loads every record
+    from toggl_async.export.mirror.tables import table  # noqa: PLC0415 - it loads every record
 
     columns = [
         (name, [(column.name, column.kind.name) for column in table(name).columns]) for name in DATASETS

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from toggl_async.export.datasets import Dataset
+from toggl_async.export.formats.staged import Source, StagedSink
+from toggl_async.export.mirror.tables import DAY, Value, table
+from toggl_async.export.plan.datasets import Dataset
 from toggl_async.export.rows import Known, day_of
-from toggl_async.export.sinks.staged import Source, StagedSink
-from toggl_async.export.tables import DAY, Value, table
 
 __all__ = ["Csv", "sink"]
 

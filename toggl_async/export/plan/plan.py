@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.datasets import DATASETS, Dataset, dataset
+from toggl_async.export.plan.datasets import DATASETS, Dataset, dataset
 
 __all__ = ["EARLIEST", "LATEST", "LONGEST_RANGE", "DateRange", "ExportPlan", "ranges_between"]
 

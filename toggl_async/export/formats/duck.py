@@ -12,10 +12,10 @@ from typing import ClassVar, cast
 
 import duckdb
 
-from toggl_async.export.arrow import arrow_table
+from toggl_async.export.formats.arrow import arrow_table
+from toggl_async.export.formats.database import Connection, DatabaseSink
+from toggl_async.export.mirror.tables import Kind, Table
 from toggl_async.export.rows import Line
-from toggl_async.export.sinks.database import Connection, DatabaseSink
-from toggl_async.export.tables import Kind, Table
 
 __all__ = ["DuckDbSink", "sink"]
 

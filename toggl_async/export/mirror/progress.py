@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import attrs
 
-from toggl_async.export.manifest import Check, Failure, Refusal
-from toggl_async.export.sinks.base import FileFacts
+from toggl_async.export.mirror.manifest import Check, Failure, Refusal
+from toggl_async.export.mirror.sink import FileFacts
 
 __all__ = [
     "DatasetFinished",

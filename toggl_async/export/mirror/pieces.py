@@ -5,8 +5,8 @@ import datetime as dt
 import attrs
 
 from toggl_async._operations.paging import Bookmark
-from toggl_async.export.manifest import Check, Refusal
-from toggl_async.export.plan import DateRange
+from toggl_async.export.mirror.manifest import Check, Refusal
+from toggl_async.export.plan.plan import DateRange
 
 __all__ = ["Piece", "Progress", "Range", "ServerTotals", "months_of"]
 

@@ -24,14 +24,15 @@ import attrs
 import msgspec
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.destination import Header, Previous
-from toggl_async.export.edits import read_edits
-from toggl_async.export.entries import ENTRIES, read_again, read_history
-from toggl_async.export.pieces import Piece, Progress, Range
-from toggl_async.export.plan import EARLIEST, DateRange, ranges_between
-from toggl_async.export.reading import SET_ASIDE, Reader
+from toggl_async.export.mirror.destination import Header, Previous
+from toggl_async.export.mirror.pieces import Piece, Progress, Range
+from toggl_async.export.plan.datasets import ENTRIES
+from toggl_async.export.plan.plan import EARLIEST, DateRange, ranges_between
+from toggl_async.export.plan.survey import Account, Workspace
+from toggl_async.export.read.edits import read_edits
+from toggl_async.export.read.entries import read_again, read_history
+from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import day_of, is_deleted, reading, rows_of
-from toggl_async.export.survey import Account, Workspace
 
 __all__ = ["RECHECK_DAYS", "first_day", "read_changes"]
 

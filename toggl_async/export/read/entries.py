@@ -5,7 +5,7 @@ answers come slowly, what is left of a long range is cut in two, which are read 
 
 A time entry that is edited while the export runs can move to another page or range; ids are remembered,
 so it is written once, as it was first read. One that moves the other way shows as a difference of the
-totals, and its month is read again (`toggl_async.export.verify`).
+totals, and its month is read again (`toggl_async.export.read.verify`).
 """
 
 import asyncio
@@ -17,18 +17,16 @@ import attrs
 
 from toggl_async._operations.paging import Step
 from toggl_async._operations.record import Json
-from toggl_async.export.datasets import DATASETS, Dataset
-from toggl_async.export.lists import unseen
+from toggl_async.export.mirror.pieces import Piece, Progress, Range, ServerTotals
 from toggl_async.export.pages import Row
-from toggl_async.export.pieces import Piece, Progress, Range, ServerTotals
-from toggl_async.export.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
-from toggl_async.export.reading import SET_ASIDE, Reader
+from toggl_async.export.plan.datasets import ENTRIES, EXACT
+from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
+from toggl_async.export.plan.survey import Workspace
+from toggl_async.export.read.lists import unseen
+from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import Line, entry_lines, known_of, reading, running_line, totals_of
-from toggl_async.export.survey import Workspace
 
 __all__ = [
-    "ENTRIES",
-    "EXACT",
     "REPORT_ROWS",
     "TOTALS",
     "ask_total",
@@ -38,10 +36,6 @@ __all__ = [
     "write_running",
 ]
 
-ENTRIES: Dataset = DATASETS["time_entries"]
-
-EXACT: dict[str, int] = {"rounding": 0, "rounding_minutes": 0}
-"""Else the user's preferences round the seconds."""
 
 REPORT_ROWS: dict[str, Json] = {
     **EXACT,

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from toggl_async.export.datasets import Dataset
+from toggl_async.export.formats.staged import Source, StagedSink
+from toggl_async.export.plan.datasets import Dataset
 from toggl_async.export.rows import Known, known_of
-from toggl_async.export.sinks.staged import Source, StagedSink
 
 __all__ = ["JsonLines", "sink"]
 
