@@ -1,4 +1,4 @@
-"""``python -m codegen``: write records, scopes and what the sandbox answers from.
+"""``python -m codegen``: write records, scopes, the front's stub and the sandbox's answers.
 
 With ``--check``, only say whether they are fresh.
 """
@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codegen.emit import emit, stale, write
+from codegen.emit import emit, formatted, stale, write
+from codegen.emit_front import front_files
 from codegen.emit_sandbox import sandbox_files
 from codegen.load import load
 from codegen.plan import plan
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if faults:
         print(*(f"fault: {fault}" for fault in faults), sep="\n", file=sys.stderr)
         return 2
-    files = emit(result) | dict(sandbox_files(source))
+    files = emit(result) | dict(sandbox_files(source)) | formatted(dict(front_files(result, chosen.package)))
     if chosen.check:
         differing = stale(files, chosen.package)
         print(*(f"stale: {path}" for path in differing), sep="\n", end="\n" if differing else "")

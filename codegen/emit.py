@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from codegen.emit_front import STUB
 from codegen.emit_records import record_files
 from codegen.emit_sandbox import FILE
 from codegen.emit_scopes import scope_files
 from codegen.model import Plan
 from codegen.text import WIDTH
 
-__all__ = ["DIRECTORIES", "emit", "stale", "write"]
+__all__ = ["DIRECTORIES", "emit", "formatted", "stale", "write"]
 
 DIRECTORIES: Final = ("records", "scopes")
 """What is generated as a whole, under ``toggl_async``."""
@@ -24,7 +25,7 @@ DIRECTORIES: Final = ("records", "scopes")
 
 def emit(plan: Plan) -> dict[str, str]:
     """Write every file: path under ``toggl_async`` to formatted text."""
-    return _formatted(dict([*record_files(plan), *scope_files(plan)]))
+    return formatted(dict([*record_files(plan), *scope_files(plan)]))
 
 
 def write(files: Mapping[str, str], package: Path) -> None:
@@ -56,7 +57,7 @@ def _existing(package: Path) -> list[str]:
     found = [path for directory in DIRECTORIES for path in (package / directory).rglob("*")]
     return sorted(
         path.relative_to(package).as_posix()
-        for path in (*found, package / FILE)
+        for path in (*found, package / FILE, package / STUB)
         if path.is_file() and "__pycache__" not in path.parts
     )
 
@@ -79,8 +80,8 @@ def _remove(folder: Path) -> None:
     folder.rmdir()
 
 
-def _formatted(files: Mapping[str, str]) -> dict[str, str]:
-    """Sort the imports and format, with fixed settings so that no other configuration has a say."""
+def formatted(files: Mapping[str, str]) -> dict[str, str]:
+    """Sort imports and format, with fixed settings so that no other configuration has a say."""
     with tempfile.TemporaryDirectory() as name:
         stage = Path(name)
         for path, text in files.items():

@@ -20,8 +20,17 @@ def modules_after(code: str) -> list[str]:
     return modules
 
 
-def test_importing_the_package_loads_nothing_else_of_it() -> None:
-    assert [name for name in modules_after(LIST_MODULES) if name.startswith("toggl_async.")] == []
+def test_importing_the_package_loads_tables_of_names_alone() -> None:
+    loaded = [name for name in modules_after(LIST_MODULES) if name.startswith("toggl_async.")]
+    assert loaded == ["toggl_async.records", "toggl_async._lazy"]
+
+
+def test_a_record_of_the_front_door_loads_its_module_alone() -> None:
+    code = LIST_MODULES.replace("toggl_async;", "toggl_async; toggl_async.Tag;")
+    generated = ("toggl_async.records.", "toggl_async.scopes.")
+    assert [name for name in modules_after(code) if name.startswith(generated)] == [
+        "toggl_async.records.tags"
+    ]
 
 
 def test_the_client_loads_no_record_and_no_endpoint_module() -> None:

@@ -1,5 +1,6 @@
 """The public surface cannot grow, shrink or lose its order by accident."""
 
+import ast
 import importlib
 import importlib.metadata
 import pkgutil
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import toggl_async
-from toggl_async import errors
+from toggl_async import _lazy, errors, records
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,7 +25,7 @@ MODULES = [
 ]
 
 FROZEN: dict[str, list[str]] = tomllib.loads((ROOT / "tests" / "public_names.toml").read_text("utf-8"))
-"""The modules that programs import from, by what they promise."""
+"""The front door and the public modules: what they promise."""
 
 LOCKED = {"toggl_async.records"}
 """Their names are locked by codegen/names.toml."""
@@ -37,15 +38,15 @@ FIXED_BY_DESIGN = {
 
 
 def test_every_public_name_exists_and_is_listed_once() -> None:
-    assert set(toggl_async.__all__) == set(toggl_async._HOMES)
+    assert set(toggl_async.__all__) == set(_lazy.HOMES)
     assert set(toggl_async.__all__) <= set(dir(toggl_async))
     assert len(set(toggl_async.__all__)) == len(toggl_async.__all__)
     assert all(getattr(toggl_async, name) is not None for name in toggl_async.__all__)
 
 
 def test_a_name_that_is_not_there_is_said_as_such() -> None:
-    with pytest.raises(AttributeError, match="module 'toggl_async' has no attribute 'Client'"):
-        _ = toggl_async.Client
+    with pytest.raises(AttributeError, match="module 'toggl_async' has no attribute 'Nobody'"):
+        _ = toggl_async.Nobody  # type: ignore[attr-defined]
 
 
 def test_the_names_that_other_programs_are_written_against_are_there() -> None:
@@ -54,6 +55,35 @@ def test_the_names_that_other_programs_are_written_against_are_there() -> None:
 
 def test_every_error_is_at_the_front() -> None:
     assert set(toggl_async.__all__) >= set(errors.__all__)
+
+
+@pytest.mark.parametrize("name", records.__all__)
+def test_every_record_is_at_the_front(name: str) -> None:
+    assert getattr(toggl_async, name) is getattr(records, name)
+
+
+def test_no_name_of_the_front_hides_a_record_or_a_module() -> None:
+    names = [name for given in _lazy.FRONT.values() for name in given]
+    assert len(set(names)) == len(names)
+    assert set(names).isdisjoint(records.__all__)
+    assert set(names).isdisjoint(module.name for module in pkgutil.iter_modules(toggl_async.__path__))
+
+
+def test_the_stub_says_what_there_is() -> None:
+    stub = ast.parse((ROOT / "toggl_async" / "__init__.pyi").read_text("utf-8"))
+    homes = {
+        alias.name: node.module or ""
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(homes) == set(_lazy.HOMES)
+    for name, home in homes.items():
+        assert f"{home}.".startswith(f"{_lazy.HOMES[name]}.")
+
+
+def test_a_public_module_has_no_underscore_and_a_private_one_is_not_promised() -> None:
+    assert [module for module in FROZEN if "._" in module] == []
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -67,7 +97,10 @@ def test_each_module_names_what_is_public_in_order(module: str) -> None:
 
 @pytest.mark.parametrize("module", FROZEN)
 def test_what_programs_import_stays(module: str) -> None:
-    assert importlib.import_module(module).__all__ == FROZEN[module]
+    public = importlib.import_module(module).__all__
+    assert [name for name in public if module != "toggl_async" or name not in records.__all__] == FROZEN[
+        module
+    ]
 
 
 def test_each_module_that_the_documents_name_is_frozen() -> None:

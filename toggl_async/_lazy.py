@@ -1,0 +1,63 @@
+"""The one table of the front door: each public name, and the module that it is loaded from.
+
+Programs import from `toggl_async` itself, which holds nothing: `load` fetches a name when it is first
+asked for. The stub ``__init__.pyi``, by which type checkers and editors know the names, is generated from
+`FRONT` and from the names of the records; ``python -m codegen --check`` fails while it is stale.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Final
+
+from toggl_async import records
+
+__all__ = ["FRONT", "HOMES", "NAMES", "load"]
+
+FRONT: Final[Mapping[str, tuple[str, ...]]] = {
+    "msgspec": ("UNSET", "UnsetType"),
+    "toggl_async._client.answer": ("Answer", "capture_responses"),
+    "toggl_async._client.auth": ("ApiToken", "Auth", "EmailPassword", "SessionCookie"),
+    "toggl_async._client.catalog": ("operations",),
+    "toggl_async._client.client": ("TogglClient",),
+    "toggl_async._client.plans": ("PlanWarning", "plan_of"),
+    "toggl_async._operations.changes": ("changes",),
+    "toggl_async._operations.files": ("Download", "FileContent", "Form"),
+    "toggl_async._operations.operation": ("Operation", "Plan"),
+    "toggl_async._operations.paging": ("Bookmark", "Pages"),
+    "toggl_async._operations.record": ("Record",),
+    "toggl_async.codec": ("DriftWarning",),
+    "toggl_async.errors": (
+        "BadRequest", "BulkEditInterrupted", "ClientClosed", "Conflict", "ConnectionFailed",
+        "DecodeError", "EndpointGone", "FeatureUnavailable", "Forbidden", "InvalidInput",
+        "InvalidSignature", "LoginRefused", "MalformedDelivery", "MaxWaitExceeded",
+        "MisdirectedDelivery", "MissingCredentials", "NotFound", "NotInPlan", "PagingError",
+        "PaymentRequired", "QuotaExceeded", "RateLimited", "RequestFailed", "RequestTimeout",
+        "ResponseError", "ServerError", "StaleDelivery", "TogglError", "Unauthorized",
+        "WebhookError", "WrongEventLoop",
+    ),
+    "toggl_async.options": ("ClientOptions", "Cooldown", "Pace", "Priority", "QuotaPolicy", "Retry"),
+    "toggl_async.scheduler": ("Lane", "ScheduledTransport", "Scheduler"),
+}  # fmt: skip
+"""Module to the names that are public through the front door; the records come on top of them."""
+
+HOMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(records.__all__, records.__name__),
+    **{name: home for home, names in FRONT.items() for name in names},
+}
+"""Every name of the front door to the module that it is loaded from."""
+
+NAMES: Final = sorted(HOMES, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+"""The names in the order of ``__all__``: constants, classes, functions."""
+
+
+def load(name: str) -> object:
+    """Load a public name from its module.
+
+    Raises:
+        AttributeError: the front door has no such name.
+    """
+    home = HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'toggl_async' has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(home), name)
+    return found
