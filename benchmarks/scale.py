@@ -31,7 +31,7 @@ from toggl_async import ClientOptions
 from toggl_async.scheduler import ScheduledTransport
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from clock import JumpLoop
+from support.clock import JumpLoop
 
 GRANTS: Final = 50_000
 ROUNDS: Final = 3

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-from clock import JUMP
 from patience import patient
 from results import Results
+from support.clock import JUMP
 
 GROUPS = {
     "tests/codegen/test_directories.py": "documents",

@@ -9,11 +9,11 @@ import attrs
 import httpx
 import pytest
 
-from hook_receiver import Receiver, receiver
 from patience import patient
-from real_things import ready_export, real_values
-from samples import MOMENT, arguments_of, deprecation, reach
-from sandbox_world import NOW
+from support.hook_receiver import Receiver, receiver
+from support.real_things import ready_export, real_values
+from support.samples import MOMENT, arguments_of, deprecation, reach
+from support.sandbox_world import NOW
 from toggl_async import ClientOptions, EmailPassword, Pages, TogglClient
 from toggl_async._client.catalog import operations
 from toggl_async._operations.operation import Operation

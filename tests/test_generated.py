@@ -21,8 +21,8 @@ from msgspec import UNSET, UnsetType
 
 import toggl_async
 from codegen.model import Argument, Kind, OperationPlan, Plain, RecordRef
-from own_documents import operation_plans, plan_and_faults, source
-from samples import MOMENT, UNIX, arguments_of, deprecation, reach, sample
+from support.own_documents import operation_plans, plan_and_faults, source
+from support.samples import MOMENT, UNIX, arguments_of, deprecation, reach, sample
 from toggl_async import records, scopes
 from toggl_async._client.catalog import operation, operations
 from toggl_async._operations.files import Download, Form

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from login_accounts import COOKIE, DAY, EMAIL, PASSWORD, Accounts, token
+from support.login_accounts import COOKIE, DAY, EMAIL, PASSWORD, Accounts, token
 from toggl_async import (
     ApiToken,
     ClientClosed,

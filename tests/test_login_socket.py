@@ -2,7 +2,7 @@
 
 import pytest
 
-from login_accounts import EMAIL, PASSWORD, Accounts, served, token
+from support.login_accounts import EMAIL, PASSWORD, Accounts, served, token
 from toggl_async import ClientOptions, LoginRefused, Pace, SessionCookie, TogglClient
 
 pytestmark = pytest.mark.anyio

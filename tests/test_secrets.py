@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from login_accounts import EMAIL, PASSWORD, Accounts, token
+from support.login_accounts import EMAIL, PASSWORD, Accounts, token
 from toggl_async import (
     ApiToken,
     BadRequest,

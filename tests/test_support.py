@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from hook_receiver import receiver
 from loopback import listening, nobody_listening
 from patience import PatientLoop
-from sandbox_world import world
+from support.hook_receiver import receiver
+from support.sandbox_world import world
 from toggl_async import ApiToken, TogglClient
 from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
 from toggl_async.sandbox.pytest_plugin import _SandboxThread

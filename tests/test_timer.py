@@ -5,7 +5,7 @@ import datetime as dt
 import httpx
 import pytest
 
-from sandbox_world import NOW, world
+from support.sandbox_world import NOW, world
 from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, TogglClient, timer
 from toggl_async.records import TimeEntry
 from toggl_async.sandbox import Sandbox

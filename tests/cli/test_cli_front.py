@@ -8,7 +8,7 @@ import sys
 import httpx
 import pytest
 
-from commands import running
+from support.commands import running
 from toggl_async.cli import app, main
 from toggl_async.cli.exits import Exit
 

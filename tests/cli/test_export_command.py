@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from commands import COMMAND, running
 from loopback import nobody_listening
-from sandbox_world import GROUPS
+from support.commands import COMMAND, running
+from support.sandbox_world import GROUPS
 from toggl_async.cli import main
 from toggl_async.export.formats.staged import StagedSink
 from toggl_async.export.read import entries

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from commands import running
-from sandbox_world import GROUPS
+from support.commands import running
+from support.sandbox_world import GROUPS
 from toggl_async.cli import main
 from toggl_async.export.mirror.books import Books
 from toggl_async.sandbox import Fault, Sandbox

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from codec_records import Change, Entry, Price, Profile
+from support.codec_records import Change, Entry, Price, Profile
 from toggl_async.codec import Codec
 from toggl_async.errors import InvalidInput
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from codec_values import records as drawn
+from support.codec_values import records as drawn
 from toggl_async import records as front
 from toggl_async._client.catalog import operations
 from toggl_async._operations.record import Json, Moment, Record

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec_records import Change, Entry, Node, Plan, Price, Profile
-from codec_values import json_values, records
+from support.codec_records import Change, Entry, Node, Plan, Price, Profile
+from support.codec_values import json_values, records
 from toggl_async._operations.record import Json
 from toggl_async.codec import Codec, DriftWarning
 from toggl_async.codec.strict import fields_of

@@ -10,7 +10,7 @@ from typing import Any, Optional
 import msgspec
 import pytest
 
-from codec_records import Bounded, Change, EntriesPage, Entry, Node, Plan, Price, Profile
+from support.codec_records import Bounded, Change, EntriesPage, Entry, Node, Plan, Price, Profile
 from toggl_async._operations.record import Json
 from toggl_async.codec import Codec
 from toggl_async.codec.strict import decoder, fields_of

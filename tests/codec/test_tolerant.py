@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codec_records import Bounded, EntriesPage, Entry, Node, Plan, Price, Profile
+from support.codec_records import Bounded, EntriesPage, Entry, Node, Plan, Price, Profile
 from toggl_async.codec import Codec, DriftWarning
 from toggl_async.errors import DecodeError
 

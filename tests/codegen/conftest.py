@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from codegen.plan import plan
-from pets import DOCUMENT, Folder
+from support.pets import DOCUMENT, Folder
 
 
 @pytest.fixture

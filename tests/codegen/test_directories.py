@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import codegen.__main__
-import own_documents
 from codegen.__main__ import main
 from codegen.emit import stale, write
 from codegen.load import Source
-from pets import Folder
+from support import own_documents
+from support.pets import Folder
 
 
 @pytest.fixture

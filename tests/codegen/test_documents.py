@@ -8,7 +8,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from codegen.operations import METHODS
-from own_documents import FOLDER, contents
+from support.own_documents import FOLDER, contents
 
 SPEC: Final = FOLDER / "spec"
 DOCUMENTS: Final = contents()

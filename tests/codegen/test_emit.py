@@ -9,7 +9,7 @@ from codegen.emit import emit
 from codegen.model import Choice, Either, Kind, ListOf, MapOf, Nullable, Plain, RecordRef, TypeForm
 from codegen.plan import plan
 from codegen.text import WIDTH, answer_type, argument_type, docstring, header, or_unset, paragraph
-from pets import Folder
+from support.pets import Folder
 
 
 def files_of(folder: Folder) -> dict[str, str]:

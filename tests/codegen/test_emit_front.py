@@ -8,7 +8,7 @@ import pytest
 from codegen.emit import formatted
 from codegen.emit_front import STUB, front_files
 from codegen.plan import plan
-from pets import Folder
+from support.pets import Folder
 
 
 def stub(folder: Folder, package: Path, table: str) -> str:

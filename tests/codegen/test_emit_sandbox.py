@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from codegen.emit_sandbox import FILE, sandbox_files
-from pets import PETS, WORKSPACE, Folder
+from support.pets import PETS, WORKSPACE, Folder
 
 LIST = "GET /api/v9/workspaces/{workspace_id}/pets"
 CREATE = "POST /api/v9/workspaces/{workspace_id}/pets"

@@ -5,7 +5,7 @@ from typing import Any
 
 from codegen.emit import emit
 from codegen.plan import plan
-from pets import Folder
+from support.pets import Folder
 
 STARTER: dict[str, Any] = {"type": "string", "description": "A word.", "x-toggl-plan": "starter"}
 PREMIUM: dict[str, Any] = {**STARTER, "x-toggl-plan": "premium"}

@@ -4,7 +4,7 @@ import pytest
 
 from codegen.emit import emit
 from codegen.plan import plan
-from pets import Folder
+from support.pets import Folder
 
 
 def module_of(folder: Folder) -> str:

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-import own_documents
 from codegen.load import Named, Names, bundled, load
-from pets import Folder
+from support import own_documents
+from support.pets import Folder
 
 
 def test_a_good_folder_loads_without_faults(folder: Folder) -> None:

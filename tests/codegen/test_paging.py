@@ -7,8 +7,8 @@ import pytest
 
 from codegen.model import Argument, Kind, OperationPlan, PagingPlan, Plain, RecordRef
 from codegen.plan import plan
-from own_documents import operation_plans
-from pets import PETS, Folder, answer
+from support.own_documents import operation_plans
+from support.pets import PETS, Folder, answer
 from toggl_async._client.catalog import operations
 
 POSITIONS: Final = frozenset(

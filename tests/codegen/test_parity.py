@@ -8,7 +8,7 @@ import pytest
 
 from codegen.load import Correction
 from codegen.parity import Facts, differences, main, unexplained
-from pets import PETS, Folder, answer
+from support.pets import PETS, Folder, answer
 
 LIST = "GET /api/v9/workspaces/{workspace_id}/pets"
 CREATE = "POST /api/v9/workspaces/{workspace_id}/pets"

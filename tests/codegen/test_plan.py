@@ -17,7 +17,7 @@ from codegen.model import (
     TypeForm,
 )
 from codegen.plan import plan
-from pets import PET, PETS, Folder, answer, body
+from support.pets import PET, PETS, Folder, answer, body
 
 Faults = Callable[[], list[str]]
 INTEGER, TEXT = Plain(Kind.INTEGER), Plain(Kind.TEXT)

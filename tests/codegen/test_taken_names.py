@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from codegen.emit_scopes import _IMPORTS
-from pets import Folder
+from support.pets import Folder
 
 Faults = Callable[[], list[str]]
 

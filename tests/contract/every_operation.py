@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from contract.prism import METHODS, merged, serving
-from samples import arguments_of, reach
+from support.samples import arguments_of, reach
 from toggl_async import ApiToken, ClientOptions, Pace, ResponseError, Retry, TogglClient, capture_responses
 from toggl_async._client.answer import Answer
 from toggl_async._client.catalog import operation, operations

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from export_company import FIRST, NOW, Company
+from support.export_company import FIRST, NOW, Company
 from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, ServerError, TogglClient
 from toggl_async.export import Batch, ExportPlan, TotalsDiffer, export_batches
 from toggl_async.export.mirror.tables import ExportedTimeEntry

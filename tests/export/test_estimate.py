@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from export_company import FIRST, NOW, ORGANIZATION, Company
+from support.export_company import FIRST, NOW, ORGANIZATION, Company
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
 from toggl_async.export import Estimate, ExportPlan, estimate, export, survey
 

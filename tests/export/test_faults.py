@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from export_written import ids
+from support.export_written import ids
 from toggl_async import ClientOptions, Pace, Retry
 from toggl_async.cli import connect, main
 from toggl_async.sandbox import Fault, Sandbox

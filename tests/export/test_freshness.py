@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from export_company import FIRST, NOW, SECOND, Company, Entry
-from export_updates import equals_a_fresh_export, run
-from export_written import FORMATS, everything, ids, rows
+from support.export_company import FIRST, NOW, SECOND, Company, Entry
+from support.export_updates import equals_a_fresh_export, run
+from support.export_written import FORMATS, everything, ids, rows
 from toggl_async import InvalidInput
 from toggl_async.export import ExportPlan, Manifest, RowsWritten, Stale
 

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from export_company import FIRST, SECOND, Company
-from export_written import FORMATS, everything, ids
+from support.export_company import FIRST, SECOND, Company
+from support.export_written import FORMATS, everything, ids
 from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, ServerError, TogglClient
 from toggl_async.export import DatasetFinished, ExportPlan, Manifest, RowsWritten, export
 from toggl_async.export.formats import make

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from export_scripted import OTHER, SEARCH, TOTALS, WORKSPACE, Scripted, entry, once, page
+from support.export_scripted import OTHER, SEARCH, TOTALS, WORKSPACE, Scripted, entry, once, page
 from toggl_async import ApiToken, DecodeError, InvalidInput, Priority, Scheduler, ServerError, TogglClient
 from toggl_async.export import (
     DatasetFinished,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from export_written import FORMATS, ids, rows
+from support.export_written import FORMATS, ids, rows
 from toggl_async.export.batches import _Channel
 from toggl_async.export.formats import Commit, Sink, make
 from toggl_async.export.formats.database import DatabaseSink

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from export_company import FIRST, NOW, Company, Entry
-from export_written import ids
+from support.export_company import FIRST, NOW, Company, Entry
+from support.export_written import ids
 from toggl_async import ApiToken, TogglClient
 from toggl_async.export import ExportPlan, Manifest, RowsWritten, export
 

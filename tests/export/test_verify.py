@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from export_company import FIRST, NOW, Company, Entry
-from export_written import FORMATS, ids, rows
+from support.export_company import FIRST, NOW, Company, Entry
+from support.export_written import FORMATS, ids, rows
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
 from toggl_async.export import ExportPlan, Manifest, MonthCheck, export
 from toggl_async.export.mirror.pieces import months_of

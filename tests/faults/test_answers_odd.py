@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from answers import Answers
+from support.answers import Answers
 from toggl_async import DecodeError, TogglClient
 from toggl_async._client.catalog import operation
 from toggl_async.codec import DriftWarning

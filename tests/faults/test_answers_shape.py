@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from answers import Answers
+from support.answers import Answers
 from toggl_async import DecodeError, TogglClient, operations
 from toggl_async._client.catalog import operation
 from toggl_async._operations.record import Json

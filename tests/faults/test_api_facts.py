@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from answers import Answers
+from support.answers import Answers
 from toggl_async import ApiToken, TogglClient, operations
 from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
 from toggl_async.scopes.workspace.billing import Rates

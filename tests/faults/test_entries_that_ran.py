@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answers import Answers
+from support.answers import Answers
 from toggl_async import InvalidInput, timer
 from toggl_async.records import TimeEntry
 

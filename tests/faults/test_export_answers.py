@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from export_company import FIRST, NOW, Company, Entry
-from export_scripted import SEARCH, TOTALS, WORKSPACE, Scripted, page
-from export_updates import run
-from export_written import FORMATS, everything, ids, rows
+from support.export_company import FIRST, NOW, Company, Entry
+from support.export_scripted import SEARCH, TOTALS, WORKSPACE, Scripted, page
+from support.export_updates import run
+from support.export_written import FORMATS, everything, ids, rows
 from toggl_async import ApiToken, DecodeError, TogglClient, TogglError
 from toggl_async.export import DATASETS, ExportPlan, Manifest, export
 

@@ -15,7 +15,7 @@ import attrs
 import httpx
 import pytest
 
-from export_company import FIRST, NOW, SECOND, Company
+from support.export_company import FIRST, NOW, SECOND, Company
 from toggl_async import ClientOptions, Pace, Retry
 from toggl_async.cli import connect, main
 from toggl_async.sandbox import Fault, Sandbox

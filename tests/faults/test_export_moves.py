@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 import pytest
 
-from export_company import FIRST, NOW, SECOND, Company, Entry
-from export_updates import equals_a_fresh_export, run
-from export_written import FORMATS, ids, rows
+from support.export_company import FIRST, NOW, SECOND, Company, Entry
+from support.export_updates import equals_a_fresh_export, run
+from support.export_written import FORMATS, ids, rows
 from toggl_async.export import ExportPlan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]

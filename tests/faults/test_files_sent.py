@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from answers import Answers
+from support.answers import Answers
 from toggl_async import InvalidInput
 
 pytestmark = pytest.mark.anyio

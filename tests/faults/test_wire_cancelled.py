@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 
-from support_wire import TOKEN, Received, answer, raw_server
+from support.support_wire import TOKEN, Received, answer, raw_server
 from toggl_async import ApiToken, ClientOptions, Pace, Retry, TogglClient
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation

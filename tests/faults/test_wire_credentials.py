@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support_wire import QUICK, TOKEN, RawServer, Received, answer, raw_server
+from support.support_wire import QUICK, TOKEN, RawServer, Received, answer, raw_server
 from toggl_async import (
     ApiToken,
     EmailPassword,

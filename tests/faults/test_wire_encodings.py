@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support_wire import QUICK, TOKEN, Received, answer, raw_server
+from support.support_wire import QUICK, TOKEN, Received, answer, raw_server
 from toggl_async import ApiToken, TogglClient
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation

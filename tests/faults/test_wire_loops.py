@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support_wire import TOKEN, RawServer, answer, raw_server, threaded_server
+from support.support_wire import TOKEN, RawServer, answer, raw_server, threaded_server
 from toggl_async import ApiToken, Scheduler, TogglClient, TogglError, WrongEventLoop
 from toggl_async.scheduler import ScheduledTransport
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import trustme
 
-from support_wire import QUICK, TOKEN, Received, answer, close, raw_server
+from support.support_wire import QUICK, TOKEN, Received, answer, close, raw_server
 from toggl_async import ApiToken, TogglClient
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation

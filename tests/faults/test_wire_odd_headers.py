@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support_wire import QUICK, TOKEN, answer, raw_server
+from support.support_wire import QUICK, TOKEN, answer, raw_server
 from toggl_async import ApiToken, ClientOptions, Cooldown, LoginRefused, Pace, SessionCookie, TogglClient
 from toggl_async.errors import MalformedDelivery, TogglError
 from toggl_async.scheduler import ScheduledTransport, classify

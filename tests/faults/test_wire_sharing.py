@@ -7,7 +7,7 @@ import attrs
 import httpx
 import pytest
 
-from support_wire import QUICK, answer, raw_server
+from support.support_wire import QUICK, answer, raw_server
 from toggl_async.options import Priority
 from toggl_async.scheduler import EXTENSION, Lane, RequestFacts, ScheduledTransport
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support_wire import TOKEN
+from support.support_wire import TOKEN
 from toggl_async import ApiToken, ClientOptions, Cooldown, QuotaExceeded, TogglClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]

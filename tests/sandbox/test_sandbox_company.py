@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 import pytest
 
-from sandbox_world import NOW
+from support.sandbox_world import NOW
 from toggl_async.sandbox import DATASETS, FULL, SMALL, Company, CompanySize, SandboxOptions
 
 SECONDS = NOW.timestamp()

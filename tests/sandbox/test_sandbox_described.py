@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox_world import world
+from support.sandbox_world import world
 from toggl_async.sandbox import files
 from toggl_async.sandbox.answers import Refusal
 from toggl_async.sandbox.checking import Checker

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sandbox_world import world
+from support.sandbox_world import world
 from toggl_async.sandbox import CompanySize
 
 pytestmark = pytest.mark.anyio

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from sandbox_world import World, world
+from support.sandbox_world import World, world
 from toggl_async.sandbox.account_shapes import workspace_user_id
 from toggl_async.sandbox.entities import Person
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sandbox_world import World, world
+from support.sandbox_world import World, world
 from toggl_async.sandbox import CompanySize
 from toggl_async.sandbox.entities import Entry
 from toggl_async.sandbox.report_query import rounded

@@ -7,7 +7,7 @@ import httpx
 import msgspec
 import pytest
 
-from sandbox_world import World, world
+from support.sandbox_world import World, world
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 
 from loopback import nobody_listening
 from patience import PatientLoop
-from sandbox_world import World, until, world
+from support.sandbox_world import World, until, world
 from toggl_async.sandbox import SMALL, Fault, FaultPlan, Sandbox, SandboxOptions, run_forever, serve
 
 pytestmark = pytest.mark.anyio

@@ -1,6 +1,6 @@
 import pytest
 
-from sandbox_world import World, world
+from support.sandbox_world import World, world
 from toggl_async import ClientOptions, LoginRefused, Pace, SessionCookie, TogglClient
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sandbox_world import NOW, world
+from support.sandbox_world import NOW, world
 from toggl_async.sandbox import CompanySize
 
 pytestmark = pytest.mark.anyio

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from hook_receiver import Receiver, receiver
-from sandbox_world import World, until, world
+from support.hook_receiver import Receiver, receiver
+from support.sandbox_world import World, until, world
 from toggl_async import webhooks
 from toggl_async.records import TimeEntry
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from sandbox_world import NOW, World, world
+from support.sandbox_world import NOW, World, world
 from toggl_async.sandbox import CompanySize
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from loopback import listening
-from scheduler.model import NGINX
-from scheduler.servers import Asked, http_proxy, http_server
+from support.model import NGINX
+from support.servers import Asked, http_proxy, http_server
 from toggl_async import errors
 from toggl_async.options import ClientOptions, Cooldown, Pace, Retry
 from toggl_async.scheduler import (
@@ -309,7 +309,7 @@ class TestInnerTransports:
 
     async def test_http_2(self) -> None:
         pytest.importorskip("h2")
-        from scheduler.http2 import http2_server  # noqa: PLC0415 - needs h2
+        from support.http2 import http2_server  # noqa: PLC0415 - needs h2
 
         inner = httpx.AsyncHTTPTransport(http1=False, http2=True)
         async with http2_server([200, 429, 200, 502]) as server, World(inner) as world:
@@ -327,7 +327,7 @@ class TestInnerTransports:
 
     async def test_requests_that_wait_for_one_http_2_connection(self) -> None:
         pytest.importorskip("h2")
-        from scheduler.http2 import http2_server  # noqa: PLC0415 - needs h2
+        from support.http2 import http2_server  # noqa: PLC0415 - needs h2
 
         async def connect_slowly(name: str, _info: dict[str, Any]) -> None:
             if name == "connection.connect_tcp.started":

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clock import JumpLoop
-from scheduler.model import FAULTS, Arrival, Model
+from support.clock import JumpLoop
+from support.model import FAULTS, Arrival, Model
 from toggl_async.errors import (
     ConnectionFailed,
     EndpointGone,

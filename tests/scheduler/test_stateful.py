@@ -16,9 +16,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from clock import JumpLoop
-from scheduler.model import FAULTS, Model
-from scheduler.promises import CALLER, Asked, Promises
+from support.clock import JumpLoop
+from support.model import FAULTS, Model
+from support.promises import CALLER, Asked, Promises
 from toggl_async import errors
 from toggl_async.options import ClientOptions, Priority, QuotaPolicy
 from toggl_async.scheduler import EXTENSION, Attempted, RequestFacts, ScheduledTransport, Scheduler

@@ -18,7 +18,7 @@ import pytest
 
 from loopback import listening, nobody_listening
 from patience import patient
-from scheduler.model import NGINX, Model
+from support.model import NGINX, Model
 from toggl_async import errors
 from toggl_async.options import ClientOptions, Cooldown, Pace, Priority, QuotaPolicy, Retry
 from toggl_async.scheduler import (

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import attrs
 
-from scheduler.model import Arrival, Model
+from support.model import Arrival, Model
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import Event, Lane, events
 from toggl_async.scheduler.queue import PATIENCE

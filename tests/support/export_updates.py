@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from export_company import Company
-from export_written import everything
+from support.export_company import Company
+from support.export_written import everything
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
 from toggl_async.export import ExportPlan, Manifest, export
 

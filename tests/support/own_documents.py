@@ -13,7 +13,7 @@ from codegen.load import Fault, Source, load
 from codegen.model import OperationPlan, Plan
 from codegen.plan import plan
 
-FOLDER = Path(__file__).parents[1] / "codegen"
+FOLDER = Path(__file__).parents[2] / "codegen"
 
 
 @functools.cache

@@ -4,7 +4,7 @@ import datetime as dt
 import itertools
 from typing import Any
 
-from samples import MOMENT
+from support.samples import MOMENT
 from toggl_async.records import Patch, SavedReportChange, WebhookEventFilterInput
 from toggl_async.sandbox import Sandbox
 from toggl_async.sandbox.account_shapes import workspace_user_id
