@@ -14,7 +14,7 @@ from codegen.emit_front import STUB
 from codegen.emit_records import record_files
 from codegen.emit_sandbox import FILE
 from codegen.emit_scopes import scope_files
-from codegen.model import Plan
+from codegen.model import LibraryPlan
 from codegen.text import WIDTH
 
 __all__ = ["DIRECTORIES", "emit", "formatted", "stale", "write"]
@@ -23,7 +23,7 @@ DIRECTORIES: Final = ("records", "scopes")
 """What is generated as a whole, under ``toggl_async``."""
 
 
-def emit(plan: Plan) -> dict[str, str]:
+def emit(plan: LibraryPlan) -> dict[str, str]:
     """Write every file: path under ``toggl_async`` to formatted text."""
     return formatted(dict([*record_files(plan), *scope_files(plan)]))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from codegen.model import (
     Argument,
-    Body,
+    BodyPlan,
     Choice,
     Either,
     Kind,
@@ -13,14 +13,14 @@ from codegen.model import (
     Nullable,
     OperationPlan,
     Plain,
-    TypeForm,
+    SpecType,
 )
 from codegen.text import WIDTH, filled
 
 __all__ = ["calling", "in_chunks"]
 
 _CHECKS: Mapping[Kind, str] = {Kind.DAY: "day", Kind.MOMENT: "moment", Kind.UNIX_TIME: "unix_seconds"}
-_LIST_CHECKS: Mapping[TypeForm, str] = {Plain(Kind.INTEGER): "id_list", Plain(Kind.TEXT): "text_list"}
+_LIST_CHECKS: Mapping[SpecType, str] = {Plain(Kind.INTEGER): "id_list", Plain(Kind.TEXT): "text_list"}
 
 
 def calling(
@@ -107,7 +107,7 @@ def in_chunks(operation: OperationPlan) -> list[Argument]:
     return [one for one in operation.ids if one.most is not None]
 
 
-def _form(body: Body, entries: str) -> str:
+def _form(body: BodyPlan, entries: str) -> str:
     """Write a body of form fields."""
     files = ", ".join(f'"{one.wire}",' for one in body.arguments if _is_file(one.type))
     parts = [entries, *([f"files=({files})"] if files else [])]
@@ -116,7 +116,7 @@ def _form(body: Body, entries: str) -> str:
     return f"Form({', '.join(parts)})"
 
 
-def _is_file(form: TypeForm) -> bool:
+def _is_file(form: SpecType) -> bool:
     """Whether an argument is a file, or can be."""
     return form == Plain(Kind.BYTES) or (isinstance(form, Either) and Plain(Kind.BYTES) in form.options)
 
@@ -155,5 +155,5 @@ def _check(argument: Argument) -> str:
             return ""
 
 
-def _bare(form: TypeForm) -> TypeForm:
+def _bare(form: SpecType) -> SpecType:
     return form.of if isinstance(form, Nullable) else form

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from codegen.model import Plan
+from codegen.model import LibraryPlan
 from codegen.text import filled
 
 __all__ = ["STUB", "front_files"]
@@ -25,7 +25,7 @@ _HEAD: Final = f"""\
 """
 
 
-def front_files(plan: Plan, package: Path) -> Iterator[tuple[str, str]]:
+def front_files(plan: LibraryPlan, package: Path) -> Iterator[tuple[str, str]]:
     """Write the stub of a package that has a front door: path and text."""
     table = package / _TABLE
     if table.exists():

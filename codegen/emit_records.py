@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from codegen.model import Field, Nullable, Plan, RecordModule, RecordPlan
+from codegen.model import FieldPlan, LibraryPlan, Nullable, RecordModule, RecordPlan
 from codegen.text import (
     answer_type,
     argument_type,
@@ -35,7 +35,7 @@ _IMPORTS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def record_files(plan: Plan) -> Iterator[tuple[str, str]]:
+def record_files(plan: LibraryPlan) -> Iterator[tuple[str, str]]:
     """Write every file under ``toggl_async/records``: path and text."""
     yield "records/__init__.py", _front(plan)
     for module in plan.records:
@@ -82,7 +82,7 @@ def _record(record: RecordPlan) -> str:
     )
 
 
-def _field(field: Field, *, sent: bool) -> str:
+def _field(field: FieldPlan, *, sent: bool) -> str:
     """Write one field with its docstring."""
     form = argument_type(field.type) if sent else answer_type(field.type)
     if sent:
@@ -101,7 +101,7 @@ def _field(field: Field, *, sent: bool) -> str:
     return f"    {field.name}: {annotation}{value}\n{docstring(4, field.doc)}"
 
 
-def _front(plan: Plan) -> str:
+def _front(plan: LibraryPlan) -> str:
     """Write the package's front: it knows where each record is, and loads none."""
     homes = plan.record_modules()
     names = sorted(homes)

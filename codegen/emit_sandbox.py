@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import pydantic
 from openapi_pydantic.v3.v3_1 import Operation, PathItem, Reference
 
-from codegen.load import Document, Source
+from codegen.load import Document, Specification
 from codegen.operations import described
 
 __all__ = ["FILE", "sandbox_files"]
@@ -28,7 +28,7 @@ _KEPT: Final = ("type", "format", "enum", "minItems", "maxItems")
 _NAMED: Final = "#/components/schemas/"
 
 
-def sandbox_files(source: Source) -> Iterator[tuple[str, str]]:
+def sandbox_files(source: Specification) -> Iterator[tuple[str, str]]:
     """Write the file: path and text, one operation or record a line."""
     operations: dict[str, _Json] = {}
     records: dict[str, _Json] = {}

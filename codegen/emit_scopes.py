@@ -8,9 +8,9 @@ from codegen.emit_calls import calling, in_chunks
 from codegen.emit_declarations import constant_name, declaration
 from codegen.model import (
     Argument,
+    LibraryPlan,
     OperationPlan,
     PagingPlan,
-    Plan,
     ResourcePlan,
     ScopeModule,
 )
@@ -61,7 +61,7 @@ _IMPORTS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def scope_files(plan: Plan) -> Iterator[tuple[str, str]]:
+def scope_files(plan: LibraryPlan) -> Iterator[tuple[str, str]]:
     """Write every file under ``toggl_async/scopes``: path and text."""
     yield "scopes/__init__.py", _front(plan)
     for module in plan.scopes:
@@ -72,7 +72,7 @@ def scope_files(plan: Plan) -> Iterator[tuple[str, str]]:
         )
 
 
-def _module(module: ScopeModule, plan: Plan) -> str:
+def _module(module: ScopeModule, plan: LibraryPlan) -> str:
     several = len(module.resources) > 1
     constants = "\n".join(declaration(one, several) for held in module.resources for one in held.operations)
     classes = "\n\n".join(_class(held, plan, module.name, several) for held in module.resources)
@@ -110,14 +110,14 @@ def _module(module: ScopeModule, plan: Plan) -> str:
     )
 
 
-def _elsewhere(held: ResourcePlan, plan: Plan, module: str) -> Iterator[tuple[ResourcePlan, bool]]:
+def _elsewhere(held: ResourcePlan, plan: LibraryPlan, module: str) -> Iterator[tuple[ResourcePlan, bool]]:
     """Name the resources within one, and whether each is in another module."""
     for path in held.children:
         child = plan.resource(path)
         yield child, child.module != module
 
 
-def _typing_imports(module: ScopeModule, plan: Plan) -> str:
+def _typing_imports(module: ScopeModule, plan: LibraryPlan) -> str:
     wanted: dict[str, set[str]] = {}
     for held in module.resources:
         for child, elsewhere in _elsewhere(held, plan, module.name):
@@ -129,7 +129,7 @@ def _typing_imports(module: ScopeModule, plan: Plan) -> str:
     return f"if TYPE_CHECKING:\n{lines}"
 
 
-def _class(held: ResourcePlan, plan: Plan, module: str, several: bool) -> str:
+def _class(held: ResourcePlan, plan: LibraryPlan, module: str, several: bool) -> str:
     names = {one.coroutine for one in held.operations}
     members = [_child(child, elsewhere) for child, elsewhere in _elsewhere(held, plan, module)]
     for one in held.operations:
@@ -244,7 +244,7 @@ def _walker(operation: OperationPlan, paging: PagingPlan, constant: str) -> str:
     )
 
 
-def _front(plan: Plan) -> str:
+def _front(plan: LibraryPlan) -> str:
     """Write the package's front: it knows where each scope is, and loads none."""
     scopes = {
         held.class_name: held.module

@@ -1,6 +1,6 @@
 """Step one: read the documents and the tables, and say what is wrong with them.
 
-Everything wrong is collected as a `Fault` so that one run names it all.
+Everything wrong is collected as a `Violation` so that one run names it all.
 """
 
 import copy
@@ -21,12 +21,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 __all__ = [
     "Correction",
     "Document",
-    "Fault",
     "Named",
     "Names",
     "ResourceName",
     "ScopeName",
-    "Source",
+    "Specification",
+    "Violation",
     "bundled",
     "load",
 ]
@@ -40,7 +40,7 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @attrs.frozen(order=True)
-class Fault:
+class Violation:
     """Something wrong with a document or a table.
 
     Attributes:
@@ -138,21 +138,21 @@ class Document:
 
 
 @attrs.frozen(kw_only=True)
-class Source:
+class Specification:
     """All that code is generated from."""
 
     documents: tuple[Document, ...]
     names: Names
     corrections: tuple[Correction, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[Violation, ...]
 
 
-def load(folder: Path) -> Source:
+def load(folder: Path) -> Specification:
     """Read ``spec/*.yaml``, ``names.toml`` and ``corrections.toml`` of a folder.
 
     Documents that are no valid OpenAPI 3.1 are left out and reported as faults.
     """
-    faults: list[Fault] = []
+    faults: list[Violation] = []
     contents = {path.name: _content(path, faults) for path in sorted((folder / "spec").glob("*.yaml"))}
     documents = [
         document
@@ -162,7 +162,7 @@ def load(folder: Path) -> Source:
     empty: Mapping[str, object] = {"operations": {}, "scopes": {}, "resources": {}, "records": {}}
     names = _table(folder / "names.toml", Names, faults)
     corrections = _table(folder / "corrections.toml", _Corrections, faults)
-    return Source(
+    return Specification(
         documents=tuple(documents),
         names=names or msgspec.convert(empty, Names),
         corrections=corrections.correction if corrections else (),
@@ -170,16 +170,16 @@ def load(folder: Path) -> Source:
     )
 
 
-def _content(path: Path, faults: list[Fault]) -> object:
+def _content(path: Path, faults: list[Violation]) -> object:
     """Read the YAML of a file; None when it is none."""
     try:
         return yaml.load(path.read_text("utf-8"), Loader=_LOADER)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
-        faults.append(Fault(path.name, f"no YAML: {error}"))
+        faults.append(Violation(path.name, f"no YAML: {error}"))
         return None
 
 
-def _document(name: str, content: object, faults: list[Fault]) -> Document | None:
+def _document(name: str, content: object, faults: list[Violation]) -> Document | None:
     """Take a document apart; None when it is invalid."""
     if content is None:
         return None
@@ -190,23 +190,25 @@ def _document(name: str, content: object, faults: list[Fault]) -> Document | Non
     try:
         return Document(name=name, api=OpenAPI.model_validate(content))
     except pydantic.ValidationError as error:
-        faults += [Fault(name, f"{'.'.join(map(str, one['loc']))}: {one['msg']}") for one in error.errors()]
+        faults += [
+            Violation(name, f"{'.'.join(map(str, one['loc']))}: {one['msg']}") for one in error.errors()
+        ]
         return None
 
 
-def _violations(name: str, content: object) -> Iterator[Fault]:
+def _violations(name: str, content: object) -> Iterator[Violation]:
     """Let the public validator look at a document."""
     if not isinstance(content, dict) or not str(content.get("openapi", "")).startswith("3.1"):
-        yield Fault(name, "no OpenAPI 3.1 document")
+        yield Violation(name, "no OpenAPI 3.1 document")
         return
     dangling = [
-        Fault(name, f"{ref} leads nowhere") for ref in _references(content) if not _leads(content, ref)
+        Violation(name, f"{ref} leads nowhere") for ref in _references(content) if not _leads(content, ref)
     ]
     if dangling:  # the validator would stop at the first of them
         yield from dangling
         return
     for error in OpenAPIV31SpecValidator(content).iter_errors():
-        yield Fault(name, f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}")
+        yield Violation(name, f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}")
 
 
 def _references(node: object) -> Iterator[str]:
@@ -274,10 +276,10 @@ def _schemas(content: object) -> dict[str, object]:
     return found
 
 
-def _table(path: Path, table: type[TableT], faults: list[Fault]) -> TableT | None:
+def _table(path: Path, table: type[TableT], faults: list[Violation]) -> TableT | None:
     """Read a TOML file into its type; None when it does not fit."""
     try:
         return msgspec.convert(tomllib.loads(path.read_text("utf-8")), table)
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        faults.append(Fault(path.name, str(error)))
+        faults.append(Violation(path.name, str(error)))
         return None

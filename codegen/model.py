@@ -11,24 +11,24 @@ import attrs
 __all__ = [
     "PLANS",
     "Argument",
-    "Body",
+    "BodyPlan",
     "Choice",
     "Either",
-    "Field",
+    "FieldPlan",
     "Kind",
+    "LibraryPlan",
     "ListOf",
     "MapOf",
     "Nullable",
     "OperationPlan",
     "PagingPlan",
     "Plain",
-    "Plan",
     "RecordModule",
     "RecordPlan",
     "RecordRef",
     "ResourcePlan",
     "ScopeModule",
-    "TypeForm",
+    "SpecType",
 ]
 
 
@@ -72,14 +72,14 @@ class RecordRef:
 class ListOf:
     """A list, or in requests any sequence."""
 
-    item: "TypeForm"
+    item: "SpecType"
 
 
 @attrs.frozen
 class MapOf:
     """An object with names that are not known beforehand."""
 
-    value: "TypeForm"
+    value: "SpecType"
 
 
 @attrs.frozen
@@ -93,22 +93,22 @@ class Choice:
 class Either:
     """One of several types."""
 
-    options: tuple["TypeForm", ...]
+    options: tuple["SpecType", ...]
 
 
 @attrs.frozen
 class Nullable:
     """A type or null."""
 
-    of: "TypeForm"
+    of: "SpecType"
 
 
-TypeForm: TypeAlias = Plain | RecordRef | ListOf | MapOf | Choice | Either | Nullable
+SpecType: TypeAlias = Plain | RecordRef | ListOf | MapOf | Choice | Either | Nullable
 """The type of a field, an argument or an answer."""
 
 
 @attrs.frozen(kw_only=True)
-class Field:
+class FieldPlan:
     """A field of a record.
 
     Attributes:
@@ -123,7 +123,7 @@ class Field:
 
     name: str
     wire: str
-    type: TypeForm
+    type: SpecType
     required: bool
     doc: str
     secret: bool = False
@@ -145,7 +145,7 @@ class RecordPlan:
 
     name: str
     doc: str
-    fields: tuple[Field, ...]
+    fields: tuple[FieldPlan, ...]
     sent: bool
     legacy: tuple[str, ...] = ()
     wraps: str | None = None
@@ -187,7 +187,7 @@ class Argument:
 
     name: str
     wire: str
-    type: TypeForm
+    type: SpecType
     required: bool
     doc: str
     default: str | bool | None = None
@@ -198,7 +198,7 @@ class Argument:
 
 
 @attrs.frozen(kw_only=True)
-class Body:
+class BodyPlan:
     """The body of a request.
 
     Attributes:
@@ -226,7 +226,7 @@ class PagingPlan:
 
     scheme: str
     options: tuple[tuple[str, str | int | bool | None], ...]
-    item: TypeForm
+    item: SpecType
     positions: frozenset[str]
 
 
@@ -249,12 +249,12 @@ class OperationPlan:
     path: str
     lane: str | None
     reads: bool | None
-    result: TypeForm
+    result: SpecType
     summary: str
     description: str
     ids: tuple[Argument, ...]
     query: tuple[Argument, ...]
-    body: Body | None
+    body: BodyPlan | None
     paging: PagingPlan | None
     plan: str
     workspaces: str | None
@@ -337,7 +337,7 @@ class ScopeModule:
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
+class LibraryPlan:
     """All that will be written."""
 
     records: tuple[RecordModule, ...]

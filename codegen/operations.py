@@ -15,10 +15,10 @@ from openapi_pydantic.v3.v3_1 import (
     Response,
 )
 
-from codegen.load import Fault, Named
+from codegen.load import Named, Violation
 from codegen.model import (
     Argument,
-    Body,
+    BodyPlan,
     Kind,
     ListOf,
     MapOf,
@@ -27,7 +27,7 @@ from codegen.model import (
     PagingPlan,
     Plain,
     RecordRef,
-    TypeForm,
+    SpecType,
 )
 from codegen.schemas import ANYTHING, AnySchema, Schemas, extension, sentence
 
@@ -98,7 +98,7 @@ class Operations:
 
     schemas: Schemas
     bound: Mapping[str, tuple[str, ...]]
-    faults: list[Fault]
+    faults: list[Violation]
 
     def plan(
         self, method: str, path: str, item: PathItem, operation: Operation, named: Named
@@ -106,7 +106,7 @@ class Operations:
         """Plan one operation."""
         where = f"{method} {path}"
         if not operation.summary:
-            self.faults.append(Fault(where, "has no summary"))
+            self.faults.append(Violation(where, "has no summary"))
         parameters = [*self._parameters(item.parameters), *self._parameters(operation.parameters)]
         result = self._result(operation, where)
         in_scope = self.bound.get(named.name.split(".", maxsplit=1)[0], ())
@@ -146,7 +146,7 @@ class Operations:
 
     def _argument(self, parameter: Parameter, where: str) -> Argument:
         if not parameter.description:
-            self.faults.append(Fault(f"{where} {parameter.name}", "has no description"))
+            self.faults.append(Violation(f"{where} {parameter.name}", "has no description"))
         plan = extension(parameter, "plan")
         form = self.schemas.type_of(parameter.param_schema or ANYTHING, "sent", f"{where} {parameter.name}")
         unit = " An int is UNIX seconds." if form == Plain(Kind.UNIX_TIME) else ""
@@ -174,7 +174,7 @@ class Operations:
         declared = {one.name: one for one in parameters if one.param_in == "path"}
         names = re.findall(r"\{(\w+)\}", path)
         for name in set(names) ^ set(declared):
-            self.faults.append(Fault(where, f"path and parameters disagree on {name}"))
+            self.faults.append(Violation(where, f"path and parameters disagree on {name}"))
         return tuple(
             self._argument(declared[one], where) for one in names if one in declared and one not in hidden
         )
@@ -186,24 +186,24 @@ class Operations:
             str(kind) for schema in named if schema for kind in self.schemas.resolved(schema).enum or ()
         )
 
-    def _body(self, operation: Operation, named: Named, where: str) -> Body | None:
+    def _body(self, operation: Operation, named: Named, where: str) -> BodyPlan | None:
         request = operation.requestBody
         if not isinstance(request, RequestBody):
             return None
         for media, style in _FORMS.items():
             if media in request.content:
                 form = request.content[media].media_type_schema or ANYTHING
-                return Body(style=style, arguments=self.schemas.arguments(form, where))
+                return BodyPlan(style=style, arguments=self.schemas.arguments(form, where))
         schema = _json_schema(request.content, where, self.faults)
         if schema is None:
-            self.faults.append(Fault(where, "has a body that is neither JSON nor a form"))
+            self.faults.append(Violation(where, "has a body that is neither JSON nor a form"))
             return None
         target = self.schemas.resolved(schema)
         if named.body == "fields" and (target.properties or target.allOf):
-            return Body(style="fields", arguments=self.schemas.arguments(schema, where))
+            return BodyPlan(style="fields", arguments=self.schemas.arguments(schema, where))
         name = extension(request, "argument")
         if not name:
-            self.faults.append(Fault(where, "a body that is no flat object needs x-toggl-argument"))
+            self.faults.append(Violation(where, "a body that is no flat object needs x-toggl-argument"))
         whole = Argument(
             name=str(name),
             wire="",
@@ -213,9 +213,9 @@ class Operations:
             positional=target.items is not None
             and self.schemas.type_of(target.items, "sent", where) == Plain(Kind.INTEGER),
         )
-        return Body(style="whole", arguments=(whole,), fields=self.schemas.arguments(schema, where))
+        return BodyPlan(style="whole", arguments=(whole,), fields=self.schemas.arguments(schema, where))
 
-    def _result(self, operation: Operation, where: str) -> TypeForm:
+    def _result(self, operation: Operation, where: str) -> SpecType:
         """Find the type of the answer: the first success that has content, or where a redirect leads."""
         if _redirects(operation):
             return Plain(Kind.TEXT)
@@ -235,21 +235,21 @@ class Operations:
         """Find out why not to call an operation any more, which a deprecated one has to say."""
         reason = extension(operation, "deprecated")
         if bool(operation.deprecated) != (reason is not None):
-            self.faults.append(Fault(where, "deprecated and x-toggl-deprecated go together"))
+            self.faults.append(Violation(where, "deprecated and x-toggl-deprecated go together"))
         return sentence(str(reason)) if reason else None
 
-    def _paging(self, operation: Operation, result: TypeForm, where: str) -> PagingPlan | None:
+    def _paging(self, operation: Operation, result: SpecType, where: str) -> PagingPlan | None:
         declared = extension(operation, "paging")
         if not isinstance(declared, dict):
             return None
         options = dict(declared)
         scheme = str(options.pop("scheme", ""))
         if scheme not in _SCHEMES:
-            self.faults.append(Fault(where, f"no paging scheme {scheme!r}"))
+            self.faults.append(Violation(where, f"no paging scheme {scheme!r}"))
             return None
         item = self._item(scheme, result, str(options.get("data", "data")), where)
         if item is None:
-            self.faults.append(Fault(where, "pages, but its answer holds no list"))
+            self.faults.append(Violation(where, "pages, but its answer holds no list"))
             return None
         renamed = (str(options[key]) for key in ("page", "parameter", "offset", "last") if key in options)
         return PagingPlan(
@@ -259,7 +259,7 @@ class Operations:
             positions=frozenset((*_POSITIONS[scheme], *renamed)),
         )
 
-    def _item(self, scheme: str, result: TypeForm, field: str, where: str) -> TypeForm | None:
+    def _item(self, scheme: str, result: SpecType, field: str, where: str) -> SpecType | None:
         """Find what the pages hold: what is in the list, in the lists of a map, or in that of a wrapper."""
         if scheme == "mapped-pages" and isinstance(result, MapOf):
             result = result.value
@@ -280,13 +280,13 @@ class Operations:
                 yield _ERRORS.get(status, "ResponseError"), sentence(str(reason))
 
 
-def _json_schema(content: Mapping[str, MediaType], where: str, faults: list[Fault]) -> AnySchema | None:
+def _json_schema(content: Mapping[str, MediaType], where: str, faults: list[Violation]) -> AnySchema | None:
     """Find the schema of JSON content; None when there is other content only."""
     media = content.get("application/json")
     if media is None:
         return None
     if media.media_type_schema is None:
-        faults.append(Fault(where, "JSON without a schema"))
+        faults.append(Violation(where, "JSON without a schema"))
     return media.media_type_schema
 
 

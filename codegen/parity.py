@@ -26,7 +26,7 @@ from openapi_pydantic.v3.v3_1 import (
     Schema,
 )
 
-from codegen.load import Correction, Document, Source, load
+from codegen.load import Correction, Document, Specification, load
 from codegen.operations import described
 from codegen.schemas import ANYTHING, AnySchema, Schemas, extension
 
@@ -59,7 +59,7 @@ class Facts:
         return cls(operations, records)
 
 
-def differences(source: Source, facts: Facts) -> Iterator[str]:
+def differences(source: Specification, facts: Facts) -> Iterator[str]:
     """Name every difference between documents and facts."""
     seen: set[str] = set()
     for document in source.documents:

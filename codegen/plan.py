@@ -1,6 +1,6 @@
 """Step two: decide what there will be, from the documents and the tables.
 
-Whatever does not fit together becomes a `Fault`; with faults there is nothing to write.
+Whatever does not fit together becomes a `Violation`; with faults there is nothing to write.
 """
 
 import keyword
@@ -8,20 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
-from codegen.load import Fault, Source
+from codegen.load import Specification, Violation
 from codegen.model import (
     Either,
+    LibraryPlan,
     ListOf,
     MapOf,
     Nullable,
     OperationPlan,
-    Plan,
     RecordModule,
     RecordPlan,
     RecordRef,
     ResourcePlan,
     ScopeModule,
-    TypeForm,
+    SpecType,
 )
 from codegen.operations import Operations, described
 from codegen.schemas import Schemas
@@ -61,22 +61,24 @@ _CALL_WORDS = frozenset(
 class _Work:
     """What is gathered on the way."""
 
-    faults: list[Fault]
+    faults: list[Violation]
     operations: dict[str, tuple[OperationPlan, str]] = attrs.field(factory=dict)
     """Name to plan and document."""
     records: dict[str, tuple[RecordPlan, str]] = attrs.field(factory=dict)
 
 
-def plan(source: Source) -> tuple[Plan, tuple[Fault, ...]]:
+def plan(source: Specification) -> tuple[LibraryPlan, tuple[Violation, ...]]:
     """Plan everything, and say what is wrong."""
     work = _Work(list(source.faults))
     _gather(source, work)
-    result = Plan(records=tuple(_record_modules(source, work)), scopes=tuple(_scope_modules(source, work)))
+    result = LibraryPlan(
+        records=tuple(_record_modules(source, work)), scopes=tuple(_scope_modules(source, work))
+    )
     work.faults += [*_bad_fields(result), *_bad_arguments(result), *_bad_classes(result)]
     return result, tuple(sorted(set(work.faults)))
 
 
-def _gather(source: Source, work: _Work) -> None:
+def _gather(source: Specification, work: _Work) -> None:
     """Plan operations and records, document by document."""
     bound = {name: scope.bound for name, scope in source.names.scopes.items()}
     seen: set[str] = set()
@@ -88,32 +90,36 @@ def _gather(source: Source, work: _Work) -> None:
             seen.add(key)
             named = source.names.of(key)
             if named is None:
-                work.faults.append(Fault(key, "has no name in names.toml"))
+                work.faults.append(Violation(key, "has no name in names.toml"))
                 continue
             if named.name in work.operations:
-                work.faults.append(Fault(key, f"the name {named.name} is taken"))
+                work.faults.append(Violation(key, f"the name {named.name} is taken"))
             work.operations[named.name] = planner.plan(method, path, item, operation, named), document.name
         for name in sorted(schemas.reached):
             if schemas.is_lent(name):
                 continue
             if name in work.records:
-                work.faults.append(Fault(name, f"stands in {work.records[name][1]} too"))
+                work.faults.append(Violation(name, f"stands in {work.records[name][1]} too"))
             record = schemas.record(name)
             if record is not None:
                 work.records[name] = record, document.name
     work.faults += [
-        Fault(key, "is named, but in no document") for key in source.names.operations if key not in seen
+        Violation(key, "is named, but in no document") for key in source.names.operations if key not in seen
     ]
 
 
-def _record_modules(source: Source, work: _Work) -> Iterator[RecordModule]:
+def _record_modules(source: Specification, work: _Work) -> Iterator[RecordModule]:
     """File the records as names.toml says."""
     filed = {name: module for module, records in source.names.records.items() for name in records}
-    work.faults += [Fault(name, "is in no module of records") for name in work.records if name not in filed]
+    work.faults += [
+        Violation(name, "is in no module of records") for name in work.records if name not in filed
+    ]
     needs: dict[str, set[str]] = {}
     for module, names in source.names.records.items():
         work.faults += [
-            Fault(name, "is named, but no operation uses it") for name in names if name not in work.records
+            Violation(name, "is named, but no operation uses it")
+            for name in names
+            if name not in work.records
         ]
         records = [work.records[name] for name in names if name in work.records]
         before: set[str] = set()
@@ -122,7 +128,7 @@ def _record_modules(source: Source, work: _Work) -> Iterator[RecordModule]:
             for used in _records_in(record):
                 home = filed.get(used)
                 if home == module and used not in before and used != record.name:
-                    work.faults.append(Fault(record.name, f"must stand after {used}, which it holds"))
+                    work.faults.append(Violation(record.name, f"must stand after {used}, which it holds"))
                 if home is not None and home != module:
                     imports.setdefault(home, set()).add(used)
             before.add(record.name)
@@ -136,16 +142,16 @@ def _record_modules(source: Source, work: _Work) -> Iterator[RecordModule]:
     work.faults += _cycles(needs)
 
 
-def _cycles(needs: Mapping[str, set[str]]) -> Iterator[Fault]:
+def _cycles(needs: Mapping[str, set[str]]) -> Iterator[Violation]:
     """Report modules that import each other: taken away layer by layer, they are what stays."""
     left = {module: set(used) for module, used in needs.items()}
     while free := {module for module, used in left.items() if not used & left.keys()}:
         left = {module: used for module, used in left.items() if module not in free}
     for module in left:
-        yield Fault(f"records.{module}", f"is in a circle of imports with {', '.join(sorted(left))}")
+        yield Violation(f"records.{module}", f"is in a circle of imports with {', '.join(sorted(left))}")
 
 
-def _scope_modules(source: Source, work: _Work) -> Iterator[ScopeModule]:
+def _scope_modules(source: Specification, work: _Work) -> Iterator[ScopeModule]:
     """File the operations under their scopes and resources as names.toml says."""
     resources = dict(_resources(source, work))
     modules: dict[str, list[ResourcePlan]] = {}
@@ -161,7 +167,7 @@ def _scope_modules(source: Source, work: _Work) -> Iterator[ScopeModule]:
         )
 
 
-def _resources(source: Source, work: _Work) -> Iterator[tuple[str, ResourcePlan]]:
+def _resources(source: Specification, work: _Work) -> Iterator[tuple[str, ResourcePlan]]:
     """Plan scopes and resources, each with its operations in the order of names.toml."""
     table = {path: (one.class_name, path, one.summary) for path, one in source.names.scopes.items()}
     table |= {path: (one.class_name, one.module, one.summary) for path, one in source.names.resources.items()}
@@ -174,11 +180,11 @@ def _resources(source: Source, work: _Work) -> Iterator[tuple[str, ResourcePlan]
         if home in held:
             held[home].append(work.operations[named.name][0])
         else:
-            work.faults.append(Fault(key, f"there is no scope or resource {home!r}"))
+            work.faults.append(Violation(key, f"there is no scope or resource {home!r}"))
     for path, (class_name, module, summary) in table.items():
         parent = path.rpartition(".")[0]
         if parent and parent not in table:
-            work.faults.append(Fault(path, f"there is no scope or resource {parent!r}"))
+            work.faults.append(Violation(path, f"there is no scope or resource {parent!r}"))
         yield (
             path,
             ResourcePlan(
@@ -197,7 +203,7 @@ def _records_in(record: RecordPlan) -> Iterator[str]:
         yield from _references(field.type)
 
 
-def _references(form: TypeForm) -> Iterator[str]:
+def _references(form: SpecType) -> Iterator[str]:
     """Name the records in a type."""
     match form:
         case RecordRef(record):
@@ -209,7 +215,7 @@ def _references(form: TypeForm) -> Iterator[str]:
                 yield from _references(option)
 
 
-def _bad_fields(result: Plan) -> Iterator[Fault]:
+def _bad_fields(result: LibraryPlan) -> Iterator[Violation]:
     """Report fields that Python, the base class or the annotations beside them cannot live with.
 
     A field called ``list`` beside another annotated ``list[str]`` breaks the moment that the
@@ -222,7 +228,7 @@ def _bad_fields(result: Plan) -> Iterator[Fault]:
             yield from _bad_names(record.name, (field.name for field in record.fields), taken)
 
 
-def _bad_arguments(result: Plan) -> Iterator[Fault]:
+def _bad_arguments(result: LibraryPlan) -> Iterator[Violation]:
     """Report arguments and coroutines that cannot be written as such."""
     for operation in result.operations:
         body = operation.body.arguments if operation.body else ()
@@ -236,7 +242,7 @@ def _bad_arguments(result: Plan) -> Iterator[Fault]:
             yield from _bad_names(resource.path, members, _ANNOTATION_WORDS - {"list"})
 
 
-def _bad_classes(result: Plan) -> Iterator[Fault]:
+def _bad_classes(result: LibraryPlan) -> Iterator[Violation]:
     """Report classes of resources that would hide a record, or each other, in the module that holds them."""
     taken = frozenset(result.record_modules()) | _ANNOTATION_WORDS | _CALL_WORDS | _MODULE_WORDS
     for module in result.scopes:
@@ -244,13 +250,15 @@ def _bad_classes(result: Plan) -> Iterator[Fault]:
         yield from _bad_names(f"scopes.{module.name}", names, taken)
 
 
-def _bad_names(where: str, names: Iterable[str], taken: frozenset[str]) -> Iterator[Fault]:
+def _bad_names(where: str, names: Iterable[str], taken: frozenset[str]) -> Iterator[Violation]:
     seen: set[str] = set()
     for name in names:
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-            yield Fault(f"{where}.{name}", "is no name for Python: rename it in names.toml")
+            yield Violation(f"{where}.{name}", "is no name for Python: rename it in names.toml")
         if name in taken:
-            yield Fault(f"{where}.{name}", "would shadow a name that the code needs: rename it in names.toml")
+            yield Violation(
+                f"{where}.{name}", "would shadow a name that the code needs: rename it in names.toml"
+            )
         if name in seen:
-            yield Fault(f"{where}.{name}", "is there twice")
+            yield Violation(f"{where}.{name}", "is there twice")
         seen.add(name)

@@ -6,12 +6,12 @@ from typing import Final, Literal, TypeAlias
 import attrs
 from openapi_pydantic.v3.v3_1 import DataType, Reference, Schema
 
-from codegen.load import Document, Fault, Names
+from codegen.load import Document, Names, Violation
 from codegen.model import (
     Argument,
     Choice,
     Either,
-    Field,
+    FieldPlan,
     Kind,
     ListOf,
     MapOf,
@@ -19,7 +19,7 @@ from codegen.model import (
     Plain,
     RecordPlan,
     RecordRef,
-    TypeForm,
+    SpecType,
 )
 
 __all__ = ["ANYTHING", "AnySchema", "Schemas", "extension", "sentence"]
@@ -70,7 +70,7 @@ class Schemas:
 
     document: Document
     names: Names
-    faults: list[Fault]
+    faults: list[Violation]
     reached: dict[str, set[Direction]] = attrs.field(factory=dict)
 
     def named(self, name: str) -> Schema | None:
@@ -89,13 +89,13 @@ class Schemas:
             return schema
         return self.named(schema.ref.removeprefix(_NAMED)) or ANYTHING
 
-    def type_of(self, schema: AnySchema, direction: Direction, where: str) -> TypeForm:
+    def type_of(self, schema: AnySchema, direction: Direction, where: str) -> SpecType:
         """Turn a schema into a type, and note the records that it leads to."""
         target = self.resolved(schema)
         if isinstance(schema, Reference) and target.properties:
             return self._record(schema.ref.removeprefix(_NAMED), direction)
         if target.properties or target.allOf:
-            self.faults.append(Fault(where, "an object with fields needs a name under components"))
+            self.faults.append(Violation(where, "an object with fields needs a name under components"))
         if options := target.oneOf or target.anyOf:
             return self._either(options, direction, where)
         kinds = [target.type] if isinstance(target.type, DataType) else target.type or []
@@ -105,13 +105,13 @@ class Schemas:
         form = types[0] if len(types) == 1 else Either(tuple(types)) if types else Plain(Kind.FREE)
         return Nullable(form) if DataType.NULL in kinds else form
 
-    def _either(self, options: list[AnySchema], direction: Direction, where: str) -> TypeForm:
+    def _either(self, options: list[AnySchema], direction: Direction, where: str) -> SpecType:
         given = [one for one in options if self.resolved(one).type is not DataType.NULL]
         types = tuple(self.type_of(one, direction, where) for one in given)
         form = types[0] if len(types) == 1 else Either(types)
         return Nullable(form) if len(given) < len(options) else form
 
-    def _record(self, name: str, direction: Direction) -> TypeForm:
+    def _record(self, name: str, direction: Direction) -> SpecType:
         """Note a record and, the first time in this direction, those that it holds."""
         directions = self.reached.setdefault(name, set())
         if direction not in directions:
@@ -122,7 +122,7 @@ class Schemas:
                     self.type_of(field, direction, f"{name}.{wire}")
         return RecordRef(name)
 
-    def _simple(self, schema: Schema, kind: str, direction: Direction, where: str) -> TypeForm:
+    def _simple(self, schema: Schema, kind: str, direction: Direction, where: str) -> SpecType:
         """Turn a schema of one type into a type."""
         if schema.enum and direction == "sent":
             return Choice(tuple(value for value in schema.enum if value is not None))
@@ -135,7 +135,7 @@ class Schemas:
             return MapOf(Plain(Kind.FREE))
         form = _SIMPLE.get((kind, schema.schema_format))
         if form is None:
-            self.faults.append(Fault(where, f"no type for {kind} with format {schema.schema_format}"))
+            self.faults.append(Violation(where, f"no type for {kind} with format {schema.schema_format}"))
             return Plain(Kind.FREE)
         return Plain(Kind.INTEGER if form is Kind.UNIX_TIME and direction == "received" else form)
 
@@ -143,7 +143,7 @@ class Schemas:
         """Plan a record that was reached; None when it travels both ways."""
         schema = self.named(name) or ANYTHING
         if len(self.reached[name]) > 1:
-            self.faults.append(Fault(name, "travels both ways: give what is sent a record of its own"))
+            self.faults.append(Violation(name, "travels both ways: give what is sent a record of its own"))
             return None
         sent = "sent" in self.reached[name]
         legacy = [
@@ -152,7 +152,7 @@ class Schemas:
             if extension(field, "legacy") is not None
         ]
         if not schema.description:
-            self.faults.append(Fault(name, "has no description"))
+            self.faults.append(Violation(name, "has no description"))
         return RecordPlan(
             name=name,
             doc=sentence(schema.description),
@@ -162,12 +162,12 @@ class Schemas:
             wraps=_text(extension(schema, "wraps")),
         )
 
-    def _fields(self, record: str, schema: Schema, direction: Direction) -> Iterator[Field]:
+    def _fields(self, record: str, schema: Schema, direction: Direction) -> Iterator[FieldPlan]:
         for wire, field in (schema.properties or {}).items():
             if extension(field, "legacy") is not None:
                 continue
             where = f"{record}.{wire}"
-            yield Field(
+            yield FieldPlan(
                 name=self.names.python_name(wire),
                 wire=wire,
                 type=self.type_of(field, direction, where),
@@ -181,7 +181,7 @@ class Schemas:
         """Make the sentence of a field or an argument, with the plan that it needs."""
         text = schema.description or self.resolved(schema).description
         if not text:
-            self.faults.append(Fault(where, "has no description"))
+            self.faults.append(Violation(where, "has no description"))
         plan = extension(schema, "plan")
         needs = f" Needs {str(plan).title()}." if plan else ""
         return sentence(text) + needs

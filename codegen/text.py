@@ -13,7 +13,7 @@ from codegen.model import (
     Nullable,
     Plain,
     RecordRef,
-    TypeForm,
+    SpecType,
 )
 
 __all__ = [
@@ -46,12 +46,12 @@ _WORDS: Mapping[Kind, str] = {
 }
 
 
-def answer_type(form: TypeForm) -> str:
+def answer_type(form: SpecType) -> str:
     """Write a type as it stands in a record that comes from Toggl, or as a result."""
     return _annotation(form, "list")
 
 
-def argument_type(form: TypeForm) -> str:
+def argument_type(form: SpecType) -> str:
     """Write a type as it stands in an argument or in a record that goes to Toggl."""
     return _annotation(form, "Sequence")
 
@@ -62,7 +62,7 @@ def or_unset(annotation: str) -> str:
     return f"{bare} | UnsetType" if bare == annotation else f"{bare} | UnsetType | None"
 
 
-def _annotation(form: TypeForm, sequence: str) -> str:
+def _annotation(form: SpecType, sequence: str) -> str:
     match form:
         case Plain(Kind.BYTES) if sequence == "Sequence":
             return "FileContent"

@@ -52,7 +52,7 @@ def test_what_few_need_is_loaded_with_the_first_need() -> None:
 
 @pytest.mark.parametrize(
     ("front", "there", "late"),
-    [(events, "Event", "Queued"), (pagination, "Paging", "PageNumber")],
+    [(events, "SchedulerEvent", "Queued"), (pagination, "Paging", "PageNumber")],
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_a_front_loads_what_is_late_with_the_first_that_is_asked_for(

@@ -301,7 +301,7 @@ async def test_a_login_waits_as_long_as_the_call_behind_it_and_another_call_trie
 
 
 async def test_the_scheduler_knows_one_account_whatever_the_cookie() -> None:
-    heard: list[events.Event] = []
+    heard: list[events.SchedulerEvent] = []
     toggl_side = Accounts()
     scheduler = Scheduler(on_event=heard.append)
     async with toggl_side.client(scheduler=scheduler, accounts_url=f"{BASE_URL}/") as toggl:

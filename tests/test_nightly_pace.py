@@ -8,7 +8,7 @@ import pytest
 
 from toggl_async import ApiToken, TogglClient
 from toggl_async.sandbox import SMALL, SandboxOptions, serve
-from toggl_async.scheduler import Event, Scheduler, events
+from toggl_async.scheduler import Scheduler, SchedulerEvent, events
 
 CALLS = 120
 
@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 async def test_a_crowd_of_calls_keeps_the_pace_in_real_time(
     record_property: Callable[[str, object], None],
 ) -> None:
-    happened: list[Event] = []
+    happened: list[SchedulerEvent] = []
     scheduler = Scheduler(on_event=happened.append)
     async with serve(SandboxOptions(size=SMALL, plan="premium", user_quota=CALLS)) as sandbox:
         auth = ApiToken(sandbox.api_token)

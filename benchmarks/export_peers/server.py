@@ -20,12 +20,12 @@ import attrs
 
 from toggl_async.sandbox import FastLoop, FaultPlan, SandboxOptions, answers, serve
 from toggl_async.sandbox import server as sandbox_server
-from toggl_async.sandbox.answers import Answer
-from toggl_async.sandbox.call import Call
-from toggl_async.sandbox.entities import Entry
-from toggl_async.sandbox.options import Plan
+from toggl_async.sandbox.answers import Reply
+from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.entities import TimeEntryRow
+from toggl_async.sandbox.options import PlanName
 from toggl_async.sandbox.routes import TABLE
-from toggl_async.sandbox.routing import Endpoint, Match, Table
+from toggl_async.sandbox.routing import Endpoint, Match, RouteTable
 from toggl_async.sandbox.timestamps import offset_utc, parse_day
 
 __all__ = ["Record", "ServerOptions"]
@@ -51,7 +51,7 @@ class ServerOptions:
     now: str
     truth: str
     speed: float
-    plan: Plan = "starter"
+    plan: PlanName = "starter"
     interval: float = 0.0
     quota: int | None = None
     latency: float = 0.0
@@ -74,14 +74,14 @@ class Record:
     seconds: float
 
 
-class WithReportsV2(Table):
+class WithReportsV2(RouteTable):
     """The sandbox's operations, and the details of Reports v2."""
 
     def __init__(self) -> None:
         route = "GET /reports/api/v2/workspace/{workspace_id}/details"
         super().__init__([Endpoint(route=route, handler=details)])
 
-    def including(self, routes: Iterable[str]) -> Table:
+    def including(self, routes: Iterable[str]) -> RouteTable:
         """Return the same: every route that a benchmark needs has an answer."""
         assert not set(routes)
         return self
@@ -93,7 +93,7 @@ class WithReportsV2(Table):
         return TABLE.find(method, path)
 
 
-def details(call: Call) -> Answer:
+def details(call: ApiRequest) -> Reply:
     """Return a page of the details of Reports v2, oldest first; page 0 is the first, as is page 1."""
     rows = call.company.reported(call.workspace().id)
     zone = call.company.zone(call.person)
@@ -106,11 +106,11 @@ def details(call: Call) -> Answer:
     return answers.json(shape)
 
 
-def _start(entry: Entry) -> int:
+def _start(entry: TimeEntryRow) -> int:
     return entry.start
 
 
-def _v2(entry: Entry) -> dict[str, Any]:
+def _v2(entry: TimeEntryRow) -> dict[str, Any]:
     return {
         "id": entry.id,
         "uid": entry.user_id,

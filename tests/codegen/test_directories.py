@@ -10,7 +10,7 @@ import pytest
 import codegen.__main__
 from codegen.__main__ import main
 from codegen.emit import stale, write
-from codegen.load import Source
+from codegen.load import Specification
 from support import own_documents
 from support.pets import Folder
 
@@ -79,7 +79,7 @@ def test_with_faults_nothing_is_written(
 
 
 def test_the_package_is_fresh(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def read_before(folder: Path) -> Source:
+    def read_before(folder: Path) -> Specification:
         assert folder == own_documents.FOLDER
         return own_documents.source()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from codegen.emit import emit
-from codegen.model import Choice, Either, Kind, ListOf, MapOf, Nullable, Plain, RecordRef, TypeForm
+from codegen.model import Choice, Either, Kind, ListOf, MapOf, Nullable, Plain, RecordRef, SpecType
 from codegen.plan import plan
 from codegen.text import WIDTH, answer_type, argument_type, docstring, header, or_unset, paragraph
 from support.pets import Folder
@@ -54,7 +54,7 @@ def loaded() -> Iterator[Any]:
         (Plain(Kind.NUMBER), "float", "float"),
     ],
 )
-def test_types_as_text(form: TypeForm, answer: str, argument: str) -> None:
+def test_types_as_text(form: SpecType, answer: str, argument: str) -> None:
     assert (answer_type(form), argument_type(form)) == (answer, argument)
 
 

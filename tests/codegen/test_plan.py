@@ -14,7 +14,7 @@ from codegen.model import (
     OperationPlan,
     Plain,
     RecordRef,
-    TypeForm,
+    SpecType,
 )
 from codegen.plan import plan
 from support.pets import PET, PETS, Folder, answer, body
@@ -76,7 +76,7 @@ def test_the_plan_of_the_pets(folder: Folder) -> None:
     ],
 )
 def test_schemas_become_types(
-    folder: Folder, schema: dict[str, Any], sent: TypeForm, received: TypeForm
+    folder: Folder, schema: dict[str, Any], sent: SpecType, received: SpecType
 ) -> None:
     folder.field("extra", {**schema, "description": "More."})
     folder.argument("extra", {**schema, "description": "More."})

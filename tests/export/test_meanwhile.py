@@ -11,7 +11,7 @@ from support.export_written import FORMATS, ids, rows
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
 from toggl_async.export import ExportEvent, ExportPlan, Manifest, RowsWritten, export
 from toggl_async.sandbox import CompanySize, FaultPlan, Sandbox, SandboxOptions, serve, shapes
-from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import read
 from toggl_async.sandbox.routes import detailed
 
@@ -78,7 +78,7 @@ def written(directory: Path, form: str) -> dict[int, int | None]:
 @pytest.mark.usefixtures("small_pages")
 async def test_a_row_is_edited_and_one_is_deleted(sandbox: Sandbox, tmp_path: Path, form: str) -> None:
     space = next(iter(sandbox.company.workspaces))
-    reported: list[Entry] = list(sandbox.company.reported(space))
+    reported: list[TimeEntryRow] = list(sandbox.company.reported(space))
 
     def change() -> None:
         """On the page that was read and on one that was not: delete one, edit one, move one across."""
@@ -130,7 +130,7 @@ async def test_a_page_with_odd_rows(
         kind = next(odd) % 4
         return [shape, {**shape, "id": "x"}, f"odd {row.id}", {"name": None, "novelty": [row.id]}][kind]
 
-    def odd_names(call: Any, entry: Entry) -> Any:
+    def odd_names(call: Any, entry: TimeEntryRow) -> Any:
         kind = next(odd) % 4
         if kind == 1:
             return {**names(call, entry), "project_name": 7, "tag_names": "odd", "novelty": {"a": [1.5]}}

@@ -27,7 +27,7 @@ from toggl_async.export import (
 from toggl_async.export.formats.jsonl import sink as jsonl_sink
 from toggl_async.export.formats.staged import StagedSink
 from toggl_async.export.mirror.sink import Commit
-from toggl_async.scheduler.events import Event, Queued
+from toggl_async.scheduler.events import Queued, SchedulerEvent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -294,7 +294,7 @@ async def test_every_request_is_counted_the_repeated_ones_too(tmp_path: Path) ->
 
 
 async def test_an_export_lets_other_work_go_first_and_waits_without_limit(tmp_path: Path) -> None:
-    told: list[Event] = []
+    told: list[SchedulerEvent] = []
     server = Scripted()
     scheduler = Scheduler(on_event=told.append)
     async with TogglClient(ApiToken("made-up"), transport=server, scheduler=scheduler) as client:

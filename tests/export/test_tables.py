@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from toggl_async.export.mirror.tables import DAY, EXTRA, Kind, _kind, table
+from toggl_async.export.mirror.tables import DAY, EXTRA, ColumnType, _kind, table
 from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.rows import SECRET_FIELDS, known_of
 
@@ -121,5 +121,5 @@ def test_twins_and_secrets_need_no_column() -> None:
 
 
 def test_annotations_that_have_no_type_of_their_own_are_json() -> None:
-    assert _kind(dict[str, int]) is Kind.JSON
-    assert _kind([]) is Kind.JSON
+    assert _kind(dict[str, int]) is ColumnType.JSON
+    assert _kind([]) is ColumnType.JSON

@@ -7,7 +7,7 @@ import pytest
 
 from support.sandbox_world import world
 from toggl_async.sandbox import files
-from toggl_async.sandbox.answers import Refusal
+from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.checking import Checker
 from toggl_async.sandbox.described import Documents, documents
 from toggl_async.sandbox.routes import TABLE
@@ -72,7 +72,7 @@ def test_values_are_checked_against_their_schema(schema: Any, good: Any, bad: An
 
 def test_what_is_wrong_is_said_as_toggl_says_it() -> None:
     raw = b'{"name": 1}'
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         CHECKER.value("body", {"name": 1}, {"record": "Pet"}, raw)
     assert (refused.value.status, refused.value.text) == (400, 'Unexpected "name" type number, offset=8')
 

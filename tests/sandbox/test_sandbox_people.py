@@ -4,12 +4,12 @@ import pytest
 
 from support.sandbox_world import World, world
 from toggl_async.sandbox.account_shapes import workspace_user_id
-from toggl_async.sandbox.entities import Person
+from toggl_async.sandbox.entities import PersonRow
 
 pytestmark = pytest.mark.anyio
 
 
-def somebody(toggl: World) -> Person:
+def somebody(toggl: World) -> PersonRow:
     """Find a member who owns nothing and is active."""
     return next(row for row in toggl.sandbox.company.members if not (row.admin or row.inactive))
 

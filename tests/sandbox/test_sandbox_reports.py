@@ -6,7 +6,7 @@ import pytest
 
 from support.sandbox_world import World, world
 from toggl_async.sandbox import CompanySize
-from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import rounded
 
 pytestmark = pytest.mark.anyio
@@ -278,7 +278,7 @@ async def test_filters_let_through_what_they_say() -> None:
         )
         group = next(iter(company.groups.values()))
 
-        def client_of(entry: Entry) -> int | None:
+        def client_of(entry: TimeEntryRow) -> int | None:
             return company.projects[entry.project_id].client_id if entry.project_id else None
 
         cases: list[tuple[dict[str, Any], Any]] = [

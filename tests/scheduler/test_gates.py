@@ -11,7 +11,7 @@ from toggl_async.options import ClientOptions, Priority, QuotaPolicy, Retry
 from toggl_async.scheduler import Lane, Reason, RequestFacts
 from toggl_async.scheduler.gates import Gates, too_long
 from toggl_async.scheduler.queue import Call
-from toggl_async.scheduler.quota import WINDOW, Organizations, Quota
+from toggl_async.scheduler.quota import WINDOW, Organizations, QuotaWindows
 
 NOW = 50.0
 INTERVAL = 1.02
@@ -25,7 +25,7 @@ class Highest(random.Random):
 
 
 def made_gates(**options: object) -> Gates:
-    quota = Quota(QuotaPolicy(), Organizations(), lambda _old, _lasting: None)
+    quota = QuotaWindows(QuotaPolicy(), Organizations(), lambda _old, _lasting: None)
     return Gates(ClientOptions(**options), Highest(), quota)  # type: ignore[arg-type]
 
 

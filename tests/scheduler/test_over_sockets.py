@@ -17,12 +17,12 @@ from toggl_async import errors
 from toggl_async.options import ClientOptions, Cooldown, Pace, Retry
 from toggl_async.scheduler import (
     EXTENSION,
-    Event,
     Lane,
     Reason,
     RequestFacts,
     ScheduledTransport,
     Scheduler,
+    SchedulerEvent,
     events,
 )
 
@@ -41,12 +41,12 @@ class World:
     """A client over a transport of httpx's, with all events."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport | None = None, **options: Any) -> None:
-        self.events: list[Event] = []
+        self.events: list[SchedulerEvent] = []
         self.scheduler = Scheduler(OPTIONS, on_event=self.events.append)
         inner = inner or httpx.AsyncHTTPTransport(limits=FEW, **options)
         self.client = httpx.AsyncClient(transport=ScheduledTransport(inner, scheduler=self.scheduler))
 
-    def of(self, kind: type[Event]) -> list[Any]:
+    def of(self, kind: type[SchedulerEvent]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
     async def __aenter__(self) -> Self:
@@ -200,7 +200,7 @@ class TestBodies:
     async def test_a_streamed_download_holds_its_slot_while_it_runs(self) -> None:
         more, waits = asyncio.Event(), asyncio.Event()
 
-        def happened(event: Event) -> None:
+        def happened(event: SchedulerEvent) -> None:
             if isinstance(event, events.Paused) and event.reason is Reason.IN_FLIGHT:
                 waits.set()
 

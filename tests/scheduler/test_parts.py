@@ -14,8 +14,8 @@ from toggl_async.options import ClientOptions, Cooldown, Pace, Priority, QuotaPo
 from toggl_async.scheduler import (
     EXTENSION,
     Attempted,
-    Kind,
     Lane,
+    OutcomeKind,
     RequestFacts,
     classify,
     error_of,
@@ -28,7 +28,7 @@ from toggl_async.scheduler.cooldown import CooldownGate
 from toggl_async.scheduler.memory import Memory
 from toggl_async.scheduler.pace import Pacer
 from toggl_async.scheduler.queue import PATIENCE, Call, Queue
-from toggl_async.scheduler.quota import WINDOW, Organizations, Quota, Window
+from toggl_async.scheduler.quota import WINDOW, Organizations, QuotaWindows, Window
 from toggl_async.scheduler.route import shown_path
 
 NGINX = b"<html><body>429 Too Many Requests<hr>nginx</body></html>"
@@ -196,30 +196,30 @@ QUOTA = b'"You have hit your hourly limit for API calls. Your quota will reset i
 @pytest.mark.parametrize(
     ("status", "headers", "body", "kind"),
     [
-        (200, {}, b"[]", Kind.DONE),
-        (302, {}, b"", Kind.DONE),
-        (429, HTML, NGINX, Kind.THROTTLED),
-        (429, {}, b"", Kind.THROTTLED),
-        (400, HTML, NGINX, Kind.THROTTLED),
-        (400, HTML, b"<html>another proxy</html>", Kind.DENIED),
-        (400, {"content-type": "application/json"}, b'"nginx"', Kind.DENIED),
-        (402, {}, QUOTA, Kind.QUOTA),
-        (402, {"x-toggl-quota-remaining": "7"}, QUOTA, Kind.QUOTA),
-        (402, {"x-toggl-quota-remaining": "7"}, b'"Billable is a premium feature"', Kind.FEATURE),
-        (402, {"x-toggl-quota-remaining": "0"}, b'"Billable is a premium feature"', Kind.FEATURE),
-        (402, {}, b"Billable rates are available for Starter and higher plans.\n", Kind.FEATURE),
-        (402, {"x-toggl-quota-remaining": "0"}, b"", Kind.QUOTA),
-        (402, {"x-toggl-quota-remaining": "many"}, b"", Kind.FEATURE),
-        (402, {}, b"", Kind.FEATURE),
-        (401, {}, b"", Kind.DENIED),
-        (403, {}, b"", Kind.DENIED),
-        (410, {}, b"", Kind.GONE),
-        (418, {}, b"", Kind.DENIED),
-        (500, {}, b"", Kind.FAILED),
-        (599, {}, b"", Kind.FAILED),
+        (200, {}, b"[]", OutcomeKind.DONE),
+        (302, {}, b"", OutcomeKind.DONE),
+        (429, HTML, NGINX, OutcomeKind.THROTTLED),
+        (429, {}, b"", OutcomeKind.THROTTLED),
+        (400, HTML, NGINX, OutcomeKind.THROTTLED),
+        (400, HTML, b"<html>another proxy</html>", OutcomeKind.DENIED),
+        (400, {"content-type": "application/json"}, b'"nginx"', OutcomeKind.DENIED),
+        (402, {}, QUOTA, OutcomeKind.QUOTA),
+        (402, {"x-toggl-quota-remaining": "7"}, QUOTA, OutcomeKind.QUOTA),
+        (402, {"x-toggl-quota-remaining": "7"}, b'"Billable is a premium feature"', OutcomeKind.FEATURE),
+        (402, {"x-toggl-quota-remaining": "0"}, b'"Billable is a premium feature"', OutcomeKind.FEATURE),
+        (402, {}, b"Billable rates are available for Starter and higher plans.\n", OutcomeKind.FEATURE),
+        (402, {"x-toggl-quota-remaining": "0"}, b"", OutcomeKind.QUOTA),
+        (402, {"x-toggl-quota-remaining": "many"}, b"", OutcomeKind.FEATURE),
+        (402, {}, b"", OutcomeKind.FEATURE),
+        (401, {}, b"", OutcomeKind.DENIED),
+        (403, {}, b"", OutcomeKind.DENIED),
+        (410, {}, b"", OutcomeKind.GONE),
+        (418, {}, b"", OutcomeKind.DENIED),
+        (500, {}, b"", OutcomeKind.FAILED),
+        (599, {}, b"", OutcomeKind.FAILED),
     ],
 )
-def test_answers_are_told_apart(status: int, headers: dict[str, str], body: bytes, kind: Kind) -> None:
+def test_answers_are_told_apart(status: int, headers: dict[str, str], body: bytes, kind: OutcomeKind) -> None:
     assert classify(status, httpx.Headers(headers), body).kind is kind
 
 
@@ -731,7 +731,7 @@ class TestQuota:
     def test_windows_are_those_of_user_organization_and_unknown_workspace(self) -> None:
         organizations = Organizations()
         organizations.learn(8, 5)
-        quota = Quota(QuotaPolicy(), organizations, lambda _old, _lasting: None)
+        quota = QuotaWindows(QuotaPolicy(), organizations, lambda _old, _lasting: None)
         user = quota.window(facts(lane=Lane.USER, workspace_id=7))
         assert (user.lane, user.organization_id, user.workspace_id) == (Lane.USER, None, None)
         five = quota.window(facts(organization_id=5, workspace_id=7))
@@ -746,7 +746,7 @@ class TestQuota:
     def test_a_workspace_merges_into_its_organization_once_known(self) -> None:
         merged: list[tuple[Window, Window]] = []
         organizations = Organizations()
-        quota = Quota(QuotaPolicy(), organizations, lambda old, lasting: merged.append((old, lasting)))
+        quota = QuotaWindows(QuotaPolicy(), organizations, lambda old, lasting: merged.append((old, lasting)))
         old = quota.window(facts(workspace_id=7))
         old.spend(1)
         old.state(0.0, remaining=9, resets_in=100, total=30)
@@ -770,7 +770,7 @@ class TestQuota:
 
     def test_only_workspaces_wait_for_their_organization(self) -> None:
         organizations = Organizations()
-        quota = Quota(QuotaPolicy(), organizations, lambda _old, _lasting: None)
+        quota = QuotaWindows(QuotaPolicy(), organizations, lambda _old, _lasting: None)
         for made in (facts(lane=Lane.USER), facts(organization_id=5), facts(), facts(workspace_id=7)):
             quota.window(made)
         assert set(organizations._waiting) == {7}
@@ -779,7 +779,7 @@ class TestQuota:
         told: list[object] = []
         organizations = Organizations()
         quota, other = (
-            Quota(QuotaPolicy(), organizations, lambda old, _: told.append(old)) for _ in range(2)
+            QuotaWindows(QuotaPolicy(), organizations, lambda old, _: told.append(old)) for _ in range(2)
         )
         quota.window(facts(workspace_id=7))
         quota.window(facts(organization_id=7))
@@ -795,7 +795,7 @@ class TestQuota:
 def test_each_refusal_is_remembered_beside_the_other() -> None:
     memory = Memory()
     gone, lacking, fine = (httpx.Request("GET", f"https://toggl.test/{path}") for path in ("a", "b", "c"))
-    for request, kind in ((gone, Kind.GONE), (lacking, Kind.FEATURE)):
+    for request, kind in ((gone, OutcomeKind.GONE), (lacking, OutcomeKind.FEATURE)):
         memory.note(kind, b"me", facts_of(request), request, message="no", request_id=None)
     found = [memory.recall(b"me", facts_of(request), request) for request in (gone, lacking, fine)]
     assert [(type(error), error and error.status) for error in found] == [

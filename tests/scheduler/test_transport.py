@@ -24,12 +24,12 @@ from toggl_async.options import ClientOptions, Cooldown, Pace, Priority, QuotaPo
 from toggl_async.scheduler import (
     EXTENSION,
     Attempted,
-    Event,
     Lane,
     Reason,
     RequestFacts,
     ScheduledTransport,
     Scheduler,
+    SchedulerEvent,
     error_of,
     events,
 )
@@ -58,7 +58,7 @@ class Bench:
 
     def __init__(self, handler: Handler, options: ClientOptions | None = None) -> None:
         self.sent: list[tuple[float, str]] = []
-        self.events: list[Event] = []
+        self.events: list[SchedulerEvent] = []
         self.handler = handler
         self.scheduler = Scheduler(options, random=random.Random(1), on_event=self.events.append)
         self.transport = ScheduledTransport(httpx.MockTransport(self.handle), scheduler=self.scheduler)
@@ -69,7 +69,7 @@ class Bench:
         answer = self.handler(request)
         return await answer if isinstance(answer, Awaitable) else answer
 
-    def of(self, kind: type[Event]) -> list[Any]:
+    def of(self, kind: type[SchedulerEvent]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
     @property
@@ -793,7 +793,7 @@ async def test_a_connection_that_hangs_costs_others_one_interval() -> None:
 
 @pytest.mark.parametrize("slow", [{"5": 1.5}, {"0": 1.5, "1": 2.5}, {"5": 3.5, "6": 3.0, "7": 9.2}])
 async def test_a_slow_connection_holds_nobody_up_for_longer_than_it_took(slow: dict[str, float]) -> None:
-    log: list[Event] = []
+    log: list[SchedulerEvent] = []
     model = Model(burst=1, connecting=lambda call, attempt: slow.get(call, 0.0), traces=True)
     scheduler = Scheduler(ClientOptions(max_wait=math.inf), on_event=log.append)
     transport = ScheduledTransport(model, scheduler=scheduler)
@@ -935,7 +935,7 @@ async def test_a_cancelled_waiter_gives_its_turn_to_the_next() -> None:
     transport = bench.transport
     waiting = [asyncio.ensure_future(bench.client.post(f"{ME}/{n}")) for n in range(3)]
 
-    def cancel_on_grant(event: Event) -> None:
+    def cancel_on_grant(event: SchedulerEvent) -> None:
         bench.events.append(event)
         if isinstance(event, events.Granted) and not granted:
             granted.append(waiting[0])
@@ -1089,7 +1089,7 @@ async def test_a_stream_may_be_closed_twice() -> None:
 
 
 async def test_events_that_fail_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(_event: Event) -> None:
+    def fail(_event: SchedulerEvent) -> None:
         raise ZeroDivisionError
 
     scheduler = Scheduler(on_event=fail)
@@ -1341,7 +1341,7 @@ class TestOverASocket:
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
             writer.write(b"content-length: %d\r\n\r\n%s" % (len(body), body))
 
-        happened: list[Event] = []
+        happened: list[SchedulerEvent] = []
         scheduler = Scheduler(self.options, on_event=happened.append)
         transport = ScheduledTransport(scheduler=scheduler)
         async with serve(answer) as base, httpx.AsyncClient(transport=transport) as client:
@@ -1374,7 +1374,7 @@ class TestOverASocket:
             assert len(asked) == 6
 
     async def test_nobody_listens(self) -> None:
-        happened: list[Event] = []
+        happened: list[SchedulerEvent] = []
         transport = ScheduledTransport(scheduler=Scheduler(self.options, on_event=happened.append))
         with nobody_listening() as port:
             async with httpx.AsyncClient(transport=transport) as client:

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from codegen.load import Fault, Source, load
-from codegen.model import OperationPlan, Plan
+from codegen.load import Specification, Violation, load
+from codegen.model import LibraryPlan, OperationPlan
 from codegen.plan import plan
 
 FOLDER = Path(__file__).parents[2] / "codegen"
@@ -27,13 +27,13 @@ def contents() -> dict[str, Any]:
 
 
 @functools.cache
-def source() -> Source:
+def source() -> Specification:
     """Read the documents."""
     return load(FOLDER)
 
 
 @functools.cache
-def plan_and_faults() -> tuple[Plan, tuple[Fault, ...]]:
+def plan_and_faults() -> tuple[LibraryPlan, tuple[Violation, ...]]:
     """Plan what is generated from the documents."""
     return plan(source())
 

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 import yaml
 
-from codegen.load import Source, load
+from codegen.load import Specification, load
 
 NAMES = """
 [operations]
@@ -121,5 +121,5 @@ class Folder:
         (self.path / "corrections.toml").write_text(self.corrections, "utf-8")
         return self.path
 
-    def load(self) -> Source:
+    def load(self) -> Specification:
         return load(self.save())

@@ -9,7 +9,7 @@ import attrs
 
 from support.model import Arrival, Model
 from toggl_async.options import ClientOptions, Priority
-from toggl_async.scheduler import Event, Lane, events
+from toggl_async.scheduler import Lane, SchedulerEvent, events
 from toggl_async.scheduler.queue import PATIENCE
 
 NOT_PROCESSED = frozenset({400, 402, 429})
@@ -114,7 +114,7 @@ class Promises:
         if arrival.status == 410:
             self.gone.add(arrival.route)
 
-    def happened(self, event: Event) -> None:
+    def happened(self, event: SchedulerEvent) -> None:
         """Look at the order in which turns are given."""
         if isinstance(event, events.Queued):
             asked = CALLER.get()

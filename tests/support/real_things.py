@@ -9,17 +9,17 @@ from toggl_async.records import Patch, SavedReportChange, WebhookEventFilterInpu
 from toggl_async.sandbox import Sandbox
 from toggl_async.sandbox.account_shapes import workspace_user_id
 from toggl_async.sandbox.entities import (
-    Client,
-    Entry,
-    Export,
-    Favorite,
-    Group,
-    Person,
-    Project,
-    SavedReport,
-    Subscription,
-    Tag,
-    Task,
+    ClientRow,
+    ExportRow,
+    FavoriteRow,
+    GroupRow,
+    PersonRow,
+    ProjectRow,
+    SavedReportRow,
+    SubscriptionRow,
+    TagRow,
+    TaskRow,
+    TimeEntryRow,
 )
 
 _NUMBERS = itertools.count(1)
@@ -60,13 +60,13 @@ def _work(sandbox: Sandbox, number: int) -> dict[str, Any]:
     company, workspace, now = sandbox.company, min(sandbox.company.workspaces), int(sandbox.clock.now())
     me = company.owner.id
     common: dict[str, Any] = {"workspace_id": workspace, "name": f"Number {number}", "at": now}
-    client = Client(id=company.new_id("client"), creator_id=me, **common)
-    tag = Tag(id=company.new_id("tag"), creator_id=me, **common)
-    project = Project(
+    client = ClientRow(id=company.new_id("client"), creator_id=me, **common)
+    tag = TagRow(id=company.new_id("tag"), creator_id=me, **common)
+    project = ProjectRow(
         id=company.new_id("project"), client_id=client.id, color="#0b83d9", created=now, **common
     )
-    task = Task(id=company.new_id("task"), project_id=project.id, **common)
-    entry = Entry(
+    task = TaskRow(id=company.new_id("task"), project_id=project.id, **common)
+    entry = TimeEntryRow(
         id=company.new_id("entry"),
         workspace_id=workspace,
         user_id=me,
@@ -98,7 +98,7 @@ def _people(sandbox: Sandbox, number: int) -> dict[str, Any]:
     """Make a person who is in the workspace, and a group."""
     company, now = sandbox.company, int(sandbox.clock.now())
     space = company.workspaces[min(company.workspaces)]
-    person = Person(
+    person = PersonRow(
         id=company.new_id("user"),
         membership_id=company.new_id("membership", 11),
         name=f"Person {number}",
@@ -112,7 +112,7 @@ def _people(sandbox: Sandbox, number: int) -> dict[str, Any]:
         api_token=f"{number:032x}",
         password=f"{number:012x}",
     )
-    group = Group(
+    group = GroupRow(
         id=company.new_id("group"),
         organization_id=space.organization_id,
         name=f"Group {number}",
@@ -134,8 +134,8 @@ def _saved(sandbox: Sandbox, number: int, callback: str) -> dict[str, Any]:
     """Make a favorite, a saved report, an export of each kind and a webhook; drop those before."""
     company, now = sandbox.company, int(sandbox.clock.now())
     workspace, me = min(company.workspaces), company.owner.id
-    favorite = Favorite(id=company.new_id("favorite"), workspace_id=workspace, user_id=me, created=now)
-    report = SavedReport(
+    favorite = FavoriteRow(id=company.new_id("favorite"), workspace_id=workspace, user_id=me, created=now)
+    report = SavedReportRow(
         id=company.new_id("report"),
         workspace_id=workspace,
         user_id=me,
@@ -147,7 +147,7 @@ def _saved(sandbox: Sandbox, number: int, callback: str) -> dict[str, Any]:
         token="7f3a",
         at=now,
     )
-    hook = Subscription(
+    hook = SubscriptionRow(
         id=company.new_id("subscription"),
         workspace_id=workspace,
         user_id=me,
@@ -170,7 +170,7 @@ def _saved(sandbox: Sandbox, number: int, callback: str) -> dict[str, Any]:
 def ready_export(sandbox: Sandbox, workspace_id: int | None) -> None:
     """Make an export that can be downloaded."""
     company = sandbox.company
-    company.exports["4b1d"] = Export(
+    company.exports["4b1d"] = ExportRow(
         token="4b1d",
         user_id=company.owner.id,
         workspace_id=workspace_id,

@@ -42,8 +42,8 @@ from toggl_async.options import Priority
 from toggl_async.scheduler import (
     EXTENSION,
     Attempted,
-    Kind,
     Lane,
+    OutcomeKind,
     RequestFacts,
     ScheduledTransport,
     classify,
@@ -391,7 +391,7 @@ class SessionLogin(Login):
             return held
         if not response.is_error:
             raise self._refuse(request, response, "the accounts host gave no session")
-        if classify(response.status_code, response.headers, response.content).kind is Kind.DENIED:
+        if classify(response.status_code, response.headers, response.content).kind is OutcomeKind.DENIED:
             raise self._refuse(request, response)
         attempted: Attempted = response.extensions[EXTENSION]
         response.extensions[EXTENSION] = attrs.evolve(attempted, maybe_applied=False)

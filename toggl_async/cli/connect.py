@@ -72,17 +72,17 @@ class Server:
             ) from error
 
 
-Work = Callable[[Server, Auth | None], Awaitable[T]]
+Action = Callable[[Server, Auth | None], Awaitable[T]]
 """What a command does with a server; the credentials are those of a sandbox, if it is one."""
 
 
-def run_on_server(work: Work[T], url: str, on_event: OnEvent | None = None) -> T:
+def run_on_server(work: Action[T], url: str, on_event: OnEvent | None = None) -> T:
     """Run a command's work against a server."""
     with asyncio.Runner() as runner:
         return runner.run(_work(work, url, None, on_event, speed=1.0))
 
 
-def run_on_sandbox(work: Work[int], speed: float, on_event: OnEvent | None = None) -> int:
+def run_on_sandbox(work: Action[int], speed: float, on_event: OnEvent | None = None) -> int:
     """Run a command's work against a sandbox in this process, on a loop whose time runs faster for both."""
     try:
         from toggl_async.sandbox import FastLoop, serve  # noqa: PLC0415
@@ -98,7 +98,7 @@ def run_on_sandbox(work: Work[int], speed: float, on_event: OnEvent | None = Non
         return runner.run(main())
 
 
-async def _work(work: Work[T], url: str, auth: Auth | None, on_event: OnEvent | None, *, speed: float) -> T:
+async def _work(work: Action[T], url: str, auth: Auth | None, on_event: OnEvent | None, *, speed: float) -> T:
     # The work on this machine is not sped up: it gets as long as ever.
     options = attrs.evolve(OPTIONS, timeout=OPTIONS.timeout * speed)
     async with aclosing(Scheduler(options, on_event=on_event)) as scheduler:

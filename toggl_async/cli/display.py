@@ -29,7 +29,7 @@ from toggl_async.export import (
     RowsWritten,
 )
 from toggl_async.scheduler import Lane
-from toggl_async.scheduler.events import Event, Granted, Paused, QuotaChanged, Sent
+from toggl_async.scheduler.events import Granted, Paused, QuotaChanged, SchedulerEvent, Sent
 
 __all__ = [
     "BAR",
@@ -120,7 +120,7 @@ class Watch:
             return 1.0
         return self.requests / (self.requests + self.requests_left) if self.requests_left else 0.0
 
-    def on_scheduler(self, event: Event) -> None:
+    def on_scheduler(self, event: SchedulerEvent) -> None:
         """Take in an event of the scheduler."""
         match event:
             case Sent():
@@ -166,7 +166,7 @@ class Watch:
 class Display(Protocol):
     """What is told of an export."""
 
-    def on_scheduler(self, event: Event) -> None:
+    def on_scheduler(self, event: SchedulerEvent) -> None:
         """Take in an event of the scheduler."""
         ...
 
@@ -193,7 +193,7 @@ class PlainDisplay:
         self._last_line = clock()
         self._announced = -math.inf
 
-    def on_scheduler(self, event: Event) -> None:
+    def on_scheduler(self, event: SchedulerEvent) -> None:
         """Say long waits, each once."""
         self._watch.on_scheduler(event)
         waiting = self._watch.wait()
@@ -235,7 +235,7 @@ class ScreenDisplay:
         self._console = console
         self._prefix = prefix
 
-    def on_scheduler(self, event: Event) -> None:
+    def on_scheduler(self, event: SchedulerEvent) -> None:
         """Take in an event of the scheduler."""
         self._watch.on_scheduler(event)
 

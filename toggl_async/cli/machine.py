@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from toggl_async.export import ExportEvent
-from toggl_async.scheduler.events import Event, Paused
+from toggl_async.scheduler.events import Paused, SchedulerEvent
 
 __all__ = ["MachineDisplay", "emit"]
 
@@ -35,7 +35,7 @@ class MachineDisplay:
         self._account = account
         self._announced = 0.0
 
-    def on_scheduler(self, event: Event) -> None:
+    def on_scheduler(self, event: SchedulerEvent) -> None:
         """Tell of a long wait, once."""
         if not isinstance(event, Paused):
             return

@@ -21,7 +21,7 @@ from toggl_async.cli.display import (
     quotas,
     spell,
 )
-from toggl_async.scheduler.events import Event
+from toggl_async.scheduler.events import SchedulerEvent
 
 __all__ = ["ManyDisplay", "Router", "belonging_to", "display_many"]
 
@@ -50,7 +50,7 @@ class Router:
         self._displays = displays
         self._jobs: dict[int, int] = {}
 
-    def on_scheduler(self, event: Event) -> None:
+    def on_scheduler(self, event: SchedulerEvent) -> None:
         """Take in an event of the scheduler."""
         job = self._jobs.setdefault(event.account, _job.get(0))
         self._displays[job].on_scheduler(event)

@@ -12,7 +12,7 @@ from toggl_async._client.auth import auth_from_env
 from toggl_async._client.client import BASE_URL, TogglClient
 from toggl_async.cli.connect import ask
 from toggl_async.cli.display import spell
-from toggl_async.export import Account, ExportPlan, survey
+from toggl_async.export import ExportPlan, Survey, survey
 from toggl_async.export.plan.datasets import operation
 from toggl_async.export.rows import reading, rows_of
 from toggl_async.scheduler.stats import SchedulerStats
@@ -125,11 +125,11 @@ def _quotas_as_json(quotas: _Quotas) -> str:
     return msgspec.json.encode({"windows": rows, "waiting": quotas.waiting}).decode()
 
 
-async def _account(client: TogglClient) -> Account:
+async def _account(client: TogglClient) -> Survey:
     return await survey(client, ExportPlan())
 
 
-def _account_as_text(account: Account) -> str:
+def _account_as_text(account: Survey) -> str:
     """The user, and a line for each workspace."""
     lines = [f"{account.username or 'nameless'} <{account.email}>, user {account.user_id}"]
     lines += [
@@ -140,7 +140,7 @@ def _account_as_text(account: Account) -> str:
     return "\n".join(lines)
 
 
-def _account_as_json(account: Account) -> str:
+def _account_as_json(account: Survey) -> str:
     """The same as JSON, without anything secret."""
     return msgspec.json.encode(
         {

@@ -8,7 +8,7 @@ import click
 from toggl_async.cli.exits import Exit, complain
 
 if TYPE_CHECKING:
-    from toggl_async.sandbox import Plan, Sandbox, SandboxOptions
+    from toggl_async.sandbox import PlanName, Sandbox, SandboxOptions
 
 __all__ = ["MISSING", "sandbox"]
 
@@ -36,7 +36,7 @@ MISSING = (
     show_default=True,
     help="Plan of the made-up organization: 30, 240 or 600 requests an hour.",
 )
-def sandbox(port: int, speed: float, plan: "Plan") -> int:
+def sandbox(port: int, speed: float, plan: "PlanName") -> int:
     """Run a fake Toggl on this machine, with made-up data, until Ctrl-C.
 
     It enforces Toggl's limits: the bucket of one request a second and both hourly quotas.

@@ -24,10 +24,10 @@ from toggl_async.export.batches import Batch, Batches, BatchSummary, TotalsDiffe
 from toggl_async.export.formats import FORMATS, FileFacts, Sink
 from toggl_async.export.mirror.manifest import (
     Check,
-    Entry,
     Failure,
     File,
     Manifest,
+    ManifestEntry,
     MonthCheck,
     Refusal,
     Stale,
@@ -45,13 +45,12 @@ from toggl_async.export.mirror.progress import (
 from toggl_async.export.plan.datasets import DATASETS, Dataset
 from toggl_async.export.plan.estimate import DatasetEstimate, Estimate, QuotaEstimate, estimate
 from toggl_async.export.plan.plan import DateRange, ExportPlan
-from toggl_async.export.plan.survey import Account, Workspace, survey
+from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
 from toggl_async.export.run import export
 
 __all__ = [
     "DATASETS",
     "FORMATS",
-    "Account",
     "Batch",
     "BatchSummary",
     "Batches",
@@ -60,7 +59,6 @@ __all__ = [
     "DatasetEstimate",
     "DatasetFinished",
     "DateRange",
-    "Entry",
     "Estimate",
     "ExportEvent",
     "ExportPlan",
@@ -69,6 +67,7 @@ __all__ = [
     "File",
     "FileFacts",
     "Manifest",
+    "ManifestEntry",
     "MonthCheck",
     "OnExportEvent",
     "PieceFailed",
@@ -79,8 +78,9 @@ __all__ = [
     "RowsWritten",
     "Sink",
     "Stale",
+    "Survey",
+    "SurveyedWorkspace",
     "TotalsDiffer",
-    "Workspace",
     "estimate",
     "export",
     "export_batches",

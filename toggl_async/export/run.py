@@ -28,7 +28,7 @@ from toggl_async.export.mirror.pieces import Piece, Range
 from toggl_async.export.mirror.progress import DatasetFinished, ExportEvent, ExportStarted, OnExportEvent
 from toggl_async.export.plan.datasets import Dataset, Source
 from toggl_async.export.plan.plan import ExportPlan
-from toggl_async.export.plan.survey import Account, identify, survey
+from toggl_async.export.plan.survey import Survey, identify, survey
 from toggl_async.export.read.entries import TOTALS, read_history, read_running, write_running
 from toggl_async.export.read.lists import list_piece, read_account_list, read_workspace_lists
 from toggl_async.export.read.reading import Reader
@@ -47,7 +47,7 @@ async def export(
     format: str = "jsonl",  # noqa: A002 - it is the word that everybody expects
     update: bool = False,
     recheck: int | None = RECHECK_DAYS,
-    account: Account | None = None,
+    account: Survey | None = None,
     on_event: OnExportEvent | None = None,
 ) -> Manifest:
     """Export what the plan takes, and leave a manifest beside it; or go on with what was begun.
@@ -105,7 +105,7 @@ def _header(
     client: TogglClient,
     plan: ExportPlan,
     sink: Sink,
-    account: Account,
+    account: Survey,
     previous: Previous | None,
     *,
     recheck: int | None,
@@ -124,7 +124,7 @@ def _header(
     )
 
 
-async def _same_account(client: TogglClient, header: Header, account: Account | None, sink: Sink) -> int:
+async def _same_account(client: TogglClient, header: Header, account: Survey | None, sink: Sink) -> int:
     """Make sure that the token is that of the export under way; return the requests that it took.
 
     Raises:

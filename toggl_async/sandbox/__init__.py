@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from toggl_async.sandbox.options import SMALL as SMALL
     from toggl_async.sandbox.options import CompanySize as CompanySize
     from toggl_async.sandbox.options import FaultPlan as FaultPlan
-    from toggl_async.sandbox.options import Plan as Plan
+    from toggl_async.sandbox.options import PlanName as PlanName
     from toggl_async.sandbox.options import SandboxOptions as SandboxOptions
     from toggl_async.sandbox.server import Sandbox as Sandbox
     from toggl_async.sandbox.server import run_forever as run_forever
@@ -46,7 +46,7 @@ __all__ = [
     "FastLoop",
     "Fault",
     "FaultPlan",
-    "Plan",
+    "PlanName",
     "Sandbox",
     "SandboxOptions",
     "Spacing",
@@ -66,7 +66,7 @@ _MODULES: Final = {
     "FastLoop": "fast_loop",
     "Fault": "faults",
     "FaultPlan": "options",
-    "Plan": "options",
+    "PlanName": "options",
     "Sandbox": "server",
     "SandboxOptions": "options",
     "Spacing": "counts",

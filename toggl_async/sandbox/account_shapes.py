@@ -1,7 +1,7 @@
 """People, organizations, workspaces and groups as the JSON objects that the Track API sends."""
 
-from toggl_async.sandbox.entities import Group, Organization, Person, Workspace
-from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.entities import GroupRow, OrganizationRow, PersonRow, WorkspaceRow
+from toggl_async.sandbox.shapes import JsonObject
 from toggl_async.sandbox.state import State
 from toggl_async.sandbox.timestamps import at_fraction, offset_utc, zulu
 
@@ -21,7 +21,7 @@ _PLAN_IDS = {"free": 0, "starter": 13, "premium": 14}
 _ROLES = {"admin": 1, "user": 3}
 
 
-def me(person: Person) -> Json:
+def me(person: PersonRow) -> JsonObject:
     """``GET /api/v9/me``, without the related data."""
     return {
         "id": person.id,
@@ -47,7 +47,9 @@ def me(person: Person) -> Json:
     }
 
 
-def organization(state: State, row: Organization, person: Person, *, listed: bool = False) -> Json:
+def organization(
+    state: State, row: OrganizationRow, person: PersonRow, *, listed: bool = False
+) -> JsonObject:
     """``GET /api/v9/organizations/{organization_id}``, or an element of ``/me/organizations``.
 
     Only the list names the plan.
@@ -81,7 +83,7 @@ def organization(state: State, row: Organization, person: Person, *, listed: boo
     }
 
 
-def workspace(state: State, row: Workspace, person: Person) -> Json:
+def workspace(state: State, row: WorkspaceRow, person: PersonRow) -> JsonObject:
     """``GET /api/v9/workspaces/{workspace_id}``."""
     return {
         "id": row.id,
@@ -124,7 +126,7 @@ def workspace(state: State, row: Workspace, person: Person) -> Json:
     }
 
 
-def organization_user(state: State, person: Person) -> Json:
+def organization_user(state: State, person: PersonRow) -> JsonObject:
     """An element of ``GET /api/v9/organizations/{organization_id}/users``."""
     spaces = state.workspaces_of(person)
     return {
@@ -164,7 +166,7 @@ def organization_user(state: State, person: Person) -> Json:
     }
 
 
-def _memberships(state: State, person: Person, workspace_id: int | None = None) -> list[Json]:
+def _memberships(state: State, person: PersonRow, workspace_id: int | None = None) -> list[JsonObject]:
     return [
         {"group_id": row.id, "name": row.name}
         for row in state.groups.values()
@@ -172,7 +174,7 @@ def _memberships(state: State, person: Person, workspace_id: int | None = None) 
     ]
 
 
-def simple_user(person: Person) -> Json:
+def simple_user(person: PersonRow) -> JsonObject:
     """An element of ``GET /api/v9/workspaces/{workspace_id}/users``."""
     return {
         "id": person.id,
@@ -185,12 +187,12 @@ def simple_user(person: Person) -> Json:
     }
 
 
-def workspace_user_id(person: Person, row: Workspace) -> int:
+def workspace_user_id(person: PersonRow, row: WorkspaceRow) -> int:
     """Return the id of a person's membership of a workspace."""
     return person.membership_id + row.id % 7 + 1
 
 
-def workspace_user(state: State, row: Workspace, person: Person) -> Json:
+def workspace_user(state: State, row: WorkspaceRow, person: PersonRow) -> JsonObject:
     """An element of ``GET /api/v9/workspaces/{workspace_id}/workspace_users``."""
     return {
         "id": workspace_user_id(person, row),
@@ -223,7 +225,7 @@ def workspace_user(state: State, row: Workspace, person: Person) -> Json:
     }
 
 
-def group(row: Group, workspace_id: int) -> Json:
+def group(row: GroupRow, workspace_id: int) -> JsonObject:
     """An element of ``GET /api/v9/workspaces/{workspace_id}/groups``."""
     return {
         "id": row.id,
@@ -235,7 +237,7 @@ def group(row: Group, workspace_id: int) -> Json:
     }
 
 
-def organization_group(state: State, row: Group) -> Json:
+def organization_group(state: State, row: GroupRow) -> JsonObject:
     """An element of ``GET /api/v9/organizations/{organization_id}/groups``."""
     people = [state.people[user_id] for user_id in row.members]
     return {

@@ -13,8 +13,8 @@ from typing import Final
 import msgspec
 
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import Answer
-from toggl_async.sandbox.entities import Person
+from toggl_async.sandbox.answers import Reply
+from toggl_async.sandbox.entities import PersonRow
 from toggl_async.sandbox.state import State
 
 __all__ = ["LOGIN", "LOGOUT", "SESSION_COOKIE", "Accounts"]
@@ -46,10 +46,10 @@ class Accounts:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._sessions: dict[str, tuple[Person, float]] = {}
+        self._sessions: dict[str, tuple[PersonRow, float]] = {}
         self._failed: Counter[str] = Counter()
 
-    def identify(self, authorization: str | None, cookie: str | None, now: float) -> Person | Answer:
+    def identify(self, authorization: str | None, cookie: str | None, now: float) -> PersonRow | Reply:
         """Return the person behind a request, or the answer that refuses it.
 
         Without credentials, or with a session that is over, that is an empty 401; wrong ones get 403.
@@ -59,9 +59,9 @@ class Accounts:
         person, ends = self._sessions.get(cookie or "", (None, 0.0))
         if person is not None and now < ends:
             return person
-        return Answer(status=401, media=None, headers={"X-Authorization-Missing": "true"})
+        return Reply(status=401, media=None, headers={"X-Authorization-Missing": "true"})
 
-    def log_in(self, body: bytes, now: float) -> Answer:
+    def log_in(self, body: bytes, now: float) -> Reply:
         """Begin a session, for an e-mail address and its password."""
         try:
             given = msgspec.json.decode(body, type=dict[str, str])
@@ -86,13 +86,13 @@ class Accounts:
         cookie = f"{SESSION_COOKIE}={session}; Path=/; HttpOnly; Secure; SameSite=Lax"
         return answers.json({"email": person.email, "fullname": person.name}, headers={"Set-Cookie": cookie})
 
-    def log_out(self, cookie: str | None) -> Answer:
+    def log_out(self, cookie: str | None) -> Reply:
         """End a session."""
         if self._sessions.pop(cookie or "", None) is None:
-            return Answer(status=401, media=None, headers={"X-Authorization-Missing": "true"})
+            return Reply(status=401, media=None, headers={"X-Authorization-Missing": "true"})
         return answers.empty()
 
-    def _by_credentials(self, user: str, password: str) -> Person | Answer:
+    def _by_credentials(self, user: str, password: str) -> PersonRow | Reply:
         for person in self._state.people.values():
             by_token = _same(user, person.api_token) and _same(password, _TOKEN_PASSWORD)
             if by_token or (_same(user, person.email) and _same(password, person.password)):
@@ -100,7 +100,7 @@ class Accounts:
         return answers.refusal(403, _WRONG)
 
 
-def _token(person: Person, now: float) -> str:
+def _token(person: PersonRow, now: float) -> str:
     """Make what a session looks like: a JSON Web Token that says when it ends."""
     claims = {"iss": "accounts.toggl.com", "aud": ["track"], "sub": str(person.id), "iat": int(now)}
     parts = ({"alg": "EdDSA", "typ": "JWT"}, {**claims, "exp": int(now) + _LIFETIME})

@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 import msgspec
 
-__all__ = ["Answer", "Refusal", "empty", "file", "json", "proxy_page", "refusal"]
+__all__ = ["ApiError", "Reply", "empty", "file", "json", "proxy_page", "refusal"]
 
 JSON: Final = "application/json; charset=utf-8"
 
@@ -19,7 +19,7 @@ _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
+class Reply:
     """A status, a body and the headers that belong to this answer alone."""
 
     status: int = 200
@@ -28,7 +28,7 @@ class Answer:
     headers: Mapping[str, str] = _NO_HEADERS
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """Ends the handling of a request with a refusal in Toggl's words."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -37,31 +37,31 @@ class Refusal(Exception):
         self.text = text
 
 
-def json(value: object, *, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+def json(value: object, *, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
     """Answer with a value as JSON."""
-    return Answer(status=status, body=msgspec.json.encode(value), headers=headers)
+    return Reply(status=status, body=msgspec.json.encode(value), headers=headers)
 
 
-def empty(*, status: int = 200) -> Answer:
+def empty(*, status: int = 200) -> Reply:
     """Answer with nothing."""
-    return Answer(status=status, media=None)
+    return Reply(status=status, media=None)
 
 
-def file(content: bytes, media: str) -> Answer:
+def file(content: bytes, media: str) -> Reply:
     """Answer with a file."""
-    return Answer(body=content, media=media)
+    return Reply(body=content, media=media)
 
 
-def refusal(status: int, text: str, *, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+def refusal(status: int, text: str, *, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
     """Answer with a bare JSON string."""
     return json(text, status=status, headers=headers)
 
 
-def proxy_page(status: int) -> Answer:
+def proxy_page(status: int) -> Reply:
     """Answer as the web server in front of Toggl does, in HTML."""
     title = f"{status} {http.HTTPStatus(status).phrase}"
     page = (
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
         "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     )
-    return Answer(status=status, body=page.encode(), media="text/html")
+    return Reply(status=status, body=page.encode(), media="text/html")

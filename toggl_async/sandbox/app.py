@@ -17,16 +17,16 @@ from starlette.types import Message, Receive, Scope, Send
 
 from toggl_async.sandbox import answers
 from toggl_async.sandbox.accounts import LOGIN, LOGOUT, SESSION_COOKIE, Accounts
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest
 from toggl_async.sandbox.clock import Clock
 from toggl_async.sandbox.company import Company
 from toggl_async.sandbox.counts import Counts
 from toggl_async.sandbox.deliveries import Deliveries
-from toggl_async.sandbox.entities import Person
+from toggl_async.sandbox.entities import PersonRow
 from toggl_async.sandbox.faults import Fault, Faults
 from toggl_async.sandbox.limits import Limits, QuotaWindow
-from toggl_async.sandbox.routing import Match, Table
+from toggl_async.sandbox.routing import Match, RouteTable
 
 __all__ = ["Application"]
 
@@ -69,7 +69,7 @@ class Application:
         limits: Limits,
         faults: Faults,
         counts: Counts,
-        table: Table,
+        table: RouteTable,
         gone: frozenset[str],
         reset: Callable[[object], None],
     ) -> None:
@@ -93,7 +93,7 @@ class Application:
         person = self._accounts.identify(
             request.headers.get("authorization"), request.cookies.get(SESSION_COOKIE), now
         )
-        user_id = person.id if isinstance(person, Person) else None
+        user_id = person.id if isinstance(person, PersonRow) else None
         self._counts.arrived(match.route, user_id, now)
         if not self._limits.bucket(user_id).admit(now):
             self._counts.refuse(429)
@@ -113,8 +113,8 @@ class Application:
             await self._send(match, answer, scope, receive, self._slowly(send, fault.slow_body))
 
     async def _answer(
-        self, match: Match, person: Person | Answer, request: Request, body: bytes, fault: Fault
-    ) -> Answer:
+        self, match: Match, person: PersonRow | Reply, request: Request, body: bytes, fault: Fault
+    ) -> Reply:
         """Return what the request gets, having carried it out unless the fault forbids that."""
         if fault.fails and not fault.applied:
             return _broken(fault)
@@ -124,18 +124,18 @@ class Application:
             answer = self._accounts.log_in(body, self._clock.now())
         elif match.route == LOGOUT:
             answer = self._accounts.log_out(request.cookies.get(SESSION_COOKIE))
-        elif isinstance(person, Answer):
+        elif isinstance(person, Reply):
             answer = person
         else:
             answer = await self._within_quota(match, person, request, body)
         return _broken(fault) if fault.fails else answer
 
-    async def _within_quota(self, match: Match, person: Person, request: Request, body: bytes) -> Answer:
+    async def _within_quota(self, match: Match, person: PersonRow, request: Request, body: bytes) -> Reply:
         """Spend the quota that the route belongs to; then carry the request out."""
         now = self._clock.now()
         window = self._limits.window(person.id, self._payer(match))
         if window.spend(now):
-            call = Call(
+            call = ApiRequest(
                 company=self._company,
                 limits=self._limits,
                 deliveries=self.deliveries,
@@ -164,21 +164,21 @@ class Application:
         workspace = self._company.workspaces.get(match.path.get("workspace_id", 0))
         return None if workspace is None else workspace.organization_id
 
-    async def _handle(self, match: Match, call: Call) -> Answer:
+    async def _handle(self, match: Match, call: ApiRequest) -> Reply:
         """Carry the request out."""
         if match.route in self._gone:
             return answers.refusal(410, "This endpoint is no longer available")
         if match.allowed:
-            return Answer(status=405, media=None, headers={"Allow": ", ".join(match.allowed)})
+            return Reply(status=405, media=None, headers={"Allow": ", ".join(match.allowed)})
         if match.handler is None:
-            return Answer(status=404, body=b"404 page not found\n", media="text/plain; charset=utf-8")
+            return Reply(status=404, body=b"404 page not found\n", media="text/plain; charset=utf-8")
         try:
             answer = match.handler(call)
-            return answer if isinstance(answer, Answer) else await answer
-        except Refusal as refused:
+            return answer if isinstance(answer, Reply) else await answer
+        except ApiError as refused:
             return answers.refusal(refused.status, refused.text)
 
-    async def _send(self, match: Match, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _send(self, match: Match, answer: Reply, scope: Scope, receive: Receive, send: Send) -> None:
         """Send an answer with the headers that all of Toggl's have."""
         self._counts.answered(match.route, answer.status)
         request_id = secrets.token_hex(16)
@@ -215,14 +215,14 @@ class Application:
         await receive()  # the whole request has come: what is left to receive is its end
 
 
-def _broken(fault: Fault) -> Answer:
+def _broken(fault: Fault) -> Reply:
     """Return the answer of a request that failed: Toggl's own, or its web server's."""
     if fault.status is None or fault.status == _OWN_FAILURE:
         return answers.refusal(500, "Internal server error")
     return answers.proxy_page(fault.status)
 
 
-def _with_quota(answer: Answer, window: QuotaWindow, now: float) -> Answer:
+def _with_quota(answer: Reply, window: QuotaWindow, now: float) -> Reply:
     """Add what is left of the quota to an answer's headers."""
     state = window.state(now)
     if state is None:

@@ -8,12 +8,12 @@ import attrs
 import msgspec
 
 from toggl_async.sandbox import timestamps
-from toggl_async.sandbox.answers import Refusal
+from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.company import Company
-from toggl_async.sandbox.entities import Organization, Person, Subscription, Workspace
+from toggl_async.sandbox.entities import OrganizationRow, PersonRow, SubscriptionRow, WorkspaceRow
 from toggl_async.sandbox.limits import Limits
 
-__all__ = ["Body", "Call", "Happening", "Pinging", "unexpected"]
+__all__ = ["ApiRequest", "Body", "Happening", "Pinging", "unexpected"]
 
 _GO_NAMES: Final[dict[type, str]] = {
     bool: "bool",
@@ -88,7 +88,7 @@ class Body:
         try:
             return timestamps.parse(text)
         except ValueError:
-            raise Refusal(400, f"{name} is not a valid RFC 3339 time") from None
+            raise ApiError(400, f"{name} is not a valid RFC 3339 time") from None
 
     def day(self, name: str) -> dt.date | None:
         """Read a date."""
@@ -98,7 +98,7 @@ class Body:
         try:
             return timestamps.parse_day(text)
         except ValueError:
-            raise Refusal(400, f"Invalid '{name}' value, allowed format is YYYY-MM-DD") from None
+            raise ApiError(400, f"Invalid '{name}' value, allowed format is YYYY-MM-DD") from None
 
     def _typed(self, name: str, *types: type) -> object:
         value = self.fields.get(name)
@@ -110,20 +110,20 @@ class Body:
         raise unexpected(self.raw, name, value)
 
 
-def unexpected(raw: bytes, name: str, value: object) -> Refusal:
+def unexpected(raw: bytes, name: str, value: object) -> ApiError:
     """Say that a field of a body has the wrong type, and where, as Toggl's decoder does."""
     offset = raw.find(f'"{name}"'.encode()) + len(name) + 3
-    return Refusal(400, f'Unexpected "{name}" type {_GO_NAMES.get(type(value), "null")}, offset={offset}')
+    return ApiError(400, f'Unexpected "{name}" type {_GO_NAMES.get(type(value), "null")}, offset={offset}')
 
 
 class Pinging(Protocol):
     """What sends pings to webhooks."""
 
-    async def ping(self, hook: Subscription, person: Person) -> str | None:
+    async def ping(self, hook: SubscriptionRow, person: PersonRow) -> str | None:
         """Send a ping; say what went wrong."""
         ...
 
-    def ping_later(self, hook: Subscription, person: Person) -> None:
+    def ping_later(self, hook: SubscriptionRow, person: PersonRow) -> None:
         """Send a ping, without waiting for it."""
         ...
 
@@ -139,7 +139,7 @@ class Happening:
 
 
 @attrs.define(kw_only=True)
-class Call:
+class ApiRequest:
     """One request, let through by the limiters and made by a known person.
 
     Attributes:
@@ -159,7 +159,7 @@ class Call:
     company: Company
     limits: Limits
     deliveries: Pinging
-    person: Person
+    person: PersonRow
     now: float
     path: Mapping[str, int]
     ids_in_path: tuple[int, ...] = ()
@@ -174,52 +174,52 @@ class Call:
             Happening(entity=entity, action=action, workspace_id=self.path["workspace_id"], payload=payload)
         )
 
-    def workspace(self) -> Workspace:
+    def workspace(self) -> WorkspaceRow:
         """Return the workspace of the path.
 
         Raises:
-            Refusal: 403, it does not exist or the person is not in it.
+            ApiError: 403, it does not exist or the person is not in it.
         """
         workspace = self.company.workspaces.get(self.path["workspace_id"])
         if workspace is None or self.person.id not in workspace.members:
-            raise Refusal(403, "You don't have access to this workspace")
+            raise ApiError(403, "You don't have access to this workspace")
         return workspace
 
-    def organization(self) -> Organization:
+    def organization(self) -> OrganizationRow:
         """Return the organization of the path.
 
         Raises:
-            Refusal: 404, it does not exist.
+            ApiError: 404, it does not exist.
         """
         organization = self.company.organizations.get(self.path["organization_id"])
         if organization is None:
-            raise Refusal(404, "Organization not found")
+            raise ApiError(404, "Organization not found")
         return organization
 
     def administer(self) -> None:
         """Insist that the person administers the organization."""
         if not self.person.admin:
-            raise Refusal(403, "User does not have the permission to do this")
+            raise ApiError(403, "User does not have the permission to do this")
 
     def json(self) -> Any:
         """Return the body as JSON."""
         try:
             return msgspec.json.decode(self.raw)
         except msgspec.DecodeError:
-            raise Refusal(400, "JSON is not valid") from None
+            raise ApiError(400, "JSON is not valid") from None
 
     def body(self) -> Body:
         """Return the body as a JSON object."""
         fields = self.json()
         if not isinstance(fields, dict):
-            raise Refusal(400, "JSON is not valid")
+            raise ApiError(400, "JSON is not valid")
         return Body(raw=self.raw, fields=fields)
 
     def number(self, name: str, default: int, *, largest: int | None = None) -> int:
         """Read a positive whole number of the query; what is over the largest counts as it."""
         text = self.query.get(name) or str(default)
         if not (text.isdecimal() and int(text) > 0):
-            raise Refusal(400, f"Invalid '{name}' value")
+            raise ApiError(400, f"Invalid '{name}' value")
         return int(text) if largest is None else min(int(text), largest)
 
     def since(self) -> int | None:
@@ -237,5 +237,5 @@ class Call:
             return None
         parts = text.split(",")
         if not all(part.strip().isdecimal() for part in parts):
-            raise Refusal(400, f"Invalid '{name}' value")
+            raise ApiError(400, f"Invalid '{name}' value")
         return {int(part) for part in parts}

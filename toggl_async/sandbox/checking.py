@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from toggl_async.sandbox import timestamps
-from toggl_async.sandbox.answers import Refusal
-from toggl_async.sandbox.call import Call, unexpected
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, unexpected
 from toggl_async.sandbox.described import Described, Documents, Schema
 
 __all__ = ["Checker"]
@@ -44,17 +44,17 @@ class Checker:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    def check(self, operation: Described, call: Call) -> Mapping[str, Any]:
+    def check(self, operation: Described, call: ApiRequest) -> Mapping[str, Any]:
         """Check a request, and return the fields of its JSON object; none if it has no such body.
 
         Raises:
-            Refusal: 400, something is missing or is not what it should be.
+            ApiError: 400, something is missing or is not what it should be.
         """
         for name, text in call.words.items():
             self._plain(name, text, operation.path[name])
         for name in operation.required:
             if not call.query.get(name):
-                raise Refusal(400, f"'{name}' is required")
+                raise ApiError(400, f"'{name}' is required")
         for name, text in call.query.items():
             if name in operation.query and text:
                 self._plain(name, text, operation.query[name])
@@ -72,7 +72,7 @@ class Checker:
         """Tell whether a value is what a schema says."""
         try:
             self.value("", value, schema, b"")
-        except Refusal:
+        except ApiError:
             return False
         return True
 
@@ -80,7 +80,7 @@ class Checker:
         """Check a value of JSON.
 
         Raises:
-            Refusal: it is not what the schema says.
+            ApiError: it is not what the schema says.
         """
         schema = self._documents.resolved(schema)
         if "oneOf" in schema:
@@ -100,7 +100,7 @@ class Checker:
     def _object(self, value: dict[str, Any], schema: Schema, raw: bytes) -> None:
         for required in schema.get("required", ()):
             if value.get(required) is None:
-                raise Refusal(400, f"'{required}' is required")
+                raise ApiError(400, f"'{required}' is required")
         for name, inner in value.items():
             known = schema.get("fields", {}).get(name) or schema.get("values")
             if known is not None:
@@ -112,28 +112,28 @@ class Checker:
         kind = schema.get("type", "string")
         if "oneOf" in schema:
             if not any(self._is_plain(name, text, option) for option in schema["oneOf"]):
-                raise Refusal(400, f"Invalid '{name}' value")
+                raise ApiError(400, f"Invalid '{name}' value")
         elif kind == "array":
             for part in text.split(","):
                 self._plain(name, part, schema.get("items", {}))
         else:
             if kind in _PLAIN and not _PLAIN[kind].fullmatch(text):
-                raise Refusal(400, f"Invalid '{name}' value")
+                raise ApiError(400, f"Invalid '{name}' value")
             _checked(name, int(text) if kind == "integer" else text, schema)
 
     def _is_plain(self, name: str, text: str, schema: Schema) -> bool:
         try:
             self._plain(name, text, schema)
-        except Refusal:
+        except ApiError:
             return False
         return True
 
-    def _form(self, schema: Schema, call: Call) -> None:
+    def _form(self, schema: Schema, call: ApiRequest) -> None:
         """Insist on the required fields of a form; their values may be anything."""
         given = urllib.parse.parse_qs(call.raw.decode("latin-1"))
         for name in schema.get("required", ()):
             if name not in given and f'name="{name}"'.encode() not in call.raw:
-                raise Refusal(400, f"'{name}' is required")
+                raise ApiError(400, f"'{name}' is required")
 
 
 def _has_type(value: object, schema: Schema) -> bool:
@@ -146,13 +146,13 @@ def _checked(name: str, value: object, schema: Schema) -> None:
     """Check what a schema says of a value beyond its type."""
     allowed = [one for one in schema.get("enum", ()) if one is not None]
     if allowed and value not in allowed:
-        raise Refusal(400, f"Invalid '{name}' value, allowed values are {', '.join(map(str, allowed))}")
+        raise ApiError(400, f"Invalid '{name}' value, allowed values are {', '.join(map(str, allowed))}")
     parse = _FORMATS.get(schema.get("format", ""))
     if parse is not None and isinstance(value, str):
         try:
             parse(value)
         except ValueError:
-            raise Refusal(400, f"Invalid '{name}' value, allowed format is {schema['format']}") from None
+            raise ApiError(400, f"Invalid '{name}' value, allowed format is {schema['format']}") from None
     most = schema.get("maxItems")
     if most is not None and isinstance(value, list) and len(value) > most:
-        raise Refusal(400, f"'{name}' takes at most {most} values")
+        raise ApiError(400, f"'{name}' takes at most {most} values")

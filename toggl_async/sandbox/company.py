@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from toggl_async.sandbox import account_shapes, seeding, shapes
-from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.options import SandboxOptions
 from toggl_async.sandbox.state import State
 from toggl_async.sandbox.timestamps import offset_utc
@@ -32,7 +32,7 @@ class Company(State):
         super().__init__(plan=options.plan, rounding_minutes=options.rounding_minutes)
         seeding.fill(self, options.size, seed=options.seed, now=now)
 
-    def dataset(self, name: str) -> list[shapes.Json]:
+    def dataset(self, name: str) -> list[shapes.JsonObject]:
         """Return every row of a dataset as the token's user can come to know it, by id.
 
         The rows are the API's own JSON objects: `users` as ``/organizations/{organization_id}/users``
@@ -44,7 +44,7 @@ class Company(State):
             KeyError: there is no such dataset.
         """
         me = self.owner
-        made: dict[str, Callable[[], Iterable[shapes.Json]]] = {
+        made: dict[str, Callable[[], Iterable[shapes.JsonObject]]] = {
             "organizations": lambda: (
                 account_shapes.organization(self, row, me) for row in self.organizations.values()
             ),
@@ -61,11 +61,11 @@ class Company(State):
         }
         return list(made[name]())
 
-    def _time_entries(self) -> Iterable[shapes.Json]:
+    def _time_entries(self) -> Iterable[shapes.JsonObject]:
         return (_fact(row) for _, row in sorted(self.entries.items()) if row.deleted is None)
 
 
-def _fact(row: Entry) -> shapes.Json:
+def _fact(row: TimeEntryRow) -> shapes.JsonObject:
     return {
         "id": row.id,
         "workspace_id": row.workspace_id,

@@ -16,7 +16,7 @@ import msgspec
 
 from toggl_async.sandbox.call import Happening
 from toggl_async.sandbox.clock import Clock
-from toggl_async.sandbox.entities import Person, Subscription
+from toggl_async.sandbox.entities import PersonRow, SubscriptionRow
 from toggl_async.sandbox.state import State
 from toggl_async.sandbox.timestamps import offset_utc
 
@@ -48,7 +48,7 @@ class Deliveries:
         self._http: httpx.AsyncClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def publish(self, happenings: Iterable[Happening], *, person: Person, method: str, path: str) -> None:
+    def publish(self, happenings: Iterable[Happening], *, person: PersonRow, method: str, path: str) -> None:
         """Send what has happened to every webhook that wants it; comes back at once."""
         for happening in happenings:
             wanted = {(one, other) for one in (happening.entity, "*") for other in (happening.action, "*")}
@@ -57,7 +57,7 @@ class Deliveries:
                     event = self._event(hook, happening, person, method, path)
                     self._start(self._deliver(hook, event))
 
-    def ping_later(self, hook: Subscription, person: Person) -> None:
+    def ping_later(self, hook: SubscriptionRow, person: PersonRow) -> None:
         """Send a ping; comes back at once."""
 
         async def send() -> None:
@@ -65,7 +65,7 @@ class Deliveries:
 
         self._start(send())
 
-    async def ping(self, hook: Subscription, person: Person) -> str | None:
+    async def ping(self, hook: SubscriptionRow, person: PersonRow) -> str | None:
         """Send a ping, and validate the webhook if the answer has the code; say what went wrong."""
         fields = {
             **self._common(hook, 0),
@@ -97,7 +97,7 @@ class Deliveries:
         task.add_done_callback(self._tasks.discard)
 
     def _event(
-        self, hook: Subscription, happening: Happening, person: Person, method: str, path: str
+        self, hook: SubscriptionRow, happening: Happening, person: PersonRow, method: str, path: str
     ) -> dict[str, Any]:
         """Write an event; in its metadata everything is text."""
         payload = happening.payload
@@ -116,7 +116,7 @@ class Deliveries:
             "payload": payload,
         }
 
-    def _common(self, hook: Subscription, event_id: int) -> dict[str, Any]:
+    def _common(self, hook: SubscriptionRow, event_id: int) -> dict[str, Any]:
         return {
             "event_id": event_id,
             "created_at": self._moment(),
@@ -125,7 +125,7 @@ class Deliveries:
             "url_callback": hook.url,
         }
 
-    async def _deliver(self, hook: Subscription, event: Mapping[str, Any]) -> None:
+    async def _deliver(self, hook: SubscriptionRow, event: Mapping[str, Any]) -> None:
         """Send an event until the receiver takes it, or for the last time."""
         hook.pending += 1
         try:
@@ -141,7 +141,7 @@ class Deliveries:
         finally:
             hook.pending -= 1
 
-    async def _post(self, hook: Subscription, fields: Mapping[str, Any]) -> httpx.Response | None:
+    async def _post(self, hook: SubscriptionRow, fields: Mapping[str, Any]) -> httpx.Response | None:
         """Make one attempt, with a time and a signature of its own; None if nobody answers."""
         body = msgspec.json.encode({**fields, "timestamp": self._moment()})
         digest = hmac.new(hook.secret.encode(), body, hashlib.sha256).hexdigest()

@@ -10,24 +10,24 @@ from typing import Any
 import attrs
 
 __all__ = [
-    "Client",
-    "Entry",
-    "Export",
-    "Favorite",
-    "Group",
-    "Organization",
-    "Person",
-    "Project",
-    "SavedReport",
-    "Subscription",
-    "Tag",
-    "Task",
-    "Workspace",
+    "ClientRow",
+    "ExportRow",
+    "FavoriteRow",
+    "GroupRow",
+    "OrganizationRow",
+    "PersonRow",
+    "ProjectRow",
+    "SavedReportRow",
+    "SubscriptionRow",
+    "TagRow",
+    "TaskRow",
+    "TimeEntryRow",
+    "WorkspaceRow",
 ]
 
 
 @attrs.define(kw_only=True)
-class Organization:
+class OrganizationRow:
     """The organization that pays, and that quotas are counted for."""
 
     id: int
@@ -36,7 +36,7 @@ class Organization:
 
 
 @attrs.define(kw_only=True)
-class Workspace:
+class WorkspaceRow:
     """A workspace of the organization, and who is in it."""
 
     id: int
@@ -50,7 +50,7 @@ class Workspace:
 
 
 @attrs.define(kw_only=True)
-class Person:
+class PersonRow:
     """A member of the organization, with the credentials of its account.
 
     Who has `left` is no member any more, but the time entries stay, and the account.
@@ -78,7 +78,7 @@ class Person:
 
 
 @attrs.define(kw_only=True)
-class Group:
+class GroupRow:
     """A group of the organization's people, and the workspaces that it is in."""
 
     id: int
@@ -90,7 +90,7 @@ class Group:
 
 
 @attrs.define(kw_only=True)
-class Client:
+class ClientRow:
     """A client of a workspace."""
 
     id: int
@@ -103,7 +103,7 @@ class Client:
 
 
 @attrs.define(kw_only=True)
-class Project:
+class ProjectRow:
     """A project of a workspace; `rate` is money an hour."""
 
     id: int
@@ -121,7 +121,7 @@ class Project:
 
 
 @attrs.define(kw_only=True)
-class Tag:
+class TagRow:
     """A tag of a workspace."""
 
     id: int
@@ -132,7 +132,7 @@ class Tag:
 
 
 @attrs.define(kw_only=True)
-class Task:
+class TaskRow:
     """A task of a project."""
 
     id: int
@@ -146,7 +146,7 @@ class Task:
 
 
 @attrs.define(kw_only=True)
-class Entry:
+class TimeEntryRow:
     """A time entry; `seconds` is None while it runs.
 
     `changed` is in microseconds, and `bare` says that its empty list of tags is written as null.
@@ -183,7 +183,7 @@ class Entry:
 
 
 @attrs.define(kw_only=True)
-class Favorite:
+class FavoriteRow:
     """What a time entry can be started from."""
 
     id: int
@@ -200,7 +200,7 @@ class Favorite:
 
 
 @attrs.define(kw_only=True)
-class SavedReport:
+class SavedReportRow:
     """A report under a name; `params` says which, and with which filters."""
 
     id: int
@@ -216,7 +216,7 @@ class SavedReport:
 
 
 @attrs.define(kw_only=True)
-class Export:
+class ExportRow:
     """An archive that is being made until `ready`; of a workspace, or of a person's own data."""
 
     token: str
@@ -227,7 +227,7 @@ class Export:
 
 
 @attrs.define(kw_only=True)
-class Subscription:
+class SubscriptionRow:
     """A webhook; `filters` are pairs of entity and action, `pending` counts what is on its way."""
 
     id: int

@@ -7,12 +7,12 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
-__all__ = ["FULL", "QUOTAS", "SMALL", "CompanySize", "FaultPlan", "Plan", "SandboxOptions"]
+__all__ = ["FULL", "QUOTAS", "SMALL", "CompanySize", "FaultPlan", "PlanName", "SandboxOptions"]
 
-Plan: TypeAlias = Literal["free", "starter", "premium"]
+PlanName: TypeAlias = Literal["free", "starter", "premium"]
 """A plan of the sandbox's organization."""
 
-QUOTAS: Final[dict[Plan, int]] = {"free": 30, "starter": 240, "premium": 600}
+QUOTAS: Final[dict[PlanName, int]] = {"free": 30, "starter": 240, "premium": 600}
 """Requests an hour to one organization, by its plan."""
 
 USER_QUOTA: Final = 30
@@ -136,7 +136,7 @@ class SandboxOptions:
 
     seed: int = 2024
     size: CompanySize = FULL
-    plan: Plan = attrs.field(default="starter", validator=attrs.validators.in_(tuple(QUOTAS)))
+    plan: PlanName = attrs.field(default="starter", validator=attrs.validators.in_(tuple(QUOTAS)))
     speed: float = attrs.field(default=1.0, validator=_over_zero)
     interval: float = attrs.field(default=1.0, validator=_seconds)
     burst: int = attrs.field(default=5, validator=attrs.validators.ge(1))

@@ -7,9 +7,9 @@ from typing import Final
 
 import attrs
 
-from toggl_async.sandbox.answers import Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.state import State
 
 __all__ = ["ReportQuery", "amount", "read", "rounded"]
@@ -46,7 +46,7 @@ class ReportQuery:
         rounding_minutes: to how many minutes; 0 for exact times.
     """
 
-    entries: Sequence[Entry]
+    entries: Sequence[TimeEntryRow]
     first: dt.date
     last: dt.date
     rounding: int
@@ -57,20 +57,20 @@ class ReportQuery:
         """The headers that tell the range."""
         return {"X-Range-Start": self.first.isoformat(), "X-Range-End": self.last.isoformat()}
 
-    def seconds(self, entry: Entry) -> int:
+    def seconds(self, entry: TimeEntryRow) -> int:
         """Return the duration of a time entry as the report counts it."""
         return rounded(entry.seconds or 0, self.rounding, self.rounding_minutes)
 
 
-def read(call: Call, body: Body) -> ReportQuery:
+def read(call: ApiRequest, body: Body) -> ReportQuery:
     """Read range and filters of a report's body and find what passes.
 
     Raises:
-        Refusal: 400, the range is missing, upside down or too long; 402, the plan lacks the filter.
+        ApiError: 400, the range is missing, upside down or too long; 402, the plan lacks the filter.
     """
     space = call.workspace()
     if not any(body.fields.get(name) not in (None, [], "") for name in ("start_date", "end_date", *_FILTERS)):
-        raise Refusal(400, "At least one parameter must be set")
+        raise ApiError(400, "At least one parameter must be set")
     zone = call.company.zone(call.person)
     first, last = _range(body, zone.day(int(call.now)))
     rows = call.company.reported(space.id)
@@ -89,7 +89,7 @@ def read(call: Call, body: Body) -> ReportQuery:
     )
 
 
-def _start(entry: Entry) -> int:
+def _start(entry: TimeEntryRow) -> int:
     return entry.start
 
 
@@ -100,18 +100,18 @@ def _range(body: Body, today: dt.date) -> tuple[dt.date, dt.date]:
     alone = begin if first is None else min(begin, dt.date.max - _WEEK) + _WEEK
     end = last if last is not None else alone
     if end < begin:
-        raise Refusal(400, "end_date must be greater than or equal to start_date")
+        raise ApiError(400, "end_date must be greater than or equal to start_date")
     if (end - begin).days + 1 > _MOST_DAYS:
-        raise Refusal(400, f"The date range must not exceed {_MOST_DAYS} days")
+        raise ApiError(400, f"The date range must not exceed {_MOST_DAYS} days")
     return begin, end
 
 
-def _filter(call: Call, body: Body, rows: Sequence[Entry]) -> Sequence[Entry]:
+def _filter(call: ApiRequest, body: Body, rows: Sequence[TimeEntryRow]) -> Sequence[TimeEntryRow]:
     """Return the time entries that pass all filters; null in a list of ids stands for "none"."""
     company = call.company
     billable, text = body.flag("billable"), body.text("description")
     if billable is not None and not company.paid:
-        raise Refusal(402, "Billable is a premium feature")
+        raise ApiError(402, "Billable is a premium feature")
     if billable is not None:
         rows = [row for row in rows if row.billable == billable]
     if text:
@@ -147,7 +147,7 @@ def _filter(call: Call, body: Body, rows: Sequence[Entry]) -> Sequence[Entry]:
     return rows
 
 
-def client_id(state: State, entry: Entry) -> int | None:
+def client_id(state: State, entry: TimeEntryRow) -> int | None:
     """Return the client of a time entry's project."""
     project = state.projects.get(entry.project_id or 0)
     return None if project is None else project.client_id
@@ -165,7 +165,7 @@ def rounded(seconds: int, direction: int, minutes: int) -> int:
     return (seconds + step // 2) // step * step
 
 
-def amount(state: State, entry: Entry, seconds: int) -> tuple[int | None, int | None]:
+def amount(state: State, entry: TimeEntryRow, seconds: int) -> tuple[int | None, int | None]:
     """Return billable amount and hourly rate of a time entry, in cents; None if it is not billable."""
     if not (entry.billable and state.paid):
         return None, None

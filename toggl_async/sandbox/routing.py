@@ -6,12 +6,12 @@ from typing import TypeAlias
 
 import attrs
 
-from toggl_async.sandbox.answers import Answer
-from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.answers import Reply
+from toggl_async.sandbox.call import ApiRequest
 
-__all__ = ["Endpoint", "Handler", "Match", "Table"]
+__all__ = ["Endpoint", "Handler", "Match", "RouteTable"]
 
-Handler: TypeAlias = Callable[[Call], Answer | Awaitable[Answer]]
+Handler: TypeAlias = Callable[[ApiRequest], Reply | Awaitable[Reply]]
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +71,7 @@ class Match:
     allowed: tuple[str, ...] = ()
 
 
-class Table:
+class RouteTable:
     """All operations, to be found by method and path."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
@@ -85,10 +85,10 @@ class Table:
         """The routes of all operations."""
         return [endpoint.route for endpoint in self._endpoints]
 
-    def including(self, routes: Iterable[str]) -> "Table":
+    def including(self, routes: Iterable[str]) -> "RouteTable":
         """Return a table that knows these routes too, though nothing answers them."""
         more = sorted(set(routes).difference(self.routes))
-        return Table([*self._endpoints, *(Endpoint(route=route, handler=None) for route in more)])
+        return RouteTable([*self._endpoints, *(Endpoint(route=route, handler=None) for route in more)])
 
     def find(self, method: str, path: str) -> Match:
         """Find the operation for a method and a path."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from toggl_async.sandbox import timestamps, words
-from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.call import ApiRequest
 from toggl_async.sandbox.checking import Checker
 from toggl_async.sandbox.described import Documents, Schema
 
@@ -68,7 +68,7 @@ class Samples:
 
     documents: Documents
     checker: Checker
-    call: Call
+    call: ApiRequest
     sent: Mapping[str, Any]
 
     def answer(self, schema: Schema) -> Any:

@@ -12,15 +12,15 @@ from typing import TypeAlias
 
 from toggl_async.sandbox import words
 from toggl_async.sandbox.entities import (
-    Client,
-    Entry,
-    Group,
-    Organization,
-    Person,
-    Project,
-    Tag,
-    Task,
-    Workspace,
+    ClientRow,
+    GroupRow,
+    OrganizationRow,
+    PersonRow,
+    ProjectRow,
+    TagRow,
+    TaskRow,
+    TimeEntryRow,
+    WorkspaceRow,
 )
 from toggl_async.sandbox.options import CompanySize
 from toggl_async.sandbox.state import State
@@ -28,7 +28,7 @@ from toggl_async.sandbox.timestamps import day_of
 
 __all__ = ["fill"]
 
-_Desk: TypeAlias = dict[int, list[tuple[Project | None, list[Task]]]]
+_Desk: TypeAlias = dict[int, list[tuple[ProjectRow | None, list[TaskRow]]]]
 """The projects that a person works on, with their tasks, by workspace; None for no project."""
 
 _DAY = 86_400
@@ -52,10 +52,10 @@ class _Seeding:
         self._rng = rng
         self._now = now
         self._founded = now - (size.days + 40) * _DAY
-        self._organization: Organization
-        self._big: Workspace
-        self._small: Workspace
-        self._people: list[Person] = []
+        self._organization: OrganizationRow
+        self._big: WorkspaceRow
+        self._small: WorkspaceRow
+        self._people: list[PersonRow] = []
         self._tag_ids: dict[int, list[int]] = {}
 
     def fill(self) -> None:
@@ -76,12 +76,12 @@ class _Seeding:
 
     def _organize(self) -> None:
         state = self._state
-        self._organization = Organization(
+        self._organization = OrganizationRow(
             id=state.new_id("organization", 41), name="Põhjatäht Studio", created=self._founded
         )
         state.organizations[self._organization.id] = self._organization
         self._big, self._small = (
-            Workspace(
+            WorkspaceRow(
                 id=state.new_id("workspace", 113),
                 organization_id=self._organization.id,
                 name=name,
@@ -100,7 +100,7 @@ class _Seeding:
             name = words.PEOPLE[number % len(words.PEOPLE)]
             again = number // len(words.PEOPLE)
             created = self._founded if number == 0 else self._moment()
-            person = Person(
+            person = PersonRow(
                 id=state.new_id("user", self._rng.randrange(7, 900)),
                 membership_id=state.new_id("membership", self._rng.randrange(3, 90)),
                 name=f"{name} {again + 1}" if again else name,
@@ -125,7 +125,7 @@ class _Seeding:
         state = self._state
         for number, name in enumerate(words.GROUPS):
             members = self._people[number :: len(words.GROUPS)]
-            group = Group(
+            group = GroupRow(
                 id=state.new_id("group", self._rng.randrange(1, 40)),
                 organization_id=self._organization.id,
                 name=name,
@@ -140,7 +140,7 @@ class _Seeding:
         for number in range(self._size.clients):
             name = words.CLIENTS[number % len(words.CLIENTS)]
             again = number // len(words.CLIENTS)
-            client = Client(
+            client = ClientRow(
                 id=state.new_id("client", self._rng.randrange(1, 300)),
                 workspace_id=self._home(number),
                 name=f"{name} {again + 1}" if again else name,
@@ -163,7 +163,7 @@ class _Seeding:
             workspace_id = self._home(number)
             clients = state.clients_of(workspace_id)
             created = self._moment()
-            project = Project(
+            project = ProjectRow(
                 id=state.new_id("project", self._rng.randrange(1, 4000)),
                 workspace_id=workspace_id,
                 client_id=None if number % 5 == 4 else self._rng.choice(clients).id,
@@ -184,7 +184,7 @@ class _Seeding:
         for number in range(self._size.tags):
             name = words.TAGS[number % len(words.TAGS)]
             again = number // len(words.TAGS)
-            tag = Tag(
+            tag = TagRow(
                 id=state.new_id("tag", self._rng.randrange(1, 500)),
                 workspace_id=self._home(number),
                 name=f"{name} {again + 1}" if again else name,
@@ -201,7 +201,7 @@ class _Seeding:
         state = self._state
         for number, project in enumerate(state.projects.values()):
             for name in words.TASKS[: number % 4]:
-                task = Task(
+                task = TaskRow(
                     id=state.new_id("task", self._rng.randrange(1, 200)),
                     workspace_id=project.workspace_id,
                     project_id=project.id,
@@ -244,12 +244,12 @@ class _Seeding:
                 clock += seconds + rng.choice((0, 0, 60, 600, -420))
         self._delete()
 
-    def _desk(self, person: Person) -> _Desk:
+    def _desk(self, person: PersonRow) -> _Desk:
         """Choose the projects that a person works on."""
         desk: _Desk = {}
         for workspace in self._state.workspaces_of(person):
             projects = self._state.projects_of(workspace.id)
-            chosen: list[Project | None] = list(self._rng.sample(projects, min(6, len(projects))))
+            chosen: list[ProjectRow | None] = list(self._rng.sample(projects, min(6, len(projects))))
             desk[workspace.id] = [
                 (
                     project,
@@ -272,7 +272,7 @@ class _Seeding:
         known = self._tag_ids[workspace_id]
         edited = rng.randrange(60, 20 * _DAY) if rng.random() < 0.04 else rng.randrange(1, 90)
         changed = min(start + seconds + edited, self._now - 1)
-        entry = Entry(
+        entry = TimeEntryRow(
             id=state.new_id("entry", rng.randrange(1, 50)),
             workspace_id=workspace_id,
             user_id=user_id,
@@ -308,7 +308,7 @@ class _Seeding:
         """Leave one time entry of the owner's running."""
         projects = [project for project in self._state.projects_of(self._big.id) if project.active]
         started = self._now - 1523
-        entry = Entry(
+        entry = TimeEntryRow(
             id=self._state.new_id("entry", 17),
             workspace_id=self._big.id,
             user_id=self._people[0].id,

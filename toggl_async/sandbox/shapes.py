@@ -6,17 +6,17 @@ Field names are Toggl's, the ones that its documents leave out but its answers h
 
 from typing import Any, TypeAlias
 
-from toggl_async.sandbox.entities import Client, Entry, Favorite, Project, Tag, Task
+from toggl_async.sandbox.entities import ClientRow, FavoriteRow, ProjectRow, TagRow, TaskRow, TimeEntryRow
 from toggl_async.sandbox.state import State
 from toggl_async.sandbox.timestamps import at_fraction, day_of, offset_utc, zulu
 
-__all__ = ["Json", "client", "entry", "entry_meta", "favorite", "project", "tag", "task"]
+__all__ = ["JsonObject", "client", "entry", "entry_meta", "favorite", "project", "tag", "task"]
 
-Json: TypeAlias = dict[str, Any]
+JsonObject: TypeAlias = dict[str, Any]
 """A JSON object."""
 
 
-def client(row: Client) -> Json:
+def client(row: ClientRow) -> JsonObject:
     """A client."""
     return {
         "id": row.id,
@@ -29,7 +29,7 @@ def client(row: Client) -> Json:
     }
 
 
-def project(state: State, row: Project) -> Json:
+def project(state: State, row: ProjectRow) -> JsonObject:
     """A project. What the plan lacks is null."""
     status = "active" if row.active else "archived"
     known = state.clients.get(row.client_id or 0)
@@ -70,7 +70,7 @@ def project(state: State, row: Project) -> Json:
     }
 
 
-def tag(row: Tag) -> Json:
+def tag(row: TagRow) -> JsonObject:
     """A tag."""
     return {
         "id": row.id,
@@ -82,7 +82,7 @@ def tag(row: Tag) -> Json:
     }
 
 
-def task(state: State, row: Task) -> Json:
+def task(state: State, row: TaskRow) -> JsonObject:
     """A task, with what is known of its project."""
     owner = state.projects[row.project_id]
     known = state.clients.get(owner.client_id or 0)
@@ -113,14 +113,14 @@ def task(state: State, row: Task) -> Json:
     }
 
 
-def entry(state: State, row: Entry, *, written: bool = False) -> Json:
+def entry(state: State, row: TimeEntryRow, *, written: bool = False) -> JsonObject:
     """A time entry, as lists have it, or as the answer to a write has it.
 
     A running one has the negative of its start as duration, off by the second that Toggl is off.
     """
     moment = zulu if written else offset_utc
     bare = row.bare or written
-    shape: Json = {
+    shape: JsonObject = {
         "id": row.id,
         "workspace_id": row.workspace_id,
         "project_id": row.project_id,
@@ -147,10 +147,10 @@ def entry(state: State, row: Entry, *, written: bool = False) -> Json:
     return shape
 
 
-def entry_meta(state: State, row: Entry) -> Json:
+def entry_meta(state: State, row: TimeEntryRow) -> JsonObject:
     """What ``meta=true`` adds to a time entry."""
     person = state.people[row.user_id]
-    shape: Json = {"user_name": person.name, "user_avatar_url": ""}
+    shape: JsonObject = {"user_name": person.name, "user_avatar_url": ""}
     owner = state.projects.get(row.project_id or 0)
     if owner is not None:
         shape |= {
@@ -165,7 +165,7 @@ def entry_meta(state: State, row: Entry) -> Json:
     return shape
 
 
-def favorite(state: State, row: Favorite) -> Json:
+def favorite(state: State, row: FavoriteRow) -> JsonObject:
     """A favorite, with what is known of its project, task and tags."""
     owner, work = state.projects.get(row.project_id or 0), state.tasks.get(row.task_id or 0)
     known = None if owner is None else state.clients.get(owner.client_id or 0)

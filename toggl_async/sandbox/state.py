@@ -9,26 +9,26 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from toggl_async.sandbox.entities import (
-    Client,
-    Entry,
-    Export,
-    Favorite,
-    Group,
-    Organization,
-    Person,
-    Project,
-    SavedReport,
-    Subscription,
-    Tag,
-    Task,
-    Workspace,
+    ClientRow,
+    ExportRow,
+    FavoriteRow,
+    GroupRow,
+    OrganizationRow,
+    PersonRow,
+    ProjectRow,
+    SavedReportRow,
+    SubscriptionRow,
+    TagRow,
+    TaskRow,
+    TimeEntryRow,
+    WorkspaceRow,
 )
-from toggl_async.sandbox.options import Plan
+from toggl_async.sandbox.options import PlanName
 from toggl_async.sandbox.timestamps import Zone
 
 __all__ = ["State"]
 
-RowT = TypeVar("RowT", Client, Project, Tag, Task)
+RowT = TypeVar("RowT", ClientRow, ProjectRow, TagRow, TaskRow)
 
 _FIRST_IDS = {
     "client": 66_000_000,
@@ -52,25 +52,25 @@ _FIRST_IDS = {
 class State:
     """What the sandbox knows: one organization with everything in it, by id."""
 
-    def __init__(self, *, plan: Plan, rounding_minutes: int = 0) -> None:
+    def __init__(self, *, plan: PlanName, rounding_minutes: int = 0) -> None:
         self.plan = plan
         self.rounding_minutes = rounding_minutes
-        self.organizations: dict[int, Organization] = {}
-        self.workspaces: dict[int, Workspace] = {}
-        self.people: dict[int, Person] = {}
-        self.groups: dict[int, Group] = {}
-        self.clients: dict[int, Client] = {}
-        self.projects: dict[int, Project] = {}
-        self.tags: dict[int, Tag] = {}
-        self.tasks: dict[int, Task] = {}
-        self.entries: dict[int, Entry] = {}
-        self.favorites: dict[int, Favorite] = {}
-        self.saved_reports: dict[int, SavedReport] = {}
-        self.exports: dict[str, Export] = {}
-        self.subscriptions: dict[int, Subscription] = {}
+        self.organizations: dict[int, OrganizationRow] = {}
+        self.workspaces: dict[int, WorkspaceRow] = {}
+        self.people: dict[int, PersonRow] = {}
+        self.groups: dict[int, GroupRow] = {}
+        self.clients: dict[int, ClientRow] = {}
+        self.projects: dict[int, ProjectRow] = {}
+        self.tags: dict[int, TagRow] = {}
+        self.tasks: dict[int, TaskRow] = {}
+        self.entries: dict[int, TimeEntryRow] = {}
+        self.favorites: dict[int, FavoriteRow] = {}
+        self.saved_reports: dict[int, SavedReportRow] = {}
+        self.exports: dict[str, ExportRow] = {}
+        self.subscriptions: dict[int, SubscriptionRow] = {}
         self._last_ids = dict(_FIRST_IDS)
-        self._reported: dict[int, list[Entry]] = {}
-        self._personal: dict[int, list[Entry]] = {}
+        self._reported: dict[int, list[TimeEntryRow]] = {}
+        self._personal: dict[int, list[TimeEntryRow]] = {}
         self._tracked: dict[int, Counter[int]] = {}
         self._zones: dict[str, Zone] = {}
 
@@ -80,7 +80,7 @@ class State:
         return self.plan != "free"
 
     @property
-    def owner(self) -> Person:
+    def owner(self) -> PersonRow:
         """The person whose organization it is, and whose token the sandbox shows."""
         return next(person for person in self.people.values() if person.owner)
 
@@ -89,22 +89,22 @@ class State:
         self._last_ids[kind] += step
         return self._last_ids[kind]
 
-    def zone(self, person: Person) -> Zone:
+    def zone(self, person: PersonRow) -> Zone:
         """Return a person's time zone, in which that person's reports are written."""
         if person.timezone not in self._zones:
             self._zones[person.timezone] = Zone(person.timezone)
         return self._zones[person.timezone]
 
     @property
-    def members(self) -> list[Person]:
+    def members(self) -> list[PersonRow]:
         """The people of the organization."""
         return [person for person in self.people.values() if not person.left]
 
-    def workspaces_of(self, person: Person) -> list[Workspace]:
+    def workspaces_of(self, person: PersonRow) -> list[WorkspaceRow]:
         """Return the workspaces that a person is in."""
         return [workspace for workspace in self.workspaces.values() if person.id in workspace.members]
 
-    def touch(self, entry: Entry, now: float) -> None:
+    def touch(self, entry: TimeEntryRow, now: float) -> None:
         """Note that a time entry is new or has changed."""
         entry.changed = int(now * 1_000_000)
         self.entries[entry.id] = entry
@@ -116,7 +116,7 @@ class State:
         self._tracked.clear()
         self._personal.clear()
 
-    def reported(self, workspace_id: int) -> list[Entry]:
+    def reported(self, workspace_id: int) -> list[TimeEntryRow]:
         """Return what reports show of a workspace, oldest first; not to be changed by the caller."""
         if workspace_id not in self._reported:
             self._reported[workspace_id] = sorted(
@@ -129,7 +129,7 @@ class State:
             )
         return self._reported[workspace_id]
 
-    def personal(self, user_id: int) -> list[Entry]:
+    def personal(self, user_id: int) -> list[TimeEntryRow]:
         """Return a user's time entries, deleted ones included, newest first; not to be changed."""
         if user_id not in self._personal:
             self._personal[user_id] = sorted(
@@ -139,7 +139,7 @@ class State:
             )
         return self._personal[user_id]
 
-    def tracked_seconds(self, task: Task) -> int:
+    def tracked_seconds(self, task: TaskRow) -> int:
         """Return the time that was tracked for a task, in seconds."""
         if task.workspace_id not in self._tracked:
             tracked: Counter[int] = Counter()
@@ -149,23 +149,23 @@ class State:
             self._tracked[task.workspace_id] = tracked
         return self._tracked[task.workspace_id][task.id]
 
-    def running(self, user_id: int) -> Entry | None:
+    def running(self, user_id: int) -> TimeEntryRow | None:
         """Return a user's running time entry, in whatever workspace."""
         return next((entry for entry in self.personal(user_id) if entry.running), None)
 
-    def stop(self, entry: Entry, now: float) -> None:
+    def stop(self, entry: TimeEntryRow, now: float) -> None:
         """End a running time entry."""
         entry.seconds = max(0, int(now) - entry.start)
         self.touch(entry, now)
 
-    def remove_client(self, client: Client) -> None:
+    def remove_client(self, client: ClientRow) -> None:
         """Remove a client; its projects stay, without one."""
         del self.clients[client.id]
         for project in self.projects_of(client.workspace_id):
             if project.client_id == client.id:
                 project.client_id = None
 
-    def remove_project(self, project: Project, now: float, *, with_entries: bool) -> None:
+    def remove_project(self, project: ProjectRow, now: float, *, with_entries: bool) -> None:
         """Remove a project and its tasks; its time entries stay, without one, or are deleted as well."""
         del self.projects[project.id]
         for task in [task for task in self.tasks.values() if task.project_id == project.id]:
@@ -176,48 +176,48 @@ class State:
                 entry.deleted = int(now)
             self.touch(entry, now)
 
-    def remove_tag(self, tag: Tag) -> None:
+    def remove_tag(self, tag: TagRow) -> None:
         """Remove a tag, from the time entries too."""
         del self.tags[tag.id]
         for entry in self.entries.values():
             if tag.id in entry.tag_ids:
                 entry.tag_ids = tuple(known for known in entry.tag_ids if known != tag.id)
 
-    def remove_task(self, task: Task) -> None:
+    def remove_task(self, task: TaskRow) -> None:
         """Remove a task; its time entries stay, without one."""
         del self.tasks[task.id]
         for entry in self.entries.values():
             if entry.task_id == task.id:
                 entry.task_id = None
 
-    def remove_person(self, person: Person) -> None:
+    def remove_person(self, person: PersonRow) -> None:
         """Remove a person from the organization, its workspaces and groups; the time entries stay."""
         person.left = True
-        holders: list[Workspace | Group] = [*self.workspaces.values(), *self.groups.values()]
+        holders: list[WorkspaceRow | GroupRow] = [*self.workspaces.values(), *self.groups.values()]
         for holder in holders:
             holder.members = [known for known in holder.members if known != person.id]
 
-    def tag_named(self, workspace_id: int, name: str) -> Tag | None:
+    def tag_named(self, workspace_id: int, name: str) -> TagRow | None:
         """Return a workspace's tag of this name."""
         return next((tag for tag in self.tags_of(workspace_id) if tag.name == name), None)
 
-    def tags_of(self, workspace_id: int) -> list[Tag]:
+    def tags_of(self, workspace_id: int) -> list[TagRow]:
         """Return a workspace's tags, by name."""
         return sorted(_of(self.tags.values(), workspace_id), key=lambda tag: tag.name)
 
-    def clients_of(self, workspace_id: int) -> list[Client]:
+    def clients_of(self, workspace_id: int) -> list[ClientRow]:
         """Return a workspace's clients, by name."""
         return sorted(_of(self.clients.values(), workspace_id), key=lambda client: client.name)
 
-    def projects_of(self, workspace_id: int) -> list[Project]:
+    def projects_of(self, workspace_id: int) -> list[ProjectRow]:
         """Return a workspace's projects, in the order of their ids."""
         return _of(self.projects.values(), workspace_id)
 
-    def tasks_of(self, workspace_id: int) -> list[Task]:
+    def tasks_of(self, workspace_id: int) -> list[TaskRow]:
         """Return a workspace's tasks, in the order of their ids; none on a plan without tasks."""
         return _of(self.tasks.values(), workspace_id) if self.paid else []
 
-    def groups_of(self, workspace_id: int) -> list[Group]:
+    def groups_of(self, workspace_id: int) -> list[GroupRow]:
         """Return the groups that are in a workspace."""
         return [group for group in self.groups.values() if workspace_id in group.workspaces]
 

@@ -7,8 +7,8 @@ judges the answer, `retry` says whether and when it goes again. `events` and `st
 """
 
 from toggl_async.scheduler import events
-from toggl_async.scheduler.events import Event, Reason
-from toggl_async.scheduler.outcome import Attempted, Kind, Outcome, classify, error_of, message_of
+from toggl_async.scheduler.events import Reason, SchedulerEvent
+from toggl_async.scheduler.outcome import Attempted, Outcome, OutcomeKind, classify, error_of, message_of
 from toggl_async.scheduler.route import EXTENSION, Lane, RequestFacts, facts_of
 from toggl_async.scheduler.scheduler import Scheduler
 from toggl_async.scheduler.stats import AccountStats, SchedulerStats, WindowStats
@@ -18,14 +18,14 @@ __all__ = [
     "EXTENSION",
     "AccountStats",
     "Attempted",
-    "Event",
-    "Kind",
     "Lane",
     "Outcome",
+    "OutcomeKind",
     "Reason",
     "RequestFacts",
     "ScheduledTransport",
     "Scheduler",
+    "SchedulerEvent",
     "SchedulerStats",
     "WindowStats",
     "classify",

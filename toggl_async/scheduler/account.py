@@ -30,9 +30,9 @@ from toggl_async.scheduler.coalesce import Coalescer
 from toggl_async.scheduler.dispatcher import Dispatcher
 from toggl_async.scheduler.events import Reason
 from toggl_async.scheduler.gates import Gates, too_long
-from toggl_async.scheduler.outcome import Kind, Outcome
+from toggl_async.scheduler.outcome import Outcome, OutcomeKind
 from toggl_async.scheduler.queue import Call
-from toggl_async.scheduler.quota import Organizations, Quota, Window
+from toggl_async.scheduler.quota import Organizations, QuotaWindows, Window
 from toggl_async.scheduler.reporter import Reporter
 from toggl_async.scheduler.route import RequestFacts
 from toggl_async.scheduler.stats import Counters
@@ -81,13 +81,13 @@ class Account:
         source: random.Random,
         organizations: Organizations,
         counters: Counters,
-        tell: Callable[[events.Event], None] | None,
+        tell: Callable[[events.SchedulerEvent], None] | None,
     ) -> None:
         self.number: int = number
         self.key: bytes = key
         self.used_at: float = 0.0
         """The loop's time of its last call."""
-        self.gates: Gates = Gates(options, source, Quota(options.quota, organizations, self._merged))
+        self.gates: Gates = Gates(options, source, QuotaWindows(options.quota, organizations, self._merged))
         self._dispatcher = Dispatcher(number, self.gates, self, counters.waits)
         self._loop = asyncio.get_running_loop()
         self._report = Reporter(number, counters, tell)
@@ -234,13 +234,13 @@ class Account:
         window.settle(call.turn, counted=True)
         self._report.answered(call, now, status, outcome)
         self._learn(call, window, outcome, now)
-        if outcome.kind is Kind.THROTTLED:
+        if outcome.kind is OutcomeKind.THROTTLED:
             self._cool_down(call, outcome, now)
         else:
             self.gates.cooldown.answered(call)
-        if outcome.kind is Kind.FAILED:
+        if outcome.kind is OutcomeKind.FAILED:
             self.gates.hold(now, outcome.retry_after)
-        elif outcome.kind is not Kind.THROTTLED:
+        elif outcome.kind is not OutcomeKind.THROTTLED:
             self.gates.failures = 0
             self.gates.pacer.narrow()
         self._review(window, hope, now)
@@ -337,7 +337,7 @@ class Account:
 
     def _learn(self, call: Call, window: Window, outcome: Outcome, now: float) -> None:
         """Take the server's word on a quota window."""
-        if outcome.kind is Kind.QUOTA:
+        if outcome.kind is OutcomeKind.QUOTA:
             window.exhaust(now, outcome.resets_in, call.turn)
         elif outcome.remaining is not None and outcome.resets_in is not None:
             window.learn(now, call.turn, remaining=outcome.remaining, resets_in=outcome.resets_in)

@@ -24,7 +24,7 @@ from toggl_async.scheduler.coalesce import Work
 from toggl_async.scheduler.events import Reason
 from toggl_async.scheduler.exchange import Exchange, HeldStream, Lost, as_failure
 from toggl_async.scheduler.inner import InnerTransport
-from toggl_async.scheduler.outcome import Attempted, Kind, Outcome, classify, reset_told, whole_of
+from toggl_async.scheduler.outcome import Attempted, Outcome, OutcomeKind, classify, reset_told, whole_of
 from toggl_async.scheduler.route import EXTENSION, RequestFacts
 from toggl_async.scheduler.scheduler import Scheduler
 
@@ -33,7 +33,11 @@ __all__ = ["Attempts"]
 _SMALL: Final = 1 << 20
 """Bytes up to which an upload is read into memory, so that it can be sent again after a refusal."""
 
-_AGAIN: Final = {Kind.THROTTLED: Reason.COOLDOWN, Kind.QUOTA: Reason.QUOTA, Kind.FAILED: Reason.BACKOFF}
+_AGAIN: Final = {
+    OutcomeKind.THROTTLED: Reason.COOLDOWN,
+    OutcomeKind.QUOTA: Reason.QUOTA,
+    OutcomeKind.FAILED: Reason.BACKOFF,
+}
 
 _Result = httpx.Response | RequestFailed
 
@@ -204,10 +208,10 @@ class Attempts(Work[httpx.Response]):
             if not held:
                 account.release(call)
         self._note(response, outcome)
-        if outcome.kind is Kind.DONE:
+        if outcome.kind is OutcomeKind.DONE:
             return response, None
         reason = _AGAIN.get(outcome.kind) if replayable else None
-        if outcome.kind is Kind.FAILED:
+        if outcome.kind is OutcomeKind.FAILED:
             call.failures += 1
             if not self._may_retry(sent=True, replayable=replayable):
                 reason = None
@@ -247,11 +251,11 @@ class Attempts(Work[httpx.Response]):
         response.extensions[EXTENSION] = Attempted(
             attempts=call.attempts,
             waited=call.waited,
-            maybe_applied=outcome.kind is Kind.FAILED and not call.facts.reads,
+            maybe_applied=outcome.kind is OutcomeKind.FAILED and not call.facts.reads,
             organization_id=window.organization_id,
             total=window.total,
         )
-        if outcome.kind is not Kind.DONE:
+        if outcome.kind is not OutcomeKind.DONE:
             self._scheduler.remember(account, call.facts, self._request, response, outcome)
         elif call.facts.route.endswith("/me/quota") and not call.facts.streams:
             _learn_quota(account, _raw(response))

@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 
 from toggl_async.errors import MaxWaitExceeded, QuotaExceeded
 
-__all__ = ["Coalescer", "Group", "Work"]
+__all__ = ["Coalescer", "Flight", "Work"]
 
 T = TypeVar("T")
 
@@ -47,12 +47,12 @@ class Work(ABC, Generic[T]):
         """Return what makes copies of the result, for those who did not get it themselves."""
 
 
-class Group(Generic[T]):
+class Flight(Generic[T]):
     """The callers that wait for one work: a leader, who does it, and followers."""
 
     __slots__ = ("_followers", "_key", "_peers", "_work")
 
-    def __init__(self, work: Work[T], key: Hashable, peers: "dict[Hashable, Group[T]]") -> None:
+    def __init__(self, work: Work[T], key: Hashable, peers: "dict[Hashable, Flight[T]]") -> None:
         self._work = work
         self._key = key
         self._peers = peers
@@ -122,15 +122,15 @@ class Coalescer(Generic[T]):
     __slots__ = ("_groups",)
 
     def __init__(self) -> None:
-        self._groups: dict[Hashable, Group[T]] = {}
+        self._groups: dict[Hashable, Flight[T]] = {}
 
-    def find(self, key: Hashable) -> Group[T] | None:
+    def find(self, key: Hashable) -> Flight[T] | None:
         """Return the group whose answer a newcomer can share."""
         return self._groups.get(key)
 
-    def begin(self, key: Hashable, work: Work[T]) -> Group[T]:
+    def begin(self, key: Hashable, work: Work[T]) -> Flight[T]:
         """Make a group around a work that somebody is about to begin."""
-        group = self._groups[key] = Group(work, key, self._groups)
+        group = self._groups[key] = Flight(work, key, self._groups)
         return group
 
     def break_up(self) -> None:

@@ -22,7 +22,7 @@ from toggl_async.scheduler.events import Reason
 from toggl_async.scheduler.outcome import WINDOW
 from toggl_async.scheduler.pace import Pacer
 from toggl_async.scheduler.queue import Call, Queue
-from toggl_async.scheduler.quota import Quota, Window
+from toggl_async.scheduler.quota import QuotaWindows, Window
 from toggl_async.scheduler.route import shown_path
 
 __all__ = ["Gates", "too_long"]
@@ -44,13 +44,13 @@ class Gates:
         "quota",
     )
 
-    def __init__(self, options: ClientOptions, source: random.Random, quota: Quota) -> None:
+    def __init__(self, options: ClientOptions, source: random.Random, quota: QuotaWindows) -> None:
         self._options = options
         self._random = source
         self.pacer: Pacer = Pacer(options.pace)
         self.cooldown: CooldownGate = CooldownGate(options.cooldown, source)
         self.queue: Queue = Queue()
-        self.quota: Quota = quota
+        self.quota: QuotaWindows = quota
         self.in_flight: int = 0
         self.leaving: Call | None = None
         """The call that had the latest turn, until its request leaves; None from then on."""

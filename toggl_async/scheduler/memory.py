@@ -17,7 +17,7 @@ import attrs
 import httpx
 
 from toggl_async.errors import EndpointGone, FeatureUnavailable, LoginRefused, ResponseError
-from toggl_async.scheduler.outcome import Kind
+from toggl_async.scheduler.outcome import OutcomeKind
 from toggl_async.scheduler.route import RequestFacts, shown_path
 
 __all__ = ["Memory"]
@@ -88,7 +88,7 @@ class Memory:
 
     def note(
         self,
-        kind: Kind,
+        kind: OutcomeKind,
         account: bytes,
         facts: RequestFacts,
         request: httpx.Request,
@@ -98,9 +98,9 @@ class Memory:
     ) -> None:
         """Remember an answer of kind GONE or FEATURE; others are none of its business."""
         refusal = _Refusal(message, request_id)
-        if kind is Kind.GONE:
+        if kind is OutcomeKind.GONE:
             self._gone[request.url.netloc.decode("ascii"), facts.route] = refusal
-        elif kind is Kind.FEATURE and (feature := _feature(account, facts, request)) is not None:
+        elif kind is OutcomeKind.FEATURE and (feature := _feature(account, facts, request)) is not None:
             self._features[feature] = refusal
             if len(self._features) > _LIMIT:
                 del self._features[next(iter(self._features))]

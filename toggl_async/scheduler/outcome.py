@@ -32,8 +32,8 @@ __all__ = [
     "RESET_MARGIN",
     "WINDOW",
     "Attempted",
-    "Kind",
     "Outcome",
+    "OutcomeKind",
     "classify",
     "error_of",
     "login_refused",
@@ -76,7 +76,7 @@ _OWN_PATHS: Final = ("/api/v9/me", "/api/v9/me/logged")
 """Whoever has valid credentials may read these: a 403 leaves no doubt."""
 
 
-class Kind(enum.Enum):
+class OutcomeKind(enum.Enum):
     """What the scheduler does about an answer."""
 
     DONE = "done"
@@ -106,7 +106,7 @@ class Outcome:
         retry_after: seconds that the server asked to wait; None when it did not.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     remaining: int | None = None
     resets_in: float | None = None
     retry_after: float | None = None
@@ -143,35 +143,35 @@ def classify(status: int, headers: httpx.Headers, body: bytes) -> Outcome:
     """
     remaining, resets_in = _quota_told(headers)
     if status < http.HTTPStatus.BAD_REQUEST:
-        return Outcome(kind=Kind.DONE, remaining=remaining, resets_in=resets_in)
-    kind = Kind.DENIED
+        return Outcome(kind=OutcomeKind.DONE, remaining=remaining, resets_in=resets_in)
+    kind = OutcomeKind.DENIED
     retry_after = None
     if status == http.HTTPStatus.PAYMENT_REQUIRED:
         text = message_of(status, headers, body)
         kind = _payment(text, remaining)
-        if kind is Kind.QUOTA and (named := _QUOTA_RESET.search(text)):
+        if kind is OutcomeKind.QUOTA and (named := _QUOTA_RESET.search(text)):
             told = reset_told(whole_of(named[1]))
             resets_in = resets_in if told is None else told
     elif status == http.HTTPStatus.TOO_MANY_REQUESTS or (
         status == http.HTTPStatus.BAD_REQUEST and _is_nginx(headers, body)
     ):
-        kind = Kind.THROTTLED
+        kind = OutcomeKind.THROTTLED
         retry_after = _retry_after(headers)
     elif status == http.HTTPStatus.GONE:
-        kind = Kind.GONE
+        kind = OutcomeKind.GONE
     elif status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        kind = Kind.FAILED
+        kind = OutcomeKind.FAILED
         retry_after = _retry_after(headers)
     return Outcome(kind=kind, remaining=remaining, resets_in=resets_in, retry_after=retry_after)
 
 
-def _payment(text: str, remaining: int | None) -> Kind:
+def _payment(text: str, remaining: int | None) -> OutcomeKind:
     """Tell the two 402s apart: by the words, then by what is left of the quota."""
     if _QUOTA_WORDS.search(text):
-        return Kind.QUOTA
+        return OutcomeKind.QUOTA
     if _FEATURE_WORDS.search(text):
-        return Kind.FEATURE
-    return Kind.QUOTA if remaining is not None and remaining <= 0 else Kind.FEATURE
+        return OutcomeKind.FEATURE
+    return OutcomeKind.QUOTA if remaining is not None and remaining <= 0 else OutcomeKind.FEATURE
 
 
 def _is_nginx(headers: Mapping[str, str], body: bytes) -> bool:
@@ -343,7 +343,7 @@ def error_of(response: httpx.Response, *, method: str, path: str) -> errors.Resp
         attempted = None
     message = message_of(status, headers, body)
     request_id = request_id_of(headers)
-    if outcome.kind is Kind.QUOTA:
+    if outcome.kind is OutcomeKind.QUOTA:
         wait = (UNKNOWN_RESET if outcome.resets_in is None else outcome.resets_in) + RESET_MARGIN
         return errors.QuotaExceeded(
             message,
@@ -357,7 +357,7 @@ def error_of(response: httpx.Response, *, method: str, path: str) -> errors.Resp
             headers=headers,
             body=body,
         )
-    if outcome.kind is Kind.FAILED:
+    if outcome.kind is OutcomeKind.FAILED:
         return errors.ServerError(
             message,
             maybe_applied=attempted.maybe_applied if attempted else method not in {"GET", "HEAD"},
@@ -369,9 +369,9 @@ def error_of(response: httpx.Response, *, method: str, path: str) -> errors.Resp
             body=body,
         )
     kind: type[errors.ResponseError] = _BY_STATUS.get(status, errors.ResponseError)
-    if outcome.kind is Kind.THROTTLED:
+    if outcome.kind is OutcomeKind.THROTTLED:
         kind = errors.RateLimited
-    elif outcome.kind is Kind.FEATURE:
+    elif outcome.kind is OutcomeKind.FEATURE:
         kind = errors.FeatureUnavailable
     return kind(
         message, status=status, method=method, path=path, request_id=request_id, headers=headers, body=body

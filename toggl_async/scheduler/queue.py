@@ -90,7 +90,7 @@ class Call:
         self.unsettled: bool = False
         """Whether its latest turn still counts as under way in its window."""
         self.window: Window = window
-        self.line: Line | None = None
+        self.line: WindowQueue | None = None
         self.future: asyncio.Future[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
@@ -100,7 +100,7 @@ class Call:
         return self.granted_at if self.sent_at is None else self.sent_at
 
 
-class Line:
+class WindowQueue:
     """The calls that wait on one quota window."""
 
     __slots__ = ("dead", "heaps", "limited", "live", "window")
@@ -154,7 +154,7 @@ class Queue:
     __slots__ = ("_lines", "_served", "_size")
 
     def __init__(self) -> None:
-        self._lines: dict[Window, Line] = {}
+        self._lines: dict[Window, WindowQueue] = {}
         self._served = [float("-inf")] * _LEVELS
         self._size = 0
 
@@ -162,7 +162,7 @@ class Queue:
         return self._size
 
     @property
-    def lines(self) -> Iterable[Line]:
+    def lines(self) -> Iterable[WindowQueue]:
         """The lines in which somebody waits."""
         return self._lines.values()
 
@@ -170,7 +170,7 @@ class Queue:
         """Let a call wait on a window."""
         line = self._lines.get(window)
         if line is None:
-            line = self._lines[window] = Line(window)
+            line = self._lines[window] = WindowQueue(window)
         line.push(call)
         self._size += 1
 

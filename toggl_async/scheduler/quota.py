@@ -26,14 +26,14 @@ from toggl_async.options import QuotaPolicy
 from toggl_async.scheduler.outcome import RESET_MARGIN, UNKNOWN_RESET, WINDOW
 from toggl_async.scheduler.route import Lane, RequestFacts
 
-__all__ = ["WINDOW", "Organizations", "Quota", "Window"]
+__all__ = ["WINDOW", "Organizations", "QuotaWindows", "Window"]
 
 _SAME: Final = 30.0
 """Seconds by which two announcements of one reset may differ (slow answers make them late)."""
 
 _NONE: Final[frozenset[int]] = frozenset()
 
-Key: TypeAlias = tuple[str, int | None]
+WindowKey: TypeAlias = tuple[str, int | None]
 
 
 class Window:
@@ -59,8 +59,8 @@ class Window:
         "under_way",
     )
 
-    def __init__(self, key: Key, *, reserve: int) -> None:
-        self.key: Key = key
+    def __init__(self, key: WindowKey, *, reserve: int) -> None:
+        self.key: WindowKey = key
         self.reserve: int = reserve
         self.remaining: int | None = None
         """Requests left by Toggl's last word, less those answered since; None when unknown."""
@@ -243,7 +243,7 @@ class Organizations:
 
     def __init__(self) -> None:
         self._known: dict[int, int] = {}
-        self._waiting: dict[int, set[Quota]] = {}
+        self._waiting: dict[int, set[QuotaWindows]] = {}
 
     def of(self, workspace_id: int) -> int | None:
         """Return the organization of a workspace, if it has been seen."""
@@ -257,11 +257,11 @@ class Organizations:
         for quota in self._waiting.pop(workspace_id, ()):
             quota.merge(workspace_id, organization_id)
 
-    def await_news(self, workspace_id: int, quota: "Quota") -> None:
+    def await_news(self, workspace_id: int, quota: "QuotaWindows") -> None:
         """Have `quota` told once the organization of a workspace is known."""
         self._waiting.setdefault(workspace_id, set()).add(quota)
 
-    def withdraw(self, workspace_id: int, quota: "Quota") -> None:
+    def withdraw(self, workspace_id: int, quota: "QuotaWindows") -> None:
         """Tell `quota` nothing: its account is being forgotten."""
         waiting = self._waiting.get(workspace_id)
         if waiting is not None:
@@ -270,7 +270,7 @@ class Organizations:
                 del self._waiting[workspace_id]
 
 
-class Quota:
+class QuotaWindows:
     """The windows of one account."""
 
     __slots__ = ("_merged", "_organizations", "_policy", "_windows")
@@ -288,7 +288,7 @@ class Quota:
         self._policy = policy
         self._organizations = organizations
         self._merged = merged
-        self._windows: dict[Key, Window] = {}
+        self._windows: dict[WindowKey, Window] = {}
 
     def __iter__(self) -> Iterator[Window]:
         return iter(self._windows.values())
@@ -319,7 +319,7 @@ class Quota:
             if window.workspace_id is not None:
                 self._organizations.withdraw(window.workspace_id, self)
 
-    def _key(self, facts: RequestFacts) -> Key:
+    def _key(self, facts: RequestFacts) -> WindowKey:
         if facts.lane is Lane.USER:
             return "user", None
         organization_id = facts.organization_id
@@ -329,7 +329,7 @@ class Quota:
                 return "workspace", facts.workspace_id
         return "organization", organization_id
 
-    def _at(self, key: Key) -> Window:
+    def _at(self, key: WindowKey) -> Window:
         window = self._windows.get(key)
         if window is None:
             window = self._windows[key] = Window(key, reserve=self._policy.reserve)

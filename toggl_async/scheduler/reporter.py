@@ -9,7 +9,7 @@ from typing import Final, TypedDict
 
 from toggl_async.scheduler import events
 from toggl_async.scheduler.events import Reason
-from toggl_async.scheduler.outcome import Kind, Outcome
+from toggl_async.scheduler.outcome import Outcome, OutcomeKind
 from toggl_async.scheduler.queue import Call
 from toggl_async.scheduler.quota import Window
 from toggl_async.scheduler.stats import Counters
@@ -33,7 +33,9 @@ class Reporter:
 
     __slots__ = ("_noted", "_number", "_tell", "counters")
 
-    def __init__(self, number: int, counters: Counters, tell: Callable[[events.Event], None] | None) -> None:
+    def __init__(
+        self, number: int, counters: Counters, tell: Callable[[events.SchedulerEvent], None] | None
+    ) -> None:
         self._number = number
         self._tell = tell
         self._noted = False
@@ -71,8 +73,8 @@ class Reporter:
     def answered(self, call: Call, now: float, status: int, outcome: Outcome) -> None:
         """An answer is there."""
         self.counters.answered += 1
-        self.counters.throttled += outcome.kind is Kind.THROTTLED
-        self.counters.over_quota += outcome.kind is Kind.QUOTA
+        self.counters.throttled += outcome.kind is OutcomeKind.THROTTLED
+        self.counters.over_quota += outcome.kind is OutcomeKind.QUOTA
         if self._tell:
             elapsed = now - call.left_at
             self._tell(events.Answered(at=now, status=status, elapsed=elapsed, **self._of(call)))

@@ -32,8 +32,8 @@ from toggl_async.scheduler.memory import Memory
 from toggl_async.scheduler.outcome import (
     REFUSED,
     WINDOW,
-    Kind,
     Outcome,
+    OutcomeKind,
     login_refused,
     message_of,
     refuses_credentials,
@@ -66,7 +66,7 @@ class Scheduler:
         options: ClientOptions | None = None,
         *,
         random: random.Random | None = None,
-        on_event: Callable[[events.Event], None] | None = None,
+        on_event: Callable[[events.SchedulerEvent], None] | None = None,
     ) -> None:
         self.options: ClientOptions = options or ClientOptions()
         self._random = random or _random()
@@ -174,9 +174,13 @@ class Scheduler:
         outcome: Outcome,
     ) -> None:
         """Remember an answer that will not change by asking again; its body has been read."""
-        if outcome.kind is Kind.DENIED and facts.account is None and "authorization" in request.headers:
+        if (
+            outcome.kind is OutcomeKind.DENIED
+            and facts.account is None
+            and "authorization" in request.headers
+        ):
             self._remember_credentials(account, facts, request, response)
-        if outcome.kind in {Kind.GONE, Kind.FEATURE}:
+        if outcome.kind in {OutcomeKind.GONE, OutcomeKind.FEATURE}:
             headers = response.headers
             self._memory.note(
                 outcome.kind,
@@ -244,7 +248,7 @@ class Scheduler:
             else:
                 self._accounts.move_to_end(key)
 
-    def _tell(self, event: events.Event) -> None:
+    def _tell(self, event: events.SchedulerEvent) -> None:
         """Hand an event over; what goes wrong there stays there."""
         try:
             self._on_event(event)
@@ -252,7 +256,7 @@ class Scheduler:
             _logger.exception("on_event failed on %s", type(event).__name__)
 
 
-def _nobody(_event: events.Event) -> None:
+def _nobody(_event: events.SchedulerEvent) -> None:
     """Listen to nothing."""
 
 

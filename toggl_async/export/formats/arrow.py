@@ -7,20 +7,20 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from toggl_async.export.mirror.tables import Kind, Table
+from toggl_async.export.mirror.tables import ColumnType, Table
 
 __all__ = ["arrow_schema", "arrow_table"]
 
 _TYPES = {
-    Kind.INTEGER: pa.int64(),
-    Kind.NUMBER: pa.float64(),
-    Kind.BOOLEAN: pa.bool_(),
-    Kind.TEXT: pa.string(),
-    Kind.MOMENT: pa.timestamp("us", tz="UTC"),
-    Kind.DAY: pa.date32(),
-    Kind.INTEGERS: pa.list_(pa.int64()),
-    Kind.TEXTS: pa.list_(pa.string()),
-    Kind.JSON: pa.string(),
+    ColumnType.INTEGER: pa.int64(),
+    ColumnType.NUMBER: pa.float64(),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.TEXT: pa.string(),
+    ColumnType.MOMENT: pa.timestamp("us", tz="UTC"),
+    ColumnType.DAY: pa.date32(),
+    ColumnType.INTEGERS: pa.list_(pa.int64()),
+    ColumnType.TEXTS: pa.list_(pa.string()),
+    ColumnType.JSON: pa.string(),
 }
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from toggl_async.export.formats.staged import Source, StagedSink
-from toggl_async.export.mirror.tables import DAY, Value, table
+from toggl_async.export.formats.staged import StagedRows, StagedSink
+from toggl_async.export.mirror.tables import DAY, Cell, table
 from toggl_async.export.plan.datasets import Dataset
 from toggl_async.export.rows import Known, day_of
 
@@ -28,7 +28,7 @@ class Csv:
     suffix = ".csv"
     staged = False
 
-    def write(self, path: Path, source: Source) -> int:
+    def write(self, path: Path, source: StagedRows) -> int:
         """Write the header, what lives of the base, then the staged rows."""
         declared = table(source.dataset.name)
         rows = 0
@@ -71,7 +71,7 @@ class Csv:
                 )
 
 
-def _text(value: Value) -> str:
+def _text(value: Cell) -> str:
     """A cell as text."""
     match value:
         case None:

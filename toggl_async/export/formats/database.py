@@ -19,7 +19,7 @@ import msgspec
 from toggl_async.export.mirror.pieces import Progress
 from toggl_async.export.mirror.sink import Commit, DaySum, FileFacts, Recovered
 from toggl_async.export.mirror.storage import PARTIAL, sync_directory
-from toggl_async.export.mirror.tables import DAY, Kind, Table, table
+from toggl_async.export.mirror.tables import DAY, ColumnType, Table, table
 from toggl_async.export.plan.datasets import DATASETS, Dataset, Key
 from toggl_async.export.rows import Known, Line
 
@@ -58,7 +58,7 @@ class DatabaseSink(abc.ABC):
     format: str
     finishes_in_thread = False
     suffix: ClassVar[str]
-    types: ClassVar[Mapping[Kind, str]]
+    types: ClassVar[Mapping[ColumnType, str]]
     failures: ClassVar[type[Exception]]
     settling: ClassVar[Sequence[str]] = ()
     """What brings everything into the file, before it is closed and gets its name."""

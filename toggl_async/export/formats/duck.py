@@ -14,7 +14,7 @@ import duckdb
 
 from toggl_async.export.formats.arrow import arrow_table
 from toggl_async.export.formats.database import Connection, DatabaseSink
-from toggl_async.export.mirror.tables import Kind, Table
+from toggl_async.export.mirror.tables import ColumnType, Table
 from toggl_async.export.rows import Line
 
 __all__ = ["DuckDbSink", "sink"]
@@ -37,16 +37,16 @@ class DuckDbSink(DatabaseSink):
     format = "duckdb"
     suffix: ClassVar[str] = ".duckdb"
     failures: ClassVar[type[Exception]] = duckdb.Error
-    types: ClassVar[Mapping[Kind, str]] = {
-        Kind.INTEGER: "BIGINT",
-        Kind.NUMBER: "DOUBLE",
-        Kind.BOOLEAN: "BOOLEAN",
-        Kind.TEXT: "VARCHAR",
-        Kind.MOMENT: "TIMESTAMP WITH TIME ZONE",
-        Kind.DAY: "DATE",
-        Kind.INTEGERS: "BIGINT[]",
-        Kind.TEXTS: "VARCHAR[]",
-        Kind.JSON: "JSON",
+    types: ClassVar[Mapping[ColumnType, str]] = {
+        ColumnType.INTEGER: "BIGINT",
+        ColumnType.NUMBER: "DOUBLE",
+        ColumnType.BOOLEAN: "BOOLEAN",
+        ColumnType.TEXT: "VARCHAR",
+        ColumnType.MOMENT: "TIMESTAMP WITH TIME ZONE",
+        ColumnType.DAY: "DATE",
+        ColumnType.INTEGERS: "BIGINT[]",
+        ColumnType.TEXTS: "VARCHAR[]",
+        ColumnType.JSON: "JSON",
     }
     # To close checkpoints as well, but says nothing when it fails, and leaves the rows in a second file.
     settling: ClassVar[Sequence[str]] = ("CHECKPOINT",)

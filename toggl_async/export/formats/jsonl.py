@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from toggl_async.export.formats.staged import Source, StagedSink
+from toggl_async.export.formats.staged import StagedRows, StagedSink
 from toggl_async.export.plan.datasets import Dataset
 from toggl_async.export.rows import Known, known_of
 
@@ -17,7 +17,7 @@ class JsonLines:
     suffix = ".jsonl"
     staged = True
 
-    def write(self, path: Path, source: Source) -> int:
+    def write(self, path: Path, source: StagedRows) -> int:
         """Write what lives of the base, then the staged lines."""
         rows = 0
         with path.open("wb") as out:

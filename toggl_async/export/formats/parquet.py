@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toggl_async.export.formats.arrow import arrow_schema, arrow_table
-from toggl_async.export.formats.staged import Source, StagedSink
+from toggl_async.export.formats.staged import StagedRows, StagedSink
 from toggl_async.export.mirror.tables import DAY, Table, table
 from toggl_async.export.plan.datasets import Dataset
 from toggl_async.export.rows import Known
@@ -26,7 +26,7 @@ class Parquet:
     suffix = ".parquet"
     staged = False
 
-    def write(self, path: Path, source: Source) -> int:
+    def write(self, path: Path, source: StagedRows) -> int:
         """Write what lives of the base, then the staged rows, group by group."""
         declared = table(source.dataset.name)
         rows = 0
@@ -51,7 +51,7 @@ class Parquet:
                     yield Known(row.get("workspace_id"), row["id"], row.get(DAY), row.get("seconds"))
 
 
-def _living(source: Source, declared: Table, base: Path) -> Iterator[pa.Table]:
+def _living(source: StagedRows, declared: Table, base: Path) -> Iterator[pa.Table]:
     """The rows of a file that were not removed."""
     has_workspace = "workspace_id" in declared.place
     with pq.ParquetFile(base) as file:

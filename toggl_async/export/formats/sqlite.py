@@ -13,7 +13,7 @@ from typing import Any, ClassVar, cast
 import msgspec
 
 from toggl_async.export.formats.database import Connection, DatabaseSink
-from toggl_async.export.mirror.tables import Kind, Table, Value
+from toggl_async.export.mirror.tables import Cell, ColumnType, Table
 from toggl_async.export.rows import Line, day_of
 
 __all__ = ["SqliteSink", "sink"]
@@ -25,17 +25,17 @@ class SqliteSink(DatabaseSink):
     format = "sqlite"
     suffix: ClassVar[str] = ".sqlite"
     failures: ClassVar[type[Exception]] = sqlite3.Error
-    types: ClassVar[Mapping[Kind, str]] = {
+    types: ClassVar[Mapping[ColumnType, str]] = {
         # BIGINT, since INTEGER as the only key would be made the row's number, and never null.
-        Kind.INTEGER: "BIGINT",
-        Kind.NUMBER: "REAL",
-        Kind.BOOLEAN: "BOOLEAN",
-        Kind.TEXT: "TEXT",
-        Kind.MOMENT: "TEXT",
-        Kind.DAY: "TEXT",
-        Kind.INTEGERS: "TEXT",
-        Kind.TEXTS: "TEXT",
-        Kind.JSON: "TEXT",
+        ColumnType.INTEGER: "BIGINT",
+        ColumnType.NUMBER: "REAL",
+        ColumnType.BOOLEAN: "BOOLEAN",
+        ColumnType.TEXT: "TEXT",
+        ColumnType.MOMENT: "TEXT",
+        ColumnType.DAY: "TEXT",
+        ColumnType.INTEGERS: "TEXT",
+        ColumnType.TEXTS: "TEXT",
+        ColumnType.JSON: "TEXT",
     }
     tag_names: ClassVar[str] = (
         "(SELECT json_group_array(g.name) FROM json_each(e.tag_ids) AS j JOIN tags AS g ON g.id = j.value)"
@@ -58,7 +58,7 @@ class SqliteSink(DatabaseSink):
         return day_of(cell)
 
 
-def _cell(value: Value) -> object:
+def _cell(value: Cell) -> object:
     """A cell as SQLite has it."""
     match value:
         case dt.datetime():

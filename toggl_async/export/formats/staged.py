@@ -22,14 +22,14 @@ from toggl_async.export.mirror.storage import PARTIAL, digest
 from toggl_async.export.plan.datasets import DATASETS, Dataset, Key
 from toggl_async.export.rows import Known, known_of
 
-__all__ = ["JOURNAL", "FileFormat", "Source", "StagedSink"]
+__all__ = ["JOURNAL", "FileFormat", "StagedRows", "StagedSink"]
 
 JOURNAL = "progress.log"
 """The journal's name in the destination, while an export is under way."""
 
 
 @attrs.frozen(kw_only=True)
-class Source:
+class StagedRows:
     """What a dataset's file is made from.
 
     Attributes:
@@ -55,7 +55,7 @@ class FileFormat(Protocol):
     staged: bool
     """Whether the staged file is the result already."""
 
-    def write(self, path: Path, source: Source) -> int:
+    def write(self, path: Path, source: StagedRows) -> int:
         """Write a whole file and return how many rows it has."""
         ...
 
@@ -205,7 +205,7 @@ class StagedSink:
             fresh = whole.with_name(whole.name + PARTIAL + ".new")
             rows = self._form.write(
                 fresh,
-                Source(
+                StagedRows(
                     dataset=dataset,
                     lines=(line for _, line in self._live(dataset)),
                     base=base,

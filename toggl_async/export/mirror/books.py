@@ -14,10 +14,10 @@ from toggl_async.export.mirror.freshness import stale_rows, with_older
 from toggl_async.export.mirror.ids import IdSet
 from toggl_async.export.mirror.manifest import (
     Check,
-    Entry,
     Failure,
     File,
     Manifest,
+    ManifestEntry,
     Refusal,
     agreement,
     write_manifest,
@@ -358,14 +358,14 @@ class Books:
             if self.header.previous is None:
                 self.ids(dataset, seen.workspace_id).add(seen.id)
 
-    def _entry(self, name: str, partial: FileFacts | None, *, whole: bool) -> Entry:
+    def _entry(self, name: str, partial: FileFacts | None, *, whole: bool) -> ManifestEntry:
         """What the manifest says of a dataset: whole, begun, or not begun."""
         facts = self._files.get(name, partial) if whole else partial or self._files.get(name)
         finished, key = name in self._files, DATASETS[name].key
         complete = finished and name not in self._lacking()
         if facts is None:
-            return Entry(complete=complete, key=key)
-        entry = Entry(
+            return ManifestEntry(complete=complete, key=key)
+        entry = ManifestEntry(
             complete=complete,
             key=key,
             file=facts.file,

@@ -17,11 +17,11 @@ import msgspec
 
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.lock import LOCK
-from toggl_async.export.mirror.manifest import MANIFEST, Entry, Failure, Refusal, Stale
+from toggl_async.export.mirror.manifest import MANIFEST, Failure, ManifestEntry, Refusal, Stale
 from toggl_async.export.mirror.storage import PARTIAL, sync_directory, write_atomically
 from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.plan.plan import ExportPlan
-from toggl_async.export.plan.survey import Account
+from toggl_async.export.plan.survey import Survey
 
 __all__ = ["HEADER", "Header", "Previous", "Standing", "check_destination", "layout_of", "standing"]
 
@@ -59,7 +59,7 @@ class Previous:
     user_id: int
     plan: ExportPlan
     workspaces: tuple[int, ...]
-    datasets: Mapping[str, Entry]
+    datasets: Mapping[str, ManifestEntry]
     refused: tuple[Refusal, ...]
     failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
@@ -119,7 +119,7 @@ class Header:
     format: str
     base_url: str
     plan: ExportPlan
-    account: Account
+    account: Survey
     started_at: dt.datetime
     previous: Previous | None = None
     read_from: dt.date | None = None

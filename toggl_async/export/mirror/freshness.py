@@ -5,14 +5,14 @@ from collections.abc import Container, Iterator
 import attrs
 
 from toggl_async.export.mirror.destination import Header
-from toggl_async.export.mirror.manifest import Entry, Stale
+from toggl_async.export.mirror.manifest import ManifestEntry, Stale
 from toggl_async.export.plan.datasets import Source
 from toggl_async.export.plan.plan import EARLIEST
 
 __all__ = ["stale_rows", "with_older"]
 
 
-def with_older(entry: Entry, header: Header, *, ordered: bool) -> Entry:
+def with_older(entry: ManifestEntry, header: Header, *, ordered: bool) -> ManifestEntry:
     """Say of the time entries of an update how fresh those are which were not all read again.
 
     Args:

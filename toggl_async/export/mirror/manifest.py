@@ -13,10 +13,10 @@ from toggl_async.export.plan.plan import ExportPlan
 __all__ = [
     "MANIFEST",
     "Check",
-    "Entry",
     "Failure",
     "File",
     "Manifest",
+    "ManifestEntry",
     "MonthCheck",
     "Refusal",
     "Stale",
@@ -131,7 +131,7 @@ class Stale:
 
 
 @attrs.frozen(kw_only=True)
-class Entry:
+class ManifestEntry:
     """A dataset in the manifest.
 
     Attributes:
@@ -227,7 +227,7 @@ class Manifest:
     requests: int
     waits: Mapping[str, float]
     rows: int
-    datasets: Mapping[str, Entry]
+    datasets: Mapping[str, ManifestEntry]
     files: Mapping[str, File]
     ranges: tuple[Check, ...]
     totals_agree: bool | None

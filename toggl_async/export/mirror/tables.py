@@ -25,10 +25,10 @@ __all__ = [
     "DAY",
     "EXTRA",
     "Column",
+    "ColumnType",
     "ExportedGroup",
     "ExportedTimeEntry",
     "ExportedUser",
-    "Kind",
     "Table",
     "table",
 ]
@@ -45,7 +45,7 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Kind(enum.Enum):
+class ColumnType(enum.Enum):
     """The types that columns have; each format has its own words for them."""
 
     INTEGER = enum.auto()
@@ -59,7 +59,7 @@ class Kind(enum.Enum):
     JSON = enum.auto()
 
 
-Value: TypeAlias = int | float | bool | str | dt.datetime | dt.date | list[int] | list[str] | None
+Cell: TypeAlias = int | float | bool | str | dt.datetime | dt.date | list[int] | list[str] | None
 """What stands in a cell: JSON as text, moments with their offset."""
 
 
@@ -130,7 +130,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnType
     wire: str
 
 
@@ -158,7 +158,7 @@ class Table:
         """Where each column stands."""
         return {column.name: index for index, column in enumerate(self.columns)}
 
-    def values(self, data: bytes) -> list[Value]:
+    def values(self, data: bytes) -> list[Cell]:
         """The cells of a row, in the order of the columns; those of the key are never empty."""
         try:
             fields = _decode(data)
@@ -172,14 +172,14 @@ class Table:
             row[self._workspace_place] = 0
         return row
 
-    def _only_extra(self, value: object) -> list[Value]:
+    def _only_extra(self, value: object) -> list[Cell]:
         """The cells of what is no object."""
         return [*[None] * (len(self.columns) - 1), _as_json(value)]
 
-    def _cells_of(self, fields: dict[str, Any]) -> list[Value]:
+    def _cells_of(self, fields: dict[str, Any]) -> list[Cell]:
         """The cells of an object, which is used up."""
         start = fields.get("start")
-        row: list[Value] = []
+        row: list[Cell] = []
         odd: dict[str, Any] = {}
         for name, wire, cell_of in self._cells:
             value = fields.pop(wire, None)
@@ -208,7 +208,7 @@ class Table:
         return self.place["workspace_id"]
 
     @functools.cached_property
-    def _cells(self) -> list[tuple[str, str, Callable[[Any], Value]]]:
+    def _cells(self) -> list[tuple[str, str, Callable[[Any], Cell]]]:
         """How the columns are filled that a field fills."""
         return [
             (column.name, column.name if column.wire == column.name else column.wire, _CELLS[column.kind])
@@ -241,28 +241,28 @@ def table(name: str) -> Table:
     first = [name for name in (*dataset.key, "workspace_id") if name in columns]
     ordered = [columns[name] for name in dict.fromkeys((*first, *columns))]
     if record is ExportedTimeEntry:
-        ordered.append(Column(DAY, Kind.DAY, DAY))
-    return Table(dataset=dataset, record=record, columns=(*ordered, Column(EXTRA, Kind.JSON, EXTRA)))
+        ordered.append(Column(DAY, ColumnType.DAY, DAY))
+    return Table(dataset=dataset, record=record, columns=(*ordered, Column(EXTRA, ColumnType.JSON, EXTRA)))
 
 
-def _kind(hint: object) -> Kind:
+def _kind(hint: object) -> ColumnType:
     """The type of a column for the annotation of a field."""
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
-    simple: dict[object, Kind] = {
-        int: Kind.INTEGER,
-        float: Kind.NUMBER,
-        bool: Kind.BOOLEAN,
-        str: Kind.TEXT,
-        dt.datetime: Kind.MOMENT,
-        dt.date: Kind.DAY,
-        list[int]: Kind.INTEGERS,
-        list[str]: Kind.TEXTS,
+    simple: dict[object, ColumnType] = {
+        int: ColumnType.INTEGER,
+        float: ColumnType.NUMBER,
+        bool: ColumnType.BOOLEAN,
+        str: ColumnType.TEXT,
+        dt.datetime: ColumnType.MOMENT,
+        dt.date: ColumnType.DAY,
+        list[int]: ColumnType.INTEGERS,
+        list[str]: ColumnType.TEXTS,
     }
     try:
-        return simple.get(hint, Kind.JSON)
+        return simple.get(hint, ColumnType.JSON)
     except TypeError:  # an annotation that cannot be hashed
-        return Kind.JSON
+        return ColumnType.JSON
 
 
 def _whole(value: Any) -> int | None:
@@ -323,15 +323,15 @@ def _as_json(value: object) -> str:
     return _encode(value).decode()
 
 
-_CELLS: Mapping[Kind, Callable[[object], Value]] = {
-    Kind.INTEGER: _whole,
-    Kind.NUMBER: _number,
-    Kind.BOOLEAN: _flag,
-    Kind.TEXT: _text,
-    Kind.MOMENT: _moment,
-    Kind.DAY: _day,
-    Kind.INTEGERS: _integers,
-    Kind.TEXTS: _texts,
-    Kind.JSON: _as_json,
+_CELLS: Mapping[ColumnType, Callable[[object], Cell]] = {
+    ColumnType.INTEGER: _whole,
+    ColumnType.NUMBER: _number,
+    ColumnType.BOOLEAN: _flag,
+    ColumnType.TEXT: _text,
+    ColumnType.MOMENT: _moment,
+    ColumnType.DAY: _day,
+    ColumnType.INTEGERS: _integers,
+    ColumnType.TEXTS: _texts,
+    ColumnType.JSON: _as_json,
 }
 """What makes a cell of a value of JSON; None when it does not fit."""

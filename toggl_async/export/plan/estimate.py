@@ -17,7 +17,7 @@ import msgspec
 from toggl_async._client.client import TogglClient
 from toggl_async.export.plan.datasets import ENTRIES, EXACT, REFUSALS, Dataset, Source, operation
 from toggl_async.export.plan.plan import DateRange, ExportPlan
-from toggl_async.export.plan.survey import Account, Workspace, survey
+from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
 from toggl_async.export.rows import reading
 from toggl_async.options import Priority
 
@@ -109,7 +109,7 @@ class _Quota(msgspec.Struct):
     total: int | None = None
 
 
-async def estimate(client: TogglClient, plan: ExportPlan, *, account: Account | None = None) -> Estimate:
+async def estimate(client: TogglClient, plan: ExportPlan, *, account: Survey | None = None) -> Estimate:
     """Say what an export of this plan will cost; nothing is written.
 
     Args:
@@ -148,8 +148,8 @@ async def estimate(client: TogglClient, plan: ExportPlan, *, account: Account | 
 async def _count(
     client: TogglClient,
     plan: ExportPlan,
-    account: Account,
-    workspace: Workspace,
+    account: Survey,
+    workspace: SurveyedWorkspace,
     counted: dict[tuple[int, DateRange], int | None],
 ) -> None:
     """Count the time entries of a workspace range by range, as the export will read them."""
@@ -165,7 +165,7 @@ async def _count(
 
 
 async def _entries(
-    client: TogglClient, plan: ExportPlan, workspace: Workspace, days: DateRange
+    client: TogglClient, plan: ExportPlan, workspace: SurveyedWorkspace, days: DateRange
 ) -> int | None:
     """How many time entries a range has; None when Toggl refuses to say."""
     try:
@@ -190,7 +190,7 @@ async def _entries(
 
 
 def _dataset(
-    dataset: Dataset, account: Account, counted: Mapping[tuple[int, DateRange], int | None]
+    dataset: Dataset, account: Survey, counted: Mapping[tuple[int, DateRange], int | None]
 ) -> DatasetEstimate:
     """What one dataset takes."""
     match dataset.source:
@@ -212,7 +212,7 @@ def _dataset(
             )
 
 
-def _list_requests(dataset: Dataset, account: Account, workspace: Workspace) -> int:
+def _list_requests(dataset: Dataset, account: Survey, workspace: SurveyedWorkspace) -> int:
     """Requests for a list of a workspace: a full page is followed by another one, where none says more."""
     paging = operation(dataset.operation).paging
     if paging is None or paging.largest is None:
@@ -229,7 +229,7 @@ def _range_requests(rows: int | None) -> int:
 
 
 def _lanes(
-    plan: ExportPlan, account: Account, counted: Mapping[tuple[int, DateRange], int | None]
+    plan: ExportPlan, account: Survey, counted: Mapping[tuple[int, DateRange], int | None]
 ) -> Counter[int | None]:
     """How many requests spend each quota: the user's own (None), and those of organizations."""
     lanes: Counter[int | None] = Counter()
@@ -247,7 +247,7 @@ def _lanes(
 
 
 def _estimate(
-    account: Account,
+    account: Survey,
     datasets: Sequence[DatasetEstimate],
     lanes: Mapping[int | None, int],
     quotas: Mapping[int | None, _Quota],

@@ -22,7 +22,7 @@ from toggl_async.export.plan.datasets import DATASETS, operation
 from toggl_async.export.plan.plan import EARLIEST, LATEST, ExportPlan
 from toggl_async.export.rows import is_deleted, known_of, without_secrets
 
-__all__ = ["ME", "Account", "Workspace", "identify", "related_ids", "survey"]
+__all__ = ["ME", "Survey", "SurveyedWorkspace", "identify", "related_ids", "survey"]
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ _MOVED = "an account that moved to Toggl 2.0 may show only part of its data here
 
 
 @attrs.frozen(kw_only=True)
-class Workspace:
+class SurveyedWorkspace:
     """A workspace that is exported.
 
     Attributes:
@@ -59,7 +59,7 @@ class Workspace:
 
 
 @attrs.frozen(kw_only=True)
-class Account:
+class Survey:
     """What the first contact brought.
 
     Attributes:
@@ -79,7 +79,7 @@ class Account:
     username: str | None
     email: str | None
     asked_at: dt.datetime
-    workspaces: tuple[Workspace, ...]
+    workspaces: tuple[SurveyedWorkspace, ...]
     organizations: tuple[bytes, ...]
     requests: int
     seen: Mapping[str, Mapping[int, tuple[int, ...]]] = attrs.field(factory=dict, repr=False)
@@ -136,7 +136,7 @@ class _Organization(msgspec.Struct):
     created_at: msgspec.Raw = msgspec.Raw(b"null")
 
 
-async def survey(client: TogglClient, plan: ExportPlan) -> Account:
+async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
     """Ask who the token belongs to and what it sees.
 
     Args:
@@ -169,13 +169,13 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Account:
     for read in chosen:
         if read.organization_id is not None:
             client.scheduler.learn_organization(read.id, read.organization_id)
-    return Account(
+    return Survey(
         user_id=me.id,
         username=me.fullname,
         email=me.email,
         asked_at=_time_of(answer),
         workspaces=tuple(
-            Workspace(
+            SurveyedWorkspace(
                 id=read.id,
                 name=read.name,
                 organization_id=read.organization_id,

@@ -18,7 +18,7 @@ from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.pages import Row
 from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import DateRange, ranges_between
-from toggl_async.export.plan.survey import Workspace
+from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.entries import REPORT_ROWS
 from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import changed_at, entry_lines
@@ -30,8 +30,8 @@ _OVERLAP = dt.timedelta(days=1)
 
 
 async def read_edits(
-    reader: Reader, known: Mapping[Workspace, DateRange], before: dt.date
-) -> dict[Workspace, list[DateRange]]:
+    reader: Reader, known: Mapping[SurveyedWorkspace, DateRange], before: dt.date
+) -> dict[SurveyedWorkspace, list[DateRange]]:
     """Read what changed since the last run, of the entries that began before a day.
 
     Args:
@@ -42,7 +42,7 @@ async def read_edits(
     Returns:
         Days older than those of `known` that brought something, by workspace.
     """
-    older: dict[Workspace, list[DateRange]] = {}
+    older: dict[SurveyedWorkspace, list[DateRange]] = {}
     async with asyncio.TaskGroup() as tasks:
         for workspace, days in known.items():
             last = min(days.last, before - dt.timedelta(days=1))
@@ -54,7 +54,9 @@ async def read_edits(
     return older
 
 
-async def _read_older(reader: Reader, workspace: Workspace, days: DateRange, found: list[DateRange]) -> None:
+async def _read_older(
+    reader: Reader, workspace: SurveyedWorkspace, days: DateRange, found: list[DateRange]
+) -> None:
     """Look for entries that were made older than all others, range by range, until one brings nothing."""
     older = days.older()
     while older is not None and await _read(reader, workspace, older):
@@ -62,7 +64,7 @@ async def _read_older(reader: Reader, workspace: Workspace, days: DateRange, fou
         older = older.older()
 
 
-async def _read(reader: Reader, workspace: Workspace, days: DateRange) -> int:
+async def _read(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -> int:
     """Read a range by its last changes, from where it stands; return how many rows had changed."""
     piece = Piece(ENTRIES.name, workspace.id, days, "edits")
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
@@ -119,7 +121,7 @@ def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Row], since:
     return saved
 
 
-def _since(reader: Reader, workspace: Workspace) -> dt.datetime:
+def _since(reader: Reader, workspace: SurveyedWorkspace) -> dt.datetime:
     """The moment up to which the destination has the edits of a workspace, and a little before."""
     previous = reader.books.header.previous
     assert previous is not None  # noqa: S101 - this is an update

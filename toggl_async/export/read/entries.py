@@ -21,7 +21,7 @@ from toggl_async.export.mirror.pieces import Piece, Progress, Range, ServerTotal
 from toggl_async.export.pages import Row
 from toggl_async.export.plan.datasets import ENTRIES, EXACT
 from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
-from toggl_async.export.plan.survey import Workspace
+from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.lists import unseen
 from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import Line, entry_lines, known_of, reading, running_line, totals_of
@@ -107,7 +107,7 @@ def write_running(reader: Reader) -> None:
     reader.write(_STOPPED, ENTRIES, fresh, Progress(done=True, rows=len(fresh)), removed=removed)
 
 
-async def read_history(reader: Reader, workspace: Workspace) -> list[Range]:
+async def read_history(reader: Reader, workspace: SurveyedWorkspace) -> list[Range]:
     """Read all ranges of a workspace at once, beside them the older ones; return what was read."""
     ranges = reader.plan.ranges(workspace.created, reader.account.today)
     older: list[DateRange] = []
@@ -133,7 +133,9 @@ async def read_again(reader: Reader, pieces: Iterable[Piece]) -> None:
             tasks.create_task(_read_piece(reader, piece))
 
 
-async def _read_older(reader: Reader, workspace: Workspace, days: DateRange, read: list[DateRange]) -> None:
+async def _read_older(
+    reader: Reader, workspace: SurveyedWorkspace, days: DateRange, read: list[DateRange]
+) -> None:
     """Read what is older than a range, one range after the other, until one brings nothing."""
     older = days.older()
     while older is not None:

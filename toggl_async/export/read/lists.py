@@ -20,7 +20,7 @@ from toggl_async.errors import TogglError
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.pages import Row
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
-from toggl_async.export.plan.survey import Workspace
+from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import Line, is_deleted, list_line
 
@@ -30,7 +30,7 @@ _OVERLAP = 60
 """Seconds before the last reading from which on changes are asked for: clocks differ a little."""
 
 
-def list_piece(dataset: Dataset, workspace: Workspace) -> Piece:
+def list_piece(dataset: Dataset, workspace: SurveyedWorkspace) -> Piece:
     """The piece that a list of a workspace is."""
     return Piece(dataset.name, workspace.id)
 
@@ -80,7 +80,7 @@ async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
             tasks.create_task(_read(reader, dataset, workspace), name=piece.name)
 
 
-async def _read(reader: Reader, dataset: Dataset, workspace: Workspace) -> None:
+async def _read(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace) -> None:
     """Read one list of a workspace; once more where it is doubtful."""
     piece = list_piece(dataset, workspace)
     async with reader.gate:
@@ -92,7 +92,9 @@ async def _read(reader: Reader, dataset: Dataset, workspace: Workspace) -> None:
     reader.forecast.end(dataset.name, piece.workspace_id)
 
 
-async def _walk(reader: Reader, dataset: Dataset, workspace: Workspace, piece: Piece) -> TogglError | None:
+async def _walk(
+    reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, piece: Piece
+) -> TogglError | None:
     """Read the pages of a list from where it stands; return what kept it from its end."""
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
     query: Mapping[str, Any] = dataset.query
@@ -114,7 +116,7 @@ async def _walk(reader: Reader, dataset: Dataset, workspace: Workspace, piece: P
     return failure
 
 
-def _sources(dataset: Dataset, workspace: Workspace) -> Iterator[tuple[str, dict[str, int]]]:
+def _sources(dataset: Dataset, workspace: SurveyedWorkspace) -> Iterator[tuple[str, dict[str, int]]]:
     """The operations that list a dataset of a workspace, and where; the next one where one is refused."""
     path = {"workspace_id": workspace.id}
     if dataset.for_admins and workspace.admin and workspace.organization_id is not None:
@@ -217,7 +219,7 @@ def _listed(ids: Collection[int]) -> str:
     return ", ".join(map(str, first)) + more
 
 
-def _since(reader: Reader, dataset: Dataset, workspace: Workspace, before: set[int]) -> int | None:
+def _since(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, before: set[int]) -> int | None:
     """The moment from which on changes are asked for, in seconds since 1970; None to read everything."""
     previous = reader.books.header.previous
     as_of = previous.read_at(dataset.name, workspace.id) if previous is not None else None

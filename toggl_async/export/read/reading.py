@@ -27,7 +27,7 @@ from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFai
 from toggl_async.export.pages import Row, page_of
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
 from toggl_async.export.plan.plan import ExportPlan
-from toggl_async.export.plan.survey import ME, Account, identify, related_ids
+from toggl_async.export.plan.survey import ME, Survey, identify, related_ids
 from toggl_async.export.rows import Line, reading, rows_of
 from toggl_async.options import Priority
 
@@ -103,7 +103,7 @@ class Reader:
         return self.books.header.plan
 
     @property
-    def account(self) -> Account:
+    def account(self) -> Survey:
         """Whose it is."""
         return self.books.header.account
 

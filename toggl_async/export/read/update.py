@@ -28,7 +28,7 @@ from toggl_async.export.mirror.destination import Header, Previous
 from toggl_async.export.mirror.pieces import Piece, Progress, Range
 from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import EARLIEST, DateRange, ranges_between
-from toggl_async.export.plan.survey import Account, Workspace
+from toggl_async.export.plan.survey import Survey, SurveyedWorkspace
 from toggl_async.export.read.edits import read_edits
 from toggl_async.export.read.entries import read_again, read_history
 from toggl_async.export.read.reading import SET_ASIDE, Reader
@@ -55,7 +55,7 @@ class _Changed(msgspec.Struct):
     start: str | None = None
 
 
-def first_day(previous: Previous, account: Account, recheck: int | None) -> dt.date:
+def first_day(previous: Previous, account: Survey, recheck: int | None) -> dt.date:
     """The first of the days whose time entries are all read again.
 
     Args:
@@ -79,7 +79,7 @@ async def read_changes(reader: Reader) -> list[Range]:
     header = reader.books.header
     previous, first = _of_update(header)
     ranges: list[Range] = []
-    known: dict[Workspace, DateRange] = {}
+    known: dict[SurveyedWorkspace, DateRange] = {}
     oldest = _oldest(reader)
     for workspace in reader.account.workspaces:
         if previous.read_at(ENTRIES.name, workspace.id) is None:
@@ -110,7 +110,7 @@ def _of_update(header: Header) -> tuple[Previous, dt.date]:
     return header.previous, header.read_from
 
 
-def _read_at(previous: Previous, account: Account) -> dt.datetime:
+def _read_at(previous: Previous, account: Survey) -> dt.datetime:
     """When the time entries of the account's workspaces were last read, the longest ago of them."""
     found = [previous.read_at(ENTRIES.name, workspace.id) for workspace in account.workspaces]
     return min([moment for moment in found if moment is not None], default=account.asked_at)
@@ -124,7 +124,7 @@ def _oldest(reader: Reader) -> dict[int | None, dt.date]:
     return days
 
 
-def _days(reader: Reader, workspace: Workspace, oldest: dt.date | None) -> DateRange:
+def _days(reader: Reader, workspace: SurveyedWorkspace, oldest: dt.date | None) -> DateRange:
     """The days of a workspace that are in the destination, or that the plan names."""
     newest, *others = reader.plan.ranges(workspace.created, reader.account.today)
     first = min(part.first for part in (newest, *others))

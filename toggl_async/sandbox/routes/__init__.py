@@ -23,7 +23,7 @@ from toggl_async.sandbox.routes import (
     webhooks,
     workspaces,
 )
-from toggl_async.sandbox.routing import Endpoint, Table
+from toggl_async.sandbox.routing import Endpoint, RouteTable
 
 __all__ = ["TABLE"]
 
@@ -53,5 +53,5 @@ _OWN: Final[tuple[Endpoint, ...]] = tuple(
 )
 """Those with state."""
 
-TABLE: Final = Table([*_OWN, *described.remaining({endpoint.route for endpoint in _OWN})])
+TABLE: Final = RouteTable([*_OWN, *described.remaining({endpoint.route for endpoint in _OWN})])
 """All operations."""

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.shapes import JsonObject
 
 __all__ = ["edit", "replaced"]
 
@@ -16,12 +16,12 @@ _MOST: Final = 100
 
 
 def edit(
-    call: Call,
+    call: ApiRequest,
     kind: str,
     find: Callable[[int], RowT],
     change: Callable[[RowT, Body], None],
     done: Callable[[RowT], None],
-) -> Answer:
+) -> Reply:
     """Edit the things of the path.
 
     Args:
@@ -33,18 +33,18 @@ def edit(
     """
     call.workspace()
     if len(call.ids_in_path) > _MOST:
-        raise Refusal(400, f"The number of {kind} must not exceed {_MOST}")
+        raise ApiError(400, f"The number of {kind} must not exceed {_MOST}")
     operations = call.json()
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
-        raise Refusal(400, "JSON is not valid")
+        raise ApiError(400, "JSON is not valid")
     changed: list[int] = []
-    failed: list[Json] = []
+    failed: list[JsonObject] = []
     for one in call.ids_in_path:
         try:
             row = find(one)
             for operation in operations:
                 change(row, Body(raw=call.raw, fields=operation))
-        except Refusal as refused:
+        except ApiError as refused:
             failed.append({"id": one, "message": refused.text})
         else:
             changed.append(one)
@@ -57,5 +57,5 @@ def replaced(operation: Body, allowed: frozenset[str]) -> Body:
     name, path = operation.text("op") or "", operation.text("path") or ""
     field = path.removeprefix("/")
     if name != "replace" or field not in allowed:
-        raise Refusal(400, f"Operation {name} is not allowed for path {path}")
+        raise ApiError(400, f"Operation {name} is not allowed for path {path}")
     return Body(raw=operation.raw, fields={field: operation.fields.get("value")})

@@ -3,9 +3,9 @@
 from typing import Final
 
 from toggl_async.sandbox import answers, shapes
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Call
-from toggl_async.sandbox.entities import Client, Project
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.entities import ClientRow, ProjectRow
 from toggl_async.sandbox.routing import Endpoint
 
 __all__ = ["ENDPOINTS"]
@@ -13,12 +13,12 @@ __all__ = ["ENDPOINTS"]
 _NOT_FOUND: Final = "Client not found"
 
 
-def listing(call: Call) -> Answer:
+def listing(call: ApiRequest) -> Reply:
     """List the clients, all at once: the active ones unless told otherwise."""
     space = call.workspace()
     status, name = call.query.get("status") or "active", call.query.get("name", "").casefold()
     if status not in {"active", "archived", "both"}:
-        raise Refusal(400, "Invalid 'status' value, allowed values are active, archived, both")
+        raise ApiError(400, "Invalid 'status' value, allowed values are active, archived, both")
     return answers.json(
         [
             shapes.client(row)
@@ -28,15 +28,15 @@ def listing(call: Call) -> Answer:
     )
 
 
-def get(call: Call) -> Answer:
+def get(call: ApiRequest) -> Reply:
     """Return a client."""
     return answers.json(shapes.client(_client(call)))
 
 
-def create(call: Call) -> Answer:
+def create(call: ApiRequest) -> Reply:
     """Create a client; its name must be new to the workspace."""
     space, body = call.workspace(), call.body()
-    row = Client(
+    row = ClientRow(
         id=call.company.new_id("client", 3),
         workspace_id=space.id,
         name=_name(call, body.text("name")),
@@ -48,7 +48,7 @@ def create(call: Call) -> Answer:
     return _told(call, row, "created")
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Change a client: the fields that are given."""
     row, body = _client(call), call.body()
     notes = body.text("notes")
@@ -59,38 +59,38 @@ def update(call: Call) -> Answer:
     return _told(call, row, "updated")
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ApiRequest) -> Reply:
     """Delete a client; the answer is its id."""
     row = _client(call)
     _remove(call, row)
     return answers.json(row.id)
 
 
-def data(call: Call) -> Answer:
+def data(call: ApiRequest) -> Reply:
     """Return several clients by their ids."""
     return answers.json([shapes.client(row) for row in _several(call)])
 
 
-def delete_several(call: Call) -> Answer:
+def delete_several(call: ApiRequest) -> Reply:
     """Delete several clients; the answer is empty."""
     for row in _several(call):
         _remove(call, row)
     return answers.empty()
 
 
-def archive(call: Call) -> Answer:
+def archive(call: ApiRequest) -> Reply:
     """Archive a client and its projects; the answer is the projects' ids."""
     return answers.json(_archive(call, _client(call)))
 
 
-def archive_several(call: Call) -> Answer:
+def archive_several(call: ApiRequest) -> Reply:
     """Archive several clients and their projects."""
     rows = _several(call)
     projects = [project_id for row in rows for project_id in _archive(call, row)]
     return answers.json([{"client_ids": [row.id for row in rows], "project_ids": projects}])
 
 
-def restore(call: Call) -> Answer:
+def restore(call: ApiRequest) -> Reply:
     """Take a client out of the archive, and those of its projects that are named, or all."""
     row = _client(call)
     body = call.body() if call.raw else None
@@ -104,7 +104,7 @@ def restore(call: Call) -> Answer:
     return _told(call, row, "updated")
 
 
-def _archive(call: Call, row: Client) -> list[int]:
+def _archive(call: ApiRequest, row: ClientRow) -> list[int]:
     """Archive a client; return the ids of the projects that went with it."""
     row.archived, row.at = True, int(call.now)
     call.happened("client", "updated", shapes.client(row))
@@ -115,46 +115,46 @@ def _archive(call: Call, row: Client) -> list[int]:
     return [project.id for project in projects]
 
 
-def _projects(call: Call, row: Client) -> list[Project]:
+def _projects(call: ApiRequest, row: ClientRow) -> list[ProjectRow]:
     return [project for project in call.company.projects_of(row.workspace_id) if project.client_id == row.id]
 
 
-def _remove(call: Call, row: Client) -> None:
+def _remove(call: ApiRequest, row: ClientRow) -> None:
     call.company.remove_client(row)
     call.happened("client", "deleted", shapes.client(row))
 
 
-def _several(call: Call) -> list[Client]:
+def _several(call: ApiRequest) -> list[ClientRow]:
     """Return the clients whose ids the body lists."""
     space, ids = call.workspace(), call.json()
     if not isinstance(ids, list) or not all(type(one) is int for one in ids):
-        raise Refusal(400, "JSON is not valid")
+        raise ApiError(400, "JSON is not valid")
     rows = [row for row in call.company.clients_of(space.id) if row.id in ids]
     if len(rows) < len(set(ids)):
-        raise Refusal(404, _NOT_FOUND)
+        raise ApiError(404, _NOT_FOUND)
     return rows
 
 
-def _told(call: Call, row: Client, action: str) -> Answer:
+def _told(call: ApiRequest, row: ClientRow, action: str) -> Reply:
     """Answer with a client, and note what was done to it."""
     shape = shapes.client(row)
     call.happened("client", action, shape)
     return answers.json(shape)
 
 
-def _client(call: Call) -> Client:
+def _client(call: ApiRequest) -> ClientRow:
     space = call.workspace()
     row = call.company.clients.get(call.path["client_id"])
     if row is None or row.workspace_id != space.id:
-        raise Refusal(404, _NOT_FOUND)
+        raise ApiError(404, _NOT_FOUND)
     return row
 
 
-def _name(call: Call, name: str | None) -> str:
+def _name(call: ApiRequest, name: str | None) -> str:
     if not name:
-        raise Refusal(400, "Client name can't be blank")
+        raise ApiError(400, "Client name can't be blank")
     if any(row.name == name for row in call.company.clients_of(call.path["workspace_id"])):
-        raise Refusal(400, "Name has already been taken")
+        raise ApiError(400, "Name has already been taken")
     return name
 
 

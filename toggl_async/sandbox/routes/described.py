@@ -4,8 +4,8 @@ from collections.abc import Container, Iterator
 from typing import Final
 
 from toggl_async.sandbox import answers, files
-from toggl_async.sandbox.answers import Answer
-from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.answers import Reply
+from toggl_async.sandbox.call import ApiRequest
 from toggl_async.sandbox.checking import Checker
 from toggl_async.sandbox.described import Described, documents
 from toggl_async.sandbox.routing import Endpoint, Handler
@@ -30,7 +30,7 @@ def _handler(operation: Described) -> Handler:
     """Make what answers an operation: checks the request, then makes an answer up."""
     checker = Checker(documents())
 
-    def answer(call: Call) -> Answer:
+    def answer(call: ApiRequest) -> Reply:
         if "workspace_id" in call.path:
             call.workspace()
         if "organization_id" in call.path:
@@ -39,7 +39,7 @@ def _handler(operation: Described) -> Handler:
         if operation.media:
             return answers.file(files.made(_media(operation, call)), _media(operation, call))
         if operation.status == _REDIRECT:
-            return Answer(status=_REDIRECT, media=None, headers={"Location": _TARGET})
+            return Reply(status=_REDIRECT, media=None, headers={"Location": _TARGET})
         if operation.answer is None:
             return answers.empty(status=operation.status)
         made = Samples(documents(), checker, call, sent).answer(operation.answer)
@@ -48,6 +48,6 @@ def _handler(operation: Described) -> Handler:
     return answer
 
 
-def _media(operation: Described, call: Call) -> str:
+def _media(operation: Described, call: ApiRequest) -> str:
     """Choose the file's media type: where there are two, the path says which."""
     return files.XLSX if call.words.get("extension") == "xlsx" else operation.media[0]

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from toggl_async.sandbox import answers, timestamps
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, amount, read
 from toggl_async.sandbox.routing import Endpoint
-from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.shapes import JsonObject
 
 __all__ = ["ENDPOINTS"]
 
@@ -24,7 +24,7 @@ _DAYS_BY_DAY: Final = 31
 _DAYS_BY_WEEK: Final = 186
 
 
-def search(call: Call) -> Answer:
+def search(call: ApiRequest) -> Reply:
     """Return a page of the detailed report; the headers name the next one, if there is one.
 
     A row is a time entry, or with ``grouped`` all those of a day that differ in nothing but time.
@@ -34,7 +34,7 @@ def search(call: Call) -> Answer:
     size = body.number("page_size")
     size = _PAGE if size is None else size
     if not 0 < size <= _LARGEST:
-        raise Refusal(400, f"Invalid 'page_size' value, must be between 1 and {_LARGEST}")
+        raise ApiError(400, f"Invalid 'page_size' value, must be between 1 and {_LARGEST}")
     entries = _ordered(call, body, query)
     groups = _grouped(call, entries) if body.flag("grouped") else None
     heads = entries if groups is None else [group[0] for group in groups]
@@ -52,17 +52,17 @@ def search(call: Call) -> Answer:
     return answers.json([write(row, first + place) for place, row in enumerate(page, 1)], headers=headers)
 
 
-def _ordered(call: Call, body: Body, query: ReportQuery) -> list[Entry]:
+def _ordered(call: ApiRequest, body: Body, query: ReportQuery) -> list[TimeEntryRow]:
     """Return the time entries of the whole report in the order asked for: newest first, if none is."""
     order, direction = body.text("order_by") or "date", (body.text("order_dir") or "DESC").upper()
     if order not in _ORDERS:
-        raise Refusal(400, f"Invalid 'order_by' value, allowed values are {', '.join(_ORDERS)}")
+        raise ApiError(400, f"Invalid 'order_by' value, allowed values are {', '.join(_ORDERS)}")
     if direction not in {"ASC", "DESC"}:
-        raise Refusal(400, "Invalid 'order_dir' value, allowed values are ASC, DESC")
+        raise ApiError(400, "Invalid 'order_dir' value, allowed values are ASC, DESC")
     entries = list(query.entries)
     if order != "date":
         people = call.company.people
-        keys: dict[str, Callable[[Entry], Any]] = {
+        keys: dict[str, Callable[[TimeEntryRow], Any]] = {
             "user": lambda entry: people[entry.user_id].name,
             "duration": query.seconds,
             "description": lambda entry: entry.description,
@@ -74,10 +74,10 @@ def _ordered(call: Call, body: Body, query: ReportQuery) -> list[Entry]:
     return entries
 
 
-def _grouped(call: Call, entries: list[Entry]) -> list[list[Entry]]:
+def _grouped(call: ApiRequest, entries: list[TimeEntryRow]) -> list[list[TimeEntryRow]]:
     """Return groups of what differs in nothing but time within a day."""
     zone = call.company.zone(call.person)
-    groups: dict[object, list[Entry]] = {}
+    groups: dict[object, list[TimeEntryRow]] = {}
     for entry in entries:
         key = (
             zone.day(entry.start),
@@ -92,7 +92,7 @@ def _grouped(call: Call, entries: list[Entry]) -> list[list[Entry]]:
     return list(groups.values())
 
 
-def _first(body: Body, heads: list[Entry]) -> int:
+def _first(body: Body, heads: list[TimeEntryRow]) -> int:
     """Return where the page begins: at the row of the cursor's id, or else at its row number."""
     number, entry_id, _ = (
         body.number("first_row_number"),
@@ -105,16 +105,18 @@ def _first(body: Body, heads: list[Entry]) -> int:
     return next((index for index, head in enumerate(heads) if head.id == entry_id), place)
 
 
-def _writer(call: Call, body: Body, query: ReportQuery) -> Callable[[Sequence[Entry], int], Json]:
+def _writer(
+    call: ApiRequest, body: Body, query: ReportQuery
+) -> Callable[[Sequence[TimeEntryRow], int], JsonObject]:
     """Return what turns a row into JSON."""
     company, zone = call.company, call.company.zone(call.person)
     enrich, hide = body.flag("enrich_response"), body.flag("hide_amounts")
 
-    def write(row: Sequence[Entry], number: int) -> Json:
+    def write(row: Sequence[TimeEntryRow], number: int) -> JsonObject:
         head = row[0]
         amounts = [amount(company, entry, query.seconds(entry)) for entry in row]
         rate = None if hide else amounts[0][1]
-        shape: Json = {
+        shape: JsonObject = {
             "user_id": head.user_id,
             "username": company.people[head.user_id].name,
             "project_id": head.project_id,
@@ -143,7 +145,7 @@ def _writer(call: Call, body: Body, query: ReportQuery) -> Callable[[Sequence[En
     return write
 
 
-def _names(call: Call, entry: Entry) -> Json:
+def _names(call: ApiRequest, entry: TimeEntryRow) -> JsonObject:
     """Return what ``enrich_response`` adds to a row; null and empty where there is nothing."""
     company = call.company
     project, task = company.projects.get(entry.project_id or 0), company.tasks.get(entry.task_id or 0)
@@ -159,14 +161,14 @@ def _names(call: Call, entry: Entry) -> Json:
     }
 
 
-def totals(call: Call) -> Answer:
+def totals(call: ApiRequest) -> Reply:
     """Return the sums of the detailed report, with a graph over its range if asked for."""
     body = call.body()
     query = read(call, body)
     zone = call.company.zone(call.person)
     resolution = body.text("granularity") or body.text("resolution") or _resolution(query)
     if resolution not in _RESOLUTIONS:
-        raise Refusal(400, "Invalid 'resolution' value, allowed values are day, month, week")
+        raise ApiError(400, "Invalid 'resolution' value, allowed values are day, month, week")
     seconds, cents = 0, 0
     rates: Counter[int] = Counter()
     days: Counter[dt.date] = Counter()
@@ -180,7 +182,7 @@ def totals(call: Call) -> Answer:
             cents += paid
             money[day] += paid
             rates[rate] += length
-    shape: Json = {
+    shape: JsonObject = {
         "seconds": seconds,
         "tracked_days": len(days),
         "resolution": resolution,
@@ -204,7 +206,7 @@ def _resolution(query: ReportQuery) -> str:
 
 def _graph(
     query: ReportQuery, resolution: str, days: Counter[dt.date], money: Counter[dt.date]
-) -> list[Json]:
+) -> list[JsonObject]:
     """Return the sums of each day, week (from Monday) or month of the range, empty ones included."""
     sums: dict[dt.date, tuple[int, int]] = {}
     for ordinal in range(query.first.toordinal(), query.last.toordinal() + 1):

@@ -3,9 +3,9 @@
 from typing import Final
 
 from toggl_async.sandbox import answers, files
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Call
-from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, amount, read
 from toggl_async.sandbox.routing import Endpoint
 
@@ -29,24 +29,24 @@ _HEADER: Final = (
 )
 
 
-def table(call: Call) -> Answer:
+def table(call: ApiRequest) -> Reply:
     """Return the detailed report as CSV, or as XLSX without its rows."""
     query, kind = read(call, call.body()), call.words["extension"]
     if kind not in {"csv", "xlsx"}:
-        raise Refusal(400, "Invalid 'extension' value, allowed values are csv, xlsx")
+        raise ApiError(400, "Invalid 'extension' value, allowed values are csv, xlsx")
     if kind == "xlsx":
         return answers.file(files.sheet(), files.XLSX)
     rows = [_row(call, query, entry) for entry in query.entries]
     return answers.file(files.table([_HEADER, *rows]), files.CSV)
 
 
-def document(call: Call) -> Answer:
+def document(call: ApiRequest) -> Reply:
     """Return the detailed report as a PDF of one empty page."""
     read(call, call.body())
     return answers.file(files.pdf(), files.PDF)
 
 
-def _row(call: Call, query: ReportQuery, entry: Entry) -> tuple[str, ...]:
+def _row(call: ApiRequest, query: ReportQuery, entry: TimeEntryRow) -> tuple[str, ...]:
     """Return the row of a time entry, in the user's time zone."""
     company, zone = call.company, call.company.zone(call.person)
     person, seconds = company.people[entry.user_id], query.seconds(entry)

@@ -4,9 +4,9 @@ import datetime as dt
 from typing import Final
 
 from toggl_async.sandbox import timestamps
-from toggl_async.sandbox.answers import Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.routes.tags import tag_by_name
 
 __all__ = ["created", "patched", "updated"]
@@ -18,15 +18,15 @@ _YEARS: Final = (2006, 2030)
 _NO_PROJECT: Final = "User cannot access the selected project/task"
 
 
-def created(call: Call, body: Body) -> Entry:
+def created(call: ApiRequest, body: Body) -> TimeEntryRow:
     """Return the time entry that a POST describes; it is not yet in the tables."""
     if not body.text("created_with"):
-        raise Refusal(400, "created_with needs to be provided an a valid string")
+        raise ApiError(400, "created_with needs to be provided an a valid string")
     _same_workspace(call, body)
     if not body.text("start"):
-        raise Refusal(400, "start is a mandatory field")
+        raise ApiError(400, "start is a mandatory field")
     seconds = body.number("duration")
-    row = Entry(
+    row = TimeEntryRow(
         id=call.company.new_id("entry", 11),
         workspace_id=call.path["workspace_id"],
         user_id=call.person.id,
@@ -45,14 +45,14 @@ def created(call: Call, body: Body) -> Entry:
     return row
 
 
-def updated(call: Call, row: Entry, body: Body) -> None:
+def updated(call: ApiRequest, row: TimeEntryRow, body: Body) -> None:
     """Write the fields of a PUT into a time entry."""
     if body.given("workspace_id") or body.given("wid"):
         _same_workspace(call, body)
     _apply(call, row, body)
 
 
-def patched(call: Call, row: Entry, operation: Body) -> None:
+def patched(call: ApiRequest, row: TimeEntryRow, operation: Body) -> None:
     """Carry out one operation of a JSON Patch on a time entry."""
     name, path, value = (
         operation.text("op") or "",
@@ -68,22 +68,22 @@ def patched(call: Call, row: Entry, operation: Body) -> None:
     elif name == "add" and field == "deleted_at":
         row.deleted = int(call.now)
     else:
-        raise Refusal(400, f"Operation {name} is not allowed for path {path}")
+        raise ApiError(400, f"Operation {name} is not allowed for path {path}")
 
 
-def _same_workspace(call: Call, body: Body) -> None:
+def _same_workspace(call: ApiRequest, body: Body) -> None:
     given = body.number("workspace_id") or body.number("wid")
     if given != call.path["workspace_id"]:
-        raise Refusal(400, "Workspace ID in the body must match the one in the path")
+        raise ApiError(400, "Workspace ID in the body must match the one in the path")
 
 
-def _apply(call: Call, row: Entry, body: Body) -> None:
+def _apply(call: ApiRequest, row: TimeEntryRow, body: Body) -> None:
     """Check all fields; then write those that are given into the time entry."""
     description, billable = body.text("description"), body.flag("billable")
     if description is not None and len(description) > _LONGEST_TEXT:
-        raise Refusal(400, f"Description too long, maximum {_LONGEST_TEXT} characters allowed")
+        raise ApiError(400, f"Description too long, maximum {_LONGEST_TEXT} characters allowed")
     if billable and not call.company.paid:
-        raise Refusal(402, "Billable is a premium feature")
+        raise ApiError(402, "Billable is a premium feature")
     project_id, task_id = _project_and_task(call, row, body)
     start, seconds = _times(row, body)
     tag_ids = _tags(call, row, body)
@@ -94,7 +94,7 @@ def _apply(call: Call, row: Entry, body: Body) -> None:
     row.tag_ids = tag_ids
 
 
-def _project_and_task(call: Call, row: Entry, body: Body) -> tuple[int | None, int | None]:
+def _project_and_task(call: ApiRequest, row: TimeEntryRow, body: Body) -> tuple[int | None, int | None]:
     """Return project and task: a task brings its project along, another project loses the task."""
     project_id, task_id = row.project_id, row.task_id
     for name in ("pid", "project_id"):
@@ -110,13 +110,13 @@ def _project_and_task(call: Call, row: Entry, body: Body) -> tuple[int | None, i
         project_id = task.project_id
     project = call.company.projects.get(project_id or 0)
     if project_id is not None and (project is None or project.workspace_id != row.workspace_id):
-        raise Refusal(400, _NO_PROJECT)
+        raise ApiError(400, _NO_PROJECT)
     if task_id is not None and (task is None or task.project_id != project_id):
-        raise Refusal(400, _NO_PROJECT)
+        raise ApiError(400, _NO_PROJECT)
     return project_id, task_id
 
 
-def _times(row: Entry, body: Body) -> tuple[int, int | None]:
+def _times(row: TimeEntryRow, body: Body) -> tuple[int, int | None]:
     """Return start and duration; stop and duration together must agree, a negative duration runs."""
     start, stop, duration = body.moment("start"), body.moment("stop"), body.number("duration")
     start = row.start if start is None else start
@@ -127,20 +127,20 @@ def _times(row: Entry, body: Body) -> tuple[int, int | None]:
     if stop is not None:
         seconds = stop - start
         if seconds < 0:
-            raise Refusal(400, "Stop time must be after start time")
+            raise ApiError(400, "Stop time must be after start time")
         if duration is not None and duration != seconds:
-            raise Refusal(400, "Start, stop and duration don't match")
+            raise ApiError(400, "Start, stop and duration don't match")
     elif duration is not None:
         seconds = None if duration < 0 else duration
     for name, moment in (("Start", start), ("Stop", start + (seconds or 0))):
         if not _YEARS[0] <= dt.datetime.fromtimestamp(moment, dt.UTC).year <= _YEARS[1]:
-            raise Refusal(400, f"{name} time year must be between {_YEARS[0]} and {_YEARS[1]}")
+            raise ApiError(400, f"{name} time year must be between {_YEARS[0]} and {_YEARS[1]}")
     if seconds is not None and seconds > _LONGEST:
-        raise Refusal(400, "Max allowed duration per 1 time entry is 999 hours")
+        raise ApiError(400, "Max allowed duration per 1 time entry is 999 hours")
     return start, seconds
 
 
-def _tags(call: Call, row: Entry, body: Body) -> tuple[int, ...]:
+def _tags(call: ApiRequest, row: TimeEntryRow, body: Body) -> tuple[int, ...]:
     """Return the tags: the given ones, or the old ones with the given ones added or taken away."""
     names, ids, action = body.texts("tags"), body.numbers("tag_ids"), body.text("tag_action")
     if names is None and ids is None:
@@ -149,9 +149,9 @@ def _tags(call: Call, row: Entry, body: Body) -> tuple[int, ...]:
     known = {tag.id for tag in call.company.tags_of(row.workspace_id)}
     wanted = [tag_id for tag_id in ids or () if tag_id is not None]
     if not known >= set(wanted):
-        raise Refusal(400, "Tag not found in workspace")
+        raise ApiError(400, "Tag not found in workspace")
     if len(wanted) + len(names or ()) > _MOST_TAGS:
-        raise Refusal(400, f"Max allowed number of tags per 1 time entry is {_MOST_TAGS}")
+        raise ApiError(400, f"Max allowed number of tags per 1 time entry is {_MOST_TAGS}")
     given = dict.fromkeys((*wanted, *(tag_by_name(call, name).id for name in names or ())))
     if action == "delete":
         return tuple(tag_id for tag_id in row.tag_ids if tag_id not in given)

@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 
 from toggl_async.sandbox import account_shapes, answers, files, shapes
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Call
-from toggl_async.sandbox.entities import Export
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.entities import ExportRow
 from toggl_async.sandbox.routing import Endpoint
-from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.shapes import JsonObject
 
 __all__ = ["ENDPOINTS"]
 
@@ -21,7 +21,7 @@ _TAKES: Final = 10.0
 _WORDS: Final = frozenset({"uuid"})
 
 
-def listing(call: Call) -> Answer:
+def listing(call: ApiRequest) -> Reply:
     """List the exports that the user asked for, each with its state."""
     return answers.json(
         [
@@ -35,25 +35,25 @@ def listing(call: Call) -> Answer:
     )
 
 
-def create(call: Call) -> Answer:
+def create(call: ApiRequest) -> Reply:
     """Ask for an export of the workspace; the body lists the tables."""
     call.workspace()
     names = call.json()
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise Refusal(400, "At least one parameter must be set")
+        raise ApiError(400, "At least one parameter must be set")
     return _begin(call, tuple(dict.fromkeys(names)))
 
 
-def create_own(call: Call) -> Answer:
+def create_own(call: ApiRequest) -> Reply:
     """Ask for an export of the user's own data."""
     body = call.body()
     names = tuple(name for name in ("profile", "timeline") if body.flag(name))
     if not names:
-        raise Refusal(400, "At least one parameter must be set")
+        raise ApiError(400, "At least one parameter must be set")
     return _begin(call, names)
 
 
-def download(call: Call) -> Answer:
+def download(call: ApiRequest) -> Reply:
     """Return the archive, when it is there."""
     for row in _exports(call):
         if row.token == call.words["uuid"] and row.ready <= call.now:
@@ -62,13 +62,13 @@ def download(call: Call) -> Answer:
                 f"{name}.json": msgspec.json.encode(tables[name]()) for name in row.tables if name in tables
             }
             return answers.file(files.archive(content), files.ZIP)
-    raise Refusal(400, "Export not found")
+    raise ApiError(400, "Export not found")
 
 
-def _begin(call: Call, names: tuple[str, ...]) -> Answer:
+def _begin(call: ApiRequest, names: tuple[str, ...]) -> Reply:
     if any(row.ready > call.now for row in _exports(call)):
-        raise Refusal(400, "Cannot start another export until current one is complete")
-    row = Export(
+        raise ApiError(400, "Cannot start another export until current one is complete")
+    row = ExportRow(
         token=str(uuid.uuid4()),
         user_id=call.person.id,
         workspace_id=call.path.get("workspace_id"),
@@ -79,7 +79,7 @@ def _begin(call: Call, names: tuple[str, ...]) -> Answer:
     return answers.json(row.token)
 
 
-def _exports(call: Call) -> list[Export]:
+def _exports(call: ApiRequest) -> list[ExportRow]:
     workspace_id = call.workspace().id if "workspace_id" in call.path else None
     return [
         row
@@ -88,7 +88,7 @@ def _exports(call: Call) -> list[Export]:
     ]
 
 
-def _tables(call: Call, row: Export) -> Mapping[str, Callable[[], Json | list[Json]]]:
+def _tables(call: ApiRequest, row: ExportRow) -> Mapping[str, Callable[[], JsonObject | list[JsonObject]]]:
     """Return what makes each table of an export."""
     company = call.company
     if row.workspace_id is None:

@@ -3,9 +3,9 @@
 from typing import Final
 
 from toggl_async.sandbox import answers, shapes
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.entities import Favorite
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.entities import FavoriteRow
 from toggl_async.sandbox.routing import Endpoint
 
 __all__ = ["ENDPOINTS"]
@@ -15,7 +15,7 @@ _SUGGESTED: Final = 3
 _NO_PROJECT: Final = "User cannot access the selected project/task"
 
 
-def mine(call: Call) -> Answer:
+def mine(call: ApiRequest) -> Reply:
     """List the user's favorites of all workspaces."""
     since = call.since()
     return answers.json(
@@ -23,7 +23,7 @@ def mine(call: Call) -> Answer:
     )
 
 
-def listing(call: Call) -> Answer:
+def listing(call: ApiRequest) -> Reply:
     """List the favorites of the workspace: the user's own, and public ones."""
     space, since = call.workspace(), call.since()
     return answers.json(
@@ -37,23 +37,23 @@ def listing(call: Call) -> Answer:
     )
 
 
-def create(call: Call) -> Answer:
+def create(call: ApiRequest) -> Reply:
     """Create a favorite; ten are the most that a person has."""
     body = call.body()
-    row = Favorite(
+    row = FavoriteRow(
         id=call.company.new_id("favorite", 3),
         workspace_id=_home(call, body, call.person.default_workspace_id),
         user_id=call.person.id,
         created=int(call.now),
     )
     if len(_own(call)) >= _MOST:
-        raise Refusal(400, f"You can't have more than {_MOST} favorites")
+        raise ApiError(400, f"You can't have more than {_MOST} favorites")
     _apply(call, row, body)
     call.company.favorites[row.id] = row
     return answers.json(shapes.favorite(call.company, row))
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Change a favorite: the fields that are given."""
     body = call.body()
     row = _favorite(call, body.number("favorite_id") or 0)
@@ -62,13 +62,13 @@ def update(call: Call) -> Answer:
     return answers.json(shapes.favorite(call.company, row))
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ApiRequest) -> Reply:
     """Delete a favorite."""
     del call.company.favorites[_favorite(call, call.path["favorite_id"]).id]
     return answers.empty(status=204)
 
 
-def suggest(call: Call) -> Answer:
+def suggest(call: ApiRequest) -> Reply:
     """Make favorites of the user's last time entries, for who has none; else nothing comes."""
     space_id = call.workspace().id if "workspace_id" in call.path else None
     if _own(call):
@@ -79,7 +79,7 @@ def suggest(call: Call) -> Answer:
         if row.deleted is None and (space_id is None or row.workspace_id == space_id)
     }
     made = [
-        Favorite(
+        FavoriteRow(
             id=call.company.new_id("favorite", 3),
             workspace_id=row.workspace_id,
             user_id=call.person.id,
@@ -96,30 +96,30 @@ def suggest(call: Call) -> Answer:
     return answers.json([shapes.favorite(call.company, row) for row in made], status=201)
 
 
-def _own(call: Call) -> list[Favorite]:
+def _own(call: ApiRequest) -> list[FavoriteRow]:
     return [row for row in call.company.favorites.values() if row.user_id == call.person.id]
 
 
-def _favorite(call: Call, favorite_id: int) -> Favorite:
+def _favorite(call: ApiRequest, favorite_id: int) -> FavoriteRow:
     row = call.company.favorites.get(favorite_id)
     if row is None or row.user_id != call.person.id:
-        raise Refusal(403, "You don't have access to this favorite")
+        raise ApiError(403, "You don't have access to this favorite")
     if call.path.get("workspace_id", row.workspace_id) != row.workspace_id:
-        raise Refusal(403, "You don't have access to this favorite")
+        raise ApiError(403, "You don't have access to this favorite")
     return row
 
 
-def _home(call: Call, body: Body, default: int) -> int:
+def _home(call: ApiRequest, body: Body, default: int) -> int:
     """Return the workspace that the path or the body names."""
     if "workspace_id" in call.path:
         return call.workspace().id
     workspace_id = body.number("workspace_id") or default
     if workspace_id not in {space.id for space in call.company.workspaces_of(call.person)}:
-        raise Refusal(403, "You don't have access to this workspace")
+        raise ApiError(403, "You don't have access to this workspace")
     return workspace_id
 
 
-def _apply(call: Call, row: Favorite, body: Body) -> None:
+def _apply(call: ApiRequest, row: FavoriteRow, body: Body) -> None:
     """Check the fields of a body; then write those that are given into a favorite."""
     company = call.company
     project_id = body.number("project_id") if body.given("project_id") else row.project_id
@@ -130,11 +130,11 @@ def _apply(call: Call, row: Favorite, body: Body) -> None:
     public, rank = body.flag("public"), body.number("rank")
     project, task = company.projects.get(project_id or 0), company.tasks.get(task_id or 0)
     if project_id is not None and (project is None or project.workspace_id != row.workspace_id):
-        raise Refusal(400, _NO_PROJECT)
+        raise ApiError(400, _NO_PROJECT)
     if task_id is not None and (task is None or task.project_id != project_id):
-        raise Refusal(400, _NO_PROJECT)
+        raise ApiError(400, _NO_PROJECT)
     if not {tag.id for tag in company.tags_of(row.workspace_id)}.issuperset(tag_ids):
-        raise Refusal(400, "Tag not found in workspace")
+        raise ApiError(400, "Tag not found in workspace")
     row.project_id, row.task_id, row.tag_ids = project_id, task_id, tag_ids
     row.description = description if body.given("description") else row.description
     row.billable = billable if body.given("billable") else row.billable

@@ -3,8 +3,8 @@
 from typing import Final, Protocol, TypeVar
 
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Body, Call
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest, Body
 from toggl_async.sandbox.routing import Endpoint
 
 __all__ = ["ENDPOINTS"]
@@ -20,14 +20,14 @@ class _Named(Protocol):
 NamedT = TypeVar("NamedT", bound=_Named)
 
 
-def clients(call: Call) -> Answer:
+def clients(call: ApiRequest) -> Reply:
     """List the workspace's clients."""
     space, body = call.workspace(), call.body()
     rows = _page(body, call.company.clients_of(space.id))
     return answers.json([{"id": row.id, "name": row.name} for row in rows])
 
 
-def projects(call: Call) -> Answer:
+def projects(call: ApiRequest) -> Reply:
     """List the workspace's projects."""
     space, body = call.workspace(), call.body()
     active, client_ids = body.flag("is_active"), body.numbers("client_ids")
@@ -52,18 +52,18 @@ def projects(call: Call) -> Answer:
     )
 
 
-def users(call: Call) -> Answer:
+def users(call: ApiRequest) -> Reply:
     """List the workspace's people."""
     space, body = call.workspace(), call.body()
     rows = [call.company.people[user_id] for user_id in space.members]
     return answers.json([{"id": row.id, "name": row.name, "deleted_at": None} for row in _page(body, rows)])
 
 
-def task_status(call: Call) -> Answer:
+def task_status(call: ApiRequest) -> Reply:
     """Return what was tracked for tasks; Starter plans and above have it."""
     space, body = call.workspace(), call.body()
     if not call.company.paid:
-        raise Refusal(402, "Tasks are a premium feature")
+        raise ApiError(402, "Tasks are a premium feature")
     ids = body.numbers("ids") or []
     return answers.json(
         [

@@ -3,11 +3,11 @@
 from typing import Final
 
 from toggl_async.sandbox import account_shapes, answers
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.entities import Group
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.entities import GroupRow
 from toggl_async.sandbox.routing import Endpoint
-from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.shapes import JsonObject
 
 __all__ = ["ENDPOINTS"]
 
@@ -15,7 +15,7 @@ _LONGEST_NAME: Final = 200
 _MOST: Final = 100
 
 
-def create(call: Call) -> Answer:
+def create(call: ApiRequest) -> Reply:
     """Create a group of the organization, with its people and workspaces."""
     organization = call.organization()
     row = _new(call, organization.id, _name(call, call.body(), None), [])
@@ -24,7 +24,7 @@ def create(call: Call) -> Answer:
     return answers.json(account_shapes.organization_group(call.company, row))
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Change a group: the fields that are given; lists take the place of those it has."""
     row, body = _group(call), call.body()
     name = _name(call, body, row) if body.given("name") else row.name
@@ -33,19 +33,19 @@ def update(call: Call) -> Answer:
     return answers.json(account_shapes.organization_group(call.company, row))
 
 
-def patch(call: Call) -> Answer:
+def patch(call: ApiRequest) -> Reply:
     """Add people and workspaces to a group, or take them from it; each patch succeeds or fails for itself."""
     row, patches = _group(call), call.json()
     if not isinstance(patches, list) or len(patches) > _MOST:
-        raise Refusal(400, f"The number of patches must not exceed {_MOST}")
-    done: list[Json] = []
-    failed: list[Json] = []
+        raise ApiError(400, f"The number of patches must not exceed {_MOST}")
+    done: list[JsonObject] = []
+    failed: list[JsonObject] = []
     for operation in patches:
         if not isinstance(operation, dict):
-            raise Refusal(400, "JSON is not valid")
+            raise ApiError(400, "JSON is not valid")
         try:
             _patch(call, row, Body(raw=call.raw, fields=operation))
-        except Refusal as refused:
+        except ApiError as refused:
             failed.append({"patch": operation, "message": refused.text})
         else:
             done.append(operation)
@@ -53,13 +53,13 @@ def patch(call: Call) -> Answer:
     return answers.json({"success": done or None, "failure": failed or None})
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ApiRequest) -> Reply:
     """Delete a group; the answer is empty."""
     del call.company.groups[_group(call).id]
     return answers.empty()
 
 
-def create_in_workspace(call: Call) -> Answer:
+def create_in_workspace(call: ApiRequest) -> Reply:
     """Create a group of a workspace, without people."""
     space = call.workspace()
     call.administer()
@@ -68,14 +68,14 @@ def create_in_workspace(call: Call) -> Answer:
     return answers.json(account_shapes.group(row, space.id))
 
 
-def rename_in_workspace(call: Call) -> Answer:
+def rename_in_workspace(call: ApiRequest) -> Reply:
     """Rename a group of a workspace."""
     row = _group(call)
     row.name, row.at = _name(call, call.body(), row), int(call.now)
     return answers.json(account_shapes.group(row, call.path["workspace_id"]))
 
 
-def _group(call: Call) -> Group:
+def _group(call: ApiRequest) -> GroupRow:
     """Return the group of the path, of an organization or of a workspace."""
     row = call.company.groups.get(call.path["group_id"])
     if "workspace_id" in call.path:
@@ -84,13 +84,13 @@ def _group(call: Call) -> Group:
         found = row is not None and call.organization().id == row.organization_id
     call.administer()
     if row is None or not found:
-        raise Refusal(404, "Group not found")
+        raise ApiError(404, "Group not found")
     return row
 
 
-def _new(call: Call, organization_id: int, name: str, workspaces: list[int]) -> Group:
+def _new(call: ApiRequest, organization_id: int, name: str, workspaces: list[int]) -> GroupRow:
     call.administer()
-    return Group(
+    return GroupRow(
         id=call.company.new_id("group", 3),
         organization_id=organization_id,
         name=name,
@@ -100,18 +100,18 @@ def _new(call: Call, organization_id: int, name: str, workspaces: list[int]) -> 
     )
 
 
-def _name(call: Call, body: Body, row: Group | None) -> str:
+def _name(call: ApiRequest, body: Body, row: GroupRow | None) -> str:
     name = body.text("name")
     if not name:
-        raise Refusal(400, "Group name can't be blank")
+        raise ApiError(400, "Group name can't be blank")
     if len(name) > _LONGEST_NAME:
-        raise Refusal(400, f"Group name can't be longer than {_LONGEST_NAME} characters")
+        raise ApiError(400, f"Group name can't be longer than {_LONGEST_NAME} characters")
     if any(known.name == name and known is not row for known in call.company.groups.values()):
-        raise Refusal(400, "Name has already been taken")
+        raise ApiError(400, "Name has already been taken")
     return name
 
 
-def _fill(call: Call, row: Group, body: Body) -> None:
+def _fill(call: ApiRequest, row: GroupRow, body: Body) -> None:
     """Check lists of people and workspaces; then give those that are there to a group."""
     users, workspaces = body.numbers("users"), body.numbers("workspaces")
     members = row.members if users is None else _known(call, "users", users)
@@ -119,11 +119,11 @@ def _fill(call: Call, row: Group, body: Body) -> None:
     row.members = members
 
 
-def _patch(call: Call, row: Group, operation: Body) -> None:
+def _patch(call: ApiRequest, row: GroupRow, operation: Body) -> None:
     """Carry out one patch."""
     name, table = operation.text("op") or "", (operation.text("path") or "").removeprefix("/")
     if name not in {"add", "remove"} or table not in {"users", "workspaces"}:
-        raise Refusal(400, f"Operation {name} is not allowed for path /{table}")
+        raise ApiError(400, f"Operation {name} is not allowed for path /{table}")
     ids = _known(call, table, operation.numbers("value") or [])
     held = row.members if table == "users" else row.workspaces
     kept = [one for one in held if one not in ids] + (ids if name == "add" else [])
@@ -133,12 +133,12 @@ def _patch(call: Call, row: Group, operation: Body) -> None:
         row.workspaces = kept
 
 
-def _known(call: Call, table: str, ids: list[int | None]) -> list[int]:
+def _known(call: ApiRequest, table: str, ids: list[int | None]) -> list[int]:
     """Return ids of people or workspaces, each once; refuse one that the organization has not."""
     known = {person.id for person in call.company.members} if table == "users" else call.company.workspaces
     found = [one for one in dict.fromkeys(ids) if one is not None and one in known]
     if len(found) < len(set(ids)):
-        raise Refusal(400, f"Some {table} do not belong to the organization")
+        raise ApiError(400, f"Some {table} do not belong to the organization")
     return found
 
 

@@ -5,18 +5,18 @@ import zoneinfo
 from typing import Final
 
 from toggl_async.sandbox import account_shapes, answers, shapes
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest
 from toggl_async.sandbox.routes import time_entries
 from toggl_async.sandbox.routing import Endpoint
-from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.shapes import JsonObject
 
 __all__ = ["ENDPOINTS"]
 
 _SATURDAY: Final = 6
 
 
-def get(call: Call) -> Answer:
+def get(call: ApiRequest) -> Reply:
     """Return the user; with the related data of all workspaces if asked for, null where there is none."""
     shape = account_shapes.me(call.person)
     if call.flag("with_related_data"):
@@ -34,22 +34,22 @@ def get(call: Call) -> Answer:
     return answers.json(shape)
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Change the user's profile: the fields that are given."""
     body, person = call.body(), call.person
     name = body.text("fullname")
     if body.given("fullname") and not name:
-        raise Refusal(400, "Name can't be blank")
+        raise ApiError(400, "Name can't be blank")
     zone = body.text("timezone")
     if zone is not None and zone not in zoneinfo.available_timezones():
-        raise Refusal(400, "Invalid timezone")
+        raise ApiError(400, "Invalid timezone")
     week = body.number("beginning_of_week")
     if week is not None and not 0 <= week <= _SATURDAY:
-        raise Refusal(400, "Invalid beginning of week")
+        raise ApiError(400, "Invalid beginning of week")
     workspace_id = body.number("default_workspace_id")
     known = {space.id for space in call.company.workspaces_of(person)}
     if workspace_id is not None and workspace_id not in known:
-        raise Refusal(400, "Invalid default workspace")
+        raise ApiError(400, "Invalid default workspace")
     email, country = body.text("email"), body.number("country_id")
     person.name = name or person.name
     person.timezone = zone or person.timezone
@@ -61,20 +61,20 @@ def update(call: Call) -> Answer:
     return answers.json(account_shapes.me(person))
 
 
-def reset_token(call: Call) -> Answer:
+def reset_token(call: ApiRequest) -> Reply:
     """Make a new API token; the old one is worth nothing from now on."""
     call.person.api_token = secrets.token_hex(16)
     return answers.json(call.person.api_token)
 
 
-def logged(_: Call) -> Answer:
+def logged(_: ApiRequest) -> Reply:
     """Tell, by an empty answer, that the credentials are right."""
     return answers.empty()
 
 
-def quota(call: Call) -> Answer:
+def quota(call: ApiRequest) -> Reply:
     """Return what is left of the user's own quota and of those of the organizations."""
-    shapes_: list[Json] = []
+    shapes_: list[JsonObject] = []
     for organization_id in (None, *call.company.organizations):
         state = call.limits.window(call.person.id, organization_id).state(call.now)
         if state is not None:
@@ -89,7 +89,7 @@ def quota(call: Call) -> Answer:
     return answers.json(shapes_)
 
 
-def organizations(call: Call) -> Answer:
+def organizations(call: ApiRequest) -> Reply:
     """List the organizations that the user is in."""
     rows = call.company.organizations.values()
     return answers.json(
@@ -97,7 +97,7 @@ def organizations(call: Call) -> Answer:
     )
 
 
-def workspaces(call: Call) -> Answer:
+def workspaces(call: ApiRequest) -> Reply:
     """List the workspaces that the user is in, each with its number of active projects."""
     company, since = call.company, call.since()
     return answers.json(
@@ -110,22 +110,22 @@ def workspaces(call: Call) -> Answer:
     )
 
 
-def clients(call: Call) -> Answer:
+def clients(call: ApiRequest) -> Reply:
     """List the clients of all workspaces."""
     return answers.json(_clients(call, call.since()))
 
 
-def projects(call: Call) -> Answer:
+def projects(call: ApiRequest) -> Reply:
     """List the projects of all workspaces: active ones, unless archived ones are asked for too."""
     return answers.json(_projects(call, call.since(), archived=call.flag("include_archived")))
 
 
-def tags(call: Call) -> Answer:
+def tags(call: ApiRequest) -> Reply:
     """List the tags of all workspaces."""
     return answers.json(_tags(call, call.since()))
 
 
-def tasks(call: Call) -> Answer:
+def tasks(call: ApiRequest) -> Reply:
     """List the tasks of all workspaces: active ones, unless others are asked for too."""
     found = _tasks(call, call.since(), inactive=call.flag("include_not_active"))
     offset = call.number("offset", 1) if call.query.get("offset", "0") != "0" else 0
@@ -133,7 +133,7 @@ def tasks(call: Call) -> Answer:
     return answers.json(found[offset : offset + size])
 
 
-def _clients(call: Call, since: int | None = None) -> list[Json]:
+def _clients(call: ApiRequest, since: int | None = None) -> list[JsonObject]:
     return [
         shapes.client(row)
         for space in call.company.workspaces_of(call.person)
@@ -142,7 +142,7 @@ def _clients(call: Call, since: int | None = None) -> list[Json]:
     ]
 
 
-def _projects(call: Call, since: int | None = None, *, archived: bool = True) -> list[Json]:
+def _projects(call: ApiRequest, since: int | None = None, *, archived: bool = True) -> list[JsonObject]:
     return [
         shapes.project(call.company, row)
         for space in call.company.workspaces_of(call.person)
@@ -151,7 +151,7 @@ def _projects(call: Call, since: int | None = None, *, archived: bool = True) ->
     ]
 
 
-def _tags(call: Call, since: int | None = None) -> list[Json]:
+def _tags(call: ApiRequest, since: int | None = None) -> list[JsonObject]:
     return [
         shapes.tag(row)
         for space in call.company.workspaces_of(call.person)
@@ -160,7 +160,7 @@ def _tags(call: Call, since: int | None = None) -> list[Json]:
     ]
 
 
-def _tasks(call: Call, since: int | None = None, *, inactive: bool = True) -> list[Json]:
+def _tasks(call: ApiRequest, since: int | None = None, *, inactive: bool = True) -> list[JsonObject]:
     return [
         shapes.task(call.company, row)
         for space in call.company.workspaces_of(call.person)

@@ -3,9 +3,9 @@
 from typing import Final
 
 from toggl_async.sandbox import account_shapes, answers
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.entities import Person
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.entities import PersonRow
 from toggl_async.sandbox.routing import Endpoint
 
 __all__ = ["ENDPOINTS"]
@@ -15,15 +15,15 @@ _ADMIN_ROLE: Final = 1
 _NOT_FOUND: Final = "User not found"
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Change a member of the workspace: the fields that are given; the answer is empty."""
     person, body = _member(call, call.path["workspace_user_id"]), call.body()
     role, rate, cost = body.text("role"), body.money("rate"), body.money("labor_cost")
     minutes = body.number("working_hours_in_minutes")
     if role is not None and role not in _ROLES:
-        raise Refusal(400, f"Invalid 'role' value, allowed values are {', '.join(_ROLES)}")
+        raise ApiError(400, f"Invalid 'role' value, allowed values are {', '.join(_ROLES)}")
     if not call.company.paid and (rate is not None or cost is not None or minutes is not None):
-        raise Refusal(402, "Billable rates are available for Starter and higher plans.")
+        raise ApiError(402, "Billable rates are available for Starter and higher plans.")
     admin = _admin(body) if role is None else _ROLES[role]
     _change(call, person, admin, body.flag("inactive"))
     person.rate = rate if body.given("rate") else person.rate
@@ -32,33 +32,33 @@ def update(call: Call) -> Answer:
     return answers.empty()
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ApiRequest) -> Reply:
     """Remove a person from the workspace; the answer is empty."""
     _leave(call, [_member(call, call.path["workspace_user_id"])])
     return answers.empty()
 
 
-def delete_several(call: Call) -> Answer:
+def delete_several(call: ApiRequest) -> Reply:
     """Remove several people from the workspace: all, or none."""
     call.organization()
     _leave(call, [_member(call, one) for one in _wanted(call)])
     return answers.empty()
 
 
-def update_in_organization(call: Call) -> Answer:
+def update_in_organization(call: ApiRequest) -> Reply:
     """Change a person of the organization: the fields that are given; the answer is empty."""
     person, body = _organization_user(call, call.path["organization_user_id"]), call.body()
     name, email = body.text("name"), body.text("email")
     if email is not None and any(
         known.email == email and known is not person for known in call.company.people.values()
     ):
-        raise Refusal(400, "Email address has already been taken")
+        raise ApiError(400, "Email address has already been taken")
     admin, role_id = body.flag("organization_admin"), body.number("role_id")
     if admin is not None and role_id is not None:
-        raise Refusal(400, "Role and admin flag can not be present simultaneously")
+        raise ApiError(400, "Role and admin flag can not be present simultaneously")
     groups = body.numbers("groups")
     if groups is not None and not call.company.groups.keys() >= set(groups):
-        raise Refusal(400, "Group not found")
+        raise ApiError(400, "Group not found")
     _change(call, person, role_id == _ADMIN_ROLE if role_id is not None else admin, body.flag("inactive"))
     person.name, person.email = name or person.name, email or person.email
     for group in call.company.groups.values() if groups is not None else ():
@@ -67,25 +67,25 @@ def update_in_organization(call: Call) -> Answer:
     return answers.empty()
 
 
-def remove_from_organization(call: Call) -> Answer:
+def remove_from_organization(call: ApiRequest) -> Reply:
     """Remove several people from the organization: all, or none."""
     people = [_organization_user(call, one) for one in _wanted(call)]
     if any(person.owner for person in people):
-        raise Refusal(400, "Organization owner can not be removed")
+        raise ApiError(400, "Organization owner can not be removed")
     for person in people:
         call.company.remove_person(person)
     return answers.empty()
 
 
-def _wanted(call: Call) -> list[int]:
+def _wanted(call: ApiRequest) -> list[int]:
     """Return the ids that are to go; each may be there once."""
     ids = [one for one in call.body().numbers("delete") or () if one is not None]
     if not ids or len(set(ids)) < len(ids):
-        raise Refusal(400, "Invalid 'delete' value")
+        raise ApiError(400, "Invalid 'delete' value")
     return ids
 
 
-def _member(call: Call, workspace_user_id: int) -> Person:
+def _member(call: ApiRequest, workspace_user_id: int) -> PersonRow:
     """Return a person of the path's workspace by the id of the membership."""
     space = call.workspace()
     call.administer()
@@ -93,17 +93,17 @@ def _member(call: Call, workspace_user_id: int) -> Person:
         person = call.company.people[user_id]
         if account_shapes.workspace_user_id(person, space) == workspace_user_id:
             return person
-    raise Refusal(404, _NOT_FOUND)
+    raise ApiError(404, _NOT_FOUND)
 
 
-def _organization_user(call: Call, organization_user_id: int) -> Person:
+def _organization_user(call: ApiRequest, organization_user_id: int) -> PersonRow:
     """Return a person of the path's organization by the id of the membership."""
     call.organization()
     call.administer()
     for person in call.company.members:
         if person.membership_id == organization_user_id:
             return person
-    raise Refusal(400, _NOT_FOUND)
+    raise ApiError(400, _NOT_FOUND)
 
 
 def _admin(body: Body) -> bool | None:
@@ -111,18 +111,18 @@ def _admin(body: Body) -> bool | None:
     return body.flag("admin") if role_id is None else role_id == _ADMIN_ROLE
 
 
-def _change(call: Call, person: Person, admin: bool | None, inactive: bool | None) -> None:
+def _change(call: ApiRequest, person: PersonRow, admin: bool | None, inactive: bool | None) -> None:
     """Change rights; the owner keeps them."""
     if person.owner and (admin is False or inactive):
-        raise Refusal(400, "Organization owner can not lose rights")
+        raise ApiError(400, "Organization owner can not lose rights")
     person.admin = person.admin if admin is None else admin
     person.inactive = person.inactive if inactive is None else inactive
     person.modified = int(call.now)
 
 
-def _leave(call: Call, people: list[Person]) -> None:
+def _leave(call: ApiRequest, people: list[PersonRow]) -> None:
     if any(person.owner for person in people):
-        raise Refusal(400, "Organization owner can not be removed")
+        raise ApiError(400, "Organization owner can not be removed")
     space = call.workspace()
     gone = {person.id for person in people}
     space.members = [user_id for user_id in space.members if user_id not in gone]

@@ -3,9 +3,9 @@
 from typing import Final
 
 from toggl_async.sandbox import account_shapes, answers
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Call
-from toggl_async.sandbox.entities import Person
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.entities import PersonRow
 from toggl_async.sandbox.routing import Endpoint
 
 __all__ = ["ENDPOINTS"]
@@ -14,30 +14,30 @@ _PAGE: Final = 50
 _LARGEST: Final = 200
 
 
-def get(call: Call) -> Answer:
+def get(call: ApiRequest) -> Reply:
     """Return the organization."""
     return answers.json(account_shapes.organization(call.company, call.organization(), call.person))
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Rename the organization; the answer is a bare string."""
     organization = call.organization()
     call.administer()
     name = call.body().text("name")
     if not name:
-        raise Refusal(400, "Organization name can't be blank")
+        raise ApiError(400, "Organization name can't be blank")
     organization.name = name
     return answers.json("OK")
 
 
-def users(call: Call) -> Answer:
+def users(call: ApiRequest) -> Reply:
     """List the organization's people by name, page by page; the headers tell how many there are."""
     call.organization()
     call.administer()
     rows = [person for person in call.company.members if _wanted(call, person)]
     direction = call.query.get("sort_dir") or "asc"
     if direction not in {"asc", "desc"}:
-        raise Refusal(400, "Invalid 'sort_dir' value, allowed values are asc, desc")
+        raise ApiError(400, "Invalid 'sort_dir' value, allowed values are asc, desc")
     rows.sort(key=lambda person: (person.name, person.id), reverse=direction == "desc")
     page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
     return answers.json(
@@ -55,7 +55,7 @@ def users(call: Call) -> Answer:
     )
 
 
-def _wanted(call: Call, person: Person) -> bool:
+def _wanted(call: ApiRequest, person: PersonRow) -> bool:
     """Tell whether a person passes the filters of the query."""
     text = call.query.get("filter", "").casefold()
     status = call.query.get("active_status", "")
@@ -74,7 +74,7 @@ def _wanted(call: Call, person: Person) -> bool:
     )
 
 
-def groups(call: Call) -> Answer:
+def groups(call: ApiRequest) -> Reply:
     """List the organization's groups, with their people and workspaces."""
     call.organization()
     name, space = call.query.get("name", "").casefold(), call.query.get("workspace", "")
@@ -87,7 +87,7 @@ def groups(call: Call) -> Answer:
     )
 
 
-def workspace_groups(call: Call) -> Answer:
+def workspace_groups(call: ApiRequest) -> Reply:
     """List the groups of one of the organization's workspaces, with their people, to administrators."""
     call.organization()
     space = call.workspace()
@@ -97,7 +97,7 @@ def workspace_groups(call: Call) -> Answer:
     )
 
 
-def workspace_users(call: Call) -> Answer:
+def workspace_users(call: ApiRequest) -> Reply:
     """List the people of one of the organization's workspaces."""
     call.organization()
     space = call.workspace()

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from toggl_async.sandbox import answers, shapes
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.entities import Project
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.entities import ProjectRow
 from toggl_async.sandbox.routes import bulk
 from toggl_async.sandbox.routing import Endpoint
 
@@ -34,25 +34,25 @@ _PATCHED: Final = frozenset(
 
 _NOT_FOUND: Final = "Project not found"
 
-_ORDERS: Final[dict[str, Callable[[Project], Any]]] = {
+_ORDERS: Final[dict[str, Callable[[ProjectRow], Any]]] = {
     "name": lambda row: (row.name.casefold(), row.id),
     "created_at": lambda row: (row.created, row.id),
 }
 
 
-def listing(call: Call) -> Answer:
+def listing(call: ApiRequest) -> Reply:
     """List the projects, archived ones included, page by page; nothing tells how many pages there are."""
     space = call.workspace()
     rows = [row for row in call.company.projects_of(space.id) if _wanted(call, row)]
     order = call.query.get("sort_field") or "name"
     if order not in _ORDERS:
-        raise Refusal(400, "Invalid 'sort_field' value, allowed values are created_at, name")
+        raise ApiError(400, "Invalid 'sort_field' value, allowed values are created_at, name")
     rows.sort(key=_ORDERS[order], reverse=call.query.get("sort_order", "").upper() == "DESC")
     page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
     return answers.json([shapes.project(call.company, row) for row in rows[(page - 1) * size : page * size]])
 
 
-def _wanted(call: Call, row: Project) -> bool:
+def _wanted(call: ApiRequest, row: ProjectRow) -> bool:
     """Tell whether a project passes the filters of the query."""
     query = call.query
     active, billable = query.get("active") or "both", query.get("billable")
@@ -70,18 +70,18 @@ def _wanted(call: Call, row: Project) -> bool:
     )
 
 
-def get(call: Call) -> Answer:
+def get(call: ApiRequest) -> Reply:
     """Return a project."""
     return answers.json(shapes.project(call.company, project_of(call)))
 
 
-def create(call: Call) -> Answer:
+def create(call: ApiRequest) -> Reply:
     """Create a project; its name must be new to its client."""
     space, body = call.workspace(), call.body()
     name = body.text("name")
     if not name:
-        raise Refusal(400, "Project name can't be blank")
-    row = Project(
+        raise ApiError(400, "Project name can't be blank")
+    row = ProjectRow(
         id=call.company.new_id("project", 7),
         workspace_id=space.id,
         client_id=None,
@@ -96,14 +96,14 @@ def create(call: Call) -> Answer:
     return _told(call, row, "created")
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Change a project: the fields that are given."""
     row = project_of(call)
     _apply(call, row, call.body())
     return _told(call, row, "updated")
 
 
-def patch(call: Call) -> Answer:
+def patch(call: ApiRequest) -> Reply:
     """Change up to a hundred projects by JSON Patch."""
     return bulk.edit(
         call,
@@ -114,32 +114,32 @@ def patch(call: Call) -> Answer:
     )
 
 
-def _told(call: Call, row: Project, action: str) -> Answer:
+def _told(call: ApiRequest, row: ProjectRow, action: str) -> Reply:
     """Answer with a project, and note what was done to it."""
     shape = shapes.project(call.company, row)
     call.happened("project", action, shape)
     return answers.json(shape)
 
 
-def _apply(call: Call, row: Project, body: Body) -> None:
+def _apply(call: ApiRequest, row: ProjectRow, body: Body) -> None:
     """Check the fields of a body; then write them into a project."""
     for gated in _GATED:
         if body.fields.get(gated) is not None and not call.company.paid:
-            raise Refusal(402, f"Project {gated} is a premium feature")
+            raise ApiError(402, f"Project {gated} is a premium feature")
     name = body.text("name")
     if body.given("name") and not name:
-        raise Refusal(400, "Project name can't be blank")
+        raise ApiError(400, "Project name can't be blank")
     client_id = body.number("client_id")
     client = call.company.clients.get(client_id or 0)
     if client_id is not None and (client is None or client.workspace_id != row.workspace_id):
-        raise Refusal(400, "Client not found in workspace")
+        raise ApiError(400, "Client not found in workspace")
     home = client_id if body.given("client_id") else row.client_id
     named = name or row.name
     if any(
         known.name == named and known.client_id == home and known is not row
         for known in call.company.projects_of(row.workspace_id)
     ):
-        raise Refusal(400, "Name has already been taken")
+        raise ApiError(400, "Name has already been taken")
     flags = {flag: body.flag(flag) for flag in ("active", "is_private", "billable")}
     color, rate, hours = body.text("color"), body.money("rate"), body.number("estimated_hours")
     row.name, row.client_id = named, home
@@ -153,27 +153,27 @@ def _apply(call: Call, row: Project, body: Body) -> None:
     row.at = int(call.now)
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ApiRequest) -> Reply:
     """Delete a project; its time entries are kept unless ``teDeletionMode=delete``. The answer is its id."""
     row = project_of(call)
     mode = call.query.get("teDeletionMode") or "unassign"
     if mode not in {"delete", "unassign"}:
-        raise Refusal(400, "Invalid 'teDeletionMode' value, allowed values are delete, unassign")
+        raise ApiError(400, "Invalid 'teDeletionMode' value, allowed values are delete, unassign")
     call.happened("project", "deleted", shapes.project(call.company, row))
     call.company.remove_project(row, call.now, with_entries=mode == "delete")
     return answers.json(row.id)
 
 
-def project_of(call: Call) -> Project:
+def project_of(call: ApiRequest) -> ProjectRow:
     """Return the project of the path."""
     return _project(call, call.path["project_id"])
 
 
-def _project(call: Call, project_id: int) -> Project:
+def _project(call: ApiRequest, project_id: int) -> ProjectRow:
     """Return a project of the path's workspace."""
     row = call.company.projects.get(project_id)
     if row is None or row.workspace_id != call.workspace().id:
-        raise Refusal(404, _NOT_FOUND)
+        raise ApiError(404, _NOT_FOUND)
     return row
 
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 import msgspec
 
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.entities import SavedReport
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.entities import SavedReportRow
 from toggl_async.sandbox.routing import Endpoint
-from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.shapes import JsonObject
 from toggl_async.sandbox.timestamps import offset_utc
 
 __all__ = ["ENDPOINTS"]
@@ -20,7 +20,7 @@ _PAGE: Final = 50
 _LARGEST: Final = 200
 
 
-def listing(call: Call) -> Answer:
+def listing(call: ApiRequest) -> Reply:
     """List the saved reports that the user may see, by name, page by page."""
     text, rows = call.query.get("name", "").casefold(), _visible(call)
     flags = {"public": "public", "fixed_dates": "fixed"}
@@ -34,18 +34,18 @@ def listing(call: Call) -> Answer:
     return answers.json([_shape(row) for row in rows[(page - 1) * size : page * size]])
 
 
-def get(call: Call) -> Answer:
+def get(call: ApiRequest) -> Reply:
     """Return a saved report."""
     return answers.json(_shape(_report(call, call.path["report_id"])))
 
 
-def create(call: Call) -> Answer:
+def create(call: ApiRequest) -> Reply:
     """Save a report."""
     _gate(call)
     body = call.body()
     if not body.text("name"):
-        raise Refusal(400, "Report name can't be blank")
-    row = SavedReport(
+        raise ApiError(400, "Report name can't be blank")
+    row = SavedReportRow(
         id=call.company.new_id("report", 5),
         workspace_id=call.path["workspace_id"],
         user_id=call.person.id,
@@ -62,18 +62,18 @@ def create(call: Call) -> Answer:
     return answers.json(_shape(row))
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Change a saved report: the fields that are given."""
     row = _report(call, call.path["report_id"])
     _apply(call, row, call.body())
     return answers.json(_shape(row))
 
 
-def update_several(call: Call) -> Answer:
+def update_several(call: ApiRequest) -> Reply:
     """Change several saved reports; all are found, or none is changed."""
     changes = call.json()
     if not isinstance(changes, list) or not all(isinstance(change, dict) for change in changes):
-        raise Refusal(400, "JSON is not valid")
+        raise ApiError(400, "JSON is not valid")
     bodies = [Body(raw=call.raw, fields=change) for change in changes]
     rows = [_report(call, body.number("id") or 0) for body in bodies]
     for row, body in zip(rows, bodies, strict=True):
@@ -81,31 +81,31 @@ def update_several(call: Call) -> Answer:
     return answers.json([_shape(row) for row in rows])
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ApiRequest) -> Reply:
     """Delete a saved report; the answer is what it was."""
     (shape,) = _delete(call, [call.path["report_id"]])
     return answers.json(shape)
 
 
-def delete_several(call: Call) -> Answer:
+def delete_several(call: ApiRequest) -> Reply:
     """Delete several saved reports; all are found, or none is deleted."""
     return answers.json(_delete(call, call.body().numbers("ids") or ()))
 
 
-def _delete(call: Call, ids: Sequence[int | None]) -> list[Json]:
+def _delete(call: ApiRequest, ids: Sequence[int | None]) -> list[JsonObject]:
     rows = [_report(call, report_id or 0) for report_id in dict.fromkeys(ids)]
     for row in rows:
         del call.company.saved_reports[row.id]
     return [{**_shape(row), "deleted_at": offset_utc(int(call.now))} for row in rows]
 
 
-def _gate(call: Call) -> None:
+def _gate(call: ApiRequest) -> None:
     call.workspace()
     if not call.company.paid:
-        raise Refusal(402, "Available only for premium workspaces.")
+        raise ApiError(402, "Available only for premium workspaces.")
 
 
-def _visible(call: Call) -> list[SavedReport]:
+def _visible(call: ApiRequest) -> list[SavedReportRow]:
     _gate(call)
     return [
         row
@@ -114,21 +114,21 @@ def _visible(call: Call) -> list[SavedReport]:
     ]
 
 
-def _report(call: Call, report_id: int) -> SavedReport:
+def _report(call: ApiRequest, report_id: int) -> SavedReportRow:
     for row in _visible(call):
         if row.id == report_id:
             return row
-    raise Refusal(404, "Report not found")
+    raise ApiError(404, "Report not found")
 
 
-def _apply(call: Call, row: SavedReport, body: Body) -> None:
+def _apply(call: ApiRequest, row: SavedReportRow, body: Body) -> None:
     """Check the fields of a body; then write those that are given into a saved report."""
     name, public, fixed = body.text("name"), body.flag("public"), body.flag("fixed_daterange")
     params: Any = body.fields.get("params", row.params)
     if not isinstance(params, dict):
-        raise Refusal(400, "Invalid 'params' value")
+        raise ApiError(400, "Invalid 'params' value")
     if (row.public or public) and not call.person.admin:
-        raise Refusal(403, "Only admins can save public reports")
+        raise ApiError(403, "Only admins can save public reports")
     if body.flag("regenerate_token"):
         row.token = secrets.token_hex(16)
     row.name = name or row.name
@@ -138,7 +138,7 @@ def _apply(call: Call, row: SavedReport, body: Body) -> None:
     row.changed_by, row.at = call.person.id, int(call.now)
 
 
-def _shape(row: SavedReport) -> Json:
+def _shape(row: SavedReportRow) -> JsonObject:
     return {
         "id": row.id,
         "name": row.name,

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Call
-from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, amount, client_id, read
 from toggl_async.sandbox.routing import Endpoint
-from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.shapes import JsonObject
 from toggl_async.sandbox.state import State
 
 __all__ = ["ENDPOINTS"]
@@ -24,16 +24,16 @@ class _Named(Protocol):
     name: str
 
 
-def summary(call: Call) -> Answer:
+def summary(call: ApiRequest) -> Reply:
     """Add up time by one thing and by another within it: projects and descriptions if none is named."""
     body = call.body()
     query = read(call, body)
     grouping, below = body.text("grouping") or "projects", body.text("sub_grouping") or "time_entries"
     if grouping not in _GROUPINGS:
-        raise Refusal(400, f"Invalid 'grouping' value, allowed values are {', '.join(_GROUPINGS)}")
+        raise ApiError(400, f"Invalid 'grouping' value, allowed values are {', '.join(_GROUPINGS)}")
     if below not in _SUB_GROUPINGS or below == grouping:
-        raise Refusal(400, f"Invalid 'sub_grouping' value, allowed values are {', '.join(_SUB_GROUPINGS)}")
-    groups: dict[int | None, dict[int | str | None, list[Entry]]] = {}
+        raise ApiError(400, f"Invalid 'sub_grouping' value, allowed values are {', '.join(_SUB_GROUPINGS)}")
+    groups: dict[int | None, dict[int | str | None, list[TimeEntryRow]]] = {}
     for entry in query.entries:
         outer = groups.setdefault(_id(call.company, entry, grouping), {})
         inner = entry.description if below == "time_entries" else _id(call.company, entry, below)
@@ -61,10 +61,10 @@ def _sub_group(
     query: ReportQuery,
     below: str,
     key: int | str | None,
-    entries: list[Entry],
+    entries: list[TimeEntryRow],
     *,
     with_ids: bool,
-) -> Json:
+) -> JsonObject:
     rates: Counter[int] = Counter()
     for entry in entries:
         _, rate = amount(state, entry, 0)
@@ -83,7 +83,7 @@ def _sub_group(
     }
 
 
-def _id(state: State, entry: Entry, grouping: str) -> int | None:
+def _id(state: State, entry: TimeEntryRow, grouping: str) -> int | None:
     """Return the id of what a time entry is grouped by."""
     if grouping == "clients":
         return client_id(state, entry)
@@ -102,7 +102,7 @@ def _title(state: State, grouping: str, key: int | None) -> str | None:
     return None if row is None else row.name
 
 
-def weekly(call: Call) -> Answer:
+def weekly(call: ApiRequest) -> Reply:
     """Add up the seven days from the first on, by user and project."""
     query = read(call, call.body())
     company, zone = call.company, call.company.zone(call.person)
@@ -111,7 +111,7 @@ def weekly(call: Call) -> Answer:
         day = (zone.day(entry.start) - query.first).days
         if day < _WEEK:
             weeks.setdefault((entry.user_id, entry.project_id), [0] * _WEEK)[day] += query.seconds(entry)
-    shapes: list[Json] = []
+    shapes: list[JsonObject] = []
     for (user_id, project_id), seconds in weeks.items():
         project = company.projects.get(project_id or 0)
         shapes.append(

@@ -3,9 +3,9 @@
 from typing import Final
 
 from toggl_async.sandbox import answers, shapes
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Call
-from toggl_async.sandbox.entities import Tag
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.entities import TagRow
 from toggl_async.sandbox.routing import Endpoint
 
 __all__ = ["ENDPOINTS", "tag_by_name"]
@@ -14,7 +14,7 @@ _PAGE: Final = 50
 _LARGEST: Final = 200
 
 
-def listing(call: Call) -> Answer:
+def listing(call: ApiRequest) -> Reply:
     """List the tags by name, page by page."""
     space = call.workspace()
     text = call.query.get("search", "").casefold()
@@ -23,7 +23,7 @@ def listing(call: Call) -> Answer:
     return answers.json([shapes.tag(row) for row in rows[(page - 1) * size : page * size]])
 
 
-def create(call: Call) -> Answer:
+def create(call: ApiRequest) -> Reply:
     """Create a tag; the answer is the tag, though the documents promise a list."""
     call.workspace()
     name = call.body().text("name")
@@ -31,7 +31,7 @@ def create(call: Call) -> Answer:
     return answers.json(shapes.tag(tag_by_name(call, name or "")))
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Rename a tag."""
     row, name = _tag(call), call.body().text("name")
     if name != row.name:
@@ -42,7 +42,7 @@ def update(call: Call) -> Answer:
     return answers.json(shapes.tag(row))
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ApiRequest) -> Reply:
     """Delete a tag, from its time entries too."""
     row = _tag(call)
     call.company.remove_tag(row)
@@ -50,13 +50,13 @@ def delete(call: Call) -> Answer:
     return answers.json("OK")
 
 
-def delete_several(call: Call) -> Answer:
+def delete_several(call: ApiRequest) -> Reply:
     """Delete several tags, all of them or none; the answer is empty."""
     call.workspace()
     known = {row.id: row for row in call.company.tags_of(call.path["workspace_id"])}
     ids = call.body().numbers("delete")
     if not ids or not known.keys() >= set(ids):
-        raise Refusal(400, "Tag not found")
+        raise ApiError(400, "Tag not found")
     for tag_id in set(ids):
         row = known[tag_id or 0]
         call.company.remove_tag(row)
@@ -64,15 +64,15 @@ def delete_several(call: Call) -> Answer:
     return answers.empty()
 
 
-def tag_by_name(call: Call, name: str) -> Tag:
+def tag_by_name(call: ApiRequest, name: str) -> TagRow:
     """Return the tag of the path's workspace that has this name, created if there is none."""
     space = call.workspace()
     known = call.company.tag_named(space.id, name)
     if known is not None:
         return known
     if space.only_admins_may_create_tags and not call.person.admin:
-        raise Refusal(403, "Only admins can create tags in this workspace")
-    row = Tag(
+        raise ApiError(403, "Only admins can create tags in this workspace")
+    row = TagRow(
         id=call.company.new_id("tag", 3),
         workspace_id=space.id,
         name=name,
@@ -84,19 +84,19 @@ def tag_by_name(call: Call, name: str) -> Tag:
     return row
 
 
-def _tag(call: Call) -> Tag:
+def _tag(call: ApiRequest) -> TagRow:
     space = call.workspace()
     row = call.company.tags.get(call.path["tag_id"])
     if row is None or row.workspace_id != space.id:
-        raise Refusal(404, "Tag not found")
+        raise ApiError(404, "Tag not found")
     return row
 
 
-def _check(call: Call, name: str | None) -> None:
+def _check(call: ApiRequest, name: str | None) -> None:
     if not name:
-        raise Refusal(400, "Tag name can't be blank")
+        raise ApiError(400, "Tag name can't be blank")
     if call.company.tag_named(call.path["workspace_id"], name) is not None:
-        raise Refusal(400, "Tag already exists: " + name)
+        raise ApiError(400, "Tag already exists: " + name)
 
 
 ENDPOINTS: Final = (

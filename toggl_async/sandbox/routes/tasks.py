@@ -3,9 +3,9 @@
 from typing import Final
 
 from toggl_async.sandbox import answers, shapes
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.entities import Task
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.entities import TaskRow
 from toggl_async.sandbox.routes import bulk
 from toggl_async.sandbox.routes.projects import project_of
 from toggl_async.sandbox.routing import Endpoint
@@ -20,12 +20,12 @@ _PATCHED: Final = frozenset({"name", "active", "estimated_seconds", "user_id"})
 _LOCKED: Final = "Tasks are a premium feature"
 
 
-def listing(call: Call) -> Answer:
+def listing(call: ApiRequest) -> Reply:
     """List the workspace's tasks; an empty page has null for data."""
     space = call.workspace()
     field, order = call.query.get("sort_field") or "name", (call.query.get("sort_order") or "ASC").upper()
     if field not in {"name", "created_at"}:
-        raise Refusal(400, "Invalid 'sort_field' value, allowed values are created_at, name")
+        raise ApiError(400, "Invalid 'sort_field' value, allowed values are created_at, name")
     active, text, since = (
         call.query.get("active") or "true",
         call.query.get("search", "").casefold(),
@@ -54,7 +54,7 @@ def listing(call: Call) -> Answer:
     )
 
 
-def of_project(call: Call) -> Answer:
+def of_project(call: ApiRequest) -> Reply:
     """List a project's tasks, as a plain list: the active ones unless told otherwise."""
     project = project_of(call)
     active = call.query.get("active") or "true"
@@ -67,20 +67,20 @@ def of_project(call: Call) -> Answer:
     )
 
 
-def get(call: Call) -> Answer:
+def get(call: ApiRequest) -> Reply:
     """Return a task."""
     return answers.json(shapes.task(call.company, _task(call, call.path["task_id"])))
 
 
-def create(call: Call) -> Answer:
+def create(call: ApiRequest) -> Reply:
     """Create a task; its name must be new to its project."""
     project = project_of(call)
     if not call.company.paid:
-        raise Refusal(402, _LOCKED)
+        raise ApiError(402, _LOCKED)
     body = call.body()
     if not body.text("name"):
-        raise Refusal(400, "Task name can't be blank")
-    row = Task(
+        raise ApiError(400, "Task name can't be blank")
+    row = TaskRow(
         id=call.company.new_id("task", 3),
         workspace_id=project.workspace_id,
         project_id=project.id,
@@ -92,14 +92,14 @@ def create(call: Call) -> Answer:
     return _told(call, row, "created")
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Change a task: the fields that are given."""
     row = _task(call, call.path["task_id"])
     _apply(call, row, call.body())
     return _told(call, row, "updated")
 
 
-def patch(call: Call) -> Answer:
+def patch(call: ApiRequest) -> Reply:
     """Change up to a hundred tasks of a project by JSON Patch."""
     project_of(call)
     return bulk.edit(
@@ -111,26 +111,26 @@ def patch(call: Call) -> Answer:
     )
 
 
-def _told(call: Call, row: Task, action: str) -> Answer:
+def _told(call: ApiRequest, row: TaskRow, action: str) -> Reply:
     """Answer with a task, and note what was done to it."""
     shape = shapes.task(call.company, row)
     call.happened("task", action, shape)
     return answers.json(shape)
 
 
-def _apply(call: Call, row: Task, body: Body) -> None:
+def _apply(call: ApiRequest, row: TaskRow, body: Body) -> None:
     """Check the fields of a body; then write them into a task."""
     name, active = body.text("name"), body.flag("active")
     seconds, user_id = body.number("estimated_seconds"), body.number("user_id")
     if body.given("name") and not name:
-        raise Refusal(400, "Task name can't be blank")
+        raise ApiError(400, "Task name can't be blank")
     if any(
         known.name == name and known.project_id == row.project_id and known is not row
         for known in call.company.tasks.values()
     ):
-        raise Refusal(400, "Name has already been taken")
+        raise ApiError(400, "Name has already been taken")
     if user_id is not None and user_id not in call.workspace().members:
-        raise Refusal(400, "User not found in workspace")
+        raise ApiError(400, "User not found in workspace")
     row.name = name or row.name
     row.active = row.active if active is None else active
     row.estimated_seconds = seconds if body.given("estimated_seconds") else row.estimated_seconds
@@ -138,7 +138,7 @@ def _apply(call: Call, row: Task, body: Body) -> None:
     row.at = int(call.now)
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ApiRequest) -> Reply:
     """Delete a task; its time entries stay."""
     row = _task(call, call.path["task_id"])
     call.happened("task", "deleted", shapes.task(call.company, row))
@@ -146,13 +146,13 @@ def delete(call: Call) -> Answer:
     return answers.json("OK")
 
 
-def _task(call: Call, task_id: int) -> Task:
+def _task(call: ApiRequest, task_id: int) -> TaskRow:
     project = project_of(call)
     if not call.company.paid:
-        raise Refusal(402, _LOCKED)
+        raise ApiError(402, _LOCKED)
     row = call.company.tasks.get(task_id)
     if row is None or row.project_id != project.id:
-        raise Refusal(404, "Task not found")
+        raise ApiError(404, "Task not found")
     return row
 
 

@@ -5,12 +5,12 @@ import datetime as dt
 from typing import Final
 
 from toggl_async.sandbox import answers, shapes, timestamps
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Call
-from toggl_async.sandbox.entities import Entry
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.routes import bulk, entry_writes
 from toggl_async.sandbox.routing import Endpoint
-from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.shapes import JsonObject
 
 __all__ = ["ENDPOINTS", "recent"]
 
@@ -22,7 +22,7 @@ _MONTHS: Final = 3
 _NOT_FOUND: Final = "Time entry not found"
 
 
-def listing(call: Call) -> Answer:
+def listing(call: ApiRequest) -> Reply:
     """List the user's time entries, newest first, in one of three ways that exclude each other.
 
     ``since`` finds what was changed, deletions included; ``before`` what started earlier;
@@ -45,12 +45,12 @@ def listing(call: Call) -> Answer:
         first, last = _moment(call, "start_date"), _moment(call, "end_date")
         _reach("start_date", first, call.now)
         if last < first:
-            raise Refusal(400, "end_date must not be before start_date")
+            raise ApiError(400, "end_date must not be before start_date")
         found = [row for row in rows if first <= row.start < last and row.deleted is None]
     return answers.json(_shapes(call, found[:_ROWS]))
 
 
-def recent(call: Call) -> list[Json]:
+def recent(call: ApiRequest) -> list[JsonObject]:
     """Return the user's time entries of the last days, as a list without arguments has them."""
     floor = call.now - _RECENT_DAYS * 86_400
     rows = call.company.personal(call.person.id)
@@ -61,16 +61,16 @@ def _exclude(given: set[str]) -> None:
     """Refuse arguments that do not go together."""
     for one, other in (("since", "before"), ("since", "start_date"), ("before", "start_date")):
         if {one, other} <= given:
-            raise Refusal(400, f"'{one}' and '{other}' can not be present simultaneously")
+            raise ApiError(400, f"'{one}' and '{other}' can not be present simultaneously")
     if ("start_date" in given) != ("end_date" in given):
-        raise Refusal(400, "start_date and end_date must be both present")
+        raise ApiError(400, "start_date and end_date must be both present")
 
 
-def _moment(call: Call, name: str) -> int:
+def _moment(call: ApiRequest, name: str) -> int:
     try:
         return timestamps.parse(call.query[name].replace(" ", "+"))
     except ValueError:
-        raise Refusal(400, f"Invalid '{name}' value, allowed formats are YYYY-MM-DD and RFC 3339") from None
+        raise ApiError(400, f"Invalid '{name}' value, allowed formats are YYYY-MM-DD and RFC 3339") from None
 
 
 def _reach(name: str, moment: int, now: float) -> None:
@@ -79,33 +79,33 @@ def _reach(name: str, moment: int, now: float) -> None:
     year, month = divmod(today.year * 12 + today.month - 1 - _MONTHS, 12)
     floor = dt.date(year, month + 1, min(today.day, calendar.monthrange(year, month + 1)[1]))
     if timestamps.day_of(moment) < floor:
-        raise Refusal(400, f"{name} must not be earlier than {floor.isoformat()}")
+        raise ApiError(400, f"{name} must not be earlier than {floor.isoformat()}")
 
 
-def _shapes(call: Call, rows: list[Entry]) -> list[Json]:
+def _shapes(call: ApiRequest, rows: list[TimeEntryRow]) -> list[JsonObject]:
     return [_shape(call, row) for row in rows]
 
 
-def _shape(call: Call, row: Entry, *, written: bool = False) -> Json:
+def _shape(call: ApiRequest, row: TimeEntryRow, *, written: bool = False) -> JsonObject:
     shape = shapes.entry(call.company, row, written=written)
     return shape | shapes.entry_meta(call.company, row) if call.flag("meta") else shape
 
 
-def current(call: Call) -> Answer:
+def current(call: ApiRequest) -> Reply:
     """Return the user's running time entry; null if none runs."""
     row = call.company.running(call.person.id)
     return answers.json(None if row is None else _shape(call, row))
 
 
-def get(call: Call) -> Answer:
+def get(call: ApiRequest) -> Reply:
     """Return one of the user's time entries."""
     row = call.company.entries.get(call.path["time_entry_id"])
     if row is None or row.user_id != call.person.id or row.deleted is not None:
-        raise Refusal(404, _NOT_FOUND)
+        raise ApiError(404, _NOT_FOUND)
     return answers.json(_shape(call, row))
 
 
-def create(call: Call) -> Answer:
+def create(call: ApiRequest) -> Reply:
     """Create a time entry; a negative duration starts one, which stops whatever the user has running.
 
     Without duration and stop the answer says ``duration: 0, stop: null``, and what remains is a
@@ -129,7 +129,7 @@ def create(call: Call) -> Answer:
     return answers.json(shape)
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Change a time entry: the fields that are given."""
     row = _writable(call, call.path["time_entry_id"])
     entry_writes.updated(call, row, call.body())
@@ -138,7 +138,7 @@ def update(call: Call) -> Answer:
     return answers.json(_shape(call, row, written=True))
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ApiRequest) -> Reply:
     """Delete a time entry; the answer is empty."""
     row = _writable(call, call.path["time_entry_id"])
     row.deleted = int(call.now)
@@ -147,20 +147,20 @@ def delete(call: Call) -> Answer:
     return answers.empty()
 
 
-def stop(call: Call) -> Answer:
+def stop(call: ApiRequest) -> Reply:
     """Stop a running time entry."""
     row = _writable(call, call.path["time_entry_id"])
     if not row.running:
-        raise Refusal(409, "Time entry already stopped")
+        raise ApiError(409, "Time entry already stopped")
     call.company.stop(row, call.now)
     _tell(call, row, "updated")
     return answers.json(_shape(call, row, written=True))
 
 
-def patch(call: Call) -> Answer:
+def patch(call: ApiRequest) -> Reply:
     """Change up to a hundred time entries by JSON Patch; each succeeds or fails for itself."""
 
-    def done(row: Entry) -> None:
+    def done(row: TimeEntryRow) -> None:
         call.company.touch(row, call.now)
         _tell(call, row, "updated" if row.deleted is None else "deleted")
 
@@ -173,19 +173,19 @@ def patch(call: Call) -> Answer:
     )
 
 
-def _tell(call: Call, row: Entry, action: str) -> None:
+def _tell(call: ApiRequest, row: TimeEntryRow, action: str) -> None:
     """Note what was done to a time entry, for webhooks."""
     call.happened("time_entry", action, shapes.entry(call.company, row, written=True))
 
 
-def _writable(call: Call, entry_id: int) -> Entry:
+def _writable(call: ApiRequest, entry_id: int) -> TimeEntryRow:
     """Return a time entry of the path's workspace that the user may change: his own, or as an admin."""
     space = call.workspace()
     row = call.company.entries.get(entry_id)
     if row is None or row.workspace_id != space.id or row.deleted is not None:
-        raise Refusal(404, _NOT_FOUND)
+        raise ApiError(404, _NOT_FOUND)
     if row.user_id != call.person.id and not call.person.admin:
-        raise Refusal(403, "User cannot access the selected time entry")
+        raise ApiError(403, "User cannot access the selected time entry")
     return row
 
 

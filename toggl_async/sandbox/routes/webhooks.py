@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Body, Call
-from toggl_async.sandbox.entities import Subscription
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.entities import SubscriptionRow
 from toggl_async.sandbox.routing import Endpoint
-from toggl_async.sandbox.shapes import Json
+from toggl_async.sandbox.shapes import JsonObject
 from toggl_async.sandbox.timestamps import zulu
 
 __all__ = ["ENDPOINTS"]
@@ -21,38 +21,38 @@ _LIMITS: Final[Mapping[str, tuple[int, int]]] = {"free": (1, 3), "starter": (2, 
 """Webhooks of a workspace, and kinds of events of each, by plan."""
 
 
-def status(_: Call) -> Answer:
+def status(_: ApiRequest) -> Reply:
     """Tell that the service is up."""
     return answers.json({"status": "OK"})
 
 
-def event_filters(_: Call) -> Answer:
+def event_filters(_: ApiRequest) -> Reply:
     """List what webhooks can be told of."""
     return answers.json(dict.fromkeys(_ENTITIES, _EVENTS))
 
 
-def limits(call: Call) -> Answer:
+def limits(call: ApiRequest) -> Reply:
     """Tell how many webhooks the plan allows."""
     call.workspace()
     hooks, events = _LIMITS[call.company.plan]
     return answers.json({"max_webhooks": hooks, "max_events_per_webhook": events})
 
 
-def listing(call: Call) -> Answer:
+def listing(call: ApiRequest) -> Reply:
     """List the user's webhooks of the workspace; an admin sees everybody's."""
     return answers.json([_shape(row) for row in _visible(call)])
 
 
-async def create(call: Call) -> Answer:
+async def create(call: ApiRequest) -> Reply:
     """Create a webhook, once its address has answered a ping."""
     space, body = call.workspace(), call.body()
     known = [row for row in call.company.subscriptions.values() if row.workspace_id == space.id]
     if len(known) >= _LIMITS[call.company.plan][0]:
-        raise Refusal(400, "The limit of webhooks of this workspace is reached")
+        raise ApiError(400, "The limit of webhooks of this workspace is reached")
     for required in ("description", "url_callback", "event_filters"):
         if not body.fields.get(required):
-            raise Refusal(400, f"'{required}' is required")
-    row = Subscription(
+            raise ApiError(400, f"'{required}' is required")
+    row = SubscriptionRow(
         id=call.company.new_id("subscription", 3),
         workspace_id=space.id,
         user_id=call.person.id,
@@ -70,29 +70,29 @@ async def create(call: Call) -> Answer:
     return answers.json(_shape(row))
 
 
-async def update(call: Call) -> Answer:
+async def update(call: ApiRequest) -> Reply:
     """Change a webhook: the fields that are given. At another address it has to be validated anew."""
     row = _subscription(call)
     await _apply(call, row, call.body())
     return answers.json(_shape(row))
 
 
-def enable(call: Call) -> Answer:
+def enable(call: ApiRequest) -> Reply:
     """Switch a webhook on or off."""
     row, enabled = _subscription(call), call.body().flag("enabled")
     if enabled is None:
-        raise Refusal(400, "'enabled' is required")
+        raise ApiError(400, "'enabled' is required")
     row.enabled, row.changed = enabled, int(call.now)
     return answers.json(_shape(row))
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ApiRequest) -> Reply:
     """Delete a webhook; the answer is what it was."""
     row = call.company.subscriptions.pop(_subscription(call).id)
     return answers.json({**_shape(row), "deleted_at": zulu(int(call.now))})
 
 
-def ping(call: Call) -> Answer:
+def ping(call: ApiRequest) -> Reply:
     """Send a ping to a webhook, which carries a new code until the webhook is validated."""
     row = _subscription(call)
     row.code = secrets.token_hex(16)
@@ -100,16 +100,16 @@ def ping(call: Call) -> Answer:
     return answers.json({"status": "OK"})
 
 
-def validate(call: Call) -> Answer:
+def validate(call: ApiRequest) -> Reply:
     """Validate a webhook by the code of its last ping."""
     row = _subscription(call)
     if not secrets.compare_digest(call.words["validation_code"].encode(), row.code.encode()):
-        raise Refusal(400, "Validation code is not valid")
+        raise ApiError(400, "Validation code is not valid")
     row.validated = int(call.now)
     return answers.json("OK")
 
 
-def _visible(call: Call) -> list[Subscription]:
+def _visible(call: ApiRequest) -> list[SubscriptionRow]:
     space = call.workspace()
     return [
         row
@@ -118,14 +118,14 @@ def _visible(call: Call) -> list[Subscription]:
     ]
 
 
-def _subscription(call: Call) -> Subscription:
+def _subscription(call: ApiRequest) -> SubscriptionRow:
     for row in _visible(call):
         if row.id == call.path["subscription_id"]:
             return row
-    raise Refusal(404, "Subscription not found")
+    raise ApiError(404, "Subscription not found")
 
 
-async def _apply(call: Call, row: Subscription, body: Body) -> None:
+async def _apply(call: ApiRequest, row: SubscriptionRow, body: Body) -> None:
     """Check the fields of a body, the address by a ping; then write them into a webhook."""
     description, secret, enabled = body.text("description"), body.text("secret"), body.flag("enabled")
     url = body.text("url_callback") or row.url
@@ -134,11 +134,11 @@ async def _apply(call: Call, row: Subscription, body: Body) -> None:
         for known in call.company.subscriptions.values()
         if known.workspace_id == row.workspace_id
     ):
-        raise Refusal(400, "Description has already been taken")
+        raise ApiError(400, "Description has already been taken")
     if body.given("secret") and not secret:
-        raise Refusal(400, "Secret can't be blank")
+        raise ApiError(400, "Secret can't be blank")
     if not re.fullmatch(r"https?://[^/\s]+\S*", url):
-        raise Refusal(400, "Invalid 'url_callback' value")
+        raise ApiError(400, "Invalid 'url_callback' value")
     filters = _filters(call, body) if body.given("event_filters") else row.filters
     held = (row.url, row.secret, row.validated)
     if url != row.url:
@@ -148,13 +148,13 @@ async def _apply(call: Call, row: Subscription, body: Body) -> None:
         trouble = await call.deliveries.ping(row, call.person)
         if trouble is not None:
             row.url, row.secret, row.validated = held
-            raise Refusal(400, trouble)
+            raise ApiError(400, trouble)
     row.description, row.filters = description or row.description, filters
     row.enabled = row.enabled if enabled is None else enabled
     row.changed = int(call.now)
 
 
-def _filters(call: Call, body: Body) -> list[tuple[str, str]]:
+def _filters(call: ApiRequest, body: Body) -> list[tuple[str, str]]:
     """Read the kinds of events; entity and action may be anything, written ``*``."""
     given: Any = body.fields["event_filters"]
     filters = given if isinstance(given, list) else []
@@ -166,14 +166,14 @@ def _filters(call: Call, body: Body) -> list[tuple[str, str]]:
         and one.get("action") in {*_EVENTS, "*"}
     ]
     if not known or len(known) < len(filters):
-        raise Refusal(400, "Invalid 'event_filters' value")
+        raise ApiError(400, "Invalid 'event_filters' value")
     most = _LIMITS[call.company.plan][1]
     if len(known) > most:
-        raise Refusal(400, f"A webhook of this workspace takes at most {most} events")
+        raise ApiError(400, f"A webhook of this workspace takes at most {most} events")
     return known
 
 
-def _shape(row: Subscription) -> Json:
+def _shape(row: SubscriptionRow) -> JsonObject:
     return {
         "subscription_id": row.id,
         "workspace_id": row.workspace_id,

@@ -3,33 +3,33 @@
 from typing import Final
 
 from toggl_async.sandbox import account_shapes, answers
-from toggl_async.sandbox.answers import Answer, Refusal
-from toggl_async.sandbox.call import Call
+from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.call import ApiRequest
 from toggl_async.sandbox.routing import Endpoint
 
 __all__ = ["ENDPOINTS"]
 
 
-def listing(call: Call) -> Answer:
+def listing(call: ApiRequest) -> Reply:
     """List the user's workspaces: an operation that lives, though no document names it."""
     spaces = call.company.workspaces_of(call.person)
     return answers.json([account_shapes.workspace(call.company, space, call.person) for space in spaces])
 
 
-def get(call: Call) -> Answer:
+def get(call: ApiRequest) -> Reply:
     """Return the workspace."""
     return answers.json(account_shapes.workspace(call.company, call.workspace(), call.person))
 
 
-def update(call: Call) -> Answer:
+def update(call: ApiRequest) -> Reply:
     """Change the workspace: its name, who may create tags, and, where the plan has it, its rate."""
     space, body = call.workspace(), call.body()
     call.administer()
     name, rate = body.text("name"), body.money("default_hourly_rate")
     if body.given("name") and not name:
-        raise Refusal(400, "Workspace name can't be blank")
+        raise ApiError(400, "Workspace name can't be blank")
     if rate is not None and not call.company.paid:
-        raise Refusal(402, "Must be a premium user to use default_hourly_rate")
+        raise ApiError(402, "Must be a premium user to use default_hourly_rate")
     restricted = body.flag("only_admins_may_create_tags")
     space.name = name or space.name
     space.hourly_rate = space.hourly_rate if rate is None else rate
@@ -39,7 +39,7 @@ def update(call: Call) -> Answer:
     return answers.json(account_shapes.workspace(call.company, space, call.person))
 
 
-def users(call: Call) -> Answer:
+def users(call: ApiRequest) -> Reply:
     """List the workspace's people, in short."""
     space = call.workspace()
     return answers.json(
@@ -47,7 +47,7 @@ def users(call: Call) -> Answer:
     )
 
 
-def workspace_users(call: Call) -> Answer:
+def workspace_users(call: ApiRequest) -> Reply:
     """List the workspace's people, with what they are in it."""
     space = call.workspace()
     return answers.json(
@@ -58,7 +58,7 @@ def workspace_users(call: Call) -> Answer:
     )
 
 
-def groups(call: Call) -> Answer:
+def groups(call: ApiRequest) -> Reply:
     """List the workspace's groups."""
     space = call.workspace()
     return answers.json([account_shapes.group(row, space.id) for row in call.company.groups_of(space.id)])

@@ -35,7 +35,6 @@ __all__ = [
     "Answered",
     "Cancelled",
     "CooledDown",
-    "Event",
     "Granted",
     "Lost",
     "OnEvent",
@@ -45,6 +44,7 @@ __all__ = [
     "Reason",
     "Refused",
     "Retried",
+    "SchedulerEvent",
     "Sent",
     "Shared",
 ]
@@ -70,7 +70,7 @@ class Reason(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Event:
+class SchedulerEvent:
     """The base of all events.
 
     Attributes:
@@ -82,7 +82,7 @@ class Event:
     account: int
 
 
-OnEvent: TypeAlias = Callable[[Event], None]
+OnEvent: TypeAlias = Callable[[SchedulerEvent], None]
 """A function that is told of every event; what it raises is logged and goes no further."""
 
 

@@ -7,7 +7,7 @@ that much sooner.
 import attrs
 
 from toggl_async.options import Priority
-from toggl_async.scheduler.events import Event, Reason
+from toggl_async.scheduler.events import Reason, SchedulerEvent
 from toggl_async.scheduler.route import Lane
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
 
 
 @attrs.frozen(kw_only=True)
-class _CallEvent(Event):
+class _CallEvent(SchedulerEvent):
     """An event of one call.
 
     Attributes:
@@ -141,7 +141,7 @@ class Refused(_CallEvent):
 
 
 @attrs.frozen(kw_only=True)
-class CooledDown(Event):
+class CooledDown(SchedulerEvent):
     """A 429 stopped the account, or stopped it for longer.
 
     Attributes:
@@ -154,7 +154,7 @@ class CooledDown(Event):
 
 
 @attrs.frozen(kw_only=True)
-class QuotaChanged(Event):
+class QuotaChanged(SchedulerEvent):
     """What is known of an hourly quota changed.
 
     Attributes:
@@ -175,7 +175,7 @@ class QuotaChanged(Event):
 
 
 @attrs.frozen(kw_only=True)
-class Paused(Event):
+class Paused(SchedulerEvent):
     """All calls of the account that could go wait for the same thing.
 
     Attributes:
