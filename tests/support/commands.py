@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-COMMAND = (sys.executable, "-u", "-m", "toggl_async.cli")
+COMMAND = (sys.executable, "-u", "-m", "toggl_async")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,10 @@
+"""``python -m toggl_async``: the command `toggl-async`, where its script is not on the path."""
+
+import sys
+
+from toggl_async.cli import main
+
+__all__: list[str] = []
+
+if __name__ == "__main__":
+    sys.exit(main())
