@@ -22,7 +22,7 @@ from toggl_async.scheduler import retry
 from toggl_async.scheduler.account import Account, Recalled
 from toggl_async.scheduler.coalesce import Work
 from toggl_async.scheduler.events import Reason
-from toggl_async.scheduler.exchange import Exchange, HeldStream, Lost, as_failure
+from toggl_async.scheduler.exchange import Exchange, HeldStream, LostRequest, as_failure
 from toggl_async.scheduler.inner import InnerTransport
 from toggl_async.scheduler.outcome import Attempted, Outcome, OutcomeKind, classify, reset_told, whole_of
 from toggl_async.scheduler.route import EXTENSION, RequestFacts
@@ -188,7 +188,7 @@ class Attempts(Work[httpx.Response]):
             if call.facts.streams and isinstance(stream, httpx.AsyncByteStream) and not response.is_closed:
                 response.stream = HeldStream(stream, account, call, exchange)
                 held = streaming = True
-        except Lost as lost:
+        except LostRequest as lost:
             error = lost.error
             sent = exchange.may_have_left(error)
             account.lost(call, type(error).__name__, sent=sent)

@@ -27,7 +27,7 @@ from toggl_async.scheduler.inner import InnerTransport, Pool
 from toggl_async.scheduler.queue import Call
 from toggl_async.scheduler.route import shown_path
 
-__all__ = ["Exchange", "HeldStream", "Lost", "as_failure"]
+__all__ = ["Exchange", "HeldStream", "LostRequest", "as_failure"]
 
 _DEPARTURES: Final = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
 
@@ -54,7 +54,7 @@ _BODILESS: Final = frozenset({204, 205, 304})
 Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
-class Lost(Exception):
+class LostRequest(Exception):
     """No answer came, or a part of one.
 
     Attributes:
@@ -128,7 +128,7 @@ class Exchange:
         """Send the request; return as soon as the head of the answer is there.
 
         Raises:
-            Lost: no answer came.
+            LostRequest: no answer came.
             Recalled: it must not be sent after all.
             WrongEventLoop: the transport belongs to another event loop.
         """
@@ -148,12 +148,12 @@ class Exchange:
         except Exception as error:
             if isinstance(error, httpx.PoolTimeout):
                 inner.found_full(pool)
-            raise Lost(error) from error
+            raise LostRequest(error) from error
         finally:
             self._request.extensions = extensions
             self._stop_watching()
         if not isinstance(response, httpx.Response):
-            raise Lost(TypeError(f"the transport returned {type(response).__name__}, not a Response"))
+            raise LostRequest(TypeError(f"the transport returned {type(response).__name__}, not a Response"))
         return response
 
     def end(self) -> None:
@@ -174,7 +174,7 @@ class Exchange:
         body of a refusal doesn't matter: its status says enough.
 
         Raises:
-            Lost: the body broke off.
+            LostRequest: the body broke off.
         """
         stream = response.stream
         refused = response.status_code >= http.HTTPStatus.BAD_REQUEST
@@ -199,7 +199,7 @@ class Exchange:
             except httpx.DecodingError:
                 return
             except httpx.RemoteProtocolError as error:
-                raise Lost(error) from error
+                raise LostRequest(error) from error
         del response.headers["content-encoding"]
         if "content-length" in response.headers:
             response.headers["content-length"] = str(len(decoded))
@@ -252,7 +252,7 @@ async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_bre
     """Read a body, at least as far as it comes if it may break off.
 
     Raises:
-        Lost: it broke off.
+        LostRequest: it broke off.
     """
     chunks: list[bytes] = []
     try:
@@ -263,7 +263,7 @@ async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_bre
             chunks.extend(stream)
     except Exception as error:
         if not may_break_off:
-            raise Lost(error) from error
+            raise LostRequest(error) from error
     finally:
         await _close(stream)
     return b"".join(chunks)

@@ -15,11 +15,11 @@ import attrs
 
 from toggl_async._operations.paging import Step
 from toggl_async.export.mirror.pieces import Piece, Progress
-from toggl_async.export.pages import Row
 from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import DateRange, ranges_between
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.entries import REPORT_ROWS
+from toggl_async.export.read.pages import Row
 from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import changed_at, entry_lines
 

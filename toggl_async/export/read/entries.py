@@ -18,11 +18,11 @@ import attrs
 from toggl_async._operations.paging import Step
 from toggl_async._operations.record import Json
 from toggl_async.export.mirror.pieces import Piece, Progress, Range, ServerTotals
-from toggl_async.export.pages import Row
 from toggl_async.export.plan.datasets import ENTRIES, EXACT
 from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.lists import unseen
+from toggl_async.export.read.pages import Row
 from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import Line, entry_lines, known_of, reading, running_line, totals_of
 

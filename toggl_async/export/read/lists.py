@@ -18,9 +18,9 @@ import attrs
 from toggl_async._operations.paging import Step
 from toggl_async.errors import TogglError
 from toggl_async.export.mirror.pieces import Piece, Progress
-from toggl_async.export.pages import Row
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
 from toggl_async.export.plan.survey import SurveyedWorkspace
+from toggl_async.export.read.pages import Row
 from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import Line, is_deleted, list_line
 

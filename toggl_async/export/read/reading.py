@@ -24,10 +24,10 @@ from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
-from toggl_async.export.pages import Row, page_of
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import ME, Survey, identify, related_ids
+from toggl_async.export.read.pages import Row, page_of
 from toggl_async.export.rows import Line, reading, rows_of
 from toggl_async.options import Priority
 
