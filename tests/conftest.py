@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-from patience import patient
-from results import Results
 from support.clock import JUMP
+from support.patience import patient
+from support.results import Results
 
 GROUPS = {
     "tests/codegen/test_directories.py": "documents",

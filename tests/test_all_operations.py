@@ -9,8 +9,8 @@ import attrs
 import httpx
 import pytest
 
-from patience import patient
 from support.hook_receiver import Receiver, receiver
+from support.patience import patient
 from support.real_things import ready_export, real_values
 from support.samples import MOMENT, arguments_of, deprecation, reach
 from support.sandbox_world import NOW

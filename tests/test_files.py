@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loopback import listening
+from support.loopback import listening
 from toggl_async import (
     UNSET,
     ApiToken,

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from patience import patient
 from support.hook_receiver import receiver
+from support.patience import patient
 from toggl_async import TogglClient, operations, webhooks
 from toggl_async.cli.app import command as toggl_async_command
 from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from loopback import listening, nobody_listening
-from patience import PatientLoop
 from support.hook_receiver import receiver
+from support.loopback import listening, nobody_listening
+from support.patience import PatientLoop
 from support.sandbox_world import world
 from toggl_async import ApiToken, TogglClient
 from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve

@@ -7,7 +7,7 @@ import urllib.parse
 import httpx
 import pytest
 
-from loopback import listening
+from support.loopback import listening
 from toggl_async import (
     ApiToken,
     ClientOptions,

@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from loopback import nobody_listening
 from support.commands import COMMAND, running
+from support.loopback import nobody_listening
 from support.sandbox_world import GROUPS
 from toggl_async.cli import main
 from toggl_async.export.formats.staged import StagedSink

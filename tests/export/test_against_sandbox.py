@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from patience import patient
+from support.patience import patient
 from toggl_async import ApiToken, ClientOptions, TogglClient
 from toggl_async.export import DATASETS, Dataset, ExportPlan, FileFacts, Manifest, export
 from toggl_async.export.formats.staged import StagedSink

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from patience import patient
 from support.export_written import FORMATS, ids, rows
+from support.patience import patient
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
 from toggl_async.export import ExportEvent, ExportPlan, Manifest, RowsWritten, export
 from toggl_async.sandbox import CompanySize, FaultPlan, Sandbox, SandboxOptions, serve, shapes

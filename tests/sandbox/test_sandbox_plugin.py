@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from loopback import nobody_listening
+from support.loopback import nobody_listening
 from toggl_async.sandbox import Sandbox
 from toggl_async.sandbox.options import SMALL, SandboxOptions
 from toggl_async.sandbox.pytest_plugin import _SandboxThread

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from loopback import nobody_listening
-from patience import PatientLoop
+from support.loopback import nobody_listening
+from support.patience import PatientLoop
 from support.sandbox_world import World, until, world
 from toggl_async.sandbox import SMALL, Fault, FaultPlan, Sandbox, SandboxOptions, run_forever, serve
 

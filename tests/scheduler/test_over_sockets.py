@@ -10,7 +10,7 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from loopback import listening
+from support.loopback import listening
 from support.model import NGINX
 from support.servers import Asked, http_proxy, http_server
 from toggl_async import errors

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from loopback import listening, nobody_listening
-from patience import patient
+from support.loopback import listening, nobody_listening
 from support.model import NGINX, Model
+from support.patience import patient
 from toggl_async import errors
 from toggl_async.options import ClientOptions, Cooldown, Pace, Priority, QuotaPolicy, Retry
 from toggl_async.scheduler import (

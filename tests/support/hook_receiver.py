@@ -8,7 +8,7 @@ import attrs
 import httpx
 import msgspec
 
-from loopback import listening
+from support.loopback import listening
 
 
 @attrs.define

@@ -9,7 +9,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-from loopback import listening
+from support.loopback import listening
 
 
 @attrs.define

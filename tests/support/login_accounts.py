@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import attrs
 import httpx
 
-from loopback import listening
+from support.loopback import listening
 from toggl_async import ClientOptions, Scheduler, SessionCookie, TogglClient
 from toggl_async._client.client import ACCOUNTS_URL
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import attrs
 
-from loopback import listening
+from support.loopback import listening
 
 
 @attrs.define
