@@ -1,4 +1,4 @@
-"""``python -m codegen``: write records, scopes, the front's stub and the sandbox's answers.
+"""``python -m codegen``: write records, scopes, the front's stub and the documents for the sandbox.
 
 With ``--check``, only say whether they are fresh.
 """

@@ -12,14 +12,14 @@ from typing import Final
 
 from codegen.emit_front import STUB
 from codegen.emit_records import record_files
-from codegen.emit_sandbox import FILE
+from codegen.emit_sandbox import FOLDER
 from codegen.emit_scopes import scope_files
 from codegen.model import LibraryPlan
 from codegen.text import WIDTH
 
 __all__ = ["DIRECTORIES", "emit", "formatted", "stale", "write"]
 
-DIRECTORIES: Final = ("records", "scopes")
+DIRECTORIES: Final = ("records", FOLDER, "scopes")
 """What is generated as a whole, under ``toggl_async``."""
 
 
@@ -57,7 +57,7 @@ def _existing(package: Path) -> list[str]:
     found = [path for directory in DIRECTORIES for path in (package / directory).rglob("*")]
     return sorted(
         path.relative_to(package).as_posix()
-        for path in (*found, package / FILE, package / STUB)
+        for path in (*found, package / STUB)
         if path.is_file() and "__pycache__" not in path.parts
     )
 

@@ -12,6 +12,7 @@ from support.results import Results
 GROUPS = {
     "tests/codegen/test_directories.py": "documents",
     "tests/codegen/test_documents.py": "documents",
+    "tests/codegen/test_emit_sandbox.py": "documents",
     "tests/codegen/test_load.py": "documents",
     "tests/codegen/test_paging.py": "documents",
     "tests/test_all_operations.py": "operations",

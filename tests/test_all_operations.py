@@ -42,7 +42,11 @@ NEEDED: Mapping[str, frozenset[str]] = {
     "workspace.reports.detailed.pdf": frozenset({"start_date"}),
     "workspace.reports.detailed.search": frozenset({"start_date"}),
     "workspace.reports.detailed.totals": frozenset({"start_date"}),
+    "workspace.reports.summary.csv": frozenset({"start_date"}),
+    "workspace.reports.summary.pdf": frozenset({"start_date"}),
     "workspace.reports.summary.search": frozenset({"start_date"}),
+    "workspace.reports.weekly.csv": frozenset({"start_date"}),
+    "workspace.reports.weekly.pdf": frozenset({"start_date"}),
     "workspace.reports.weekly.search": frozenset({"start_date"}),
 }
 """Arguments that may be left out, but not all of them."""

@@ -11,21 +11,18 @@ import datetime as dt
 import json
 import math
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
 import attrs
+from starlette.responses import Response
 
 from toggl_async.sandbox import FastLoop, FaultPlan, SandboxOptions, answers, serve
-from toggl_async.sandbox import server as sandbox_server
-from toggl_async.sandbox.answers import Reply
 from toggl_async.sandbox.call import ApiRequest
 from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.options import PlanName
-from toggl_async.sandbox.routes import TABLE
-from toggl_async.sandbox.routing import Endpoint, Match, RouteTable
+from toggl_async.sandbox.routes import HANDLERS
 from toggl_async.sandbox.timestamps import offset_utc, parse_day
 
 __all__ = ["Record", "ServerOptions"]
@@ -74,26 +71,11 @@ class Record:
     seconds: float
 
 
-class WithReportsV2(RouteTable):
-    """The sandbox's operations, and the details of Reports v2."""
-
-    def __init__(self) -> None:
-        route = "GET /reports/api/v2/workspace/{workspace_id}/details"
-        super().__init__([Endpoint(route=route, handler=details)])
-
-    def including(self, routes: Iterable[str]) -> RouteTable:
-        """Return the same: every route that a benchmark needs has an answer."""
-        assert not set(routes)
-        return self
-
-    def find(self, method: str, path: str) -> Match:
-        """Find the operation for a method and a path."""
-        if path.startswith("/reports/api/v2/"):
-            return super().find(method, path)
-        return TABLE.find(method, path)
+DETAILS: Final = "GET /reports/api/v2/workspace/{workspace_id}/details"
+"""The route of Reports v2, which the sandbox does not have."""
 
 
-def details(call: ApiRequest) -> Reply:
+def details(call: ApiRequest) -> Response:
     """Return a page of the details of Reports v2, oldest first; page 0 is the first, as is page 1."""
     rows = call.company.reported(call.workspace().id)
     zone = call.company.zone(call.person)
@@ -154,7 +136,7 @@ async def main(options: ServerOptions) -> None:
 if __name__ == "__main__":
     given = ServerOptions(**json.loads(sys.argv[1]))
     with (
-        mock.patch.object(sandbox_server, "TABLE", WithReportsV2()),
+        mock.patch.dict(HANDLERS, {DETAILS: details}),
         asyncio.Runner(loop_factory=lambda: FastLoop(given.speed)) as runner,
     ):
         runner.run(main(given))

@@ -18,7 +18,7 @@ from typing import Final
 import attrs
 
 from toggl_async.sandbox.fast_loop import FastLoop
-from toggl_async.sandbox.limits import LeakyBucket, QuotaWindow
+from toggl_async.sandbox.limits import Limits
 
 __all__ = ["WORKSPACE", "Record", "Seen", "ServerOptions"]
 
@@ -110,18 +110,20 @@ class Server:
     def __init__(self, options: ServerOptions) -> None:
         self._options = options
         self._random = random.Random(options.seed)
-        self._bucket = LeakyBucket(interval=options.interval, burst=options.burst)
-        self._window = QuotaWindow(float("inf") if options.quota is None else options.quota)
+        quota = float("inf") if options.quota is None else options.quota
+        self._limits = Limits(
+            interval=options.interval, burst=options.burst, user_quota=quota, organization_quota=quota
+        )
+        self._window = self._limits.window(0, None)
         self._applies = itertools.cycle((True, False))
         self._ids = itertools.count(4_000_000_000)
         self.record = Record()
 
     async def share_bucket(self) -> None:
         """Be the other program: ask evenly, but for a little chance, and shrug refusals off."""
-        loop = asyncio.get_running_loop()
         while self._options.other:
             await asyncio.sleep(self._options.interval / self._options.other * self._random.uniform(0.9, 1.1))
-            self._bucket.admit(loop.time())
+            await self._limits.admit(0)
 
     async def respond(self, request: str, body: bytes) -> Answer:
         """Let a request arrive, be admitted or not, and be answered."""
@@ -129,7 +131,7 @@ class Server:
         if options.jitter:
             await asyncio.sleep(self._random.uniform(0, 2 * options.jitter) * options.interval)
         at = time.monotonic()
-        if not self._bucket.admit(loop.time()):
+        if not await self._limits.admit(0):
             answer = Answer(429, _PAGE.format("429 Too Many Requests"), HTML)
         else:
             answer = self._within_quota(request, body, loop.time())

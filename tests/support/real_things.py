@@ -40,6 +40,7 @@ def real_values(sandbox: Sandbox, *, callback: str) -> dict[str, Any]:
         "sort_field": "name",
         "grouping": "projects",
         "sub_grouping": "users",
+        "resolution": "day",
         "stop": MOMENT + dt.timedelta(minutes=5),
         "duration": 300,
         "url_callback": callback,

@@ -11,9 +11,9 @@ from collections import Counter
 from typing import Final
 
 import msgspec
+from starlette.responses import Response
 
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import Reply
 from toggl_async.sandbox.entities import PersonRow
 from toggl_async.sandbox.state import State
 
@@ -49,7 +49,7 @@ class Accounts:
         self._sessions: dict[str, tuple[PersonRow, float]] = {}
         self._failed: Counter[str] = Counter()
 
-    def identify(self, authorization: str | None, cookie: str | None, now: float) -> PersonRow | Reply:
+    def identify(self, authorization: str | None, cookie: str | None, now: float) -> PersonRow | Response:
         """Return the person behind a request, or the answer that refuses it.
 
         Without credentials, or with a session that is over, that is an empty 401; wrong ones get 403.
@@ -59,9 +59,9 @@ class Accounts:
         person, ends = self._sessions.get(cookie or "", (None, 0.0))
         if person is not None and now < ends:
             return person
-        return Reply(status=401, media=None, headers={"X-Authorization-Missing": "true"})
+        return answers.unauthorized()
 
-    def log_in(self, body: bytes, now: float) -> Reply:
+    def log_in(self, body: bytes, now: float) -> Response:
         """Begin a session, for an e-mail address and its password."""
         try:
             given = msgspec.json.decode(body, type=dict[str, str])
@@ -86,13 +86,13 @@ class Accounts:
         cookie = f"{SESSION_COOKIE}={session}; Path=/; HttpOnly; Secure; SameSite=Lax"
         return answers.json({"email": person.email, "fullname": person.name}, headers={"Set-Cookie": cookie})
 
-    def log_out(self, cookie: str | None) -> Reply:
+    def log_out(self, cookie: str | None) -> Response:
         """End a session."""
         if self._sessions.pop(cookie or "", None) is None:
-            return Reply(status=401, media=None, headers={"X-Authorization-Missing": "true"})
+            return answers.unauthorized()
         return answers.empty()
 
-    def _by_credentials(self, user: str, password: str) -> PersonRow | Reply:
+    def _by_credentials(self, user: str, password: str) -> PersonRow | Response:
         for person in self._state.people.values():
             by_token = _same(user, person.api_token) and _same(password, _TOKEN_PASSWORD)
             if by_token or (_same(user, person.email) and _same(password, person.password)):

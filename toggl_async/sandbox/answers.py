@@ -1,31 +1,21 @@
 """What a request is answered with, in the shapes that Toggl uses.
 
 A refusal is a bare JSON string with the JSON content type; the web server in front of Toggl
-answers in HTML of its own; a missing authentication gets an empty body.
+answers in HTML of its own; missing credentials get an empty body.
 """
 
 import http
 from collections.abc import Mapping
 from typing import Final
 
-import attrs
 import msgspec
+from starlette.responses import Response
 
-__all__ = ["ApiError", "Reply", "empty", "file", "json", "proxy_page", "refusal"]
+__all__ = ["ApiError", "empty", "file", "json", "not_found", "proxy_page", "refusal", "unauthorized"]
 
-JSON: Final = "application/json; charset=utf-8"
+_JSON: Final = "application/json; charset=utf-8"
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
-
-
-@attrs.frozen(kw_only=True)
-class Reply:
-    """A status, a body and the headers that belong to this answer alone."""
-
-    status: int = 200
-    body: bytes = b""
-    media: str | None = JSON
-    headers: Mapping[str, str] = _NO_HEADERS
 
 
 class ApiError(Exception):
@@ -37,31 +27,43 @@ class ApiError(Exception):
         self.text = text
 
 
-def json(value: object, *, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
+def json(value: object, *, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
     """Answer with a value as JSON."""
-    return Reply(status=status, body=msgspec.json.encode(value), headers=headers)
+    return Response(msgspec.json.encode(value), status, {"Content-Type": _JSON, **headers})
 
 
-def empty(*, status: int = 200) -> Reply:
+def empty(*, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
     """Answer with nothing."""
-    return Reply(status=status, media=None)
+    return Response(status_code=status, headers=dict(headers))
 
 
-def file(content: bytes, media: str) -> Reply:
+def file(content: bytes, media: str) -> Response:
     """Answer with a file."""
-    return Reply(body=content, media=media)
+    # As a header, the type stays as it is: `media_type` would add a character set to text.
+    return Response(content, headers={"Content-Type": media})
 
 
-def refusal(status: int, text: str, *, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
+def refusal(status: int, text: str, *, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
     """Answer with a bare JSON string."""
     return json(text, status=status, headers=headers)
 
 
-def proxy_page(status: int) -> Reply:
+def unauthorized() -> Response:
+    """Answer a request without credentials."""
+    return empty(status=401, headers={"X-Authorization-Missing": "true"})
+
+
+def not_found() -> Response:
+    """Answer a path that does not exist."""
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
+    return Response(b"404 page not found\n", 404, headers)
+
+
+def proxy_page(status: int) -> Response:
     """Answer as the web server in front of Toggl does, in HTML."""
     title = f"{status} {http.HTTPStatus(status).phrase}"
     page = (
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
         "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     )
-    return Reply(status=status, body=page.encode(), media="text/html")
+    return Response(page, status, {"Content-Type": "text/html"})

@@ -15,18 +15,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from toggl_async.sandbox import answers
+from toggl_async.sandbox import answers, files
 from toggl_async.sandbox.accounts import LOGIN, LOGOUT, SESSION_COOKIE, Accounts
-from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.checking import check, check_types
 from toggl_async.sandbox.clock import Clock
 from toggl_async.sandbox.company import Company
 from toggl_async.sandbox.counts import Counts
 from toggl_async.sandbox.deliveries import Deliveries
+from toggl_async.sandbox.documents import DescribedOperation, operations
 from toggl_async.sandbox.entities import PersonRow
 from toggl_async.sandbox.faults import Fault, Faults
 from toggl_async.sandbox.limits import Limits, QuotaWindow
-from toggl_async.sandbox.routing import Match, RouteTable
+from toggl_async.sandbox.routes import HANDLERS
+from toggl_async.sandbox.routing import UNKNOWN, router
+from toggl_async.sandbox.samples import Samples
 
 __all__ = ["Application"]
 
@@ -44,6 +48,10 @@ _RESET: Final = 0
 _OWN_FAILURE: Final = 500
 """The 5xx that Toggl sends itself; the others are those of the web server in front."""
 
+_REDIRECT: Final = 302
+_TARGET: Final = "https://track.toggl.com/sample"
+"""Where redirects lead."""
+
 _SLOW_PIECES: Final = 10
 
 
@@ -56,7 +64,6 @@ class Application:
         limits: buckets and quota windows.
         faults: what goes wrong.
         counts: where requests are noted.
-        table: the operations.
         gone: routes that answer 410.
         reset: resets the connection from this client address.
     """
@@ -69,7 +76,6 @@ class Application:
         limits: Limits,
         faults: Faults,
         counts: Counts,
-        table: RouteTable,
         gone: frozenset[str],
         reset: Callable[[object], None],
     ) -> None:
@@ -79,120 +85,146 @@ class Application:
         self._limits = limits
         self._faults = faults
         self._counts = counts
-        self._table = table
         self._gone = gone
         self._reset = reset
-        self.closing: asyncio.Event = asyncio.Event()
-        self.deliveries: Deliveries = Deliveries(company, clock, self.closing)
+        self._closing = asyncio.Event()
+        self._deliveries = Deliveries(company, clock, self._closing)
+        self._under_way: set[asyncio.Task[object]] = set()
+        self._router = router(frozenset({*operations(), *HANDLERS, *gone, LOGIN, LOGOUT, _STATUS}), _Endpoint)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (the ASGI interface)."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - uvicorn runs each request in a task
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        await self._router({**scope, "app": self}, receive, send)
+
+    async def aclose(self) -> None:
+        """Give up what is on its way to webhooks, and let nothing wait any longer."""
+        self._closing.set()
+        await self._deliveries.aclose()
+
+    async def idle(self) -> None:
+        """Wait until no request is under way."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def answer(self, endpoint: "_Endpoint", request: Request, send: Send) -> None:
+        """Answer a request, whose endpoint Starlette found."""
         now = self._clock.now()
-        request = Request(scope, receive)
-        match = self._table.find(request.method, request.url.path)
+        route = endpoint.route if endpoint.route != UNKNOWN else f"{request.method} {UNKNOWN}"
         person = self._accounts.identify(
             request.headers.get("authorization"), request.cookies.get(SESSION_COOKIE), now
         )
         user_id = person.id if isinstance(person, PersonRow) else None
-        self._counts.arrived(match.route, user_id, now)
-        if not self._limits.bucket(user_id).admit(now):
+        self._counts.arrived(route, user_id, now)
+        if not await self._limits.admit(user_id):
             self._counts.refuse(429)
-            await self._send(match, answers.proxy_page(429), scope, receive, send)
+            await self._send(route, answers.proxy_page(429), request, send)
             return
         try:
             body = await request.body()
         except ClientDisconnect:
             return
-        fault = self._faults.decide(match.route)
-        await self._clock.wait(fault.latency, self.closing)
-        answer = await self._answer(match, person, request, body, fault)
+        fault = self._faults.decide(route)
+        await self._clock.wait(fault.latency, self._closing)
+        response = await self._answer(endpoint, person, request, body, fault)
         if fault.reset:
-            self._counts.answered(match.route, _RESET)
-            await self._hang_up(scope, receive)
+            self._counts.answered(route, _RESET)
+            await self._hang_up(request)
         else:
-            await self._send(match, answer, scope, receive, self._slowly(send, fault.slow_body))
+            await self._send(route, response, request, self._slowly(send, fault.slow_body))
 
     async def _answer(
-        self, match: Match, person: PersonRow | Reply, request: Request, body: bytes, fault: Fault
-    ) -> Reply:
+        self, endpoint: "_Endpoint", person: PersonRow | Response, request: Request, body: bytes, fault: Fault
+    ) -> Response:
         """Return what the request gets, having carried it out unless the fault forbids that."""
         if fault.fails and not fault.applied:
             return _broken(fault)
-        if match.route == _STATUS:
-            answer = answers.json("OK")
-        elif match.route == LOGIN:
-            answer = self._accounts.log_in(body, self._clock.now())
-        elif match.route == LOGOUT:
-            answer = self._accounts.log_out(request.cookies.get(SESSION_COOKIE))
-        elif isinstance(person, Reply):
-            answer = person
+        if endpoint.route == _STATUS:
+            response = answers.json("OK")
+        elif endpoint.route == LOGIN:
+            response = self._accounts.log_in(body, self._clock.now())
+        elif endpoint.route == LOGOUT:
+            response = self._accounts.log_out(request.cookies.get(SESSION_COOKIE))
+        elif isinstance(person, Response):
+            response = person
         else:
-            answer = await self._within_quota(match, person, request, body)
-        return _broken(fault) if fault.fails else answer
+            response = await self._within_quota(endpoint, person, request, body)
+        return _broken(fault) if fault.fails else response
 
-    async def _within_quota(self, match: Match, person: PersonRow, request: Request, body: bytes) -> Reply:
+    async def _within_quota(
+        self, endpoint: "_Endpoint", person: PersonRow, request: Request, body: bytes
+    ) -> Response:
         """Spend the quota that the route belongs to; then carry the request out."""
         now = self._clock.now()
-        window = self._limits.window(person.id, self._payer(match))
+        call = ApiRequest(
+            company=self._company,
+            limits=self._limits,
+            deliveries=self._deliveries,
+            person=person,
+            now=now,
+            path=request.path_params,
+            query=request.query_params,
+            raw=body,
+        )
+        window = self._limits.window(person.id, self._payer(call))
         if window.spend(now):
-            call = ApiRequest(
-                company=self._company,
-                limits=self._limits,
-                deliveries=self.deliveries,
-                person=person,
-                now=now,
-                path=match.path,
-                ids_in_path=match.ids,
-                words=match.words,
-                query=request.query_params,
-                raw=body,
-            )
-            answer = await self._handle(match, call)
-            self.deliveries.publish(
+            response = await self._handle(endpoint, call)
+            self._deliveries.publish(
                 call.happenings, person=person, method=request.method, path=request.url.path
             )
         else:
             self._counts.refuse(402)
             state = window.state(now)
-            answer = answers.refusal(402, _QUOTA_TEXT.format(seconds=state.resets_in if state else 0))
-        return _with_quota(answer, window, now)
+            response = answers.refusal(402, _QUOTA_TEXT.format(seconds=state.resets_in if state else 0))
+        _tell_quota(response, window, now)
+        return response
 
-    def _payer(self, match: Match) -> int | None:
+    def _payer(self, call: ApiRequest) -> int | None:
         """Return the organization whose quota a path spends; None for the user's own."""
-        if "organization_id" in match.path and match.path["organization_id"] in self._company.organizations:
-            return match.path["organization_id"]
-        workspace = self._company.workspaces.get(match.path.get("workspace_id", 0))
+        organization = self._company.organizations.get(call.path.get("organization_id", 0))
+        workspace = self._company.workspaces.get(call.path.get("workspace_id", 0))
+        if organization is not None:
+            return organization.id
         return None if workspace is None else workspace.organization_id
 
-    async def _handle(self, match: Match, call: ApiRequest) -> Reply:
+    async def _handle(self, endpoint: "_Endpoint", call: ApiRequest) -> Response:
         """Carry the request out."""
-        if match.route in self._gone:
+        if endpoint.route in self._gone:
             return answers.refusal(410, "This endpoint is no longer available")
-        if match.allowed:
-            return Reply(status=405, media=None, headers={"Allow": ", ".join(match.allowed)})
-        if match.handler is None:
-            return Reply(status=404, body=b"404 page not found\n", media="text/plain; charset=utf-8")
+        if endpoint.allowed:
+            return answers.empty(status=405, headers={"Allow": ", ".join(endpoint.allowed)})
+        operation, handler = operations().get(endpoint.route), HANDLERS.get(endpoint.route)
         try:
-            answer = match.handler(call)
-            return answer if isinstance(answer, Reply) else await answer
+            if operation is not None:
+                call.enter()
+                if handler is None:
+                    check(operation, call)
+                    return _sample(operation, call)
+                if call.raw and operation.takes_json:
+                    check_types(operation, call.json(), call.raw)
+            if handler is None:
+                return answers.not_found()
+            answer = handler(call)
+            return answer if isinstance(answer, Response) else await answer
         except ApiError as refused:
             return answers.refusal(refused.status, refused.text)
 
-    async def _send(self, match: Match, answer: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _send(self, route: str, response: Response, request: Request, send: Send) -> None:
         """Send an answer with the headers that all of Toggl's have."""
-        self._counts.answered(match.route, answer.status)
+        self._counts.answered(route, response.status_code)
         request_id = secrets.token_hex(16)
-        headers = {
-            "X-Toggl-Request-Id": request_id,
-            "X-Request-Id": request_id,
-            "X-Service-Level": "GREEN",
-            "Date": email.utils.formatdate(self._clock.now(), usegmt=True),
-            "Cache-Control": "no-store, no-cache, must-revalidate",
-            **answer.headers,
-        }
-        if answer.media is not None:
-            headers["Content-Type"] = answer.media
-        await Response(answer.body, answer.status, headers)(scope, receive, send)
+        response.headers.update(
+            {
+                "X-Toggl-Request-Id": request_id,
+                "X-Request-Id": request_id,
+                "X-Service-Level": "GREEN",
+                "Date": email.utils.formatdate(self._clock.now(), usegmt=True),
+                "Cache-Control": "no-store, no-cache, must-revalidate",
+            }
+        )
+        await response(request.scope, request.receive, send)
 
     def _slowly(self, send: Send, seconds: float) -> Send:
         """Return a `send` that lets bodies arrive in pieces, over so many seconds."""
@@ -203,33 +235,61 @@ class Application:
             body = message.get("body", b"")
             size = -(-len(body) // _SLOW_PIECES) or 1
             for start in range(0, len(body), size):
-                await self._clock.wait(seconds / _SLOW_PIECES, self.closing)
+                await self._clock.wait(seconds / _SLOW_PIECES, self._closing)
                 await send({"type": message["type"], "body": body[start : start + size], "more_body": True})
             await send({**message, "body": b""} if body else message)
 
         return dripping
 
-    async def _hang_up(self, scope: Scope, receive: Receive) -> None:
+    async def _hang_up(self, request: Request) -> None:
         """Reset the connection, and come back when it is gone."""
-        self._reset(scope["client"])
-        await receive()  # the whole request has come: what is left to receive is its end
+        self._reset(request.scope["client"])
+        await request.receive()  # the whole request has come: what is left to receive is its end
 
 
-def _broken(fault: Fault) -> Reply:
+@attrs.frozen(eq=False)
+class _Endpoint:
+    """Answers the requests of one route (the ASGI interface).
+
+    Attributes:
+        route: its method and path; `UNKNOWN` for a path or a method that does not exist.
+        allowed: the methods that the path has, if not this one.
+    """
+
+    route: str
+    allowed: tuple[str, ...]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        application: Application = scope["app"]
+        await application.answer(self, Request(scope, receive), send)
+
+
+def _sample(operation: DescribedOperation, call: ApiRequest) -> Response:
+    """Make an answer up, as the document has it."""
+    if operation.status == _REDIRECT:
+        return answers.empty(status=_REDIRECT, headers={"Location": _TARGET})
+    content = operation.answer
+    if content is None:
+        return answers.empty(status=operation.status)
+    if content.is_json:
+        sent = call.json() if call.raw and operation.takes_json else None
+        made = Samples(call, sent if isinstance(sent, dict) else {}).answer(content.schema)
+        return answers.json(made, status=operation.status)
+    # Where there are two kinds of files, the path says which.
+    media = files.XLSX if call.path.get("extension") == "xlsx" else content.media[0]
+    return answers.file(files.made(media), media)
+
+
+def _broken(fault: Fault) -> Response:
     """Return the answer of a request that failed: Toggl's own, or its web server's."""
     if fault.status is None or fault.status == _OWN_FAILURE:
         return answers.refusal(500, "Internal server error")
     return answers.proxy_page(fault.status)
 
 
-def _with_quota(answer: Reply, window: QuotaWindow, now: float) -> Reply:
+def _tell_quota(response: Response, window: QuotaWindow, now: float) -> None:
     """Add what is left of the quota to an answer's headers."""
     state = window.state(now)
-    if state is None:
-        return answer
-    headers = {
-        **answer.headers,
-        "X-Toggl-Quota-Remaining": str(state.remaining),
-        "X-Toggl-Quota-Resets-In": str(state.resets_in),
-    }
-    return attrs.evolve(answer, headers=headers)
+    if state is not None:
+        response.headers["X-Toggl-Quota-Remaining"] = str(state.remaining)
+        response.headers["X-Toggl-Quota-Resets-In"] = str(state.resets_in)

@@ -1,11 +1,12 @@
 """A request as a route sees it: who asks, for what, with which arguments, read as strictly as Toggl does."""
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 import attrs
 import msgspec
+from starlette.responses import Response
 
 from toggl_async.sandbox import timestamps
 from toggl_async.sandbox.answers import ApiError
@@ -13,28 +14,20 @@ from toggl_async.sandbox.company import Company
 from toggl_async.sandbox.entities import OrganizationRow, PersonRow, SubscriptionRow, WorkspaceRow
 from toggl_async.sandbox.limits import Limits
 
-__all__ = ["ApiRequest", "Body", "Happening", "Pinging", "unexpected"]
+__all__ = ["ApiRequest", "Body", "Handler", "Happening", "Pinging"]
 
-_GO_NAMES: Final[dict[type, str]] = {
-    bool: "bool",
-    int: "number",
-    float: "number",
-    str: "string",
-    list: "array",
-    dict: "object",
-}
-"""What Toggl calls the types of JSON when it refuses one."""
+Handler: TypeAlias = Callable[["ApiRequest"], Response | Awaitable[Response]]
+"""What answers the requests of one operation."""
 
 
 @attrs.define(kw_only=True)
 class Body:
-    """The JSON object that came with a request; its fields are read by type.
+    """The JSON object that came with a request, checked by then: its fields are of the right types.
 
     A field that is missing reads as None, as does one that is null: `given` tells them apart.
     """
 
-    raw: bytes
-    fields: dict[str, Any]
+    fields: Mapping[str, Any]
 
     def given(self, name: str) -> bool:
         """Tell whether the field is there, null or not."""
@@ -42,42 +35,32 @@ class Body:
 
     def text(self, name: str) -> str | None:
         """Read a string."""
-        value = self._typed(name, str)
-        return value if isinstance(value, str) else None
+        value: str | None = self.fields.get(name)
+        return value
 
     def number(self, name: str) -> int | None:
         """Read a whole number."""
-        value = self._typed(name, int)
-        return value if isinstance(value, int) else None
+        value: int | None = self.fields.get(name)
+        return value
 
     def money(self, name: str) -> float | None:
         """Read a number, whole or not."""
-        value = self._typed(name, int, float)
-        return value if isinstance(value, int | float) else None
+        value: float | None = self.fields.get(name)
+        return value
 
     def flag(self, name: str) -> bool | None:
         """Read a boolean."""
-        value = self._typed(name, bool)
-        return value if isinstance(value, bool) else None
+        value: bool | None = self.fields.get(name)
+        return value
 
     def numbers(self, name: str) -> list[int | None] | None:
         """Read a list of whole numbers, in which null stands for "none"."""
-        value = self._typed(name, list)
-        if not isinstance(value, list):
-            return None
-        for item in value:
-            if item is not None and type(item) is not int:
-                self._refuse(name, item)
+        value: list[int | None] | None = self.fields.get(name)
         return value
 
     def texts(self, name: str) -> list[str] | None:
         """Read a list of strings."""
-        value = self._typed(name, list)
-        if not isinstance(value, list):
-            return None
-        for item in value:
-            if not isinstance(item, str):
-                self._refuse(name, item)
+        value: list[str] | None = self.fields.get(name)
         return value
 
     def moment(self, name: str) -> int | None:
@@ -99,21 +82,6 @@ class Body:
             return timestamps.parse_day(text)
         except ValueError:
             raise ApiError(400, f"Invalid '{name}' value, allowed format is YYYY-MM-DD") from None
-
-    def _typed(self, name: str, *types: type) -> object:
-        value = self.fields.get(name)
-        if value is not None and type(value) not in types:
-            self._refuse(name, value)
-        return value
-
-    def _refuse(self, name: str, value: object) -> None:
-        raise unexpected(self.raw, name, value)
-
-
-def unexpected(raw: bytes, name: str, value: object) -> ApiError:
-    """Say that a field of a body has the wrong type, and where, as Toggl's decoder does."""
-    offset = raw.find(f'"{name}"'.encode()) + len(name) + 3
-    return ApiError(400, f'Unexpected "{name}" type {_GO_NAMES.get(type(value), "null")}, offset={offset}')
 
 
 class Pinging(Protocol):
@@ -148,9 +116,7 @@ class ApiRequest:
         deliveries: what sends pings to webhooks.
         person: who asks.
         now: when, in seconds of the Unix epoch.
-        path: the numbers in the path, by name.
-        ids_in_path: the comma-separated ids in the path.
-        words: what else is in the path, by name.
+        path: what is in the path, by name: numbers, texts, and tuples of numbers.
         query: the query, one value a name.
         raw: the body.
         happenings: what was done, for webhooks to tell.
@@ -161,9 +127,7 @@ class ApiRequest:
     deliveries: Pinging
     person: PersonRow
     now: float
-    path: Mapping[str, int]
-    ids_in_path: tuple[int, ...] = ()
-    words: Mapping[str, str] = attrs.field(factory=dict)
+    path: Mapping[str, Any]
     query: Mapping[str, str]
     raw: bytes = b""
     happenings: list[Happening] = attrs.field(factory=list)
@@ -173,6 +137,23 @@ class ApiRequest:
         self.happenings.append(
             Happening(entity=entity, action=action, workspace_id=self.path["workspace_id"], payload=payload)
         )
+
+    @property
+    def ids_in_path(self) -> tuple[int, ...]:
+        """The comma-separated ids in the path."""
+        found: tuple[int, ...] = next(value for value in self.path.values() if isinstance(value, tuple))
+        return found
+
+    def enter(self) -> None:
+        """Insist that the workspace and the organization of the path are there.
+
+        Raises:
+            ApiError: 403 or 404, one is not.
+        """
+        if "workspace_id" in self.path:
+            self.workspace()
+        if "organization_id" in self.path:
+            self.organization()
 
     def workspace(self) -> WorkspaceRow:
         """Return the workspace of the path.
@@ -213,7 +194,7 @@ class ApiRequest:
         fields = self.json()
         if not isinstance(fields, dict):
             raise ApiError(400, "JSON is not valid")
-        return Body(raw=self.raw, fields=fields)
+        return Body(fields=fields)
 
     def number(self, name: str, default: int, *, largest: int | None = None) -> int:
         """Read a positive whole number of the query; what is over the largest counts as it."""

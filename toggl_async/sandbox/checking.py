@@ -1,158 +1,201 @@
 """Whether a request is what the documents ask for; refused as Toggl refuses, by the first thing wrong.
 
-What the documents do not know is let through, as Toggl lets it through.
+The checking is jsonschema's, on the documents as they are. What they do not know is let through, as
+Toggl lets it through; null counts as not given, as it does for a program in Go.
 """
 
+import functools
 import re
 import urllib.parse
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, cast
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
 
 from toggl_async.sandbox import timestamps
 from toggl_async.sandbox.answers import ApiError
-from toggl_async.sandbox.call import ApiRequest, unexpected
-from toggl_async.sandbox.described import Described, Documents, Schema
+from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.documents import Content, DescribedOperation, registry
 
-__all__ = ["Checker"]
+__all__ = ["check", "check_types", "fits"]
 
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "integer": (int,),
-    "number": (int, float),
-    "string": (str,),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-    "null": (type(None),),
+_FORMATS: Final = FormatChecker(formats=())
+
+
+@_FORMATS.checks("date", ValueError)
+def _is_day(value: object) -> bool:
+    return not isinstance(value, str) or bool(timestamps.parse_day(value))
+
+
+@_FORMATS.checks("date-time", ValueError)
+def _is_moment(value: object) -> bool:
+    # A day alone is no moment, though Toggl takes it for one here and there.
+    return not isinstance(value, str) or ("T" in value and timestamps.parse(value) is not None)
+
+
+_GO_NAMES: Final[Mapping[type, str]] = {
+    bool: "bool",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
 }
-
-_FORMATS: Final[Mapping[str, Callable[[str], object]]] = {
-    "date-time": timestamps.parse,
-    "date": timestamps.parse_day,
-}
-
-_PLAIN: Final[Mapping[str, re.Pattern[str]]] = {
-    "integer": re.compile(r"-?\d+"),
-    "number": re.compile(r"-?\d+(\.\d+)?"),
-    "boolean": re.compile(r"true|false|0|1"),
-}
-"""How values of the query are written."""
+"""What Toggl calls the types of JSON when it refuses one."""
 
 
-class Checker:
-    """Checks requests against the documents."""
+_PART: Final = re.compile(rb'form-data; name="([^"]*)"')
+"""The name of a part of a form."""
 
-    def __init__(self, documents: Documents) -> None:
-        self._documents = documents
 
-    def check(self, operation: Described, call: ApiRequest) -> Mapping[str, Any]:
-        """Check a request, and return the fields of its JSON object; none if it has no such body.
+@functools.cache
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": schema}, registry=registry(), format_checker=_FORMATS)
 
-        Raises:
-            ApiError: 400, something is missing or is not what it should be.
-        """
-        for name, text in call.words.items():
-            self._plain(name, text, operation.path[name])
-        for name in operation.required:
-            if not call.query.get(name):
+
+def fits(value: object, schema: str) -> bool:
+    """Tell whether a value is what the schema at this place says."""
+    valid: bool = _validator(schema).is_valid(value)
+    return valid
+
+
+_TYPES: Final = frozenset({"type", "anyOf", "oneOf"})
+"""The keywords that say of what type a value is: all that Toggl's decoder looks at."""
+
+
+def check(operation: DescribedOperation, call: ApiRequest) -> None:
+    """Check all of a request: path, query and body.
+
+    Raises:
+        ApiError: 400, something is missing or is not what it should be.
+    """
+    for name, one in operation.parameters.items():
+        if one.place == "query":
+            text = call.query.get(name)
+            if not text and one.required:
                 raise ApiError(400, f"'{name}' is required")
-        for name, text in call.query.items():
-            if name in operation.query and text:
-                self._plain(name, text, operation.query[name])
-        body = operation.body
-        if body is None or not (call.raw or body.required):
-            return {}
-        if body.media != "application/json":
-            self._form(body.schema, call)
-            return {}
-        value = call.json()
-        self.value("body", value, body.schema, call.raw)
-        return value if isinstance(value, dict) else {}
-
-    def fits(self, value: object, schema: Schema) -> bool:
-        """Tell whether a value is what a schema says."""
-        try:
-            self.value("", value, schema, b"")
-        except ApiError:
-            return False
-        return True
-
-    def value(self, name: str, value: object, schema: Schema, raw: bytes) -> None:
-        """Check a value of JSON.
-
-        Raises:
-            ApiError: it is not what the schema says.
-        """
-        schema = self._documents.resolved(schema)
-        if "oneOf" in schema:
-            if not any(self.fits(value, option) for option in schema["oneOf"]):
-                raise unexpected(raw, name, value)
-            return
-        if not _has_type(value, schema):
-            raise unexpected(raw, name, value)
-        if value is not None:
-            _checked(name, value, schema)
-        if isinstance(value, list):
-            for item in value:
-                self.value(name, item, schema.get("items", {}), raw)
-        elif isinstance(value, dict):
-            self._object(value, schema, raw)
-
-    def _object(self, value: dict[str, Any], schema: Schema, raw: bytes) -> None:
-        for required in schema.get("required", ()):
-            if value.get(required) is None:
-                raise ApiError(400, f"'{required}' is required")
-        for name, inner in value.items():
-            known = schema.get("fields", {}).get(name) or schema.get("values")
-            if known is not None:
-                self.value(name, inner, known, raw)
-
-    def _plain(self, name: str, text: str, schema: Schema) -> None:
-        """Check a value of path or query."""
-        schema = self._documents.resolved(schema)
-        kind = schema.get("type", "string")
-        if "oneOf" in schema:
-            if not any(self._is_plain(name, text, option) for option in schema["oneOf"]):
-                raise ApiError(400, f"Invalid '{name}' value")
-        elif kind == "array":
-            for part in text.split(","):
-                self._plain(name, part, schema.get("items", {}))
-        else:
-            if kind in _PLAIN and not _PLAIN[kind].fullmatch(text):
-                raise ApiError(400, f"Invalid '{name}' value")
-            _checked(name, int(text) if kind == "integer" else text, schema)
-
-    def _is_plain(self, name: str, text: str, schema: Schema) -> bool:
-        try:
-            self._plain(name, text, schema)
-        except ApiError:
-            return False
-        return True
-
-    def _form(self, schema: Schema, call: ApiRequest) -> None:
-        """Insist on the required fields of a form; their values may be anything."""
-        given = urllib.parse.parse_qs(call.raw.decode("latin-1"))
-        for name in schema.get("required", ()):
-            if name not in given and f'name="{name}"'.encode() not in call.raw:
-                raise ApiError(400, f"'{name}' is required")
+            if text:
+                _check_text(name, text, one.schema)
+        elif isinstance(call.path[name], str):
+            _check_text(name, call.path[name], one.schema)
+    body = operation.body
+    if body is None or not (call.raw or body.required):
+        return
+    if body.is_json:
+        for error in _errors(body.schema, call.json()):
+            raise ApiError(400, _WORDS.get(str(error.validator), _invalid)(error, call.raw))
+    else:
+        _check_form(body, call.raw)
 
 
-def _has_type(value: object, schema: Schema) -> bool:
-    kinds = schema.get("type", [])
-    named = [kinds] if isinstance(kinds, str) else kinds
-    return not named or any(type(value) in _TYPES[kind] for kind in named)
+def check_types(operation: DescribedOperation, value: object, raw: bytes) -> None:
+    """Check the types alone of a body of JSON, which came in these bytes.
+
+    All else is left to the handlers, which have Toggl's own words for it.
+
+    Raises:
+        ApiError: 400, something has another type.
+    """
+    if operation.body is not None:
+        for error in _errors(operation.body.schema, value):
+            if error.validator in _TYPES:
+                raise ApiError(400, _unexpected(error, raw))
 
 
-def _checked(name: str, value: object, schema: Schema) -> None:
-    """Check what a schema says of a value beyond its type."""
-    allowed = [one for one in schema.get("enum", ()) if one is not None]
-    if allowed and value not in allowed:
-        raise ApiError(400, f"Invalid '{name}' value, allowed values are {', '.join(map(str, allowed))}")
-    parse = _FORMATS.get(schema.get("format", ""))
-    if parse is not None and isinstance(value, str):
-        try:
-            parse(value)
-        except ValueError:
-            raise ApiError(400, f"Invalid '{name}' value, allowed format is {schema['format']}") from None
-    most = schema.get("maxItems")
-    if most is not None and isinstance(value, list) and len(value) > most:
-        raise ApiError(400, f"'{name}' takes at most {most} values")
+def _errors(schema: str, value: object) -> Iterator[ValidationError]:
+    return _validator(schema).iter_errors(_without_nulls(value))
+
+
+def _check_text(name: str, text: str, schema: str) -> None:
+    """Check a value of path or query, which may stand for a number, a boolean or several values."""
+    validator = _validator(schema)
+    if not any(validator.is_valid(value) for value in _readings(text)):
+        error = next(validator.iter_errors(text))
+        error.path.append(name)
+        words = {"enum": _not_allowed, "format": _malformed}.get(str(error.validator), _invalid)
+        raise ApiError(400, words(error, b""))
+
+
+def _readings(text: str) -> Iterator[object]:
+    """Say what a text can stand for."""
+    yield text
+    yield from _plain(text)
+    parts = text.split(",")
+    yield parts
+    yield [_plain(part)[0] for part in parts]
+
+
+def _plain(text: str) -> list[object]:
+    known: Mapping[str, object] = {"true": True, "false": False}
+    if text in known:
+        return [known[text]]
+    number = text.removeprefix("-")
+    if number.isdecimal():
+        return [int(text), *([text == "1"] if text in {"0", "1"} else [])]
+    return [float(text)] if number.replace(".", "", 1).isdecimal() else [text]
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [_without_nulls(one) for one in value if one is not None]
+    return value
+
+
+def _check_form(body: Content, raw: bytes) -> None:
+    """Insist on the required fields of a form; their values may be anything."""
+    names = urllib.parse.parse_qs(raw.decode("latin-1"))
+    fields = dict.fromkeys(names, "") | {name.decode("latin-1"): "" for name in _PART.findall(raw)}
+    for error in _validator(body.schema).iter_errors(fields):
+        if error.validator == "required":
+            raise ApiError(400, _missing(error, raw))
+
+
+def _name(error: ValidationError) -> str:
+    return next((str(part) for part in reversed(error.absolute_path) if isinstance(part, str)), "")
+
+
+def _unexpected(error: ValidationError, raw: bytes) -> str:
+    """Say that a field has the wrong type, and where, as Toggl's decoder does."""
+    name = _name(error)
+    if not name:
+        return "JSON is not valid"
+    offset = raw.find(f'"{name}"'.encode()) + len(name) + 3
+    return f'Unexpected "{name}" type {_GO_NAMES[type(error.instance)]}, offset={offset}'
+
+
+def _missing(error: ValidationError, _: bytes) -> str:
+    needed, given = cast("list[str]", error.validator_value), cast("dict[str, object]", error.instance)
+    return f"'{next(name for name in needed if name not in given)}' is required"
+
+
+def _not_allowed(error: ValidationError, _: bytes) -> str:
+    values = cast("list[object]", error.validator_value)
+    allowed = ", ".join(str(one) for one in values if one is not None)
+    return f"Invalid '{_name(error)}' value, allowed values are {allowed}"
+
+
+def _malformed(error: ValidationError, _: bytes) -> str:
+    return f"Invalid '{_name(error)}' value, allowed format is {error.validator_value}"
+
+
+def _too_many(error: ValidationError, _: bytes) -> str:
+    return f"'{_name(error)}' takes at most {error.validator_value} values"
+
+
+def _invalid(error: ValidationError, _: bytes) -> str:
+    return f"Invalid '{_name(error)}' value"
+
+
+_WORDS: Final[Mapping[str, Callable[[ValidationError, bytes], str]]] = {
+    "type": _unexpected,
+    "anyOf": _unexpected,
+    "oneOf": _unexpected,
+    "required": _missing,
+    "enum": _not_allowed,
+    "format": _malformed,
+    "maxItems": _too_many,
+}
+"""How Toggl says what is wrong, by the keyword that says it."""

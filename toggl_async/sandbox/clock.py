@@ -1,6 +1,7 @@
 """What time it is in the sandbox: the running loop's time, sped up, from a given moment on."""
 
 import asyncio
+from collections.abc import Callable
 
 __all__ = ["Clock"]
 
@@ -11,13 +12,15 @@ class Clock:
     Args:
         start: the moment at which the sandbox begins.
         speed: Toggl seconds to one second of the loop.
+        on_move: called when the clock was set forward.
     """
 
-    def __init__(self, start: float, speed: float = 1.0) -> None:
+    def __init__(self, start: float, speed: float = 1.0, *, on_move: Callable[[], object] = bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._origin = self._loop.time()
         self._start = start
         self._speed = speed
+        self._on_move = on_move
 
     def now(self) -> float:
         """Return the time, in seconds since 1970-01-01 UTC."""
@@ -32,6 +35,7 @@ class Clock:
         if seconds < 0:
             raise ValueError(f"time does not run backwards: {seconds!r}")
         self._start += seconds
+        self._on_move()
 
     async def wait(self, seconds: float, interrupt: asyncio.Event) -> bool:
         """Wait for some Toggl seconds; return whether they passed without the interruption."""

@@ -1,44 +1,20 @@
 """Toggl's two limiters: a leaky bucket per account, and hourly quotas per user and organization.
 
 They know nothing of each other. The bucket stands in front and answers 429; a request that it
-refuses spends no quota. The quotas answer 402 and tell on every answer what is left. Pure
-arithmetic: whoever asks brings the time.
+refuses spends no quota. The quotas answer 402 and tell on every answer what is left; whoever asks
+brings the time.
 """
 
 import math
 
 import attrs
+from aiolimiter import AsyncLimiter
 
-__all__ = ["LeakyBucket", "Limits", "QuotaState", "QuotaWindow"]
+__all__ = ["Limits", "QuotaState", "QuotaWindow"]
 
 _HOUR = 3600.0
 _ROUNDING = 1e-6
 """Seconds by which a request may be early, since times are sums of floating-point numbers."""
-
-
-class LeakyBucket:
-    """Holds `burst` requests and leaks one every `interval` seconds; a full bucket refuses.
-
-    With a burst of 1 it insists on the interval between any two requests. What it refuses is not
-    poured in, so refusals prolong nothing.
-    """
-
-    __slots__ = ("_burst", "_interval", "_seen", "_wait")
-
-    def __init__(self, *, interval: float, burst: int) -> None:
-        self._interval = interval
-        self._burst = burst
-        self._wait = 0.0  # seconds until what is in the bucket will have leaked
-        self._seen = -math.inf
-
-    def admit(self, now: float) -> bool:
-        """Take a request in, or refuse it."""
-        self._wait = max(0.0, self._wait - (now - self._seen))
-        self._seen = now
-        if self._wait > (self._burst - 1) * self._interval + _ROUNDING:
-            return False
-        self._wait += self._interval
-        return True
 
 
 @attrs.frozen(kw_only=True)
@@ -99,8 +75,8 @@ class Limits:
     """The buckets and windows of all accounts, made when they are first needed.
 
     Args:
-        interval: seconds that the bucket wants between two requests, on average.
-        burst: requests that may come at once.
+        interval: seconds of the event loop that the bucket wants between two requests, on average.
+        burst: requests that may come at once; with 1, it insists on the interval between any two.
         user_quota: requests an hour for ``/me`` and what belongs to nobody.
         organization_quota: requests an hour for each organization.
     """
@@ -110,14 +86,28 @@ class Limits:
         self._burst = burst
         self._user_quota = user_quota
         self._organization_quota = organization_quota
-        self._buckets: dict[int | None, LeakyBucket] = {}
+        self._buckets: dict[int | None, AsyncLimiter] = {}
         self._windows: dict[tuple[int, int | None], QuotaWindow] = {}
 
-    def bucket(self, user_id: int | None) -> LeakyBucket:
-        """Return a user's bucket; None stands for whoever came without valid credentials."""
+    async def admit(self, user_id: int | None) -> bool:
+        """Take a request into a user's bucket, or refuse it; what is refused is not poured in.
+
+        None stands for whoever came without valid credentials.
+        """
+        if not self._interval:
+            return True
         if user_id not in self._buckets:
-            self._buckets[user_id] = LeakyBucket(interval=self._interval, burst=self._burst)
-        return self._buckets[user_id]
+            # The level is a sum of floating-point numbers, so it may be over by a trace.
+            self._buckets[user_id] = AsyncLimiter(self._burst + _ROUNDING, self._burst * self._interval)
+        bucket = self._buckets[user_id]
+        if not bucket.has_capacity():
+            return False
+        await bucket.acquire()  # there is room: it does not wait
+        return True
+
+    def empty_buckets(self) -> None:
+        """Forget what is in the buckets: the time was moved, and they know the loop's alone."""
+        self._buckets.clear()
 
     def window(self, user_id: int, organization_id: int | None) -> QuotaWindow:
         """Return a user's window for an organization; None stands for the user's own."""

@@ -1,117 +1,66 @@
-"""Which function answers which method and path."""
+"""Starlette's routes for all operations: those with state, and those that only the documents know."""
 
+import functools
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Final
 
-import attrs
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
 
-from toggl_async.sandbox.answers import Reply
-from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.documents import operations, schema_at
 
-__all__ = ["Endpoint", "Handler", "Match", "RouteTable"]
+__all__ = ["UNKNOWN", "router"]
 
-Handler: TypeAlias = Callable[[ApiRequest], Reply | Awaitable[Reply]]
+UNKNOWN: Final = "(unknown)"
+"""What stands for the path of a route that does not exist."""
 
 
-@attrs.frozen(kw_only=True)
-class Endpoint:
-    """One operation.
+class _IdsConvertor(Convertor[tuple[int, ...]]):
+    """Reads comma-separated ids."""
 
-    Attributes:
-        route: its method and path, with the parameters named.
-        handler: what answers it; None for one that has no answer of its own.
-        words: the names of the parameters in the path that are no numbers.
+    regex = r"\d[\d,]*"
+
+    def convert(self, value: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in value.split(",") if part)
+
+    def to_string(self, value: tuple[int, ...]) -> str:
+        return ",".join(map(str, value))
+
+
+register_url_convertor("toggl_ids", _IdsConvertor())
+
+
+@functools.cache
+def router(routes: frozenset[str], endpoint: Callable[[str, tuple[str, ...]], ASGIApp]) -> Router:
+    """Make the router of the operations, once: compiling its paths takes as long as all else.
+
+    Args:
+        routes: their methods and paths, such as ``"GET /api/v9/me"``.
+        endpoint: makes what answers a route. That of a path with another method gets `UNKNOWN` and the
+            methods that the path has, that of any other path `UNKNOWN` alone.
     """
-
-    route: str
-    handler: Handler | None
-    words: frozenset[str] = frozenset()
-
-    @property
-    def method(self) -> str:
-        """The HTTP method."""
-        return self.route.partition(" ")[0]
-
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        """The path; a parameter is a number, and one that ends in ``_ids`` several, comma-separated."""
-
-        def group(found: re.Match[str]) -> str:
-            name = found[1]
-            value = "[^/]+" if name in self.words else r"[\d,]+" if name.endswith("_ids") else r"\d+"
-            return f"(?P<{name}>{value})"
-
-        return re.compile(re.sub(r"\{(\w+)\}", group, self.route.partition(" ")[2].replace(".", r"\.")))
-
-    @property
-    def openness(self) -> tuple[bool, ...]:
-        """Which parts of the path are parameters: of two paths that fit, the one with fewer is meant."""
-        return tuple("{" in part for part in self.route.split("/"))
+    # Of two paths that fit, the one with fewer parameters is meant.
+    known = sorted(routes, key=lambda route: ["{" in part for part in route.split("/")])
+    methods: dict[str, list[str]] = {}
+    made = []
+    for route in known:
+        method, pattern = route.partition(" ")[0], _pattern(route)
+        methods.setdefault(pattern, []).append(method)
+        made.append(Route(pattern, endpoint(route, ()), methods=[method]))
+    # Starlette's own answer to a wrong method would get past the limits.
+    made += [Route(pattern, endpoint(UNKNOWN, tuple(sorted(some)))) for pattern, some in methods.items()]
+    return Router(made, redirect_slashes=False, default=endpoint(UNKNOWN, ()))
 
 
-@attrs.frozen(kw_only=True)
-class Match:
-    """What a path was found to be.
+def _pattern(route: str) -> str:
+    """Say of each parameter of a path what it holds: a number, several of them, or a word."""
+    described = operations().get(route)
 
-    Attributes:
-        route: method and path with the parameters named; ``"GET (unknown)"`` for an unknown one.
-        handler: what answers; None if nothing does.
-        path: the numbers in the path.
-        ids: the comma-separated numbers in the path.
-        words: the rest of what is in the path.
-        allowed: the methods that the path has, if not this one.
-    """
+    def typed(found: re.Match[str]) -> str:
+        schema = schema_at(described.parameters[found[1]].schema)[1] if described else {"type": "integer"}
+        kind = {"integer": "int", "array": "toggl_ids"}.get(schema.get("type", ""), "str")
+        return f"{{{found[1]}:{kind}}}"
 
-    route: str
-    handler: Handler | None = None
-    path: Mapping[str, int] = attrs.field(factory=dict)
-    ids: tuple[int, ...] = ()
-    words: Mapping[str, str] = attrs.field(factory=dict)
-    allowed: tuple[str, ...] = ()
-
-
-class RouteTable:
-    """All operations, to be found by method and path."""
-
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        self._endpoints = tuple(endpoints)
-        self._by_depth: dict[int, list[tuple[re.Pattern[str], Endpoint]]] = {}
-        for endpoint in sorted(self._endpoints, key=lambda one: one.openness):
-            self._by_depth.setdefault(endpoint.route.count("/"), []).append((endpoint.pattern, endpoint))
-
-    @property
-    def routes(self) -> list[str]:
-        """The routes of all operations."""
-        return [endpoint.route for endpoint in self._endpoints]
-
-    def including(self, routes: Iterable[str]) -> "RouteTable":
-        """Return a table that knows these routes too, though nothing answers them."""
-        more = sorted(set(routes).difference(self.routes))
-        return RouteTable([*self._endpoints, *(Endpoint(route=route, handler=None) for route in more)])
-
-    def find(self, method: str, path: str) -> Match:
-        """Find the operation for a method and a path."""
-        allowed: list[str] = []
-        for pattern, endpoint in self._by_depth.get(path.count("/"), ()):
-            found = pattern.fullmatch(path)
-            if found is None:
-                continue
-            if endpoint.method != method:
-                allowed.append(endpoint.method)
-                continue
-            return _match(endpoint, found.groupdict())
-        return Match(route=f"{method} (unknown)", allowed=tuple(allowed))
-
-
-def _match(endpoint: Endpoint, values: Mapping[str, str]) -> Match:
-    """Sort the values in a path into numbers, lists of numbers and words."""
-    numbers = {name: value for name, value in values.items() if name not in endpoint.words}
-    several = ",".join(value for name, value in numbers.items() if name.endswith("_ids"))
-    return Match(
-        route=endpoint.route,
-        handler=endpoint.handler,
-        path={name: int(value) for name, value in numbers.items() if not name.endswith("_ids")},
-        ids=tuple(int(part) for part in several.split(",") if part),
-        words={name: value for name, value in values.items() if name in endpoint.words},
-    )
+    return re.sub(r"\{(\w+)\}", typed, route.partition(" ")[2])

@@ -1,46 +1,44 @@
-"""Plausible answers, made from the documents: the right types, real ids, the same each time."""
+"""Plausible answers to what the sandbox keeps no state of: made from the documents, the same each time.
+
+A sample is what its document says, and contradicts no state: things that there are go by their own
+ids and names. No row comes twice. (No library does this: those on PyPI make values at random, know
+no real ids, and either disobey the documents, are not the same twice, or no longer run.)
+"""
 
 import datetime as dt
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
 
-from toggl_async.sandbox import timestamps, words
+from toggl_async.sandbox import shapes, timestamps, words
 from toggl_async.sandbox.call import ApiRequest
-from toggl_async.sandbox.checking import Checker
-from toggl_async.sandbox.described import Documents, Schema
+from toggl_async.sandbox.checking import fits
+from toggl_async.sandbox.documents import Schema, child, schema_at
 
 __all__ = ["Samples"]
 
-_DAY: Final = 86_400
+_ROWS: Final = 2
+_HOUR: Final = 3600
+_DAY: Final = 24 * _HOUR
 _GONE: Final = ("deleted_at", "suspended_at", "next_page_token", "next_cursor", "error_message")
 """Ends of names that mean that something is over, or that there is more; here nothing is."""
 
-_SHORT: Final[Mapping[str, str]] = {
-    "wid": "workspace_id",
-    "pid": "project_id",
-    "tid": "task_id",
-    "uid": "user_id",
-    "cid": "client_id",
-    "gid": "group_id",
-    "creator_id": "user_id",
-    "owner_id": "user_id",
-}
+_SCOPES: Final = ("organization_id", "workspace_id")
+_LATER: Final = ("end", "stop", "due", "expires", "valid_until")
+"""Beginnings of names of moments that come after others."""
+
+_NESTED: Final = object()
+"""Stands for a record in itself, which would never end."""
 
 _TEXTS: Final[tuple[tuple[str, Callable[[int], str]], ...]] = (
-    ("email", lambda seed: f"person{seed % 12 + 1}@example.com"),
+    ("email", lambda seed: f"sample{seed % 97}@example.com"),
     ("url", lambda seed: f"https://track.toggl.com/sample/{seed:08x}"),
-    ("currency", lambda _: "EUR"),
     ("timezone", lambda seed: words.ZONES[seed % len(words.ZONES)]),
     ("color", lambda seed: words.COLORS[seed % len(words.COLORS)]),
     ("token", lambda seed: f"{seed:08x}" * 4),
     ("uuid", lambda seed: f"{seed:08x}-0000-4000-8000-{seed:012x}"),
-    ("user_name", lambda seed: words.PEOPLE[seed % len(words.PEOPLE)]),
-    ("fullname", lambda seed: words.PEOPLE[seed % len(words.PEOPLE)]),
-    ("client_name", lambda seed: words.CLIENTS[seed % len(words.CLIENTS)]),
-    ("name", lambda seed: words.PROJECTS[seed % len(words.PROJECTS)]),
     ("description", lambda seed: words.DESCRIPTIONS[seed % 64]),
 )
 """Parts of names, and what is written where one of them stands."""
@@ -60,23 +58,22 @@ class Samples:
     """Makes up what one request is answered with.
 
     Attributes:
-        documents: the schemas.
-        checker: tells whether what was sent can be sent back.
         call: the request: its path and the company tell the real ids.
         sent: the fields of its body, which come back where the answer has them.
     """
 
-    documents: Documents
-    checker: Checker
     call: ApiRequest
     sent: Mapping[str, Any]
 
-    def answer(self, schema: Schema) -> Any:
-        """Make up the whole answer; a page after the first is empty."""
-        schema = self.documents.resolved(schema)
-        if "items" in schema:
-            return [] if self._goes_on() else [self._value("", schema["items"], (str(n),)) for n in (1, 2)]
-        return self._value("", schema, ("",))
+    def answer(self, where: str) -> Any:
+        """Make up the whole answer, from the schema at this place; a page after the first is empty."""
+        where, schema = schema_at(where)
+        if schema.get("type") != "array":
+            return self._value(where, "", (), 0)
+        if self._goes_on():
+            return []
+        made = [self._value(child(where, "items"), "", (f"row {row}",), row) for row in range(_ROWS)]
+        return [value for place, value in enumerate(made) if value not in made[:place]]
 
     def _goes_on(self) -> bool:
         """Tell whether another page than the first is asked for."""
@@ -89,82 +86,153 @@ class Samples:
             or bool(asked.get("page_token"))
         )
 
-    def _value(self, name: str, schema: Schema, way: tuple[str, ...]) -> Any:
+    def _value(self, where: str, name: str, way: tuple[str, ...], row: int) -> Any:
         """Make up a value; `way` leads to it from the answer's root, and tells it from all others."""
-        way = (*way, name or "item")
-        if "record" in schema and f"<{schema['record']}>" in way:
-            return None  # a record in itself
-        if "record" in schema:
-            way = (*way, f"<{schema['record']}>")
-        schema = self.documents.resolved(schema)
-        if "oneOf" in schema:
-            return self._value(name, schema["oneOf"][0], way)
-        if "fields" in schema:
-            return {key: self._field(key, inner, way) for key, inner in schema["fields"].items()}
+        where, schema = schema_at(where)
+        if where in way:
+            return _NESTED
+        own = self._own(where, row)
+        if own is not None:
+            return own
+        way = (*way, where)
+        for choice in ("anyOf", "oneOf"):
+            for index, option in enumerate(schema.get(choice, ())):
+                if option != {"type": "null"}:
+                    return self._value(child(where, choice, index), name, way, row)
+        fields = dict(_fields(where))
+        if fields:
+            return self._object(fields, way, row)
         kinds = schema.get("type", "object")
         kind = kinds if isinstance(kinds, str) else next(one for one in kinds if one != "null")
         if kind != kinds and name.endswith(_GONE):
             return None
         if kind == "array":
             many = 0 if self._goes_on() else max(1, schema.get("minItems", 0))
-            return [self._value(name, schema.get("items", {}), (*way, str(place))) for place in range(many)]
+            made = [self._value(child(where, "items"), name, (*way, str(n)), row + n) for n in range(many)]
+            return [value for value in made if value is not _NESTED]
         if kind == "object":
-            return {"1": self._value(name, schema["values"], way)} if "values" in schema else {}
-        return self._plain(name, kind, schema, zlib.crc32("/".join(way).encode()))
+            inner = (
+                self._value(child(where, "additionalProperties"), name, way, row) if _mapped(schema) else {}
+            )
+            return {"1": inner} if _mapped(schema) else {}
+        return self._plain(name, kind, schema, way, row)
 
-    def _field(self, name: str, schema: Schema, way: tuple[str, ...]) -> Any:
-        """Make up a field, or give back what was sent for it."""
-        if name in self.sent and self.checker.fits(self.sent[name], schema):
-            return self.sent[name]
-        return self._value(name, schema, way)
+    def _object(self, fields: Mapping[str, str], way: tuple[str, ...], row: int) -> Any:
+        """Make up an object; what was sent, what the path says, and what there is goes before."""
+        known = self._facts(row)
+        if len(way) == 1 and "id" in fields:
+            ids = [value for name, value in self.call.path.items() if name not in _SCOPES]
+            known |= {"id": ids[-1]} if ids and isinstance(ids[-1], int) else {}
+        thing = next(iter(fields)).removesuffix("_id")
+        if f"{thing}_name" in known:  # an object that begins with the id of a thing is about that thing
+            known |= {"name": known[f"{thing}_name"]}
+        for name in self.sent:  # what gets a name is new, so there is no id of it that could be told
+            known[f"{name.removesuffix('_name')}_id"] = None
+        known |= self.sent
+        made = {}
+        for name, where in fields.items():
+            if name in known and fits(known[name], where):
+                made[name] = known[name]
+            elif known.get(name, ...) is not None:  # what there is none of is left out
+                made[name] = self._value(where, name, (*way, name), row)
+        return {name: value for name, value in made.items() if value is not _NESTED}
 
-    def _plain(self, name: str, kind: str, schema: Schema, seed: int) -> bool | float | str | None:
+    def _plain(
+        self, name: str, kind: str, schema: Schema, way: tuple[str, ...], row: int
+    ) -> bool | float | str | None:
         """Make up a value that holds no other."""
+        seed = zlib.crc32("/".join(way).encode())
         if "enum" in schema:
-            known: str | int = schema["enum"][0]
-            return known
+            allowed: list[Any] = [one for one in schema["enum"] if one is not None]
+            choice: str = allowed[row % len(allowed)]
+            return choice
         if kind == "boolean":
             return seed % 2 == 0
         if kind == "integer":
-            return self._whole(name, seed)
+            least: int = schema.get("minimum", 0)
+            return max(self._whole(name, seed, row), least)
         if kind == "number":
             return seed % 10_000 / 100
-        return self._text(name, schema.get("format"), seed)
+        return self._text(name, schema.get("format"), seed, row)
 
-    def _whole(self, name: str, seed: int) -> int:
-        known = _SHORT.get(name, name)
-        if known in self.call.path:
-            return self.call.path[known]
-        found = self._real_id(known)
-        if found is not None:
-            return found
-        if known.endswith(("_at", "timestamp")):
-            return int(self.call.now)
-        if known == "id" or known.endswith("_id"):
+    def _whole(self, name: str, seed: int, row: int) -> int:
+        if name.endswith(("_at", "timestamp")):
+            return self._moment(row)
+        if name == "id" or name.endswith("_id"):
             return 10_000_000 + seed % 10_000_000
-        return next((value for part, value in _NUMBERS if part in known), 1 + seed % 97)
+        return next((value for part, value in _NUMBERS if part in name), 1 + seed % 97)
 
-    def _real_id(self, name: str) -> int | None:
-        """Return the id of something that there is."""
-        company, person = self.call.company, self.call.person
-        workspace_id = self.call.path.get("workspace_id", person.default_workspace_id)
-        tables: Mapping[str, Callable[[], list[int]]] = {
-            "workspace_id": lambda: [workspace_id],
-            "organization_id": lambda: list(company.organizations),
-            "user_id": lambda: [person.id],
-            "project_id": lambda: [row.id for row in company.projects_of(workspace_id)],
-            "client_id": lambda: [row.id for row in company.clients_of(workspace_id)],
-            "task_id": lambda: [row.id for row in company.tasks_of(workspace_id)],
-            "tag_id": lambda: [row.id for row in company.tags_of(workspace_id)],
-            "group_id": lambda: [row.id for row in company.groups_of(workspace_id)],
-        }
-        found = tables[name]() if name in tables else []
-        return found[0] if found else None
-
-    def _text(self, name: str, form: str | None, seed: int) -> str:
-        moment = int(self.call.now) - seed % 30 * _DAY
+    def _text(self, name: str, form: str | None, seed: int, row: int) -> str:
+        moment = self._moment(row) + (_HOUR if name.startswith(_LATER) else 0)
         if form == "date-time":
             return timestamps.offset_utc(moment)
         if form == "date":
             return dt.datetime.fromtimestamp(moment, dt.UTC).date().isoformat()
-        return next((make(seed) for part, make in _TEXTS if part in name), f"sample {seed % 97}")
+        return next((make(seed) for part, make in _TEXTS if part in name), f"sample {seed % 997}")
+
+    def _moment(self, row: int) -> int:
+        """Return a moment of one of the last days, the same all day long."""
+        now = int(self.call.now)
+        return now - now % _DAY - row * _DAY - 12 * _HOUR
+
+    def _own(self, where: str, row: int) -> Any:
+        """Return one of the company's own things, if it has such; None otherwise."""
+        company, person = self.call.company, self.call.person
+        space = self.call.path.get("workspace_id", person.default_workspace_id)
+        tables: Mapping[str, Callable[[], list[shapes.JsonObject]]] = {
+            "Client": lambda: [shapes.client(one) for one in company.clients_of(space)],
+            "Project": lambda: [shapes.project(company, one) for one in company.projects_of(space)],
+            "Tag": lambda: [shapes.tag(one) for one in company.tags_of(space)],
+            "Task": lambda: [shapes.task(company, one) for one in company.tasks_of(space)],
+            "TimeEntry": lambda: [
+                shapes.entry(company, one) for one in company.personal(person.id) if one.reported
+            ],
+        }
+        rows = tables.get(where.rpartition("/")[2], list)()
+        return rows[row % len(rows)] if rows else None
+
+    def _facts(self, row: int) -> dict[str, Any]:
+        """Return what is true of the things that a row speaks of, by the names that fields have."""
+        call, company = self.call, self.call.company
+        space = company.workspaces[call.path.get("workspace_id", call.person.default_workspace_id)]
+        organization = company.organizations[space.organization_id]
+        with_tasks = {task.project_id for task in company.tasks_of(space.id)}
+        projects = sorted(company.projects_of(space.id), key=lambda one: one.id not in with_tasks)
+        facts: dict[str, Any] = {
+            "workspace_id": space.id,
+            "wid": space.id,
+            "workspace_name": space.name,
+            "organization_id": organization.id,
+            "organization_name": organization.name,
+            "currency": "EUR",
+            **shapes.project_facts(company, _at(projects, row, call.path.get("project_id"))),
+            **shapes.person_facts(_at([company.people[one] for one in space.members], row, None)),
+        }
+        tag, group = (
+            _at(rows, row, None) for rows in (company.tags_of(space.id), company.groups_of(space.id))
+        )
+        if tag is not None:
+            facts |= {"tag_id": tag.id, "tag_ids": [tag.id], "tag_names": [tag.name], "tags": [tag.name]}
+        if group is not None:
+            facts |= {"group_id": group.id, "gid": group.id, "group_name": group.name}
+        return {**facts, **call.path}
+
+
+def _at(rows: list[Any], place: int, wanted: int | None) -> Any:
+    """Return the row with this id, or the one at this place, or None if there is none."""
+    found = [row for row in rows if row.id == wanted] or rows
+    return found[place % len(found)] if found else None
+
+
+def _mapped(schema: Schema) -> bool:
+    """Tell whether the schema says what the values of an object are, whatever their names."""
+    return isinstance(schema.get("additionalProperties"), dict)
+
+
+def _fields(where: str) -> Iterator[tuple[str, str]]:
+    """Gather the fields of an object from all of its parts, and where their schemas stand."""
+    where, schema = schema_at(where)
+    for index in range(len(schema.get("allOf", ()))):
+        yield from _fields(child(where, "allOf", index))
+    for name in schema.get("properties", ()):
+        yield name, child(where, "properties", name)

@@ -7,12 +7,10 @@ import random
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import attrs
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
 from toggl_async.sandbox.app import Application
 from toggl_async.sandbox.clock import Clock
@@ -21,7 +19,6 @@ from toggl_async.sandbox.counts import Counts, Spacing
 from toggl_async.sandbox.faults import Fault, Faults
 from toggl_async.sandbox.limits import Limits
 from toggl_async.sandbox.options import SandboxOptions
-from toggl_async.sandbox.routes import TABLE
 
 __all__ = ["Sandbox", "run_forever", "serve"]
 
@@ -89,22 +86,22 @@ async def serve(options: SandboxOptions | None = None) -> AsyncIterator[Sandbox]
     options = options or SandboxOptions()
     started = dt.datetime.now(dt.UTC) if options.now is None else options.now
     company = Company(options, started.timestamp())
-    clock = Clock(started.timestamp(), options.speed)
     counts = Counts()
     faults = Faults(options.faults, random.Random(options.seed))
+    limits = Limits(
+        interval=options.interval / options.speed,
+        burst=options.burst,
+        user_quota=options.personal_quota,
+        organization_quota=options.organization_quota,
+    )
+    clock = Clock(started.timestamp(), options.speed, on_move=limits.empty_buckets)
     listener = _Listener()
     application = Application(
         company=company,
         clock=clock,
-        limits=Limits(
-            interval=options.interval,
-            burst=options.burst,
-            user_quota=options.personal_quota,
-            organization_quota=options.organization_quota,
-        ),
+        limits=limits,
         faults=faults,
         counts=counts,
-        table=TABLE.including(options.gone),
         gone=options.gone,
         reset=listener.reset,
     )
@@ -122,9 +119,9 @@ async def serve(options: SandboxOptions | None = None) -> AsyncIterator[Sandbox]
             faults=faults,
         )
     finally:
-        application.closing.set()
-        await application.deliveries.aclose()
+        await application.aclose()
         await listener.close()
+        await application.idle()
 
 
 async def run_forever(options: SandboxOptions, announce: Callable[[Sandbox], None]) -> None:
@@ -157,22 +154,38 @@ def _bound(port: int) -> socket.socket:
 
 
 class _Listener:
-    """uvicorn's HTTP protocol behind a socket of ours.
+    """uvicorn behind a socket of ours, in the running event loop.
 
-    `uvicorn.Server` would take over signal handlers, wake up ten times a second (of a loop that
-    may run a thousand times too fast) and end with a pause; all that is needed of it is here.
+    `uvicorn.Server.serve` would take over signal handlers, wake up ten times a second (of a loop that
+    may run a thousand times too fast) and end with a pause. So `startup` is all that is used of it: it
+    starts servers of asyncio, and these are closed as asyncio has it.
     """
 
     def __init__(self) -> None:
-        self._state = ServerState()
-        self._server: asyncio.Server
+        self._transports: dict[object, asyncio.Transport] = {}
+        self._closing = False
+        self._all_lost = asyncio.Event()
+        self._servers: list[asyncio.base_events.Server] = []
 
     async def open(self, application: Application, port: int) -> int:
         """Listen, and return the port."""
+        listener = self
+
+        class Connection(H11Protocol):
+            """A connection that the listener knows of, by the client's address."""
+
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                super().connection_made(transport)
+                listener.opened(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                listener.lost(self.transport)
+
         bound = _bound(port)
         config = uvicorn.Config(
             application,
-            http=H11Protocol,
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -182,37 +195,50 @@ class _Listener:
             timeout_keep_alive=_DAY,
         )
         config.load()
-
-        def protocol() -> H11Protocol:
-            connection = H11Protocol(config, self._state, {})
-            # The option of that name would silence the logger of other uvicorn servers, too.
-            connection.access_log = False
-            return connection
-
-        self._server = await asyncio.get_running_loop().create_server(protocol, sock=bound)
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+        await server.startup(sockets=[bound])
+        self._servers = server.servers
         number: int = bound.getsockname()[1]
         return number
 
+    def opened(self, transport: asyncio.Transport) -> None:
+        """Note a connection, unless all is over."""
+        self._transports[transport.get_extra_info("peername")] = transport
+        if self._closing:
+            transport.abort()
+
+    def lost(self, transport: asyncio.Transport) -> None:
+        """Forget a connection."""
+        self._transports.pop(transport.get_extra_info("peername"), None)
+        self._notice()
+
+    def _notice(self) -> None:
+        if self._closing and not self._transports:
+            self._all_lost.set()
+
     def reset(self, client: object) -> None:
         """Reset the connection from this address."""
-        for transport in self._transports():
-            if transport.get_extra_info("peername") == client:
-                connection = transport.get_extra_info("socket")
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-                transport.abort()
+        transport = self._transports[client]
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        transport.abort()
 
     async def close(self) -> None:
-        """Stop listening, cut off what is under way, and wait until nothing is left of it."""
-        self._server.close()
+        """Stop listening, cut off what is under way, and wait until nothing is left of it.
+
+        It does not matter who closes first: since Python 3.12 `wait_closed` waits for all connections,
+        so they are cut off before.
+        """
+        self._closing = True
+        for server in self._servers:
+            server.close()
         # A connection that was just accepted takes the loop two turns to become one.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        for transport in self._transports():
+        for transport in self._transports.values():
             transport.abort()
-        await asyncio.gather(*self._state.tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # lets the last connections say that they are lost
-        await self._server.wait_closed()
-
-    def _transports(self) -> list[asyncio.Transport]:
-        connections: set[Any] = self._state.connections
-        return [connection.transport for connection in connections]
+        self._notice()
+        await self._all_lost.wait()
+        for server in self._servers:
+            await server.wait_closed()

@@ -6,11 +6,30 @@ Field names are Toggl's, the ones that its documents leave out but its answers h
 
 from typing import Any, TypeAlias
 
-from toggl_async.sandbox.entities import ClientRow, FavoriteRow, ProjectRow, TagRow, TaskRow, TimeEntryRow
+from toggl_async.sandbox.entities import (
+    ClientRow,
+    FavoriteRow,
+    PersonRow,
+    ProjectRow,
+    TagRow,
+    TaskRow,
+    TimeEntryRow,
+)
 from toggl_async.sandbox.state import State
 from toggl_async.sandbox.timestamps import at_fraction, day_of, offset_utc, zulu
 
-__all__ = ["JsonObject", "client", "entry", "entry_meta", "favorite", "project", "tag", "task"]
+__all__ = [
+    "JsonObject",
+    "client",
+    "entry",
+    "entry_meta",
+    "favorite",
+    "person_facts",
+    "project",
+    "project_facts",
+    "tag",
+    "task",
+]
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object."""
@@ -192,4 +211,48 @@ def favorite(state: State, row: FavoriteRow) -> JsonObject:
         "permissions": None,
         "created_at": offset_utc(row.created),
         "deleted_at": None,
+    }
+
+
+def project_facts(state: State, row: ProjectRow | None) -> JsonObject:
+    """What is true of a project, its client and a task of it, by the names that fields of others have."""
+    if row is None:
+        return {}
+    client, task = (
+        state.clients.get(row.client_id or 0),
+        next((one for one in state.tasks_of(row.workspace_id) if one.project_id == row.id), None),
+    )
+    return {
+        "project_id": row.id,
+        "pid": row.id,
+        "project_ids": [row.id],
+        "project_name": row.name,
+        "project_color": row.color,
+        "project_hex": row.color,
+        "project_hex_color": row.color,
+        "project_active": row.active,
+        "project_billable": row.billable,
+        "project_is_private": row.is_private,
+        "project_private": row.is_private,
+        "client_id": row.client_id,
+        "cid": row.client_id,
+        "client_name": None if client is None else client.name,
+        "task_id": None if task is None else task.id,
+        "tid": None if task is None else task.id,
+        "task_ids": [] if task is None else [task.id],
+        "task_name": None if task is None else task.name,
+    }
+
+
+def person_facts(row: PersonRow) -> JsonObject:
+    """What is true of a person, by the names that fields of others have."""
+    ids = ("user_id", "uid", "creator_id", "owner_id", "member_id", "approver_id", "creator_user_id")
+    names = ("user_name", "username", "fullname", "member_name", "approver_name", "creator_user_name")
+    return {
+        **dict.fromkeys(ids, row.id),
+        **dict.fromkeys(names, row.name),
+        "user_ids": [row.id],
+        "email": row.email,
+        "user_email": row.email,
+        "toggl_accounts_id": f"ta{row.id:x}",
     }

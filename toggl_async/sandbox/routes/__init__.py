@@ -1,10 +1,10 @@
-"""The operations that the sandbox knows, by area."""
+"""What answers each operation, by area: from state, where the sandbox keeps one."""
 
 from typing import Final
 
+from toggl_async.sandbox.call import Handler
 from toggl_async.sandbox.routes import (
     clients,
-    described,
     detailed,
     downloads,
     exports,
@@ -23,12 +23,11 @@ from toggl_async.sandbox.routes import (
     webhooks,
     workspaces,
 )
-from toggl_async.sandbox.routing import Endpoint, RouteTable
 
-__all__ = ["TABLE"]
+__all__ = ["HANDLERS"]
 
-_OWN: Final[tuple[Endpoint, ...]] = tuple(
-    endpoint
+HANDLERS: Final[dict[str, Handler]] = {
+    route: handler
     for area in (
         me,
         organizations,
@@ -49,9 +48,6 @@ _OWN: Final[tuple[Endpoint, ...]] = tuple(
         exports,
         webhooks,
     )
-    for endpoint in area.ENDPOINTS
-)
-"""Those with state."""
-
-TABLE: Final = RouteTable([*_OWN, *described.remaining({endpoint.route for endpoint in _OWN})])
-"""All operations."""
+    for route, handler in area.HANDLERS.items()
+}
+"""What answers from state, by method and path."""

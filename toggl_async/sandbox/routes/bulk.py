@@ -3,12 +3,17 @@
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+import msgspec
+from starlette.responses import Response
+
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import ApiError, Reply
+from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.checking import check_types
+from toggl_async.sandbox.documents import operations
 from toggl_async.sandbox.shapes import JsonObject
 
-__all__ = ["edit", "replaced"]
+__all__ = ["checked", "edit", "replaced"]
 
 RowT = TypeVar("RowT")
 
@@ -21,7 +26,7 @@ def edit(
     find: Callable[[int], RowT],
     change: Callable[[RowT, Body], None],
     done: Callable[[RowT], None],
-) -> Reply:
+) -> Response:
     """Edit the things of the path.
 
     Args:
@@ -34,16 +39,14 @@ def edit(
     call.workspace()
     if len(call.ids_in_path) > _MOST:
         raise ApiError(400, f"The number of {kind} must not exceed {_MOST}")
-    operations = call.json()
-    if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
-        raise ApiError(400, "JSON is not valid")
+    patches = call.json()
     changed: list[int] = []
     failed: list[JsonObject] = []
     for one in call.ids_in_path:
         try:
             row = find(one)
-            for operation in operations:
-                change(row, Body(raw=call.raw, fields=operation))
+            for operation in patches:
+                change(row, Body(fields=operation))
         except ApiError as refused:
             failed.append({"id": one, "message": refused.text})
         else:
@@ -52,10 +55,16 @@ def edit(
     return answers.json({"success": changed or None, "failure": failed or None})
 
 
-def replaced(operation: Body, allowed: frozenset[str]) -> Body:
-    """Read an operation that replaces a field as the body of a change of that field."""
+def replaced(operation: Body, allowed: frozenset[str], like: str) -> Body:
+    """Read an operation that replaces a field as the body of the route that changes one thing."""
     name, path = operation.text("op") or "", operation.text("path") or ""
     field = path.removeprefix("/")
     if name != "replace" or field not in allowed:
         raise ApiError(400, f"Operation {name} is not allowed for path {path}")
-    return Body(raw=operation.raw, fields={field: operation.fields.get("value")})
+    return checked(like, {field: operation.fields.get("value")})
+
+
+def checked(like: str, fields: JsonObject) -> Body:
+    """Return fields as a body, once they are what the body of a route may hold."""
+    check_types(operations()[like], fields, msgspec.json.encode(fields))
+    return Body(fields=fields)

@@ -1,19 +1,21 @@
 """``/workspaces/{workspace_id}/clients``."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from toggl_async.sandbox import answers, shapes
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest
-from toggl_async.sandbox.entities import ClientRow, ProjectRow
-from toggl_async.sandbox.routing import Endpoint
+from starlette.responses import Response
 
-__all__ = ["ENDPOINTS"]
+from toggl_async.sandbox import answers, shapes
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Handler
+from toggl_async.sandbox.entities import ClientRow, ProjectRow
+
+__all__ = ["HANDLERS"]
 
 _NOT_FOUND: Final = "Client not found"
 
 
-def listing(call: ApiRequest) -> Reply:
+def listing(call: ApiRequest) -> Response:
     """List the clients, all at once: the active ones unless told otherwise."""
     space = call.workspace()
     status, name = call.query.get("status") or "active", call.query.get("name", "").casefold()
@@ -28,12 +30,12 @@ def listing(call: ApiRequest) -> Reply:
     )
 
 
-def get(call: ApiRequest) -> Reply:
+def get(call: ApiRequest) -> Response:
     """Return a client."""
     return answers.json(shapes.client(_client(call)))
 
 
-def create(call: ApiRequest) -> Reply:
+def create(call: ApiRequest) -> Response:
     """Create a client; its name must be new to the workspace."""
     space, body = call.workspace(), call.body()
     row = ClientRow(
@@ -48,7 +50,7 @@ def create(call: ApiRequest) -> Reply:
     return _told(call, row, "created")
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Change a client: the fields that are given."""
     row, body = _client(call), call.body()
     notes = body.text("notes")
@@ -59,38 +61,38 @@ def update(call: ApiRequest) -> Reply:
     return _told(call, row, "updated")
 
 
-def delete(call: ApiRequest) -> Reply:
+def delete(call: ApiRequest) -> Response:
     """Delete a client; the answer is its id."""
     row = _client(call)
     _remove(call, row)
     return answers.json(row.id)
 
 
-def data(call: ApiRequest) -> Reply:
+def data(call: ApiRequest) -> Response:
     """Return several clients by their ids."""
     return answers.json([shapes.client(row) for row in _several(call)])
 
 
-def delete_several(call: ApiRequest) -> Reply:
+def delete_several(call: ApiRequest) -> Response:
     """Delete several clients; the answer is empty."""
     for row in _several(call):
         _remove(call, row)
     return answers.empty()
 
 
-def archive(call: ApiRequest) -> Reply:
+def archive(call: ApiRequest) -> Response:
     """Archive a client and its projects; the answer is the projects' ids."""
     return answers.json(_archive(call, _client(call)))
 
 
-def archive_several(call: ApiRequest) -> Reply:
+def archive_several(call: ApiRequest) -> Response:
     """Archive several clients and their projects."""
     rows = _several(call)
     projects = [project_id for row in rows for project_id in _archive(call, row)]
     return answers.json([{"client_ids": [row.id for row in rows], "project_ids": projects}])
 
 
-def restore(call: ApiRequest) -> Reply:
+def restore(call: ApiRequest) -> Response:
     """Take a client out of the archive, and those of its projects that are named, or all."""
     row = _client(call)
     body = call.body() if call.raw else None
@@ -127,15 +129,13 @@ def _remove(call: ApiRequest, row: ClientRow) -> None:
 def _several(call: ApiRequest) -> list[ClientRow]:
     """Return the clients whose ids the body lists."""
     space, ids = call.workspace(), call.json()
-    if not isinstance(ids, list) or not all(type(one) is int for one in ids):
-        raise ApiError(400, "JSON is not valid")
     rows = [row for row in call.company.clients_of(space.id) if row.id in ids]
     if len(rows) < len(set(ids)):
         raise ApiError(404, _NOT_FOUND)
     return rows
 
 
-def _told(call: ApiRequest, row: ClientRow, action: str) -> Reply:
+def _told(call: ApiRequest, row: ClientRow, action: str) -> Response:
     """Answer with a client, and note what was done to it."""
     shape = shapes.client(row)
     call.happened("client", action, shape)
@@ -158,15 +158,15 @@ def _name(call: ApiRequest, name: str | None) -> str:
     return name
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/clients", handler=listing),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients", handler=create),
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/clients/{client_id}", handler=get),
-    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/clients/{client_id}", handler=update),
-    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/clients/{client_id}", handler=delete),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients/data", handler=data),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients/delete", handler=delete_several),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients/archive", handler=archive_several),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients/{client_id}/archive", handler=archive),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/clients/{client_id}/restore", handler=restore),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/workspaces/{workspace_id}/clients": listing,
+    "POST /api/v9/workspaces/{workspace_id}/clients": create,
+    "GET /api/v9/workspaces/{workspace_id}/clients/{client_id}": get,
+    "PUT /api/v9/workspaces/{workspace_id}/clients/{client_id}": update,
+    "DELETE /api/v9/workspaces/{workspace_id}/clients/{client_id}": delete,
+    "POST /api/v9/workspaces/{workspace_id}/clients/data": data,
+    "POST /api/v9/workspaces/{workspace_id}/clients/delete": delete_several,
+    "POST /api/v9/workspaces/{workspace_id}/clients/archive": archive_several,
+    "POST /api/v9/workspaces/{workspace_id}/clients/{client_id}/archive": archive,
+    "POST /api/v9/workspaces/{workspace_id}/clients/{client_id}/restore": restore,
+}

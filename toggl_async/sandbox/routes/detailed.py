@@ -2,18 +2,19 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from starlette.responses import Response
+
 from toggl_async.sandbox import answers, timestamps
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, amount, read
-from toggl_async.sandbox.routing import Endpoint
 from toggl_async.sandbox.shapes import JsonObject
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 _PAGE: Final = 50
 _LARGEST: Final = 1000
@@ -24,7 +25,7 @@ _DAYS_BY_DAY: Final = 31
 _DAYS_BY_WEEK: Final = 186
 
 
-def search(call: ApiRequest) -> Reply:
+def search(call: ApiRequest) -> Response:
     """Return a page of the detailed report; the headers name the next one, if there is one.
 
     A row is a time entry, or with ``grouped`` all those of a day that differ in nothing but time.
@@ -161,7 +162,7 @@ def _names(call: ApiRequest, entry: TimeEntryRow) -> JsonObject:
     }
 
 
-def totals(call: ApiRequest) -> Reply:
+def totals(call: ApiRequest) -> Response:
     """Return the sums of the detailed report, with a graph over its range if asked for."""
     body = call.body()
     query = read(call, body)
@@ -224,9 +225,7 @@ def _graph(
     ]
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="POST /reports/api/v3/workspace/{workspace_id}/search/time_entries", handler=search),
-    Endpoint(
-        route="POST /reports/api/v3/workspace/{workspace_id}/search/time_entries/totals", handler=totals
-    ),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "POST /reports/api/v3/workspace/{workspace_id}/search/time_entries": search,
+    "POST /reports/api/v3/workspace/{workspace_id}/search/time_entries/totals": totals,
+}

@@ -1,15 +1,17 @@
 """The detailed report as a file: a CSV of its rows, and an XLSX or PDF in form only."""
 
+from collections.abc import Mapping
 from typing import Final
 
+from starlette.responses import Response
+
 from toggl_async.sandbox import answers, files
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Handler
 from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, amount, read
-from toggl_async.sandbox.routing import Endpoint
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 _HEADER: Final = (
     "User",
@@ -29,9 +31,9 @@ _HEADER: Final = (
 )
 
 
-def table(call: ApiRequest) -> Reply:
+def table(call: ApiRequest) -> Response:
     """Return the detailed report as CSV, or as XLSX without its rows."""
-    query, kind = read(call, call.body()), call.words["extension"]
+    query, kind = read(call, call.body()), call.path["extension"]
     if kind not in {"csv", "xlsx"}:
         raise ApiError(400, "Invalid 'extension' value, allowed values are csv, xlsx")
     if kind == "xlsx":
@@ -40,7 +42,7 @@ def table(call: ApiRequest) -> Reply:
     return answers.file(files.table([_HEADER, *rows]), files.CSV)
 
 
-def document(call: ApiRequest) -> Reply:
+def document(call: ApiRequest) -> Response:
     """Return the detailed report as a PDF of one empty page."""
     read(call, call.body())
     return answers.file(files.pdf(), files.PDF)
@@ -72,9 +74,7 @@ def _row(call: ApiRequest, query: ReportQuery, entry: TimeEntryRow) -> tuple[str
     )
 
 
-_PATH: Final = "POST /reports/api/v3/workspace/{workspace_id}/search/time_entries"
-
-ENDPOINTS: Final = (
-    Endpoint(route=f"{_PATH}.{{extension}}", handler=table, words=frozenset({"extension"})),
-    Endpoint(route=f"{_PATH}.pdf", handler=document),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "POST /reports/api/v3/workspace/{workspace_id}/search/time_entries.{extension}": table,
+    "POST /reports/api/v3/workspace/{workspace_id}/search/time_entries.pdf": document,
+}

@@ -7,10 +7,12 @@ from toggl_async.sandbox import timestamps
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body
 from toggl_async.sandbox.entities import TimeEntryRow
+from toggl_async.sandbox.routes import bulk
 from toggl_async.sandbox.routes.tags import tag_by_name
 
 __all__ = ["created", "patched", "updated"]
 
+_UPDATE: Final = "PUT /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}"
 _LONGEST_TEXT: Final = 3000
 _MOST_TAGS: Final = 50
 _LONGEST: Final = 999 * 3600
@@ -61,10 +63,10 @@ def patched(call: ApiRequest, row: TimeEntryRow, operation: Body) -> None:
     )
     field = path.removeprefix("/")
     if name == "replace" and field in {"description", "project_id", "task_id", "billable", "start"}:
-        _apply(call, row, Body(raw=operation.raw, fields={field: value}))
+        _apply(call, row, bulk.checked(_UPDATE, {field: value}))
     elif name in {"add", "remove"} and field == "tags":
         action = "add" if name == "add" else "delete"
-        _apply(call, row, Body(raw=operation.raw, fields={"tags": value, "tag_action": action}))
+        _apply(call, row, bulk.checked(_UPDATE, {"tags": value, "tag_action": action}))
     elif name == "add" and field == "deleted_at":
         row.deleted = int(call.now)
     else:

@@ -5,23 +5,21 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
+from starlette.responses import Response
 
 from toggl_async.sandbox import account_shapes, answers, files, shapes
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Handler
 from toggl_async.sandbox.entities import ExportRow
-from toggl_async.sandbox.routing import Endpoint
 from toggl_async.sandbox.shapes import JsonObject
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 _TAKES: Final = 10.0
 """Toggl seconds that an archive takes."""
 
-_WORDS: Final = frozenset({"uuid"})
 
-
-def listing(call: ApiRequest) -> Reply:
+def listing(call: ApiRequest) -> Response:
     """List the exports that the user asked for, each with its state."""
     return answers.json(
         [
@@ -35,16 +33,16 @@ def listing(call: ApiRequest) -> Reply:
     )
 
 
-def create(call: ApiRequest) -> Reply:
+def create(call: ApiRequest) -> Response:
     """Ask for an export of the workspace; the body lists the tables."""
     call.workspace()
     names = call.json()
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+    if not names:
         raise ApiError(400, "At least one parameter must be set")
     return _begin(call, tuple(dict.fromkeys(names)))
 
 
-def create_own(call: ApiRequest) -> Reply:
+def create_own(call: ApiRequest) -> Response:
     """Ask for an export of the user's own data."""
     body = call.body()
     names = tuple(name for name in ("profile", "timeline") if body.flag(name))
@@ -53,10 +51,10 @@ def create_own(call: ApiRequest) -> Reply:
     return _begin(call, names)
 
 
-def download(call: ApiRequest) -> Reply:
+def download(call: ApiRequest) -> Response:
     """Return the archive, when it is there."""
     for row in _exports(call):
-        if row.token == call.words["uuid"] and row.ready <= call.now:
+        if row.token == call.path["uuid"] and row.ready <= call.now:
             tables = _tables(call, row)
             content = {
                 f"{name}.json": msgspec.json.encode(tables[name]()) for name in row.tables if name in tables
@@ -65,7 +63,7 @@ def download(call: ApiRequest) -> Reply:
     raise ApiError(400, "Export not found")
 
 
-def _begin(call: ApiRequest, names: tuple[str, ...]) -> Reply:
+def _begin(call: ApiRequest, names: tuple[str, ...]) -> Response:
     if any(row.ready > call.now for row in _exports(call)):
         raise ApiError(400, "Cannot start another export until current one is complete")
     row = ExportRow(
@@ -105,13 +103,11 @@ def _tables(call: ApiRequest, row: ExportRow) -> Mapping[str, Callable[[], JsonO
     }
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/exports", handler=listing),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/exports", handler=create),
-    Endpoint(
-        route="GET /api/v9/workspaces/{workspace_id}/exports/data/{uuid}.zip", handler=download, words=_WORDS
-    ),
-    Endpoint(route="GET /api/v9/me/export", handler=listing),
-    Endpoint(route="POST /api/v9/me/export", handler=create_own),
-    Endpoint(route="GET /api/v9/me/export/data/{uuid}.zip", handler=download, words=_WORDS),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/workspaces/{workspace_id}/exports": listing,
+    "POST /api/v9/workspaces/{workspace_id}/exports": create,
+    "GET /api/v9/workspaces/{workspace_id}/exports/data/{uuid}.zip": download,
+    "GET /api/v9/me/export": listing,
+    "POST /api/v9/me/export": create_own,
+    "GET /api/v9/me/export/data/{uuid}.zip": download,
+}

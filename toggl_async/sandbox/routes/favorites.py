@@ -1,21 +1,23 @@
 """Favorites: the user's own of all workspaces, and those of one workspace, public ones among them."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from toggl_async.sandbox import answers, shapes
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest, Body
-from toggl_async.sandbox.entities import FavoriteRow
-from toggl_async.sandbox.routing import Endpoint
+from starlette.responses import Response
 
-__all__ = ["ENDPOINTS"]
+from toggl_async.sandbox import answers, shapes
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body, Handler
+from toggl_async.sandbox.entities import FavoriteRow
+
+__all__ = ["HANDLERS"]
 
 _MOST: Final = 10
 _SUGGESTED: Final = 3
 _NO_PROJECT: Final = "User cannot access the selected project/task"
 
 
-def mine(call: ApiRequest) -> Reply:
+def mine(call: ApiRequest) -> Response:
     """List the user's favorites of all workspaces."""
     since = call.since()
     return answers.json(
@@ -23,7 +25,7 @@ def mine(call: ApiRequest) -> Reply:
     )
 
 
-def listing(call: ApiRequest) -> Reply:
+def listing(call: ApiRequest) -> Response:
     """List the favorites of the workspace: the user's own, and public ones."""
     space, since = call.workspace(), call.since()
     return answers.json(
@@ -37,7 +39,7 @@ def listing(call: ApiRequest) -> Reply:
     )
 
 
-def create(call: ApiRequest) -> Reply:
+def create(call: ApiRequest) -> Response:
     """Create a favorite; ten are the most that a person has."""
     body = call.body()
     row = FavoriteRow(
@@ -53,7 +55,7 @@ def create(call: ApiRequest) -> Reply:
     return answers.json(shapes.favorite(call.company, row))
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Change a favorite: the fields that are given."""
     body = call.body()
     row = _favorite(call, body.number("favorite_id") or 0)
@@ -62,13 +64,13 @@ def update(call: ApiRequest) -> Reply:
     return answers.json(shapes.favorite(call.company, row))
 
 
-def delete(call: ApiRequest) -> Reply:
+def delete(call: ApiRequest) -> Response:
     """Delete a favorite."""
     del call.company.favorites[_favorite(call, call.path["favorite_id"]).id]
     return answers.empty(status=204)
 
 
-def suggest(call: ApiRequest) -> Reply:
+def suggest(call: ApiRequest) -> Response:
     """Make favorites of the user's last time entries, for who has none; else nothing comes."""
     space_id = call.workspace().id if "workspace_id" in call.path else None
     if _own(call):
@@ -142,15 +144,15 @@ def _apply(call: ApiRequest, row: FavoriteRow, body: Body) -> None:
     row.rank = row.rank if rank is None else rank
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="GET /api/v9/me/favorites", handler=mine),
-    Endpoint(route="POST /api/v9/me/favorites", handler=create),
-    Endpoint(route="PUT /api/v9/me/favorites", handler=update),
-    Endpoint(route="POST /api/v9/me/favorites/suggestions", handler=suggest),
-    Endpoint(route="DELETE /api/v9/me/favorites/{favorite_id}", handler=delete),
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/favorites", handler=listing),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/favorites", handler=create),
-    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/favorites", handler=update),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/favorites/suggestions", handler=suggest),
-    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/favorites/{favorite_id}", handler=delete),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/me/favorites": mine,
+    "POST /api/v9/me/favorites": create,
+    "PUT /api/v9/me/favorites": update,
+    "POST /api/v9/me/favorites/suggestions": suggest,
+    "DELETE /api/v9/me/favorites/{favorite_id}": delete,
+    "GET /api/v9/workspaces/{workspace_id}/favorites": listing,
+    "POST /api/v9/workspaces/{workspace_id}/favorites": create,
+    "PUT /api/v9/workspaces/{workspace_id}/favorites": update,
+    "POST /api/v9/workspaces/{workspace_id}/favorites/suggestions": suggest,
+    "DELETE /api/v9/workspaces/{workspace_id}/favorites/{favorite_id}": delete,
+}

@@ -1,13 +1,15 @@
 """What the filters of reports can be set to: clients, projects and users, by id from a cursor on; tasks."""
 
+from collections.abc import Mapping
 from typing import Final, Protocol, TypeVar
 
-from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest, Body
-from toggl_async.sandbox.routing import Endpoint
+from starlette.responses import Response
 
-__all__ = ["ENDPOINTS"]
+from toggl_async.sandbox import answers
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body, Handler
+
+__all__ = ["HANDLERS"]
 
 _PAGE: Final = 201
 
@@ -20,14 +22,14 @@ class _Named(Protocol):
 NamedT = TypeVar("NamedT", bound=_Named)
 
 
-def clients(call: ApiRequest) -> Reply:
+def clients(call: ApiRequest) -> Response:
     """List the workspace's clients."""
     space, body = call.workspace(), call.body()
     rows = _page(body, call.company.clients_of(space.id))
     return answers.json([{"id": row.id, "name": row.name} for row in rows])
 
 
-def projects(call: ApiRequest) -> Reply:
+def projects(call: ApiRequest) -> Response:
     """List the workspace's projects."""
     space, body = call.workspace(), call.body()
     active, client_ids = body.flag("is_active"), body.numbers("client_ids")
@@ -52,14 +54,14 @@ def projects(call: ApiRequest) -> Reply:
     )
 
 
-def users(call: ApiRequest) -> Reply:
+def users(call: ApiRequest) -> Response:
     """List the workspace's people."""
     space, body = call.workspace(), call.body()
     rows = [call.company.people[user_id] for user_id in space.members]
     return answers.json([{"id": row.id, "name": row.name, "deleted_at": None} for row in _page(body, rows)])
 
 
-def task_status(call: ApiRequest) -> Reply:
+def task_status(call: ApiRequest) -> Response:
     """Return what was tracked for tasks; Starter plans and above have it."""
     space, body = call.workspace(), call.body()
     if not call.company.paid:
@@ -88,11 +90,11 @@ def _page(body: Body, rows: list[NamedT]) -> list[NamedT]:
     return sorted(wanted, key=lambda row: row.id)[:size]
 
 
-ENDPOINTS: Final = (
-    *(
-        Endpoint(route=f"POST /reports/api/v3/workspace/{{workspace_id}}/{way}/{what}", handler=handler)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    **{
+        f"POST /reports/api/v3/workspace/{{workspace_id}}/{way}/{what}": handler
         for way in ("filters", "search")
         for what, handler in (("clients", clients), ("projects", projects), ("users", users))
-    ),
-    Endpoint(route="POST /reports/api/v3/workspace/{workspace_id}/filters/tasks/status", handler=task_status),
-)
+    },
+    "POST /reports/api/v3/workspace/{workspace_id}/filters/tasks/status": task_status,
+}

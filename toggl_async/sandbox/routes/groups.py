@@ -1,21 +1,23 @@
 """Groups, as the organization and as a workspace sees them."""
 
+from collections.abc import Mapping
 from typing import Final
 
+from starlette.responses import Response
+
 from toggl_async.sandbox import account_shapes, answers
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import GroupRow
-from toggl_async.sandbox.routing import Endpoint
 from toggl_async.sandbox.shapes import JsonObject
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 _LONGEST_NAME: Final = 200
 _MOST: Final = 100
 
 
-def create(call: ApiRequest) -> Reply:
+def create(call: ApiRequest) -> Response:
     """Create a group of the organization, with its people and workspaces."""
     organization = call.organization()
     row = _new(call, organization.id, _name(call, call.body(), None), [])
@@ -24,7 +26,7 @@ def create(call: ApiRequest) -> Reply:
     return answers.json(account_shapes.organization_group(call.company, row))
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Change a group: the fields that are given; lists take the place of those it has."""
     row, body = _group(call), call.body()
     name = _name(call, body, row) if body.given("name") else row.name
@@ -33,18 +35,16 @@ def update(call: ApiRequest) -> Reply:
     return answers.json(account_shapes.organization_group(call.company, row))
 
 
-def patch(call: ApiRequest) -> Reply:
+def patch(call: ApiRequest) -> Response:
     """Add people and workspaces to a group, or take them from it; each patch succeeds or fails for itself."""
     row, patches = _group(call), call.json()
-    if not isinstance(patches, list) or len(patches) > _MOST:
+    if len(patches) > _MOST:
         raise ApiError(400, f"The number of patches must not exceed {_MOST}")
     done: list[JsonObject] = []
     failed: list[JsonObject] = []
     for operation in patches:
-        if not isinstance(operation, dict):
-            raise ApiError(400, "JSON is not valid")
         try:
-            _patch(call, row, Body(raw=call.raw, fields=operation))
+            _patch(call, row, Body(fields=operation))
         except ApiError as refused:
             failed.append({"patch": operation, "message": refused.text})
         else:
@@ -53,13 +53,13 @@ def patch(call: ApiRequest) -> Reply:
     return answers.json({"success": done or None, "failure": failed or None})
 
 
-def delete(call: ApiRequest) -> Reply:
+def delete(call: ApiRequest) -> Response:
     """Delete a group; the answer is empty."""
     del call.company.groups[_group(call).id]
     return answers.empty()
 
 
-def create_in_workspace(call: ApiRequest) -> Reply:
+def create_in_workspace(call: ApiRequest) -> Response:
     """Create a group of a workspace, without people."""
     space = call.workspace()
     call.administer()
@@ -68,7 +68,7 @@ def create_in_workspace(call: ApiRequest) -> Reply:
     return answers.json(account_shapes.group(row, space.id))
 
 
-def rename_in_workspace(call: ApiRequest) -> Reply:
+def rename_in_workspace(call: ApiRequest) -> Response:
     """Rename a group of a workspace."""
     row = _group(call)
     row.name, row.at = _name(call, call.body(), row), int(call.now)
@@ -142,12 +142,12 @@ def _known(call: ApiRequest, table: str, ids: list[int | None]) -> list[int]:
     return found
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="POST /api/v9/organizations/{organization_id}/groups", handler=create),
-    Endpoint(route="PUT /api/v9/organizations/{organization_id}/groups/{group_id}", handler=update),
-    Endpoint(route="PATCH /api/v9/organizations/{organization_id}/groups/{group_id}", handler=patch),
-    Endpoint(route="DELETE /api/v9/organizations/{organization_id}/groups/{group_id}", handler=delete),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/groups", handler=create_in_workspace),
-    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/groups/{group_id}", handler=rename_in_workspace),
-    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/groups/{group_id}", handler=delete),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "POST /api/v9/organizations/{organization_id}/groups": create,
+    "PUT /api/v9/organizations/{organization_id}/groups/{group_id}": update,
+    "PATCH /api/v9/organizations/{organization_id}/groups/{group_id}": patch,
+    "DELETE /api/v9/organizations/{organization_id}/groups/{group_id}": delete,
+    "POST /api/v9/workspaces/{workspace_id}/groups": create_in_workspace,
+    "PUT /api/v9/workspaces/{workspace_id}/groups/{group_id}": rename_in_workspace,
+    "DELETE /api/v9/workspaces/{workspace_id}/groups/{group_id}": delete,
+}

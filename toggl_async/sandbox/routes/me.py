@@ -2,21 +2,23 @@
 
 import secrets
 import zoneinfo
+from collections.abc import Mapping
 from typing import Final
 
+from starlette.responses import Response
+
 from toggl_async.sandbox import account_shapes, answers, shapes
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Handler
 from toggl_async.sandbox.routes import time_entries
-from toggl_async.sandbox.routing import Endpoint
 from toggl_async.sandbox.shapes import JsonObject
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 _SATURDAY: Final = 6
 
 
-def get(call: ApiRequest) -> Reply:
+def get(call: ApiRequest) -> Response:
     """Return the user; with the related data of all workspaces if asked for, null where there is none."""
     shape = account_shapes.me(call.person)
     if call.flag("with_related_data"):
@@ -34,7 +36,7 @@ def get(call: ApiRequest) -> Reply:
     return answers.json(shape)
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Change the user's profile: the fields that are given."""
     body, person = call.body(), call.person
     name = body.text("fullname")
@@ -61,18 +63,18 @@ def update(call: ApiRequest) -> Reply:
     return answers.json(account_shapes.me(person))
 
 
-def reset_token(call: ApiRequest) -> Reply:
+def reset_token(call: ApiRequest) -> Response:
     """Make a new API token; the old one is worth nothing from now on."""
     call.person.api_token = secrets.token_hex(16)
     return answers.json(call.person.api_token)
 
 
-def logged(_: ApiRequest) -> Reply:
+def logged(_: ApiRequest) -> Response:
     """Tell, by an empty answer, that the credentials are right."""
     return answers.empty()
 
 
-def quota(call: ApiRequest) -> Reply:
+def quota(call: ApiRequest) -> Response:
     """Return what is left of the user's own quota and of those of the organizations."""
     shapes_: list[JsonObject] = []
     for organization_id in (None, *call.company.organizations):
@@ -89,7 +91,7 @@ def quota(call: ApiRequest) -> Reply:
     return answers.json(shapes_)
 
 
-def organizations(call: ApiRequest) -> Reply:
+def organizations(call: ApiRequest) -> Response:
     """List the organizations that the user is in."""
     rows = call.company.organizations.values()
     return answers.json(
@@ -97,7 +99,7 @@ def organizations(call: ApiRequest) -> Reply:
     )
 
 
-def workspaces(call: ApiRequest) -> Reply:
+def workspaces(call: ApiRequest) -> Response:
     """List the workspaces that the user is in, each with its number of active projects."""
     company, since = call.company, call.since()
     return answers.json(
@@ -110,22 +112,22 @@ def workspaces(call: ApiRequest) -> Reply:
     )
 
 
-def clients(call: ApiRequest) -> Reply:
+def clients(call: ApiRequest) -> Response:
     """List the clients of all workspaces."""
     return answers.json(_clients(call, call.since()))
 
 
-def projects(call: ApiRequest) -> Reply:
+def projects(call: ApiRequest) -> Response:
     """List the projects of all workspaces: active ones, unless archived ones are asked for too."""
     return answers.json(_projects(call, call.since(), archived=call.flag("include_archived")))
 
 
-def tags(call: ApiRequest) -> Reply:
+def tags(call: ApiRequest) -> Response:
     """List the tags of all workspaces."""
     return answers.json(_tags(call, call.since()))
 
 
-def tasks(call: ApiRequest) -> Reply:
+def tasks(call: ApiRequest) -> Response:
     """List the tasks of all workspaces: active ones, unless others are asked for too."""
     found = _tasks(call, call.since(), inactive=call.flag("include_not_active"))
     offset = call.number("offset", 1) if call.query.get("offset", "0") != "0" else 0
@@ -169,20 +171,16 @@ def _tasks(call: ApiRequest, since: int | None = None, *, inactive: bool = True)
     ]
 
 
-ENDPOINTS: Final = (
-    # The application answers these before it asks who comes.
-    Endpoint(route="GET /api/v9/status", handler=None),
-    Endpoint(route="POST /api/sessions", handler=None),
-    Endpoint(route="DELETE /api/sessions", handler=None),
-    Endpoint(route="GET /api/v9/me", handler=get),
-    Endpoint(route="PUT /api/v9/me", handler=update),
-    Endpoint(route="POST /api/v9/me/reset_token", handler=reset_token),
-    Endpoint(route="GET /api/v9/me/logged", handler=logged),
-    Endpoint(route="GET /api/v9/me/quota", handler=quota),
-    Endpoint(route="GET /api/v9/me/organizations", handler=organizations),
-    Endpoint(route="GET /api/v9/me/workspaces", handler=workspaces),
-    Endpoint(route="GET /api/v9/me/clients", handler=clients),
-    Endpoint(route="GET /api/v9/me/projects", handler=projects),
-    Endpoint(route="GET /api/v9/me/tags", handler=tags),
-    Endpoint(route="GET /api/v9/me/tasks", handler=tasks),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/me": get,
+    "PUT /api/v9/me": update,
+    "POST /api/v9/me/reset_token": reset_token,
+    "GET /api/v9/me/logged": logged,
+    "GET /api/v9/me/quota": quota,
+    "GET /api/v9/me/organizations": organizations,
+    "GET /api/v9/me/workspaces": workspaces,
+    "GET /api/v9/me/clients": clients,
+    "GET /api/v9/me/projects": projects,
+    "GET /api/v9/me/tags": tags,
+    "GET /api/v9/me/tasks": tasks,
+}

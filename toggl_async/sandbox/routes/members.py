@@ -1,21 +1,23 @@
 """What people are in the organization and in its workspaces: changed, and ended."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from toggl_async.sandbox import account_shapes, answers
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest, Body
-from toggl_async.sandbox.entities import PersonRow
-from toggl_async.sandbox.routing import Endpoint
+from starlette.responses import Response
 
-__all__ = ["ENDPOINTS"]
+from toggl_async.sandbox import account_shapes, answers
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body, Handler
+from toggl_async.sandbox.entities import PersonRow
+
+__all__ = ["HANDLERS"]
 
 _ROLES: Final = {"admin": True, "user": False, "projectlead": False, "teamlead": False}
 _ADMIN_ROLE: Final = 1
 _NOT_FOUND: Final = "User not found"
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Change a member of the workspace: the fields that are given; the answer is empty."""
     person, body = _member(call, call.path["workspace_user_id"]), call.body()
     role, rate, cost = body.text("role"), body.money("rate"), body.money("labor_cost")
@@ -32,20 +34,20 @@ def update(call: ApiRequest) -> Reply:
     return answers.empty()
 
 
-def delete(call: ApiRequest) -> Reply:
+def delete(call: ApiRequest) -> Response:
     """Remove a person from the workspace; the answer is empty."""
     _leave(call, [_member(call, call.path["workspace_user_id"])])
     return answers.empty()
 
 
-def delete_several(call: ApiRequest) -> Reply:
+def delete_several(call: ApiRequest) -> Response:
     """Remove several people from the workspace: all, or none."""
     call.organization()
     _leave(call, [_member(call, one) for one in _wanted(call)])
     return answers.empty()
 
 
-def update_in_organization(call: ApiRequest) -> Reply:
+def update_in_organization(call: ApiRequest) -> Response:
     """Change a person of the organization: the fields that are given; the answer is empty."""
     person, body = _organization_user(call, call.path["organization_user_id"]), call.body()
     name, email = body.text("name"), body.text("email")
@@ -67,7 +69,7 @@ def update_in_organization(call: ApiRequest) -> Reply:
     return answers.empty()
 
 
-def remove_from_organization(call: ApiRequest) -> Reply:
+def remove_from_organization(call: ApiRequest) -> Response:
     """Remove several people from the organization: all, or none."""
     people = [_organization_user(call, one) for one in _wanted(call)]
     if any(person.owner for person in people):
@@ -128,20 +130,10 @@ def _leave(call: ApiRequest, people: list[PersonRow]) -> None:
     space.members = [user_id for user_id in space.members if user_id not in gone]
 
 
-ENDPOINTS: Final = (
-    Endpoint(
-        route="PUT /api/v9/workspaces/{workspace_id}/workspace_users/{workspace_user_id}", handler=update
-    ),
-    Endpoint(
-        route="DELETE /api/v9/workspaces/{workspace_id}/workspace_users/{workspace_user_id}", handler=delete
-    ),
-    Endpoint(
-        route="PATCH /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users",
-        handler=delete_several,
-    ),
-    Endpoint(
-        route="PUT /api/v9/organizations/{organization_id}/users/{organization_user_id}",
-        handler=update_in_organization,
-    ),
-    Endpoint(route="PATCH /api/v9/organizations/{organization_id}/users", handler=remove_from_organization),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "PUT /api/v9/workspaces/{workspace_id}/workspace_users/{workspace_user_id}": update,
+    "DELETE /api/v9/workspaces/{workspace_id}/workspace_users/{workspace_user_id}": delete,
+    "PATCH /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users": delete_several,
+    "PUT /api/v9/organizations/{organization_id}/users/{organization_user_id}": update_in_organization,
+    "PATCH /api/v9/organizations/{organization_id}/users": remove_from_organization,
+}

@@ -1,25 +1,27 @@
 """``/organizations``: the organization, its people and its groups."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from toggl_async.sandbox import account_shapes, answers
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest
-from toggl_async.sandbox.entities import PersonRow
-from toggl_async.sandbox.routing import Endpoint
+from starlette.responses import Response
 
-__all__ = ["ENDPOINTS"]
+from toggl_async.sandbox import account_shapes, answers
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Handler
+from toggl_async.sandbox.entities import PersonRow
+
+__all__ = ["HANDLERS"]
 
 _PAGE: Final = 50
 _LARGEST: Final = 200
 
 
-def get(call: ApiRequest) -> Reply:
+def get(call: ApiRequest) -> Response:
     """Return the organization."""
     return answers.json(account_shapes.organization(call.company, call.organization(), call.person))
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Rename the organization; the answer is a bare string."""
     organization = call.organization()
     call.administer()
@@ -30,7 +32,7 @@ def update(call: ApiRequest) -> Reply:
     return answers.json("OK")
 
 
-def users(call: ApiRequest) -> Reply:
+def users(call: ApiRequest) -> Response:
     """List the organization's people by name, page by page; the headers tell how many there are."""
     call.organization()
     call.administer()
@@ -74,7 +76,7 @@ def _wanted(call: ApiRequest, person: PersonRow) -> bool:
     )
 
 
-def groups(call: ApiRequest) -> Reply:
+def groups(call: ApiRequest) -> Response:
     """List the organization's groups, with their people and workspaces."""
     call.organization()
     name, space = call.query.get("name", "").casefold(), call.query.get("workspace", "")
@@ -87,7 +89,7 @@ def groups(call: ApiRequest) -> Reply:
     )
 
 
-def workspace_groups(call: ApiRequest) -> Reply:
+def workspace_groups(call: ApiRequest) -> Response:
     """List the groups of one of the organization's workspaces, with their people, to administrators."""
     call.organization()
     space = call.workspace()
@@ -97,7 +99,7 @@ def workspace_groups(call: ApiRequest) -> Reply:
     )
 
 
-def workspace_users(call: ApiRequest) -> Reply:
+def workspace_users(call: ApiRequest) -> Response:
     """List the people of one of the organization's workspaces."""
     call.organization()
     space = call.workspace()
@@ -109,17 +111,11 @@ def workspace_users(call: ApiRequest) -> Reply:
     )
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="GET /api/v9/organizations/{organization_id}", handler=get),
-    Endpoint(route="PUT /api/v9/organizations/{organization_id}", handler=update),
-    Endpoint(route="GET /api/v9/organizations/{organization_id}/users", handler=users),
-    Endpoint(route="GET /api/v9/organizations/{organization_id}/groups", handler=groups),
-    Endpoint(
-        route="GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups",
-        handler=workspace_groups,
-    ),
-    Endpoint(
-        route="GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users",
-        handler=workspace_users,
-    ),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/organizations/{organization_id}": get,
+    "PUT /api/v9/organizations/{organization_id}": update,
+    "GET /api/v9/organizations/{organization_id}/users": users,
+    "GET /api/v9/organizations/{organization_id}/groups": groups,
+    "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups": workspace_groups,
+    "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users": workspace_users,
+}

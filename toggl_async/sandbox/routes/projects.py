@@ -1,16 +1,17 @@
 """``/workspaces/{workspace_id}/projects``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from starlette.responses import Response
+
 from toggl_async.sandbox import answers, shapes
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import ProjectRow
 from toggl_async.sandbox.routes import bulk
-from toggl_async.sandbox.routing import Endpoint
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 _PAGE: Final = 151
 _LARGEST: Final = 200
@@ -32,6 +33,7 @@ _PATCHED: Final = frozenset(
 )
 """Fields that a bulk edit may replace."""
 
+_UPDATE: Final = "PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}"
 _NOT_FOUND: Final = "Project not found"
 
 _ORDERS: Final[dict[str, Callable[[ProjectRow], Any]]] = {
@@ -40,7 +42,7 @@ _ORDERS: Final[dict[str, Callable[[ProjectRow], Any]]] = {
 }
 
 
-def listing(call: ApiRequest) -> Reply:
+def listing(call: ApiRequest) -> Response:
     """List the projects, archived ones included, page by page; nothing tells how many pages there are."""
     space = call.workspace()
     rows = [row for row in call.company.projects_of(space.id) if _wanted(call, row)]
@@ -70,12 +72,12 @@ def _wanted(call: ApiRequest, row: ProjectRow) -> bool:
     )
 
 
-def get(call: ApiRequest) -> Reply:
+def get(call: ApiRequest) -> Response:
     """Return a project."""
     return answers.json(shapes.project(call.company, project_of(call)))
 
 
-def create(call: ApiRequest) -> Reply:
+def create(call: ApiRequest) -> Response:
     """Create a project; its name must be new to its client."""
     space, body = call.workspace(), call.body()
     name = body.text("name")
@@ -96,25 +98,25 @@ def create(call: ApiRequest) -> Reply:
     return _told(call, row, "created")
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Change a project: the fields that are given."""
     row = project_of(call)
     _apply(call, row, call.body())
     return _told(call, row, "updated")
 
 
-def patch(call: ApiRequest) -> Reply:
+def patch(call: ApiRequest) -> Response:
     """Change up to a hundred projects by JSON Patch."""
     return bulk.edit(
         call,
         "projects",
         lambda project_id: _project(call, project_id),
-        lambda row, operation: _apply(call, row, bulk.replaced(operation, _PATCHED)),
+        lambda row, operation: _apply(call, row, bulk.replaced(operation, _PATCHED, _UPDATE)),
         lambda row: call.happened("project", "updated", shapes.project(call.company, row)),
     )
 
 
-def _told(call: ApiRequest, row: ProjectRow, action: str) -> Reply:
+def _told(call: ApiRequest, row: ProjectRow, action: str) -> Response:
     """Answer with a project, and note what was done to it."""
     shape = shapes.project(call.company, row)
     call.happened("project", action, shape)
@@ -153,7 +155,7 @@ def _apply(call: ApiRequest, row: ProjectRow, body: Body) -> None:
     row.at = int(call.now)
 
 
-def delete(call: ApiRequest) -> Reply:
+def delete(call: ApiRequest) -> Response:
     """Delete a project; its time entries are kept unless ``teDeletionMode=delete``. The answer is its id."""
     row = project_of(call)
     mode = call.query.get("teDeletionMode") or "unassign"
@@ -177,11 +179,11 @@ def _project(call: ApiRequest, project_id: int) -> ProjectRow:
     return row
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/projects", handler=listing),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/projects", handler=create),
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/projects/{project_id}", handler=get),
-    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}", handler=update),
-    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/projects/{project_id}", handler=delete),
-    Endpoint(route="PATCH /api/v9/workspaces/{workspace_id}/projects/{project_ids}", handler=patch),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/workspaces/{workspace_id}/projects": listing,
+    "POST /api/v9/workspaces/{workspace_id}/projects": create,
+    "GET /api/v9/workspaces/{workspace_id}/projects/{project_id}": get,
+    "PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}": update,
+    "DELETE /api/v9/workspaces/{workspace_id}/projects/{project_id}": delete,
+    "PATCH /api/v9/workspaces/{workspace_id}/projects/{project_ids}": patch,
+}

@@ -1,26 +1,26 @@
 """``/workspaces/{workspace_id}/reports/shared``: reports that were saved under a name."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from starlette.responses import Response
 
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import SavedReportRow
-from toggl_async.sandbox.routing import Endpoint
 from toggl_async.sandbox.shapes import JsonObject
 from toggl_async.sandbox.timestamps import offset_utc
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 _PAGE: Final = 50
 _LARGEST: Final = 200
 
 
-def listing(call: ApiRequest) -> Reply:
+def listing(call: ApiRequest) -> Response:
     """List the saved reports that the user may see, by name, page by page."""
     text, rows = call.query.get("name", "").casefold(), _visible(call)
     flags = {"public": "public", "fixed_dates": "fixed"}
@@ -34,12 +34,12 @@ def listing(call: ApiRequest) -> Reply:
     return answers.json([_shape(row) for row in rows[(page - 1) * size : page * size]])
 
 
-def get(call: ApiRequest) -> Reply:
+def get(call: ApiRequest) -> Response:
     """Return a saved report."""
     return answers.json(_shape(_report(call, call.path["report_id"])))
 
 
-def create(call: ApiRequest) -> Reply:
+def create(call: ApiRequest) -> Response:
     """Save a report."""
     _gate(call)
     body = call.body()
@@ -62,32 +62,29 @@ def create(call: ApiRequest) -> Reply:
     return answers.json(_shape(row))
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Change a saved report: the fields that are given."""
     row = _report(call, call.path["report_id"])
     _apply(call, row, call.body())
     return answers.json(_shape(row))
 
 
-def update_several(call: ApiRequest) -> Reply:
+def update_several(call: ApiRequest) -> Response:
     """Change several saved reports; all are found, or none is changed."""
-    changes = call.json()
-    if not isinstance(changes, list) or not all(isinstance(change, dict) for change in changes):
-        raise ApiError(400, "JSON is not valid")
-    bodies = [Body(raw=call.raw, fields=change) for change in changes]
+    bodies = [Body(fields=change) for change in call.json()]
     rows = [_report(call, body.number("id") or 0) for body in bodies]
     for row, body in zip(rows, bodies, strict=True):
         _apply(call, row, body)
     return answers.json([_shape(row) for row in rows])
 
 
-def delete(call: ApiRequest) -> Reply:
+def delete(call: ApiRequest) -> Response:
     """Delete a saved report; the answer is what it was."""
     (shape,) = _delete(call, [call.path["report_id"]])
     return answers.json(shape)
 
 
-def delete_several(call: ApiRequest) -> Reply:
+def delete_several(call: ApiRequest) -> Response:
     """Delete several saved reports; all are found, or none is deleted."""
     return answers.json(_delete(call, call.body().numbers("ids") or ()))
 
@@ -124,9 +121,7 @@ def _report(call: ApiRequest, report_id: int) -> SavedReportRow:
 def _apply(call: ApiRequest, row: SavedReportRow, body: Body) -> None:
     """Check the fields of a body; then write those that are given into a saved report."""
     name, public, fixed = body.text("name"), body.flag("public"), body.flag("fixed_daterange")
-    params: Any = body.fields.get("params", row.params)
-    if not isinstance(params, dict):
-        raise ApiError(400, "Invalid 'params' value")
+    params: Mapping[str, Any] = body.fields.get("params") or row.params
     if (row.public or public) and not call.person.admin:
         raise ApiError(403, "Only admins can save public reports")
     if body.flag("regenerate_token"):
@@ -157,14 +152,12 @@ def _shape(row: SavedReportRow) -> JsonObject:
     }
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/reports/shared", handler=listing),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/reports/shared", handler=create),
-    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/reports/shared", handler=update_several),
-    Endpoint(
-        route="PATCH /api/v9/workspaces/{workspace_id}/reports/shared/bulk_delete", handler=delete_several
-    ),
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/reports/shared/{report_id}", handler=get),
-    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/reports/shared/{report_id}", handler=update),
-    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/reports/shared/{report_id}", handler=delete),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/workspaces/{workspace_id}/reports/shared": listing,
+    "POST /api/v9/workspaces/{workspace_id}/reports/shared": create,
+    "PUT /api/v9/workspaces/{workspace_id}/reports/shared": update_several,
+    "PATCH /api/v9/workspaces/{workspace_id}/reports/shared/bulk_delete": delete_several,
+    "GET /api/v9/workspaces/{workspace_id}/reports/shared/{report_id}": get,
+    "PUT /api/v9/workspaces/{workspace_id}/reports/shared/{report_id}": update,
+    "DELETE /api/v9/workspaces/{workspace_id}/reports/shared/{report_id}": delete,
+}

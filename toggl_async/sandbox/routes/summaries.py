@@ -4,16 +4,17 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from starlette.responses import Response
+
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Handler
 from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, amount, client_id, read
-from toggl_async.sandbox.routing import Endpoint
 from toggl_async.sandbox.shapes import JsonObject
 from toggl_async.sandbox.state import State
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 _GROUPINGS: Final = ("projects", "clients", "users")
 _SUB_GROUPINGS: Final = ("time_entries", "projects", "clients", "users", "tasks")
@@ -24,7 +25,7 @@ class _Named(Protocol):
     name: str
 
 
-def summary(call: ApiRequest) -> Reply:
+def summary(call: ApiRequest) -> Response:
     """Add up time by one thing and by another within it: projects and descriptions if none is named."""
     body = call.body()
     query = read(call, body)
@@ -102,7 +103,7 @@ def _title(state: State, grouping: str, key: int | None) -> str | None:
     return None if row is None else row.name
 
 
-def weekly(call: ApiRequest) -> Reply:
+def weekly(call: ApiRequest) -> Response:
     """Add up the seven days from the first on, by user and project."""
     query = read(call, call.body())
     company, zone = call.company, call.company.zone(call.person)
@@ -126,7 +127,7 @@ def weekly(call: ApiRequest) -> Reply:
     return answers.json(shapes, headers=query.headers)
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="POST /reports/api/v3/workspace/{workspace_id}/summary/time_entries", handler=summary),
-    Endpoint(route="POST /reports/api/v3/workspace/{workspace_id}/weekly/time_entries", handler=weekly),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "POST /reports/api/v3/workspace/{workspace_id}/summary/time_entries": summary,
+    "POST /reports/api/v3/workspace/{workspace_id}/weekly/time_entries": weekly,
+}

@@ -1,20 +1,22 @@
 """``/workspaces/{workspace_id}/tags``."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from toggl_async.sandbox import answers, shapes
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest
-from toggl_async.sandbox.entities import TagRow
-from toggl_async.sandbox.routing import Endpoint
+from starlette.responses import Response
 
-__all__ = ["ENDPOINTS", "tag_by_name"]
+from toggl_async.sandbox import answers, shapes
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Handler
+from toggl_async.sandbox.entities import TagRow
+
+__all__ = ["HANDLERS", "tag_by_name"]
 
 _PAGE: Final = 50
 _LARGEST: Final = 200
 
 
-def listing(call: ApiRequest) -> Reply:
+def listing(call: ApiRequest) -> Response:
     """List the tags by name, page by page."""
     space = call.workspace()
     text = call.query.get("search", "").casefold()
@@ -23,7 +25,7 @@ def listing(call: ApiRequest) -> Reply:
     return answers.json([shapes.tag(row) for row in rows[(page - 1) * size : page * size]])
 
 
-def create(call: ApiRequest) -> Reply:
+def create(call: ApiRequest) -> Response:
     """Create a tag; the answer is the tag, though the documents promise a list."""
     call.workspace()
     name = call.body().text("name")
@@ -31,7 +33,7 @@ def create(call: ApiRequest) -> Reply:
     return answers.json(shapes.tag(tag_by_name(call, name or "")))
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Rename a tag."""
     row, name = _tag(call), call.body().text("name")
     if name != row.name:
@@ -42,7 +44,7 @@ def update(call: ApiRequest) -> Reply:
     return answers.json(shapes.tag(row))
 
 
-def delete(call: ApiRequest) -> Reply:
+def delete(call: ApiRequest) -> Response:
     """Delete a tag, from its time entries too."""
     row = _tag(call)
     call.company.remove_tag(row)
@@ -50,7 +52,7 @@ def delete(call: ApiRequest) -> Reply:
     return answers.json("OK")
 
 
-def delete_several(call: ApiRequest) -> Reply:
+def delete_several(call: ApiRequest) -> Response:
     """Delete several tags, all of them or none; the answer is empty."""
     call.workspace()
     known = {row.id: row for row in call.company.tags_of(call.path["workspace_id"])}
@@ -99,10 +101,10 @@ def _check(call: ApiRequest, name: str | None) -> None:
         raise ApiError(400, "Tag already exists: " + name)
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/tags", handler=listing),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/tags", handler=create),
-    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/tags/{tag_id}", handler=update),
-    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/tags/{tag_id}", handler=delete),
-    Endpoint(route="PATCH /api/v9/workspaces/{workspace_id}/tags", handler=delete_several),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/workspaces/{workspace_id}/tags": listing,
+    "POST /api/v9/workspaces/{workspace_id}/tags": create,
+    "PUT /api/v9/workspaces/{workspace_id}/tags/{tag_id}": update,
+    "DELETE /api/v9/workspaces/{workspace_id}/tags/{tag_id}": delete,
+    "PATCH /api/v9/workspaces/{workspace_id}/tags": delete_several,
+}

@@ -1,26 +1,29 @@
 """Tasks: those of a workspace, in a wrapper and page by page, and those of a project."""
 
+from collections.abc import Mapping
 from typing import Final
 
+from starlette.responses import Response
+
 from toggl_async.sandbox import answers, shapes
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import TaskRow
 from toggl_async.sandbox.routes import bulk
 from toggl_async.sandbox.routes.projects import project_of
-from toggl_async.sandbox.routing import Endpoint
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 _PAGE: Final = 50
 _LARGEST: Final = 200
 _PATCHED: Final = frozenset({"name", "active", "estimated_seconds", "user_id"})
 """Fields that a bulk edit may replace."""
 
+_UPDATE: Final = "PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}"
 _LOCKED: Final = "Tasks are a premium feature"
 
 
-def listing(call: ApiRequest) -> Reply:
+def listing(call: ApiRequest) -> Response:
     """List the workspace's tasks; an empty page has null for data."""
     space = call.workspace()
     field, order = call.query.get("sort_field") or "name", (call.query.get("sort_order") or "ASC").upper()
@@ -54,7 +57,7 @@ def listing(call: ApiRequest) -> Reply:
     )
 
 
-def of_project(call: ApiRequest) -> Reply:
+def of_project(call: ApiRequest) -> Response:
     """List a project's tasks, as a plain list: the active ones unless told otherwise."""
     project = project_of(call)
     active = call.query.get("active") or "true"
@@ -67,12 +70,12 @@ def of_project(call: ApiRequest) -> Reply:
     )
 
 
-def get(call: ApiRequest) -> Reply:
+def get(call: ApiRequest) -> Response:
     """Return a task."""
     return answers.json(shapes.task(call.company, _task(call, call.path["task_id"])))
 
 
-def create(call: ApiRequest) -> Reply:
+def create(call: ApiRequest) -> Response:
     """Create a task; its name must be new to its project."""
     project = project_of(call)
     if not call.company.paid:
@@ -92,26 +95,26 @@ def create(call: ApiRequest) -> Reply:
     return _told(call, row, "created")
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Change a task: the fields that are given."""
     row = _task(call, call.path["task_id"])
     _apply(call, row, call.body())
     return _told(call, row, "updated")
 
 
-def patch(call: ApiRequest) -> Reply:
+def patch(call: ApiRequest) -> Response:
     """Change up to a hundred tasks of a project by JSON Patch."""
     project_of(call)
     return bulk.edit(
         call,
         "tasks",
         lambda task_id: _task(call, task_id),
-        lambda row, operation: _apply(call, row, bulk.replaced(operation, _PATCHED)),
+        lambda row, operation: _apply(call, row, bulk.replaced(operation, _PATCHED, _UPDATE)),
         lambda row: call.happened("task", "updated", shapes.task(call.company, row)),
     )
 
 
-def _told(call: ApiRequest, row: TaskRow, action: str) -> Reply:
+def _told(call: ApiRequest, row: TaskRow, action: str) -> Response:
     """Answer with a task, and note what was done to it."""
     shape = shapes.task(call.company, row)
     call.happened("task", action, shape)
@@ -138,7 +141,7 @@ def _apply(call: ApiRequest, row: TaskRow, body: Body) -> None:
     row.at = int(call.now)
 
 
-def delete(call: ApiRequest) -> Reply:
+def delete(call: ApiRequest) -> Response:
     """Delete a task; its time entries stay."""
     row = _task(call, call.path["task_id"])
     call.happened("task", "deleted", shapes.task(call.company, row))
@@ -156,20 +159,12 @@ def _task(call: ApiRequest, task_id: int) -> TaskRow:
     return row
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/tasks", handler=listing),
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks", handler=of_project),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks", handler=create),
-    Endpoint(
-        route="GET /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}", handler=get
-    ),
-    Endpoint(
-        route="PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}", handler=update
-    ),
-    Endpoint(
-        route="DELETE /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}", handler=delete
-    ),
-    Endpoint(
-        route="PATCH /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_ids}", handler=patch
-    ),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/workspaces/{workspace_id}/tasks": listing,
+    "GET /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks": of_project,
+    "POST /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks": create,
+    "GET /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}": get,
+    "PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}": update,
+    "DELETE /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}": delete,
+    "PATCH /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_ids}": patch,
+}

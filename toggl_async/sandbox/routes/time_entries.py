@@ -2,17 +2,19 @@
 
 import calendar
 import datetime as dt
+from collections.abc import Mapping
 from typing import Final
 
+from starlette.responses import Response
+
 from toggl_async.sandbox import answers, shapes, timestamps
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Handler
 from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.routes import bulk, entry_writes
-from toggl_async.sandbox.routing import Endpoint
 from toggl_async.sandbox.shapes import JsonObject
 
-__all__ = ["ENDPOINTS", "recent"]
+__all__ = ["HANDLERS", "recent"]
 
 _ROWS: Final = 1000
 """The longest list; what is older is left out without a word."""
@@ -22,7 +24,7 @@ _MONTHS: Final = 3
 _NOT_FOUND: Final = "Time entry not found"
 
 
-def listing(call: ApiRequest) -> Reply:
+def listing(call: ApiRequest) -> Response:
     """List the user's time entries, newest first, in one of three ways that exclude each other.
 
     ``since`` finds what was changed, deletions included; ``before`` what started earlier;
@@ -91,13 +93,13 @@ def _shape(call: ApiRequest, row: TimeEntryRow, *, written: bool = False) -> Jso
     return shape | shapes.entry_meta(call.company, row) if call.flag("meta") else shape
 
 
-def current(call: ApiRequest) -> Reply:
+def current(call: ApiRequest) -> Response:
     """Return the user's running time entry; null if none runs."""
     row = call.company.running(call.person.id)
     return answers.json(None if row is None else _shape(call, row))
 
 
-def get(call: ApiRequest) -> Reply:
+def get(call: ApiRequest) -> Response:
     """Return one of the user's time entries."""
     row = call.company.entries.get(call.path["time_entry_id"])
     if row is None or row.user_id != call.person.id or row.deleted is not None:
@@ -105,7 +107,7 @@ def get(call: ApiRequest) -> Reply:
     return answers.json(_shape(call, row))
 
 
-def create(call: ApiRequest) -> Reply:
+def create(call: ApiRequest) -> Response:
     """Create a time entry; a negative duration starts one, which stops whatever the user has running.
 
     Without duration and stop the answer says ``duration: 0, stop: null``, and what remains is a
@@ -129,7 +131,7 @@ def create(call: ApiRequest) -> Reply:
     return answers.json(shape)
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Change a time entry: the fields that are given."""
     row = _writable(call, call.path["time_entry_id"])
     entry_writes.updated(call, row, call.body())
@@ -138,7 +140,7 @@ def update(call: ApiRequest) -> Reply:
     return answers.json(_shape(call, row, written=True))
 
 
-def delete(call: ApiRequest) -> Reply:
+def delete(call: ApiRequest) -> Response:
     """Delete a time entry; the answer is empty."""
     row = _writable(call, call.path["time_entry_id"])
     row.deleted = int(call.now)
@@ -147,7 +149,7 @@ def delete(call: ApiRequest) -> Reply:
     return answers.empty()
 
 
-def stop(call: ApiRequest) -> Reply:
+def stop(call: ApiRequest) -> Response:
     """Stop a running time entry."""
     row = _writable(call, call.path["time_entry_id"])
     if not row.running:
@@ -157,7 +159,7 @@ def stop(call: ApiRequest) -> Reply:
     return answers.json(_shape(call, row, written=True))
 
 
-def patch(call: ApiRequest) -> Reply:
+def patch(call: ApiRequest) -> Response:
     """Change up to a hundred time entries by JSON Patch; each succeeds or fails for itself."""
 
     def done(row: TimeEntryRow) -> None:
@@ -189,13 +191,13 @@ def _writable(call: ApiRequest, entry_id: int) -> TimeEntryRow:
     return row
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="GET /api/v9/me/time_entries", handler=listing),
-    Endpoint(route="GET /api/v9/me/time_entries/current", handler=current),
-    Endpoint(route="GET /api/v9/me/time_entries/{time_entry_id}", handler=get),
-    Endpoint(route="POST /api/v9/workspaces/{workspace_id}/time_entries", handler=create),
-    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}", handler=update),
-    Endpoint(route="DELETE /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}", handler=delete),
-    Endpoint(route="PATCH /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}/stop", handler=stop),
-    Endpoint(route="PATCH /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_ids}", handler=patch),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/me/time_entries": listing,
+    "GET /api/v9/me/time_entries/current": current,
+    "GET /api/v9/me/time_entries/{time_entry_id}": get,
+    "POST /api/v9/workspaces/{workspace_id}/time_entries": create,
+    "PUT /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}": update,
+    "DELETE /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}": delete,
+    "PATCH /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}/stop": stop,
+    "PATCH /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_ids}": patch,
+}

@@ -5,15 +5,16 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
+from starlette.responses import Response
+
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest, Body
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import SubscriptionRow
-from toggl_async.sandbox.routing import Endpoint
 from toggl_async.sandbox.shapes import JsonObject
 from toggl_async.sandbox.timestamps import zulu
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 _EVENTS: Final = ("created", "updated", "deleted")
 _ENTITIES: Final = ("client", "project", "tag", "task", "time_entry")
@@ -21,29 +22,29 @@ _LIMITS: Final[Mapping[str, tuple[int, int]]] = {"free": (1, 3), "starter": (2, 
 """Webhooks of a workspace, and kinds of events of each, by plan."""
 
 
-def status(_: ApiRequest) -> Reply:
+def status(_: ApiRequest) -> Response:
     """Tell that the service is up."""
     return answers.json({"status": "OK"})
 
 
-def event_filters(_: ApiRequest) -> Reply:
+def event_filters(_: ApiRequest) -> Response:
     """List what webhooks can be told of."""
     return answers.json(dict.fromkeys(_ENTITIES, _EVENTS))
 
 
-def limits(call: ApiRequest) -> Reply:
+def limits(call: ApiRequest) -> Response:
     """Tell how many webhooks the plan allows."""
     call.workspace()
     hooks, events = _LIMITS[call.company.plan]
     return answers.json({"max_webhooks": hooks, "max_events_per_webhook": events})
 
 
-def listing(call: ApiRequest) -> Reply:
+def listing(call: ApiRequest) -> Response:
     """List the user's webhooks of the workspace; an admin sees everybody's."""
     return answers.json([_shape(row) for row in _visible(call)])
 
 
-async def create(call: ApiRequest) -> Reply:
+async def create(call: ApiRequest) -> Response:
     """Create a webhook, once its address has answered a ping."""
     space, body = call.workspace(), call.body()
     known = [row for row in call.company.subscriptions.values() if row.workspace_id == space.id]
@@ -70,14 +71,14 @@ async def create(call: ApiRequest) -> Reply:
     return answers.json(_shape(row))
 
 
-async def update(call: ApiRequest) -> Reply:
+async def update(call: ApiRequest) -> Response:
     """Change a webhook: the fields that are given. At another address it has to be validated anew."""
     row = _subscription(call)
     await _apply(call, row, call.body())
     return answers.json(_shape(row))
 
 
-def enable(call: ApiRequest) -> Reply:
+def enable(call: ApiRequest) -> Response:
     """Switch a webhook on or off."""
     row, enabled = _subscription(call), call.body().flag("enabled")
     if enabled is None:
@@ -86,13 +87,13 @@ def enable(call: ApiRequest) -> Reply:
     return answers.json(_shape(row))
 
 
-def delete(call: ApiRequest) -> Reply:
+def delete(call: ApiRequest) -> Response:
     """Delete a webhook; the answer is what it was."""
     row = call.company.subscriptions.pop(_subscription(call).id)
     return answers.json({**_shape(row), "deleted_at": zulu(int(call.now))})
 
 
-def ping(call: ApiRequest) -> Reply:
+def ping(call: ApiRequest) -> Response:
     """Send a ping to a webhook, which carries a new code until the webhook is validated."""
     row = _subscription(call)
     row.code = secrets.token_hex(16)
@@ -100,10 +101,10 @@ def ping(call: ApiRequest) -> Reply:
     return answers.json({"status": "OK"})
 
 
-def validate(call: ApiRequest) -> Reply:
+def validate(call: ApiRequest) -> Response:
     """Validate a webhook by the code of its last ping."""
     row = _subscription(call)
-    if not secrets.compare_digest(call.words["validation_code"].encode(), row.code.encode()):
+    if not secrets.compare_digest(call.path["validation_code"].encode(), row.code.encode()):
         raise ApiError(400, "Validation code is not valid")
     row.validated = int(call.now)
     return answers.json("OK")
@@ -191,21 +192,15 @@ def _shape(row: SubscriptionRow) -> JsonObject:
     }
 
 
-_SUBSCRIPTION: Final = "/webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}"
-
-ENDPOINTS: Final = (
-    Endpoint(route="GET /webhooks/api/v1/status", handler=status),
-    Endpoint(route="GET /webhooks/api/v1/event_filters", handler=event_filters),
-    Endpoint(route="GET /webhooks/api/v1/limits/{workspace_id}", handler=limits),
-    Endpoint(route="GET /webhooks/api/v1/subscriptions/{workspace_id}", handler=listing),
-    Endpoint(route="POST /webhooks/api/v1/subscriptions/{workspace_id}", handler=create),
-    Endpoint(route=f"PUT {_SUBSCRIPTION}", handler=update),
-    Endpoint(route=f"PATCH {_SUBSCRIPTION}", handler=enable),
-    Endpoint(route=f"DELETE {_SUBSCRIPTION}", handler=delete),
-    Endpoint(route="POST /webhooks/api/v1/ping/{workspace_id}/{subscription_id}", handler=ping),
-    Endpoint(
-        route="GET /webhooks/api/v1/validate/{workspace_id}/{subscription_id}/{validation_code}",
-        handler=validate,
-        words=frozenset({"validation_code"}),
-    ),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /webhooks/api/v1/status": status,
+    "GET /webhooks/api/v1/event_filters": event_filters,
+    "GET /webhooks/api/v1/limits/{workspace_id}": limits,
+    "GET /webhooks/api/v1/subscriptions/{workspace_id}": listing,
+    "POST /webhooks/api/v1/subscriptions/{workspace_id}": create,
+    "PUT /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}": update,
+    "PATCH /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}": enable,
+    "DELETE /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}": delete,
+    "POST /webhooks/api/v1/ping/{workspace_id}/{subscription_id}": ping,
+    "GET /webhooks/api/v1/validate/{workspace_id}/{subscription_id}/{validation_code}": validate,
+}

@@ -1,27 +1,29 @@
 """``/workspaces/{workspace_id}``: the workspace itself, its people and groups."""
 
+from collections.abc import Mapping
 from typing import Final
 
+from starlette.responses import Response
+
 from toggl_async.sandbox import account_shapes, answers
-from toggl_async.sandbox.answers import ApiError, Reply
-from toggl_async.sandbox.call import ApiRequest
-from toggl_async.sandbox.routing import Endpoint
+from toggl_async.sandbox.answers import ApiError
+from toggl_async.sandbox.call import ApiRequest, Handler
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["HANDLERS"]
 
 
-def listing(call: ApiRequest) -> Reply:
+def listing(call: ApiRequest) -> Response:
     """List the user's workspaces: an operation that lives, though no document names it."""
     spaces = call.company.workspaces_of(call.person)
     return answers.json([account_shapes.workspace(call.company, space, call.person) for space in spaces])
 
 
-def get(call: ApiRequest) -> Reply:
+def get(call: ApiRequest) -> Response:
     """Return the workspace."""
     return answers.json(account_shapes.workspace(call.company, call.workspace(), call.person))
 
 
-def update(call: ApiRequest) -> Reply:
+def update(call: ApiRequest) -> Response:
     """Change the workspace: its name, who may create tags, and, where the plan has it, its rate."""
     space, body = call.workspace(), call.body()
     call.administer()
@@ -39,7 +41,7 @@ def update(call: ApiRequest) -> Reply:
     return answers.json(account_shapes.workspace(call.company, space, call.person))
 
 
-def users(call: ApiRequest) -> Reply:
+def users(call: ApiRequest) -> Response:
     """List the workspace's people, in short."""
     space = call.workspace()
     return answers.json(
@@ -47,7 +49,7 @@ def users(call: ApiRequest) -> Reply:
     )
 
 
-def workspace_users(call: ApiRequest) -> Reply:
+def workspace_users(call: ApiRequest) -> Response:
     """List the workspace's people, with what they are in it."""
     space = call.workspace()
     return answers.json(
@@ -58,17 +60,17 @@ def workspace_users(call: ApiRequest) -> Reply:
     )
 
 
-def groups(call: ApiRequest) -> Reply:
+def groups(call: ApiRequest) -> Response:
     """List the workspace's groups."""
     space = call.workspace()
     return answers.json([account_shapes.group(row, space.id) for row in call.company.groups_of(space.id)])
 
 
-ENDPOINTS: Final = (
-    Endpoint(route="GET /api/v9/workspaces", handler=listing),
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}", handler=get),
-    Endpoint(route="PUT /api/v9/workspaces/{workspace_id}", handler=update),
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/users", handler=users),
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/workspace_users", handler=workspace_users),
-    Endpoint(route="GET /api/v9/workspaces/{workspace_id}/groups", handler=groups),
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "GET /api/v9/workspaces": listing,
+    "GET /api/v9/workspaces/{workspace_id}": get,
+    "PUT /api/v9/workspaces/{workspace_id}": update,
+    "GET /api/v9/workspaces/{workspace_id}/users": users,
+    "GET /api/v9/workspaces/{workspace_id}/workspace_users": workspace_users,
+    "GET /api/v9/workspaces/{workspace_id}/groups": groups,
+}
