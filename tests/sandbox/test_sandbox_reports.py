@@ -424,8 +424,8 @@ async def test_a_week_is_seven_sums_a_user_and_project() -> None:
             if 0 <= day < 7:
                 expected[entry.user_id, entry.project_id][day] += entry.seconds or 0
         assert {(row["user_id"], row["project_id"]): row["seconds"] for row in rows} == expected
-        assert {row["title"] for row in rows if row["project_id"] is None} == {None}
-        assert all(row["title"] for row in rows if row["project_id"])
+        assert {row["project_name"] for row in rows if row["project_id"] is None} == {None}
+        assert all(row["project_name"] for row in rows if row["project_id"])
 
 
 @pytest.mark.parametrize("way", ["filters", "search"])

@@ -13,6 +13,7 @@ __all__ = [
     "organization_user",
     "simple_user",
     "workspace",
+    "workspace_statistics",
     "workspace_user",
     "workspace_user_id",
 ]
@@ -123,6 +124,16 @@ def workspace(state: State, row: WorkspaceRow, person: PersonRow) -> JsonObject:
         "disable_timesheet_view": False,
         "working_hours_in_minutes": None,
         "permissions": None,
+    }
+
+
+def workspace_statistics(state: State, row: WorkspaceRow) -> JsonObject:
+    """``GET /api/v9/workspaces/{workspace_id}/statistics``."""
+    people = [state.people[user_id] for user_id in row.members]
+    return {
+        "members_count": len(people),
+        "groups_count": len(state.groups_of(row.id)),
+        "admins": [{"user_id": person.id, "name": person.name} for person in people if person.admin],
     }
 
 

@@ -6,6 +6,7 @@ refuses has cost no quota; the quotas count what gets past the credentials, what
 
 import asyncio
 import email.utils
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -33,6 +34,11 @@ from toggl_async.sandbox.routing import UNKNOWN, router
 from toggl_async.sandbox.samples import Samples
 
 __all__ = ["Application"]
+
+_logger: Final = logging.getLogger("toggl_async.sandbox")
+
+_ORIGIN: Final = "X-Sandbox-Answer"
+"""The header that says where an answer is from: ``state``, ``sample``, or a ``fault`` on purpose."""
 
 _STATUS: Final = "GET /api/v9/status"
 """The route that needs no credentials and spends no quota."""
@@ -89,6 +95,7 @@ class Application:
         self._reset = reset
         self._closing = asyncio.Event()
         self._deliveries = Deliveries(company, clock, self._closing)
+        self._told: set[str] = set()
         self._under_way: set[asyncio.Task[object]] = set()
         self._router = router(frozenset({*operations(), *HANDLERS, *gone, LOGIN, LOGOUT, _STATUS}), _Endpoint)
 
@@ -201,7 +208,7 @@ class Application:
                 call.enter()
                 if handler is None:
                     check(operation, call)
-                    return _sample(operation, call)
+                    return self._sampled(endpoint.route, operation, call)
                 if call.raw and operation.takes_json:
                     check_types(operation, call.json(), call.raw)
             if handler is None:
@@ -211,10 +218,21 @@ class Application:
         except ApiError as refused:
             return answers.refusal(refused.status, refused.text)
 
+    def _sampled(self, route: str, operation: DescribedOperation, call: ApiRequest) -> Response:
+        """Make an answer up, and say so: by a header, a count, and one line of the log for each route."""
+        response = _sample(operation, call)
+        response.headers[_ORIGIN] = "sample"
+        self._counts.sampled(route)
+        if route not in self._told:
+            self._told.add(route)
+            _logger.info("%s is answered by a sample: the sandbox keeps no state for it", route)
+        return response
+
     async def _send(self, route: str, response: Response, request: Request, send: Send) -> None:
         """Send an answer with the headers that all of Toggl's have."""
         self._counts.answered(route, response.status_code)
         request_id = secrets.token_hex(16)
+        response.headers.setdefault(_ORIGIN, "state")
         response.headers.update(
             {
                 "X-Toggl-Request-Id": request_id,
@@ -282,9 +300,10 @@ def _sample(operation: DescribedOperation, call: ApiRequest) -> Response:
 
 def _broken(fault: Fault) -> Response:
     """Return the answer of a request that failed: Toggl's own, or its web server's."""
-    if fault.status is None or fault.status == _OWN_FAILURE:
-        return answers.refusal(500, "Internal server error")
-    return answers.proxy_page(fault.status)
+    own = fault.status is None or fault.status == _OWN_FAILURE
+    response = answers.refusal(500, "Internal server error") if own else answers.proxy_page(fault.status or 0)
+    response.headers[_ORIGIN] = "fault"
+    return response
 
 
 def _tell_quota(response: Response, window: QuotaWindow, now: float) -> None:

@@ -36,6 +36,7 @@ class Counts:
         self._answered: Counter[tuple[str, int]] = Counter()
         self._asked: Counter[str] = Counter()
         self._refused: Counter[int] = Counter()
+        self._sampled: Counter[str] = Counter()
         self._arrivals: dict[int | None, list[float]] = {}
 
     def arrived(self, route: str, user_id: int | None, moment: float) -> None:
@@ -51,11 +52,16 @@ class Counts:
         """Note that a limiter refused: the bucket with 429, a quota with 402."""
         self._refused[status] += 1
 
+    def sampled(self, route: str) -> None:
+        """Note that a request was answered by a sample."""
+        self._sampled[route] += 1
+
     def reset(self) -> None:
         """Forget everything."""
         self._answered.clear()
         self._asked.clear()
         self._refused.clear()
+        self._sampled.clear()
         self._arrivals.clear()
 
     @property
@@ -84,6 +90,11 @@ class Counts:
     def refused(self) -> Mapping[int, int]:
         """Requests that a limiter refused: 429 the bucket, 402 a quota (and not the plan)."""
         return {status: self._refused[status] for status in (402, 429)}
+
+    @property
+    def samples(self) -> Mapping[str, int]:
+        """Requests that were answered by a sample rather than from state, by route."""
+        return dict(self._sampled)
 
     def arrivals(self, user_id: int | None) -> list[float]:
         """Return when the requests of an account came, in order."""

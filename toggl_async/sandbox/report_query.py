@@ -62,14 +62,21 @@ class ReportQuery:
         return rounded(entry.seconds or 0, self.rounding, self.rounding_minutes)
 
 
-def read(call: ApiRequest, body: Body) -> ReportQuery:
+def read(call: ApiRequest, body: Body, *, all_optional: bool = False) -> ReportQuery:
     """Read range and filters of a report's body and find what passes.
+
+    Args:
+        call: the request.
+        body: its body.
+        all_optional: whether all of them may be left out.
 
     Raises:
         ApiError: 400, the range is missing, upside down or too long; 402, the plan lacks the filter.
     """
     space = call.workspace()
-    if not any(body.fields.get(name) not in (None, [], "") for name in ("start_date", "end_date", *_FILTERS)):
+    if not all_optional and not any(
+        body.fields.get(name) not in (None, [], "") for name in ("start_date", "end_date", *_FILTERS)
+    ):
         raise ApiError(400, "At least one parameter must be set")
     zone = call.company.zone(call.person)
     first, last = _range(body, zone.day(int(call.now)))

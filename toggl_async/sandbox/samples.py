@@ -107,7 +107,9 @@ class Samples:
         if kind != kinds and name.endswith(_GONE):
             return None
         if kind == "array":
-            many = 0 if self._goes_on() else max(1, schema.get("minItems", 0))
+            # Time entries are state: a sample invents none.
+            some = 0 if self._goes_on() or name == "time_entries" else 1
+            many = max(some, schema.get("minItems", 0))
             made = [self._value(child(where, "items"), name, (*way, str(n)), row + n) for n in range(many)]
             return [value for value in made if value is not _NESTED]
         if kind == "object":

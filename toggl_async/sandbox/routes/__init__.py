@@ -5,6 +5,7 @@ from typing import Final
 from toggl_async.sandbox.call import Handler
 from toggl_async.sandbox.routes import (
     clients,
+    dashboard,
     detailed,
     downloads,
     exports,
@@ -20,6 +21,7 @@ from toggl_async.sandbox.routes import (
     tags,
     tasks,
     time_entries,
+    trends,
     webhooks,
     workspaces,
 )
@@ -43,6 +45,8 @@ HANDLERS: Final[dict[str, Handler]] = {
         detailed,
         downloads,
         summaries,
+        trends,
+        dashboard,
         filters,
         saved_reports,
         exports,

@@ -1,10 +1,9 @@
 """The detailed report, page by page, and its totals."""
 
-import datetime as dt
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import attrs
 from starlette.responses import Response
 
 from toggl_async.sandbox import answers, timestamps
@@ -12,7 +11,9 @@ from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, amount, read
+from toggl_async.sandbox.routes.projects import project_of
 from toggl_async.sandbox.shapes import JsonObject
+from toggl_async.sandbox.sums import Sums, add_up, beginnings, begins, resolution, total
 
 __all__ = ["HANDLERS"]
 
@@ -20,9 +21,6 @@ _PAGE: Final = 50
 _LARGEST: Final = 1000
 
 _ORDERS: Final = ("date", "user", "duration", "description", "last_update")
-_RESOLUTIONS: Final = {"day": 1, "week": 7, "month": 31}
-_DAYS_BY_DAY: Final = 31
-_DAYS_BY_WEEK: Final = 186
 
 
 def search(call: ApiRequest) -> Response:
@@ -164,68 +162,45 @@ def _names(call: ApiRequest, entry: TimeEntryRow) -> JsonObject:
 
 def totals(call: ApiRequest) -> Response:
     """Return the sums of the detailed report, with a graph over its range if asked for."""
-    body = call.body()
-    query = read(call, body)
-    zone = call.company.zone(call.person)
-    resolution = body.text("granularity") or body.text("resolution") or _resolution(query)
-    if resolution not in _RESOLUTIONS:
-        raise ApiError(400, "Invalid 'resolution' value, allowed values are day, month, week")
-    seconds, cents = 0, 0
-    rates: Counter[int] = Counter()
-    days: Counter[dt.date] = Counter()
-    money: Counter[dt.date] = Counter()
-    for entry in query.entries:
-        length, day = query.seconds(entry), zone.day(entry.start)
-        paid, rate = amount(call.company, entry, length)
-        seconds += length
-        days[day] += length
-        if paid is not None and rate is not None:
-            cents += paid
-            money[day] += paid
-            rates[rate] += length
+    return totals_of(call, read(call, call.body()))
+
+
+def project_totals(call: ApiRequest) -> Response:
+    """Return the sums of one project, with a graph."""
+    query, project_id = read(call, call.body(), all_optional=True), project_of(call).id
+    entries = [entry for entry in query.entries if entry.project_id == project_id]
+    return totals_of(call, attrs.evolve(query, entries=entries), graph=True)
+
+
+def totals_of(call: ApiRequest, query: ReportQuery, *, graph: bool = False) -> Response:
+    """Return the sums of a report."""
+    body, company, zone = call.body(), call.company, call.company.zone(call.person)
+    length = resolution(query, body.text("granularity") or body.text("resolution"))
+    sums = total(company, query, zone)
     shape: JsonObject = {
-        "seconds": seconds,
-        "tracked_days": len(days),
-        "resolution": resolution,
-        "rates": [
-            {"billable_seconds": billable, "hourly_rate_in_cents": rate, "currency": "EUR"}
-            for rate, billable in sorted(rates.items())
-        ],
-        "billable_amount_in_cents": cents if call.company.paid else None,
+        "seconds": sums.seconds,
+        "tracked_days": len(sums.days),
+        "resolution": length,
+        "rates": sums.rate_shapes(),
+        "billable_amount_in_cents": sums.cents if company.paid else None,
         "labour_cost_in_cents": None,
     }
-    if body.flag("with_graph"):
-        shape["graph"] = _graph(query, resolution, days, money)
+    if graph or body.flag("with_graph"):
+        points = add_up(company, query, zone, lambda _, day: begins(day, length))
+        shape["graph"] = [
+            {
+                "seconds": point.seconds,
+                "billable_amount_in_cents": point.cents,
+                "labour_cost_in_cents": None,
+                "by_rate": {str(rate): seconds for rate, seconds in sorted(point.rates.items())},
+            }
+            for point in (points.get(day, Sums()) for day in beginnings(query, length))
+        ]
     return answers.json(shape, headers=query.headers)
-
-
-def _resolution(query: ReportQuery) -> str:
-    """Return the resolution that suits the length of the range."""
-    length = (query.last - query.first).days + 1
-    return "day" if length <= _DAYS_BY_DAY else "week" if length <= _DAYS_BY_WEEK else "month"
-
-
-def _graph(
-    query: ReportQuery, resolution: str, days: Counter[dt.date], money: Counter[dt.date]
-) -> list[JsonObject]:
-    """Return the sums of each day, week (from Monday) or month of the range, empty ones included."""
-    sums: dict[dt.date, tuple[int, int]] = {}
-    for ordinal in range(query.first.toordinal(), query.last.toordinal() + 1):
-        day = dt.date.fromordinal(ordinal)
-        begins = {
-            "day": day,
-            "week": day - dt.timedelta(days=day.weekday()),
-            "month": day.replace(day=1),
-        }[resolution]
-        seconds, cents = sums.get(begins, (0, 0))
-        sums[begins] = (seconds + days[day], cents + money[day])
-    return [
-        {"seconds": seconds, "billable_amount_in_cents": cents, "labour_cost_in_cents": None}
-        for seconds, cents in sums.values()
-    ]
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     "POST /reports/api/v3/workspace/{workspace_id}/search/time_entries": search,
     "POST /reports/api/v3/workspace/{workspace_id}/search/time_entries/totals": totals,
+    "POST /reports/api/v3/workspace/{workspace_id}/projects/{project_id}/summary": project_totals,
 }

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from toggl_async.sandbox import answers
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body, Handler
+from toggl_async.sandbox.routes.trends import status
 
 __all__ = ["HANDLERS"]
 
@@ -66,18 +67,13 @@ def task_status(call: ApiRequest) -> Response:
     space, body = call.workspace(), call.body()
     if not call.company.paid:
         raise ApiError(402, "Tasks are a premium feature")
-    ids = body.numbers("ids") or []
-    return answers.json(
-        [
-            {
-                "id": row.id,
-                "tracked_seconds": call.company.tracked_seconds(row),
-                "estimated_seconds": row.estimated_seconds,
-            }
-            for row in call.company.tasks_of(space.id)
-            if row.id in ids
-        ]
-    )
+    ids, company = body.numbers("ids") or [], call.company
+    rows = []
+    for row in company.tasks_of(space.id):
+        if row.id in ids:
+            entries = [entry for entry in company.reported(space.id) if entry.task_id == row.id]
+            rows.append(status(company, call, row.id, row.estimated_seconds, entries))
+    return answers.json(rows)
 
 
 def _page(body: Body, rows: list[NamedT]) -> list[NamedT]:

@@ -16,6 +16,7 @@ from toggl_async.sandbox.shapes import JsonObject
 __all__ = ["HANDLERS"]
 
 _SATURDAY: Final = 6
+_PAGE: Final = 201
 
 
 def get(call: ApiRequest) -> Response:
@@ -171,6 +172,18 @@ def _tasks(call: ApiRequest, since: int | None = None, *, inactive: bool = True)
     ]
 
 
+def own_id(call: ApiRequest) -> Response:
+    """Return the user's id."""
+    return answers.json(call.person.id)
+
+
+def projects_from(call: ApiRequest) -> Response:
+    """List the projects of all workspaces by id, from one on."""
+    start, size = call.query.get("start_project_id") or "0", call.number("per_page", _PAGE)
+    rows = sorted(_projects(call, call.since()), key=lambda row: int(row["id"]))
+    return answers.json([row for row in rows if row["id"] >= int(start)][:size])
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/me": get,
     "PUT /api/v9/me": update,
@@ -183,4 +196,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/me/projects": projects,
     "GET /api/v9/me/tags": tags,
     "GET /api/v9/me/tasks": tasks,
+    "GET /api/v9/me/id": own_id,
+    "GET /api/v9/me/projects/paginated": projects_from,
 }

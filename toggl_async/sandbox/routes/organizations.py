@@ -1,5 +1,6 @@
 """``/organizations``: the organization, its people and its groups."""
 
+import secrets
 from collections.abc import Mapping
 from typing import Final
 
@@ -8,7 +9,8 @@ from starlette.responses import Response
 from toggl_async.sandbox import account_shapes, answers
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Handler
-from toggl_async.sandbox.entities import PersonRow
+from toggl_async.sandbox.entities import PersonRow, WorkspaceRow
+from toggl_async.sandbox.timestamps import offset_utc
 
 __all__ = ["HANDLERS"]
 
@@ -111,6 +113,57 @@ def workspace_users(call: ApiRequest) -> Response:
     )
 
 
+def statistics(call: ApiRequest) -> Response:
+    """Count the people and groups of all workspaces, and name their administrators."""
+    call.organization()
+    spaces = call.company.workspaces.values()
+    return answers.json(
+        {str(row.id): account_shapes.workspace_statistics(call.company, row) for row in spaces}
+    )
+
+
+def owner(call: ApiRequest) -> Response:
+    """Return the owner of the organization."""
+    organization, person = call.organization(), call.company.owner
+    return answers.json(
+        {
+            "id": person.membership_id,
+            "user_id": person.id,
+            "organization_id": organization.id,
+            "organization_user_id": person.membership_id,
+            "name": person.name,
+            "email": person.email,
+            "avatar_url": "",
+            "toggl_accounts_id": f"ta{person.id:x}",
+            "organization_user_created_at": offset_utc(person.created),
+            "organization_user_updated_at": offset_utc(person.modified),
+        }
+    )
+
+
+def create_workspace(call: ApiRequest) -> Response:
+    """Create a workspace of the organization; several are for the Premium plan."""
+    organization, body, company = call.organization(), call.body(), call.company
+    call.administer()
+    name = body.text("name")
+    if not name:
+        raise ApiError(400, "Workspace name can't be blank")
+    if company.plan != "premium":
+        raise ApiError(402, "Must be a premium user to create several workspaces")
+    row = WorkspaceRow(
+        id=company.new_id("workspace", 113),
+        organization_id=organization.id,
+        name=name,
+        modified=int(call.now),
+        hourly_rate=body.money("default_hourly_rate") or 0.0,
+        members=[call.person.id],
+        api_token=secrets.token_hex(16),
+        only_admins_may_create_tags=bool(body.flag("only_admins_may_create_tags")),
+    )
+    company.workspaces[row.id] = row
+    return answers.json(account_shapes.workspace(company, row, call.person))
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/organizations/{organization_id}": get,
     "PUT /api/v9/organizations/{organization_id}": update,
@@ -118,4 +171,8 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/organizations/{organization_id}/groups": groups,
     "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups": workspace_groups,
     "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users": workspace_users,
+    "GET /api/v9/organizations/{organization_id}/workspaces/statistics": statistics,
+    "GET /api/v9/organizations/{organization_id}/owner": owner,
+    "GET /api/v9/organizations/{organization_id}/users/detailed": users,
+    "POST /api/v9/organizations/{organization_id}/workspaces": create_workspace,
 }

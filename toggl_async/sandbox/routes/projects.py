@@ -8,8 +8,9 @@ from starlette.responses import Response
 from toggl_async.sandbox import answers, shapes
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body, Handler
-from toggl_async.sandbox.entities import ProjectRow
+from toggl_async.sandbox.entities import ProjectRow, TimeEntryRow
 from toggl_async.sandbox.routes import bulk
+from toggl_async.sandbox.timestamps import offset_utc
 
 __all__ = ["HANDLERS"]
 
@@ -179,6 +180,53 @@ def _project(call: ApiRequest, project_id: int) -> ProjectRow:
     return row
 
 
+def templates(call: ApiRequest) -> Response:
+    """List the templates: the company has none."""
+    call.workspace()
+    return answers.json([])
+
+
+def billable_amounts(call: ApiRequest) -> Response:
+    """Return several projects by their ids, or all."""
+    return answers.json([shapes.project(call.company, row) for row in _named(call)])
+
+
+def task_count(call: ApiRequest) -> Response:
+    """Count the tasks of projects."""
+    tasks = call.company.tasks_of(call.path["workspace_id"])
+    return answers.json(
+        [{str(row.id): sum(task.project_id == row.id for task in tasks)} for row in _named(call)]
+    )
+
+
+def user_count(call: ApiRequest) -> Response:
+    """Count the people who have tracked time in projects."""
+    return answers.json(
+        [{str(row.id): len({entry.user_id for entry in _entries(call, row)})} for row in _named(call)]
+    )
+
+
+def statistics(call: ApiRequest) -> Response:
+    """Tell when the first and the last time entry of a project start; running ones don't count."""
+    starts = [entry.start for entry in _entries(call, project_of(call))]
+    return answers.json(
+        {
+            "earliest_time_entry": offset_utc(min(starts)) if starts else None,
+            "latest_time_entry": offset_utc(max(starts)) if starts else None,
+        }
+    )
+
+
+def _named(call: ApiRequest) -> list[ProjectRow]:
+    """Return the projects whose ids the body lists, or all."""
+    ids = call.body().numbers("project_ids") if call.raw else None
+    return [row for row in call.company.projects_of(call.workspace().id) if not ids or row.id in ids]
+
+
+def _entries(call: ApiRequest, row: ProjectRow) -> list[TimeEntryRow]:
+    return [entry for entry in call.company.reported(row.workspace_id) if entry.project_id == row.id]
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/workspaces/{workspace_id}/projects": listing,
     "POST /api/v9/workspaces/{workspace_id}/projects": create,
@@ -186,4 +234,9 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}": update,
     "DELETE /api/v9/workspaces/{workspace_id}/projects/{project_id}": delete,
     "PATCH /api/v9/workspaces/{workspace_id}/projects/{project_ids}": patch,
+    "GET /api/v9/workspaces/{workspace_id}/projects/templates": templates,
+    "POST /api/v9/workspaces/{workspace_id}/projects/billable-amounts": billable_amounts,
+    "POST /api/v9/workspaces/{workspace_id}/projects/task_count": task_count,
+    "POST /api/v9/workspaces/{workspace_id}/projects/user_count": user_count,
+    "GET /api/v9/workspaces/{workspace_id}/projects/{project_id}/statistics": statistics,
 }

@@ -16,6 +16,7 @@ __all__ = ["HANDLERS"]
 
 _PAGE: Final = 50
 _LARGEST: Final = 200
+_FILTER_PAGE: Final = 201
 _PATCHED: Final = frozenset({"name", "active", "estimated_seconds", "user_id"})
 """Fields that a bulk edit may replace."""
 
@@ -34,13 +35,18 @@ def listing(call: ApiRequest) -> Response:
         call.query.get("search", "").casefold(),
         call.since(),
     )
-    pid = call.ids("pid")
+    names = ("project_id", "project_ids", "pid")
+    pid = next((ids for ids in map(call.ids, names) if ids is not None), None)
+    client_ids, task_ids = call.ids("client_ids"), call.ids("task_ids")
     rows = [
         row
         for row in call.company.tasks_of(space.id)
         if (active == "both" or row.active == (active == "true"))
         and text in row.name.casefold()
         and (pid is None or row.project_id in pid)
+        and (client_ids is None or call.company.projects[row.project_id].client_id in client_ids)
+        and (task_ids is None or row.id in task_ids)
+        and (not call.flag("only_me") or row.user_id == call.person.id)
         and (since is None or row.at >= since)
     ]
     rows.sort(key=lambda row: (row.name if field == "name" else "", row.id), reverse=order == "DESC")
@@ -159,6 +165,41 @@ def _task(call: ApiRequest, task_id: int) -> TaskRow:
     return row
 
 
+def by_project(call: ApiRequest) -> Response:
+    """Return tasks by the ids of their projects or their own, as a map from project to tasks."""
+    space, body = call.workspace(), call.body()
+    projects, ids, text = body.numbers("project_ids"), body.numbers("task_ids"), call.query.get("search", "")
+    found: dict[str, list[shapes.JsonObject]] = {}
+    for row in call.company.tasks_of(space.id):
+        wanted = (not projects or row.project_id in projects) and (not ids or row.id in ids)
+        if wanted and text.casefold() in row.name.casefold():
+            found.setdefault(str(row.project_id), []).append(shapes.task(call.company, row))
+    return answers.json(found)
+
+
+def filtered(call: ApiRequest) -> Response:
+    """List the tasks that a report's filter can be set to, by id from a cursor on."""
+    space, body = call.workspace(), call.body()
+    if not call.company.paid:
+        raise ApiError(402, _LOCKED)
+    name, active, owned = body.text("name") or "", body.flag("active"), body.flag("project_active")
+    start, size = body.number("start") or 0, body.number("page_size") or _FILTER_PAGE
+    ids = {kind: body.numbers(f"{kind}ids") for kind in ("", "project_", "user_")}
+    rows = [
+        row
+        for row in call.company.tasks_of(space.id)
+        if row.id >= start
+        and name.casefold() in row.name.casefold()
+        and active in {None, row.active}
+        and owned in {None, call.company.projects[row.project_id].active}
+        and (not ids[""] or row.id in ids[""])
+        and (not ids["project_"] or row.project_id in ids["project_"])
+        and (not ids["user_"] or row.user_id in ids["user_"])
+    ]
+    rows.sort(key=lambda row: row.id)
+    return answers.json([shapes.task(call.company, row) for row in rows[:size]])
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/workspaces/{workspace_id}/tasks": listing,
     "GET /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks": of_project,
@@ -167,4 +208,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}": update,
     "DELETE /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}": delete,
     "PATCH /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_ids}": patch,
+    "GET /api/v9/workspaces/{workspace_id}/tasks/basic": listing,
+    "POST /api/v9/workspaces/{workspace_id}/tasks/data": by_project,
+    "POST /reports/api/v3/workspace/{workspace_id}/{action}/tasks": filtered,
 }

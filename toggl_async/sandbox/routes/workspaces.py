@@ -66,6 +66,24 @@ def groups(call: ApiRequest) -> Response:
     return answers.json([account_shapes.group(row, space.id) for row in call.company.groups_of(space.id)])
 
 
+def users_by_id(call: ApiRequest) -> Response:
+    """Return several of the workspace's people by their ids."""
+    space, ids = call.workspace(), call.json()
+    people = [call.company.people[user_id] for user_id in space.members if user_id in ids]
+    return answers.json([account_shapes.simple_user(person) for person in people])
+
+
+def statistics(call: ApiRequest) -> Response:
+    """Count the workspace's people and groups, and name its administrators."""
+    return answers.json(account_shapes.workspace_statistics(call.company, call.workspace()))
+
+
+def currencies(call: ApiRequest) -> Response:
+    """List the workspace's currencies: it has one."""
+    call.workspace()
+    return answers.json(["EUR"])
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/workspaces": listing,
     "GET /api/v9/workspaces/{workspace_id}": get,
@@ -73,4 +91,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/workspaces/{workspace_id}/users": users,
     "GET /api/v9/workspaces/{workspace_id}/workspace_users": workspace_users,
     "GET /api/v9/workspaces/{workspace_id}/groups": groups,
+    "POST /api/v9/workspaces/{workspace_id}/users/data": users_by_id,
+    "GET /api/v9/workspaces/{workspace_id}/statistics": statistics,
+    "GET /api/v9/workspaces/{workspace_id}/currencies": currencies,
 }
