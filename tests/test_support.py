@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from support.hook_receiver import receiver
 from support.loopback import listening, nobody_listening
 from support.patience import PatientLoop
 from support.sandbox_world import world
 from toggl_async import ApiToken, TogglClient
-from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
-from toggl_async.sandbox.pytest_plugin import _SandboxThread
+from toggl_async.sandbox import SMALL, SandboxOptions, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -84,11 +84,13 @@ async def test_a_sandbox_ends_before_its_clients() -> None:
 
 
 def test_a_sandbox_in_a_thread_ends_before_its_clients() -> None:
-    thread = _SandboxThread(SandboxOptions(size=SMALL, interval=0.0))
-    sandbox: Sandbox = thread.start()
-    with httpx.Client(trust_env=False, timeout=None) as http:
+    options = SandboxOptions(size=SMALL, interval=0.0)
+    with (
+        httpx.Client(trust_env=False, timeout=None) as http,
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serve(options)) as sandbox,
+    ):
         assert http.get(f"{sandbox.base_url}/api/v9/status").json() == "OK"
-        thread.stop()
 
 
 @pytest.mark.parametrize("first", ["the receiver", "the sandbox"])

@@ -142,6 +142,8 @@ def test_ordered_faults_go_first_and_to_their_route() -> None:
         lambda: SandboxOptions(user_quota=math.nan),
         lambda: SandboxOptions(port=65_536),
         lambda: SandboxOptions(now=dt.datetime(2026, 1, 1)),  # noqa: DTZ001
+        lambda: SandboxOptions(role="guest"),  # type: ignore[arg-type]
+        lambda: Fault(status=99),
         lambda: FaultPlan(error_before=1.5),
         lambda: FaultPlan(latency=-1),
         lambda: FaultPlan(statuses=()),

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from toggl_async.sandbox.fast_loop import FastLoop as FastLoop
     from toggl_async.sandbox.fast_loop import run as run
     from toggl_async.sandbox.faults import Fault as Fault
+    from toggl_async.sandbox.living import Workday as Workday
     from toggl_async.sandbox.options import FULL as FULL
     from toggl_async.sandbox.options import SMALL as SMALL
     from toggl_async.sandbox.options import CompanySize as CompanySize
     from toggl_async.sandbox.options import FaultPlan as FaultPlan
     from toggl_async.sandbox.options import PlanName as PlanName
+    from toggl_async.sandbox.options import RoleName as RoleName
     from toggl_async.sandbox.options import SandboxOptions as SandboxOptions
-    from toggl_async.sandbox.server import Sandbox as Sandbox
+    from toggl_async.sandbox.sandbox import Sandbox as Sandbox
     from toggl_async.sandbox.server import run_forever as run_forever
     from toggl_async.sandbox.server import serve as serve
 
@@ -47,9 +49,11 @@ __all__ = [
     "Fault",
     "FaultPlan",
     "PlanName",
+    "RoleName",
     "Sandbox",
     "SandboxOptions",
     "Spacing",
+    "Workday",
     "run",
     "run_forever",
     "serve",
@@ -67,9 +71,11 @@ _MODULES: Final = {
     "Fault": "faults",
     "FaultPlan": "options",
     "PlanName": "options",
-    "Sandbox": "server",
+    "RoleName": "options",
+    "Sandbox": "sandbox",
     "SandboxOptions": "options",
     "Spacing": "counts",
+    "Workday": "living",
     "run": "fast_loop",
     "run_forever": "server",
     "serve": "server",

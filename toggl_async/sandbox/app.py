@@ -14,12 +14,12 @@ from typing import Final
 import attrs
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from toggl_async.sandbox import answers, files
 from toggl_async.sandbox.accounts import LOGIN, LOGOUT, SESSION_COOKIE, Accounts
 from toggl_async.sandbox.answers import ApiError
-from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.call import ApiRequest, Happening
 from toggl_async.sandbox.checking import check, check_types
 from toggl_async.sandbox.clock import Clock
 from toggl_async.sandbox.company import Company
@@ -71,6 +71,7 @@ class Application:
         faults: what goes wrong.
         counts: where requests are noted.
         gone: routes that answer 410.
+        not_in_plan: beginnings of parts of paths whose routes answer 402.
         reset: resets the connection from this client address.
     """
 
@@ -83,6 +84,7 @@ class Application:
         faults: Faults,
         counts: Counts,
         gone: frozenset[str],
+        not_in_plan: frozenset[str],
         reset: Callable[[object], None],
     ) -> None:
         self._company = company
@@ -92,10 +94,12 @@ class Application:
         self._faults = faults
         self._counts = counts
         self._gone = gone
+        self._not_in_plan = not_in_plan
         self._reset = reset
         self._closing = asyncio.Event()
         self._deliveries = Deliveries(company, clock, self._closing)
         self._told: set[str] = set()
+        self.control: ASGIApp | None = None
         self._under_way: set[asyncio.Task[object]] = set()
         self._router = router(frozenset({*operations(), *HANDLERS, *gone, LOGIN, LOGOUT, _STATUS}), _Endpoint)
 
@@ -105,7 +109,14 @@ class Application:
         assert task is not None  # noqa: S101 - uvicorn runs each request in a task
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        await self._router({**scope, "app": self}, receive, send)
+        if self.control is not None and scope["path"].startswith("/sandbox"):
+            await self.control(scope, receive, send)
+        else:
+            await self._router({**scope, "app": self}, receive, send)
+
+    def publish(self, happening: Happening, person: PersonRow) -> None:
+        """Tell webhooks of what somebody has done in another way than by a request."""
+        self._deliveries.publish([happening], person=person, method="POST", path="/api/v9/sync")
 
     async def aclose(self) -> None:
         """Give up what is on its way to webhooks, and let nothing wait any longer."""
@@ -139,8 +150,9 @@ class Application:
         if fault.reset:
             self._counts.answered(route, _RESET)
             await self._hang_up(request)
-        else:
-            await self._send(route, response, request, self._slowly(send, fault.slow_body))
+            return
+        send = self._slowly(send, fault.slow_body)
+        await self._send(route, response, request, self._halving(send, request) if fault.cut else send)
 
     async def _answer(
         self, endpoint: "_Endpoint", person: PersonRow | Response, request: Request, body: bytes, fault: Fault
@@ -200,6 +212,9 @@ class Application:
         """Carry the request out."""
         if endpoint.route in self._gone:
             return answers.refusal(410, "This endpoint is no longer available")
+        for feature in self._not_in_plan:
+            if f"/{feature}" in endpoint.route:
+                return answers.refusal(402, f"{feature.capitalize()} is a premium feature")
         if endpoint.allowed:
             return answers.empty(status=405, headers={"Allow": ", ".join(endpoint.allowed)})
         operation, handler = operations().get(endpoint.route), HANDLERS.get(endpoint.route)
@@ -259,6 +274,19 @@ class Application:
 
         return dripping
 
+    def _halving(self, send: Send, request: Request) -> Send:
+        """Return a `send` that lets half of the body through and then resets the connection."""
+
+        async def halving(message: Message) -> None:
+            body = message.get("body")
+            if body is None:
+                await send(message)
+            else:
+                await send({**message, "body": body[: len(body) // 2], "more_body": True})
+                await self._hang_up(request)
+
+        return halving
+
     async def _hang_up(self, request: Request) -> None:
         """Reset the connection, and come back when it is gone."""
         self._reset(request.scope["client"])
@@ -299,10 +327,14 @@ def _sample(operation: DescribedOperation, call: ApiRequest) -> Response:
 
 
 def _broken(fault: Fault) -> Response:
-    """Return the answer of a request that failed: Toggl's own, or its web server's."""
-    own = fault.status is None or fault.status == _OWN_FAILURE
-    response = answers.refusal(500, "Internal server error") if own else answers.proxy_page(fault.status or 0)
-    response.headers[_ORIGIN] = "fault"
+    """Return the answer of a request that failed: an odd one, Toggl's own, or its web server's."""
+    if fault.body is not None:
+        response = Response(fault.body, fault.status or 200, {"Content-Type": fault.media})
+    elif fault.status is None or fault.status == _OWN_FAILURE:
+        response = answers.refusal(500, "Internal server error")
+    else:
+        response = answers.proxy_page(fault.status)
+    response.headers.update({_ORIGIN: "fault", **fault.headers})
     return response
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from toggl_async.sandbox import account_shapes, seeding, shapes
-from toggl_async.sandbox.entities import TimeEntryRow
-from toggl_async.sandbox.options import SandboxOptions
+from toggl_async.sandbox.entities import PersonRow, TimeEntryRow
+from toggl_async.sandbox.options import RoleName, SandboxOptions
 from toggl_async.sandbox.state import State
 from toggl_async.sandbox.timestamps import offset_utc
 
@@ -31,6 +31,18 @@ class Company(State):
     def __init__(self, options: SandboxOptions, now: float) -> None:
         super().__init__(plan=options.plan, rounding_minutes=options.rounding_minutes)
         seeding.fill(self, options.size, seed=options.seed, now=now)
+        self._account_id = next(
+            (person.id for person in self.people.values() if _role(person) == options.role), None
+        )
+        if self._account_id is None:
+            raise ValueError(
+                f"a company of {options.size.people} people has nobody with the role {options.role!r}"
+            )
+
+    @property
+    def account(self) -> PersonRow:
+        """The person whose token the sandbox shows."""
+        return self.people[self._account_id or 0]
 
     def dataset(self, name: str) -> list[shapes.JsonObject]:
         """Return every row of a dataset as the token's user can come to know it, by id.
@@ -43,7 +55,7 @@ class Company(State):
         Raises:
             KeyError: there is no such dataset.
         """
-        me = self.owner
+        me = self.account
         made: dict[str, Callable[[], Iterable[shapes.JsonObject]]] = {
             "organizations": lambda: (
                 account_shapes.organization(self, row, me) for row in self.organizations.values()
@@ -62,7 +74,15 @@ class Company(State):
         return list(made[name]())
 
     def _time_entries(self) -> Iterable[shapes.JsonObject]:
-        return (_fact(row) for _, row in sorted(self.entries.items()) if row.deleted is None)
+        return (
+            _fact(row)
+            for _, row in sorted(self.entries.items())
+            if row.deleted is None and self.visible(self.account, row)
+        )
+
+
+def _role(person: PersonRow) -> RoleName:
+    return "owner" if person.owner else "admin" if person.admin else "user"
 
 
 def _fact(row: TimeEntryRow) -> shapes.JsonObject:

@@ -1,7 +1,9 @@
 """Things that go wrong on purpose: errors, resets, latency, slow bodies."""
 
 import collections
+import http
 import random
+from collections.abc import Mapping
 
 import attrs
 
@@ -10,20 +12,34 @@ from toggl_async.sandbox.options import FaultPlan
 __all__ = ["Fault", "Faults"]
 
 
+def _status(instance: object, attribute: "attrs.Attribute[int | None]", value: int | None) -> None:
+    del instance
+    if value is not None and value not in set(http.HTTPStatus):
+        raise ValueError(f"{attribute.name} must be a status of HTTP, not {value!r}")
+
+
 @attrs.frozen(kw_only=True)
 class Fault:
     """What happens to one request.
 
     Attributes:
-        status: a 5xx to answer with; None for the right answer.
+        status: what to answer with, a 5xx or any other; None for the right answer.
+        headers: what this answer has besides, such as ``Retry-After``.
+        body: an odd body in the place of the right one; with no status, that of a 200.
+        media: the media type of that body.
         reset: whether the connection is reset instead of answered.
+        cut: whether the connection is reset in the middle of the body; the request is carried out.
         applied: whether the request is carried out before it fails.
         latency: seconds before the answer begins.
         slow_body: seconds that the body takes to arrive.
     """
 
-    status: int | None = None
+    status: int | None = attrs.field(default=None, validator=_status)
+    headers: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    body: str | None = None
+    media: str = "application/json; charset=utf-8"
     reset: bool = False
+    cut: bool = False
     applied: bool = False
     latency: float = 0.0
     slow_body: float = 0.0
@@ -31,7 +47,7 @@ class Fault:
     @property
     def fails(self) -> bool:
         """Whether the caller does not get the right answer."""
-        return self.reset or self.status is not None
+        return self.reset or self.status is not None or self.body is not None
 
 
 class Faults:

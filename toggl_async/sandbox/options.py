@@ -7,10 +7,13 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
-__all__ = ["FULL", "QUOTAS", "SMALL", "CompanySize", "FaultPlan", "PlanName", "SandboxOptions"]
+__all__ = ["FULL", "QUOTAS", "SMALL", "CompanySize", "FaultPlan", "PlanName", "RoleName", "SandboxOptions"]
 
 PlanName: TypeAlias = Literal["free", "starter", "premium"]
 """A plan of the sandbox's organization."""
+
+RoleName: TypeAlias = Literal["owner", "admin", "user"]
+"""What somebody is in the organization."""
 
 QUOTAS: Final[dict[PlanName, int]] = {"free": 30, "starter": 240, "premium": 600}
 """Requests an hour to one organization, by its plan."""
@@ -50,8 +53,8 @@ def _aware(
         raise ValueError(f"{_name(instance, attribute.name)} needs a time zone")
 
 
-def _routes(routes: Iterable[str]) -> frozenset[str]:
-    return frozenset(routes)
+def _texts(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(texts)
 
 
 @attrs.frozen(kw_only=True)
@@ -130,6 +133,10 @@ class SandboxOptions:
             otherwise; 0 for exact times.
         faults: what goes wrong on purpose.
         gone: routes that answer 410, such as ``"GET /api/v9/me/location"``.
+        role: whose token the sandbox shows: the owner's, that of another administrator, or that of a
+            user, who sees the own time and that on public projects.
+        not_in_plan: beginnings of parts of paths, such as ``"timesheet"`` or ``"invoices"``, whose
+            routes answer 402, as they do for an account whose plan lacks them.
         now: the moment at which the sandbox begins; None for the real one.
         port: the port to listen on; 0 for a free one.
     """
@@ -144,7 +151,9 @@ class SandboxOptions:
     user_quota: float | None = attrs.field(default=None, validator=_quota)
     rounding_minutes: int = attrs.field(default=0, validator=attrs.validators.ge(0))
     faults: FaultPlan = FaultPlan()
-    gone: frozenset[str] = attrs.field(default=frozenset(), converter=_routes)
+    gone: frozenset[str] = attrs.field(default=frozenset(), converter=_texts)
+    role: RoleName = attrs.field(default="owner", validator=attrs.validators.in_(("owner", "admin", "user")))
+    not_in_plan: frozenset[str] = attrs.field(default=frozenset(), converter=_texts)
     now: dt.datetime | None = attrs.field(default=None, validator=_aware)
     port: int = attrs.field(default=0, validator=(attrs.validators.ge(0), attrs.validators.le(65_535)))
 

@@ -80,7 +80,7 @@ def read(call: ApiRequest, body: Body, *, all_optional: bool = False) -> ReportQ
         raise ApiError(400, "At least one parameter must be set")
     zone = call.company.zone(call.person)
     first, last = _range(body, zone.day(int(call.now)))
-    rows = call.company.reported(space.id)
+    rows = call.company.reported_to(call.person, space.id)
     begin = bisect.bisect_left(rows, zone.midnight(first), key=_start)
     end = bisect.bisect_left(rows, zone.midnight(last + dt.timedelta(days=1)), key=_start)
     rounding, minutes = body.number("rounding"), body.number("rounding_minutes")

@@ -8,63 +8,25 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 
-import attrs
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from toggl_async.sandbox.app import Application
 from toggl_async.sandbox.clock import Clock
 from toggl_async.sandbox.company import Company
-from toggl_async.sandbox.counts import Counts, Spacing
-from toggl_async.sandbox.faults import Fault, Faults
+from toggl_async.sandbox.control import control
+from toggl_async.sandbox.counts import Counts
+from toggl_async.sandbox.faults import Faults
 from toggl_async.sandbox.limits import Limits
 from toggl_async.sandbox.options import SandboxOptions
+from toggl_async.sandbox.sandbox import Sandbox
 
-__all__ = ["Sandbox", "run_forever", "serve"]
+__all__ = ["run_forever", "serve"]
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: closing sends a reset instead of the orderly end."""
 
 _DAY = 86_400
-
-
-@attrs.frozen(kw_only=True)
-class Sandbox:
-    """A running fake Toggl.
-
-    Attributes:
-        base_url: where it listens, such as ``"http://127.0.0.1:40123"``.
-        api_token: the token of the company's owner, made for this run.
-        email: the owner's e-mail address, to log in with instead.
-        password: the owner's password.
-        company: the state behind the answers; `Company.dataset` tells the truth about it.
-        counts: what was asked, answered and refused.
-        clock: the sandbox's time.
-        faults: what goes wrong; `order` adds to it.
-    """
-
-    base_url: str
-    api_token: str = attrs.field(repr=False)
-    email: str
-    password: str = attrs.field(repr=False)
-    company: Company = attrs.field(repr=False)
-    counts: Counts = attrs.field(repr=False)
-    clock: Clock = attrs.field(repr=False)
-    faults: Faults = attrs.field(repr=False)
-
-    @property
-    def spacing(self) -> Spacing:
-        """How far apart the requests of the owner's account came, in Toggl seconds."""
-        return self.counts.spacing(self.company.owner.id)
-
-    @property
-    def arrivals(self) -> list[float]:
-        """When the requests of the owner's account came, in Toggl seconds of the Unix epoch."""
-        return self.counts.arrivals(self.company.owner.id)
-
-    def order(self, fault: Fault, *, route: str | None = None, times: int = 1) -> None:
-        """Let the next requests meet a fault: any, or those of a route such as ``"GET /api/v9/me"``."""
-        self.faults.order(fault, route=route, times=times)
 
 
 @contextlib.asynccontextmanager
@@ -103,21 +65,25 @@ async def serve(options: SandboxOptions | None = None) -> AsyncIterator[Sandbox]
         faults=faults,
         counts=counts,
         gone=options.gone,
+        not_in_plan=options.not_in_plan,
         reset=listener.reset,
     )
     port = await listener.open(application, options.port)
-    owner = company.owner
+    sandbox = Sandbox(
+        base_url=f"http://127.0.0.1:{port}",
+        api_token=company.account.api_token,
+        email=company.account.email,
+        password=company.account.password,
+        company=company,
+        counts=counts,
+        clock=clock,
+        faults=faults,
+        seed=options.seed,
+        publish=application.publish,
+    )
+    application.control = control(sandbox)
     try:
-        yield Sandbox(
-            base_url=f"http://127.0.0.1:{port}",
-            api_token=owner.api_token,
-            email=owner.email,
-            password=owner.password,
-            company=company,
-            counts=counts,
-            clock=clock,
-            faults=faults,
-        )
+        yield sandbox
     finally:
         await application.aclose()
         await listener.close()

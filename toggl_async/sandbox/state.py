@@ -129,6 +129,16 @@ class State:
             )
         return self._reported[workspace_id]
 
+    def visible(self, person: PersonRow, entry: TimeEntryRow) -> bool:
+        """Tell whether reports show a time entry to a person: all of them only to administrators."""
+        project = self.projects.get(entry.project_id or 0)
+        return person.admin or entry.user_id == person.id or (project is not None and not project.is_private)
+
+    def reported_to(self, person: PersonRow, workspace_id: int) -> list[TimeEntryRow]:
+        """Return what reports show a person of a workspace, oldest first; not to be changed."""
+        rows = self.reported(workspace_id)
+        return rows if person.admin else [entry for entry in rows if self.visible(person, entry)]
+
     def personal(self, user_id: int) -> list[TimeEntryRow]:
         """Return a user's time entries, deleted ones included, newest first; not to be changed."""
         if user_id not in self._personal:

@@ -53,7 +53,9 @@ def most_active(call: ApiRequest) -> Response:
 def _recent(call: ApiRequest) -> list[TimeEntryRow]:
     """Return what was done in the last seven days, or since a moment."""
     since = call.since() or int(call.now) - _WEEK
-    return [entry for entry in call.company.reported(call.workspace().id) if entry.start >= since]
+    return [
+        entry for entry in call.company.reported_to(call.person, call.workspace().id) if entry.start >= since
+    ]
 
 
 def _shape(entry: TimeEntryRow) -> JsonObject:

@@ -68,10 +68,10 @@ def task_status(call: ApiRequest) -> Response:
     if not call.company.paid:
         raise ApiError(402, "Tasks are a premium feature")
     ids, company = body.numbers("ids") or [], call.company
-    rows = []
+    rows, reported = [], company.reported_to(call.person, space.id)
     for row in company.tasks_of(space.id):
         if row.id in ids:
-            entries = [entry for entry in company.reported(space.id) if entry.task_id == row.id]
+            entries = [entry for entry in reported if entry.task_id == row.id]
             rows.append(status(company, call, row.id, row.estimated_seconds, entries))
     return answers.json(rows)
 

@@ -224,7 +224,11 @@ def _named(call: ApiRequest) -> list[ProjectRow]:
 
 
 def _entries(call: ApiRequest, row: ProjectRow) -> list[TimeEntryRow]:
-    return [entry for entry in call.company.reported(row.workspace_id) if entry.project_id == row.id]
+    return [
+        entry
+        for entry in call.company.reported_to(call.person, row.workspace_id)
+        if entry.project_id == row.id
+    ]
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

@@ -128,7 +128,7 @@ def project_status(call: ApiRequest) -> Response:
     """Return what was ever tracked in projects."""
     ids, company = call.body().numbers("ids"), call.company
     space = call.workspace()
-    everything = company.reported(space.id)
+    everything = company.reported_to(call.person, space.id)
     rows = []
     for project in company.projects_of(space.id):
         if not ids or project.id in ids:
