@@ -149,7 +149,8 @@ def run_as_tests(program: str) -> None:
     folder = Path("tests")
     folder.mkdir()
     (folder / "test_example.py").write_text(program, "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
+    plugins = ("-p", "no:cacheprovider", "-p", "no:asyncio")
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, "-W", "error"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"{program.count('def test_')} passed" in run.stdout

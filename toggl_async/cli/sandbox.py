@@ -1,14 +1,17 @@
 """``toggl-async sandbox``: a fake Toggl to try programs on."""
 
 import asyncio
+import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
+from toggl_async._client.catalog import operations
 from toggl_async.cli.exits import Exit, complain
 
 if TYPE_CHECKING:
-    from toggl_async.sandbox import PlanName, Sandbox, SandboxOptions
+    from toggl_async.sandbox import PlanName, RoleName, Sandbox, SandboxOptions
 
 __all__ = ["MISSING", "sandbox"]
 
@@ -36,7 +39,23 @@ MISSING = (
     show_default=True,
     help="Plan of the made-up organization: 30, 240 or 600 requests an hour.",
 )
-def sandbox(port: int, speed: float, plan: "PlanName") -> int:
+@click.option(
+    "--role",
+    type=click.Choice(["owner", "admin", "user"]),
+    default="owner",
+    show_default=True,
+    help="Whose token it is; a user sees less.",
+)
+@click.option("--access-log", is_flag=True, help="Show each request on stderr.")
+@click.option(
+    "--operations",
+    "listing",
+    is_flag=True,
+    help="List all operations and whether they are answered from state or by samples, and exit.",
+)
+def sandbox(
+    port: int, speed: float, plan: "PlanName", role: "RoleName", *, access_log: bool, listing: bool
+) -> int:
     """Run a fake Toggl on this machine, with made-up data, until Ctrl-C.
 
     It enforces Toggl's limits: the bucket of one request a second and both hourly quotas.
@@ -47,7 +66,11 @@ def sandbox(port: int, speed: float, plan: "PlanName") -> int:
         complain(MISSING.format(missing.name))
         return Exit.REFUSED
 
-    options = SandboxOptions(port=port, speed=speed, plan=plan)
+    if listing:
+        click.echo("\n".join(_table()))
+        return Exit.DONE
+    _show_log("toggl_async.sandbox", *(["uvicorn.access"] if access_log else []))
+    options = SandboxOptions(port=port, speed=speed, plan=plan, role=role)
     try:
         asyncio.run(run_forever(options, lambda running: click.echo(_how_to_use(running, options))))
     except OSError as error:
@@ -58,12 +81,37 @@ def sandbox(port: int, speed: float, plan: "PlanName") -> int:
     return Exit.DONE
 
 
+def _show_log(*names: str) -> None:
+    """Show what these loggers say on stderr."""
+    handler = logging.StreamHandler()
+    for name in names:
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _table() -> Iterator[str]:
+    """Write all operations as a table in Markdown, each with its coroutine."""
+    from toggl_async.sandbox import origins  # noqa: PLC0415
+
+    names = {f"{one.method} {one.path}": one.name for one in operations()}
+    yield "| operation | coroutine | answered |"
+    yield "|---|---|---|"
+    for route, origin in origins().items():
+        yield f"| `{route}` | `{names[route]}` | {'from state' if origin == 'state' else 'by a sample'} |"
+
+
 def _how_to_use(running: "Sandbox", options: "SandboxOptions") -> str:
     """Where the sandbox is, and what to paste into another shell; its token is made up for this run."""
+    from toggl_async.sandbox import origins  # noqa: PLC0415
+
+    answers = list(origins().values())
     return (
         f"A sandbox of Toggl listens on {running.base_url} "
         f"(plan {options.plan}, speed {options.speed:g}); Ctrl-C ends it. In another shell:\n"
         f"  export TOGGL_BASE_URL={running.base_url}\n"
         f"  export TOGGL_API_TOKEN={running.api_token}\n"
-        "  toggl-async export --out toggl-export"
+        "  toggl-async export --out toggl-export\n"
+        f"It answers {answers.count('state')} of {len(answers)} operations from state, the others by samples "
+        "(toggl-async sandbox --operations lists them).\n"
+        f"Move its time: curl -X POST -d '{{\"hours\": 1}}' {running.base_url}/sandbox/advance"
     )

@@ -6,8 +6,8 @@
         …  # ask sandbox.base_url with sandbox.api_token
         assert sandbox.counts.refused[429] == 0
 
-It needs the extra ``sandbox`` (starlette and uvicorn). Programs that use Toggl can be tested with
-it by the fixture `toggl_sandbox`, of `toggl_async.sandbox.pytest_plugin`.
+It needs the extra ``sandbox`` (starlette, uvicorn, jsonschema). Programs that use Toggl can be tested
+with it by the fixtures `toggl_sandbox` and `toggl_client`, of `toggl_async.sandbox.pytest_plugin`.
 
 The names are loaded when they are first asked for: pytest imports this package wherever
 toggl_async is installed, with the extra or without.
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from toggl_async.sandbox.options import PlanName as PlanName
     from toggl_async.sandbox.options import RoleName as RoleName
     from toggl_async.sandbox.options import SandboxOptions as SandboxOptions
+    from toggl_async.sandbox.origin import origins as origins
     from toggl_async.sandbox.sandbox import Sandbox as Sandbox
     from toggl_async.sandbox.server import run_forever as run_forever
     from toggl_async.sandbox.server import serve as serve
@@ -54,6 +55,7 @@ __all__ = [
     "SandboxOptions",
     "Spacing",
     "Workday",
+    "origins",
     "run",
     "run_forever",
     "serve",
@@ -76,6 +78,7 @@ _MODULES: Final = {
     "SandboxOptions": "options",
     "Spacing": "counts",
     "Workday": "living",
+    "origins": "origin",
     "run": "fast_loop",
     "run_forever": "server",
     "serve": "server",

@@ -13,14 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from toggl_async.sandbox import answers
-from toggl_async.sandbox.documents import operations
 from toggl_async.sandbox.faults import Fault
-from toggl_async.sandbox.routes import HANDLERS
+from toggl_async.sandbox.origin import origins
 from toggl_async.sandbox.sandbox import Sandbox
 
 __all__ = ["control"]
 
-OrderT = TypeVar("OrderT")
+BodyT = TypeVar("BodyT")
 
 
 @attrs.frozen(kw_only=True)
@@ -50,8 +49,7 @@ def control(sandbox: Sandbox) -> Router:
             {
                 "now": sandbox.now.isoformat(),
                 "plan": sandbox.company.plan,
-                "state": sorted(HANDLERS),
-                "samples": sorted(operations().keys() - HANDLERS.keys()),
+                "operations": origins(),
             }
         )
 
@@ -98,7 +96,7 @@ def control(sandbox: Sandbox) -> Router:
     return Router(made)
 
 
-async def _read(request: Request, type_: type[OrderT]) -> OrderT:
+async def _read(request: Request, type_: type[BodyT]) -> BodyT:
     return msgspec.json.decode(await request.body() or b"{}", type=type_)
 
 
