@@ -190,6 +190,13 @@ async def test_a_saved_report_is_run_by_its_token(kind: str | None) -> None:
         assert (await toggl.refused("POST", "/reports/api/v3/shared/none"))[0] == 404
 
 
+async def test_trends_can_be_asked_of_some() -> None:
+    async with world() as toggl:
+        one = toggl.sandbox.company.projects_of(toggl.workspace_id)[0].id
+        found = await toggl.json("POST", f"{toggl.reports}/data_trends/projects", RANGE | {"ids": [one]})
+        assert {row["project_id"] for point in found["graph"]["data"] for row in point["projects"]} == {one}
+
+
 async def test_projects_are_compared_with_an_earlier_period() -> None:
     async with world() as toggl:
         path = f"/insights/api/v1/workspace/{toggl.workspace_id}/data_trends/projects"

@@ -224,8 +224,8 @@ class Application:
                 if handler is None:
                     check(operation, call)
                     return self._sampled(endpoint.route, operation, call)
-                if call.raw and operation.takes_json:
-                    check_types(operation, call.json(), call.raw)
+                if call.raw and operation.json_schema is not None:
+                    check_types(operation.json_schema, call.json(), call.raw)
             if handler is None:
                 return answers.not_found()
             answer = handler(call)
@@ -318,7 +318,7 @@ def _sample(operation: DescribedOperation, call: ApiRequest) -> Response:
     if content is None:
         return answers.empty(status=operation.status)
     if content.is_json:
-        sent = call.json() if call.raw and operation.takes_json else None
+        sent = call.json() if call.raw and operation.json_schema is not None else None
         made = Samples(call, sent if isinstance(sent, dict) else {}).answer(content.schema)
         return answers.json(made, status=operation.status)
     # Where there are two kinds of files, the path says which.

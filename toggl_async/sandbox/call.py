@@ -191,10 +191,7 @@ class ApiRequest:
 
     def body(self) -> Body:
         """Return the body as a JSON object."""
-        fields = self.json()
-        if not isinstance(fields, dict):
-            raise ApiError(400, "JSON is not valid")
-        return Body(fields=fields)
+        return Body(fields=self.json())
 
     def number(self, name: str, default: int, *, largest: int | None = None) -> int:
         """Read a positive whole number of the query; what is over the largest counts as it."""

@@ -72,9 +72,9 @@ class DescribedOperation:
     answer: Content | None
 
     @property
-    def takes_json(self) -> bool:
-        """Whether its body is JSON."""
-        return self.body is not None and self.body.is_json
+    def json_schema(self) -> str | None:
+        """Where the schema of its body stands; None if it takes no JSON."""
+        return self.body.schema if self.body is not None and self.body.is_json else None
 
 
 @functools.cache

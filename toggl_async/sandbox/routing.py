@@ -25,9 +25,6 @@ class _IdsConvertor(Convertor[tuple[int, ...]]):
     def convert(self, value: str) -> tuple[int, ...]:
         return tuple(int(part) for part in value.split(",") if part)
 
-    def to_string(self, value: tuple[int, ...]) -> str:
-        return ",".join(map(str, value))
-
 
 register_url_convertor("toggl_ids", _IdsConvertor())
 

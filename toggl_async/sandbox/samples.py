@@ -29,9 +29,6 @@ _SCOPES: Final = ("organization_id", "workspace_id")
 _LATER: Final = ("end", "stop", "due", "expires", "valid_until")
 """Beginnings of names of moments that come after others."""
 
-_NESTED: Final = object()
-"""Stands for a record in itself, which would never end."""
-
 _TEXTS: Final[tuple[tuple[str, Callable[[int], str]], ...]] = (
     ("email", lambda seed: f"sample{seed % 97}@example.com"),
     ("url", lambda seed: f"https://track.toggl.com/sample/{seed:08x}"),
@@ -89,16 +86,12 @@ class Samples:
     def _value(self, where: str, name: str, way: tuple[str, ...], row: int) -> Any:
         """Make up a value; `way` leads to it from the answer's root, and tells it from all others."""
         where, schema = schema_at(where)
-        if where in way:
-            return _NESTED
         own = self._own(where, row)
         if own is not None:
             return own
-        way = (*way, where)
-        for choice in ("anyOf", "oneOf"):
-            for index, option in enumerate(schema.get(choice, ())):
-                if option != {"type": "null"}:
-                    return self._value(child(where, choice, index), name, way, row)
+        for choice in schema.keys() & {"anyOf", "oneOf"}:
+            index = next(at for at, option in enumerate(schema[choice]) if option != {"type": "null"})
+            return self._value(child(where, choice, index), name, way, row)
         fields = dict(_fields(where))
         if fields:
             return self._object(fields, way, row)
@@ -110,8 +103,7 @@ class Samples:
             # Time entries are state: a sample invents none.
             some = 0 if self._goes_on() or name == "time_entries" else 1
             many = max(some, schema.get("minItems", 0))
-            made = [self._value(child(where, "items"), name, (*way, str(n)), row + n) for n in range(many)]
-            return [value for value in made if value is not _NESTED]
+            return [self._value(child(where, "items"), name, (*way, str(n)), row + n) for n in range(many)]
         if kind == "object":
             inner = (
                 self._value(child(where, "additionalProperties"), name, way, row) if _mapped(schema) else {}
@@ -122,7 +114,7 @@ class Samples:
     def _object(self, fields: Mapping[str, str], way: tuple[str, ...], row: int) -> Any:
         """Make up an object; what was sent, what the path says, and what there is goes before."""
         known = self._facts(row)
-        if len(way) == 1 and "id" in fields:
+        if not way and "id" in fields:
             ids = [value for name, value in self.call.path.items() if name not in _SCOPES]
             known |= {"id": ids[-1]} if ids and isinstance(ids[-1], int) else {}
         thing = next(iter(fields)).removesuffix("_id")
@@ -137,7 +129,7 @@ class Samples:
                 made[name] = known[name]
             elif known.get(name, ...) is not None:  # what there is none of is left out
                 made[name] = self._value(where, name, (*way, name), row)
-        return {name: value for name, value in made.items() if value is not _NESTED}
+        return made
 
     def _plain(
         self, name: str, kind: str, schema: Schema, way: tuple[str, ...], row: int
@@ -152,14 +144,12 @@ class Samples:
             return seed % 2 == 0
         if kind == "integer":
             least: int = schema.get("minimum", 0)
-            return max(self._whole(name, seed, row), least)
+            return max(self._whole(name, seed), least)
         if kind == "number":
             return seed % 10_000 / 100
         return self._text(name, schema.get("format"), seed, row)
 
-    def _whole(self, name: str, seed: int, row: int) -> int:
-        if name.endswith(("_at", "timestamp")):
-            return self._moment(row)
+    def _whole(self, name: str, seed: int) -> int:
         if name == "id" or name.endswith("_id"):
             return 10_000_000 + seed % 10_000_000
         return next((value for part, value in _NUMBERS if part in name), 1 + seed % 97)

@@ -46,8 +46,8 @@ class Sandbox:
     counts: Counts = attrs.field(repr=False)
     clock: Clock = attrs.field(repr=False)
     faults: Faults = attrs.field(repr=False)
-    _seed: int = attrs.field(repr=False)
-    _publish: Callable[[Happening, PersonRow], None] = attrs.field(repr=False)
+    _seed: int = attrs.field(repr=False, alias="seed")
+    _publish: Callable[[Happening, PersonRow], None] = attrs.field(repr=False, alias="publish")
     _thread: int = attrs.field(factory=threading.get_ident, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop, init=False, repr=False)
 

@@ -169,10 +169,8 @@ class _Listener:
         return number
 
     def opened(self, transport: asyncio.Transport) -> None:
-        """Note a connection, unless all is over."""
+        """Note a connection."""
         self._transports[transport.get_extra_info("peername")] = transport
-        if self._closing:
-            transport.abort()
 
     def lost(self, transport: asyncio.Transport) -> None:
         """Forget a connection."""

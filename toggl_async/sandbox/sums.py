@@ -51,7 +51,8 @@ class Sums:
         self.days.add(day)
         self.ids.append(entry.id)
         self.billable += seconds if entry.billable else 0
-        self.cost += round(100 * (state.people[entry.user_id].labor_cost or 0) * seconds / 3600)
+        hour = state.people[entry.user_id].labor_cost
+        self.cost += round(100 * hour * seconds / 3600) if hour else 0
         cents, rate = amount(state, entry, seconds)
         if cents is not None and rate is not None:
             self.cents += cents
@@ -72,7 +73,10 @@ def add_up(
     found: dict[KeyT, Sums] = {}
     for entry in query.entries:
         day = zone.day(entry.start)
-        found.setdefault(key(entry, day), Sums()).add(state, entry, query.seconds(entry), day)
+        known = key(entry, day)
+        if known not in found:
+            found[known] = Sums()
+        found[known].add(state, entry, query.seconds(entry), day)
     return found
 
 

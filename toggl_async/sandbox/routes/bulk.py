@@ -66,5 +66,5 @@ def replaced(operation: Body, allowed: frozenset[str], like: str) -> Body:
 
 def checked(like: str, fields: JsonObject) -> Body:
     """Return fields as a body, once they are what the body of a route may hold."""
-    check_types(operations()[like], fields, msgspec.json.encode(fields))
+    check_types(operations()[like].json_schema or "", fields, msgspec.json.encode(fields))
     return Body(fields=fields)
