@@ -81,6 +81,12 @@ async def of_the_escape_hatch(operation: Operation[object], query: dict[str, Val
     assert_type(operations(), tuple[Operation[object], ...])
 
 
+def of_records_that_leave(entry: TimeEntry) -> None:
+    assert_type(entry.to_dict(), dict[str, Any])
+    assert_type(entry.to_json(), bytes)
+    assert_type({entry: "kept"}, dict[TimeEntry, str])
+
+
 async def of_helpers(entry: TimeEntry, workspace: Workspace) -> None:
     assert_type(plan_of(workspace), Plan | None)
     assert_type(changes(entry, entry), dict[str, Any])

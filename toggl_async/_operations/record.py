@@ -1,19 +1,21 @@
 """The base of every record: where unknown fields are kept, and how wire names differ.
 
-Imported by the generated records and by the codec; of the package it imports `errors` alone.
+Imported by the generated records and by the codec; of the package it imports `errors` and `plain`.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+import json
+from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, TypeAlias, cast
 
 import attrs
 import msgspec
 
+from toggl_async._operations.plain import plain
 from toggl_async.errors import InvalidInput
 
-__all__ = ["Json", "Moment", "Record", "aware", "free_json"]
+__all__ = ["Json", "Moment", "Record", "aware", "free_json", "restored"]
 
 Json: TypeAlias = Any
 """Free-form JSON: what Toggl does not describe any further."""
@@ -43,6 +45,12 @@ class Record:
 
     Fields that Toggl sent and the record does not know are no attributes: they stand in `unknown`
     when `ClientOptions.keep_unknown` asked for them. They take no part in comparison.
+
+    Any record can be hashed. One that holds a list or a mapping stays good as a key for as long as nobody
+    changes that in place.
+
+    pydantic takes and gives records wherever it takes a model: by Toggl's names, checked by the types of the
+    fields, with a JSON schema. So does FastAPI, which wants a body marked: ``Annotated[TimeEntry, Body()]``.
     """
 
     __slots__ = ("_unknown",)
@@ -56,11 +64,26 @@ class Record:
     legacy_names: ClassVar[frozenset[str]] = frozenset()
     """Names that Toggl sends although other fields say the same (``pid``): known, but no attributes."""
 
+    def __init_subclass__(cls) -> None:
+        # attrs keeps the hash that it finds in a class. Its own would fail for lists, which many fields hold.
+        cls.__hash__ = Record.__hash__  # type: ignore[method-assign]
+
+    def __hash__(self) -> int:
+        fields = attrs.fields(cast("type[attrs.AttrsInstance]", type(self)))
+        return hash((type(self), *(_hashable(getattr(self, field.name)) for field in fields)))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Mapping[str, Json]:
+        """Tell pydantic how the record is read and written."""
+        from toggl_async._operations.for_pydantic import schema_of  # noqa: PLC0415 - pydantic is there
+
+        return schema_of(cls)
+
     def __reduce__(self) -> tuple[object, ...]:
         # What attrs writes for copies and pickles knows its own fields alone, and would lose the rest.
         fields = attrs.fields(cast("type[attrs.AttrsInstance]", type(self)))
         values = {field.name: getattr(self, field.name) for field in fields}
-        return _restored, (type(self), values, dict(self.unknown))
+        return restored, (type(self), values, dict(self.unknown))
 
     _unknown: Mapping[str, Json] | bytes
     """What is unknown; or the whole JSON of the record, until somebody asks: that costs a tenth."""
@@ -80,8 +103,51 @@ class Record:
             object.__setattr__(self, "_unknown", kept)
         return kept
 
+    def to_dict(self) -> dict[str, Json]:
+        """Turn the record into builtins that JSON has, all the way down.
 
-def _restored(kind: type[Record], values: Mapping[str, object], unknown: Mapping[str, Json]) -> Record:
+        The names are Toggl's own, as in its documents. Times are text with an offset
+        (``2026-03-12T09:30:00Z``), dates are text (``2026-03-12``), and what is None is None. Fields that
+        the record doesn't know are there if they were kept (`unknown`); those that are UNSET are not.
+        Secrets, such as `Me.api_token`, are there in plain text, though no repr shows them.
+
+        Raises:
+            InvalidInput: a field was given a value that JSON has nothing for, such as a naive datetime.
+        """
+        name = type(self).__name__
+        try:
+            found: dict[str, Json] = plain(self, name)
+        except RecursionError:
+            raise InvalidInput(f"{name}: a field is nested too deeply, or holds itself") from None
+        return found
+
+    def to_json(self) -> bytes:
+        """Turn the record into JSON, in UTF-8: what `to_dict` gives, as bytes.
+
+        Raises:
+            InvalidInput: as for `to_dict`.
+        """
+        text = json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+        # Halves of a character, which Toggl passes on from those who typed them, are escaped as JSON does it.
+        return text.encode(errors="backslashreplace")
+
+
+def _hashable(value: object) -> Hashable:
+    """Turn what a field holds into what can be hashed; equal values stay equal."""
+    match value:
+        case list() | tuple():
+            return tuple(_hashable(item) for item in value)
+        case Mapping():
+            return frozenset((key, _hashable(item)) for key, item in value.items())
+        case set():
+            return frozenset(value)
+        case bytearray():
+            return bytes(value)
+    # What can't be hashed in any way is equal to its like all the same, so it must not tell records apart.
+    return value if getattr(value, "__hash__", None) else None
+
+
+def restored(kind: type[Record], values: Mapping[str, object], unknown: Mapping[str, Json]) -> Record:
     """Make a record again, with what is unknown of it."""
     record = kind(**values)
     if unknown:

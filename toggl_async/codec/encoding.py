@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from toggl_async.codec.urls import rfc3339
+from toggl_async._operations.plain import rfc3339
 from toggl_async.errors import InvalidInput
 
 __all__ = ["encode"]

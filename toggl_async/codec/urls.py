@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from toggl_async._operations.plain import rfc3339
 from toggl_async.errors import InvalidInput
 
-__all__ = ["expand_path", "path_value", "query_items", "query_value", "rfc3339"]
+__all__ = ["expand_path", "path_value", "query_items", "query_value"]
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -74,24 +75,6 @@ def query_value(value: object, name: str) -> str | None:
         InvalidInput: the value is None, an empty sequence, a naive datetime, or no scalar.
     """
     return None if value is msgspec.UNSET else _text(value, name)
-
-
-def rfc3339(moment: dt.datetime, name: str) -> str:
-    """Write a time with its offset; whole seconds without fraction.
-
-    Raises:
-        InvalidInput: the datetime is naive, or beyond the years that there are.
-    """
-    offset = moment.utcoffset()
-    if offset is None:
-        raise InvalidInput(f"{name}: the datetime {moment} needs a time zone")
-    if offset % dt.timedelta(minutes=1):
-        # Local mean times have offsets with seconds, for which RFC 3339 has no room.
-        try:
-            moment = moment.astimezone(dt.UTC)
-        except OverflowError:
-            raise InvalidInput(f"{name}: the datetime {moment} cannot be sent") from None
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _text(value: object, name: str) -> str:
