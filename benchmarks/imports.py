@@ -17,8 +17,9 @@ import sys
 import time
 from typing import Final
 
+import toggl_async
+import toggl_async._client.client
 from toggl_async import scopes
-from toggl_async._client import client
 
 RUNS: Final = 15
 TOUCHES: Final = 5
@@ -27,7 +28,7 @@ HTTPX_CLIENT: Final = "httpx.AsyncClient()"
 PACKAGE: Final = "import toggl_async"
 CLIENT: Final = "from toggl_async import TogglClient"
 FIRST_CLIENT: Final = f"{CLIENT}, ApiToken; TogglClient(ApiToken('a' * 32))"
-GENERATED: Final = tuple(f"{client.__package__}.{part}." for part in ("records", "scopes"))
+GENERATED: Final = tuple(f"{toggl_async.__name__}.{part}." for part in ("records", "scopes"))
 
 
 def milliseconds(code: str) -> float:
