@@ -92,6 +92,9 @@ class FakeCaller:
         self.calls.append(Call(operation, path, query, body))
         return typing.cast("Download", self)
 
+    def hint(self, resource: Resource, name: str) -> str:
+        return ""
+
 
 def scope(name: str, caller: FakeCaller) -> Resource:
     declared = source().names.scopes[name]

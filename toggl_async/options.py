@@ -5,10 +5,12 @@ Any module may import this one; of the package it imports `errors` alone.
 
 import enum
 import math
-from typing import Literal, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import attrs
 
+from toggl_async._hints import known_fields
 from toggl_async.errors import InvalidInput
 
 __all__ = ["ClientOptions", "Cooldown", "Pace", "PlanCheck", "Priority", "QuotaPolicy", "Retry"]
@@ -148,6 +150,18 @@ class QuotaPolicy:
     reserve: int = attrs.field(default=0, validator=_count(0))
 
 
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    **dict.fromkeys(["auth", "base_url", "scheduler", "transport"], "it is an argument of TogglClient"),
+    **dict.fromkeys(["attempts", "max_retries", "retries"], "give retry=Retry(attempts=…)"),
+    **dict.fromkeys(["interval", "rate_limit"], "give pace=Pace(interval=…)"),
+    "margin": "give pace=Pace(margin=…)",
+    "priority": "take client.with_options(priority=…)",
+    "reserve": "give quota=QuotaPolicy(reserve=…)",
+}
+"""What is looked for among the options of a client, and what to write instead."""
+
+
+@known_fields(_ELSEWHERE)
 @attrs.frozen(kw_only=True)
 class ClientOptions:
     """Everything about a client that can be set; each part is a record of its own.

@@ -60,6 +60,7 @@ async def of_pages() -> None:
     pages = TOGGL.workspace(3).projects.iter()
     assert_type(pages, Pages[Project])
     assert_type(await pages.collect(limit=10), list[Project])
+    assert_type(await pages, list[Project])
     async for project in pages:
         assert_type(project, Project)
     async for row in TOGGL.workspace(3).reports.detailed.iter(start_date=dt.date(2026, 3, 1)):

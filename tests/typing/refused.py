@@ -42,6 +42,8 @@ async def of_names(project: Project, entry: TimeEntry) -> None:
     print((await TOGGL.me.get()).token)  # type: ignore[attr-defined]
     print(WORKSPACE.project)  # type: ignore[attr-defined]
     await WORKSPACE.projects.remove(5)  # type: ignore[attr-defined]
+    await WORKSPACE.time_entries.list()  # type: ignore[attr-defined]
+    print(TOGGL.workspaces)  # type: ignore[attr-defined]
 
 
 async def of_values(project: Project, entry: TimeEntry) -> None:
@@ -57,6 +59,8 @@ async def of_values(project: Project, entry: TimeEntry) -> None:
 
 async def of_helpers(project: Project, entry: TimeEntry) -> None:
     ClientOptions(plan_check="maybe")  # type: ignore[arg-type]
+    ClientOptions(priority=1)  # type: ignore[call-arg]
+    TogglClient(api_token="token")  # type: ignore[call-arg]
     TogglClient("token")  # type: ignore[arg-type]
     timer.elapsed(project)  # type: ignore[arg-type]
     await timer.start(3)  # type: ignore[arg-type]

@@ -1,10 +1,11 @@
 """`TogglClient`: lifecycle, scopes, options of a call, and the escape hatch."""
 
 import copy
+import functools
 import os
 from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
-from typing import Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, overload
 
 import anyio
 import attrs
@@ -18,6 +19,7 @@ from toggl_async._client.login import FixedLogin, Login, SessionLogin
 from toggl_async._client.plans import KnownPlans
 from toggl_async._client.session import Session
 from toggl_async._client.wire import Wire, checked_url, network
+from toggl_async._hints import NoSuchName, known_arguments
 from toggl_async._operations.arguments import each, one_id
 from toggl_async._operations.operation import Operation, PathValue, Value
 from toggl_async._operations.record import Json
@@ -38,6 +40,17 @@ BASE_URL: Final = "https://api.track.toggl.com"
 T = TypeVar("T")
 
 _NOTHING: Final[Mapping[str, Value]] = {}
+
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    **dict.fromkeys(["api_key", "api_token", "token"], "give TogglClient(ApiToken(…))"),
+    **dict.fromkeys(["email", "password"], "give TogglClient(EmailPassword(email, password))"),
+    **{option: f"give options=ClientOptions({option}=…)" for option in attrs.fields_dict(ClientOptions)},
+    "priority": "take client.with_options(priority=…)",
+    "proxy": "set HTTPS_PROXY, or give transport=httpx.AsyncHTTPTransport(proxy=…)",
+    "verify": "give transport=httpx.AsyncHTTPTransport(verify=…)",
+    "workspace_id": "take client.workspace(id)",
+}
+"""What is looked for among the arguments of a client, and what to write instead."""
 
 _FAREWELL: Final = 5.0
 """Seconds that closing the connections may take, whatever happens to the task that closes."""
@@ -65,6 +78,7 @@ class TogglClient:
 
     _is_view: bool = False
 
+    @known_arguments(_ELSEWHERE)
     def __init__(
         self,
         auth: Auth | SessionCookie,
@@ -115,6 +129,7 @@ class TogglClient:
         )
 
     @classmethod
+    @known_arguments(_ELSEWHERE)
     def from_env(
         cls,
         *,
@@ -151,6 +166,14 @@ class TogglClient:
             options=options,
             scheduler=scheduler,
         )
+
+    if not TYPE_CHECKING:  # A type checker that saw it would believe every name.
+
+        def __getattr__(self, name: str) -> NoReturn:
+            message = f"TogglClient has no attribute {name!r}"
+            if name.startswith("_"):
+                raise AttributeError(message, name=name, obj=self)
+            raise NoSuchName(message, name=name, obj=self, hint=functools.partial(_hint, name))
 
     def __repr__(self) -> str:
         return f"TogglClient(base_url={str(self._base_url)!r})"
@@ -372,6 +395,13 @@ class TogglClient:
         Takes what `fetch` takes, and raises what it raises, while walking.
         """
         return self._session.walk(operation, path=path, query=query, body=body)
+
+
+def _hint(name: str) -> str:
+    """Say where that is which the client was asked for and doesn't have."""
+    from toggl_async._client.whereabouts import hint_for_client  # noqa: PLC0415 - loads every scope
+
+    return hint_for_client([one for one in vars(TogglClient) if not one.startswith("_")], name)
 
 
 def _kind(value: object) -> str:

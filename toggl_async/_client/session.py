@@ -18,7 +18,7 @@ from toggl_async._client.login import REFUSAL
 from toggl_async._client.plans import KnownPlans
 from toggl_async._client.wire import Wire, check_call, raw_chunks, read, undecodable
 from toggl_async._operations.files import Download, Form
-from toggl_async._operations.operation import Operation, PathValue, Value
+from toggl_async._operations.operation import Operation, PathValue, Resource, Value
 from toggl_async._operations.paging import PageAnswer, PageRequest, Pages
 from toggl_async.codec import Codec, expand_path, query_items
 from toggl_async.errors import (
@@ -81,6 +81,12 @@ class Session:
         """
         answer = await self.fetch(operation, path=path, query=query, body=body)
         return cast(T, self._decoded(operation, answer))
+
+    def hint(self, resource: Resource, name: str) -> str:
+        """Say where that is which a resource was asked for and doesn't have."""
+        from toggl_async._client.whereabouts import hint_for_resource  # noqa: PLC0415 - loads every scope
+
+        return hint_for_resource(resource, name)
 
     def download(
         self,

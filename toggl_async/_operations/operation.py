@@ -6,13 +6,16 @@ below; the client knows the coroutines only as `Operation` values.
 
 import datetime as dt
 import enum
+import functools
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import (
+    TYPE_CHECKING,
     Any,
     Generic,
     Literal,
+    NoReturn,
     Protocol,
     TypeAlias,
     TypedDict,
@@ -25,6 +28,7 @@ from typing import (
 import attrs
 import msgspec
 
+from toggl_async._hints import NoSuchName
 from toggl_async._operations.arguments import id_list
 from toggl_async._operations.bulk import in_chunks
 from toggl_async._operations.files import Download
@@ -223,6 +227,10 @@ class Caller(Protocol):
         """Prepare a download; nothing is sent before it is used."""
         ...
 
+    def hint(self, resource: "Resource", name: str) -> str:
+        """Say where that is which a resource was asked for and doesn't have."""
+        ...
+
 
 class Resource:
     """A group of coroutines bound to the entity that they serve; base of all generated ones.
@@ -238,6 +246,18 @@ class Resource:
     def __init__(self, caller: Caller, bound: Mapping[str, PathValue]) -> None:
         self._caller = caller
         self._bound = bound
+
+    if not TYPE_CHECKING:  # A type checker that saw it would believe every name.
+
+        def __getattr__(self, name: str) -> NoReturn:
+            message = f"{type(self).__name__} has no attribute {name!r}"
+            if name in {"workspace_id", "organization_id"}:
+                message = f"{type(self).__name__} is bound to no {name.removesuffix('_id')}"
+            # What Python and notebooks look for by themselves begins with an underscore.
+            elif not name.startswith("_"):
+                hint = functools.partial(self._caller.hint, self, name)
+                raise NoSuchName(message, name=name, obj=self, hint=hint)
+            raise AttributeError(message, name=name, obj=self)
 
     def __repr__(self) -> str:
         # Only numbers are shown: the token of a shared report is a key to it.
@@ -258,8 +278,7 @@ class Resource:
         try:
             return cast(int, self._bound[name])
         except KeyError:
-            what = name.removesuffix("_id")
-            raise AttributeError(f"{type(self).__name__} is bound to no {what}") from None
+            raise AttributeError(name) from None  # `__getattr__` says the rest.
 
     async def _call(
         self,

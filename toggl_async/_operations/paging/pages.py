@@ -1,8 +1,8 @@
 """The walker behind every `iter()`: fetches page by page, and guards against servers that lose count."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Hashable, Sequence
 from contextlib import aclosing
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
@@ -45,9 +45,9 @@ class Step(Generic[ItemT]):
 class Pages(Generic[ItemT]):
     """The items of a paged list, fetched page by page as they are asked for.
 
-    ``async for`` gives items, `pages()` lists of them, `collect()` one list. Nothing is sent before
-    the first item is asked for, nor a page sooner than its first item. Every walk starts anew.
-    A walk that is left early can be closed at once, as anyio's rules want it: ``async with
+    ``async for`` gives items, `pages()` lists of them, ``await`` or `collect()` one list. Nothing is
+    sent before the first item is asked for, nor a page sooner than its first item. Every walk starts
+    anew. A walk that is left early can be closed at once, as anyio's rules want it: ``async with
     contextlib.aclosing(aiter(found)) as items``.
 
     A walk ends when the scheme says so, and also at a page that brings nothing new: some lists
@@ -75,6 +75,9 @@ class Pages(Generic[ItemT]):
 
     def __aiter__(self) -> AsyncGenerator[ItemT, None]:  # noqa: PYI058 - it can be closed
         return self._items()
+
+    def __await__(self) -> Generator[Any, None, list[ItemT]]:
+        return self.collect().__await__()
 
     async def _items(self) -> AsyncGenerator[ItemT, None]:
         async with aclosing(self.pages()) as pages:
