@@ -18,6 +18,7 @@ from toggl_async._operations.changes import changes as changes
 from toggl_async._operations.files import Download as Download
 from toggl_async._operations.files import FileContent as FileContent
 from toggl_async._operations.files import Form as Form
+from toggl_async._operations.filters import ReportFilters as ReportFilters
 from toggl_async._operations.operation import Operation as Operation
 from toggl_async._operations.operation import Plan as Plan
 from toggl_async._operations.paging import Bookmark as Bookmark
@@ -322,11 +323,11 @@ __all__ = [
     "ProjectProfitability", "ProjectProfitabilityGraph", "ProjectProfitabilityPoint",
     "ProjectProfitabilityRow", "ProjectRecurrence", "ProjectRecurrenceInput", "ProjectStatistics",
     "ProjectSummaryRow", "ProjectTrend", "ProjectUser", "PromotionCode", "Quota", "QuotaExceeded",
-    "QuotaPolicy", "Rate", "RateLimited", "Record", "ReportClient", "ReportGraphPoint", "ReportProject",
-    "ReportProjectGroup", "ReportProjectUser", "ReportTotals", "ReportUser", "ReportUserDetails",
-    "RequestFailed", "RequestTimeout", "ResponseError", "Retry", "Role", "SavedReport", "SavedReportChange",
-    "ScheduledReport", "ScheduledTransport", "Scheduler", "SepaDebit", "ServerError", "SessionCookie",
-    "SharedDetailedReport", "SharedReport", "SharedReportClient", "SharedReportDictionaries",
+    "QuotaPolicy", "Rate", "RateLimited", "Record", "ReportClient", "ReportFilters", "ReportGraphPoint",
+    "ReportProject", "ReportProjectGroup", "ReportProjectUser", "ReportTotals", "ReportUser",
+    "ReportUserDetails", "RequestFailed", "RequestTimeout", "ResponseError", "Retry", "Role", "SavedReport",
+    "SavedReportChange", "ScheduledReport", "ScheduledTransport", "Scheduler", "SepaDebit", "ServerError",
+    "SessionCookie", "SharedDetailedReport", "SharedReport", "SharedReportClient", "SharedReportDictionaries",
     "SharedReportFilters", "SharedReportName", "SharedReportProject", "SharedReportTask", "SharedReportUser",
     "SharedSummaryReport", "SharedWeeklyReport", "SsoLogin", "SsoProfile", "StaleDelivery", "StoredGoal",
     "Subdivision", "Subscription", "SubscriptionInvoice", "SubscriptionPayment", "SubscriptionPeriod",

@@ -22,6 +22,7 @@ FRONT: Final[Mapping[str, tuple[str, ...]]] = {
     "toggl_async._client.plans": ("PlanWarning", "plan_of"),
     "toggl_async._operations.changes": ("changes",),
     "toggl_async._operations.files": ("Download", "FileContent", "Form"),
+    "toggl_async._operations.filters": ("ReportFilters",),
     "toggl_async._operations.operation": ("Operation", "Plan"),
     "toggl_async._operations.paging": ("Bookmark", "Pages"),
     "toggl_async._operations.record": ("Record",),

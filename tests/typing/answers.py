@@ -10,6 +10,7 @@ from toggl_async import (
     Operation,
     Pages,
     Plan,
+    ReportFilters,
     SessionCookie,
     TogglClient,
     changes,
@@ -65,6 +66,13 @@ async def of_pages() -> None:
         assert_type(project, Project)
     async for row in TOGGL.workspace(3).reports.detailed.iter(start_date=dt.date(2026, 3, 1)):
         assert_type(row, DetailedReportRow)
+
+
+async def of_shared_filters(filters: ReportFilters) -> None:
+    reports = TOGGL.workspace(3).reports
+    assert_type(reports.detailed.iter(**filters, enrich_response=True), Pages[DetailedReportRow])
+    assert_type(reports.summary.pdf(**filters), Download)
+    assert_type(await reports.weekly.csv(**filters), bytes)
 
 
 async def of_downloads() -> None:

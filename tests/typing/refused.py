@@ -10,7 +10,7 @@ superfluous mark is an error as well. The test that runs them is tests/test_typi
 
 import datetime as dt
 
-from toggl_async import UNSET, ApiToken, ClientOptions, TogglClient, changes, timer, webhooks
+from toggl_async import UNSET, ApiToken, ClientOptions, ReportFilters, TogglClient, changes, timer, webhooks
 from toggl_async.records import Project, Tag, TimeEntry
 
 TOGGL = TogglClient(ApiToken("x"))
@@ -34,6 +34,8 @@ async def of_arguments() -> None:
     await WORKSPACE.projects.delete([1, 2])  # type: ignore[arg-type]
     await WORKSPACE.tags.bulk_delete(5)  # type: ignore[arg-type]
     WORKSPACE.reports.detailed.iter(start_date=20260301)  # type: ignore[arg-type]
+    filters: ReportFilters = {"project_ids": [5], "project": 5}  # type: ignore[typeddict-unknown-key]
+    WORKSPACE.reports.weekly.csv(**filters)
 
 
 async def of_names(project: Project, entry: TimeEntry) -> None:
