@@ -8,6 +8,7 @@ import types
 
 import pytest
 
+from toggl_async import export
 from toggl_async._operations import paging as pagination
 from toggl_async.scheduler import events
 
@@ -66,6 +67,15 @@ def test_a_front_loads_what_is_late_with_the_first_that_is_asked_for(
     assert all(getattr(front, name) is not None for name in front.__all__)
     with pytest.raises(AttributeError, match=f"'{re.escape(front.__name__)}' has no attribute 'Nobody'"):
         _ = front.Nobody
+
+
+def test_the_export_loads_its_own_record_with_the_first_that_asks() -> None:
+    code = LIST_MODULES.replace("toggl_async;", "toggl_async.export as export; export.export_batches;")
+    home = "toggl_async.export.mirror.tables"
+    assert home not in modules_after(code)
+    assert home in modules_after(code.replace("export_batches", "ExportedTimeEntry"))
+    with pytest.raises(AttributeError, match="no attribute 'Nobody'"):
+        _ = export.Nobody  # type: ignore[attr-defined]
 
 
 def test_importing_the_package_loads_nothing_of_the_extras() -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from support.export_company import FIRST, NOW, Company
 from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, ServerError, TogglClient
-from toggl_async.export import Batch, ExportPlan, TotalsDiffer, export_batches
-from toggl_async.export.mirror.tables import ExportedTimeEntry
+from toggl_async.export import Batch, ExportedTimeEntry, ExportPlan, TotalsDiffer, export_batches
 from toggl_async.records import Tag
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -34,9 +33,11 @@ async def test_every_row_comes_once() -> None:
             found[batch.dataset].append(batch)
             with pytest.raises(RuntimeError, match="not come to their end"):
                 _ = batches.summary
-    entries = [record for batch in found["time_entries"] for record in batch.records()]
+    entries = [record for batch in found["time_entries"] for record in batch.records(ExportedTimeEntry)]
     assert all(isinstance(record, ExportedTimeEntry) for record in entries)
-    assert {record.id for record in entries if isinstance(record, ExportedTimeEntry)} == {*range(1, 31), 99}
+    assert {record.id for record in entries} == {*range(1, 31), 99}
+    with pytest.raises(InvalidInput, match=r"^the rows of tags are Tag, not ExportedTimeEntry$"):
+        found["tags"][0].records(ExportedTimeEntry)
     assert len(entries) == 31
     tags = [record for batch in found["tags"] for record in batch.records(keep_unknown=True)]
     assert sorted(record.id for record in tags if isinstance(record, Tag)) == [1, 2, 3, 4, 5]

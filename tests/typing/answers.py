@@ -10,6 +10,7 @@ from toggl_async import (
     Operation,
     Pages,
     Plan,
+    Record,
     ReportFilters,
     SessionCookie,
     TogglClient,
@@ -20,6 +21,7 @@ from toggl_async import (
     webhooks,
 )
 from toggl_async._operations.operation import Value
+from toggl_async.export import Batch, ExportedTimeEntry
 from toggl_async.records import (
     BulkEditResult,
     DetailedReportRow,
@@ -73,6 +75,11 @@ async def of_shared_filters(filters: ReportFilters) -> None:
     assert_type(reports.detailed.iter(**filters, enrich_response=True), Pages[DetailedReportRow])
     assert_type(reports.summary.pdf(**filters), Download)
     assert_type(await reports.weekly.csv(**filters), bytes)
+
+
+def of_batches(batch: Batch) -> None:
+    assert_type(batch.records(), list[Record])
+    assert_type(batch.records(ExportedTimeEntry, keep_unknown=True), list[ExportedTimeEntry])
 
 
 async def of_downloads() -> None:

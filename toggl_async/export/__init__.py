@@ -20,6 +20,9 @@ the columns, `manifest` is what is left to show for it. `formats` holds one file
 puts it together, and `batches` hands rows to programs instead.
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from toggl_async.export.batches import Batch, Batches, BatchSummary, TotalsDiffer, export_batches
 from toggl_async.export.formats import FORMATS, FileFacts, Sink
 from toggl_async.export.mirror.manifest import (
@@ -48,6 +51,9 @@ from toggl_async.export.plan.plan import DateRange, ExportPlan
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
 from toggl_async.export.run import export
 
+if TYPE_CHECKING:
+    from toggl_async.export.mirror.tables import ExportedTimeEntry as ExportedTimeEntry
+
 __all__ = [
     "DATASETS",
     "FORMATS",
@@ -63,6 +69,7 @@ __all__ = [
     "ExportEvent",
     "ExportPlan",
     "ExportStarted",
+    "ExportedTimeEntry",
     "Failure",
     "File",
     "FileFacts",
@@ -86,3 +93,14 @@ __all__ = [
     "export_batches",
     "survey",
 ]
+
+
+if not TYPE_CHECKING:  # A type checker that saw it would believe every name.
+
+    def __getattr__(name: str) -> object:
+        """Load `ExportedTimeEntry` when it is first asked for: its module loads every record."""
+        if name != "ExportedTimeEntry":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found: object = getattr(importlib.import_module("toggl_async.export.mirror.tables"), name)
+        globals()[name] = found
+        return found

@@ -8,16 +8,16 @@ import asyncio
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 import attrs
 
 from toggl_async._client.client import TogglClient
 from toggl_async._operations.record import Record
 from toggl_async.codec import Codec
-from toggl_async.errors import TogglError
+from toggl_async.errors import InvalidInput, TogglError
 from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.destination import Header
 from toggl_async.export.mirror.manifest import Check, Failure, Refusal, agreement
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["Batch", "BatchSummary", "Batches", "TotalsDiffer", "export_batches"]
+
+RecordT = TypeVar("RecordT", bound=Record)
 
 
 @attrs.frozen(kw_only=True)
@@ -54,18 +56,30 @@ class Batch:
         """How many rows there are."""
         return len(self.rows)
 
-    def records(self, *, keep_unknown: bool = False) -> list[Record]:
+    @overload
+    def records(self, *, keep_unknown: bool = False) -> list[Record]: ...
+
+    @overload
+    def records(self, kind: type[RecordT], *, keep_unknown: bool = False) -> list[RecordT]: ...
+
+    def records(self, kind: type[Record] = Record, *, keep_unknown: bool = False) -> Sequence[Record]:
         """The rows as records; those of time entries are `ExportedTimeEntry`.
 
         Args:
+            kind: the record that they are, as type checkers can't know it from the dataset's name.
             keep_unknown: keep fields that the records don't know, in `Record.unknown`.
 
         Raises:
+            InvalidInput: the rows of this dataset are no such records.
             DecodeError: a row cannot be made a record.
         """
         from toggl_async.export.mirror.tables import table  # noqa: PLC0415 - it loads every record
 
         declared = table(self.dataset)
+        if not issubclass(declared.record, kind):
+            raise InvalidInput(
+                f"the rows of {self.dataset} are {declared.record.__name__}, not {kind.__name__}"
+            )
         body = b"[" + b",".join(self.rows) + b"]"
         decoded = Codec(keep_unknown=keep_unknown).decode(
             list[declared.record],  # type: ignore[name-defined]
