@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import attrs
+
 from codegen.emit_calls import calling, in_chunks
 from codegen.emit_declarations import constant_name, declaration
 from codegen.model import (
@@ -237,11 +239,23 @@ def _walker(operation: OperationPlan, paging: PagingPlan, constant: str) -> str:
     """Write the method that walks all pages of an operation."""
     arguments = _shown(operation, paging.positions)
     item = answer_type(paging.item)
-    text = docstring(8, f"Walk through all pages of `{operation.coroutine}`, item by item.")
+    told = [_of_walk(one, paging) for one in arguments]
+    text = docstring(
+        8, f"Walk through all pages of `{operation.coroutine}`, item by item.", *_sections(operation, told)
+    )
     sending = calling("return self._pages", operation, f"{constant}, {item}", arguments)
     return (
         f"    def {operation.walker}({_signature(operation, arguments)}) -> Pages[{item}]:\n{text}\n{sending}"
     )
+
+
+def _of_walk(argument: Argument, paging: PagingPlan) -> Argument:
+    """Tell of the page size what a walk makes of it; a single page is of another size when it is left out."""
+    largest = dict(paging.options).get("largest")
+    if largest is None or argument.wire not in {"page_size", "per_page"}:
+        return argument
+    doc = f"How many a page holds; {largest}, the most that Toggl takes, when left out."
+    return attrs.evolve(argument, doc=doc)
 
 
 def _front(plan: LibraryPlan) -> str:

@@ -118,7 +118,13 @@ class Calendars(Resource):
         selected: bool | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
     ) -> Pages[Calendar]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            integration_id: Only calendars of this connected account.
+            selected: Only calendars whose events Toggl shows, or only the others; left out, all of them.
+            limit: How many a page holds, at most 250.
+        """
         query = {**each(one_id, integration_id=integration_id), "selected": selected, "limit": limit}
         return self._pages(_CALENDARS_LIST, Calendar, query=query)
 
@@ -136,7 +142,11 @@ class Calendars(Resource):
         return await self._call(_CALENDARS_LIST_SELECTED, query={"limit": limit, "page_token": page_token})
 
     def iter_selected(self, *, limit: int | UnsetType = UNSET) -> Pages[Calendar]:
-        """Walk through all pages of `list_selected`, item by item."""
+        """Walk through all pages of `list_selected`, item by item.
+
+        Args:
+            limit: How many a page holds, at most 250.
+        """
         return self._pages(_CALENDARS_LIST_SELECTED, Calendar, query={"limit": limit})
 
     async def list_for_integration(
@@ -165,7 +175,13 @@ class Calendars(Resource):
     def iter_for_integration(
         self, integration_id: int, *, selected: bool | UnsetType = UNSET, limit: int | UnsetType = UNSET
     ) -> Pages[Calendar]:
-        """Walk through all pages of `list_for_integration`, item by item."""
+        """Walk through all pages of `list_for_integration`, item by item.
+
+        Args:
+            integration_id: Id of the connected account.
+            selected: Only calendars whose events Toggl shows, or only the others; left out, all of them.
+            limit: How many a page holds, at most 250.
+        """
         query = {"selected": selected, "limit": limit}
         return self._pages(
             _CALENDARS_LIST_FOR_INTEGRATION,

@@ -86,7 +86,13 @@ class CalendarEvents(Resource):
         end_date: dt.date | dt.datetime,
         limit: int | UnsetType = UNSET,
     ) -> Pages[CalendarEvent]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            start_date: The day or moment from which on events come.
+            end_date: The day or moment up to which events come.
+            limit: How many a page holds, at most 250.
+        """
         query = {**each(day_or_moment, start_date=start_date, end_date=end_date), "limit": limit}
         return self._pages(_LIST, CalendarEvent, query=query)
 
@@ -133,7 +139,15 @@ class CalendarEvents(Resource):
         end_date: dt.date | dt.datetime,
         limit: int | UnsetType = UNSET,
     ) -> Pages[CalendarEvent]:
-        """Walk through all pages of `list_for_calendar`, item by item."""
+        """Walk through all pages of `list_for_calendar`, item by item.
+
+        Args:
+            integration_id: Id of the connected account.
+            calendar_id: Id of the calendar at its provider.
+            start_date: The day or moment from which on events come.
+            end_date: The day or moment up to which events come.
+            limit: How many a page holds, at most 250.
+        """
         query = {**each(day_or_moment, start_date=start_date, end_date=end_date), "limit": limit}
         return self._pages(
             _LIST_FOR_CALENDAR,

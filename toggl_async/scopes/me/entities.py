@@ -80,7 +80,12 @@ class Projects(Resource):
     def iter(
         self, *, since: dt.datetime | int | UnsetType = UNSET, per_page: int | UnsetType = UNSET
     ) -> Pages[Project]:
-        """Walk through all pages of `list_page`, item by item."""
+        """Walk through all pages of `list_page`, item by item.
+
+        Args:
+            since: Only what changed since this moment. An int is UNIX seconds.
+            per_page: How many a page holds; 201, the most that Toggl takes, when left out.
+        """
         query = {**each(unix_seconds, since=since), "per_page": per_page}
         return self._pages(_PROJECTS_LIST_PAGE, Project, query=query)
 
@@ -132,7 +137,14 @@ class Tasks(Resource):
         meta: bool | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            since: Only what changed since this moment. An int is UNIX seconds.
+            include_not_active: Also list tasks that are done.
+            meta: Also bring the names of project, client and user.
+            per_page: How many tasks to list; left out, all of them.
+        """
         query = {
             **each(unix_seconds, since=since), "include_not_active": include_not_active, "meta": meta,
             "per_page": per_page,

@@ -97,7 +97,22 @@ class AuditLogs(Resource):
         user_id: int | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[dict[str, Json]]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            start: The moment from which on changes are listed.
+            end: The moment up to which changes are listed.
+            export: List all of them in one answer, whatever the page.
+            workspace_id: Only changes in this workspace.
+            entity_type: Only changes to this kind of thing.
+            entity_id: Only changes to the thing with this id.
+            action: Only changes of this kind.
+            user_id: Only changes that this person made.
+            page_size: How many a page holds; 200, the most that Toggl takes, when left out.
+
+        Raises:
+            Forbidden: the caller is no administrator, or the plan has no audit log.
+        """
         query = {
             "export": export, **each(one_id, workspace_id=workspace_id, entity_id=entity_id, user_id=user_id),
             "entity_type": entity_type, "action": action, "page_size": page_size,

@@ -80,7 +80,11 @@ class PaymentRecords(Resource):
         return await self._call(_PAYMENT_RECORDS_LIST, query=query)
 
     def iter(self, *, is_unified: bool | UnsetType = UNSET) -> Pages[PaymentRecord]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            is_unified: List those of Toggl's newer billing.
+        """
         return self._pages(_PAYMENT_RECORDS_LIST, PaymentRecord, query={"is_unified": is_unified})
 
 

@@ -115,7 +115,17 @@ class Users(Resource):
         per_page: int | UnsetType = UNSET,
         sort_dir: Literal["asc", "desc"] | UnsetType = UNSET,
     ) -> Pages[OrganizationUser]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            filter: Only people whose name or e-mail address contains this.
+            active_status: Only people in one of these states.
+            only_admins: Only administrators of the organization.
+            groups: Only members of the groups with these ids.
+            workspaces: Only members of the workspaces with these ids.
+            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            sort_dir: Direction of the names.
+        """
         query = {
             "filter": filter, **each(text_list, active_status=active_status), "only_admins": only_admins,
             **each(id_list, groups=groups, workspaces=workspaces), "per_page": per_page, "sort_dir": sort_dir,
@@ -166,7 +176,17 @@ class Users(Resource):
         per_page: int | UnsetType = UNSET,
         sort_dir: Literal["asc", "desc"] | UnsetType = UNSET,
     ) -> Pages[OrganizationUser]:
-        """Walk through all pages of `list_detailed`, item by item."""
+        """Walk through all pages of `list_detailed`, item by item.
+
+        Args:
+            filter: Only people whose name or e-mail address contains this.
+            active_status: Only people in one of these states.
+            only_admins: Only administrators of the organization.
+            groups: Only members of the groups with these ids.
+            workspaces: Only members of the workspaces with these ids.
+            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            sort_dir: Direction of the names.
+        """
         query = {
             "filter": filter, **each(text_list, active_status=active_status), "only_admins": only_admins,
             **each(id_list, groups=groups, workspaces=workspaces), "per_page": per_page, "sort_dir": sort_dir,

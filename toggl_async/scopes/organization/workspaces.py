@@ -156,7 +156,16 @@ class WorkspaceUsers(Resource):
         custom_rates: bool | UnsetType = UNSET,
         active: bool | UnsetType = UNSET,
     ) -> Pages[OrganizationWorkspaceUser]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            workspace_id: Id of the workspace.
+            name: Only people whose name contains this.
+            search: Only people whose name or e-mail address contains this.
+            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            custom_rates: Only people with a rate of their own, or only those without.
+            active: Only people who are active, or only those who are not.
+        """
         query = {
             "name": name, "search": search, "per_page": per_page, "custom_rates": custom_rates,
             "active": active,

@@ -224,7 +224,13 @@ class Invoices(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Invoice]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            sort_field: What to sort by; `created_at` when left out.
+            sort_order: Direction of the sorting; `ASC` when left out.
+            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+        """
         query = {"sort_field": sort_field, "sort_order": sort_order, "per_page": per_page}
         return self._pages(_INVOICES_LIST, Invoice, query=query)
 

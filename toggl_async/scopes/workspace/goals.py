@@ -185,7 +185,16 @@ class Goals(Resource):
         active: bool | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Goal]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            team_goals: List the goals of the team.
+            active: True for goals that go on, false for archived ones.
+            per_page: How many a page holds; 100, the most that Toggl takes, when left out.
+
+        Raises:
+            Forbidden: team goals were asked for, which the plan lacks.
+        """
         query = {"team_goals": team_goals, "active": active, "per_page": per_page}
         return self._pages(_GOALS_LIST, Goal, query=query)
 

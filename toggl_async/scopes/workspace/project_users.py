@@ -112,7 +112,13 @@ class ProjectUsers(Resource):
         show_inactive: bool | UnsetType = UNSET,
         users_per_project: int | UnsetType = UNSET,
     ) -> Pages[ProjectUser]:
-        """Walk through all pages of `list_for_projects`, item by item."""
+        """Walk through all pages of `list_for_projects`, item by item.
+
+        Args:
+            project_ids: The projects.
+            show_inactive: Also list people who were deactivated.
+            users_per_project: How many members of each project a page holds.
+        """
         query = {"show_inactive": show_inactive, "users_per_project": users_per_project}
         return self._pages(
             _PROJECT_USERS_LIST_FOR_PROJECTS,

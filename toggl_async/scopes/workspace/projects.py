@@ -157,7 +157,27 @@ class Projects(Resource):
         sort_pinned: bool | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Project]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            active: True for active ones, false for archived ones, `both` for all, as when left out.
+            since: Only what changed since this moment. An int is UNIX seconds.
+            billable: Only projects that are billable, or only those that are not.
+            user_ids: Only projects of these people.
+            client_ids: Only projects of these clients.
+            group_ids: Only projects of these groups.
+            project_ids: Only these projects.
+            statuses: Only projects in one of these states.
+            name: Only projects with this name.
+            search: Only projects whose name contains this.
+            only_me: Only projects that the caller is a member of.
+            only_editable: Only projects that the caller may edit.
+            only_templates: Only templates.
+            sort_field: What to sort by, such as `name` or `created_at`.
+            sort_order: Direction of the sorting.
+            sort_pinned: List the caller's pinned projects first.
+            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+        """
         query = {
             "active": active, **each(unix_seconds, since=since), "billable": billable,
             **each(id_list, user_ids=user_ids, client_ids=client_ids, group_ids=group_ids),

@@ -53,7 +53,12 @@ class Tags(Resource):
         return await self._call(_LIST, query={"search": search, "page": page, "per_page": per_page})
 
     def iter(self, *, search: str | UnsetType = UNSET, per_page: int | UnsetType = UNSET) -> Pages[Tag]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            search: Only tags whose name contains this.
+            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+        """
         return self._pages(_LIST, Tag, query={"search": search, "per_page": per_page})
 
     async def create(self, *, name: str) -> Tag:

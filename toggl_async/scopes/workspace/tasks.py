@@ -111,7 +111,19 @@ class Tasks(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            since: Only what changed since this moment. An int is UNIX seconds.
+            active: True for open tasks, false for done ones, `both` for all.
+            project_id: Only tasks of this project.
+            search: Only tasks whose name contains this.
+            start_date: First day of the range.
+            end_date: Last day of the range.
+            sort_field: What to sort by.
+            sort_order: Direction of the sorting.
+            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+        """
         query = {
             **each(unix_seconds, since=since), "active": active, "pid": one_id(project_id, "project_id"),
             "search": search, **each(day, start_date=start_date, end_date=end_date), "sort_field": sort_field,
@@ -259,7 +271,21 @@ class Tasks(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list_basic`, item by item."""
+        """Walk through all pages of `list_basic`, item by item.
+
+        Args:
+            active: True for open tasks, as when left out, false for done ones, `both` for all.
+            search: Only tasks whose name contains this.
+            only_me: Whether to list tasks of the caller's own projects only, as when left out, or of all
+                projects.
+            project_id: Only tasks of this project.
+            project_ids: Only tasks of these projects.
+            client_ids: Only tasks of these clients' projects.
+            task_ids: Only these tasks.
+            sort_field: What to sort by; `name` when left out.
+            sort_order: Direction of the sorting; `ASC` when left out.
+            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+        """
         query = {
             "active": active, "search": search, "only_me": only_me, **each(one_id, project_id=project_id),
             **each(id_list, project_ids=project_ids, client_ids=client_ids, task_ids=task_ids),
@@ -299,7 +325,14 @@ class Tasks(Resource):
         search: str | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list_by_ids`, item by item."""
+        """Walk through all pages of `list_by_ids`, item by item.
+
+        Args:
+            project_ids: Projects whose tasks to get.
+            task_ids: Tasks to get.
+            search: Only tasks whose name contains this.
+            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+        """
         query = {"search": search, "per_page": per_page}
         body = each(id_list, project_ids=project_ids, task_ids=task_ids)
         return self._pages(_LIST_BY_IDS, Task, query=query, body=body)

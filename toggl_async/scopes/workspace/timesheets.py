@@ -124,7 +124,19 @@ class Timesheets(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Timesheet]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            member_ids: Only timesheets of these people.
+            approver_ids: Only timesheets that one of these people approves.
+            timesheet_setup_ids: Only timesheets of these setups.
+            statuses: Only timesheets in one of these states, such as `submitted` or `approved`.
+            before: Only timesheets that start before this day.
+            after: Only timesheets that start after this day.
+            sort_field: What to sort by; `start_date` when left out.
+            sort_order: Direction of the sorting.
+            per_page: How many a page holds; 1000, the most that Toggl takes, when left out.
+        """
         query = {
             **each(id_list, member_ids=member_ids, approver_ids=approver_ids),
             **each(id_list, timesheet_setup_ids=timesheet_setup_ids), **each(text_list, statuses=statuses),

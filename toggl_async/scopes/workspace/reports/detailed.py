@@ -146,7 +146,33 @@ class DetailedReports(Resource):
         order_dir: Literal["ASC", "DESC"] | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[DetailedReportRow]:
-        """Walk through all pages of `search`, item by item."""
+        """Walk through all pages of `search`, item by item.
+
+        Args:
+            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
+            start_time: Time of day to start from on the first day; Toggl names no format.
+            end_time: Time of day to end at on the last day; Toggl names no format.
+            billable: Only billable entries, or only those that are not. Needs Starter.
+            description: Only entries whose description contains this.
+            client_ids: Only entries of these clients; None stands for no client.
+            group_ids: Only entries of people in these groups.
+            project_ids: Only entries of these projects; None stands for no project.
+            tag_ids: Only entries with these tags; None stands for no tag.
+            task_ids: Only entries of these tasks; None stands for no task.
+            time_entry_ids: Only these entries.
+            user_ids: Only entries of these people.
+            min_duration_seconds: Only entries of this length or longer, in seconds.
+            max_duration_seconds: Only entries of this length or shorter, in seconds.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
+            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            grouped: Whether entries alike in all but time become one row; left out, they do not.
+            enrich_response: Also bring names of people, projects, clients, tasks and tags.
+            hide_amounts: Leave out rates and amounts.
+            order_by: What rows are sorted by; keep to `date` while walking pages.
+            order_dir: Direction of the sorting.
+            page_size: How many a page holds; 1000, the most that Toggl takes, when left out.
+        """
         body = {
             **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
             "endTime": end_time, "billable": billable, "description": description,

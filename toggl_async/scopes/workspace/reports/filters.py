@@ -100,7 +100,12 @@ class ReportFilters(Resource):
     def iter_clients(
         self, *, ids: Collection[int] | UnsetType = UNSET, name: str | UnsetType = UNSET
     ) -> Pages[ReportClient]:
-        """Walk through all pages of `clients`, item by item."""
+        """Walk through all pages of `clients`, item by item.
+
+        Args:
+            ids: Only these clients, at most 2000.
+            name: Only clients whose name contains this.
+        """
         body = {**each(id_list, ids=ids), "name": name}
         return self._pages(_REPORTS_FILTERS_CLIENTS, ReportClient, body=body)
 
@@ -151,7 +156,18 @@ class ReportFilters(Resource):
         is_private: bool | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[ReportProject]:
-        """Walk through all pages of `projects`, item by item."""
+        """Walk through all pages of `projects`, item by item.
+
+        Args:
+            ids: Only these projects.
+            client_ids: Only projects of these clients; None stands for no client.
+            name: Only projects whose name contains this.
+            currency: Only projects billed in this currency, such as `EUR`.
+            is_active: Only active projects, or only archived ones.
+            is_billable: Only billable projects, or only those that are not. Needs Starter.
+            is_private: Only private projects, or only those that all may see.
+            page_size: How many a page holds; 201, the most that Toggl takes, when left out.
+        """
         body = {
             **each(id_list, ids=ids, client_ids=client_ids), "name": name, "currency": currency,
             "is_active": is_active, "is_billable": is_billable, "is_private": is_private,
@@ -181,7 +197,12 @@ class ReportFilters(Resource):
     def iter_users(
         self, *, ids: Collection[int] | UnsetType = UNSET, active: bool | UnsetType = UNSET
     ) -> Pages[ReportUser]:
-        """Walk through all pages of `users`, item by item."""
+        """Walk through all pages of `users`, item by item.
+
+        Args:
+            ids: Only these people, at most 100.
+            active: Only active people, as when left out, or only those deactivated.
+        """
         body = {**each(id_list, ids=ids), "active": active}
         return self._pages(_REPORTS_FILTERS_USERS, ReportUser, body=body)
 
@@ -231,7 +252,18 @@ class ReportFilters(Resource):
         project_active: bool | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `tasks`, item by item."""
+        """Walk through all pages of `tasks`, item by item.
+
+        Args:
+            action: Which of two like lists: `filters` for filtering a report, `search` for searching.
+            ids: Only these tasks, at most 2000.
+            project_ids: Only tasks of these projects.
+            user_ids: Only tasks assigned to these people.
+            name: Only tasks whose name contains this.
+            active: Only open tasks, or only those that are done.
+            project_active: Only tasks of active projects, or only those of archived ones.
+            page_size: How many a page holds; 201, the most that Toggl takes, when left out.
+        """
         body = {
             **each(id_list, ids=ids, project_ids=project_ids, user_ids=user_ids), "name": name,
             "active": active, "project_active": project_active, "page_size": page_size,
@@ -266,7 +298,12 @@ class ReportFilters(Resource):
         project_ids: Collection[int] | UnsetType = UNSET,
         group_ids: Collection[int] | UnsetType = UNSET,
     ) -> Pages[ReportProjectGroup]:
-        """Walk through all pages of `project_groups`, item by item."""
+        """Walk through all pages of `project_groups`, item by item.
+
+        Args:
+            project_ids: Only groups of these projects.
+            group_ids: Only these groups.
+        """
         body = each(id_list, project_ids=project_ids, group_ids=group_ids)
         return self._pages(_REPORTS_FILTERS_PROJECT_GROUPS, ReportProjectGroup, body=body)
 
@@ -298,7 +335,12 @@ class ReportFilters(Resource):
         project_ids: Collection[int] | UnsetType = UNSET,
         client_ids: Collection[int | None] | UnsetType = UNSET,
     ) -> Pages[ReportProjectUser]:
-        """Walk through all pages of `project_users`, item by item."""
+        """Walk through all pages of `project_users`, item by item.
+
+        Args:
+            project_ids: Only people in these projects.
+            client_ids: Only people in projects of these clients; None stands for no client.
+        """
         body = each(id_list, project_ids=project_ids, client_ids=client_ids)
         return self._pages(_REPORTS_FILTERS_PROJECT_USERS, ReportProjectUser, body=body)
 
@@ -353,7 +395,12 @@ class ReportSearch(Resource):
     def iter_clients(
         self, *, ids: Collection[int] | UnsetType = UNSET, name: str | UnsetType = UNSET
     ) -> Pages[ReportClient]:
-        """Walk through all pages of `clients`, item by item."""
+        """Walk through all pages of `clients`, item by item.
+
+        Args:
+            ids: Only these clients, at most 2000.
+            name: Only clients whose name contains this.
+        """
         body = {**each(id_list, ids=ids), "name": name}
         return self._pages(_REPORTS_SEARCH_CLIENTS, ReportClient, body=body)
 
@@ -402,7 +449,18 @@ class ReportSearch(Resource):
         is_private: bool | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[ReportProject]:
-        """Walk through all pages of `projects`, item by item."""
+        """Walk through all pages of `projects`, item by item.
+
+        Args:
+            ids: Only these projects.
+            client_ids: Only projects of these clients; None stands for no client.
+            name: Only projects whose name contains this.
+            currency: Only projects billed in this currency, such as `EUR`.
+            is_active: Only active projects, or only archived ones.
+            is_billable: Only billable projects, or only those that are not. Needs Starter.
+            is_private: Only private projects, or only those that all may see.
+            page_size: How many a page holds; 201, the most that Toggl takes, when left out.
+        """
         body = {
             **each(id_list, ids=ids, client_ids=client_ids), "name": name, "currency": currency,
             "is_active": is_active, "is_billable": is_billable, "is_private": is_private,
@@ -430,6 +488,11 @@ class ReportSearch(Resource):
     def iter_users(
         self, *, ids: Collection[int] | UnsetType = UNSET, active: bool | UnsetType = UNSET
     ) -> Pages[ReportUserDetails]:
-        """Walk through all pages of `users`, item by item."""
+        """Walk through all pages of `users`, item by item.
+
+        Args:
+            ids: Only these people, at most 100.
+            active: Only active people, as when left out, or only those deactivated.
+        """
         body = {**each(id_list, ids=ids), "active": active}
         return self._pages(_REPORTS_SEARCH_USERS, ReportUserDetails, body=body)

@@ -110,7 +110,18 @@ class SavedReports(Resource):
         sort_direction: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[SavedReport]:
-        """Walk through all pages of `list`, item by item."""
+        """Walk through all pages of `list`, item by item.
+
+        Args:
+            name: Only reports whose name contains this.
+            public: Only reports that are public, or only those that are not.
+            fixed_dates: Only reports on fixed days, or only those whose days move on with today.
+            scheduled: Only reports that are sent by e-mail, or only those that are not.
+            requesting_user_id: Id of the person to list for.
+            sort_field: What to sort by, such as `name`.
+            sort_direction: Direction of the sorting.
+            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+        """
         query = {
             "name": name, "public": public, "fixed_dates": fixed_dates, "scheduled": scheduled,
             "requestingUserID": one_id(requesting_user_id, "requesting_user_id"), "sort_field": sort_field,
