@@ -1,0 +1,59 @@
+"""Cases drawn by hypothesis, all of one kind, and what was wrong with them."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+__all__ = ["NIGHTLY", "SAMPLE", "explore"]
+
+T = TypeVar("T")
+
+_ANY: Final = settings(
+    deadline=None, database=None, print_blob=False, suppress_health_check=list(HealthCheck)
+)
+SAMPLE: Final = settings(_ANY, derandomize=True, max_examples=25)
+"""The same few cases on every run and machine."""
+
+NIGHTLY: Final = settings(_ANY, max_examples=6, phases=[Phase.generate, Phase.shrink])
+"""Other cases every night, for each operation."""
+
+
+def explore(
+    drawn: st.SearchStrategy[T],
+    attempt: Callable[[T], tuple[str, tuple[str, ...]]],
+    *,
+    within: settings,
+    outcomes: Counter[str],
+) -> str:
+    """Try cases until one goes wrong.
+
+    Args:
+        drawn: the cases.
+        attempt: tries one; returns the name of its outcome, and what was wrong with it.
+        within: how many cases, and whether always the same ones.
+        outcomes: is told how often there was which outcome, repetitions of a failure left out.
+
+    Returns:
+        The smallest case that goes wrong, in words; empty where none does.
+    """
+    failed: list[str] = []
+
+    @within
+    @given(drawn)
+    def search(one: T) -> None:
+        name, wrong = attempt(one)
+        if not failed:
+            outcomes[name if not wrong else "wrong"] += 1
+        if wrong:
+            failed.append(f"{one!r}\n    {'; '.join(wrong)}")
+        assert not wrong
+
+    try:
+        search()
+    except AssertionError:
+        # What is tried last is the smallest.
+        return failed[-1]
+    return ""

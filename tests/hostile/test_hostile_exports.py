@@ -1,0 +1,300 @@
+"""Exports and their updates against hostile answers to any request that they make, over a real socket.
+
+Nothing is lost that Toggl still has: an answer that cannot be believed ends the run with a typed error
+or is told of, and rows that were there before stay; the next run, with honest answers, has everything.
+"""
+
+import asyncio
+import json
+import re
+import shutil
+import ssl
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import attrs
+import httpx
+import pytest
+from hypothesis import strategies as st
+
+from export_company import Company
+from export_written import FORMATS, ids
+from hostile.answers import JSON, Answer
+from hostile.documents import Raw
+from hostile.explore import NIGHTLY, SAMPLE, explore
+from hostile.kinds import KINDS, Case, Exchange, cases_of
+from hostile.server import PATIENCE, LeapLoop, Reply, Request, serve
+from hostile.tally import record
+from toggl_async import ApiToken, ClientOptions, Cooldown, Pace, Retry, TogglClient, TogglError, operations
+from toggl_async.export import DATASETS, ExportPlan, Manifest, export
+
+OPTIONS: Final = ClientOptions(
+    pace=Pace(interval=1e-6, margin=0),
+    retry=Retry(attempts=2, minimum=0, maximum=0),
+    cooldown=Cooldown(minimum=0, maximum=0),
+    max_wait=0.05,
+    timeout=PATIENCE,
+)
+_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_RUNAWAY: Final = 300
+"""Requests that no export of this company has a reason for; it takes some twenty."""
+
+KEYED: Final = tuple(DATASETS)
+TOLD_BY_HEADERS: Final = ("x-next-row-number", "date")
+
+
+def operation_of(request: Request) -> Any:
+    """The operation that a request is for, by the operations' own paths."""
+    for one in operations():
+        pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(one.path))
+        if one.method == request.method and re.fullmatch(pattern, request.path):
+            return one
+    raise AssertionError(f"{request.method} {request.path} is no operation")
+
+
+class Toggl:
+    """A company behind a socket, one of whose answers may be hostile; keeps what was said."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner(loop_factory=LeapLoop)
+        self.company = Company()
+        self.hostile: tuple[Exchange, Case] | None = None
+        self.met = self.asked = 0
+        self.exchanges: dict[tuple[str, str, bytes], Exchange] | None = None
+
+    def __enter__(self) -> Self:
+        self._runner.__enter__()
+        self._serving = serve(self._answer)
+        self._url = self._runner.run(self._serving.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._runner.run(self._serving.__aexit__(None, None, None))
+        self._runner.__exit__(kind, error, traceback)
+
+    async def _answer(self, request: Request) -> Reply:
+        self.asked += 1
+        key = (request.path, request.query, request.body)
+        if self.hostile is not None and self.hostile[0].key == key and self.asked <= _RUNAWAY:
+            self.met += 1
+            return self.hostile[1].answer.reply()
+        asked = httpx.Request(
+            request.method, f"http://toggl{request.path}?{request.query}", content=request.body
+        )
+        answer = await self.company.handle_async_request(asked)
+        headers = tuple((name, answer.headers[name]) for name in TOLD_BY_HEADERS if name in answer.headers)
+        if self.exchanges is not None:
+            self.exchanges[key] = Exchange(
+                operation=operation_of(request), key=key, tree=json.loads(answer.content), headers=headers
+            )
+        return Answer(body=answer.content, headers=(JSON, *headers)).reply()
+
+    def export(self, folder: Path, form: str) -> Manifest:
+        """Export into a folder, or bring up to date what is there."""
+        return self._runner.run(self._export(folder, form))
+
+    async def _export(self, folder: Path, form: str) -> Manifest:
+        self.met = self.asked = 0
+        transport = httpx.AsyncHTTPTransport(verify=_TLS, trust_env=False)
+        async with TogglClient(
+            ApiToken("0" * 32), base_url=self._url, transport=transport, options=OPTIONS
+        ) as client:
+            return await export(client, ExportPlan(), folder, format=form, update=True)
+
+    def overheard(self, folder: Path) -> list[Exchange]:
+        """Export honestly, and say what was asked and answered."""
+        self.exchanges = {}
+        try:
+            self.export(folder, "jsonl")
+            return list(self.exchanges.values())
+        finally:
+            self.exchanges = None
+
+
+@pytest.fixture(scope="module")
+def toggl() -> Iterator[Toggl]:
+    with Toggl() as toggl:
+        yield toggl
+
+
+@attrs.frozen
+class Ground:
+    """Honest exports in every format, to be copied and updated, and all that is asked on the way."""
+
+    folder: Path
+    exchanges: Mapping[bool, list[Exchange]]
+    whole: Mapping[str, list[int]]
+
+
+@pytest.fixture(scope="module")
+def ground(toggl: Toggl, tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    folder = tmp_path_factory.mktemp("honest")
+    for form in FORMATS:
+        toggl.export(folder / form, form)
+    trial = folder / "trial"
+    exchanges = {False: toggl.overheard(trial), True: toggl.overheard(trial)}
+    return Ground(folder, exchanges, held(trial, "jsonl"))
+
+
+def held(folder: Path, form: str) -> dict[str, list[int]]:
+    """The ids of each dataset."""
+    return {name: ids(folder, form, name) for name in KEYED}
+
+
+@attrs.frozen(kw_only=True)
+class Trial:
+    """One export, or update of one, with one hostile answer."""
+
+    form: str
+    update: bool
+    exchange: Exchange
+    case: Case
+
+
+def trials(
+    ground: Ground, kind: str, *, form: str | None = None, update: bool | None = None
+) -> st.SearchStrategy[Trial]:
+    """Draw a format, a request and a hostile answer to it, made from the honest one."""
+    updates = st.booleans() if update is None else st.just(update)
+    return updates.flatmap(
+        lambda update: st.sampled_from(ground.exchanges[update]).flatmap(
+            lambda exchange: st.builds(
+                Trial,
+                form=st.sampled_from(FORMATS) if form is None else st.just(form),
+                update=st.just(update),
+                exchange=st.just(exchange),
+                case=cases_of(kind, exchange),
+            )
+        )
+    )
+
+
+def may_go(trial: Trial) -> set[int]:
+    """The ids that the hostile answer leaves out in good form: whoever sends that has deleted them."""
+    before, after = trial.exchange.tree, trial.case.tree
+    if isinstance(before, dict) and isinstance(after, dict) and isinstance(before.get("data"), list):
+        before, after = before["data"], after.get("data", [None])
+    if not isinstance(before, list) or "reports" in trial.exchange.key[0]:
+        return set()
+    if after is None and trial.case.answer.body.strip() == b"null":
+        after = []
+    if not isinstance(after, list) or not all(isinstance(row, dict) and _is_id(row.get("id")) for row in after):
+        return set()
+    return {row["id"] for row in before} - {_number(row["id"]) for row in after}
+
+
+def _is_id(value: object) -> bool:
+    number = _number(value)
+    return number is not None and 0 < number < 2**63
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, Raw):
+        return int(value.text) if re.fullmatch(r"\d{1,19}", value.text) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def attempt(toggl: Toggl, ground: Ground, folder: Path, trial: Trial) -> tuple[str, tuple[str, ...]]:
+    """Run a trial, and then an honest update."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if trial.update:
+        shutil.copytree(ground.folder / trial.form, folder)
+    answer = trial.case.answer
+    told = {name.lower() for name, _ in answer.headers}
+    headers = (*answer.headers, *(one for one in trial.exchange.headers if one[0] not in told))
+    toggl.hostile = (
+        trial.exchange,
+        attrs.evolve(trial.case, answer=attrs.evolve(answer, headers=headers)),
+    )
+    wrong: list[str] = []
+    manifest: Manifest | None = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            manifest = toggl.export(folder, trial.form)
+            name = "complete" if manifest.complete and not manifest.refused else "incomplete"
+        except TogglError as error:
+            name = type(error).__name__
+        except Exception as error:  # noqa: BLE001 - that is what is looked for
+            name = "untyped"
+            wrong.append(f"untyped exception: {type(error).__name__}: {str(error)[:200]}")
+        finally:
+            toggl.hostile = None
+        if toggl.asked > _RUNAWAY:
+            wrong.append(f"{toggl.asked} requests")
+        gone = may_go(trial)
+        if manifest is not None:
+            wrong += _missing(ground, folder, trial, manifest, gone)
+        wrong += _afterwards(toggl, ground, folder, trial)
+    return name, tuple(wrong)
+
+
+def _missing(ground: Ground, folder: Path, trial: Trial, manifest: Manifest, gone: set[int]) -> list[str]:
+    """What is not there after a run that came to its end."""
+    if not trial.update and not (manifest.complete and not manifest.refused):
+        return []
+    after = held(folder, trial.form)
+    return [
+        f"{'removed' if trial.update else 'complete without'} {name} {sorted(missing)[:5]}"
+        for name in KEYED
+        if (missing := set(ground.whole[name]) - set(after[name]) - gone)
+    ]
+
+
+def _afterwards(toggl: Toggl, ground: Ground, folder: Path, trial: Trial) -> list[str]:
+    """What an honest update cannot make good any more."""
+    try:
+        toggl.export(folder, trial.form)
+    except Exception as error:  # noqa: BLE001 - whatever it is, somebody is stuck
+        return [f"the next update failed: {type(error).__name__}: {str(error)[:200]}"]
+    after = held(folder, trial.form)
+    return [
+        f"lost for good: {name} {sorted(missing)[:5]}"
+        for name in KEYED
+        if (missing := set(ground.whole[name]) - set(after[name]))
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_export_loses_nothing(kind: str, toggl: Toggl, ground: Ground, tmp_path: Path) -> None:
+    found = explore(
+        trials(ground, kind, form="jsonl"),
+        lambda trial: attempt(toggl, ground, tmp_path / "export", trial),
+        within=settings_of_a_sample,
+        outcomes=Counter(),
+    )
+    assert not found, found
+
+
+settings_of_a_sample: Final = type(SAMPLE)(SAMPLE, max_examples=3)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_format_of_every_export_loses_nothing(
+    kind: str, form: str, toggl: Toggl, ground: Ground, tmp_path: Path
+) -> None:
+    outcomes: Counter[str] = Counter()
+    found = []
+    for update, exchanges in ground.exchanges.items():
+        for name in dict.fromkeys(one.operation.name for one in exchanges):
+            these = attrs.evolve(
+                ground, exchanges={update: [one for one in exchanges if one.operation.name == name]}
+            )
+            wrong = explore(
+                trials(these, kind, form=form, update=update),
+                lambda trial: attempt(toggl, ground, tmp_path / "export", trial),
+                within=NIGHTLY,
+                outcomes=outcomes,
+            )
+            found += [f"{name} ({'update' if update else 'fresh'}): {wrong}"] if wrong else []
+    record(f"exports, {form}", kind, outcomes)
+    assert not found, "\n".join(found)
