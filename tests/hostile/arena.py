@@ -32,7 +32,7 @@ from toggl_async import (
     TogglError,
 )
 
-__all__ = ["Arena", "Outcome"]
+__all__ = ["Arena", "Outcome", "options"]
 
 _BOUND: Final[Mapping[str, int | str]] = {"workspace": 10, "organization": 1, "shared_report": "7f3a"}
 _TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -104,7 +104,8 @@ class Arena:
 
     async def _run(self, subject: Subject, case: Case) -> Outcome:
         self._hostile, self._first, self.asked = case.answer, None, 0
-        self._no_more = b"[]" if get_origin(subject.form) is list else b"{}"
+        origin: Any = get_origin(subject.form)
+        self._no_more = b"[]" if origin is list else b"{}"
         told: list[warnings.WarningMessage]
         transport = httpx.AsyncHTTPTransport(verify=_TLS, trust_env=False)
         async with TogglClient(
@@ -245,7 +246,9 @@ def _walked(tree: Any, rows: list[Any], subject: Subject, told: Told) -> list[st
     lists = [[one for one in found if one is not None] for found in _lists(tree, subject)]
     sent = [row for found in lists for row in found]
     identity = subject.operation.paging.identity if subject.operation.paging else None
-    keys = {str(row.get(identity, index)) if isinstance(row, dict) else index for index, row in enumerate(sent)}
+    keys = {
+        str(row.get(identity, index)) if isinstance(row, dict) else index for index, row in enumerate(sent)
+    }
     if len(rows) < len(keys):
         return [f"{len(sent)} rows became {len(rows)}: {_shown(tree)}"]
     if not sent and tree not in (None, [], {}) and not rows and not _is_empty_page(tree, subject):
@@ -284,4 +287,4 @@ def _shows(tree: Any, value: Any) -> bool:
 
 def _shown(value: object) -> str:
     shown = repr(value)
-    return shown if len(shown) < 200 else f"{shown[:200]}…"  # noqa: PLR2004
+    return shown if len(shown) < 200 else f"{shown[:200]}…"

@@ -47,7 +47,7 @@ class Raw:
     text: str
 
     def __repr__(self) -> str:
-        shown = self.text if len(self.text) < 60 else f"{self.text[:20]}…{len(self.text)} characters"  # noqa: PLR2004
+        shown = self.text if len(self.text) < 60 else f"{self.text[:20]}…{len(self.text)} characters"
         return f"Raw({shown})"
 
 
@@ -106,7 +106,7 @@ def put(tree: Any, place: Place, value: Any) -> Any:
     """The document with another value at a place."""
     if not place:
         return value
-    changed = dict(tree) if isinstance(tree, dict) else list(tree)
+    changed: Any = dict(tree) if isinstance(tree, dict) else list(tree)
     changed[place[0]] = put(tree[place[0]], place[1:], value)
     return changed
 
@@ -154,12 +154,15 @@ _scalars: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
 def document(form: Form, depth: int = _DEPTH) -> st.SearchStrategy[Any]:
     """Draw documents of a type: all that a record needs, and any of what else it knows."""
     if is_record(form):
-        fields = {name: (document(one, depth - 1), needed) for name, (_, one, needed) in forms_of(form).items()}
+        fields = {
+            name: (document(one, depth - 1), needed) for name, (_, one, needed) in forms_of(form).items()
+        }
         return st.fixed_dictionaries(
             {name: one for name, (one, needed) in fields.items() if needed},
             optional={name: one for name, (one, needed) in fields.items() if not needed},
         )
-    origin, arguments = typing.get_origin(form), typing.get_args(form)
+    origin: Any = typing.get_origin(form)
+    arguments = typing.get_args(form)
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin is typing.Annotated:

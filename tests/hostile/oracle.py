@@ -58,7 +58,8 @@ def losses(form: Form, sent: Any, got: Any, told: Told, path: str = "$") -> Iter
     if is_record(form):
         yield from _of_record(form, sent, got, told, path)
         return
-    origin, arguments = typing.get_origin(form), typing.get_args(form)
+    origin: Any = typing.get_origin(form)
+    arguments = typing.get_args(form)
     if origin in {typing.Union, types.UnionType}:
         found = [list(losses(one, sent, got, told, path)) for one in arguments if one is not types.NoneType]
         yield from min(found, key=len)
@@ -146,7 +147,9 @@ def _same(sent: Any, got: Any) -> bool:
         # What stands in it cannot be read by anybody; it was kept as text.
         return _holds_raw(sent)
     if isinstance(sent, dict):
-        return isinstance(got, dict) and sent.keys() == got.keys() and all(_same(sent[k], got[k]) for k in sent)
+        return (
+            isinstance(got, dict) and sent.keys() == got.keys() and all(_same(sent[k], got[k]) for k in sent)
+        )
     if isinstance(sent, list):
         return isinstance(got, list) and len(sent) == len(got) and all(map(_same, sent, got))
     return isinstance(sent, bool) == isinstance(got, bool) and bool(sent == got)
@@ -165,7 +168,8 @@ def _is_scalar(form: Form, sent: Any, got: Any) -> bool:
             sent = json.loads(sent.text)
         except (ValueError, RecursionError):
             return False
-    if typing.get_origin(form) is Literal:
+    origin: Any = typing.get_origin(form)
+    if origin is Literal:
         return bool(sent == got)
     if form is bool:
         return isinstance(got, bool) and str(sent).lower() in ({"true", "1"} if got else {"false", "0"})
@@ -173,11 +177,13 @@ def _is_scalar(form: Form, sent: Any, got: Any) -> bool:
         return form is str and got == json.dumps(sent)
     if form in {int, float}:
         try:
-            return isinstance(got, int | float) and (sent == got or form(sent) == got and not isinstance(sent, float))
+            return isinstance(got, int | float) and (
+                sent == got or (form(sent) == got and not isinstance(sent, float))
+            )
         except (ValueError, TypeError, OverflowError):
             return False
     if form is str:
-        return got == (sent if isinstance(sent, str) else json.dumps(sent))
+        return bool(got == (sent if isinstance(sent, str) else json.dumps(sent)))
     if form is bytes:
         return bool(got == sent)
     return _is_time(form, sent, got)

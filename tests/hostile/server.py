@@ -64,15 +64,14 @@ class Reply:
 Answering = Callable[[Request], Awaitable[Reply]]
 
 
-async def _read(reader: asyncio.StreamReader) -> Request | None:
-    """Read one request; None when the client has left."""
-    try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    except asyncio.IncompleteReadError:
-        return None
+async def _read(reader: asyncio.StreamReader) -> Request:
+    """Read one request."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.rstrip("\r\n").split("\r\n")
     method, target, _ = first.split(" ")
-    headers = tuple((name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
+    headers = tuple(
+        (name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)
+    )
     known = dict(headers)
     body = b""
     if known.get("transfer-encoding") == "chunked":
@@ -88,8 +87,8 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
 async def _talk(answer: Answering, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer the requests of one connection."""
     loop = asyncio.get_running_loop()
-    while (request := await _read(reader)) is not None:
-        reply = await answer(request)
+    while True:
+        reply = await answer(await _read(reader))
         writer.write(reply.data)
         await writer.drain()
         if reply.then == "reset":
@@ -120,7 +119,8 @@ async def serve(answer: Answering) -> AsyncIterator[str]:
         assert task is not None
         talks.add(task)
         try:
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            # The client may leave whenever it wants to.
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await _talk(answer, reader, writer)
         finally:
             talks.discard(task)

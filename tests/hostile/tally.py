@@ -3,27 +3,25 @@
 import contextlib
 import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["record"]
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "hostile.json"
+RESULTS: Final = Path(__file__).parents[2] / "benchmarks" / "results" / "hostile.json"
 
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """Keep the other processes of a parallel run out."""
-    with RESULTS.parent.open("rb", opener=_directory) as folder:
+    folder = os.open(RESULTS.parent, os.O_RDONLY)
+    try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
-
-
-def _directory(path: str, flags: int) -> int:
-    import os
-
-    return os.open(path, flags | os.O_DIRECTORY)
+    finally:
+        os.close(folder)
 
 
 def record(area: str, kind: str, outcomes: Mapping[str, int]) -> None:

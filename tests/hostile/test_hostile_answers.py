@@ -4,17 +4,14 @@ What comes of it is a value in which all that was sent can be found again, or a 
 what came; and the next call is none the worse.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from hostile.arena import Arena
-from hostile.documents import Raw, document, render
 from hostile.explore import NIGHTLY, SAMPLE, explore
-from hostile.kinds import KINDS, SUBJECTS, Case, Subject, cases, cases_of, subjects
+from hostile.kinds import KINDS, Case, Subject, cases, cases_of, subjects
 from hostile.tally import record
 
 
