@@ -14,7 +14,7 @@ T = TypeVar("T")
 _ANY: Final = settings(
     deadline=None, database=None, print_blob=False, suppress_health_check=list(HealthCheck)
 )
-SAMPLE: Final = settings(_ANY, derandomize=True, max_examples=25)
+SAMPLE: Final = settings(_ANY, derandomize=True, max_examples=15)
 """The same few cases on every run and machine."""
 
 NIGHTLY: Final = settings(_ANY, max_examples=6, phases=[Phase.generate, Phase.shrink])
