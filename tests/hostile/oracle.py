@@ -78,7 +78,8 @@ def _of_record(form: Form, sent: Any, got: Any, told: Told, path: str) -> Iterat
     if isinstance(sent, list) and len(sent) == 1:
         if not told.of(path):
             yield f"{path}: a list was read as one object, and nobody was told"
-        sent = sent[0]
+        while isinstance(sent, list) and len(sent) == 1:
+            sent = sent[0]
     if not isinstance(sent, dict):
         yield f"{path}: {sent!r} became {type(got).__name__}"
         return
