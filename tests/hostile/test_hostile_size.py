@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1800)]
 
 MILLION = 1_000_000
 LISTS = [name for name, dataset in DATASETS.items() if dataset.source is Source.WORKSPACE]
+DAY = "2026-06-01"
+"""When the time entries among them began."""
 FIRST = 1_000
 """The ids of the many begin here, behind those of the company."""
 
@@ -30,7 +32,7 @@ def row(name: str, number: int) -> dict[str, Any]:
     """One of the many rows of a dataset."""
     if name != "time_entries":
         return {"id": number, "workspace_id": 10, "name": f"{name} {number}"}
-    moment = "2026-06-01T10:00:00+01:00"
+    moment = f"{DAY}T10:00:00+01:00"
     entry = {"id": number, "seconds": 0, "start": moment, "stop": moment, "at": moment}
     return {"user_id": 7, "description": "", "tag_ids": [1], "time_entries": [entry]}
 
@@ -52,9 +54,11 @@ class Crowded(Toggl):
         self._reply = Answer(body=body(name)).reply()
 
     async def _answer(self, request: Request) -> Reply:
-        first = b"first_row_number" not in request.body and parse_qs(request.query).get("page", ["1"]) == [
-            "1"
-        ]
+        asked = json.loads(request.body or b"{}")
+        # A report shows what began in its range; the many are the first page of whatever brings them.
+        in_range = asked.get("start_date", DAY) <= DAY <= asked.get("end_date", DAY)
+        page = parse_qs(request.query).get("page", ["1"])
+        first = in_range and page == ["1"] and "first_row_number" not in asked
         if self._path.fullmatch(request.path) and first:
             return self._reply
         return await super()._answer(request)
