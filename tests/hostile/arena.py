@@ -19,7 +19,7 @@ from hostile.documents import Raw
 from hostile.kinds import UNREADABLE, Case, Subject
 from hostile.oracle import Told, losses
 from hostile.server import PATIENCE, LeapLoop, Reply, Request, serve
-from samples import arguments_of, reach
+from support.samples import arguments_of, reach
 from toggl_async import (
     ApiToken,
     ClientOptions,

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 from hypothesis import strategies as st
 
-from toggl_async.record import Json, Record
+from toggl_async._operations.record import Json, Record
 
 __all__ = [
     "Form",

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from hostile.answers import CODINGS, JSON, Answer
 from hostile.documents import Form, Place, Raw, Twice, at, document, places, put, render
-from toggl_async import catalog
-from toggl_async.operation import Operation
+from toggl_async._client import catalog
+from toggl_async._operations.operation import Operation
 
 __all__ = ["KINDS", "SUBJECTS", "UNREADABLE", "Case", "Exchange", "Subject", "cases", "cases_of", "subjects"]
 

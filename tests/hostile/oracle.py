@@ -16,7 +16,7 @@ from typing import Any, Literal
 import attrs
 
 from hostile.documents import Form, Raw, Twice, forms_of, is_record
-from toggl_async.record import Json, Record
+from toggl_async._operations.record import Json, Record
 
 __all__ = ["Told", "losses"]
 

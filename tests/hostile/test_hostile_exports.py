@@ -22,8 +22,6 @@ import httpx
 import pytest
 from hypothesis import strategies as st
 
-from export_company import Company
-from export_written import FORMATS, ids
 from hostile.answers import JSON, Answer
 from hostile.arena import options
 from hostile.documents import Raw
@@ -31,6 +29,8 @@ from hostile.explore import NIGHTLY, SAMPLE, explore
 from hostile.kinds import KINDS, Case, Exchange, cases_of
 from hostile.server import LeapLoop, Reply, Request, serve
 from hostile.tally import record
+from support.export_company import Company
+from support.export_written import FORMATS, ids
 from toggl_async import ApiToken, TogglClient, TogglError, operations
 from toggl_async.export import DATASETS, ExportPlan, Manifest, export
 

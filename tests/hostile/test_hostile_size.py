@@ -16,7 +16,7 @@ from hostile.server import Reply, Request
 from hostile.tally import record
 from hostile.test_hostile_exports import Toggl
 from toggl_async.export import DATASETS
-from toggl_async.export.datasets import Source
+from toggl_async.export.plan.datasets import Source
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1800)]
 
