@@ -144,7 +144,7 @@ async def test_entries_that_are_made_older_than_all_others(tmp_path: Path) -> No
 @pytest.mark.parametrize("form", FORMATS)
 async def test_rows_without_an_id_are_not_doubled(tmp_path: Path, form: str) -> None:
     company = Company(6)
-    odd = ["odd", {"name": "no id"}, {"id": "x", "workspace_id": FIRST}, ["odd"]]
+    odd: list[Any] = [{"name": "no id"}, {"id": "x", "workspace_id": FIRST}, {"id": None}, {}]
     numbers = iter(range(1, 1000))
 
     def strange(path: str, body: Any) -> httpx.Response | None:
@@ -153,19 +153,24 @@ async def test_rows_without_an_id_are_not_doubled(tmp_path: Path, form: str) -> 
         if path.endswith(f"{FIRST}/search/time_entries"):
             start = f"{body['end_date'][:8]}01T10:00:00+01:00"
             entry = {"seconds": 60, "start": start}
-            return httpx.Response(200, json=[{"row_number": next(numbers), "time_entries": [entry]}, 7])
+            return httpx.Response(200, json=[{"row_number": next(numbers), "time_entries": [entry]}, {}])
         return None
 
     company.before = strange
     plan = ExportPlan(datasets=("users", "tags", "time_entries"), since=dt.date(2026, 6, 1))
-    await run(company, tmp_path, form, plan)
+    manifest = await run(company, tmp_path, form, plan)
+    assert {(one.dataset, one.workspace_id) for one in manifest.failed} == {
+        (name, FIRST) for name in plan.datasets
+    }
+    assert {one.message for one in manifest.failed} == {"rows without an id came"}
+    assert not manifest.complete
     before = everything(tmp_path, form, plan.datasets)
     assert [len(before[name]) for name in ("users", "tags")] == [len(odd) + 3, len(odd) + 3]
     await run(company, tmp_path, form, plan)
     after = everything(tmp_path, form, plan.datasets)
     assert (after["users"], after["tags"]) == (before["users"], before["tags"])
     assert len(after["time_entries"]) == len(before["time_entries"])
-    odd.pop(1)
+    odd.pop(0)
     await run(company, tmp_path, form, plan)
     assert [len(rows(tmp_path, form, name)) for name in ("users", "tags")] == [len(odd) + 3, len(odd) + 3]
 

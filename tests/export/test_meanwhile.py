@@ -128,7 +128,7 @@ async def test_a_page_with_odd_rows(
     def odd_tag(row: Any) -> Any:
         shape = tag(row)
         kind = next(odd) % 4
-        return [shape, {**shape, "id": "x"}, f"odd {row.id}", {"name": None, "novelty": [row.id]}][kind]
+        return [shape, {**shape, "id": "x"}, {"odd": row.id}, {"name": None, "novelty": [row.id]}][kind]
 
     def odd_names(call: Any, entry: TimeEntryRow) -> Any:
         kind = next(odd) % 4

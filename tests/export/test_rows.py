@@ -4,6 +4,7 @@ import json
 import msgspec
 import pytest
 
+from toggl_async.export.intake import rows_of
 from toggl_async.export.rows import (
     REPORT_FIELDS,
     Line,
@@ -12,7 +13,6 @@ from toggl_async.export.rows import (
     is_deleted,
     known_of,
     list_line,
-    rows_of,
     running_line,
     stand_in,
     totals_of,

@@ -180,9 +180,12 @@ class Session:
             return self.codec.rows(answer.body, operation=operation.name)
 
         pages: Pages[msgspec.Raw] = self._pages(operation, path, query, body, read)
-        async with aclosing(pages.pages()) as walked:
-            async for rows in walked:
-                yield [bytes(row) for row in rows]
+        async with aclosing(pages.steps()) as steps:
+            async for step in steps:
+                if step.nulls:
+                    self.codec.left_out(operation=operation.name)
+                if step.items:
+                    yield [bytes(row) for row in step.items]
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, Value], body: Value, returns: object

@@ -13,8 +13,8 @@ from toggl_async._client.client import BASE_URL, TogglClient
 from toggl_async.cli.connect import ask
 from toggl_async.cli.display import spell
 from toggl_async.export import ExportPlan, Survey, survey
+from toggl_async.export.intake import reading, rows_of
 from toggl_async.export.plan.datasets import operation
-from toggl_async.export.rows import reading, rows_of
 from toggl_async.scheduler.stats import SchedulerStats
 
 __all__ = ["quota", "whoami"]

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 import attrs
 import msgspec
 
 from toggl_async.codec import encoding
+from toggl_async.codec.apart import Apart, apart
 from toggl_async.codec.drift import Drift, Misfit
 from toggl_async.codec.legible import impostor, mended
 from toggl_async.codec.node import Node
@@ -26,11 +27,6 @@ _BROKEN_TEXT: Final = "text that is not valid UTF-8; read with U+FFFD where a ch
 
 _READ_AS_ANOTHER: Final[Mapping[str, str]] = {"list": "a list where", "object": "an object where"}
 """Shape to how the tolerant tier begins to tell that it was read as another."""
-
-Apart: TypeAlias = list[msgspec.Raw] | dict[str, msgspec.Raw] | None
-"""A page as its rows, or as the fields of what wraps them."""
-
-_apart: Final[msgspec.json.Decoder[Apart]] = msgspec.json.Decoder(Apart)
 
 
 @attrs.frozen
@@ -146,16 +142,19 @@ class Codec:
         """
         try:
             try:
-                body.decode()  # What stays JSON here is not looked at again before a stranger reads it.
-                return _apart.decode(body.strip() or b"null")
+                return apart(body)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 if (text := mended(body)) is None:
                     raise
                 self._drift.odd(operation, {"$": _BROKEN_TEXT})
-                return _apart.decode(text.strip() or b"null")
+                return apart(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             message = impostor(body) or f"not a list of rows: {error}"
             raise DecodeError(message, operation=operation, field="$", body=body) from None
+
+    def left_out(self, *, operation: str) -> None:
+        """Warn, once an operation, that rows which are null were left out."""
+        self._drift.odd(operation, {"$[]": "null where a row belongs; left out"})
 
     def _notice(self, result: TypeForm, body: bytes, operation: str, report: _Report) -> None:
         """Compare the fields of the first record with those that its class knows.
@@ -173,9 +172,12 @@ class Codec:
             # There is no record, or it is uncommonly long: not worth reading a page twice.
             return
         known = {field.wire for field in fields_of(record)} | record.legacy_names
-        self._drift.unknown(operation, first.keys() - known)
+        strange = first.keys() - known
+        self._drift.unknown(operation, strange)
         for name in sorted(twice):
             report.odd(f"$.{name}", "comes twice; the last one counts")
+        if strange and (message := impostor(body)):
+            report.odd("$", message)
         if (shared := len(first.keys() & known)) * 2 < len(first):
             report.odd("$", f"{record.__name__} knows {shared} of the {len(first)} fields that came")
 

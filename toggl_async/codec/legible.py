@@ -10,15 +10,9 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["impostor", "mended"]
+from toggl_async.codec.apart import ESCAPES
 
-_ESCAPES: Final = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
-    rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    rb"|\\.",
-    re.DOTALL,
-)
-"""Escapes of JSON, each consumed as a whole, so that an escaped backslash begins no other."""
+__all__ = ["impostor", "mended"]
 
 _REPLACED: Final = rb"\ufffd"
 """The escape of the replacement character."""
@@ -44,6 +38,10 @@ _AROUND_ERRORS: Final = frozenset(
 )
 """What stands in an object that tells of an error, and nothing else does."""
 
+_STATUS: Final = ("status", "status_code", "code")
+_FAILURE: Final = re.compile(rb"[45]\d\d")
+"""A status in an answer that contradicts that of the answer."""
+
 _SHOWN: Final = 120
 """Characters of a title or an error that are shown."""
 
@@ -54,7 +52,7 @@ def mended(body: bytes) -> bytes | None:
     Bytes and halves of surrogate pairs that stand for no character become U+FFFD.
     """
     text = body.decode(json.detect_encoding(body), errors="replace").encode()
-    text = _ESCAPES.sub(lambda found: _REPLACED if found["lone"] else found[0], text)
+    text = ESCAPES.sub(lambda found: _REPLACED if found["lone"] else found[0], text)
     return None if text == body else text
 
 
@@ -76,6 +74,8 @@ def impostor(body: bytes) -> str | None:
     words = [
         told[name] for name in _ERROR if bytes(told.get(name, b"null")) not in {b"null", b"false", b'""'}
     ]
+    if not words and any(_FAILURE.fullmatch(bytes(told.get(name, b""))) for name in _STATUS):
+        words = [told.get("message", msgspec.Raw(start.strip()))]
     if not words or told.keys() - _AROUND_ERRORS:
         return None
     return f"an error came, though the status says success: {_shown(bytes(words[0]))}"

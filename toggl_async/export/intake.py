@@ -3,63 +3,53 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import msgspec
 
+from toggl_async._operations.paging.reading import Misshapen, listed
+from toggl_async.codec.apart import apart, faithful
+from toggl_async.codec.legible import impostor
 from toggl_async.errors import DecodeError, TogglError
 
-__all__ = ["json_of", "reading", "rows_of"]
+__all__ = ["json_of", "reading", "row_of", "rows_of"]
 
 _DEEPEST = 200
 """Levels of nesting that a row may have. Decoders give up somewhere between five hundred and a thousand,
 depending on how deep the caller's own stack is."""
 
-_rows = msgspec.json.Decoder(list[msgspec.Raw] | None)
-
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
-    re.DOTALL,
-)
-"""An escape of JSON: a pair of surrogates, one that is alone, or any other."""
-
-_ALONE = 6
-"""Characters to the escape of a surrogate that is alone; a pair has twice as many."""
-
 
 def json_of(body: bytes) -> bytes:
-    """An answer as JSON that can be read: no body means null, as it does to the client.
-
-    Half of a surrogate pair is no character, and no file can hold it: its escape becomes text, so that
-    it can be read what came.
+    """An answer as JSON that can be read, nothing of it replaced; no body means null, as to the client.
 
     Raises:
-        UnicodeDecodeError: it is not UTF-8.
+        UnicodeDecodeError: some of it stands for no character.
     """
-    if not body or body.isspace():
-        return b"null"
-    if not body.isascii():
-        body.decode()
-    if b"\\ud" not in body and b"\\uD" not in body:
-        return body
-    return _ESCAPE.sub(_spelled_out, body)
-
-
-def _spelled_out(escape: re.Match[bytes]) -> bytes:
-    found = escape.group()
-    return b"\\" + found if len(found) == _ALONE else found
+    return faithful(body).strip() or b"null"
 
 
 def rows_of(body: bytes) -> list[bytes]:
     """The rows of a list that comes as a whole; null means none, and so does no body.
 
     Raises:
-        msgspec.ValidationError: it is no list, or a row is nested too deeply.
+        Misshapen: it is no list, or a row is no object or cannot be held.
+        msgspec.DecodeError: it is not JSON.
     """
-    rows = [bytes(row) for row in _rows.decode(json_of(body)) or []]
-    for row in rows:
-        if row.count(b"[") + row.count(b"{") > _DEEPEST and _depth(row) > _DEEPEST:
-            raise msgspec.ValidationError(f"Expected a row, got one of more than {_DEEPEST} levels")
-    return rows
+    return list(map(row_of, listed(apart(json_of(body)))))
+
+
+def row_of(piece: object) -> bytes:
+    """A row, once it is certain that it can be held.
+
+    Raises:
+        Misshapen: it is null, which may stand for any, or nested too deeply.
+    """
+    row = bytes(cast("msgspec.Raw", piece))
+    if row == b"null":
+        raise Misshapen("null came where a row belongs")
+    if row.count(b"[") + row.count(b"{") > _DEEPEST and _depth(row) > _DEEPEST:
+        raise Misshapen(f"a row of more than {_DEEPEST} levels came")
+    return row
 
 
 _TOKEN = re.compile(rb'"(?:\\.|[^"\\])*"|[\[{]|[\]}]', re.DOTALL)
@@ -87,6 +77,7 @@ def reading(operation: str, body: bytes) -> Iterator[None]:
         raise
     except RecursionError:
         raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
-    except (msgspec.DecodeError, ValueError) as error:
+    except (Misshapen, msgspec.DecodeError, ValueError) as error:
         message, _, field = str(error).partition(" - at `")
+        message = impostor(body) or message
         raise DecodeError(message, operation=operation, field=field.rstrip("`") or "$", body=body) from None

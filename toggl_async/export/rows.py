@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import attrs
 import msgspec
 
-from toggl_async.export.intake import json_of, reading, rows_of
+from toggl_async.export.intake import json_of
 
 __all__ = [
     "NEVER",
@@ -35,8 +35,6 @@ __all__ = [
     "is_deleted",
     "known_of",
     "list_line",
-    "reading",
-    "rows_of",
     "running_line",
     "stand_in",
     "totals_of",

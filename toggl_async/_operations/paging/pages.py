@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 import attrs
 
 from toggl_async._operations.paging.paging import Page, PageAnswer, PageRequest, Paging, Position
-from toggl_async._operations.paging.reading import Misshapen, comparable, field, fields, identity
+from toggl_async._operations.paging.reading import Misshapen, comparable, field, fields, identity, is_null
 from toggl_async.errors import BadRequest, DecodeError, InvalidInput, PagingError
 
 __all__ = ["Bookmark", "Pages", "Step"]
@@ -36,10 +36,14 @@ class Step(Generic[ItemT]):
     Attributes:
         items: what the page brought that was not there before; empty only on the last page.
         following: where the walk goes on; None when this was the last page.
+        nulls: rows of it that were null, and are left out.
+        is_blank: whether nothing at all came, not even an empty list.
     """
 
     items: list[ItemT]
     following: Bookmark | None
+    nulls: int = 0
+    is_blank: bool = False
 
 
 class Pages(Generic[ItemT]):
@@ -132,14 +136,19 @@ class Pages(Generic[ItemT]):
             answer, size = await self._fetched(position, size, first=not asked)
             asked.add(mark)
             items = self._picked(answer)
-            new = seen.new(items)
+            rows = [item for item in items if not is_null(item)]
+            new = seen.new(rows)
             position = (
                 self._paging.following(Page(position=position, answer=answer, items=items, size=size))
-                if new or not items
+                if new or not rows
                 else None
             )
-            following = None if position is None else Bookmark(position=position, size=size)
-            yield Step(items=cast("list[ItemT]", new), following=following)
+            yield Step(
+                items=cast("list[ItemT]", new),
+                following=None if position is None else Bookmark(position=position, size=size),
+                nulls=len(items) - len(rows),
+                is_blank=not answer.body.strip(),
+            )
 
     def _picked(self, answer: PageAnswer) -> Sequence[object]:
         """Pick the items out of an answer; one that is no page is never taken for an empty one."""

@@ -1,7 +1,8 @@
 """Reading answers and bodies in whichever form they come: records, free JSON, or JSON not read yet."""
 
+import functools
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import attrs
 import msgspec
@@ -16,6 +17,7 @@ __all__ = [
     "fields",
     "has",
     "identity",
+    "is_null",
     "listed",
     "parsed",
     "wrapped",
@@ -36,8 +38,23 @@ def identity(item: object, name: str | None) -> int | str | None:
     """Read what tells an item apart, out of a record or out of JSON as it came."""
     if name is None:
         return None
-    key = field(parsed(item), name)
+    key = field(item, name) if not isinstance(item, msgspec.Raw) else _field_of(item, name)
     return key if isinstance(key, int | str) else None
+
+
+def _field_of(piece: msgspec.Raw, name: str) -> object:
+    """Read one field of a row that is still JSON, and nothing else of it; None where there is none."""
+    try:
+        return parsed(getattr(_only(name).decode(piece), name))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+@functools.cache
+def _only(name: str) -> msgspec.json.Decoder[Any]:
+    """Make the decoder of an object of which one field counts."""
+    form = msgspec.defstruct("Only", [(name, msgspec.Raw, msgspec.Raw(b"null"))])
+    return msgspec.json.Decoder(form)
 
 
 def parsed(value: object) -> object:
@@ -58,6 +75,8 @@ def field(holder: object, name: str) -> object:
 def listed(rows: object) -> Sequence[object]:
     """Take a list as it is, unpack one that is still JSON, and take null for an empty one.
 
+    Rows that are null stay: they may stand for what nobody can know, but for nothing that isn't there.
+
     Raises:
         Misshapen: it is something else, which is never the same as an empty list.
     """
@@ -71,13 +90,15 @@ def listed(rows: object) -> Sequence[object]:
     if not isinstance(rows, list):
         raise Misshapen(f"{_kind(rows)} came where a list belongs")
     # Rows that are records already have been held against their type.
-    odd = [row for row in rows if isinstance(row, msgspec.Raw) and bytes(memoryview(row)[:1]) != b"{"]
-    if not odd:
-        return rows
-    for row in odd:
-        if (kind := _kind(row)) != "null":
-            raise Misshapen(f"{kind} came where a row belongs")
-    return [row for row in rows if row not in odd]
+    for row in rows:
+        if isinstance(row, msgspec.Raw) and bytes(memoryview(row)[:1]) != b"{" and not is_null(row):
+            raise Misshapen(f"{_kind(row)} came where a row belongs")
+    return rows
+
+
+def is_null(row: object) -> bool:
+    """Whether a row that is still JSON is null."""
+    return isinstance(row, msgspec.Raw) and bytes(row) == b"null"
 
 
 def wrapped(result: object, *names: str) -> Sequence[object]:

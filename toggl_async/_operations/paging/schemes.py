@@ -68,7 +68,11 @@ class WrappedPages(PageNumber):
         rows = bare(result, self.data, self.identity)
         if rows is not None:
             return rows
-        return [item for one in wrapped(result, self.data) for item in listed(field(one, self.data))]
+        held = wrapped(result, self.data)
+        rows = [item for one in held for item in listed(field(one, self.data))]
+        if not rows and any(_promises_rows(one) for one in held):
+            raise Misshapen("no rows came where total_count says that there are some")
+        return rows
 
     def following(self, page: Page) -> Position | None:
         """Say where the page after this one stands."""
@@ -237,6 +241,12 @@ class ReportCursor(Paging):
         if cursor and not page.items:
             raise PagingError("an empty page of the report says that more follow")
         return cursor or None
+
+
+def _promises_rows(wrapper: object) -> bool:
+    """Whether what wraps a first page says that there are rows."""
+    total, page = (parsed(field(wrapper, name)) for name in ("total_count", "page"))
+    return isinstance(total, int) and total > 0 and page in {1, None}
 
 
 def _whole(value: int | str) -> int:

@@ -36,6 +36,9 @@ _LONG = 50_000
 
 _NEVER_OFFERED = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN)
 
+_NAMELESS = "rows without an id came"
+"""They are kept, and told of: an update can't find them again."""
+
 _OF_TIME_ENTRIES = ("running", "changes")
 """Pieces that tell of the time entries of all workspaces."""
 
@@ -111,14 +114,15 @@ class Books:
         return self._failures(piece.name, self.progress(piece))
 
     def _failures(self, name: str, progress: Progress) -> Iterator[Failure]:
-        if progress.failed is None:
+        said = progress.failed or (_NAMELESS if progress.nameless else None)
+        if said is None:
             return
         dataset, workspace, *_ = (*name.split("/"), "")
         spaces = [int(workspace)] if workspace.isdecimal() else [0]
         if dataset in _OF_TIME_ENTRIES:  # they are of all workspaces at once
             dataset, spaces = "time_entries", [one.id for one in self.header.account.workspaces]
         for workspace_id in spaces:
-            yield Failure(dataset=dataset, workspace_id=workspace_id, message=progress.failed)
+            yield Failure(dataset=dataset, workspace_id=workspace_id, message=said)
 
     @property
     def not_in_plan(self) -> tuple[Refusal, ...]:
@@ -169,6 +173,8 @@ class Books:
         Raises:
             OSError: they could not be written.
         """
+        if self.progress(piece).nameless or any(line.id < 0 for line in lines):
+            progress = attrs.evolve(progress, nameless=True)
         if dataset is not None and self._unmet:
             self._meet(piece, dataset, {line.id for line in lines})
         self._sink.commit(

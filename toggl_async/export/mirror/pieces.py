@@ -78,6 +78,8 @@ class Progress:
         wide: whether a day more is read at both ends, because a row that did not come again stands there:
             its own offset may name another day than Toggl counts it on.
         odd: whether a row came without an id, which may be any of `unseen`.
+        blank: whether an answer came without even an empty list, which says nothing about rows.
+        nameless: whether it has brought rows without an id, by which nobody can find them again.
         seconds: of the time entries that it has brought, for a piece that is read again.
         since: the moment from which on it is asked for changes, in seconds since 1970; None where
             everything is read.
@@ -99,6 +101,8 @@ class Progress:
     readings: int = 0
     wide: bool = False
     odd: bool = False
+    blank: bool = False
+    nameless: bool = False
     seconds: int = 0
     since: int | None = None
     failed: str | None = None

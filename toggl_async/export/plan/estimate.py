@@ -15,10 +15,10 @@ import attrs
 import msgspec
 
 from toggl_async._client.client import TogglClient
+from toggl_async.export.intake import reading
 from toggl_async.export.plan.datasets import ENTRIES, EXACT, REFUSALS, Dataset, Source, operation
 from toggl_async.export.plan.plan import DateRange, ExportPlan
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
-from toggl_async.export.rows import reading
 from toggl_async.options import Priority
 
 __all__ = ["DatasetEstimate", "Estimate", "QuotaEstimate", "estimate"]

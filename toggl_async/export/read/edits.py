@@ -19,7 +19,6 @@ from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import DateRange, ranges_between
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.entries import REPORT_ROWS
-from toggl_async.export.read.pages import Row
 from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import changed_at, entry_lines
 
@@ -89,17 +88,15 @@ async def _read(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -
                 while not saved.done:
                     saved = _take(reader, piece, saved, await anext(steps), since)
             except SET_ASIDE as error:
-                await reader.set_aside(piece, error)
+                reader.set_aside(piece, error)
     reader.forecast.end(ENTRIES.name, piece.name)
     return saved.rows
 
 
-def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Row], since: dt.datetime) -> Progress:
+def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[bytes], since: dt.datetime) -> Progress:
     """Commit what changed of a page."""
     reader.forecast.read(ENTRIES.name, piece.name)
-    lines = [
-        line for row in step.items for line in entry_lines(row.data, workspace_id=piece.workspace_id or 0)
-    ]
+    lines = [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)]
     moments = [changed_at(line.data) for line in lines]
     told = [moment for moment in moments if moment is not None]
     # An answer that holds the whole range needs no order.
@@ -116,6 +113,7 @@ def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Row], since:
         bookmark=None if done else step.following,
         rows=saved.rows + len(changed),
         unordered=not ordered,
+        nameless=saved.nameless or step.nulls > 0,
     )
     reader.write(piece, ENTRIES, changed, saved, removed=[line.id for line in changed])
     return saved

@@ -17,14 +17,14 @@ import attrs
 
 from toggl_async._operations.paging import Step
 from toggl_async._operations.record import Json
+from toggl_async.export.intake import reading
 from toggl_async.export.mirror.pieces import Piece, Progress, Range, ServerTotals
 from toggl_async.export.plan.datasets import ENTRIES, EXACT
 from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.lists import unseen
-from toggl_async.export.read.pages import Row
 from toggl_async.export.read.reading import SET_ASIDE, Reader
-from toggl_async.export.rows import Line, entry_lines, known_of, reading, running_line, totals_of
+from toggl_async.export.rows import Line, entry_lines, known_of, running_line, totals_of
 
 __all__ = [
     "REPORT_ROWS",
@@ -72,7 +72,7 @@ async def read_running(reader: Reader) -> None:
         with reading(_CURRENT, answer.body):
             running = running_line(answer.body, username=reader.account.username, email=reader.account.email)
     except SET_ASIDE as error:
-        await reader.set_aside(_RUNNING, error)
+        reader.set_aside(_RUNNING, error)
         return
     finally:
         reader.forecast.end(_CURRENT, None)
@@ -168,7 +168,7 @@ async def _read_piece(reader: Reader, piece: Piece) -> None:
         if not reader.books.progress(piece).done:
             await _walk(reader, piece)
     except SET_ASIDE as error:
-        await reader.set_aside(piece, error)
+        reader.set_aside(piece, error)
     reader.forecast.end(ENTRIES.name, piece.name)
 
 
@@ -176,7 +176,7 @@ async def _walk(reader: Reader, piece: Piece) -> None:
     """Read the pages of a piece from where it stands."""
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
     if saved.bookmark is None:
-        saved = attrs.evolve(saved, seconds=0)
+        saved = attrs.evolve(saved, seconds=0, blank=False)
     days = _days_asked(reader, piece, saved)
     body = {
         "start_date": days.first,
@@ -198,17 +198,15 @@ async def _walk(reader: Reader, piece: Piece) -> None:
                     break
 
 
-def _lines(reader: Reader, piece: Piece, step: Step[Row]) -> list[Line]:
+def _lines(reader: Reader, piece: Piece, step: Step[bytes]) -> list[Line]:
     """The lines of a page, and word of it to the forecast."""
-    lines = [
-        line for row in step.items for line in entry_lines(row.data, workspace_id=piece.workspace_id or 0)
-    ]
+    lines = [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)]
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     reader.forecast.read(ENTRIES.name, piece.name, _share(piece.days, lines))
     return lines
 
 
-def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Row]) -> Progress:
+def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[bytes]) -> Progress:
     """Commit one page of a report that is read for the first time."""
     lines = _lines(reader, piece, step)
     fresh = unseen(lines, reader.books.ids(ENTRIES, piece.workspace_id))
@@ -217,6 +215,7 @@ def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Row]) -> Pro
         done=step.following is None,
         bookmark=step.following,
         rows=saved.rows + len(fresh),
+        nameless=saved.nameless or step.nulls > 0,
     )
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     parts = _cut(reader, piece.days, saved, lines)
@@ -226,7 +225,7 @@ def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[Row]) -> Pro
     return saved
 
 
-async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: Step[Row]) -> Progress:
+async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: Step[bytes]) -> Progress:
     """Commit one page of a report that is read again, and at its end what was deleted.
 
     What is not met again was deleted only if Toggl's total of the same days agrees with what was: a report
@@ -243,7 +242,9 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: Step[
         bookmark=step.following,
         rows=saved.rows + len(lines),
         seconds=saved.seconds + sum(line.seconds for line in lines),
-        odd=saved.odd or reader.books.has_new_stand_in(ENTRIES, met),
+        odd=saved.odd or step.nulls > 0 or reader.books.has_new_stand_in(ENTRIES, met),
+        nameless=saved.nameless or step.nulls > 0,
+        blank=saved.blank or step.is_blank,
         unseen=tuple(sorted(unmet)),
     )
     if step.following is not None or (unmet and not saved.odd):
@@ -254,12 +255,13 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: Step[
         wide = not saved.readings and _at_an_end(reader, piece, unmet)
         total = None if wide else await ask_total(reader, piece, _days_asked(reader, piece, saved))
         unmet = reader.books.meet(piece, ())  # others may have met some meanwhile
-        if wide or (total is not None and total.seconds != saved.seconds):
+        if wide or saved.blank or (total is not None and total.seconds != saved.seconds):
             if not saved.readings:  # entries are edited and deleted while this goes on
                 saved = attrs.evolve(saved, readings=1, wide=wide, unseen=tuple(sorted(unmet)))
                 reader.books.commit(piece, saved)
                 return saved
-            doubt = f"{len(unmet)} time entries that did not come again are kept: Toggl's total has more"
+            why = "an empty answer came" if saved.blank else "Toggl's total has more"
+            doubt = f"{len(unmet)} time entries that did not come again are kept: {why}"
         elif total is None and len(unmet) * 2 > saved.before:
             doubt = f"{len(unmet)} time entries that did not come again are kept: Toggl gives no total"
         else:
@@ -311,7 +313,7 @@ async def ask_total(reader: Reader, piece: Piece, days: DateRange) -> ServerTota
         with reading(TOTALS, answer.body):
             seconds, months = totals_of(answer.body)
     except SET_ASIDE as error:
-        await reader.set_aside(attrs.evolve(piece, dataset="totals"), error)
+        reader.set_aside(attrs.evolve(piece, dataset="totals"), error)
         return None
     return ServerTotals(seconds=seconds, months=months)
 

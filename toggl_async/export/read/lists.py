@@ -20,7 +20,6 @@ from toggl_async.errors import TogglError
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
 from toggl_async.export.plan.survey import SurveyedWorkspace
-from toggl_async.export.read.pages import Row
 from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import Line, is_deleted, list_line
 
@@ -88,7 +87,7 @@ async def _read(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace) 
         if error is None and not reader.books.progress(piece).done:
             error = await _walk(reader, dataset, workspace, piece)
     if error is not None:
-        await reader.set_aside(piece, error)
+        reader.set_aside(piece, error)
     reader.forecast.end(dataset.name, piece.workspace_id)
 
 
@@ -97,6 +96,8 @@ async def _walk(
 ) -> TogglError | None:
     """Read the pages of a list from where it stands; return what kept it from its end."""
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
+    if saved.bookmark is None:
+        saved = attrs.evolve(saved, blank=False)
     query: Mapping[str, Any] = dataset.query
     if saved.since is not None:
         query = {**query, "since": saved.since}
@@ -124,19 +125,25 @@ def _sources(dataset: Dataset, workspace: SurveyedWorkspace) -> Iterator[tuple[s
     yield dataset.operation, path
 
 
-async def _take(reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, step: Step[Row]) -> Progress:
+async def _take(
+    reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, step: Step[bytes]
+) -> Progress:
     """Commit one page of a list."""
     reader.forecast.read(dataset.name, piece.workspace_id)
     updating = reader.books.header.previous is not None
-    rows = [row.data for row in step.items]
-    lines = [list_line(row, workspace_id=piece.workspace_id) for row in rows]
+    lines = [list_line(row, workspace_id=piece.workspace_id) for row in step.items]
     met = {line.id for line in lines}
     known = reader.books.ids(dataset, piece.workspace_id)
     unmet = reader.books.meet(piece, met)
-    saved = attrs.evolve(saved, odd=saved.odd or reader.books.has_new_stand_in(dataset, met))
+    saved = attrs.evolve(
+        saved,
+        odd=saved.odd or step.nulls > 0 or reader.books.has_new_stand_in(dataset, met),
+        nameless=saved.nameless or step.nulls > 0,
+        blank=saved.blank or step.is_blank,
+    )
     gone: set[int] = set()
     if updating:
-        gone = {line.id for line, row in zip(lines, rows, strict=True) if is_deleted(row)}
+        gone = {line.id for line, row in zip(lines, step.items, strict=True) if is_deleted(row)}
         lines = [line for line in lines if line.id not in gone]
     # What is read a second time is known, and written again all the same: it may have changed.
     fresh = unseen(lines, known) if not (updating and saved.readings) else lines
@@ -196,8 +203,9 @@ async def _judge(
     if lacking:
         now = _seen_elsewhere(reader, dataset, piece, await reader.seen_now())
         lacking = [number for number in lacking if number in now]
-    if saved.odd and unmet:
-        return _Verdict(final=True, doubt=f"rows without an id came, and {_listed(unmet)} did not come again")
+    if unmet and (saved.odd or saved.blank):
+        came = "rows without an id" if saved.odd else "an empty answer"
+        return _Verdict(final=True, doubt=f"{came} came, and {_listed(unmet)} did not come again")
     doubt = f"the list lacks {_listed(lacking)}, which Toggl shows elsewhere" if lacking else None
     return _Verdict(final=True, gone=unmet - set(lacking), doubt=doubt)
 

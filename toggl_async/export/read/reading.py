@@ -1,7 +1,6 @@
 """How an export asks Toggl: one way for every list and report, counted, resumable, page by page."""
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
@@ -12,24 +11,23 @@ import msgspec
 from toggl_async._client.answer import Answer
 from toggl_async._client.client import TogglClient
 from toggl_async._operations.paging import Bookmark, PageAnswer, PageRequest, Pages, Step
+from toggl_async.codec.apart import apart
 from toggl_async.errors import (
     DecodeError,
-    Forbidden,
     LoginRefused,
     PagingError,
     ResponseError,
     TogglError,
 )
+from toggl_async.export.intake import json_of, reading, row_of, rows_of
 from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
 from toggl_async.export.plan.plan import ExportPlan
-from toggl_async.export.plan.survey import ME, Survey, identify, related_ids
-from toggl_async.export.read.pages import Row, page_of
-from toggl_async.export.rows import Line, reading, rows_of
-from toggl_async.options import Priority
+from toggl_async.export.plan.survey import ME, Survey, related_ids
+from toggl_async.export.rows import Line
 
 __all__ = ["OPEN_LISTS", "SET_ASIDE", "Reader"]
 
@@ -51,7 +49,6 @@ class Traffic:
     Attributes:
         walks: how many walks are under way.
         elapsed: how long the latest answer took, its waiting left out, in seconds.
-        succeeded_at: when the latest request that succeeded was begun, by the loop's clock.
         seen: the ids that came with the latest first contact, of each dataset and workspace; None
             before it is asked for again.
     """
@@ -59,10 +56,9 @@ class Traffic:
     def __init__(self) -> None:
         self.walks = 0
         self.elapsed: float = 0.0
-        self.succeeded_at: float = -math.inf
         self.seen: Mapping[str, Mapping[int, tuple[int, ...]]] | None = None
         self.checking = asyncio.Lock()
-        """Is held while Toggl is asked whether the token is good, or what the first contact says now."""
+        """Is held while Toggl is asked what the first contact says now."""
 
 
 @attrs.frozen(kw_only=True)
@@ -127,7 +123,6 @@ class Reader:
             raise
         self.books.spend(answer.attempts)
         self.traffic.elapsed = loop.time() - began - answer.waited
-        self.traffic.succeeded_at = max(began, self.traffic.succeeded_at)
         return answer
 
     async def steps(
@@ -138,7 +133,7 @@ class Reader:
         query: Mapping[str, Any] = _NOTHING,
         body: Any = msgspec.UNSET,
         start: Bookmark | None = None,
-    ) -> AsyncGenerator[Step[Row], None]:
+    ) -> AsyncGenerator[Step[bytes], None]:
         """Walk the pages of an operation from a bookmark on; a list without paging is one page.
 
         Raises:
@@ -160,15 +155,16 @@ class Reader:
         query: Mapping[str, Any],
         body: Any,
         start: Bookmark | None,
-    ) -> AsyncGenerator[Step[Row], None]:
+    ) -> AsyncGenerator[Step[bytes], None]:
         paging = operation(name).paging
         if paging is None:
             answer = await self.fetch(name, path, query=query, body=body)
             with reading(name, answer.body):
-                rows = list(map(Row.of, rows_of(answer.body)))
-            yield Step(items=rows, following=None)
+                rows = rows_of(answer.body)
+            yield Step(items=rows, following=None, is_blank=not answer.body.strip())
             return
 
+        latest = b""
         async with AsyncExitStack() as alone:
             if paging.fallbacks and name not in self.sizes:
                 await alone.enter_async_context(self.probing)
@@ -178,19 +174,23 @@ class Reader:
                 body = {**body, paging.size: self.sizes[name]}
 
             async def fetch(request: PageRequest) -> PageAnswer:
+                nonlocal latest
                 answer = await self.fetch(name, path, query=request.query, body=request.body)
                 if paging.fallbacks and isinstance(request.body, Mapping):
                     self.sizes[name] = request.body[paging.size]
                     await alone.aclose()
-                with reading(name, answer.body):
-                    result = page_of(paging, answer.body)
-                return PageAnswer(result=result, headers=answer.headers)
+                latest = answer.body
+                with reading(name, latest):
+                    result = apart(json_of(latest))
+                return PageAnswer(result=result, headers=answer.headers, body=latest)
 
             request = PageRequest(query=query, body=body)
-            pages: Pages[Row] = Pages(fetch, paging=paging, request=request)
+            pages: Pages[msgspec.Raw] = Pages(fetch, paging=paging, request=request, operation=name)
             async with aclosing(pages.steps(start)) as steps:
                 async for step in steps:
-                    yield step
+                    with reading(name, latest):
+                        held = _held(step)
+                    yield held
 
     def write(
         self,
@@ -202,7 +202,10 @@ class Reader:
         removed: list[int] | None = None,
     ) -> None:
         """Commit a page and tell of it."""
+        known = self.books.progress(piece).nameless
         total = self.books.commit(piece, progress, dataset=dataset, lines=lines, removed=removed or ())
+        if self.books.progress(piece).nameless and not known:
+            self._tell_failures(piece)
         self.tell(
             RowsWritten(
                 dataset=dataset.name,
@@ -214,7 +217,7 @@ class Reader:
             )
         )
 
-    async def set_aside(self, piece: Piece, error: TogglError) -> None:
+    def set_aside(self, piece: Piece, error: TogglError) -> None:
         """Note that a part was refused or failed, and go on with the rest.
 
         Args:
@@ -222,10 +225,10 @@ class Reader:
             error: one of `SET_ASIDE`.
 
         Raises:
-            Forbidden: Toggl refuses the token itself, no matter what is asked for.
+            LoginRefused: Toggl refuses the token itself, no matter what is asked for.
         """
-        if isinstance(error, Forbidden):
-            await self._insist(error)
+        if isinstance(error, LoginRefused):
+            raise error
         if isinstance(error, REFUSALS):
             self._refused(piece, error)
         else:
@@ -234,6 +237,9 @@ class Reader:
     def failed(self, piece: Piece, message: str, *, progress: Progress | None = None) -> None:
         """Note that a part is not whole, and commit how far it is; unless it is done, it is read again."""
         self.books.commit(piece, attrs.evolve(progress or self.books.progress(piece), failed=message))
+        self._tell_failures(piece)
+
+    def _tell_failures(self, piece: Piece) -> None:
         for failure in self.books.failures_of(piece):
             self.tell(PieceFailed(failure=failure))
 
@@ -252,21 +258,6 @@ class Reader:
                     self.traffic.seen = self.account.seen
         return self.traffic.seen
 
-    async def _insist(self, error: Forbidden) -> None:
-        """Tell a right that is missing from a token that is no longer good: Toggl answers both with 403.
-
-        A request that was begun later and succeeded proves the token; without one, it is asked whose it is.
-        """
-        if isinstance(error, LoginRefused):
-            raise error
-        refused_at = asyncio.get_running_loop().time()
-        async with self.traffic.checking:
-            if self.traffic.succeeded_at < refused_at:
-                # Before all that waits: with such a token it would be in vain.
-                await identify(self.client.with_options(priority=Priority.INTERACTIVE))
-                self.books.spend(1)
-                self.traffic.succeeded_at = max(refused_at, self.traffic.succeeded_at)
-
     def _refused(self, piece: Piece, error: ResponseError) -> None:
         """Note that Toggl refused a piece, which is not read on."""
         refusal = Refusal(
@@ -278,3 +269,17 @@ class Reader:
         self.books.commit(piece, attrs.evolve(self.books.progress(piece), done=True, refusal=refusal))
         if self.books.refuse(refusal):
             self.tell(PieceRefused(refusal=refusal))
+
+
+def _held(step: Step[msgspec.Raw]) -> Step[bytes]:
+    """The same page with rows that can be held.
+
+    Raises:
+        Misshapen: a row is nested too deeply.
+    """
+    return Step(
+        items=list(map(row_of, step.items)),
+        following=step.following,
+        nulls=step.nulls,
+        is_blank=step.is_blank,
+    )

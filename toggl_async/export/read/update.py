@@ -24,6 +24,7 @@ import attrs
 import msgspec
 
 from toggl_async.errors import InvalidInput
+from toggl_async.export.intake import reading, rows_of
 from toggl_async.export.mirror.destination import Header, Previous
 from toggl_async.export.mirror.pieces import Piece, Progress, Range
 from toggl_async.export.plan.datasets import ENTRIES
@@ -32,7 +33,7 @@ from toggl_async.export.plan.survey import Survey, SurveyedWorkspace
 from toggl_async.export.read.edits import read_edits
 from toggl_async.export.read.entries import read_again, read_history
 from toggl_async.export.read.reading import SET_ASIDE, Reader
-from toggl_async.export.rows import day_of, is_deleted, reading, rows_of
+from toggl_async.export.rows import day_of, is_deleted
 
 __all__ = ["RECHECK_DAYS", "first_day", "read_changes"]
 
@@ -145,7 +146,7 @@ async def _own_changes(reader: Reader, first: dt.date) -> list[Piece]:
                 rows = rows_of(answer.body)
                 changed = [(msgspec.json.decode(row, type=_Changed), is_deleted(row)) for row in rows]
         except SET_ASIDE as error:
-            await reader.set_aside(piece, error)
+            reader.set_aside(piece, error)
             return []
         gone = [entry.id for entry, deleted in changed if deleted]
         days: dict[int, set[dt.date]] = defaultdict(set)
