@@ -22,7 +22,7 @@ from toggl_async.errors import DecodeError, InvalidInput
 from toggl_async.scheduler.content_coding import decode
 from toggl_async.scheduler.inner import Network
 
-__all__ = ["Wire", "check_call", "checked_url", "network", "raw_chunks", "read", "undecodable"]
+__all__ = ["Wire", "check_call", "checked_url", "network", "proxy_for", "raw_chunks", "read", "undecodable"]
 
 _ACCEPT: Final = "application/json, */*;q=0.5"
 """JSON where there is a choice; files, and refusals in other forms, come as what they are."""
@@ -206,20 +206,31 @@ def undecodable(error: httpx.DecodingError, *, operation: str, body: bytes = b""
     return DecodeError(f"cannot be decompressed: {error}", operation=operation, field="$", body=body)
 
 
+def proxy_for(url: httpx.URL) -> str | None:
+    """Return the address of the proxy that the environment names for a host; None where there is none.
+
+    It may hold a password. A host without TLS is this machine, which is never asked through a proxy.
+    """
+    proxies = urllib.request.getproxies()
+    address = proxies.get(url.scheme) or proxies.get("all")
+    if not address or url.scheme == "http" or urllib.request.proxy_bypass(url.host):
+        return None
+    return address
+
+
 def network(url: httpx.URL, *, connections: int) -> Network:
     """Return httpx's own transport, through the proxy that the environment names for a host.
 
     Args:
-        url: the host; without TLS it is this machine, which is never asked through a proxy.
+        url: the host.
         connections: connections at once, at most.
 
     Raises:
         InvalidInput: what the environment names is no proxy; it is not quoted, as it may hold a password.
     """
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=_KEPT_CONNECTIONS)
-    proxies = urllib.request.getproxies()
-    address = proxies.get(url.scheme) or proxies.get("all")
-    if not address or url.scheme == "http" or urllib.request.proxy_bypass(url.host):
+    address = proxy_for(url)
+    if address is None:
         return Network(limits=limits)
     try:
         proxy = httpx.Proxy(address if "://" in address else f"http://{address}")

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import urllib.request
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeVar
@@ -14,6 +13,7 @@ import httpx
 
 from toggl_async._client.auth import ApiToken, Auth
 from toggl_async._client.client import TogglClient
+from toggl_async._client.wire import proxy_for
 from toggl_async.cli.exits import Exit, complain
 from toggl_async.cli.sandbox import MISSING
 from toggl_async.errors import (
@@ -115,7 +115,7 @@ async def reach(server: Server) -> None:
         InvalidInput: nobody does.
     """
     url = httpx.URL(server.url)
-    if _through_proxy(url):
+    if proxy_for(url) is not None:
         return
     try:
         with anyio.fail_after(server.options.timeout):
@@ -124,13 +124,6 @@ async def reach(server: Server) -> None:
     except OSError as error:  # TimeoutError is one
         reason = str(error.__cause__ or error) or "no answer"
         raise InvalidInput(f"cannot reach {server.url}: {reason}") from error
-
-
-def _through_proxy(url: httpx.URL) -> bool:
-    """Whether the client goes through a proxy of the environment, as `toggl_async._client.wire` does."""
-    proxies = urllib.request.getproxies()
-    named = proxies.get(url.scheme) or proxies.get("all")
-    return bool(named) and url.scheme == "https" and not urllib.request.proxy_bypass(url.host)
 
 
 async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[[], bool]) -> T:
