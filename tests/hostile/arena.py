@@ -15,7 +15,7 @@ import attrs
 import httpx
 
 from hostile.answers import JSON, Answer
-from hostile.documents import Raw
+from hostile.documents import Raw, is_record
 from hostile.kinds import UNREADABLE, Case, Subject
 from hostile.oracle import Told, losses
 from hostile.server import PATIENCE, LeapLoop, Reply, Request, serve
@@ -105,7 +105,8 @@ class Arena:
     async def _run(self, subject: Subject, case: Case) -> Outcome:
         self._hostile, self._first, self.asked = case.answer, None, 0
         origin: Any = get_origin(subject.form)
-        self._no_more = b"[]" if origin is list else b"{}"
+        wraps = is_record(subject.form) and subject.form.wraps
+        self._no_more = b"[]" if wraps or origin is list else b"{}"
         told: list[warnings.WarningMessage]
         transport = httpx.AsyncHTTPTransport(verify=_TLS, trust_env=False)
         async with TogglClient(
@@ -224,8 +225,13 @@ def _of_value(
     elif subject.form is None:
         wrong += [f"became {value!r}"] if value is not None else []
     else:
-        told = Told(fields=frozenset(one.field for one in drift), keeps=case.keep_unknown)
-        lost = list(_lost(value, subject, case.tree, told))
+        told = Told(
+            fields=frozenset(one.field for one in drift),
+            keeps=case.keep_unknown,
+            documented=subject.operation.documented,
+        )
+        tree = case.mended if case.mended is not None and "$" in told.fields else case.tree
+        lost = list(_lost(value, subject, tree, told))
         wrong += [f"silent loss: {one[:300]}" for one in lost[:3]]
     return Outcome(name="value", wrong=tuple(wrong))
 
@@ -276,7 +282,7 @@ def _is_empty_page(tree: Any, subject: Subject) -> bool:
         return isinstance(tree, dict) and all(rows in (None, []) for rows in tree.values())
     wrappers = tree if isinstance(tree, list) else [tree]
     return field is not None and all(
-        isinstance(one, dict) and one.get(field, ...) in (None, []) for one in wrappers
+        isinstance(one, dict) and (not one or one.get(field, ...) in (None, [])) for one in wrappers
     )
 
 

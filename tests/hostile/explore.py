@@ -7,9 +7,15 @@ from typing import Final, TypeVar
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-__all__ = ["NIGHTLY", "SAMPLE", "explore"]
+__all__ = ["FAULTS", "NIGHTLY", "NIGHTLY_EXPORTS", "SAMPLE", "explore"]
 
 T = TypeVar("T")
+
+UNTYPED: Final = "untyped exception"
+LOSS: Final = "silent loss"
+HANG: Final = "no end"
+FAULTS: Final = (UNTYPED, LOSS, HANG)
+"""How a case goes wrong, among its outcomes."""
 
 _ANY: Final = settings(
     deadline=None, database=None, print_blob=False, suppress_health_check=list(HealthCheck)
@@ -17,8 +23,11 @@ _ANY: Final = settings(
 SAMPLE: Final = settings(_ANY, derandomize=True, max_examples=15)
 """The same few cases on every run and machine."""
 
-NIGHTLY: Final = settings(_ANY, max_examples=6, phases=[Phase.generate, Phase.shrink])
+NIGHTLY: Final = settings(_ANY, max_examples=4, phases=[Phase.generate, Phase.shrink])
 """Other cases every night, for each operation."""
+
+NIGHTLY_EXPORTS: Final = settings(NIGHTLY, max_examples=12)
+"""Each is two exports or three, so there are as many for each kind and format."""
 
 
 def explore(
@@ -46,7 +55,7 @@ def explore(
     def search(one: T) -> None:
         name, wrong = attempt(one)
         if not failed:
-            outcomes[name if not wrong else "wrong"] += 1
+            outcomes[name if not wrong else _fault(wrong)] += 1
         if wrong:
             failed.append(f"{one!r}\n    {'; '.join(wrong)}")
         assert not wrong
@@ -57,3 +66,11 @@ def explore(
         # What is tried last is the smallest.
         return failed[-1]
     return ""
+
+
+def _fault(wrong: tuple[str, ...]) -> str:
+    """What kind of wrong it is, for the count."""
+    told = " ".join(wrong)
+    if "untyped exception" in told:
+        return UNTYPED
+    return HANG if " requests" in told else LOSS

@@ -1,6 +1,7 @@
 """The kinds of hostility: each draws answers to one operation, made from what the operation describes."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias
 
@@ -72,6 +73,8 @@ class Case:
         honest: whether it is what Toggl describes, so that it has to be read without a word.
         says: what an error, or a warning, has to name.
         suspect: whether somebody has to be told of it, even if nothing of it is lost.
+        mended: the document with U+FFFD for what stands for no character; whoever reads it as that has to
+            tell of it.
         keep_unknown: whether the client is asked to keep what it doesn't know.
     """
 
@@ -80,6 +83,7 @@ class Case:
     honest: bool = False
     says: str = ""
     suspect: bool = False
+    mended: Any = None
     keep_unknown: bool = True
 
 
@@ -431,11 +435,21 @@ def _odd_time(draw: Draw, subject: Subject) -> Case:
 def _lone_surrogate(draw: Draw, subject: Subject) -> Case:
     text = draw(st.sampled_from(["\ud800", "a\udfffb", "\udc00\ud800", "Zoë \ud83d"]))
     if draw(st.booleans()):
-        return _unknown_field(draw, subject, 1, text)
+        case = _unknown_field(draw, subject, 1, text)
+        return attrs.evolve(case, mended=_replaced(case.tree, r"[\ud800-\udfff]"))
     tree, _ = honest(draw, subject)
     found = [one for one in places(tree) if isinstance(at(tree, one), str)] or list(places(tree))
     tree = put(tree, draw(st.sampled_from(found)), text)
-    return Case(answer=_bringing(tree), tree=tree)
+    return Case(answer=_bringing(tree), tree=tree, mended=_replaced(tree, r"[\ud800-\udfff]"))
+
+
+def _replaced(tree: Any, broken: str) -> Any:
+    """The document with U+FFFD for all that a pattern finds in its texts and names."""
+    if isinstance(tree, str):
+        return re.sub(broken, "\ufffd", tree)
+    if isinstance(tree, dict):
+        return {_replaced(name, broken): _replaced(value, broken) for name, value in tree.items()}
+    return [_replaced(one, broken) for one in tree] if isinstance(tree, list) else tree
 
 
 @_kind(of_documents=True)
@@ -468,7 +482,9 @@ def _wrong_charset(draw: Draw, subject: Subject) -> Case:
         body = json.dumps({"name": "Zoë"}).encode() + b"\xe9"
         return Case(answer=Answer(body=body), tree=UNREADABLE)
     return Case(
-        answer=Answer(body=body, headers=(("Content-Type", f"application/json; charset={named}"),)), tree=tree
+        answer=Answer(body=body, headers=(("Content-Type", f"application/json; charset={named}"),)),
+        tree=tree,
+        mended=_replaced(tree, r"[^\x00-\x7f]"),
     )
 
 

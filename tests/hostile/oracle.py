@@ -30,10 +30,12 @@ class Told:
     Attributes:
         fields: the fields of its drift warnings, as in ``"$[].rate"``.
         keeps: whether it was asked to keep what it doesn't know.
+        documented: the shape that Toggl's documents name, if it has another; nobody is told of that one.
     """
 
     fields: frozenset[str]
     keeps: bool
+    documented: str | None = None
 
     def of(self, path: str) -> bool:
         """Whether it told of a value, of one around it or of one inside."""
@@ -48,7 +50,12 @@ def _within(inner: str, outer: str) -> bool:
 def losses(form: Form, sent: Any, got: Any, told: Told, path: str = "$") -> Iterator[str]:
     """What was sent and cannot be found again, and what nobody was told of; nothing when all is well."""
     if sent is None:
-        if got not in (None, [], {}) and not (isinstance(got, str) and not got.strip("\ufeff \r\n")):
+        empty = isinstance(got, Record) and bool(form.wraps) and got == form(**{form.wraps: []})
+        if (
+            not empty
+            and got not in (None, [], {})
+            and not (isinstance(got, str) and not got.strip("\ufeff \r\n"))
+        ):
             yield f"{path}: null became {got!r}"
         return
     if form == Json:
@@ -75,8 +82,14 @@ def _of_record(form: Form, sent: Any, got: Any, told: Told, path: str) -> Iterat
     if not isinstance(got, Record):
         yield f"{path}: {sent!r} became {got!r}"
         return
+    if (
+        isinstance(sent, list)
+        and form.wraps
+        and not list(losses(forms_of(form)[form.wraps][1], sent, getattr(got, form.wraps), told, path))
+    ):
+        return
     if isinstance(sent, list) and len(sent) == 1:
-        if not told.of(path):
+        if not told.of(path) and not (path == "$" and told.documented == "list"):
             yield f"{path}: a list was read as one object, and nobody was told"
         while isinstance(sent, list) and len(sent) == 1:
             sent = sent[0]
@@ -108,7 +121,12 @@ def _of_list(inner: Form, sent: Any, got: Any, told: Told, path: str) -> Iterato
         yield f"{path}: {sent!r} became {got!r}"
     elif isinstance(sent, list):
         if len(sent) != len(got):
-            yield f"{path}: {len(sent)} values became {len(got)}"
+            rest = list(got)
+            for one in sent if told.of(f"{path}[]") else ():
+                if rest and not list(losses(inner, one, rest[0], told, f"{path}[]")):
+                    rest.pop(0)
+            if rest or not told.of(f"{path}[]"):
+                yield f"{path}: {len(sent)} values became {len(got)}"
             return
         for index, (one, other) in enumerate(zip(sent, got, strict=True)):
             yield from losses(inner, one, other, told, f"{path}[{index}]")

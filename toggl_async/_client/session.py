@@ -21,6 +21,7 @@ from toggl_async._operations.files import Download, Form
 from toggl_async._operations.operation import Operation, PathValue, Resource, Value
 from toggl_async._operations.paging import PageAnswer, PageRequest, Pages
 from toggl_async.codec import Codec, expand_path, query_items
+from toggl_async.codec.legible import impostor
 from toggl_async.errors import (
     ConnectionFailed,
     DecodeError,
@@ -131,7 +132,10 @@ class Session:
         body: Value = UNSET,
     ) -> Pages[T]:
         """Walk the pages of an operation; nothing is sent before the first item is asked for."""
-        return self._pages(operation, path, query, body, lambda answer: self._decoded(operation, answer))
+        rows: str | None = getattr(operation.paging, "data", None)
+        return self._pages(
+            operation, path, query, body, lambda answer: self._decoded(operation, answer, rows=rows)
+        )
 
     async def _believed(
         self, operation: Operation[object], pieces: AsyncIterator[bytes]
@@ -267,12 +271,16 @@ class Session:
         request = PageRequest(query=query, body=body)
         return Pages(fetch, paging=operation.paging, request=request, operation=operation.name)
 
-    def _decoded(self, operation: Operation[object], answer: Answer) -> object:
+    def _decoded(self, operation: Operation[object], answer: Answer, *, rows: str | None = None) -> object:
         """Decode an answer; workspaces in it tell whose quota they spend, and which plan they have."""
         if operation.redirects:
             return _target(operation, answer)
         result = self.codec.decode(
-            operation.result, answer.body, operation=operation.name, documented=operation.documented
+            operation.result,
+            answer.body,
+            operation=operation.name,
+            documented=operation.documented,
+            indispensable=rows,
         )
         self.plans.learn(result)
         if operation.workspaces is not None:
@@ -319,7 +327,7 @@ def _target(operation: Operation[object], answer: Answer) -> str:
         return answer.headers["location"]
     except KeyError:
         raise DecodeError(
-            f"a redirect was expected, not {answer.status}",
+            impostor(answer.body) or f"a redirect was expected, not {answer.status}",
             operation=operation.name,
             field="Location",
             body=answer.body,

@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 import attrs
 
-from toggl_async._operations.record import Record
+from toggl_async._operations.record import Json, Record, restored
 from toggl_async.errors import BulkEditInterrupted, InvalidInput, TogglError
 
 __all__ = ["in_chunks"]
@@ -59,7 +59,16 @@ async def in_chunks(
 
 
 def _joined(results: Sequence[RecordT]) -> RecordT:
-    """Join records field by field."""
+    """Join records field by field, those included that they have no attribute for."""
+    if len(results) == 1:
+        return results[0]
     kind = type(results[0])
     names = [field.name for field in attrs.fields(cast("type[attrs.AttrsInstance]", kind))]
-    return kind(**{name: [item for one in results for item in getattr(one, name)] for name in names})
+    values = {name: [item for one in results for item in getattr(one, name)] for name in names}
+    unknown: dict[str, Json] = {}
+    for one in results:
+        for name, value in one.unknown.items():
+            before = unknown.get(name)
+            joined = isinstance(before, list) and isinstance(value, list)
+            unknown[name] = before + value if joined else value
+    return restored(kind, values, unknown)

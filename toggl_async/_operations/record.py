@@ -7,7 +7,7 @@ import datetime as dt
 import json
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Final, TypeAlias, TypeVar, cast
 
 import attrs
 import msgspec
@@ -22,6 +22,8 @@ Json: TypeAlias = Any
 
 Moment: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 """A datetime that is never naive: it keeps the offset that Toggl sent."""
+
+RecordT = TypeVar("RecordT", bound="Record")
 
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
 
@@ -147,8 +149,8 @@ def _hashable(value: object) -> Hashable:
     return value if getattr(value, "__hash__", None) else None
 
 
-def restored(kind: type[Record], values: Mapping[str, object], unknown: Mapping[str, Json]) -> Record:
-    """Make a record again, with what is unknown of it."""
+def restored(kind: type[RecordT], values: Mapping[str, object], unknown: Mapping[str, Json]) -> RecordT:
+    """Make a record from its values, with what is unknown of it."""
     record = kind(**values)
     if unknown:
         object.__setattr__(record, "_unknown", unknown)

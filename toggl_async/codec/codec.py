@@ -34,6 +34,7 @@ class _Report:
     """Gathers what the tolerant tier meets in one answer: nobody is warned of one that then fails."""
 
     keep_unknown: bool
+    indispensable: str | None = None
     oddities: dict[str, str] = attrs.field(factory=dict)
 
     def odd(self, path: str, message: str) -> None:
@@ -68,6 +69,7 @@ class Codec:
         *,
         operation: str,
         documented: Literal["list", "object"] | None = None,
+        indispensable: str | None = None,
     ) -> Any:
         """Read an answer.
 
@@ -83,6 +85,7 @@ class Codec:
             operation: what errors and warnings call it.
             documented: the shape that Toggl's documents name where answers have another; nobody is
                 warned of an answer that comes as documented.
+            indispensable: a field, by its name in JSON, that no record can do without: the rows of a page.
 
         Raises:
             DecodeError: the answer is not JSON, is of another kind than what is expected, or lacks a
@@ -93,14 +96,14 @@ class Codec:
             return None
         if result is bytes:
             return body
-        report = _Report(self._keep_unknown)
+        report = _Report(self._keep_unknown, indispensable)
         try:
             try:
                 value = _read(result, body, report)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 if result is str or (text := mended(body)) is None:
                     raise
-                report = _Report(self._keep_unknown)
+                report = _Report(self._keep_unknown, indispensable)
                 value = _read(result, text, report)
                 report.odd("$", _BROKEN_TEXT)
         except Misfit as misfit:

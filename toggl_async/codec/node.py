@@ -27,6 +27,11 @@ class Report(Protocol):
         """Whether records keep what they have no attribute for."""
         ...
 
+    @property
+    def indispensable(self) -> str | None:
+        """A field that no record can do without, though its class could."""
+        ...
+
     def odd(self, path: str, message: str) -> None:
         """Tell of a value that did not fit."""
         ...

@@ -132,12 +132,17 @@ def _items(node: Node, pieces: list[msgspec.Raw], item: TypeForm) -> list[Any]:
     return values
 
 
-def _in_part(node: Node, item: TypeForm, misfit: Misfit) -> list[Record]:
+def _in_part(node: Node, item: TypeForm, misfit: Misfit) -> list[Any]:
     """Read a record of which something could not be read that it cannot do without; null is none.
+
+    A number, text or time that is none is left out: it must not cost those beside it.
 
     Raises:
         Misfit: the one given; it is another thing.
     """
+    if item in SCALARS or item == Moment:
+        node.report.odd(node.path, f"{misfit.message}; left out")
+        return []
     if not is_record(item):
         raise misfit
     if node.kind == "null":
@@ -246,9 +251,12 @@ def _fields(node: Node, record: TypeForm, *, in_part: bool = False) -> Record:
             continue
         shared = True
         try:
-            values[field.name] = _read(node, piece, field.wire, field.form, quick)
+            read = values[field.name] = _read(node, piece, field.wire, field.form, quick)
+            if keep_unknown and type(read) is list and _lacks_items(piece, read):
+                lost[field.wire] = piece
         except Misfit as misfit:
-            if field.required and not in_part:
+            needed = field.required or field.wire == node.report.indispensable
+            if needed and not in_part:
                 raise
             node.report.odd(misfit.path, f"{misfit.message}; left out")
             lost[field.wire] = piece
@@ -260,6 +268,11 @@ def _fields(node: Node, record: TypeForm, *, in_part: bool = False) -> Record:
     if keep_unknown:
         return _with_unknown(value, {name: free_json(piece) for name, piece in (pieces | lost).items()})
     return value
+
+
+def _lacks_items(piece: msgspec.Raw, read: list[Any]) -> bool:
+    """Whether items of a list were left out."""
+    return bytes(memoryview(piece)[:1]) == b"[" and len(_pieces_of_a_list.decode(piece)) > len(read)
 
 
 def _listing(names: list[str]) -> str:

@@ -6,7 +6,7 @@ items of an answer stand, and which parameters the following page has.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import attrs
 
@@ -24,6 +24,10 @@ __all__ = [
     "Token",
     "WrappedPages",
 ]
+
+
+_LARGEST_ID: Final = 2**63 - 1
+"""Toggl's servers read ids into 64 bits."""
 
 
 @attrs.frozen(kw_only=True)
@@ -140,6 +144,8 @@ class Keyset(Paging):
     def following(self, page: Page) -> Position | None:
         """Say where the page after this one stands."""
         ids = [key for item in page.items if isinstance(key := identity(item, self.identity), int)]
+        if ids and max(ids) > _LARGEST_ID:
+            raise PagingError("an id came that is too large to be one")
         return {self.parameter: max(ids)} if ids and page.is_full else None
 
 
