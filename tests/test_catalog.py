@@ -6,9 +6,8 @@ from toggl_async._client.catalog import operation
 
 def test_the_catalog_lists_every_operation_once_and_in_order() -> None:
     names = [one.name for one in operations()]
-    assert len(names) == 329
     assert names == sorted(set(names))
-    assert len({(one.method, one.path) for one in operations()}) == 329
+    assert len({(one.method, one.path) for one in operations()}) == len(names)
 
 
 def test_an_operation_says_what_it_is() -> None:

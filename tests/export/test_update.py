@@ -1,17 +1,20 @@
 """Updates of a finished export: edits and deletions are applied, and little is asked for."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pytest
 
 from support.export_company import FIRST, NOW, SECOND, ZONE, Company, Entry
 from support.export_updates import equals_a_fresh_export, run
-from support.export_written import FORMATS, ids, rows
+from support.export_written import FORMATS, everything, ids, rows
 from toggl_async import ServerError
 from toggl_async.export import ExportPlan, Manifest, RowsWritten
 
@@ -239,3 +242,22 @@ async def test_an_interrupted_update_says_so(tmp_path: Path) -> None:
     company.before = lambda path, body: None
     await run(company, tmp_path, "sqlite")
     assert (tmp_path / "toggl.sqlite").exists()
+
+
+@pytest.mark.parametrize("form", ["sqlite", "duckdb"])
+async def test_rows_that_are_gone_from_a_database_come_back(tmp_path: Path, form: str) -> None:
+    """Toggl's totals would not tell: the entry that is lost has no length."""
+    company = Company(12)
+    company.entries[3].seconds = 0
+    await run(company, tmp_path, form)
+    before = everything(tmp_path, form)
+    path = tmp_path / f"toggl.{form}"
+    connection: Any = sqlite3.connect(path) if form == "sqlite" else duckdb.connect(str(path))
+    with contextlib.closing(connection):
+        connection.execute("DELETE FROM time_entries WHERE id = ?", (company.entries[3].id,))
+        connection.commit()
+    assert everything(tmp_path, form) != before
+    company.now = NOW + DAY
+    manifest = await run(company, tmp_path, form, recheck=0)
+    assert manifest.complete
+    assert everything(tmp_path, form) == before

@@ -26,6 +26,7 @@ from toggl_async.export.mirror.lock import locked
 from toggl_async.export.mirror.manifest import Manifest
 from toggl_async.export.mirror.pieces import Piece, Range
 from toggl_async.export.mirror.progress import DatasetFinished, ExportEvent, ExportStarted, OnExportEvent
+from toggl_async.export.mirror.sink import Counting
 from toggl_async.export.plan.datasets import Dataset, Source
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey, identify, survey
@@ -95,7 +96,8 @@ async def export(
         if finished is not None:
             if finished.user_id != account.user_id:
                 raise InvalidInput(f"{sink.directory} holds an export of another account")
-            finished = finished.as_left_in(sink.directory)
+            count = sink.count if isinstance(sink, Counting) else lambda _: None
+            finished = finished.as_left_in(sink.directory, count)
         header = _header(client, plan, sink, account, finished, recheck=recheck)
         header.write(sink.directory)
         return await _run(patient, header, sink, account.requests, tell)

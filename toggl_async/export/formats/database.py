@@ -10,7 +10,7 @@ import abc
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -126,6 +126,16 @@ class DatabaseSink(abc.ABC):
                 if commit.lines:
                     self.insert(declared, commit.lines)
             self._save(commit.piece, msgspec.json.encode(commit.progress), commit.requests)
+
+    def count(self, dataset: Dataset) -> int | None:
+        """Count the rows of a finished table; see `Counting`."""
+        try:
+            with closing(self.connect(self._whole)) as connection:
+                query = f"SELECT COUNT(*) FROM {dataset.name}"
+                (found,) = connection.execute(query).fetchone()
+        except self.failures:  # opening it will say why
+            return None
+        return int(found)
 
     def known(self, dataset: Dataset) -> Iterator[Known]:
         """Look at the rows of a table."""

@@ -164,6 +164,13 @@ class StagedSink:
         self._journal.append(entry)
         self._replay(entry)
 
+    def count(self, dataset: Dataset) -> int:
+        """Count the rows of a finished file; see `Counting`."""
+        try:
+            return sum(1 for _ in self._form.known(self._whole(dataset.name), dataset))
+        except (OSError, ValueError, LookupError, RuntimeError):
+            return -1
+
     def known(self, dataset: Dataset) -> Iterator[Known]:
         """Look at the rows of the base that live, and at the staged ones."""
         base, dead = self._base(dataset.name), self._dead(dataset)

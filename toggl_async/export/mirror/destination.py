@@ -8,7 +8,7 @@ they are belong to the sink.
 import datetime as dt
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.lock import LOCK
 from toggl_async.export.mirror.manifest import MANIFEST, Failure, ManifestEntry, Refusal, Stale
 from toggl_async.export.mirror.storage import PARTIAL, sync_directory, write_atomically
-from toggl_async.export.plan.datasets import DATASETS
+from toggl_async.export.plan.datasets import DATASETS, Dataset
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey
 
@@ -76,15 +76,21 @@ class Previous:
         found = self.datasets.get(dataset)
         return None if found is None else found.as_of
 
-    def as_left_in(self, directory: Path) -> "Previous":
-        """The same without the datasets whose file is no longer there, or no longer as large as it was.
+    def as_left_in(self, directory: Path, count: Callable[[Dataset], int | None]) -> "Previous":
+        """The same without the datasets whose file is gone, or no longer as large or as long as it was.
 
         What is missing in them would not show: nobody edited it at Toggl.
+
+        Args:
+            directory: where the files were left.
+            count: says how many rows of a dataset stand there; None where that cannot be told.
         """
         kept = {
             name: entry
             for name, entry in self.datasets.items()
-            if entry.file is not None and _is_left(directory / entry.file, entry.bytes)
+            if entry.file is not None
+            and _is_left(directory / entry.file, entry.bytes)
+            and count(DATASETS[name]) in {entry.rows, None}
         }
         stale = tuple(one for one in self.stale if one.dataset in kept)
         return attrs.evolve(self, datasets=kept, stale=stale)

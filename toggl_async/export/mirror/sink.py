@@ -17,6 +17,7 @@ from toggl_async.export.rows import Known, Line
 
 __all__ = [
     "Commit",
+    "Counting",
     "DaySum",
     "FileFacts",
     "Known",
@@ -87,6 +88,15 @@ class DaySum(NamedTuple):
     day: dt.date
     rows: int
     seconds: int
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A sink that can say what an update will find, before it is opened."""
+
+    def count(self, dataset: Dataset) -> int | None:
+        """How many rows stand in a finished export; -1 if they are damaged, None if nobody can tell."""
+        ...
 
 
 @runtime_checkable
