@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.answers import Answers
-from toggl_async import DecodeError, TogglClient, operations
+from toggl_async import DecodeError, PagingError, Patch, TogglClient, operations
 from toggl_async._client.catalog import operation
 from toggl_async._operations.record import Json
 from toggl_async.codec import Codec, DriftWarning
@@ -212,3 +212,58 @@ def test_any_json_is_a_record_or_a_decode_error_for_any_operation(name: str, ans
         warnings.simplefilter("ignore", DriftWarning)
         found = Codec().decode(asked.result, body, operation=name, documented=asked.documented)
         assert (found is None) <= (asked.result is None or answer is None or asked.result is Json)
+
+
+PATCHES = [Patch(op="replace", path="/description", value="x")]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("odd", [None, "x", [5], {}])
+async def test_one_odd_id_does_not_cost_the_others(odd: object, keep: bool) -> None:
+    answer = {"success": [1, odd, 3], "failure": [], "brand_new": [7]}
+    async with Answers(answer).client(keep_unknown=keep) as toggl:
+        with pytest.warns(DriftWarning, match="left out"):
+            found = await toggl.workspace(3).time_entries.bulk_edit([1, 2, 3], patches=PATCHES)
+    assert found.success == [1, 3]
+    assert dict(found.unknown) == ({"success": [1, odd, 3], "brand_new": [7]} if keep else {})
+
+
+async def test_a_bulk_edit_in_chunks_joins_what_is_unknown() -> None:
+    answer = {"success": [1], "failure": [], "brand_new": [7], "other": "x"}
+    async with Answers(answer).client(keep_unknown=True) as toggl:
+        found = await toggl.workspace(3).time_entries.bulk_edit(range(1, 151), patches=PATCHES)
+    assert dict(found.unknown) == {"brand_new": [7, 7], "other": "x"}
+
+
+@pytest.mark.parametrize("rows", ["soon", [1, "x"], {"a": 1}])
+async def test_a_walk_never_ends_at_rows_that_cannot_be_read(rows: object) -> None:
+    async with Answers({"events": rows}).client() as toggl:
+        found = toggl.calendar.events.iter(start_date=dt.date(2026, 1, 1), end_date=dt.date(2026, 1, 2))
+        with pytest.raises(DecodeError):
+            await found.collect()
+
+
+async def test_a_null_row_of_a_walk_is_left_out_and_told() -> None:
+    async with Answers([None, TAG]).client() as toggl:
+        with pytest.warns(DriftWarning, match="null where a row belongs; left out"):
+            rows = await walked(toggl, "workspace.tags.list")
+    assert [json.loads(row) for row in rows] == [TAG]
+
+
+@pytest.mark.parametrize("answer", [{"message": "internal", "status": 500}, {"code": 404, "error": None}])
+async def test_an_error_that_names_itself_by_its_status_alone(answer: object) -> None:
+    async with Answers(answer).client() as toggl:
+        for asked in (
+            toggl.workspace(3).tags.delete(5),
+            toggl.me.reset_token(),
+            toggl.workspace(3).reports.weekly.csv(start_date=dt.date(2026, 1, 1)),
+        ):
+            with pytest.raises(DecodeError, match="an error came, though the status says success"):
+                await asked
+
+
+async def test_an_id_that_cannot_be_one_is_no_beginning_of_a_page() -> None:
+    page = [{"id": 2**63 + number, "name": "x"} for number in range(200)]
+    async with Answers(page).client() as toggl:
+        with pytest.raises(PagingError, match="an id came that is too large to be one"):
+            await walked(toggl, "me.projects.list_page")

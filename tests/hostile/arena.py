@@ -278,11 +278,14 @@ def _lists(tree: Any, subject: Subject) -> list[list[Any]]:
 def _is_empty_page(tree: Any, subject: Subject) -> bool:
     """Whether a page says that it has no rows: its list is there, and empty or null."""
     field = getattr(subject.operation.paging, "data", None)
+    following = getattr(subject.operation.paging, "next", None)
     if type(subject.operation.paging).__name__ == "MappedPages":
         return isinstance(tree, dict) and all(rows in (None, []) for rows in tree.values())
     wrappers = tree if isinstance(tree, list) else [tree]
     return field is not None and all(
-        isinstance(one, dict) and (not one or one.get(field, ...) in (None, [])) for one in wrappers
+        isinstance(one, dict)
+        and (not one or (field not in one and following in one) or one.get(field, ...) in (None, []))
+        for one in wrappers
     )
 
 

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-__all__ = ["FAULTS", "NIGHTLY", "NIGHTLY_EXPORTS", "SAMPLE", "explore"]
+__all__ = ["FAULTS", "SAMPLE", "explore", "nightly"]
 
 T = TypeVar("T")
 
@@ -23,11 +24,11 @@ _ANY: Final = settings(
 SAMPLE: Final = settings(_ANY, derandomize=True, max_examples=15)
 """The same few cases on every run and machine."""
 
-NIGHTLY: Final = settings(_ANY, max_examples=4, phases=[Phase.generate, Phase.shrink])
-"""Other cases every night, for each operation."""
 
-NIGHTLY_EXPORTS: Final = settings(NIGHTLY, max_examples=12)
-"""Each is two exports or three, so there are as many for each kind and format."""
+def nightly(config: pytest.Config) -> settings:
+    """Other cases every night: four of each where the properties get 5,000 examples."""
+    depth = max(2, config.option.examples // 1250)
+    return settings(_ANY, max_examples=depth, phases=[Phase.generate, Phase.shrink])
 
 
 def explore(

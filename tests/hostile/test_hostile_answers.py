@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from hostile.arena import Arena
-from hostile.explore import NIGHTLY, SAMPLE, explore
+from hostile.explore import SAMPLE, explore, nightly
 from hostile.kinds import KINDS, Case, Subject, cases, cases_of, subjects
 from hostile.tally import record
 
@@ -35,7 +35,9 @@ def test_an_answer_is_accounted_for_or_a_typed_error(kind: str, arena: Arena) ->
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_operation_s_answer_is_accounted_for_or_a_typed_error(kind: str, arena: Arena) -> None:
+def test_every_operation_s_answer_is_accounted_for_or_a_typed_error(
+    kind: str, arena: Arena, pytestconfig: pytest.Config
+) -> None:
     outcomes: Counter[str] = Counter()
     found = [
         f"{subject!r}: {wrong}"
@@ -44,7 +46,7 @@ def test_every_operation_s_answer_is_accounted_for_or_a_typed_error(kind: str, a
             wrong := explore(
                 cases_of(kind, subject),
                 lambda case, subject=subject: attempt(arena, subject, case),  # type: ignore[misc]
-                within=NIGHTLY,
+                within=nightly(pytestconfig),
                 outcomes=outcomes,
             )
         )

@@ -20,12 +20,13 @@ from typing import Any, Final, Self, TypeVar
 import attrs
 import httpx
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from hostile.answers import JSON, Answer
 from hostile.arena import options
 from hostile.documents import Raw
-from hostile.explore import NIGHTLY_EXPORTS, SAMPLE, explore
+from hostile.explore import SAMPLE, explore, nightly
 from hostile.kinds import KINDS, Case, Exchange, cases_of
 from hostile.server import LeapLoop, Reply, Request, serve
 from hostile.tally import record
@@ -348,13 +349,13 @@ def test_an_export_loses_nothing(update: bool, toggl: Toggl, ground: Ground, tmp
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_of_every_export_loses_nothing(
-    kind: str, form: str, toggl: Toggl, ground: Ground, tmp_path: Path
+    kind: str, form: str, toggl: Toggl, ground: Ground, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     outcomes: Counter[str] = Counter()
     found = explore(
         trials(ground, kind, form=form),
         lambda trial: attempt(toggl, ground, tmp_path / "export", trial),
-        within=NIGHTLY_EXPORTS,
+        within=settings(nightly(pytestconfig), max_examples=3 * nightly(pytestconfig).max_examples),
         outcomes=outcomes,
     )
     record(f"exports, {form}", kind, outcomes)
