@@ -9,6 +9,7 @@ import json
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
@@ -89,6 +90,11 @@ def call(found: Any, *, required_only: bool = False) -> Any:
     return found(**arguments_of(found, required_only=required_only, values=ADDRESSES))
 
 
+def told(called: Operation[object]) -> AbstractContextManager[object]:
+    """Expect that who calls an operation is told if Toggl is to drop it."""
+    return pytest.warns(DeprecationWarning, match=called.name) if called.deprecated else nullcontext()
+
+
 def violations(seen: Sequence[Answer]) -> list[str]:
     """What Prism says against calls: in a header, and in the body where it refuses."""
     refusals = [one.body.decode("utf-8", "replace") for one in seen if one.status >= 400]
@@ -146,7 +152,7 @@ async def test_each_coroutine_keeps_the_contract(
     called, network = operation(name), Network(answers)
     async with client_of(prism, network) as client:
         coroutine = reach(scope_of(client, name), name)
-        with capture_responses() as seen:
+        with told(called), capture_responses() as seen:
             try:
                 result = await call(coroutine, required_only=required_only)
             except ResponseError as error:
@@ -173,13 +179,13 @@ def walker_of(name: str) -> str:
 
 @pytest.mark.parametrize("name", [one.name for one in operations() if one.paging])
 async def test_each_walker_keeps_the_contract(name: str, prism: str) -> None:
-    network = Network("plain")
+    called, network = operation(name), Network("plain")
     async with client_of(prism, network) as client:
         walker = reach(scope_of(client, name), walker_of(name))
-        with capture_responses() as seen:
+        with told(called), capture_responses() as seen:
             items = await call(walker).collect(limit=1)
     assert violations(seen) == []
-    assert undeclared(network, operation(name)) == set()
+    assert undeclared(network, called) == set()
     assert (len(seen), len(items)) == (1, 1)
 
 

@@ -61,6 +61,7 @@ def _qualify(node: Any, home: str) -> None:
     """Let references lead to ``document.Name``, whether to another document or within this one.
 
     Defaults of lists go: Prism would answer with them, and a page without items is not the whole test.
+    Maps by id get one: Prism makes up names of letters, whatever pattern they have to match.
     """
     if isinstance(node, list):
         for one in node:
@@ -68,6 +69,10 @@ def _qualify(node: Any, home: str) -> None:
     elif isinstance(node, dict):
         if node.get("default") == []:
             del node["default"]
+        if "propertyNames" in node:
+            assert re.search(node.pop("propertyNames")["pattern"], "1")
+            node["properties"] = {"1": node["additionalProperties"]}
+            node["additionalProperties"] = False
         if isinstance(node.get("$ref"), str):
             document, _, pointer = node["$ref"].partition("#")
             folder, _, name = pointer.rpartition("/")
