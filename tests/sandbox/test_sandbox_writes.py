@@ -131,12 +131,12 @@ async def test_tasks_are_created_changed_and_deleted() -> None:
         assert made in await toggl.json("GET", path)
         changed = await toggl.json("PUT", one, {"active": False, "user_id": None, "estimated_seconds": None})
         assert (changed["active"], changed["user_id"], changed["estimated_seconds"]) == (False, None, None)
-        assert (await toggl.json("PUT", one, {"name": "PlanName"}))["active"] is False
+        assert (await toggl.json("PUT", one, {"name": "Plan"}))["active"] is False
         assert changed["id"] not in {row["id"] for row in await toggl.json("GET", path)}
         assert changed["id"] in {row["id"] for row in await toggl.json("GET", path, active="both")}
         assert await toggl.refused("POST", path, {}) == (400, "Task name can't be blank")
         assert await toggl.refused("PUT", one, {"name": ""}) == (400, "Task name can't be blank")
-        assert await toggl.refused("POST", path, {"name": "PlanName"}) == (400, "Name has already been taken")
+        assert await toggl.refused("POST", path, {"name": "Plan"}) == (400, "Name has already been taken")
         assert await toggl.refused("PUT", one, {"user_id": 1}) == (400, "User not found in workspace")
         entry = await start(toggl, task_id=made["id"])
         assert entry["project_id"] == project.id

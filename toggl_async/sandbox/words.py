@@ -123,7 +123,7 @@ GROUPS: Final = ("Design", "Backoffice", "Разработка", "Küche & Büro
 DESCRIPTIONS: Final = (
     *(
         f"{verb} {thing}"
-        for verb in ("Review", "Draft", "Fix", "PlanName", "Discuss", "Test", "Ship", "Document")
+        for verb in ("Review", "Draft", "Fix", "Plan", "Discuss", "Test", "Ship", "Document")
         for thing in (
             "the release notes",
             "import of invoices",
