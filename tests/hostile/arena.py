@@ -47,7 +47,7 @@ def options(*, keep_unknown: bool) -> ClientOptions:
     return ClientOptions(
         pace=Pace(interval=1e-6, margin=0),
         retry=Retry(attempts=2, minimum=0, maximum=0),
-        cooldown=Cooldown(minimum=0, maximum=0),
+        cooldown=Cooldown(minimum=0.02, maximum=0.02),
         max_wait=0.05,
         timeout=PATIENCE,
         keep_unknown=keep_unknown,

@@ -206,7 +206,9 @@ def _is_scalar(form: Form, sent: Any, got: Any) -> bool:
         except (ValueError, TypeError, OverflowError):
             return False
     if form is str:
-        return bool(got == (sent if isinstance(sent, str) else json.dumps(sent)))
+        return (
+            bool(got == sent) if isinstance(sent, str) or _holds_raw(sent) else bool(got == json.dumps(sent))
+        )
     if form is bytes:
         return bool(got == sent)
     return _is_time(form, sent, got)

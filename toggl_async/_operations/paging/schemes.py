@@ -266,7 +266,6 @@ def _number(header: str, value: str) -> int:
     Raises:
         PagingError: it is none.
     """
-    try:
-        return int(value)
-    except ValueError:
-        raise PagingError(f"the header {header} of the report is no number") from None
+    if re.fullmatch("-?[0-9]{1,19}", value.strip()) and abs(number := int(value)) <= _LARGEST_ID:
+        return number
+    raise PagingError(f"the header {header} of the report is not a number that can be sent")
