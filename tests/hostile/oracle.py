@@ -206,9 +206,8 @@ def _is_scalar(form: Form, sent: Any, got: Any) -> bool:
         except (ValueError, TypeError, OverflowError):
             return False
     if form is str:
-        return (
-            bool(got == sent) if isinstance(sent, str) or _holds_raw(sent) else bool(got == json.dumps(sent))
-        )
+        as_it_is = isinstance(sent, str) or _holds_raw(sent)
+        return bool(got == (sent if as_it_is else json.dumps(sent)))
     if form is bytes:
         return bool(got == sent)
     return _is_time(form, sent, got)
