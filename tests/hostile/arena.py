@@ -230,8 +230,9 @@ def _of_value(
             keeps=case.keep_unknown,
             documented=subject.operation.documented,
         )
-        tree = case.mended if case.mended is not None and "$" in told.fields else case.tree
-        lost = list(_lost(value, subject, tree, told))
+        lost = _lost(value, subject, case.tree, told)
+        if lost and case.mended is not None and "$" in told.fields:
+            lost = _lost(value, subject, case.mended, told)
         wrong += [f"silent loss: {one[:300]}" for one in lost[:3]]
     return Outcome(name="value", wrong=tuple(wrong))
 

@@ -50,7 +50,7 @@ def _within(inner: str, outer: str) -> bool:
 def losses(form: Form, sent: Any, got: Any, told: Told, path: str = "$") -> Iterator[str]:
     """What was sent and cannot be found again, and what nobody was told of; nothing when all is well."""
     if sent is None:
-        empty = isinstance(got, Record) and bool(form.wraps) and got == form(**{form.wraps: []})
+        empty = is_record(form) and bool(form.wraps) and got == form(**{form.wraps: []})
         if (
             not empty
             and got not in (None, [], {})
