@@ -1,0 +1,150 @@
+"""Refusals that asking again would not change, and what workspaces belong to.
+
+*A 410* speaks of what was asked for: of one project as well as of an endpoint. So it is remembered by
+account, method and path as sent.
+
+*A feature 402* speaks of a plan, and can speak of the payload ("Billable is a premium feature" refuses
+one flag, not the creating of time entries). So query and body belong to its key, too: asking once too
+often is cheaper than refusing what would have been allowed.
+
+Both last a day: a stray answer must not close anything for ever, and plans are upgraded.
+
+*Refused credentials* are remembered by account, which is known by its credentials, so other ones are
+another account. In memory they last as long as the process; in a store that others read, a quarter of
+an hour. A 403 that may be about them (`outcome.Outcome.doubtful`) is settled by one ``GET /me/logged``,
+for which everybody else waits: fifty calls with a wrong token would lock the account.
+"""
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from toggl_async.errors import EndpointGone, FeatureUnavailable, ResponseError
+from toggl_async.scheduler.core.limits import SECOND
+from toggl_async.scheduler.core.outcome import Kind
+
+__all__ = ["DAY", "SHARED_LOGIN", "Memories", "Refusal", "error_from_memory", "key_of"]
+
+DAY: Final = 24 * 3600 * SECOND
+"""How long 410s and features are remembered."""
+SHARED_LOGIN: Final = 15 * 60 * SECOND
+"""How long refused credentials are remembered in a store that others read."""
+LIMIT: Final = 10_000
+"""Refusals kept at most; the oldest are forgotten first."""
+
+
+class Refusal(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What is remembered of an answer.
+
+    Attributes:
+        status: its HTTP status.
+        message: Toggl's own words.
+        request_id: Toggl's id of the request, where it sent one.
+        until: when it is forgotten, in microseconds of the store's clock; None for never.
+    """
+
+    status: int
+    message: str
+    request_id: str | None
+    until: int | None
+
+
+class Memories(msgspec.Struct, array_like=True, gc=False):
+    """What is remembered of one account; stored beside its `Limits`, and read when `cold` has grown."""
+
+    refusals: dict[bytes, Refusal] = msgspec.field(default_factory=dict)
+    login: Refusal | None = None
+    """The refusal of the credentials themselves."""
+    organizations: dict[int, int] = msgspec.field(default_factory=dict)
+    """The organization of each workspace that was seen."""
+
+    def recall(self, method: str, path: str, query: bytes, body: bytes | None, now: int) -> Refusal | None:
+        """Return the refusal that a request would meet again, or None.
+
+        Args:
+            method: the HTTP method.
+            path: the path as it is sent.
+            query: the query as it is sent.
+            body: the body; None where it isn't known, as that of a stream.
+            now: the store's clock.
+        """
+        if self.login is not None and not _is_over(self.login, now):
+            return self.login
+        if not self.refusals:  # nearly always: nothing has to be hashed
+            return None
+        for kind in _STATUS:
+            found = self.refusals.get(key_of(kind, method, path, query, body or b""))
+            if found is not None and not _is_over(found, now) and (body is not None or kind is Kind.GONE):
+                return found
+        return None
+
+    def remember(
+        self, kind: Kind, key: bytes, now: int, *, message: str, request_id: str | None, shared: bool = False
+    ) -> bool:
+        """Remember an answer of kind GONE, FEATURE or LOGIN; return whether it is news.
+
+        Args:
+            kind: what the answer means.
+            key: what was refused (`key_of`).
+            now: the store's clock.
+            message: Toggl's own words.
+            request_id: Toggl's id of the request.
+            shared: whether other processes read these memories.
+        """
+        if kind is Kind.LOGIN:
+            is_news = self.login is None or _is_over(self.login, now)
+            self.login = Refusal(403, message, request_id, now + SHARED_LOGIN if shared else None)
+            return is_news
+        if kind not in _STATUS:
+            return False
+        known = self.refusals.pop(key, None)
+        self.refusals[key] = Refusal(_STATUS[kind], message, request_id, now + DAY)
+        if len(self.refusals) > LIMIT:
+            del self.refusals[next(iter(self.refusals))]
+        return known is None or _is_over(known, now)
+
+    def learn_organization(self, workspace_id: int, organization_id: int) -> bool:
+        """Take note of the organization of a workspace; return whether it is news."""
+        if self.organizations.get(workspace_id) == organization_id:
+            return False
+        self.organizations[workspace_id] = organization_id
+        return True
+
+    def forget_refusals(self) -> None:
+        """Forget all refusals, for instance after an upgrade of the plan."""
+        self.refusals.clear()
+        self.login = None
+
+    def sweep(self, now: int) -> None:
+        """Drop what is over, before the memories are stored."""
+        for key in [key for key, refusal in self.refusals.items() if _is_over(refusal, now)]:
+            del self.refusals[key]
+
+
+_STATUS: Final = {Kind.GONE: 410, Kind.FEATURE: 402}
+
+
+def key_of(kind: Kind, method: str, path: str, query: bytes, body: bytes) -> bytes:
+    """Return what a refusal is known by, within its account."""
+    digest = hashlib.blake2b(f"{kind.value}\0{method}\0{path}\0".encode(), digest_size=16)
+    if kind is Kind.FEATURE:
+        digest.update(query + b"\0" + body)
+    return digest.digest()
+
+
+def error_from_memory(refusal: Refusal, *, method: str, path: str) -> ResponseError:
+    """Return the error that repeats a remembered 410 or 402."""
+    kind: type[ResponseError] = EndpointGone if refusal.status == 410 else FeatureUnavailable  # noqa: PLR2004
+    return kind(
+        refusal.message,
+        status=refusal.status,
+        method=method,
+        path=path,
+        request_id=refusal.request_id,
+        from_memory=True,
+    )
+
+
+def _is_over(refusal: Refusal, now: int) -> bool:
+    return refusal.until is not None and now >= refusal.until

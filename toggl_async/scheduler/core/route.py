@@ -1,0 +1,224 @@
+"""What a request is: its route, the quota that it spends, whether it only reads.
+
+Coroutines declare these facts. For requests of other httpx clients they are read off method and path:
+``/me…`` spends the user's quota; workspace and organization paths, reports and insights included,
+spend the organization's; what belongs to nobody counts as the user's, the stricter guess.
+"""
+
+import enum
+import math
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote
+
+import attrs
+
+from toggl_async.errors import InvalidInput
+from toggl_async.options import Priority
+
+__all__ = ["Lane", "RequestFacts", "facts_of", "shown_path", "window_of"]
+
+
+class Lane(enum.StrEnum):
+    """Which hourly quota a request spends."""
+
+    USER = "user"
+    """The user's own: ``/me`` and what belongs to nobody."""
+    ORGANIZATION = "organization"
+    """That of the organization which the path, or the workspace in it, belongs to."""
+
+
+_PRIORITIES: Final = tuple(Priority)
+
+
+def _priority(_instance: object, _attribute: object, value: object) -> None:
+    # The queue takes it as a place in a list, and only when calls wait: too late to complain.
+    if value not in _PRIORITIES:
+        raise InvalidInput(f"priority must be a Priority, not {value!r}")
+
+
+def _max_wait(_instance: object, _attribute: object, value: float | None) -> None:
+    if value is not None and (math.isnan(value) or value < 0):
+        raise InvalidInput(f"max_wait must be None or at least 0 s, not {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class RequestFacts:
+    """What a request declares about itself.
+
+    Attributes:
+        route: method and path template, such as ``"GET /api/v9/workspaces/{workspace_id}/tags"``.
+        lane: the hourly quota that it spends.
+        reads: whether it changes nothing, so that repeating it is safe.
+        workspace_id: the workspace that it concerns.
+        organization_id: the organization that it concerns, where the path names it.
+        priority: who goes first when calls wait.
+        max_wait: seconds that the call may wait for its turn, all its waits together; None for ever.
+        streams: leave the body of a 2xx answer unread; its slot is held until it is closed.
+        coalesce: share one answer with identical reads under way.
+        account: what the account is known by in place of the credential in the headers, where that
+            changes while the account stays the same; kept as a keyed hash, like a credential.
+    """
+
+    route: str
+    lane: Lane
+    reads: bool
+    workspace_id: int | None = None
+    organization_id: int | None = None
+    priority: Priority = attrs.field(default=Priority.NORMAL, validator=_priority)
+    max_wait: float | None = attrs.field(default=600.0, validator=_max_wait)
+    streams: bool = False
+    coalesce: bool = True
+    account: str | None = attrs.field(default=None, repr=False)
+
+
+_TOKEN = 16
+"""Characters that a token has at least, unless what stands before it tells that it is one."""
+_IDENTITY = re.compile(
+    r"[\d,.:TZ+-]*\d[\d,.:TZ+-]*"  # ids, lists of them, dates
+    r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?:\.\w+)?"
+    rf"|(?=[A-Za-z_.-]*\d)[\w.-]{{{_TOKEN},}}"  # tokens: long, with a digit in them
+)
+_PUBLIC = re.compile(r"[\d,.:TZ+-]+")
+"""Ids, lists of them, and dates."""
+_PARENTS = {
+    "workspace": "workspace_id",
+    "workspaces": "workspace_id",
+    "organization": "organization_id",
+    "organizations": "organization_id",
+    "audit_logs": "organization_id",
+}
+_WEBHOOK_PARENTS = frozenset({"limits", "ping", "subscriptions", "validate"})
+_SECRET_PARENTS = frozenset(
+    {
+        "data",
+        "disable_product_emails",
+        "disable_weekly_report",
+        "invitations",
+        "invoices",
+        "purchase_orders",
+        "shared",
+        "workspace_user",
+    }
+)
+"""Segments that a code or token follows, be it ever so short."""
+_SECRET_WORDS = frozenset({"code", "token", "uid", "uuid"})
+"""How the names of parameters end whose values open something."""
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def facts_of(
+    method: str, raw_path: bytes, *, max_wait: float | None = 600.0, coalesce: bool = True
+) -> RequestFacts:
+    """Return the facts of a request that declares none.
+
+    Args:
+        method: the HTTP method.
+        raw_path: path and query as they are sent.
+        max_wait: seconds that it may wait for its turn; None for ever.
+        coalesce: whether it may share its answer.
+    """
+    template, ids = _template(_segments(raw_path))
+    segments = template.split("/")
+    reporting = "reports" in segments[:2] or "insights" in segments[:2]
+    organizational = reporting or ("me" not in segments[:4] and bool(ids) and "webhooks" not in segments[:2])
+    return RequestFacts(
+        route=f"{method} {template}",
+        lane=Lane.ORGANIZATION if organizational else Lane.USER,
+        reads=method in _SAFE_METHODS or (method == "POST" and reporting),
+        workspace_id=ids.get("workspace_id"),
+        organization_id=ids.get("organization_id"),
+        max_wait=max_wait,
+        coalesce=coalesce,
+    )
+
+
+def window_of(facts: RequestFacts, organizations: Mapping[int, int]) -> str:
+    """Return the name of the quota window that a request spends from.
+
+    Args:
+        facts: what the request is.
+        organizations: the organization of each workspace that was seen.
+    """
+    if facts.lane is Lane.USER:
+        return "user"
+    organization_id = facts.organization_id
+    if organization_id is None and facts.workspace_id is not None:
+        organization_id = organizations.get(facts.workspace_id)
+        if organization_id is None:
+            return f"workspace:{facts.workspace_id}"
+    return f"organization:{organization_id or 0}"
+
+
+def shown_path(route: str, raw_path: bytes) -> str:
+    """Return the path of a request as errors may show it: as it was sent, but no codes and tokens in it.
+
+    Whoever reads a log must not be able to open a shared report or to take an invitation.
+
+    Args:
+        route: method and path template.
+        raw_path: path and query as they are sent.
+    """
+    template = route.partition(" ")[2].split("/")
+    shown = _segments(raw_path)
+    for place in range(1, min(len(shown), len(template)) + 1):  # a base URL may put more before it
+        if _is_secret(template[-place], unquote(shown[-place])):
+            shown[-place] = template[-place]
+    return "/".join(shown)
+
+
+def _segments(raw_path: bytes) -> list[str]:
+    """Take a path apart as it was sent: an escaped slash belongs to its segment."""
+    return raw_path.partition(b"?")[0].decode("ascii", "replace").split("/")
+
+
+def _is_secret(pattern: str, value: str) -> bool:
+    """Say whether a segment of a template, such as ``{uuid}.zip``, stands for a value not to be shown.
+
+    Ids are shown if they look like one: what stands in the place of a number may be anything.
+    """
+    before, braced, rest = pattern.partition("{")
+    if not braced:
+        return False
+    name, _, after = rest.partition("}")
+    kind = name.rpartition("_")[2]
+    if kind in {"id", "ids"}:
+        return not _PUBLIC.fullmatch(value.removeprefix(before).removesuffix(after))
+    return kind in _SECRET_WORDS
+
+
+def _template(segments: list[str]) -> tuple[str, dict[str, int]]:
+    """Put names in place of the identities in a path, and return those of its parents."""
+    ids: dict[str, int] = {}
+    hooks, validates = "webhooks" in segments[:2], "validate" in segments
+    shown = list(segments)
+    for position in range(1, len(segments)):
+        parent, segment = segments[position - 1], segments[position]
+        if hooks and parent in _WEBHOOK_PARENTS and segment.isdecimal():
+            name = "workspace_id"
+        elif parent in _PARENTS and segment.isdecimal():
+            name = _PARENTS[parent]
+        elif segment and (_is_identity(segment, parent) or (validates and _is_validated(segments, position))):
+            shown[position] = "{id}"
+            continue
+        else:
+            continue
+        shown[position] = f"{{{name}}}"
+        ids.setdefault(name, int(segment))
+    return "/".join(shown), ids
+
+
+def _is_identity(segment: str, parent: str) -> bool:
+    """Say whether a segment names one thing of many, by its looks or by what stands before it."""
+    if segment.isdecimal() or parent in _SECRET_PARENTS:
+        return True
+    if len(segment) < _TOKEN and segment[0].islower():
+        return False  # as most segments are: words, and "v9"
+    is_word = segment.replace("_", "").isalpha()
+    return not is_word and _IDENTITY.fullmatch(unquote(segment)) is not None
+
+
+def _is_validated(segments: list[str], position: int) -> bool:
+    """Say whether a segment is the workspace, the webhook or the code that follow ``validate``."""
+    return "validate" in segments[max(0, position - 3) : position]

@@ -1,0 +1,494 @@
+"""What one process alone knows of an account: its calls, and what is decided about each of them.
+
+::
+
+                     ┌───────────────── too late ──────────────────┐
+                     │                                             ▼
+    submit ──▶ WAITING ──grant──▶ GRANTED ──begin──▶ LEAVING    (refused)
+                  ▲  ▲              │                │     │
+                  │  └─ sent back ──┴────────────────┘    sent
+                  │                                        ▼
+                  ├── again ◀── lost ◀───────────────── UNDER_WAY
+                  │                                        │
+                  │                                     answered
+                  │                                        ▼
+                  └── again ◀───────────────────────── ANSWERED ──finish──▶ DONE
+
+A call that is withdrawn goes to DONE from wherever it is. From GRANTED to ANSWERED it holds a slot of
+`max_in_flight`: GRANTED has a turn whose slot may be a little ahead; LEAVING was handed to the network,
+which may have to connect; UNDER_WAY has sent its first byte; ANSWERED has the head of its answer, and
+its body is being read.
+
+The schedule says what to want (`wants`), takes what was granted (`grant`), and collects in `notes`
+what the shared limits have to be told. It knows no Toggl limit itself: of those it has the latest
+`View`, from which it foresees whether a call can go within its `max_wait`. A bound has to be a lower
+one: whoever fails by it could not have gone, whatever the others do short of giving up.
+
+All times are microseconds of the process's own clock.
+"""
+
+import enum
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from toggl_async.options import Retry
+from toggl_async.scheduler.core.ask import Answer, Departure, View
+from toggl_async.scheduler.core.limits import SECOND
+from toggl_async.scheduler.core.notes import (
+    Answered,
+    Lost,
+    Note,
+    OrganizationFound,
+    QuotaTold,
+    Slept,
+    Throttled,
+    Unused,
+)
+from toggl_async.scheduler.core.outcome import Kind, Outcome
+from toggl_async.scheduler.core.queue import Call, Queue, State
+from toggl_async.scheduler.core.retry import Backoff, Loss, may_retry
+from toggl_async.scheduler.core.waiters import PATIENCE, Want
+from toggl_async.scheduler.core.windows import HOUR
+
+__all__ = ["Next", "Reason", "Schedule", "TooLong"]
+
+CLOCK_MARGIN: Final = 60 * SECOND
+"""How far the wall clock must get ahead of the process's own before that is taken to have stood still."""
+
+
+class Reason(enum.StrEnum):
+    """Why a call, or a whole account, waits."""
+
+    PACE = "pace"
+    """The spacing between two requests."""
+    QUEUE = "queue"
+    """Other calls are ahead."""
+    COOLDOWN = "cool-down"
+    """Toggl said 429."""
+    PROBE = "probe"
+    """The one request that tries whether a cool-down is over has not been answered yet."""
+    QUOTA = "quota"
+    """The hourly quota is used up."""
+    BACKOFF = "back-off"
+    """Toggl failed a moment ago, or the connection did."""
+    IN_FLIGHT = "in flight"
+    """As many requests are under way as the options allow."""
+    LOGIN = "login"
+    """Whether Toggl takes the credentials at all is being found out."""
+
+
+class TooLong(msgspec.Struct, frozen=True):
+    """A call cannot go within its `max_wait`.
+
+    Attributes:
+        reason: what it would wait for, mainly.
+        at: when it could go, at the earliest.
+    """
+
+    reason: Reason
+    at: int
+
+
+class Next(msgspec.Struct, frozen=True):
+    """What becomes of a call after an answer or a loss.
+
+    Attributes:
+        again: why it returns to the queue; None when this was the end of it.
+        check_login: whether to ask ``GET /me/logged`` before anything else (`Schedule.check`).
+        login_refused: whether nothing more must be sent with these credentials.
+    """
+
+    again: Reason | None = None
+    check_login: bool = False
+    login_refused: bool = False
+
+
+_END: Final = Next()
+_AGAIN: Final = {Kind.THROTTLED: Reason.COOLDOWN, Kind.QUOTA: Reason.QUOTA}
+
+
+class Schedule:
+    """The calls of one process on one account.
+
+    Args:
+        retry: how often and how far apart what failed is sent again.
+        max_in_flight: requests under way at once.
+    """
+
+    __slots__ = (
+        "_max_in_flight",
+        "_retry",
+        "_seen_at",
+        "_view",
+        "_wall_ahead",
+        "backoff",
+        "check",
+        "checked",
+        "in_flight",
+        "notes",
+        "queue",
+    )
+
+    def __init__(self, retry: Retry, *, max_in_flight: int) -> None:
+        self._retry = retry
+        self._max_in_flight = max_in_flight
+        self._view: View | None = None
+        self._seen_at = 0
+        self._wall_ahead: int | None = None
+        self.queue: Queue = Queue()
+        self.backoff: Backoff = Backoff()
+        self.notes: list[Note] = []
+        """What the shared limits are to be told with the next step; the driver takes them out."""
+        self.in_flight: int = 0
+        """Calls that hold a slot: GRANTED to ANSWERED."""
+        self.check: Call | None = None
+        """The call by which it is found out whether the credentials are good; all others wait for it."""
+        self.checked: bool = False
+        """Whether it was found out that they are: a 403 raises no doubt any more."""
+
+    # What to want, and what was granted
+
+    def wants(self, now: int) -> tuple[Want, ...]:
+        """Return the lines that wait for a turn now; none while something of one's own is in the way."""
+        free = self._max_in_flight - self.in_flight
+        if self.check is not None:
+            waits = self.check.state is State.WAITING
+            return (Want(self.check.level, self.check.window),) if waits else ()
+        if free <= 0 or now < self.backoff.until:
+            return ()
+        return tuple(
+            Want(line.level, line.window, min(line.live, free), now - line.head.since)
+            for line in self.queue.lines.values()
+        )
+
+    def held(self, now: int) -> tuple[Reason, int | None] | None:
+        """Return what keeps all calls of this process from going, and until when (None: an answer)."""
+        if self.check is not None and self.check.state is not State.WAITING:
+            return Reason.LOGIN, None
+        if now < self.backoff.until:
+            return Reason.BACKOFF, self.backoff.until
+        if self.in_flight >= self._max_in_flight:
+            return Reason.IN_FLIGHT, None
+        return None
+
+    def see(self, view: View, now: int) -> None:
+        """Take a look at the shared limits; it is foreseen by the latest one."""
+        self._view, self._seen_at = view, now
+
+    def look(self, now: int, wall: int) -> None:
+        """Compare the clocks: windows end by the wall clock, too, where one's own stood still.
+
+        A wall clock that is set back is only noted; one that drifts by less than the margin, too.
+        """
+        ahead = wall - now
+        if self._wall_ahead is None or ahead < self._wall_ahead:
+            self._wall_ahead = ahead
+        elif ahead - self._wall_ahead > CLOCK_MARGIN:
+            self.notes.append(Slept(ahead - self._wall_ahead - CLOCK_MARGIN))
+            self._wall_ahead = ahead
+
+    def submit(self, call: Call, now: int) -> TooLong | None:
+        """Let a call wait for a turn, for the first time or again; or say that it would take too long."""
+        call.since = now
+        call.deadline = None
+        if call.max_wait is not None:
+            call.deadline = now + call.max_wait - call.waited
+            at, reason = self.expected(call, now)
+            if at > call.deadline:
+                return TooLong(reason, at)
+        self._wait(call)
+        return None
+
+    def submit_check(self, call: Call, now: int) -> None:
+        """Let a call go before all others that finds out whether the credentials are good."""
+        call.since, call.deadline, call.state = now, None, State.WAITING
+        self.check = call
+
+    def grant(self, answer: Answer, now: int) -> Call | None:
+        """Give a turn to the call whose it is; give it back if that has left meanwhile."""
+        call = self.check
+        if call is None or call.state is not State.WAITING:
+            line = self.queue.lines.get((answer.level, answer.window))
+            if line is None:
+                self.notes.append(Unused(answer.number, answer.window))
+                return None
+            call = line.head
+            self.queue.discard(call)
+        call.state = State.GRANTED
+        call.turn, call.probe = answer.number, answer.probe
+        call.leaves_at = now + answer.wait
+        call.waited += now - call.since
+        call.attempts += 1
+        self.in_flight += 1
+        return call
+
+    # On the way
+
+    def begin(self, call: Call, now: int) -> None:
+        """Take note that a call is handed to the network."""
+        call.state = State.LEAVING
+        call.sent_at = now
+
+    def depart(self, call: Call, departure: Departure, now: int) -> bool:
+        """Take the answer to a last look; say whether the request goes, or back to its queue."""
+        if departure.number:
+            call.turn, call.leaves_at = departure.number, now + departure.wait
+            return True
+        call.turn = 0
+        self.send_back(call, now)
+        return False
+
+    def send_back(self, call: Call, now: int) -> None:
+        """Send a call back to its queue as if it had not had its turn, which is given back."""
+        self._give_back_turn(call)
+        self.in_flight -= 1
+        call.attempts -= 1
+        call.since = now
+        self._wait(call)
+
+    def sent(self, call: Call, now: int) -> None:
+        """Take note that the first byte leaves."""
+        call.state = State.UNDER_WAY
+        call.sent_at = now
+
+    def answered(self, call: Call, outcome: Outcome, now: int, chance: float) -> Next:
+        """Learn from an answer; the call keeps its slot until `finish` or `again`.
+
+        Args:
+            call: whose answer it is.
+            outcome: what it means.
+            now: the process's clock.
+            chance: a number in [0, 1), for the back-off.
+        """
+        call.state = State.ANSWERED
+        number, call.turn, call.probe = call.turn, 0, False
+        kind = outcome.kind
+        if kind is Kind.THROTTLED:
+            self.notes.append(Throttled(number, call.window, outcome.retry_after))
+        else:
+            self.notes.append(
+                Answered(
+                    number,
+                    call.window,
+                    outcome.remaining,
+                    outcome.resets_in,
+                    kind is Kind.QUOTA,
+                    kind is not Kind.FAILED,
+                )
+            )
+        if call is self.check:
+            return self._judge_login(kind)
+        if kind is Kind.DONE:
+            self.backoff.incidents = 0
+            return _END
+        if kind is Kind.FAILED:
+            call.failures += 1
+            self.backoff.fail(now, call.sent_at, outcome.retry_after, self._retry, chance)
+            return Next(Reason.BACKOFF) if self._may_retry(call, Loss.MAY_HAVE_LEFT) else _END
+        if kind is not Kind.THROTTLED:
+            self.backoff.recover()
+        if kind in _AGAIN:
+            return Next(_AGAIN[kind]) if call.replayable else _END
+        if kind is Kind.LOGIN:
+            return Next(login_refused=True)
+        return Next(check_login=outcome.doubtful and not self.checked and self.check is None)
+
+    def lost(self, call: Call, loss: Loss, now: int, chance: float) -> Next:
+        """Learn from a request that brought no answer, or half of one.
+
+        Args:
+            call: whose request it was.
+            loss: how it was lost.
+            now: the process's clock.
+            chance: a number in [0, 1), for the back-off.
+        """
+        call.failures += 1
+        if call.turn:
+            gone = loss is Loss.MAY_HAVE_LEFT
+            self.notes.append((Lost if gone else Unused)(call.turn, call.window))
+            call.turn, call.probe = 0, False
+        if call is self.check:
+            self.check = None  # nothing was found out: the next doubt asks again
+            return _END
+        if loss is not Loss.HOPELESS:
+            self.backoff.fail(now, call.sent_at, None, self._retry, chance)
+        return Next(Reason.BACKOFF) if self._may_retry(call, loss) else _END
+
+    def again(self, call: Call, now: int) -> TooLong | None:
+        """Let a call that `Next` sends again return to the head of its line, and free its slot."""
+        self.in_flight -= 1
+        call.state = State.DONE
+        return self.submit(call, now)
+
+    def finish(self, call: Call) -> None:
+        """Free the slot of a call whose answer has been read, or that ended without one."""
+        self.in_flight -= 1
+        call.state = State.DONE
+
+    def withdraw(self, call: Call) -> None:
+        """Let a call go whose caller has given up, wherever it is; does nothing if it is done.
+
+        A turn whose request has not left is given back; one that has may have been counted by Toggl.
+        """
+        if call.state is State.DONE:
+            return
+        if call.state is State.WAITING:
+            self.queue.discard(call)
+        else:
+            self.in_flight -= 1
+            if call.state is State.UNDER_WAY:
+                self.notes.append(Lost(call.turn, call.window))
+            else:
+                self._give_back_turn(call)
+        call.turn, call.probe, call.state = 0, False, State.DONE
+        if call is self.check:
+            self.check = None
+
+    # What is learned besides
+
+    def told_quota(self, window: str, remaining: int, resets_in: int, total: int | None) -> None:
+        """Take a row of ``GET /me/quota``; `resets_in` in microseconds."""
+        self.notes.append(QuotaTold(window, remaining, resets_in, total))
+
+    def merge(self, old: str, lasting: str) -> None:
+        """Take note that two windows are the same quota."""
+        self.queue.merge(old, lasting)
+        self.notes.append(OrganizationFound(old, lasting))
+
+    def drain(self) -> list[Call]:
+        """Take out all calls that wait, because they will not go: closed, or credentials refused."""
+        calls = list(self.queue)
+        for call in calls:
+            self.withdraw(call)
+        return calls
+
+    # How long it will take
+
+    def expected(self, call: Call, now: int) -> tuple[int, Reason]:
+        """Return when a call that joins can go at the earliest, and what it waits for, mainly."""
+        at, reason = self._earliest(now)
+        view = self._view
+        if view is None:
+            return at, reason
+        # What was sent before goes to the head of its line.
+        ahead = 0 if call.attempts else self._ahead(call.level, call.window)
+        opens = self._window_opens(call.window, ahead)
+        if opens is not None and opens > at:
+            return opens, Reason.QUOTA
+        if not call.attempts:
+            ahead += self._ahead_elsewhere(call)
+        behind = min(ahead * view.interval, self._ages_in(call, now))
+        return at + behind, Reason.QUEUE if behind and behind >= at - now else reason
+
+    def too_long(self, call: Call, now: int) -> TooLong:
+        """Return why a call whose deadline has come must end."""
+        at, reason = self._earliest(now)
+        opens = self._window_opens(call.window, 0)
+        if opens is not None and opens > at:
+            at, reason = opens, Reason.QUOTA
+        if reason is Reason.PACE and len(self.queue) > 1:
+            reason = Reason.QUEUE
+        return TooLong(reason, max(at, now))
+
+    def doomed(self, now: int) -> Iterator[tuple[Call, TooLong]]:
+        """Take out the waiting calls that cannot make it any more, after a 429 or the end of a window."""
+        earliest, cause = self._earliest(now)
+        for line in list(self.queue.lines.values()):
+            if not line.limited:
+                continue
+            for place, call in enumerate(list(line)):
+                if call.deadline is None:
+                    continue
+                at, reason = earliest, cause
+                opens = self._window_opens(call.window, place)
+                if opens is not None and opens > at:
+                    at, reason = opens, Reason.QUOTA
+                if at > call.deadline:
+                    self.withdraw(call)
+                    yield call, TooLong(reason, at)
+
+    def _earliest(self, now: int) -> tuple[int, Reason]:
+        """Return when anybody may go at the earliest, and what stands in the way."""
+        at, reason = now, Reason.PACE
+        view = self._view
+        if view is not None:
+            at = max(now, self._seen_at + view.opens_in)
+            if view.rest and self._seen_at + view.rest >= at:
+                reason = Reason.COOLDOWN
+        if self.backoff.until > at:
+            at, reason = self.backoff.until, Reason.BACKOFF
+        return at, reason
+
+    def _window_opens(self, name: str, ahead: int) -> int | None:
+        """Return when a window lets one more go than `ahead`; None if it does, or that is unknown."""
+        window = self._view.windows.get(name) if self._view is not None else None
+        if window is None or window.hope is None or window.resets_in is None or ahead < window.hope:
+            return None
+        further = (ahead - window.hope) // window.total if window.total else 0
+        return self._seen_at + window.resets_in + further * HOUR
+
+    def _ahead(self, level: int, window: str) -> int:
+        """Count the calls ahead of a newcomer on its own window, those of other processes included."""
+        others = self._view.others if self._view is not None else ()
+        theirs = sum(count for other, name, count in others if name == window and other <= level)
+        return self.queue.ahead(level, window) + theirs
+
+    def _ahead_elsewhere(self, call: Call) -> int:
+        """Count the calls ahead that wait on other windows, as far as those let them go."""
+        view = self._view
+        assert view is not None  # noqa: S101 - `expected` has looked
+        names = {line.window for line in self.queue.lines.values()} | {name for _, name, _ in view.others}
+        ahead = 0
+        for name in names - {call.window}:
+            window, waiting = view.windows.get(name), self._ahead(call.level, name)
+            ahead += waiting if window is None or window.hope is None else min(waiting, window.hope)
+        return ahead
+
+    def _ages_in(self, call: Call, now: int) -> int:
+        """Return how long it takes until ageing alone would let a newcomer go.
+
+        Its level gets a turn each `PATIENCE`, whoever else waits, and those before it in the level
+        get theirs first. Without this, a crowd of urgent calls would fail a patient one in advance.
+        """
+        view = self._view
+        assert view is not None  # noqa: S101 - `expected` has looked
+        lines = [line for line in self.queue.lines.values() if line.level == call.level]
+        waited = max((now - line.head.since for line in lines), default=0)
+        unserved = view.unserved[call.level] + now - self._seen_at
+        before = sum(line.live for line in lines)
+        before += sum(count for level, _, count in view.others if level == call.level)
+        return max(0, PATIENCE - min(waited, unserved)) + before * PATIENCE
+
+    # Details
+
+    def _wait(self, call: Call) -> None:
+        call.state = State.WAITING
+        if call is not self.check:
+            self.queue.push(call)
+
+    def _give_back_turn(self, call: Call) -> None:
+        if call.turn:
+            self.notes.append(Unused(call.turn, call.window))
+            call.turn, call.probe = 0, False
+
+    def _may_retry(self, call: Call, loss: Loss) -> bool:
+        return may_retry(
+            failures=call.failures,
+            reads=call.reads,
+            loss=loss,
+            replayable=call.replayable,
+            options=self._retry,
+        )
+
+    def _judge_login(self, kind: Kind) -> Next:
+        """Take the answer to the one question that settles a doubt."""
+        if kind is Kind.LOGIN:
+            self.check = None
+            return Next(login_refused=True)
+        if kind in _AGAIN:
+            return Next(_AGAIN[kind])
+        self.check = None
+        self.checked = kind is Kind.DONE
+        return _END
