@@ -41,6 +41,11 @@ LONGEST_SLEEP: Final = 60 * SECOND
 """How long a process sleeps at most before a shut window: other programs, too, are told of resets."""
 
 
+LATE: Final = SECOND // 200
+"""How much later than its slot a turn may leave without being passed by the next; the pace's margin,
+by default 20 ms, is there for this."""
+
+
 class WindowView(msgspec.Struct, gc=False, frozen=True):
     """A quota window as a process sees it; durations in microseconds, None when unknown."""
 
@@ -260,7 +265,9 @@ def _promise(
         # each comes at a place of its own.
         doubled = now + max(interval, now - gate.probe_at)
         look = min(max(place, doubled), max(now, gate.probe_until) + place - opens)
-    enter(limits, me.name, lines, place, look, interval)
+    # It counts among the others by when it looks, not by a place that it won't come for: else they
+    # would wait for it in vain.
+    enter(limits, me.name, lines, look, interval)
     return look
 
 
@@ -283,6 +290,9 @@ def leaving(
             limits.slot = limits.served[level] = now
         return Departure(number, limits.slot - now), _NO_WAKES
     interval = interval_of(limits, me)
+    if number == limits.number - 1 and now - limits.before <= min(LATE, interval // 100):
+        # The next turn was given ahead, but this one is in time: nobody has passed it.
+        return Departure(number, max(0, limits.before - now)), _NO_WAKES
     opens = opening(limits, now, me, interval)
     due = opens + interval // 2
     better = any(other.rank < LEVELS + level and other.wakes <= due for other in rivals(limits, now, me))

@@ -132,7 +132,8 @@ def free_place(others: Sequence[Rival], mine: int, opens: int, interval: int) ->
     ahead = sum(other.calls for other in others if other.rank < mine)
     place = opens + min(ahead, SKIPPED) * interval
     half = interval // 2
-    for wakes in sorted(other.wakes for other in others if other.rank <= mine):
+    # Who is late still comes: whoever took its place would find it standing before.
+    for wakes in sorted(max(other.wakes, opens) for other in others if other.rank <= mine):
         if wakes >= place + half:
             break
         if wakes > place - half:
@@ -140,9 +141,9 @@ def free_place(others: Sequence[Rival], mine: int, opens: int, interval: int) ->
     return place
 
 
-def enter(limits: Limits, name: str, lines: list[Line], place: int, look: int, interval: int) -> None:
-    """Let a process wait: it comes for `place`, and looks again at `look`."""
-    limits.waiters[name] = Waiter(lines, place, look + max(GRACE, interval // 2))
+def enter(limits: Limits, name: str, lines: list[Line], wakes: int, interval: int) -> None:
+    """Let a process wait, until it comes at `wakes`."""
+    limits.waiters[name] = Waiter(lines, wakes, wakes + max(GRACE, interval // 2))
 
 
 def fill_next_place(limits: Limits, now: int, me: Process, opens: int, interval: int) -> Wake | None:
