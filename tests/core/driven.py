@@ -40,8 +40,8 @@ class Promises:
         self.rests_until = 0
         self.probes: int | None = None
         """The turn that probes; None while nobody has to, 0 while nobody does."""
-        self.overtaken: dict[tuple[str, int], int] = {}
-        """By process and level: turns of worse levels given since it entered the calendar."""
+        self.overtaken: dict[tuple[str, int, str], int] = {}
+        """By line: turns of worse levels given since it entered the calendar."""
         self.starving: dict[tuple[str, int, str], int] = {}
         """By line: how long it could have gone and didn't, rests and shut windows not counted."""
         self.told_at = 0
@@ -54,29 +54,31 @@ class Promises:
     def elapsed(self, limits: Limits, now: int) -> None:
         """Count the time in which a line could have gone."""
         since, self.told_at = self.told_at, now
-        lines = {(name, line.level, line.window) for name, waiter in limits.waiters.items() for line in waiter.lines}
+        lines = {
+            (name, line.level, line.window)
+            for name, waiter in limits.waiters.items()
+            for line in waiter.lines
+        }
         for key in [key for key in self.starving if key not in lines]:
             del self.starving[key]
         for key in lines:
             free_from = max(since, limits.gate.until)
             window = limits.windows.get(key[2])
             if window is not None:
-                free_from = max(free_from, window.opened)
                 if window.remaining is not None and window.remaining <= len(window.flying):
                     free_from = now if window.reset_at is None else max(free_from, window.reset_at)
-            counted = max(0, now - free_from) if not limits.gate.probe else 0
-            self.starving[key] = self.starving.get(key, 0) + counted
+            self.starving[key] = self.starving.get(key, 0) + max(0, now - free_from)
 
     def check_patience(self, limits: Limits) -> None:
         """No level waits for longer than the patience, while others are served."""
-        patience = waiters.PATIENCE + 4 * int(SECOND * (1.1 + limits.added))
+        patience = waiters.PATIENCE + 8 * int(SECOND * (1.1 + limits.added))
         for (name, level, window), starved in self.starving.items():
             waits = any(
                 (line.level, line.window) == (level, window)
                 for line in (limits.waiters[name].lines if name in limits.waiters else ())
             )
             if waits and starved > patience and limits.served[level] < limits.slot:
-                raise Broken(f"level {level} of {name} starves since {starved} us")
+                raise Broken(f"level {level} of {name} for {window} starves since {starved} us; {limits}")
 
     def died(self, driver: "Driver") -> None:
         """Take note that a process is dead: if it probed, another has to."""
@@ -85,18 +87,26 @@ class Promises:
 
     def granted(self, limits: Limits, me: Process, level: int, aged: bool) -> None:
         """Look at a turn that was given."""
+        before, self.overtaken = self.overtaken, {}
         for name, waiter in limits.waiters.items():
+            comes = me.tells or waiter.wakes <= limits.slot
             for line in waiter.lines:
+                key = name, line.level, line.window
                 window = limits.windows.get(line.window)
-                shut = window is not None and window.remaining is not None and window.remaining <= len(window.flying)
-                if line.level < level and not aged and not shut:
-                    key = name, line.level
-                    self.overtaken[key] = self.overtaken.get(key, 0) + 1
-                    if self.overtaken[key] > 1:
-                        raise Broken(f"{me.name} took a second turn at level {level} before {key}")
+                shut = (
+                    window is not None
+                    and window.remaining is not None
+                    and window.remaining <= len(window.flying)
+                )
+                if shut:
+                    continue
+                self.overtaken[key] = before.get(key, 0) + (line.level < level and not aged and comes)
+                if self.overtaken[key] > 1:
+                    raise Broken(f"{me.name} took a second turn at level {level} before {key}; {limits}")
         for key in [key for key in self.starving if key[1] == level]:
             self.starving[key] = 0
-        self.overtaken.pop((me.name, level), None)
+        for key in [key for key in self.overtaken if key[:2] == (me.name, level)]:
+            del self.overtaken[key]
 
     def sent(self, now: int, least: int, number: int) -> None:
         """Look at a request that leaves."""
@@ -199,7 +209,7 @@ class Driver:
                 case "Lost" | "Unused":
                     watch.ended(note.number, answered=False)  # type: ignore[union-attr]
         if answer.number:
-            aged = ages.get((self.name, answer.level, answer.window), 0) >= waiters.PATIENCE - SECOND // 100
+            aged = ages.get((self.name, answer.level, answer.window), 0) >= waiters.PATIENCE * 9 // 10
             watch.granted(limits, self.me, answer.level, aged)
             if answer.probe and probes_before and watch.probes == probes_before:
                 watch.probes = 0  # its lease was over

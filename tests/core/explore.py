@@ -120,7 +120,15 @@ class World:
             tuple(
                 None
                 if call is None
-                else (call.state, call.turn, call.attempts, call.failures, call.leaves_at, call.since, call.waited)
+                else (
+                    call.state,
+                    call.turn,
+                    call.attempts,
+                    call.failures,
+                    call.leaves_at,
+                    call.since,
+                    call.waited,
+                )
                 for call in self.calls
             ),
         )
@@ -132,7 +140,15 @@ Action = tuple[str, tuple[Any, ...]]
 class Explorer:
     """Walks the worlds that follow from one."""
 
-    def __init__(self, callers: tuple[Caller, ...], *, faults: int = 2, withdrawals: int = 1, deaths: int = 0, lazy: bool = False) -> None:
+    def __init__(
+        self,
+        callers: tuple[Caller, ...],
+        *,
+        faults: int = 2,
+        withdrawals: int = 1,
+        deaths: int = 0,
+        lazy: bool = False,
+    ) -> None:
         self.callers = callers
         self.lazy = lazy
         self.start = World(callers, faults, withdrawals, deaths)
@@ -276,7 +292,9 @@ class Explorer:
 
     def prompt(self, world: World) -> bool:
         """Say whether every process looks as soon as it should."""
-        return not any(driver.poked or driver.is_due(world.store.now - SECOND // 2) for driver in world.drivers)
+        return not any(
+            driver.poked or driver.is_due(world.store.now - SECOND // 2) for driver in world.drivers
+        )
 
     def settle(self, world: World) -> None:
         """Leave the world alone, all answers good: it has to come to an end."""
@@ -286,7 +304,10 @@ class Explorer:
                 break
             self.act(world, action)
         else:
-            last = [self.tamest(world), *map(repr, (driver.schedule.wants(world.store.now) for driver in world.drivers))]
+            last = [
+                self.tamest(world),
+                *map(repr, (driver.schedule.wants(world.store.now) for driver in world.drivers)),
+            ]
             raise Broken(f"it never comes to an end: {last} at {Limits.from_bytes(world.store.value)}")
         for number, call in enumerate(world.calls):
             alive = world.drivers[self.callers[number].process].alive
@@ -345,7 +366,9 @@ class Explorer:
                                 self.settle(world.copy())
                         except Exception as error:
                             told = "\n".join(f"  {name} {', '.join(map(str, rest))}" for name, rest in story)
-                            raise Broken(f"{error}\nafter\n{told}\n{Limits.from_bytes(world.store.value)}") from error
+                            raise Broken(
+                                f"{error}\nafter\n{told}\n{Limits.from_bytes(world.store.value)}"
+                            ) from error
                 if not following:
                     return
                 frontier = following
@@ -401,7 +424,9 @@ class counting:  # noqa: N801 - a context manager
             function = getattr(module, name)
             self.kept.append((module, name, function))
 
-            def counted(*args: Any, function: Any = function, fires: Any = fires, rule: str = rule, **kwargs: Any) -> Any:
+            def counted(
+                *args: Any, function: Any = function, fires: Any = fires, rule: str = rule, **kwargs: Any
+            ) -> Any:
                 result = function(*args, **kwargs)
                 if fires(result):
                     self.fired[rule] += 1
@@ -480,7 +505,9 @@ def main() -> None:
     for rule, count in sorted(fired.items()):
         print(f"{count:9}  {rule}")  # noqa: T201
     if given.out:
-        given.out.write_text(json.dumps({"scenes": results, "rules": dict(sorted(fired.items()))}, indent=2) + "\n")
+        given.out.write_text(
+            json.dumps({"scenes": results, "rules": dict(sorted(fired.items()))}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -158,7 +158,9 @@ class Simulation:
             self.finished()
         except Exception as error:
             raise Broken(
-                "\n".join([f"seed {self.seed}: {self.scene}", *self.story, f"{type(error).__name__}: {error}"])
+                "\n".join(
+                    [f"seed {self.seed}: {self.scene}", *self.story, f"{type(error).__name__}: {error}"]
+                )
             ) from error
 
     def finished(self) -> None:
@@ -265,7 +267,9 @@ class Simulation:
             if call.state is State.LEAVING and call.number not in before:
                 self.tell(f"{driver.name}: turn {call.turn} for call {call.number}")
                 slow = self.scene.slow and self.chance.random() < 0.1
-                connecting = self.chance.uniform(0.5, 3) * SECOND if slow else self.chance.uniform(0, 4) * MILLISECOND
+                connecting = (
+                    self.chance.uniform(0.5, 3) * SECOND if slow else self.chance.uniform(0, 4) * MILLISECOND
+                )
                 if self.chance.random() < self.scene.faults:
                     self.at(
                         call.leaves_at,
@@ -344,7 +348,9 @@ class Simulation:
 
     def answer(self, driver: Driver, call: Call, turn: int, outcome: Outcome) -> None:
         if driver.alive and call.state is State.UNDER_WAY and call.turn == turn:
-            self.tell(f"{driver.name}: call {call.number} is answered: {outcome.kind.value}, {outcome.remaining}")
+            self.tell(
+                f"{driver.name}: call {call.number} is answered: {outcome.kind.value}, {outcome.remaining}"
+            )
             driver.answered(self.store, call, outcome, self.chance.random())
             self.look(driver)
 

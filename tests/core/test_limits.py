@@ -37,7 +37,7 @@ def windows(draw: st.DrawFn, number: int) -> Window:
         total=draw(st.none() | st.integers(1, 5)),
         flying={number - n: TIME + draw(near) for n in range(draw(counts))},
         settled=sorted(draw(st.sets(st.integers(number - 4, number), max_size=2))),
-        opened=draw(st.sampled_from([0, TIME - SECOND])),
+        shut_at=draw(st.sampled_from([0, TIME - SECOND])),
     )
 
 
@@ -107,7 +107,10 @@ def wants(draw: st.DrawFn) -> list[Want]:
     found = {
         (want.level, want.window): want
         for want in draw(
-            st.lists(st.builds(Want, levels, window_names, st.integers(1, 3), st.integers(0, 300 * SECOND)), max_size=3)
+            st.lists(
+                st.builds(Want, levels, window_names, st.integers(1, 3), st.integers(0, 300 * SECOND)),
+                max_size=3,
+            )
         )
     }
     return list(found.values())
@@ -189,12 +192,16 @@ one_call = st.builds(Want, levels, window_names, waited=st.integers(0, 300 * SEC
 
 @settings(max_examples=500)
 @given(limits(lonely=True), processes(), one_call, notes(), ahead)
-def test_the_short_way_is_the_long_way(value: Limits, me: Process, want: Want, told: list[Note], late: int) -> None:
+def test_the_short_way_is_the_long_way(
+    value: Limits, me: Process, want: Want, told: list[Note], late: int
+) -> None:
     same_both_ways(value, me, want, told, late)
 
 
 @given(limits(), processes(), wants(), notes(), ahead)
-def test_a_step_can_run_twice(value: Limits, me: Process, wanted: list[Want], told: list[Note], late: int) -> None:
+def test_a_step_can_run_twice(
+    value: Limits, me: Process, wanted: list[Want], told: list[Note], late: int
+) -> None:
     stored = value.to_bytes()
     first, second = Limits.from_bytes(stored), Limits.from_bytes(stored)
     assert ask(first, TIME + late, me, wanted, told) == ask(second, TIME + late, me, wanted, told)
@@ -202,7 +209,9 @@ def test_a_step_can_run_twice(value: Limits, me: Process, wanted: list[Want], to
 
 
 @given(limits(), processes(), wants(), notes(), ahead)
-def test_answers_are_durations(value: Limits, me: Process, wanted: list[Want], told: list[Note], late: int) -> None:
+def test_answers_are_durations(
+    value: Limits, me: Process, wanted: list[Want], told: list[Note], late: int
+) -> None:
     answer, wakes = ask(value, TIME + late, me, wanted, told)
     hour = 2 * 3600 * SECOND
     assert 0 <= answer.wait <= hour

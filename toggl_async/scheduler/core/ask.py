@@ -169,7 +169,7 @@ def _among_others(
     answer = Answer(cold=limits.cold)
     chosen = _choose(limits, now, me, lines)
     if chosen is not None and not limits.gate.probe:
-        standing = rank(limits, now, chosen.level, chosen.window, chosen.since)
+        standing = rank(now, chosen.level, chosen.since)
         wanted = mine.wakes if mine else free_place(others, standing, opens, interval)
         if near_enough(chosen.level, opens - now, interval, me.lag) and not _outranked(
             others, Rival(standing, wanted, me.name, 0), opens, interval, me
@@ -179,6 +179,9 @@ def _among_others(
             answer.level, answer.window, answer.wait = chosen.level, chosen.window, opens - now
             opens = opening(limits, now, me, interval)
             chosen.count -= 1
+            for line in lines:
+                if line.level == chosen.level:
+                    line.since = max(line.since, limits.slot)
             lines = [line for line in lines if line.count]
             others = rivals(limits, now, me) if others else others
     look = now
@@ -208,7 +211,11 @@ def _lines(limits: Limits, now: int, wants: Sequence[Want], known: Sequence[Line
             want.level,
             want.window,
             want.count,
-            max(now - want.waited, ages.get((want.level, want.window), limits.gate.until)),
+            max(
+                now - want.waited,
+                limits.served[want.level],
+                ages.get((want.level, want.window), limits.gate.until),
+            ),
         )
         for want in wants
     ]
@@ -219,7 +226,7 @@ def _choose(limits: Limits, now: int, me: Process, lines: Sequence[Line]) -> Lin
     best, found = SHUT, None
     for line in lines:
         if windows.is_open(limits, line.window, me.reserve):
-            standing = rank(limits, now, line.level, line.window, line.since)
+            standing = rank(now, line.level, line.since)
             if standing < best or (standing == best and found is not None and line.since < found.since):
                 best, found = standing, line
     return found
@@ -256,7 +263,7 @@ def _promise(
         opens = max(opens, min(resets, default=now + LONGEST_SLEEP))
         standing = SHUT
     else:
-        standing = rank(limits, now, chosen.level, chosen.window, chosen.since)
+        standing = rank(now, chosen.level, chosen.since)
     place = free_place(others, standing, opens, interval)
     look = place if chosen else min(place, now + LONGEST_SLEEP)
     gate = limits.gate

@@ -72,6 +72,9 @@ def _stop_the_age_of_waiting(limits: Limits, rest: int) -> None:
     Rests don't count as starving, or the patient would go before what was refused after each of them.
     """
     limits.served = [at + rest for at in limits.served]
+    for window in limits.windows.values():
+        if window.shut_at:
+            window.shut_at += rest  # or it would be taken off twice
     for waiter in limits.waiters.values():
         for line in waiter.lines:
             line.since += rest

@@ -75,8 +75,8 @@ class Window(msgspec.Struct, array_like=True, gc=False):
     """Turns answered while an earlier one was still under way: that one's word doesn't count them."""
     spread: int = 0
     """What chance added to the reset, so that programs that share nothing don't return together."""
-    opened: int = 0
-    """When it last began anew. A window that is shut starves nobody."""
+    shut_at: int = 0
+    """Since when nothing is left, as far as a step has seen it; 0 while something is."""
 
 
 class Line(msgspec.Struct, array_like=True, gc=False):
@@ -86,7 +86,8 @@ class Line(msgspec.Struct, array_like=True, gc=False):
     window: str
     count: int
     since: int
-    """When the first of them began to wait; rests move it on, since they don't count as starving."""
+    """What they age from: when the first of them began to wait, or when their level was last served.
+    Rests and shut windows move it on, since they don't count as starving."""
 
 
 class Waiter(msgspec.Struct, array_like=True, gc=False):

@@ -72,6 +72,10 @@ def take(limits: Limits, now: int, me: Process, level: int, window: str, slot: i
     limits.before, limits.slot = limits.slot, slot
     limits.holder = me.name
     limits.served[level] = slot
+    for waiter in limits.waiters.values():
+        for line in waiter.lines:
+            if line.level == level:
+                line.since = max(line.since, slot)  # the level has been served, whoever it was
     windows.spend(limits, now, me, window, number)
     gate = limits.gate
     if gate.probing:

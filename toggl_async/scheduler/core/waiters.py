@@ -85,13 +85,9 @@ class Rival(NamedTuple):
     calls: int
 
 
-def rank(limits: Limits, now: int, level: int, window: str, since: int) -> int:
+def rank(now: int, level: int, since: int) -> int:
     """Return where a line stands: 0 to 2 if aged, else 3 to 5, by level; lower goes first."""
-    start = max(since, limits.served[level])
-    known = limits.windows.get(window)
-    if known is not None and known.opened > start:
-        start = known.opened
-    return level if now - start >= PATIENCE else LEVELS + level
+    return level if now - since >= PATIENCE else LEVELS + level
 
 
 def forget(limits: Limits, now: int, me: Process, opens: int, interval: int) -> None:
@@ -116,7 +112,7 @@ def rivals(limits: Limits, now: int, me: Process) -> list[Rival]:
         best, calls = SHUT, 0
         for line in waiter.lines:
             if windows.is_open(limits, line.window, me.reserve):
-                best = min(best, rank(limits, now, line.level, line.window, line.since))
+                best = min(best, rank(now, line.level, line.since))
                 calls += line.count
         found.append(Rival(best, waiter.wakes, name, calls))
     return found

@@ -176,7 +176,8 @@ def state(
         window.remaining = window.reset_at = None
     else:
         window.spread = int(SPREAD * me.chance)
-        window.remaining, window.reset_at = remaining, now + resets_in + RESET_MARGIN + window.spread
+        window.reset_at = now + resets_in + RESET_MARGIN + window.spread
+        window.remaining = remaining
 
 
 def merge(limits: Limits, old: str, lasting: str) -> None:
@@ -195,7 +196,7 @@ def merge(limits: Limits, old: str, lasting: str) -> None:
     window.settled = sorted({*window.settled, *gone.settled})
     window.word = min(window.word, gone.word)
     window.total = window.total if gone.total is None else gone.total
-    window.opened = max(window.opened, gone.opened)
+    window.shut_at = max(window.shut_at, gone.shut_at)
     if window.remaining is None or (gone.remaining is not None and gone.remaining < window.remaining):
         window.remaining = gone.remaining
     if window.reset_at is None or (gone.reset_at is not None and gone.reset_at > window.reset_at):
@@ -224,11 +225,28 @@ def sweep(limits: Limits, now: int) -> None:
         if window.reset_at is not None:
             if now >= window.reset_at:
                 window.remaining, window.reset_at = window.total, None
-                window.word, window.opened = limits.number, now
-        elif window.total is None and not window.flying and window.remaining is None:
+                window.word = limits.number
+        elif window.total is None and window.remaining is None and not window.flying:
             idle = name
+        if window.remaining == 0:
+            window.shut_at = window.shut_at or now
+        elif window.shut_at:
+            _excuse(limits, now, name, window.shut_at)
+            window.shut_at = 0
     if idle is not None:
         del limits.windows[idle]
+
+
+def _excuse(limits: Limits, now: int, name: str, shut_at: int) -> None:
+    """Don't count as starving that a window was shut.
+
+    The time is taken off, and doesn't begin anew: a window of 30 an hour is open for half a minute,
+    and whoever is never among the first 30 would wait for ever.
+    """
+    for waiter in limits.waiters.values():
+        for line in waiter.lines:
+            if line.window == name:
+                line.since += max(0, now - max(shut_at, line.since))
 
 
 def _kept(window: Window, reserve: int) -> int:
