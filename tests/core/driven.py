@@ -33,7 +33,7 @@ class Broken(AssertionError):
 class Promises:
     """What is held against the requests that leave, by whoever sees all of them."""
 
-    __slots__ = ("last_sent", "overtaken", "probes", "rests_until", "starving", "told_at")
+    __slots__ = ("last_sent", "left_at", "overtaken", "probes", "rests_until", "slack", "starving", "told_at")
 
     def __init__(self) -> None:
         self.last_sent: int | None = None
@@ -44,11 +44,15 @@ class Promises:
         """By line: turns of worse levels given since it entered the calendar."""
         self.starving: dict[tuple[str, int, str], int] = {}
         """By line: how long it could have gone and didn't, rests and shut windows not counted."""
+        self.slack = 0
+        """How much longer than promised a level may wait, because its processes hold back or die."""
+        self.left_at: dict[tuple[str, int, str], int] = {}
         self.told_at = 0
 
     def copy(self) -> "Promises":
         twin = twin_of(self)
         twin.overtaken, twin.starving = self.overtaken.copy(), self.starving.copy()
+        twin.left_at = self.left_at.copy()
         return twin
 
     def elapsed(self, limits: Limits, now: int) -> None:
@@ -60,8 +64,11 @@ class Promises:
             for line in waiter.lines
         }
         for key in [key for key in self.starving if key not in lines]:
-            del self.starving[key]
+            # A process that holds back for a while keeps its age.
+            if now - self.left_at.setdefault(key, now) > 60 * SECOND:
+                del self.starving[key], self.left_at[key]
         for key in lines:
+            self.left_at.pop(key, None)
             free_from = max(since, limits.gate.until)
             window = limits.windows.get(key[2])
             if window is not None:
@@ -71,7 +78,7 @@ class Promises:
 
     def check_patience(self, limits: Limits) -> None:
         """No level waits for longer than the patience, while others are served."""
-        patience = waiters.PATIENCE + 8 * int(SECOND * (1.1 + limits.added))
+        patience = waiters.PATIENCE + 8 * int(SECOND * (1.1 + limits.added)) + self.slack
         for (name, level, window), starved in self.starving.items():
             waits = any(
                 (line.level, line.window) == (level, window)

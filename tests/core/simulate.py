@@ -58,10 +58,11 @@ class Scene(NamedTuple):
     def drawn(cls, chance: random.Random) -> "Scene":
         """Draw one."""
         sparse = chance.random() < 0.2
+        months = chance.choice([1, 12])
         return cls(
             processes=chance.randint(1, 4),
-            hours=chance.choice([24.0 * 30, 24.0 * 365]) if sparse else chance.choice([0.5, 2.0]),
-            gap=chance.choice([4 * 3600.0, 24 * 3600.0]) if sparse else chance.choice([2.0, 10.0, 60.0]),
+            hours=24.0 * 30 * months if sparse else chance.choice([0.5, 2.0]),
+            gap=6 * 3600.0 * months if sparse else chance.choice([2.0, 10.0, 60.0]),
             burst=chance.choice([1, 3, 10]),
             quota=chance.choice([None, None, 30, 240]),
             strict=chance.choice([1, 1, 5]),
@@ -114,6 +115,7 @@ class Simulation:
         self.server = Server(scene)
         self.store = Store()
         self.store.promises.told_at = self.store.now
+        self.store.promises.slack = 40 * SECOND if scene.faults or scene.kills or not scene.tells else 0
         self.end = self.store.now + int(scene.hours * HOUR)
         self.story: collections.deque[str] = collections.deque(maxlen=150)
         self.drivers: list[Driver] = []

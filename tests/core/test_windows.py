@@ -38,7 +38,8 @@ class Account:
         self.tell(Answered(number, window, remaining, seconds * SECOND))
 
     def left(self, window: str = "user") -> int | None:
-        return view(self.limits, self.now, self.me).windows[window].left
+        seen = view(self.limits, self.now, self.me).windows.get(window)
+        return None if seen is None else seen.left
 
     def hope(self, window: str = "user") -> int | None:
         return view(self.limits, self.now, self.me).windows[window].hope

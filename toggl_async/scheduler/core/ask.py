@@ -65,6 +65,7 @@ class View(msgspec.Struct, gc=False, frozen=True):
         probing: whether a probe is under way, whose answer decides.
         windows: the quota windows that are known.
         others: level, window and count of what other processes have waiting.
+        ages: level, window and age of one's own lines; rests and shut windows don't age them.
         unserved: since each level had its latest turn.
         cold: the generation of what is kept beside the limits.
     """
@@ -75,6 +76,7 @@ class View(msgspec.Struct, gc=False, frozen=True):
     probing: bool
     windows: dict[str, WindowView]
     others: list[tuple[int, str, int]]
+    ages: list[tuple[int, str, int]]
     unserved: list[int]
     cold: int
 
@@ -122,7 +124,7 @@ def ask(
         limits: changed in place.
         now: the store's clock, in microseconds.
         me: the process.
-        wants: its lines of waiting calls; none withdraws it.
+        wants: its lines of waiting calls, the one first whose first call came first; none withdraws it.
         notes: what it has to tell.
     """
     now = limits.advance(now)
@@ -202,32 +204,27 @@ def _among_others(
 def _lines(limits: Limits, now: int, wants: Sequence[Want], known: Sequence[Line]) -> list[Line]:
     """Return what a process wants as lines of the calendar.
 
-    A line that waits already keeps its age, which rests have moved on; one that comes during a rest
-    begins to age after it.
+    A line that stands there already keeps its age, from which rests and shut windows were taken off;
+    one that comes during a rest does not age before its end.
     """
     ages = {(line.level, line.window): line.since for line in known}
-    return [
-        Line(
-            want.level,
-            want.window,
-            want.count,
-            max(
-                now - want.waited,
-                limits.served[want.level],
-                ages.get((want.level, want.window), limits.gate.until),
-            ),
-        )
-        for want in wants
-    ]
+    lines = []
+    for want in wants:
+        since = ages.get((want.level, want.window))
+        if since is None:
+            since = max(now, limits.gate.until) - max(0, want.waited)
+        since = max(since, now - want.waited, limits.served[want.level])
+        lines.append(Line(want.level, want.window, want.count, since))
+    return lines
 
 
 def _choose(limits: Limits, now: int, me: Process, lines: Sequence[Line]) -> Line | None:
-    """Return one's own best line whose window is open."""
+    """Return one's own best line whose window is open; of equals the first, as the process orders them."""
     best, found = SHUT, None
     for line in lines:
         if windows.is_open(limits, line.window, me.reserve):
             standing = rank(now, line.level, line.since)
-            if standing < best or (standing == best and found is not None and line.since < found.since):
+            if standing < best:
                 best, found = standing, line
     return found
 
@@ -347,6 +344,10 @@ def view(limits: Limits, now: int, me: Process) -> View:
             for name, waiter in limits.waiters.items()
             if name != me.name
             for line in waiter.lines
+        ],
+        ages=[
+            (line.level, line.window, now - line.since)
+            for line in (limits.waiters[me.name].lines if me.name in limits.waiters else ())
         ],
         unserved=[now - at for at in limits.served],
         cold=limits.cold,

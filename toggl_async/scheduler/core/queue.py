@@ -108,7 +108,7 @@ class Call:
 class WaitingLine:
     """The calls that wait at one level for one window."""
 
-    __slots__ = ("_dead", "_heap", "level", "limited", "live", "window")
+    __slots__ = ("_dead", "_heap", "level", "limited", "live", "since", "window")
 
     def __init__(self, level: int, window: str) -> None:
         self.level: int = level
@@ -116,6 +116,8 @@ class WaitingLine:
         self.live: int = 0
         self.limited: int = 0
         """How many of them cannot wait for ever."""
+        self.since: int | None = None
+        """What it ages from by the shared limits' last word; None before the first."""
         self._heap: list[tuple[int, Call]] = []
         self._dead = 0
 
@@ -134,6 +136,11 @@ class WaitingLine:
             heapq.heappop(heap)
             self._dead -= 1
         return heap[0][1]
+
+    def waited(self, now: int) -> int:
+        """Return for how long it has waited, as far as that counts as starving."""
+        since = self.head.since
+        return now - (since if self.since is None else max(since, self.since))
 
     def discard(self, call: Call) -> None:
         """Mark a call as gone; sweep when marks outnumber calls."""

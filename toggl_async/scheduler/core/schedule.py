@@ -151,7 +151,10 @@ class Schedule:
     # What to want, and what was granted
 
     def wants(self, now: int) -> tuple[Want, ...]:
-        """Return the lines that wait for a turn now; none while something of one's own is in the way."""
+        """Return the lines that wait for a turn now; none while something of one's own is in the way.
+
+        They come in the order of their first calls: within a priority, first come is first served.
+        """
         free = self._max_in_flight - self.in_flight
         if self.check is not None:
             waits = self.check.state is State.WAITING
@@ -159,8 +162,8 @@ class Schedule:
         if free <= 0 or now < self.backoff.until:
             return ()
         return tuple(
-            Want(line.level, line.window, min(line.live, free), now - line.head.since)
-            for line in self.queue.lines.values()
+            Want(line.level, line.window, min(line.live, free), line.waited(now))
+            for line in sorted(self.queue.lines.values(), key=lambda line: line.head.number)
         )
 
     def held(self, now: int) -> tuple[Reason, int | None] | None:
@@ -176,6 +179,10 @@ class Schedule:
     def see(self, view: View, now: int) -> None:
         """Take a look at the shared limits; it is foreseen by the latest one."""
         self._view, self._seen_at = view, now
+        for level, window, age in view.ages:
+            # Kept here as well: a process that has to hold back leaves the calendar meanwhile.
+            if (line := self.queue.lines.get((level, window))) is not None:
+                line.since = now - age
 
     def look(self, now: int, wall: int) -> None:
         """Compare the clocks: windows end by the wall clock, too, where one's own stood still.
@@ -455,7 +462,7 @@ class Schedule:
         view = self._view
         assert view is not None  # noqa: S101 - `expected` has looked
         lines = [line for line in self.queue.lines.values() if line.level == call.level]
-        waited = max((now - line.head.since for line in lines), default=0)
+        waited = max((line.waited(now) for line in lines), default=0)
         unserved = view.unserved[call.level] + now - self._seen_at
         before = sum(line.live for line in lines)
         before += sum(count for level, _, count in view.others if level == call.level)
