@@ -7,14 +7,11 @@ broken in the moment in which it is.
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
-from toggl_async.options import Cooldown, Pace, Priority, QuotaPolicy, Retry
+from toggl_async.options import Retry
 from toggl_async.scheduler.core import waiters
 from toggl_async.scheduler.core.ask import ask, leaving
 from toggl_async.scheduler.core.limits import SECOND, Limits
-from toggl_async.scheduler.core.notes import Alive
-from toggl_async.scheduler.core.outcome import Kind, Outcome
+from toggl_async.scheduler.core.outcome import Outcome
 from toggl_async.scheduler.core.process import Process
 from toggl_async.scheduler.core.queue import Call, Queue, State
 from toggl_async.scheduler.core.retry import Backoff, Loss
@@ -71,9 +68,8 @@ class Promises:
             self.left_at.pop(key, None)
             free_from = max(since, limits.gate.until)
             window = limits.windows.get(key[2])
-            if window is not None:
-                if window.remaining is not None and window.remaining <= len(window.flying):
-                    free_from = now if window.reset_at is None else max(free_from, window.reset_at)
+            if window is not None and window.remaining is not None and window.remaining <= len(window.flying):
+                free_from = now if window.reset_at is None else max(free_from, window.reset_at)
             self.starving[key] = self.starving.get(key, 0) + max(0, now - free_from)
 
     def check_patience(self, limits: Limits) -> None:
@@ -331,24 +327,3 @@ def process(name: str, **changes: Any) -> Process:
         "rest_maximum": 4 * SECOND,
     }
     return Process(name=name, **(settings | changes))
-
-
-__all__ = [
-    "Alive",
-    "Broken",
-    "Call",
-    "Cooldown",
-    "Driver",
-    "Kind",
-    "Loss",
-    "Outcome",
-    "Pace",
-    "Priority",
-    "Promises",
-    "QuotaPolicy",
-    "State",
-    "Store",
-    "check_flights",
-    "msgspec",
-    "process",
-]

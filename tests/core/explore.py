@@ -11,6 +11,7 @@ in the calendar, nothing flying.
 
 import argparse
 import collections
+import contextlib
 import json
 import sys
 import time
@@ -28,7 +29,7 @@ from toggl_async.scheduler.core.retry import Loss
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from core.driven import Broken, Driver, Store, check_flights, process  # noqa: E402
+from core.driven import Broken, Driver, Store, check_flights, process
 
 SHORT_PATIENCE = 5 * SECOND // 2
 SHORT_HOUR = 12 * SECOND
@@ -90,8 +91,11 @@ class World:
                     at = self.store.now + wake.after
                     driver.wakes_at = at if driver.wakes_at is None else min(driver.wakes_at, at)
 
-    def least(self) -> int:
-        return SECOND
+    def call(self, number: int) -> Call:
+        """Return a call that was made."""
+        call = self.calls[number]
+        assert call is not None
+        return call
 
     def key(self) -> tuple[object, ...]:
         """Return what makes two worlds the same."""
@@ -160,37 +164,35 @@ class Explorer:
         now = world.store.now
         for number, call in enumerate(world.calls):
             caller = self.callers[number]
-            driver = world.drivers[caller.process]
-            if not driver.alive:
+            if not world.drivers[caller.process].alive:
                 continue
-            if call is None:
-                # Callers of one kind are alike: only the first of them comes next.
-                if not any(world.calls[n] is None and self.callers[n] == caller for n in range(number)):
-                    yield "submit", (number,)
-                continue
-            if call.state is not State.DONE and world.withdrawals:
-                yield "withdraw", (number,)
-            if call.state is State.LEAVING:
-                if now >= call.leaves_at:
-                    yield "leave", (number,)
-                if world.faults:
-                    yield "lose", (number, Loss.NEVER_LEFT)
-            elif call.state is State.UNDER_WAY:
-                yield "answer", (number, "200")
-                if world.faults:
-                    for name in OUTCOMES:
-                        if name != "200":
-                            yield "answer", (number, name)
-                    yield "lose", (number, Loss.MAY_HAVE_LEFT)
+            if call is not None:
+                yield from self._of(world, number, call)
+            # Callers of one kind are alike: only the first of them comes next.
+            elif not any(world.calls[n] is None and self.callers[n] == caller for n in range(number)):
+                yield "submit", (number,)
         for index, driver in enumerate(world.drivers):
             if driver.is_due(now):
                 yield "ask", (index,)
-        if world.deaths:
-            for index, driver in enumerate(world.drivers):
-                if driver.alive and driver.calls:
-                    yield "kill", (index,)
+            if world.deaths and driver.alive and driver.calls:
+                yield "kill", (index,)
         if (ahead := self.next_time(world)) is not None:
             yield "clock", (ahead,)
+
+    def _of(self, world: World, number: int, call: Call) -> Iterator[Action]:
+        """Go through what could happen to a call."""
+        if call.state is not State.DONE and world.withdrawals:
+            yield "withdraw", (number,)
+        if call.state is State.LEAVING:
+            if world.store.now >= call.leaves_at:
+                yield "leave", (number,)
+            if world.faults:
+                yield "lose", (number, Loss.NEVER_LEFT)
+        elif call.state is State.UNDER_WAY:
+            for name in OUTCOMES if world.faults else ("200",):
+                yield "answer", (number, name)
+            if world.faults:
+                yield "lose", (number, Loss.MAY_HAVE_LEFT)
 
     def next_time(self, world: World) -> int | None:
         """Return the next instant at which something is due."""
@@ -226,61 +228,64 @@ class Explorer:
     def do(self, world: World, action: Action) -> None:
         """Do one thing."""
         name, arguments = action
-        store = world.store
         if name == "clock":
-            (store.now,) = arguments
-            return
-        if name in {"ask", "kill"}:
+            (world.store.now,) = arguments
+        elif name in {"ask", "kill"}:
             driver = world.drivers[arguments[0]]
             driver.me.alive = world.alive
-            if name == "kill":
-                driver.alive = False
-                world.store.promises.died(driver)
-                world.deaths -= 1
+            if name == "ask":
+                world.wake(driver.ask(world.store))
             else:
-                world.wake(driver.ask(store))
-            return
-        number = arguments[0]
-        caller = self.callers[number]
-        driver = world.drivers[caller.process]
-        driver.me.alive = world.alive
-        call = world.calls[number]
-        if call is None:
-            call = world.calls[number] = Call(
-                number + 1, caller.level, caller.window, reads=not caller.writes, max_wait=caller.patience
-            )
-            if not driver.submit(store, call):
-                self.fired["refused: too long"] += 1
-        elif name == "withdraw":
-            world.withdrawals -= 1
-            self.fired[f"withdrawn while {call.state.value}"] += 1
-            driver.withdraw(call)
-        elif name == "leave":
-            late = store.now > call.leaves_at
-            before, sent_back = call.turn, call.attempts
-            left, wakes = driver.leave(store, call, world.least())
-            world.wake(wakes)
-            if left:
-                self.fired["left late" if late else "left in time"] += 1
-                if caller.writes and world.writes.get(number):
-                    raise Broken("a write that may have been applied was sent again")
-            elif call.attempts < sent_back:
-                self.fired["sent back at the last look"] += 1
-            elif call.turn != before:
-                self.fired["passed: a new turn behind the others"] += 1
-        elif name == "lose":
-            world.faults -= 1
-            if arguments[1] is Loss.MAY_HAVE_LEFT:
-                world.writes[number] = True
-            again = driver.lost(store, call, arguments[1]).again
-            self.fired[f"lost, {arguments[1].value}: {'again' if again else 'handed over'}"] += 1
+                driver.alive = False
+                world.deaths -= 1
+                world.store.promises.died(driver)
         else:
-            outcome = OUTCOMES[arguments[1]]
-            world.faults -= outcome is not OUTCOMES["200"]
-            if outcome.kind is Kind.FAILED:
-                world.writes[number] = True
-            again = driver.answered(store, call, outcome).again
-            self.fired[f"{arguments[1]}: {'again' if again else 'handed over'}"] += 1
+            number, *rest = arguments
+            driver = world.drivers[self.callers[number].process]
+            driver.me.alive = world.alive
+            getattr(self, f"_{name}")(world, driver, number, *rest)
+
+    def _submit(self, world: World, driver: Driver, number: int) -> None:
+        caller = self.callers[number]
+        call = world.calls[number] = Call(
+            number + 1, caller.level, caller.window, reads=not caller.writes, max_wait=caller.patience
+        )
+        if not driver.submit(world.store, call):
+            self.fired["refused: too long"] += 1
+
+    def _withdraw(self, world: World, driver: Driver, number: int) -> None:
+        call = world.call(number)
+        world.withdrawals -= 1
+        self.fired[f"withdrawn while {call.state.value}"] += 1
+        driver.withdraw(call)
+
+    def _leave(self, world: World, driver: Driver, number: int) -> None:
+        call = world.call(number)
+        late = world.store.now > call.leaves_at
+        before, attempts = call.turn, call.attempts
+        left, wakes = driver.leave(world.store, call, SECOND)
+        world.wake(wakes)
+        if left:
+            self.fired["left late" if late else "left in time"] += 1
+            if self.callers[number].writes and world.writes.get(number):
+                raise Broken("a write that may have been applied was sent again")
+        elif call.attempts < attempts:
+            self.fired["sent back at the last look"] += 1
+        elif call.turn != before:
+            self.fired["passed: a new turn behind the others"] += 1
+
+    def _lose(self, world: World, driver: Driver, number: int, loss: Loss) -> None:
+        world.faults -= 1
+        world.writes[number] = world.writes.get(number, False) or loss is Loss.MAY_HAVE_LEFT
+        again = driver.lost(world.store, world.call(number), loss).again
+        self.fired[f"lost, {loss.value}: {'again' if again else 'handed over'}"] += 1
+
+    def _answer(self, world: World, driver: Driver, number: int, name: str) -> None:
+        outcome = OUTCOMES[name]
+        world.faults -= name != "200"
+        world.writes[number] = world.writes.get(number, False) or outcome.kind is Kind.FAILED
+        again = driver.answered(world.store, world.call(number), outcome).again
+        self.fired[f"{name}: {'again' if again else 'handed over'}"] += 1
 
     def check(self, world: World) -> None:
         """Look at everything that holds in every state."""
@@ -341,9 +346,10 @@ class Explorer:
         stop = None if seconds is None else time.monotonic() + seconds
         self.start.store.promises.told_at = self.start.store.now
         frontier: list[tuple[World, tuple[Any, ...]]] = [(self.start, ())]
-        seen = {self.start.key()}
+        seen = {hash(self.start.key())}
         with counting(self.fired), shortened():
-            for self.depth in range(1, depth + 1):
+            for level in range(1, depth + 1):
+                self.depth = level
                 following: list[tuple[World, tuple[Any, ...]]] = []
                 for before, path in frontier:
                     for action in list(self.actions(before)):
@@ -374,19 +380,24 @@ class Explorer:
                 frontier = following
 
 
-class shortened:  # noqa: N801 - a context manager
-    """Patience, calm and hours shortened, so that all rules fire within a few actions."""
-
-    def __enter__(self) -> None:
-        self.kept = waiters.PATIENCE, turns.CALM, windows.HOUR
-        waiters.PATIENCE = schedule.PATIENCE = SHORT_PATIENCE  # type: ignore[misc]
-        turns.CALM = 0  # type: ignore[misc]
-        windows.HOUR = schedule.HOUR = SHORT_HOUR  # type: ignore[misc]
-
-    def __exit__(self, *_: object) -> None:
-        waiters.PATIENCE = schedule.PATIENCE = self.kept[0]  # type: ignore[misc]
-        turns.CALM = self.kept[1]  # type: ignore[misc]
-        windows.HOUR = schedule.HOUR = self.kept[2]  # type: ignore[misc]
+@contextlib.contextmanager
+def shortened() -> Iterator[None]:
+    """Shorten patience, calm and hours, so that all rules fire within a few actions."""
+    changes = [
+        (waiters, "PATIENCE", SHORT_PATIENCE),
+        (schedule, "PATIENCE", SHORT_PATIENCE),
+        (turns, "CALM", 0),
+        (windows, "HOUR", SHORT_HOUR),
+        (schedule, "HOUR", SHORT_HOUR),
+    ]
+    kept = [(module, name, getattr(module, name)) for module, name, _ in changes]
+    try:
+        for module, name, value in changes:
+            setattr(module, name, value)
+        yield
+    finally:
+        for module, name, value in kept:
+            setattr(module, name, value)
 
 
 def _is(result: object) -> bool:
@@ -412,34 +423,31 @@ RULES: list[tuple[Any, str, Callable[[Any], bool], str]] = [
 ]
 
 
-class counting:  # noqa: N801 - a context manager
-    """Counts how often each rule fires."""
-
-    def __init__(self, fired: "collections.Counter[str]") -> None:
-        self.fired = fired
-        self.kept: list[tuple[Any, str, Any]] = []
-
-    def __enter__(self) -> None:
+@contextlib.contextmanager
+def counting(fired: "collections.Counter[str]") -> Iterator[None]:
+    """Count how often each rule fires."""
+    kept = [(module, name, getattr(module, name)) for module, name, *_ in RULES]
+    try:
         for module, name, fires, rule in RULES:
-            function = getattr(module, name)
-            self.kept.append((module, name, function))
-
-            def counted(
-                *args: Any, function: Any = function, fires: Any = fires, rule: str = rule, **kwargs: Any
-            ) -> Any:
-                result = function(*args, **kwargs)
-                if fires(result):
-                    self.fired[rule] += 1
-                return result
-
-            setattr(module, name, counted)
-
-    def __exit__(self, *_: object) -> None:
-        for module, name, function in self.kept:
+            setattr(module, name, _counted(getattr(module, name), fires, rule, fired))
+        yield
+    finally:
+        for module, name, function in kept:
             setattr(module, name, function)
 
 
-SCENES: dict[str, tuple[tuple[Caller, ...], dict[str, int]]] = {
+def _counted(
+    function: Callable[..., Any], fires: Callable[[Any], bool], rule: str, fired: "collections.Counter[str]"
+) -> Callable[..., Any]:
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        fired[rule] += fires(result)
+        return result
+
+    return counted
+
+
+SCENES: dict[str, tuple[tuple[Caller, ...], dict[str, Any]]] = {
     "three levels": (
         (
             Caller(0, Priority.NORMAL),

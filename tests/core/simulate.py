@@ -26,7 +26,7 @@ from toggl_async.scheduler.core.waiters import Wake
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from core.driven import Broken, Driver, Store, check_flights, process  # noqa: E402
+from core.driven import Broken, Driver, Store, check_flights, process
 
 MILLISECOND = SECOND // 1000
 HOUR = 3600 * SECOND
@@ -311,7 +311,7 @@ class Simulation:
         left, wakes = driver.leave(self.store, call, SECOND)
         self.wake(wakes)
         if not left:
-            if call.state is State.LEAVING:
+            if call.turn:
                 self.at(call.leaves_at, lambda turn=call.turn: self.leave(driver, call, turn))  # type: ignore[misc]
             else:
                 self.tell(f"{driver.name}: call {call.number} goes back to the queue")

@@ -17,7 +17,7 @@ def remember(memories: Memories, kind: Kind, *request: object, now: int = 0, sha
 
 
 def recalled(memories: Memories, *request: object, now: int = 0) -> int | None:
-    found = memories.recall(*(request or GET), now)  # type: ignore[arg-type]
+    found = memories.recall(*(request or GET), now)  # type: ignore[arg-type, call-arg]
     return None if found is None else found.status
 
 

@@ -171,10 +171,6 @@ def test_an_unknown_status_has_a_message_too() -> None:
     assert message_of(499, {}, b"") == "HTTP status 499"
 
 
-def test_an_unknown_status_has_a_message_too() -> None:
-    assert message_of(499, {}, b"") == "HTTP status 499"
-
-
 def error(status: int, body: bytes = b"no", *, method: str = "POST", **changes: Any) -> errors.ResponseError:
     headers = changes.pop("headers", {"x-toggl-request-id": "abc"})
     settings = {"path": "/x", "attempted": None, "today": TODAY} | changes

@@ -1,5 +1,7 @@
 """What one process decides alone: order, states, `max_wait`, back-off, withdrawals, doubt."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,7 +120,7 @@ def test_a_turn_for_which_nobody_waits_any_more_is_given_back() -> None:
 def test_a_call_can_be_withdrawn_wherever_it_is(state: State, notes: list[object]) -> None:
     calls = Calls()
     call, other = calls.waiting(), calls.waiting()
-    steps = {
+    steps: dict[State, Callable[[], object]] = {
         State.GRANTED: calls.turn,
         State.LEAVING: lambda: calls.schedule.begin(call, calls.now),
         State.UNDER_WAY: lambda: calls.schedule.sent(call, calls.now),
@@ -503,7 +505,9 @@ def test_within_a_priority_first_come_is_first_served_whatever_their_windows() -
     order: list[int] = []
     while len(order) < 5:
         driver.ask(store)
-        order += [call.number for call in driver.calls if call.state is State.LEAVING and call.number not in order]
+        order += [
+            call.number for call in driver.calls if call.state is State.LEAVING and call.number not in order
+        ]
         store.now = max(store.now, driver.wakes_at or 0)
     assert order == [0, 1, 2, 3, 4]
 

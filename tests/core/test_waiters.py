@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -58,8 +59,8 @@ class Calendar:
             self.turns.append(((self.now + answer.wait - TIME) / SECOND, name, answer.level))
         return answer
 
-    def heed(self, wakes: "tuple[Wake, ...] | object") -> None:
-        for wake in wakes:  # type: ignore[attr-defined]
+    def heed(self, wakes: Sequence[Wake]) -> None:
+        for wake in wakes:
             self.comes[wake.name] = min(self.comes[wake.name], self.now + wake.after)
 
     def run(self, seconds: float) -> None:
