@@ -31,6 +31,7 @@ from core.driven import Broken, Driver, Store, check_flights, process
 MILLISECOND = SECOND // 1000
 HOUR = 3600 * SECOND
 INTERVAL = 1_020_000
+BACKLOG = 40
 
 
 class Scene(NamedTuple):
@@ -207,7 +208,8 @@ class Simulation:
         """Make some calls at once."""
         if not driver.alive or self.store.now >= self.end:
             return
-        for _ in range(self.chance.randint(1, self.scene.burst)):
+        # A backlog of hours would only slow the simulation: a few dozen waiting calls show the same.
+        for _ in range(self.chance.randint(1, self.scene.burst) if len(driver.calls) < BACKLOG else 0):
             number = next(self._numbers)
             call = Call(
                 number,

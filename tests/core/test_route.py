@@ -161,6 +161,12 @@ def test_a_priority_is_one_of_three(priority: object) -> None:
         RequestFacts(route="GET /x", lane=Lane.USER, reads=True, priority=cast("Priority", priority))
 
 
+def test_a_code_that_validates_is_no_part_of_a_route() -> None:
+    facts = facts_of("GET", b"/webhooks/api/v1/validate/7/abc/sesame")
+    assert facts.route == "GET /webhooks/api/v1/validate/{workspace_id}/{id}/{id}"
+    assert facts.workspace_id == 7
+
+
 def test_a_request_spends_the_window_of_whom_it_asks() -> None:
     assert window_of(facts_of("GET", b"/api/v9/me"), {}) == "user"
     assert window_of(facts_of("GET", b"/api/v9/workspaces/7/tags"), {}) == "workspace:7"

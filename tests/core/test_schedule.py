@@ -456,6 +456,10 @@ def test_a_question_that_brings_no_answer_holds_nobody() -> None:
         calls.schedule.begin(check, calls.now)
         end(check)
         assert calls.schedule.check is None
+    check = calls.call(INTERACTIVE)
+    calls.schedule.submit_check(check, calls.now)
+    calls.schedule.withdraw(check)
+    assert calls.schedule.check is None
     assert calls.turn() is waiting
 
 

@@ -191,9 +191,7 @@ def _among_others(
         look = _promise(limits, now, me, lines, others, opens, interval)
     if others and not limits.gate.probe:
         wake = fill_next_place(limits, now, me, opens, interval)
-        if wake is not None and wake.name == me.name:
-            look = min(look, max(now, opens))
-        elif wake is not None:
+        if wake is not None:
             wakes = (*wakes, wake)
     if lines:
         answer.sleep = max(0, look - now - me.lag)
@@ -317,7 +315,7 @@ def _back(
     if limits.waiters and not limits.gate.probe:
         interval = interval_of(limits, me)
         wake = fill_next_place(limits, now, me, opening(limits, now, me, interval), interval)
-        if wake is not None and wake.name != me.name:
+        if wake is not None:
             return Departure(0), (wake,)
     return Departure(0), _NO_WAKES
 

@@ -132,8 +132,8 @@ def apply(limits: Limits, now: int, me: Process, note: Note) -> Wake | None:
             limits.cold += 1
         case Learned():
             limits.cold += 1
-        case Slept(by):
-            windows.shift(limits, by)
+        case _:
+            windows.shift(limits, note.by)
     return None
 
 

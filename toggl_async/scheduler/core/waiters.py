@@ -143,19 +143,16 @@ def enter(limits: Limits, name: str, lines: list[Line], wakes: int, interval: in
 
 
 def fill_next_place(limits: Limits, now: int, me: Process, opens: int, interval: int) -> Wake | None:
-    """Have the best sleeper come for the next place if nobody does, or only somebody worse.
+    """Have the best sleeper come for the next place if only worse ones do, or nobody.
 
     So a place that was given back, a reset, a word that opens a window and the end of a rest wake
     one process. A wake that is lost costs nothing but order: the sleeper comes at its old time.
     """
-    sleepers = rivals(limits, now, me)
-    best = min(sleepers)
+    best = min(rivals(limits, now, me))
     if best.rank >= SHUT or best.wakes <= opens + interval // 2:
         return None
-    if any(other.wakes <= opens + interval // 2 and other.rank <= best.rank for other in sleepers):
-        return None
-    if best.name != me.name and not me.tells:
-        return None
+    if best.name == me.name or not me.tells:
+        return None  # it asks anew by itself
     waiter = limits.waiters[best.name]
     waiter.wakes = opens
     waiter.until = max(now, opens) + max(GRACE, interval // 2)
