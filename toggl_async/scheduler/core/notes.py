@@ -109,7 +109,7 @@ _NOBODY: Final = ""
 
 def apply(limits: Limits, now: int, me: Process, note: Note) -> Wake | None:
     """Change the limits by a note; return whom to wake because of it, if anybody."""
-    if type(note) is Answered:  # by far the most frequent; `match` would try each class in turn
+    if isinstance(note, Answered):  # by far the most frequent; `match` would try each class in turn
         _answered(limits, now, me, note)
         return None
     match note:

@@ -98,6 +98,7 @@ def spend(limits: Limits, now: int, me: Process, name: str, number: int) -> None
         window.spread = int(SPREAD * me.chance)
         window.reset_at = now + HOUR + RESET_MARGIN + window.spread
         window.word = number - 1  # what left earlier was counted in the window before
+    _note_shut(window, now)
 
 
 def withdraw(limits: Limits, name: str, number: int) -> None:
@@ -228,13 +229,21 @@ def sweep(limits: Limits, now: int) -> None:
                 window.word = limits.number
         elif window.total is None and window.remaining is None and not window.flying:
             idle = name
-        if window.remaining == 0:
-            window.shut_at = window.shut_at or now
-        elif window.shut_at:
+        _note_shut(window, now)
+        if window.shut_at and not _is_spent(window):
             _excuse(limits, now, name, window.shut_at)
             window.shut_at = 0
     if idle is not None:
         del limits.windows[idle]
+
+
+def _is_spent(window: Window) -> bool:
+    return window.remaining is not None and window.remaining <= len(window.flying)
+
+
+def _note_shut(window: Window, now: int) -> None:
+    if not window.shut_at and _is_spent(window):
+        window.shut_at = now
 
 
 def _excuse(limits: Limits, now: int, name: str, shut_at: int) -> None:
