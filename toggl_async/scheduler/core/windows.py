@@ -98,7 +98,7 @@ def spend(limits: Limits, now: int, me: Process, name: str, number: int) -> None
         window.spread = int(SPREAD * me.chance)
         window.reset_at = now + HOUR + RESET_MARGIN + window.spread
         window.word = number - 1  # what left earlier was counted in the window before
-    _note_shut(window, now)
+    _note_shut(window, max(now, limits.gate.until))
 
 
 def withdraw(limits: Limits, name: str, number: int) -> None:
@@ -229,7 +229,7 @@ def sweep(limits: Limits, now: int) -> None:
                 window.word = limits.number
         elif window.total is None and window.remaining is None and not window.flying:
             idle = name
-        _note_shut(window, now)
+        _note_shut(window, max(now, limits.gate.until))
         if window.shut_at and not _is_spent(window):
             _excuse(limits, now, name, window.shut_at)
             window.shut_at = 0
@@ -252,10 +252,11 @@ def _excuse(limits: Limits, now: int, name: str, shut_at: int) -> None:
     The time is taken off, and doesn't begin anew: a window of 30 an hour is open for half a minute,
     and whoever is never among the first 30 would wait for ever.
     """
+    opens = max(now, limits.gate.until)  # a rest has been taken off already, and has moved `shut_at`
     for waiter in limits.waiters.values():
         for line in waiter.lines:
             if line.window == name:
-                line.since += max(0, now - max(shut_at, line.since))
+                line.since += max(0, opens - max(shut_at, line.since))
 
 
 def _kept(window: Window, reserve: int) -> int:
