@@ -172,7 +172,9 @@ def _among_others(
     chosen = _choose(limits, now, me, lines)
     if chosen is not None and not limits.gate.probe:
         standing = rank(now, chosen.level, chosen.since)
-        wanted = mine.wakes if mine else free_place(others, standing, opens, interval)
+        # Who comes after its lease has lost its place, and keeps its age.
+        comes = mine is not None and mine.until >= now
+        wanted = mine.wakes if mine and comes else free_place(others, standing, opens, interval)
         if near_enough(chosen.level, opens - now, interval, me.lag) and not _outranked(
             others, Rival(standing, wanted, me.name, 0), opens, interval, me
         ):
@@ -211,8 +213,7 @@ def _lines(limits: Limits, now: int, wants: Sequence[Want], known: Sequence[Line
         since = ages.get((want.level, want.window))
         if since is None:
             since = max(now, limits.gate.until) - max(0, want.waited)
-        since = max(since, now - want.waited, limits.served[want.level])
-        lines.append(Line(want.level, want.window, want.count, since))
+        lines.append(Line(want.level, want.window, want.count, max(since, limits.served[want.level])))
     return lines
 
 

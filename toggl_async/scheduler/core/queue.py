@@ -108,7 +108,7 @@ class Call:
 class WaitingLine:
     """The calls that wait at one level for one window."""
 
-    __slots__ = ("_dead", "_heap", "level", "limited", "live", "since", "window")
+    __slots__ = ("_dead", "_heap", "age", "level", "limited", "live", "window")
 
     def __init__(self, level: int, window: str) -> None:
         self.level: int = level
@@ -116,8 +116,8 @@ class WaitingLine:
         self.live: int = 0
         self.limited: int = 0
         """How many of them cannot wait for ever."""
-        self.since: int | None = None
-        """What it ages from by the shared limits' last word; None before the first."""
+        self.age: int | None = None
+        """Its age by the shared limits' last word; None before the first."""
         self._heap: list[tuple[int, Call]] = []
         self._dead = 0
 
@@ -138,9 +138,11 @@ class WaitingLine:
         return heap[0][1]
 
     def waited(self, now: int) -> int:
-        """Return for how long it has waited, as far as that counts as starving."""
-        since = self.head.since
-        return now - (since if self.since is None else max(since, self.since))
+        """Return for how long it has waited, as far as that counts as starving.
+
+        The time since the last word doesn't: the process held back by itself, or was stopped.
+        """
+        return now - self.head.since if self.age is None else self.age
 
     def discard(self, call: Call) -> None:
         """Mark a call as gone; sweep when marks outnumber calls."""

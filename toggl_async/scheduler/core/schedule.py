@@ -182,7 +182,7 @@ class Schedule:
         for level, window, age in view.ages:
             # Kept here as well: a process that has to hold back leaves the calendar meanwhile.
             if (line := self.queue.lines.get((level, window))) is not None:
-                line.since = now - age
+                line.age = age
 
     def look(self, now: int, wall: int) -> None:
         """Compare the clocks: windows end by the wall clock, too, where one's own stood still.
@@ -462,8 +462,9 @@ class Schedule:
         view = self._view
         assert view is not None  # noqa: S101 - `expected` has looked
         lines = [line for line in self.queue.lines.values() if line.level == call.level]
-        waited = max((line.waited(now) for line in lines), default=0)
-        unserved = view.unserved[call.level] + now - self._seen_at
+        since = now - self._seen_at
+        waited = max((line.waited(now) + (since if line.age is not None else 0) for line in lines), default=0)
+        unserved = view.unserved[call.level] + since
         before = sum(line.live for line in lines)
         before += sum(count for level, _, count in view.others if level == call.level)
         return max(0, PATIENCE - min(waited, unserved)) + before * PATIENCE

@@ -96,7 +96,7 @@ def forget(limits: Limits, now: int, me: Process, opens: int, interval: int) -> 
     gone = [
         name
         for name, waiter in limits.waiters.items()
-        if waiter.until < now or (waiter.wakes <= near and name != me.name and not me.alive(name))
+        if name != me.name and (waiter.until < now or (waiter.wakes <= near and not me.alive(name)))
     ]
     for name in gone:
         del limits.waiters[name]
