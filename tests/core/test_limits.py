@@ -1,6 +1,7 @@
 """The stored value, its clock, and the short way of `ask`."""
 
 import copy
+import random
 
 import msgspec
 import pytest
@@ -178,11 +179,14 @@ def test_options_become_microseconds() -> None:
 
 
 def same_both_ways(value: Limits, me: Process, want: Want, told: list[Note], late: int) -> None:
-    other = copy.deepcopy(value)
+    other = Limits.from_bytes(value.to_bytes())
     short = ask(value, TIME + late, me, [want], told)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asking, "_alone", lambda *_: None)
+    short_way = asking._alone
+    try:
+        asking._alone = lambda *_: None
         long = ask(other, TIME + late, me, [want], told)
+    finally:
+        asking._alone = short_way
     assert short == long
     assert value == other
 
@@ -190,12 +194,61 @@ def same_both_ways(value: Limits, me: Process, want: Want, told: list[Note], lat
 one_call = st.builds(Want, levels, window_names, waited=st.integers(0, 300 * SECOND))
 
 
-@settings(max_examples=500)
 @given(limits(lonely=True), processes(), one_call, notes(), ahead)
 def test_the_short_way_is_the_long_way(
     value: Limits, me: Process, want: Want, told: list[Note], late: int
 ) -> None:
     same_both_ways(value, me, want, told, late)
+
+
+def drawn(chance: random.Random) -> Limits:
+    """Draw limits as `limits` does, fifty times as fast."""
+    value = Limits.new(TIME - 10 * SECOND)
+    value.number = number = chance.randint(10, 20)
+    value.slot = TIME + chance.randint(-3 * SECOND, 3 * SECOND)
+    value.before = value.slot - chance.randint(0, 3 * SECOND)
+    value.added, value.calm = chance.choice([0.0, 0.1, 0.0005]), chance.choice([0, 49, 50])
+    value.served = [TIME - chance.randint(0, 400) * SECOND for _ in range(3)]
+    value.closed = chance.choice([0, 0, TIME, TIME + SECOND])
+    if chance.random() < 0.4:
+        probe = chance.choice([0, number, number - 1])
+        lease = TIME + chance.randint(-3 * SECOND, 3 * SECOND)
+        until = TIME + chance.choice([-SECOND, 0, SECOND // 3, SECOND])
+        value.gate = Gate(
+            until, number - chance.randint(0, 3), True, probe, "ab"[probe % 2], value.slot, lease
+        )
+    for name in chance.sample(["user", "organization:1"], chance.randint(0, 2)):
+        remaining = chance.choice([None, 0, 1, 3])
+        value.windows[name] = Window(
+            remaining,
+            None if remaining is None else TIME + chance.randint(-SECOND, 3 * SECOND),
+            number - chance.randint(0, 3),
+            chance.choice([None, 2]),
+            {number - n: TIME + chance.choice([-SECOND, SECOND]) for n in range(chance.randint(0, 2))},
+            shut_at=chance.choice([0, TIME - SECOND]),
+        )
+    return value
+
+
+def test_both_ways_are_the_same_for_thousands_of_values() -> None:
+    """As many as 200 times the examples of a property: 20,000, by night a million."""
+    chance = random.Random(19)
+    for _ in range(200 * settings().max_examples):
+        interval = chance.choice([0, SECOND // 10, SECOND])
+        me = process(
+            "a", base=interval, interval=interval, reserve=chance.randint(0, 1), chance=chance.random()
+        )
+        want = Want(chance.randint(0, 2), "user", waited=chance.randint(0, 300 * SECOND))
+        number, window = chance.randint(5, 20), chance.choice(["user", "organization:1"])
+        notes: list[Note] = [
+            Answered(number, window),
+            Answered(number, window, chance.randint(-1, 3), chance.randint(0, SECOND)),
+            Throttled(number, window),
+            Lost(number, window),
+            Unused(number, window),
+        ]
+        told = chance.sample(notes, chance.randint(0, 1))
+        same_both_ways(drawn(chance), me, want, told, chance.randint(0, 2 * SECOND))
 
 
 @given(limits(), processes(), wants(), notes(), ahead)
