@@ -139,6 +139,26 @@ def test_a_call_can_be_withdrawn_wherever_it_is(state: State, notes: list[object
     assert calls.turn() is other
 
 
+def test_a_lone_call_needs_no_line() -> None:
+    calls = Calls(in_flight=1)
+    assert calls.schedule.is_clear(calls.now)
+    call = calls.call()
+    calls.schedule.give(call, Answer(7, NORMAL, "user", wait=5), calls.now)
+    assert (call.state, call.turn, call.leaves_at, call.attempts) == (State.GRANTED, 7, calls.now + 5, 1)
+    assert not calls.schedule.is_clear(calls.now), "all slots are taken"
+    calls.schedule.begin(call, calls.now)
+    calls.schedule.lost(call, Loss.NEVER_LEFT, calls.now, 0.5)
+    calls.schedule.finish(call)
+    assert not calls.schedule.is_clear(calls.now), "it holds back"
+    calls.now += 60 * SECOND
+    assert calls.schedule.is_clear(calls.now)
+    calls.schedule.submit_check(calls.call(), calls.now)
+    assert not calls.schedule.is_clear(calls.now)
+    calls.schedule.check = None
+    calls.waiting()
+    assert not calls.schedule.is_clear(calls.now)
+
+
 def test_no_more_are_under_way_than_allowed() -> None:
     calls = Calls(in_flight=2)
     first = calls.sent()

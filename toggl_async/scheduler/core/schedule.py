@@ -223,13 +223,29 @@ class Schedule:
                 return None
             call = line.head
             self.queue.discard(call)
+        call.waited += now - call.since
+        self.give(call, answer, now)
+        return call
+
+    def is_clear(self, now: int) -> bool:
+        """Say whether a call that comes now may ask for a turn by itself, without standing in a line.
+
+        This is the driver's short way: `give` takes the turn if there is one, else `submit` goes on.
+        """
+        return (
+            not self.queue
+            and self.check is None
+            and self.in_flight < self._max_in_flight
+            and now >= self.backoff.until
+        )
+
+    def give(self, call: Call, answer: Answer, now: int) -> None:
+        """Give a turn to a call that does not stand in a line."""
         call.state = State.GRANTED
         call.turn, call.probe = answer.number, answer.probe
         call.leaves_at = now + answer.wait
-        call.waited += now - call.since
         call.attempts += 1
         self.in_flight += 1
-        return call
 
     # On the way
 
