@@ -7,6 +7,7 @@ Two kinds of state::
 
 ==============  ==========================================================================
 `limits`        the shared value, how it is stored, how its clock goes
+`process`       who asks: its options, its chance
 `turns`         pace: how far apart requests leave, who takes a turn, how it is given back
 `gate`          the rest after a 429, and the one probe that ends it
 `windows`       the hourly quotas
@@ -25,3 +26,5 @@ Two kinds of state::
 the process's own in `Schedule`. What passes between the two are durations, never instants, because
 the two clocks need not agree.
 """
+
+__all__: list[str] = []
