@@ -83,6 +83,33 @@ def nightly(session: nox.Session) -> None:
     session.run("python", "benchmarks/export_kills.py", "--kills", str(1_000 // shorter))
 
 
+@nox.session(default=False)
+def explore(session: nox.Session) -> None:
+    """Every interleaving of a few callers in the scheduler's core; the figures go to benchmarks/results."""
+    session.install("-e", ".")
+    out = ("--out", "benchmarks/results/explore.json")
+    session.run("python", "tests/core/explore.py", *(session.posargs or out))
+
+
+@nox.session(default=False)
+def simulate(session: nox.Session) -> None:
+    """Whole accounts in the scheduler's core, from seeds; `-- --seed N` tells the story of one."""
+    session.install("-e", ".")
+    out = ("--out", "benchmarks/results/simulate.json")
+    session.run("python", "tests/core/simulate.py", *(session.posargs or out))
+
+
+@nox.session(default=False)
+def mutate(session: nox.Session) -> None:
+    """Change the scheduler's core in small ways, and see which of them no test notices (hours)."""
+    session.install("-e", ".", *group("test"), "cosmic-ray>=8.4")
+    store = str(Path(session.create_tmp()).resolve() / "core.sqlite")
+    session.run("cosmic-ray", "init", "--force", "tests/core/mutation.toml", store)
+    session.run("cr-filter-operators", store, "tests/core/mutation.toml")
+    session.run("cosmic-ray", "exec", "tests/core/mutation.toml", store)
+    session.run("cr-report", "--surviving-only", "--show-diff", store)
+
+
 @nox.session
 def minimums(session: nox.Session) -> None:
     """The tests with the lowest versions of the dependencies that pyproject.toml allows."""
