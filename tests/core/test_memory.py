@@ -5,15 +5,27 @@ import pytest
 
 from toggl_async.errors import EndpointGone, FeatureUnavailable
 from toggl_async.scheduler.core import memory
-from toggl_async.scheduler.core.memory import DAY, SHARED_LOGIN, Memories, Refusal, error_from_memory, key_of
+from toggl_async.scheduler.core.memory import (
+    DAY,
+    SHARED_LOGIN,
+    Belongs,
+    Forgotten,
+    Memories,
+    Refusal,
+    Refused,
+    error_from_memory,
+    key_of,
+)
 from toggl_async.scheduler.core.outcome import Kind
+
+STATUS = {Kind.GONE: 410, Kind.FEATURE: 402, Kind.LOGIN: 403}
 
 GET = ("GET", "/api/v9/workspaces/7/projects/9", b"", b"")
 
 
 def remember(memories: Memories, kind: Kind, *request: object, now: int = 0, shared: bool = False) -> bool:
     key = key_of(kind, *(request or GET))  # type: ignore[arg-type]
-    return memories.remember(kind, key, now, message="no", request_id="abc", shared=shared)
+    return memories.take(Refused(kind, key, STATUS[kind], "no", "abc"), now, shared=shared)
 
 
 def recalled(memories: Memories, *request: object, now: int = 0) -> int | None:
@@ -55,14 +67,6 @@ def test_they_last_a_day() -> None:
     assert not memories.refusals
 
 
-def test_other_answers_are_not_remembered() -> None:
-    memories = Memories()
-    for kind in Kind:
-        if kind not in {Kind.GONE, Kind.FEATURE, Kind.LOGIN}:
-            assert not remember(memories, kind)
-    assert memories == Memories()
-
-
 def test_refused_credentials_end_everything() -> None:
     memories = Memories()
     assert remember(memories, Kind.LOGIN)
@@ -70,7 +74,8 @@ def test_refused_credentials_end_everything() -> None:
     assert recalled(memories, now=400 * DAY) == 403, (
         "in memory for ever: other credentials are another account"
     )
-    memories.forget_refusals()
+    assert memories.take(Forgotten(), 0)
+    assert not memories.take(Forgotten(), 0)
     assert recalled(memories) is None
     assert remember(memories, Kind.LOGIN, shared=True)
     assert recalled(memories, now=SHARED_LOGIN - 1) == 403
@@ -90,15 +95,16 @@ def test_there_is_an_end_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
         410,
         410,
     ]
-    memories.forget_refusals()
+    assert memories.take(Forgotten(), 0)
+    assert not memories.take(Forgotten(), 0)
     assert not memories.refusals
 
 
 def test_organizations_are_learned_once() -> None:
     memories = Memories()
-    assert memories.learn_organization(7, 5)
-    assert not memories.learn_organization(7, 5)
-    memories.forget_refusals()
+    assert memories.take(Belongs(7, 5), 0)
+    assert not memories.take(Belongs(7, 5), 0)
+    assert not memories.take(Forgotten(), 0)
     assert memories.organizations == {7: 5}
 
 
@@ -106,7 +112,7 @@ def test_they_can_be_stored() -> None:
     memories = Memories()
     remember(memories, Kind.GONE)
     remember(memories, Kind.LOGIN)
-    memories.learn_organization(7, 5)
+    memories.take(Belongs(7, 5), 0)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(memories), type=Memories) == memories
 
 

@@ -16,7 +16,7 @@ for which everybody else waits: fifty calls with a wrong token would lock the ac
 """
 
 import hashlib
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -24,7 +24,18 @@ from toggl_async.errors import EndpointGone, FeatureUnavailable, ResponseError
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.outcome import Kind
 
-__all__ = ["DAY", "SHARED_LOGIN", "Memories", "Refusal", "error_from_memory", "key_of"]
+__all__ = [
+    "DAY",
+    "SHARED_LOGIN",
+    "Belongs",
+    "Forgotten",
+    "Lesson",
+    "Memories",
+    "Refusal",
+    "Refused",
+    "error_from_memory",
+    "key_of",
+]
 
 DAY: Final = 24 * 3600 * SECOND
 """How long 410s and features are remembered."""
@@ -50,6 +61,39 @@ class Refusal(msgspec.Struct, array_like=True, frozen=True, gc=False):
     until: int | None
 
 
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """An answer of kind GONE, FEATURE or LOGIN was met.
+
+    Attributes:
+        kind: what it means.
+        key: what was refused (`key_of`); empty for LOGIN, which is about all.
+        status: its HTTP status.
+        message: Toggl's own words.
+        request_id: Toggl's id of the request.
+    """
+
+    kind: Kind
+    key: bytes
+    status: int
+    message: str
+    request_id: str | None = None
+
+
+class Belongs(msgspec.Struct, frozen=True, gc=False):
+    """A record said which organization a workspace belongs to."""
+
+    workspace_id: int
+    organization_id: int
+
+
+class Forgotten(msgspec.Struct, frozen=True, gc=False):
+    """Somebody wants to ask again: the refusals are forgotten."""
+
+
+Lesson: TypeAlias = Refused | Belongs | Forgotten
+"""What memories are told. It travels with the transaction that tells the limits (`notes.Learned`)."""
+
+
 class Memories(msgspec.Struct, array_like=True, gc=False):
     """What is remembered of one account; stored beside its `Limits`, and read when `cold` has grown."""
 
@@ -73,56 +117,45 @@ class Memories(msgspec.Struct, array_like=True, gc=False):
             return self.login
         if not self.refusals:  # nearly always: nothing has to be hashed
             return None
-        for kind in _STATUS:
+        for kind in (Kind.GONE, Kind.FEATURE):
             found = self.refusals.get(key_of(kind, method, path, query, body or b""))
             if found is not None and not _is_over(found, now) and (body is not None or kind is Kind.GONE):
                 return found
         return None
 
-    def remember(
-        self, kind: Kind, key: bytes, now: int, *, message: str, request_id: str | None, shared: bool = False
-    ) -> bool:
-        """Remember an answer of kind GONE, FEATURE or LOGIN; return whether it is news.
+    def take(self, lesson: Lesson, now: int, *, shared: bool = False) -> bool:
+        """Take in what was learned; return whether it is news.
 
         Args:
-            kind: what the answer means.
-            key: what was refused (`key_of`).
+            lesson: what it is.
             now: the store's clock.
-            message: Toggl's own words.
-            request_id: Toggl's id of the request.
             shared: whether other processes read these memories.
         """
-        if kind is Kind.LOGIN:
-            is_news = self.login is None or _is_over(self.login, now)
-            self.login = Refusal(403, message, request_id, now + SHARED_LOGIN if shared else None)
-            return is_news
-        if kind not in _STATUS:
-            return False
-        known = self.refusals.pop(key, None)
-        self.refusals[key] = Refusal(_STATUS[kind], message, request_id, now + DAY)
-        if len(self.refusals) > LIMIT:
-            del self.refusals[next(iter(self.refusals))]
-        return known is None or _is_over(known, now)
-
-    def learn_organization(self, workspace_id: int, organization_id: int) -> bool:
-        """Take note of the organization of a workspace; return whether it is news."""
-        if self.organizations.get(workspace_id) == organization_id:
-            return False
-        self.organizations[workspace_id] = organization_id
-        return True
-
-    def forget_refusals(self) -> None:
-        """Forget all refusals, for instance after an upgrade of the plan."""
-        self.refusals.clear()
-        self.login = None
+        match lesson:
+            case Refused(kind, key, status, message, request_id):
+                if kind is Kind.LOGIN:
+                    is_news = self.login is None or _is_over(self.login, now)
+                    self.login = Refusal(status, message, request_id, now + SHARED_LOGIN if shared else None)
+                    return is_news
+                known = self.refusals.pop(key, None)
+                self.refusals[key] = Refusal(status, message, request_id, now + DAY)
+                if len(self.refusals) > LIMIT:
+                    del self.refusals[next(iter(self.refusals))]
+                return known is None or _is_over(known, now)
+            case Belongs(workspace_id, organization_id):
+                is_news = self.organizations.get(workspace_id) != organization_id
+                self.organizations[workspace_id] = organization_id
+                return is_news
+            case _:
+                is_news = bool(self.refusals) or self.login is not None
+                self.refusals.clear()
+                self.login = None
+                return is_news
 
     def sweep(self, now: int) -> None:
         """Drop what is over, before the memories are stored."""
         for key in [key for key, refusal in self.refusals.items() if _is_over(refusal, now)]:
             del self.refusals[key]
-
-
-_STATUS: Final = {Kind.GONE: 410, Kind.FEATURE: 402}
 
 
 def key_of(kind: Kind, method: str, path: str, query: bytes, body: bytes) -> bytes:

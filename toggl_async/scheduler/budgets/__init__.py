@@ -1,0 +1,71 @@
+"""Where the shared part of the core's state lives.
+
+A budget holds the `Limits` of accounts, and beside each what was learned of it (`Memories`). It knows
+no rule: it runs the core's own step functions on the value that it keeps, by its own clock, and passes
+on the wakes. So there is one arithmetic, whatever the store::
+
+    driver ──step──▶ holder ──▶ store: value, clock
+           ◀─result──        ──wakes──▶ other holders
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias, TypeVar
+
+from toggl_async.scheduler.core.limits import Limits
+from toggl_async.scheduler.core.memory import Lesson, Memories
+from toggl_async.scheduler.core.waiters import Wake
+
+__all__ = ["Budget", "Holder", "Step"]
+
+T = TypeVar("T")
+
+Step: TypeAlias = Callable[[Limits, int], tuple[Limits, T, Sequence[Wake]]]
+"""What is done to an account's limits in one transaction, given the store's clock in microseconds: it
+returns the limits, a result, and whom to wake. It may run twice, so it changes nothing else."""
+
+
+class Holder(Protocol):
+    """One process's, and one event loop's, hold on a budget."""
+
+    @property
+    def name(self) -> str:
+        """What it is called among the waiters: unlike any other holder's."""
+        ...
+
+    def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T | Awaitable[T]:
+        """Apply a step to the limits of an account, and keep what was learned, all or nothing.
+
+        Args:
+            account: the account's key.
+            step: applied to the stored value, or to `Limits.new` where there is none.
+            lessons: what the account's memories take in (`Memories.take`), in the same transaction.
+
+        Returns:
+            The step's result; a store that has to wait for it returns an awaitable.
+        """
+        ...
+
+    def recall(self, account: str) -> Memories | Awaitable[Memories]:
+        """Return what was learned of an account; asked when `Limits.cold` has grown."""
+        ...
+
+    def alive(self, name: str) -> bool:
+        """Say whether another holder still lives, as far as is known; asked within a step."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the store. What the holder promised to come for is free."""
+        ...
+
+
+class Budget(Protocol):
+    """Keeps the limits of accounts for all who use them."""
+
+    def open(self, on_wake: Callable[[str], None]) -> Holder:
+        """Take hold of the budget in the running event loop.
+
+        Args:
+            on_wake: called in that loop with the key of an account of which this holder should ask
+                again.
+        """
+        ...

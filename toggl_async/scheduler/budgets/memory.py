@@ -1,0 +1,150 @@
+"""The budget of one process: the limits are plain values, and nothing has to be awaited.
+
+Its clock is that of the running event loop. Accounts that have rested for an hour are forgotten, because
+by then their windows are full again: at most two of them are looked at for each new one, so ten thousand
+cost nothing while they rest.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from toggl_async.errors import WrongEventLoop
+from toggl_async.scheduler.budgets import Step
+from toggl_async.scheduler.core.limits import SECOND, Limits
+from toggl_async.scheduler.core.memory import Lesson, Memories
+from toggl_async.scheduler.core.waiters import Wake
+from toggl_async.scheduler.core.windows import HOUR
+
+__all__ = ["MemoryBudget"]
+
+T = TypeVar("T")
+
+_LOOKED_AT = 2
+"""Accounts that are looked at for each new one."""
+
+
+class MemoryBudget:
+    """Keeps the limits of accounts for the schedulers of one event loop."""
+
+    __slots__ = ("_holders", "_limits", "_loop", "_memories", "_names")
+
+    def __init__(self) -> None:
+        self._limits: dict[str, Limits] = {}
+        self._memories: dict[str, Memories] = {}
+        self._holders: dict[str, _MemoryHolder] = {}
+        self._names = itertools.count(1)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self, on_wake: Callable[[str], None]) -> "_MemoryHolder":
+        """Take hold of the budget in the running event loop.
+
+        Raises:
+            WrongEventLoop: it is in use by another one.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None and self._holders and not self._loop.is_closed():
+                raise WrongEventLoop(
+                    "this MemoryBudget is in use by another event loop; give each loop one of its own"
+                )
+            # The times in it are those of a loop that is over.
+            self._loop = loop
+            self._limits.clear()
+            self._memories.clear()
+            self._holders.clear()
+        holder = _MemoryHolder(str(next(self._names)), self, loop, on_wake)
+        self._holders[holder.name] = holder
+        return holder
+
+    def limits_of(self, account: str, now: int) -> Limits:
+        """Return the limits of an account, new ones if nothing is known of it."""
+        limits = self._limits.get(account)
+        if limits is None:
+            self._forget_idle(now)
+            limits = self._limits[account] = Limits.new(now)
+        return limits
+
+    def keep(self, account: str, limits: Limits) -> None:
+        """Keep what a step made of the limits of an account."""
+        self._limits[account] = limits
+
+    def memories_of(self, account: str) -> Memories:
+        """Return what was learned of an account."""
+        return self._memories.get(account) or Memories()
+
+    def take(self, account: str, lesson: Lesson, now: int) -> None:
+        """Keep what was learned of an account."""
+        self._memories.setdefault(account, Memories()).take(lesson, now)
+
+    def holder(self, name: str) -> "_MemoryHolder | None":
+        """Return a holder by its name, if it has not been closed."""
+        return self._holders.get(name)
+
+    def let_go(self, name: str) -> None:
+        """Forget a holder, and what it waited for."""
+        self._holders.pop(name, None)
+        for limits in self._limits.values():
+            limits.waiters.pop(name, None)
+
+    def _forget_idle(self, now: int) -> None:
+        for account in list(itertools.islice(self._limits, _LOOKED_AT)):
+            limits = self._limits.pop(account)
+            memories = self._memories.get(account)
+            if memories is not None:
+                memories.sweep(now)
+            is_idle = now - limits.at >= HOUR and not limits.waiters and limits.gate.until <= now
+            if is_idle and (memories is None or not (memories.refusals or memories.login)):
+                self._memories.pop(account, None)
+            else:
+                self._limits[account] = limits  # behind the others
+
+
+class _MemoryHolder:
+    """A scheduler's hold on a `MemoryBudget`."""
+
+    __slots__ = ("_budget", "_loop", "_on_wake", "name")
+
+    def __init__(
+        self,
+        name: str,
+        budget: MemoryBudget,
+        loop: asyncio.AbstractEventLoop,
+        on_wake: Callable[[str], None],
+    ) -> None:
+        self.name: str = name
+        self._budget = budget
+        self._loop = loop
+        self._on_wake = on_wake
+
+    def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T:
+        """Apply a step to the limits of an account, and keep what was learned."""
+        now = int(self._loop.time() * SECOND)
+        known = self._budget.limits_of(account, now)
+        limits, result, wakes = step(known, now)
+        if limits is not known:
+            self._budget.keep(account, limits)
+        for lesson in lessons:
+            self._budget.take(account, lesson, now)
+        if wakes:
+            self._pass_on(account, wakes)
+        return result
+
+    def recall(self, account: str) -> Memories:
+        """Return what was learned of an account."""
+        return self._budget.memories_of(account)
+
+    def alive(self, name: str) -> bool:
+        """Say whether another holder has not been closed."""
+        return self._budget.holder(name) is not None
+
+    async def aclose(self) -> None:
+        """Let go of the budget."""
+        self._budget.let_go(self.name)
+
+    def _pass_on(self, account: str, wakes: Sequence[Wake]) -> None:
+        for wake in wakes:
+            holder = self._budget.holder(wake.name)
+            if holder is not None:
+                self._loop.call_soon(holder._on_wake, account)  # noqa: SLF001 - one of us
