@@ -39,7 +39,7 @@ _IMPORTS: Mapping[str, tuple[str, str]] = {
     "FileContent": ("toggl_async._operations.files", "FileContent"),
     "Form": ("toggl_async._operations.files", "Form"),
     "Json": ("toggl_async._operations.record", "Json"),
-    "Lane": ("toggl_async.scheduler.route", "Lane"),
+    "Lane": ("toggl_async.scheduler.core.route", "Lane"),
     "Literal": ("typing", "Literal"),
     "Mapping": ("collections.abc", "Mapping"),
     "Moment": ("toggl_async._operations.record", "Moment"),

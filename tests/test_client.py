@@ -30,7 +30,8 @@ from toggl_async._client.catalog import operation
 from toggl_async._operations.paging import Bookmark, PageAnswer, PageNumber, PageRequest, Pages, Step
 from toggl_async.records import Project
 from toggl_async.scheduler import Lane, RequestFacts
-from toggl_async.scheduler.route import EXTENSION
+from toggl_async.scheduler.adapter import EXTENSION
+from toggl_async.scheduler.scheduler import accounts_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -147,18 +148,13 @@ async def test_options_of_a_view_are_checked_and_leave_the_client_as_it_was() ->
 
 
 async def test_workspaces_that_pass_by_teach_the_scheduler_their_organization() -> None:
-    learned = {}
-
-    class Listening(Scheduler):
-        def learn_organization(self, workspace_id: int, organization_id: int | None) -> None:
-            learned[workspace_id] = organization_id
-
+    scheduler = Scheduler()
     fake = FakeToggl(ME, {"id": 9, "organization_id": 12}, None)
-    async with fake.client(scheduler=Listening()) as toggl:
+    async with fake.client(scheduler=scheduler) as toggl:
         await toggl.me.get(with_related_data=True)
         await toggl.workspace(9).get()
         assert await toggl.me.workspaces.list() == []
-    assert learned == {3: 11, 9: 12}
+    assert accounts_of(scheduler).organizations == {3: 11, 9: 12}
 
 
 async def test_responses_are_captured_for_the_task_that_asks() -> None:

@@ -23,7 +23,7 @@ from toggl_async import (
     capture_responses,
 )
 from toggl_async.records import Tag
-from toggl_async.scheduler.route import EXTENSION
+from toggl_async.scheduler.adapter import EXTENSION
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 

@@ -30,7 +30,7 @@ from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.paging import Pages, Paging
 from toggl_async._operations.record import Record
 from toggl_async.errors import InvalidInput
-from toggl_async.scheduler.route import Lane
+from toggl_async.scheduler.core.route import Lane
 
 pytestmark = pytest.mark.anyio
 

@@ -29,7 +29,8 @@ from toggl_async import (
     operations,
 )
 from toggl_async.records import Project
-from toggl_async.scheduler.route import EXTENSION, RequestFacts, facts_of, shown_path
+from toggl_async.scheduler import EXTENSION, RequestFacts, facts_of
+from toggl_async.scheduler.adapter import shown_path
 
 SECRET = "s/kr&t"
 """Short, and with signs that have to be escaped: it does not look like a token."""

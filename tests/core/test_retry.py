@@ -17,7 +17,7 @@ def test_what_may_be_sent_again(reads: bool, loss: Loss, replayable: bool, failu
     harmless = loss is Loss.NEVER_LEFT or (loss is Loss.MAY_HAVE_LEFT and reads)
     expected = harmless and replayable and failures < 5
     given_options = {"failures": failures, "reads": reads, "loss": loss, "replayable": replayable}
-    assert may_retry(options=Retry(), **given_options) is expected  # type: ignore[arg-type]
+    assert may_retry(attempts=5, **given_options) is expected  # type: ignore[arg-type]
 
 
 def test_failures_of_one_moment_are_one_incident() -> None:

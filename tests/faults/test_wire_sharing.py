@@ -33,6 +33,7 @@ OTHER_FACTS: dict[str, Any] = {
     "organization_id": 4,
     "priority": Priority.BULK,
     "max_wait": 7.0,
+    "attempts": 2,
     "streams": True,
     "coalesce": False,
     "account": "another",

@@ -92,14 +92,14 @@ async def test_a_row_of_the_quota_that_cannot_be_is_not_believed() -> None:
 )
 async def test_a_rest_takes_about_an_hour_at_most(status: int, retry_after: str) -> None:
     refused = httpx.Response(status, headers={"Retry-After": retry_after})
-    assert await seconds_for(2, Hourly(refused)) <= HOUR + 10
+    assert await seconds_for(2, Hourly(refused)) <= HOUR * 1.1 + 10
 
 
 @pytest.mark.parametrize(("retry_after", "rest"), [("300", 300), ("300.5", 300.5), (" 300 ", 300)])
 async def test_a_retry_after_that_can_be_is_kept(retry_after: str, rest: float) -> None:
     refused = httpx.Response(429, headers=[(b"Retry-After", retry_after.encode())])
     taken = await seconds_for(2, Hourly(refused), cooldown=Cooldown(minimum=1, maximum=2))
-    assert rest <= taken <= rest + 5
+    assert rest <= taken <= rest * 1.1 + 5, "chance adds up to a tenth, against herds"
 
 
 async def test_an_error_names_a_reset_within_the_hour() -> None:

@@ -25,16 +25,18 @@ class Script(Work[str]):
         self.copied = 0
         self.abandoned = False
         self.is_followed = False
+        self.ran_out = False
 
     async def run(self, asked_at: float) -> str:
         self.asked.append(asked_at)
         await asyncio.sleep(1)
         end = self.ends.pop(0)
+        self.ran_out = end is TOO_LONG
         if isinstance(end, Exception):
             raise end
         return end
 
-    async def abandon(self) -> None:
+    def abandon(self) -> None:
         self.abandoned = True
 
     def copier(self, result: str) -> Callable[[], str]:

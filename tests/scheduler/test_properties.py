@@ -24,7 +24,8 @@ from toggl_async.errors import (
 )
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import Attempted, Lane, RequestFacts, ScheduledTransport, Scheduler
-from toggl_async.scheduler.queue import PATIENCE
+from toggl_async.scheduler.core.limits import SECOND
+from toggl_async.scheduler.core.waiters import PATIENCE
 
 RUNS = settings(max_examples=settings().max_examples // 2)  # of what the profile says
 THROTTLED = frozenset({400, 429})
@@ -368,7 +369,7 @@ def test_nobody_starves(waiting: Priority, flood: list[Priority], every: float, 
     start = 1000.0 + 5 * every
     assert len(times) == 2
     for before, after in itertools.pairwise([start, *times]):
-        assert after - before <= PATIENCE + len(Priority) * INTERVAL
+        assert after - before <= PATIENCE / SECOND + len(Priority) * INTERVAL
 
 
 @RUNS

@@ -10,7 +10,8 @@ import attrs
 from support.model import Arrival, Model
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import Lane, SchedulerEvent, events
-from toggl_async.scheduler.queue import PATIENCE
+from toggl_async.scheduler.core.limits import SECOND
+from toggl_async.scheduler.core.waiters import PATIENCE
 
 NOT_PROCESSED = frozenset({400, 402, 429})
 """Statuses after which even a write may be sent again; a 400 of the model's is nginx's."""
@@ -183,7 +184,7 @@ class Promises:
                 continue  # theirs may be shut
             if asked.priority == mine.priority and number < event.call:
                 self.broken.append(f"{event}: overtook {number}")
-            old = event.at - max(since, account.served.get(mine.priority, -math.inf)) >= PATIENCE
+            old = event.at - max(since, account.served.get(mine.priority, -math.inf)) >= PATIENCE / SECOND
             if asked.priority < mine.priority and not old:
                 self.broken.append(f"{event}: went before the more urgent {number}")
         account.served[mine.priority] = event.at

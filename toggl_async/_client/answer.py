@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import attrs
-import httpx
 
 from toggl_async.scheduler import Attempted
-from toggl_async.scheduler.outcome import request_id_of
-from toggl_async.scheduler.route import EXTENSION, shown_path
+from toggl_async.scheduler.adapter import EXTENSION, shown_path
+from toggl_async.scheduler.core.outcome import request_id_of
+from toggl_async.scheduler.transport import httpx
 
 __all__ = ["Answer", "capture_responses", "record_answer"]
 

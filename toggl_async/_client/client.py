@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, overload
 
 import anyio
 import attrs
-import httpx
 from msgspec import UNSET, UnsetType
 
 from toggl_async import scopes
@@ -28,6 +27,7 @@ from toggl_async.errors import InvalidInput
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import ScheduledTransport, Scheduler
 from toggl_async.scheduler.stats import SchedulerStats
+from toggl_async.scheduler.transport import httpx
 
 __all__ = ["ACCOUNTS_URL", "BASE_URL", "TogglClient"]
 

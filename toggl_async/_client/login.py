@@ -27,7 +27,7 @@ from typing import Final
 
 import anyio
 import attrs
-import httpx
+import msgspec
 
 from toggl_async._client.auth import Auth, SessionCookie
 from toggl_async.errors import (
@@ -50,8 +50,9 @@ from toggl_async.scheduler import (
     error_of,
     facts_of,
 )
-from toggl_async.scheduler.outcome import REFUSED, login_refused
-from toggl_async.scheduler.route import shown_path
+from toggl_async.scheduler.adapter import REFUSED, login_refused, shown_path
+from toggl_async.scheduler.scheduler import accounts_of
+from toggl_async.scheduler.transport import httpx
 
 __all__ = ["REFUSAL", "FixedLogin", "Login", "SessionLogin"]
 
@@ -71,6 +72,8 @@ _LOGGED: Final = "/api/v9/me/logged"
 
 _TRUSTED_FOR: Final = 3600.0
 """Seconds for which credentials that were found good are taken to be."""
+
+_REFUSALS: Final = frozenset({OutcomeKind.DENIED, OutcomeKind.LOGIN})
 
 _log = logging.getLogger("toggl_async.login")
 
@@ -187,7 +190,7 @@ class FixedLogin(Login):
         if response.status_code == httpx.codes.FORBIDDEN and REFUSED not in response.extensions:
             facts = facts_of(request)
             await self._ask(request, facts)
-            if self._scheduled.scheduler.are_refused(request):
+            if accounts_of(self._scheduled.scheduler).are_refused(request):
                 response.extensions[REFUSED] = True
         if REFUSED in response.extensions:
             response.extensions[REFUSAL] = login_refused(
@@ -391,10 +394,10 @@ class SessionLogin(Login):
             return held
         if not response.is_error:
             raise self._refuse(request, response, "the accounts host gave no session")
-        if classify(response.status_code, response.headers, response.content).kind is OutcomeKind.DENIED:
+        if classify(response.status_code, response.headers, response.content).kind in _REFUSALS:
             raise self._refuse(request, response)
         attempted: Attempted = response.extensions[EXTENSION]
-        response.extensions[EXTENSION] = attrs.evolve(attempted, maybe_applied=False)
+        response.extensions[EXTENSION] = msgspec.structs.replace(attempted, maybe_applied=False)
         response.headers.pop("set-cookie", None)
         raise error_of(response, method=request.method, path=_PATH)
 

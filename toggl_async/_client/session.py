@@ -9,7 +9,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, TypeVar, cast
 
 import attrs
-import httpx
 import msgspec
 from msgspec import UNSET
 
@@ -32,8 +31,10 @@ from toggl_async.errors import (
 )
 from toggl_async.options import Priority
 from toggl_async.scheduler import RequestFacts, Scheduler, error_of, facts_of
+from toggl_async.scheduler.adapter import EXTENSION, shown_path
 from toggl_async.scheduler.content_coding import decoder_for
-from toggl_async.scheduler.route import EXTENSION, shown_path
+from toggl_async.scheduler.scheduler import accounts_of
+from toggl_async.scheduler.transport import httpx
 
 __all__ = ["Session"]
 
@@ -287,7 +288,7 @@ class Session:
             found = getattr(result, operation.workspaces) if operation.workspaces else result
             for workspace in found if isinstance(found, list) else [found]:
                 if workspace is not None and workspace.id is not None:
-                    self.scheduler.learn_organization(workspace.id, workspace.organization_id)
+                    accounts_of(self.scheduler).learn_organization(workspace.id, workspace.organization_id)
             self.plans.learn(found)
         return result
 

@@ -14,13 +14,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from urllib.parse import unquote
 
-import httpx
-
 from toggl_async._operations.files import Form
 from toggl_async.codec import query_items
 from toggl_async.errors import DecodeError, InvalidInput
 from toggl_async.scheduler.content_coding import decode
-from toggl_async.scheduler.inner import Network
+from toggl_async.scheduler.transport import Network, httpx
 
 __all__ = ["Wire", "check_call", "checked_url", "network", "proxy_for", "raw_chunks", "read", "undecodable"]
 

@@ -34,7 +34,7 @@ from toggl_async._operations.bulk import in_chunks
 from toggl_async._operations.files import Download
 from toggl_async._operations.paging import Pages, Paging
 from toggl_async._operations.record import Record
-from toggl_async.scheduler.route import Lane
+from toggl_async.scheduler.core.route import Lane
 
 __all__ = [
     "Caller",

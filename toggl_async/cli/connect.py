@@ -9,7 +9,6 @@ from typing import TypeVar
 import anyio
 import attrs
 import click
-import httpx
 
 from toggl_async._client.auth import ApiToken, Auth
 from toggl_async._client.client import TogglClient
@@ -27,6 +26,7 @@ from toggl_async.errors import (
 from toggl_async.options import ClientOptions
 from toggl_async.scheduler import Scheduler
 from toggl_async.scheduler.events import OnEvent
+from toggl_async.scheduler.transport import httpx
 
 __all__ = ["OPTIONS", "Server", "ask", "first_contact", "reach", "run_on_sandbox", "run_on_server"]
 

@@ -8,36 +8,51 @@ The attempts of a call that others share can change hands. What is said to Toggl
 task of its own, which the caller who leaves does not take down with him.
 """
 
-import asyncio
+import datetime as dt
 import http
 import json
+import re
 from collections.abc import Callable
 from typing import Final
 
-import attrs
-import httpx
+import anyio
 
-from toggl_async.errors import ClientClosed, MaxWaitExceeded, QuotaExceeded, RequestFailed
-from toggl_async.scheduler import retry
-from toggl_async.scheduler.account import Account, Recalled
+from toggl_async.errors import (
+    ClientClosed,
+    LoginRefused,
+    MaxWaitExceeded,
+    QuotaExceeded,
+    RequestFailed,
+    TogglError,
+)
+from toggl_async.scheduler.adapter import EXTENSION, REFUSED, shown_path
 from toggl_async.scheduler.coalesce import Work
-from toggl_async.scheduler.events import Reason
+from toggl_async.scheduler.core.limits import SECOND
+from toggl_async.scheduler.core.memory import Refused, error_from_memory, key_of
+from toggl_async.scheduler.core.outcome import (
+    LONGEST_RESET,
+    Attempted,
+    Kind,
+    Outcome,
+    classify,
+    login_attempts_left,
+    message_of,
+    read_headers,
+    request_id_of,
+)
+from toggl_async.scheduler.core.queue import State
+from toggl_async.scheduler.core.route import RequestFacts, quota_of
+from toggl_async.scheduler.core.schedule import Next, Reason, Recalled
+from toggl_async.scheduler.driver import Apart, Driver, Ticket
 from toggl_async.scheduler.exchange import Exchange, HeldStream, LostRequest, as_failure
-from toggl_async.scheduler.inner import InnerTransport
-from toggl_async.scheduler.outcome import Attempted, Outcome, OutcomeKind, classify, reset_told, whole_of
-from toggl_async.scheduler.route import EXTENSION, RequestFacts
-from toggl_async.scheduler.scheduler import Scheduler
+from toggl_async.scheduler.transport import InnerTransport, httpx
 
-__all__ = ["Attempts"]
+__all__ = ["Attempts", "refusal_of"]
 
 _SMALL: Final = 1 << 20
 """Bytes up to which an upload is read into memory, so that it can be sent again after a refusal."""
 
-_AGAIN: Final = {
-    OutcomeKind.THROTTLED: Reason.COOLDOWN,
-    OutcomeKind.QUOTA: Reason.QUOTA,
-    OutcomeKind.FAILED: Reason.BACKOFF,
-}
+_WHOLE: Final = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 
 _Result = httpx.Response | RequestFailed
 
@@ -46,21 +61,21 @@ class Attempts(Work[httpx.Response]):
     """The attempts of one call, as far as they have come."""
 
     __slots__ = (
-        "_account",
+        "_apart",
         "_call",
+        "_driver",
+        "_facts",
         "_inner",
+        "_next_turn",
         "_request",
         "_result",
-        "_scheduler",
-        "_under_way",
-        "_waiter",
     )
 
     def __init__(
         self,
         inner: InnerTransport,
-        scheduler: Scheduler,
-        account: Account,
+        driver: Driver,
+        window: str,
         facts: RequestFacts,
         request: httpx.Request,
     ) -> None:
@@ -68,20 +83,35 @@ class Attempts(Work[httpx.Response]):
 
         Args:
             inner: what sends the request.
-            scheduler: knows what will be refused, and learns what was.
-            account: whose request it is.
+            driver: whose request it is.
+            window: the quota window that it spends from.
             facts: what the request declares.
             request: the request.
         """
         self._inner = inner
-        self._scheduler = scheduler
-        self._account = account
+        self._driver = driver
+        self._facts = facts
         self._request = request
-        self._call = account.call(facts, request=request, owner=inner)
-        self.is_followed = False
+        ticket = Ticket(
+            route=facts.route,
+            method=request.method,
+            path=lambda: shown_path(request),
+            owner=inner,
+            refusal=lambda: refusal_of(driver, request),
+        )
+        self._call = driver.call(
+            facts.priority,
+            window,
+            ticket,
+            reads=facts.reads,
+            max_wait=facts.max_wait,
+            max_attempts=facts.attempts,
+        )
+        self._next_turn = driver.turn
         self._result: _Result | None = None
-        self._under_way: asyncio.Task[tuple[_Result, Reason | None]] | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._apart: Apart[tuple[_Result, Reason | None]] | None = None
+        self.is_followed = False
+        self.ran_out = False
 
     async def run(self, asked_at: float) -> httpx.Response:
         """Take turns until there is a final answer.
@@ -89,57 +119,73 @@ class Attempts(Work[httpx.Response]):
         Args:
             asked_at: the loop's time at which the caller asked, who may not have been the first.
         """
-        call, account = self._call, self._account
+        call, driver = self._call, self._driver
+        self.ran_out = False
         if not isinstance(self._request.stream, httpx.ByteStream):
             await _keep_small_upload(self._request)
+            call.replayable = isinstance(self._request.stream, httpx.ByteStream)
         if call.waited:
-            call.waited = min(call.waited, asyncio.get_running_loop().time() - asked_at)
+            call.waited = min(call.waited, driver.now() - round(asked_at * SECOND))
         while True:
-            if self._under_way is None:
+            if self._apart is None:
                 try:
-                    waiting = account.admit(call)
-                    if waiting is not None:
-                        await waiting
+                    await self._take_turn()
                 except (MaxWaitExceeded, QuotaExceeded):
+                    self.ran_out = True
                     if self._result is None:
                         raise
                     return _final(self._result)
-                if self._inner.closed:
-                    account.decline(call)
-                    raise ClientClosed("the client was closed")
             try:
-                undisturbed = self.is_followed or self._under_way is not None
-                self._result, reason = await (self._undisturbed() if undisturbed else self._attempt())
+                self._result, reason = await (
+                    self._undisturbed() if self.is_followed or self._apart is not None else self._attempt()
+                )
             except Recalled as recalled:
                 reason = recalled.reason
-                account.decline(call, ready=reason is not Reason.PACE)
-                remembered = self._scheduler.recall(account, call.facts, self._request)
-                if remembered is not None:
+                self._next_turn = driver.back
+                if (remembered := refusal_of(driver, self._request)) is not None:
+                    driver.withdraw(call)
                     raise remembered from None
             else:
                 if reason is None:
                     return _final(self._result)
-            account.note_retry(call, reason)
+                self._next_turn = driver.again
+            driver.retried(call, reason)
 
-    async def abandon(self) -> None:
+    async def _take_turn(self) -> None:
+        """Wait for a turn, if there is none at once."""
+        call, driver = self._call, self._driver
+        next_turn, self._next_turn = self._next_turn, driver.turn
+        if call.state is State.DONE:
+            next_turn = driver.turn  # whoever waited before has left its place
+        waiting = next_turn(call)
+        if waiting is not None:
+            await waiting
+        if self._inner.closed:
+            driver.withdraw(call)
+            raise ClientClosed("the client was closed")
+
+    def abandon(self) -> None:
         """Take back the request under way, because nobody waits for its answer any more."""
-        task = self._under_way
-        if task is not None:
-            task.cancel()
-            # Not here, but as it ends: whoever abandons it may be cancelled once more.
-            task.add_done_callback(self._abandoned)
-            await asyncio.wait([task])
-
-    def _abandoned(self, task: "asyncio.Task[tuple[_Result, Reason | None]]") -> None:
-        """Take back the turn of a request that was called back as its last caller left."""
-        if not task.cancelled() and isinstance(task.exception(), Recalled):
-            self._account.decline(self._call)
+        apart, self._apart = self._apart, None
+        if apart is None:
+            self._driver.withdraw(self._call)
+            return
+        # Not here, but as it ends: whoever abandons it may be cancelled once more.
+        apart.stop(lambda: self._driver.withdraw(self._call))
 
     def copier(self, result: httpx.Response) -> Callable[[], httpx.Response]:
         """Return what makes answers of their own for calls that share one."""
         body = _raw(result)
         attempted: Attempted = result.extensions[EXTENSION]
-        extensions = {**result.extensions, EXTENSION: attrs.evolve(attempted, shared=True)}
+        shared = Attempted(
+            attempts=attempted.attempts,
+            waited=attempted.waited,
+            maybe_applied=attempted.maybe_applied,
+            organization_id=attempted.organization_id,
+            total=attempted.total,
+            shared=True,
+        )
+        extensions = {**result.extensions, EXTENSION: shared}
 
         def copy() -> httpx.Response:
             stream = httpx.ByteStream(body)
@@ -155,110 +201,169 @@ class Attempts(Work[httpx.Response]):
 
     async def _undisturbed(self) -> tuple[_Result, Reason | None]:
         """Make an attempt, or wait for the one under way, which goes on if the caller is cancelled."""
-        loop = asyncio.get_running_loop()
-        task = self._under_way
-        if task is None:
-            task = self._under_way = loop.create_task(self._attempt_in_task())
-        if not task.done():
-            self._waiter = loop.create_future()
-            await self._waiter
-        self._under_way = None
-        return task.result()
-
-    async def _attempt_in_task(self) -> tuple[_Result, Reason | None]:
-        """Make an attempt, and wake whoever waits for it then; `asyncio.shield` would take more rounds."""
+        if self._apart is None:
+            self._apart = Apart(self._attempt())
         try:
-            return await self._attempt()
-        finally:
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(None)
+            result = await self._apart.wait()
+        except Exception:
+            self._apart = None
+            raise
+        # Not where its caller was cancelled: whoever leads next has the result.
+        self._apart = None
+        return result
 
     async def _attempt(self) -> tuple[_Result, Reason | None]:
         """Send the request once; return what came of it, and why to send it again, if so."""
-        account, call, request = self._account, self._call, self._request
-        if self._is_hopeless():
-            raise Recalled(Reason.QUEUE)
-        exchange = Exchange(self._inner, account, call, request, hopeless=self._is_hopeless)
-        replayable = isinstance(request.stream, httpx.ByteStream)
-        held = streaming = False
+        driver, call, request = self._driver, self._call, self._request
+        exchange = Exchange(self._inner, request, self._depart)
+        driver.begin(call)
+        streaming = False
+        then = Next()
         try:
             response = await exchange.send()
-            outcome = await self._judge(exchange, response)
+            outcome, then = await self._judge(exchange, response)
             stream = response.stream
-            if call.facts.streams and isinstance(stream, httpx.AsyncByteStream) and not response.is_closed:
-                response.stream = HeldStream(stream, account, call, exchange)
-                held = streaming = True
+            if self._facts.streams and isinstance(stream, httpx.AsyncByteStream) and not response.is_closed:
+                response.stream = HeldStream(
+                    stream, exchange, broken=self._broken, closed=lambda: driver.finish(call)
+                )
+                streaming = True
         except LostRequest as lost:
             error = lost.error
             sent = exchange.may_have_left(error)
-            account.lost(call, type(error).__name__, sent=sent)
-            call.failures += 1
-            again = not isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
-            again = again and self._may_retry(sent=sent, replayable=replayable)
-            return as_failure(error, request, call, sent=sent), Reason.BACKOFF if again else None
+            then = driver.lost(call, exchange.loss_of(error), type(error).__name__, sent=sent)
+            self._free(then)
+            failure = as_failure(
+                error,
+                request,
+                path=shown_path(request),
+                maybe_applied=sent and not self._facts.reads,
+            )
+            return failure, then.again
         except Recalled:
-            held = True  # the turn goes back as it came
             raise
-        except asyncio.CancelledError:
+        except anyio.get_cancelled_exc_class():
             exchange.was_cut_off()
+            driver.withdraw(call)
+            raise
+        except BaseException:
+            driver.withdraw(call)
             raise
         finally:
             if not streaming:
                 exchange.end()
-            if not held:
-                account.release(call)
-        self._note(response, outcome)
-        if outcome.kind is OutcomeKind.DONE:
-            return response, None
-        reason = _AGAIN.get(outcome.kind) if replayable else None
-        if outcome.kind is OutcomeKind.FAILED:
-            call.failures += 1
-            if not self._may_retry(sent=True, replayable=replayable):
-                reason = None
-        return response, reason
+        if not streaming:
+            self._free(then)
+        self._note(response, outcome, then)
+        return response, then.again
 
-    async def _judge(self, exchange: Exchange, response: httpx.Response) -> Outcome:
+    def _free(self, then: Next) -> None:
+        """Free the slot, unless the call keeps it until it is back in its line."""
+        if then.again is None:
+            self._driver.finish(self._call)
+
+    async def _depart(self, *, may_wait: bool, again: bool) -> None:
+        """Let the request leave, unless its refusal is known by now."""
+        await self._driver.depart(self._call, may_wait=may_wait, again=again)
+        if refusal_of(self._driver, self._request) is not None:
+            raise Recalled(Reason.QUEUE)
+
+    def _broken(self, error: Exception) -> None:
+        """Take note that a streamed answer broke off."""
+        self._driver.broke_off(self._call, type(error).__name__)
+
+    async def _judge(self, exchange: Exchange, response: httpx.Response) -> tuple[Outcome, Next]:
         """Read an answer as far as needed, and let the account learn from it as early as possible."""
-        account, call, status = self._account, self._call, response.status_code
+        driver, call, status = self._driver, self._call, response.status_code
         if status >= http.HTTPStatus.BAD_REQUEST:
             await exchange.read(response)
-            outcome = classify(status, response.headers, response.content)
-            account.answered(call, status, outcome)
-            return outcome
-        outcome = classify(status, response.headers, b"")
-        account.answered(call, status, outcome)
-        if not call.facts.streams:
+            outcome = classify(
+                status,
+                response.headers,
+                response.content,
+                route=self._facts.route,
+                today=dt.datetime.now(dt.UTC),
+            )
+            return outcome, driver.answered(call, status, outcome)
+        outcome = classify(status, read_headers(response.headers.raw), b"")
+        then = driver.answered(call, status, outcome)
+        if not self._facts.streams:
             await exchange.read(response)
-        return outcome
+        return outcome, then
 
-    def _may_retry(self, *, sent: bool, replayable: bool) -> bool:
-        return retry.may_retry(
-            attempts=self._call.failures,
-            reads=self._call.facts.reads,
-            sent=sent,
-            replayable=replayable,
-            options=self._scheduler.options.retry,
-        )
-
-    def _is_hopeless(self) -> bool:
-        """Say whether the refusal of the request is known by now."""
-        return self._scheduler.knows(self._account, self._call.facts, self._request)
-
-    def _note(self, response: httpx.Response, outcome: Outcome) -> None:
+    def _note(self, response: httpx.Response, outcome: Outcome, then: Next) -> None:
         """Mark an answer with how it was come by; remember what it teaches."""
-        account, call = self._account, self._call
-        window = call.window.current()
+        driver, call = self._driver, self._call
         response.extensions[EXTENSION] = Attempted(
             attempts=call.attempts,
-            waited=call.waited,
-            maybe_applied=outcome.kind is OutcomeKind.FAILED and not call.facts.reads,
-            organization_id=window.organization_id,
-            total=window.total,
+            waited=call.waited / SECOND,
+            maybe_applied=outcome.kind is Kind.FAILED and not self._facts.reads,
+            organization_id=quota_of(call.window)[1],
+            total=driver.total(call.window),
         )
-        if outcome.kind is not OutcomeKind.DONE:
-            self._scheduler.remember(account, call.facts, self._request, response, outcome)
-        elif call.facts.route.endswith("/me/quota") and not call.facts.streams:
-            _learn_quota(account, _raw(response))
+        if outcome.kind is not Kind.DONE:
+            self._remember(response, outcome, then)
+        elif self._facts.route.endswith("/me/quota") and not self._facts.streams:
+            _learn_quota(driver, _raw(response))
+
+    def _remember(self, response: httpx.Response, outcome: Outcome, then: Next) -> None:
+        """Remember an answer that will not change by asking again; its body has been read."""
+        driver, request, kind = self._driver, self._request, outcome.kind
+        key, how_long = b"", "for a day"
+        if kind is Kind.LOGIN:
+            if self._facts.account is not None or "authorization" not in request.headers:
+                return  # a session, which is renewed; or nobody's credentials
+            response.extensions[REFUSED] = then.login_refused
+            how_long = "with these credentials"
+        elif kind in {Kind.GONE, Kind.FEATURE}:
+            body = _body_of(request)
+            if body is None and kind is Kind.FEATURE:
+                return  # what was refused isn't known
+            path, _, query = request.url.raw_path.partition(b"?")
+            key = key_of(kind, request.method, path.decode("ascii"), query, body or b"")
+        else:
+            return
+        status, headers = response.status_code, response.headers
+        message = message_of(status, headers, response.content)
+        left = login_attempts_left(headers)
+        if left is not None:
+            message = f"{message}; login attempts left: {left}"
+        lesson = Refused(kind, key, status, message, request_id_of(headers), left)
+        if driver.learn(lesson):
+            driver.tell_remembered(status, self._facts.route, how_long)
+
+
+def refusal_of(driver: Driver, request: httpx.Request) -> TogglError | None:
+    """Return the refusal that is remembered for a request, if any."""
+    memories = driver.memories
+    if memories.login is None and not memories.refusals:
+        return None
+    path, _, query = request.url.raw_path.partition(b"?")
+    found = memories.recall(
+        request.method, path.decode("ascii"), query, _body_of(request), driver.store_now()
+    )
+    if found is None:
+        return None
+    if found is memories.login:
+        left = found.attempts_left
+        return LoginRefused(
+            found.message,
+            status=found.status,
+            method=request.method,
+            path=shown_path(request),
+            request_id=found.request_id,
+            headers={} if left is None else {"x-remaining-login-attempts": str(left)},
+            from_memory=True,
+        )
+    return error_from_memory(found, method=request.method, path=shown_path(request))
+
+
+def _body_of(request: httpx.Request) -> bytes | None:
+    """Return the body of a request; None where it isn't known, as that of a stream."""
+    try:
+        return request.content
+    except httpx.RequestNotRead:
+        return None
 
 
 def _final(result: _Result) -> httpx.Response:
@@ -268,7 +373,7 @@ def _final(result: _Result) -> httpx.Response:
     return result
 
 
-def _learn_quota(account: Account, body: bytes) -> None:
+def _learn_quota(driver: Driver, body: bytes) -> None:
     """Take an answer of ``GET /me/quota``: rows of organization_id, remaining, resets_in_secs, total."""
     try:
         rows = json.loads(body)
@@ -276,27 +381,30 @@ def _learn_quota(account: Account, body: bytes) -> None:
         return
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, dict):
-            resets_in = reset_told(_int(row.get("resets_in_secs")))
-            if (remaining := _int(row.get("remaining"))) is not None and resets_in is not None:
-                total = _int(row.get("total"))
-                account.told_quota(
-                    _int(row.get("organization_id")),
-                    remaining=remaining,
-                    resets_in=resets_in,
-                    total=total if total is not None and total > 0 else None,
-                )
+            remaining, seconds = _int(row.get("remaining")), _int(row.get("resets_in_secs"))
+            if remaining is None or seconds is None or not 0 <= seconds * SECOND <= LONGEST_RESET:
+                continue
+            organization_id, total = _int(row.get("organization_id")), _int(row.get("total"))
+            driver.told_quota(
+                "user" if organization_id is None else f"organization:{organization_id}",
+                remaining=remaining,
+                resets_in=seconds * SECOND,
+                total=total if total is not None and total > 0 else None,
+            )
 
 
 def _int(value: object) -> int | None:
     """Return a whole number that can be true, of a decoded answer."""
-    return whole_of(str(value)) if type(value) in {int, str} else None
+    if type(value) not in {int, str}:
+        return None
+    text = str(value).strip()
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 async def _keep_small_upload(request: httpx.Request) -> None:
     """Read a small streamed body into memory, so that it can be sent more than once."""
-    length = request.headers.get("content-length", "")
-    size = whole_of(length)
-    if size is not None and 0 <= size <= _SMALL:
+    length = request.headers.get("content-length", "").strip()
+    if _WHOLE.fullmatch(length) and 0 <= int(length) <= _SMALL:
         await request.aread()
 
 

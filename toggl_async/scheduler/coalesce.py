@@ -1,25 +1,24 @@
-"""Identical GETs under way share one answer.
+"""Identical reads under way share one answer.
 
 Thirty requests an hour do not allow two widgets to fetch the same thing. The first that asks leads:
 it does the work itself, so that a call which nobody joins costs nothing more. Those who ask meanwhile
 follow: they wait for what the leader gets.
 
-Nobody is hurt by a neighbour who gives up. If the leader is cancelled, or runs out of its own time,
-the follower that has waited longest goes on with the work where it stands, with its place in the
-queue. A request that left when there were followers goes on; one that they joined on its way is taken
-down by its caller, and asked again: no worse than asking alone, and it saves a task for each GET,
-which is a fifth of what a GET costs.
+Nobody is hurt by a neighbour who gives up. If the leader is cancelled, or runs out of its own time (then
+it has what it got so far, a 429 perhaps), the follower that has waited longest goes on with the work
+where it stands, with its place in the queue. A request that left when there were followers goes on; one
+that they joined on its way is taken down by its caller, and asked again: no worse than asking alone, and
+it saves a task for each read, which is a fifth of what one costs.
 
 A write breaks the sharing, when it is made and again when it has ended: whoever asks after a write
 must see it, so he joins no GET that may have been answered before.
 """
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Generic, TypeVar
 
-from toggl_async.errors import MaxWaitExceeded, QuotaExceeded
+import anyio
 
 __all__ = ["Coalescer", "Flight", "Work"]
 
@@ -29,22 +28,46 @@ T = TypeVar("T")
 class Work(ABC, Generic[T]):
     """Something that one caller begins, and another can go on with."""
 
-    __slots__ = ("is_followed",)
+    __slots__ = ("is_followed", "ran_out")
 
     is_followed: bool
     """Whether others have asked for its result; set by the group."""
+    ran_out: bool
+    """Whether what `run` came to is not the end of it, but all that its caller had time for."""
 
     @abstractmethod
     async def run(self, asked_at: float) -> T:
         """Do what is left of it, for a caller that asked at that time of the loop."""
 
     @abstractmethod
-    async def abandon(self) -> None:
+    def abandon(self) -> None:
         """Clean up, because nobody waits for it any more."""
 
     @abstractmethod
     def copier(self, result: T) -> Callable[[], T]:
         """Return what makes copies of the result, for those who did not get it themselves."""
+
+
+class _Place(Generic[T]):
+    """Where a follower waits: for the answer, or to lead."""
+
+    __slots__ = ("_event", "copy", "error", "is_filled")
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self.copy: Callable[[], T] | None = None
+        """Makes the follower's answer; None where it is to lead."""
+        self.error: Exception | None = None
+        self.is_filled: bool = False
+
+    def fill(self, copy: Callable[[], T] | None = None, error: Exception | None = None) -> None:
+        """Say what becomes of the follower."""
+        self.copy, self.error, self.is_filled = copy, error, True
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Wait until that is known."""
+        await self._event.wait()
 
 
 class Flight(Generic[T]):
@@ -56,64 +79,69 @@ class Flight(Generic[T]):
         self._work = work
         self._key = key
         self._peers = peers
-        self._followers: list[asyncio.Future[Callable[[], T] | None]] = []
+        self._followers: list[_Place[T]] = []
 
     def lead(self) -> Coroutine[object, object, T]:
         """Do the work, and give the followers what comes of it."""
-        return self._lead(asyncio.get_running_loop().time())
+        return self._lead(anyio.current_time())
 
     async def follow(self) -> T:
         """Wait for what the leader gets; lead in his place if he gives up."""
-        loop = asyncio.get_running_loop()
-        asked_at = loop.time()
-        place: asyncio.Future[Callable[[], T] | None] = loop.create_future()
+        asked_at = anyio.current_time()
+        place: _Place[T] = _Place()
         self._followers.append(place)
         self._work.is_followed = True
         try:
-            copy = await place
-        except asyncio.CancelledError:
+            await place.wait()
+        except anyio.get_cancelled_exc_class():
             if place in self._followers:
                 self._followers.remove(place)
-            elif not place.cancelled() and place.exception() is None and place.result() is None:
-                await self._pass_on()  # it was to lead, and gave up in the same moment
+            elif place.copy is None and place.error is None:
+                self._pass_on()  # it was to lead, and gave up in the same moment
             raise
-        return await self._lead(asked_at) if copy is None else copy()
+        if place.error is not None:
+            raise place.error
+        return await self._lead(asked_at) if place.copy is None else place.copy()
 
     async def _lead(self, asked_at: float) -> T:
         try:
             result = await self._work.run(asked_at)
-        except (asyncio.CancelledError, MaxWaitExceeded, QuotaExceeded):
-            await self._pass_on()  # the others may have more patience, or more time
+        except anyio.get_cancelled_exc_class():
+            self._pass_on()  # the others may have more patience
             raise
         except Exception as error:
+            if self._work.ran_out:
+                self._pass_on()  # the others may have more time
+                raise
             for follower in self._dissolve():
-                follower.set_exception(error)
+                follower.fill(error=error)
             raise
+        if self._work.ran_out:
+            self._pass_on()
+            return result
         followers = self._dissolve()
         if followers:
             copy = self._work.copier(result)
             for follower in followers:
-                follower.set_result(copy)
+                follower.fill(copy)
         return result
 
-    async def _pass_on(self) -> None:
+    def _pass_on(self) -> None:
         """Let the first follower lead; without any, the work is over."""
-        while self._followers:
-            follower = self._followers.pop(0)
-            if not follower.done():
-                follower.set_result(None)
-                return
+        if self._followers:
+            self._followers.pop(0).fill()
+            return
         self._dissolve()
-        await self._work.abandon()
+        self._work.abandon()
 
-    def _dissolve(self) -> "list[asyncio.Future[Callable[[], T] | None]]":
+    def _dissolve(self) -> "list[_Place[T]]":
         """Let nobody join any more, and return the followers that still wait."""
         if self._peers.get(self._key) is self:
             del self._peers[self._key]
             if not self._peers:
                 self._peers.clear()  # gives back its memory
         followers, self._followers = self._followers, []
-        return [follower for follower in followers if not follower.done()]
+        return followers
 
 
 class Coalescer(Generic[T]):

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-import httpx
+from toggl_async.scheduler.transport import httpx
 
 __all__ = ["Decoder", "UnknownCoding", "decode", "decode_what_is_there", "decoder_for"]
 

@@ -15,19 +15,17 @@ import contextlib
 import datetime as dt
 import enum
 import http
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, cast
-
-import httpx
+from typing import Any, Final, Protocol, cast
 
 from toggl_async.errors import ConnectionFailed, RequestFailed, RequestTimeout
-from toggl_async.scheduler.account import Account, Recalled
 from toggl_async.scheduler.content_coding import decode, decode_what_is_there
-from toggl_async.scheduler.inner import InnerTransport, Pool
-from toggl_async.scheduler.queue import Call
-from toggl_async.scheduler.route import shown_path
+from toggl_async.scheduler.core.retry import Loss
+from toggl_async.scheduler.core.schedule import Recalled
+from toggl_async.scheduler.transport import InnerTransport, Pool, httpx
 
-__all__ = ["Exchange", "HeldStream", "LostRequest", "as_failure"]
+__all__ = ["Departing", "Exchange", "HeldStream", "LostRequest", "as_failure"]
 
 _DEPARTURES: Final = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
 
@@ -66,6 +64,22 @@ class LostRequest(Exception):
         self.error = error
 
 
+class Departing(Protocol):
+    """Lets a request leave when its time has come."""
+
+    def __call__(self, *, may_wait: bool, again: bool) -> Awaitable[None]:
+        """Return when it may leave.
+
+        Args:
+            may_wait: whether it can be held up where it is.
+            again: whether it has left before.
+
+        Raises:
+            Recalled: it must not be sent after all.
+        """
+        ...
+
+
 class _Phase(enum.Enum):
     """How far a request is known to have come."""
 
@@ -76,17 +90,17 @@ class _Phase(enum.Enum):
     CONNECTED = enum.auto()
     """A part of connecting is done; what came next, if anything, was not traced."""
     BEGUN = enum.auto()
-    """Something else was traced: the request itself, or what we don't know."""
+    """Something else was traced: what we don't know."""
+    LEFT = enum.auto()
+    """The first byte was about to leave."""
 
 
 class Exchange:
     """A request on its way."""
 
     __slots__ = (
-        "_account",
         "_began",
-        "_call",
-        "_hopeless",
+        "_depart",
         "_inner",
         "_phase",
         "_pool",
@@ -98,27 +112,20 @@ class Exchange:
     def __init__(
         self,
         inner: InnerTransport,
-        account: Account,
-        call: Call,
         request: httpx.Request,
-        *,
-        hopeless: Callable[[], bool],
+        depart: Departing,
     ) -> None:
         """Prepare to send a request.
 
         Args:
             inner: what sends it.
-            account: whose it is.
-            call: the call that has its turn.
             request: what is sent.
-            hopeless: asked at the last moment whether its refusal is known by now.
+            depart: asked at the last moment before the first byte.
         """
         self._inner = inner
         self._pool: Pool | None = None
-        self._account = account
-        self._call = call
         self._request = request
-        self._hopeless = hopeless
+        self._depart = depart
         self._user_trace: Trace | None = request.extensions.get("trace")
         self._watched: dict[str, Any] = {}
         self._phase = _Phase.HANDED_OVER
@@ -137,7 +144,7 @@ class Exchange:
             await inner.make_ready()
         self._began = asyncio.get_running_loop().time()
         if not inner.traces:
-            await self._account.depart(self._call, self._hopeless)
+            await self._depart(may_wait=True, again=False)
         extensions = self._request.extensions
         self._request.extensions = self._watched = {**extensions, "trace": self._trace}
         pool = self._pool = inner.enter()
@@ -207,11 +214,17 @@ class Exchange:
 
     def may_have_left(self, error: Exception) -> bool:
         """Say whether the first byte of the request may have left before it failed."""
-        if not self._inner.is_httpx or self._phase is _Phase.BEGUN:
+        if not self._inner.is_httpx or self._phase in {_Phase.BEGUN, _Phase.LEFT}:
             return True
         if isinstance(error, httpx.PoolTimeout | httpx.UnsupportedProtocol):
             return self._phase is not _Phase.HANDED_OVER
         return self._phase is not _Phase.CONNECTING and not isinstance(error, httpx.ProxyError)
+
+    def loss_of(self, error: Exception) -> Loss:
+        """Say how a request was lost."""
+        if _is_hopeless(error):
+            return Loss.HOPELESS
+        return Loss.MAY_HAVE_LEFT if self.may_have_left(error) else Loss.NEVER_LEFT
 
     async def _trace(self, name: str, info: dict[str, Any]) -> None:
         """Let the request leave when it is about to; nothing that comes later matters here."""
@@ -220,9 +233,8 @@ class Exchange:
         if departs:
             # Where several share a connection, one that waited here would let another take its stream.
             alone = name.startswith("http11.")
-            await self._account.depart(self._call, self._hopeless, may_wait=alone)
-            self._phase = _Phase.BEGUN
-            self._stop_watching()
+            await self._depart(may_wait=alone, again=self._phase is _Phase.LEFT)
+            self._phase = _Phase.LEFT
         else:
             self._note(name, info)
         if self._user_trace is not None:
@@ -231,7 +243,7 @@ class Exchange:
     def _note(self, name: str, info: dict[str, Any]) -> None:
         """Take note of an event before the departure."""
         what, _, step = name.rpartition(".")
-        if what in _CLEANING or self._phase is _Phase.BEGUN or step == "failed":
+        if what in _CLEANING or self._phase in {_Phase.BEGUN, _Phase.LEFT} or step == "failed":
             return
         if step == "complete" and self._phase is _Phase.CONNECTING:
             self._phase = _Phase.CONNECTED
@@ -246,6 +258,24 @@ class Exchange:
             self._watched.pop("trace", None)
         else:
             self._watched["trace"] = self._user_trace
+
+
+def _is_hopeless(error: Exception) -> bool:
+    """Say whether a request would fare no better the next time.
+
+    A certificate that can't be verified, a proxy that wants another password (five wrong ones lock an
+    account of a directory), a request that can't be written down.
+    """
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return True
+    if isinstance(error, httpx.ProxyError):
+        return str(error).lstrip().startswith("407")
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_break_off: bool) -> bytes:
@@ -284,15 +314,27 @@ def _is_tunnel(info: dict[str, Any]) -> bool:
 
 
 class HeldStream(httpx.AsyncByteStream):
-    """The body of a streamed answer; its call's slot is free once it is closed."""
+    """The body of a streamed answer; its call's slot is free once it is closed.
+
+    Args:
+        stream: the body.
+        exchange: what brought it.
+        broken: told that it broke off, and by what.
+        closed: told once that it was closed.
+    """
 
     def __init__(
-        self, stream: httpx.AsyncByteStream, account: Account, call: Call, exchange: Exchange
+        self,
+        stream: httpx.AsyncByteStream,
+        exchange: Exchange,
+        *,
+        broken: Callable[[Exception], object],
+        closed: Callable[[], object],
     ) -> None:
         self._stream = stream
-        self._account = account
-        self._call = call
         self._exchange = exchange
+        self._broken = broken
+        self._closed = closed
         self._open = True
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -303,7 +345,7 @@ class HeldStream(httpx.AsyncByteStream):
             self._exchange.was_cut_off()
             raise
         except Exception as error:
-            self._account.lost(self._call, type(error).__name__, sent=True)
+            self._broken(error)
             raise
 
     async def aclose(self) -> None:
@@ -317,16 +359,14 @@ class HeldStream(httpx.AsyncByteStream):
             if self._open:
                 self._open = False
                 self._exchange.end()
-                self._account.release(self._call)
+                self._closed()
 
 
-def as_failure(error: Exception, request: httpx.Request, call: Call, *, sent: bool) -> RequestFailed:
+def as_failure(error: Exception, request: httpx.Request, *, path: str, maybe_applied: bool) -> RequestFailed:
     """Return the typed error for what an inner transport raised, with that as its cause."""
     kind = RequestTimeout if isinstance(error, httpx.TimeoutException | TimeoutError) else ConnectionFailed
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    failure = kind(
-        words, method=request.method, path=shown_path(request), maybe_applied=sent and not call.facts.reads
-    )
+    failure = kind(words, method=request.method, path=path, maybe_applied=maybe_applied)
     if isinstance(error, httpx.RequestError):
         # The request holds the credential, and what is secret in its URL and its body.
         error.request = httpx.Request(request.method, request.url.copy_with(raw_path=failure.path.encode()))

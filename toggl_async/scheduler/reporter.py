@@ -1,23 +1,31 @@
-"""Tells what happens to one account: counters for `stats()`, events for `on_event`, the log.
+"""Tells what happens to one account: counters for `stats()`, events for listeners, the log.
 
-Events are only made where somebody listens. Nothing here decides anything.
+Events are only made where somebody listens. Nothing here decides anything. A listener can do anything: it
+is told when the scheduler's own state is whole again, and what it raises is logged and goes no further.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
 from typing import Final, TypedDict
 
+from toggl_async.options import Priority
 from toggl_async.scheduler import events
-from toggl_async.scheduler.events import Reason
-from toggl_async.scheduler.outcome import Outcome, OutcomeKind
-from toggl_async.scheduler.queue import Call
-from toggl_async.scheduler.quota import Window
+from toggl_async.scheduler.core.ask import View
+from toggl_async.scheduler.core.limits import SECOND
+from toggl_async.scheduler.core.outcome import Kind, Outcome
+from toggl_async.scheduler.core.queue import Call
+from toggl_async.scheduler.core.route import quota_of
+from toggl_async.scheduler.core.schedule import Reason
 from toggl_async.scheduler.stats import Counters
 
-__all__ = ["LONG", "Reporter"]
+__all__ = ["LONG", "Reporter", "tell"]
 
 LONG: Final = 10.0
 """Seconds from which on a wait is logged."""
+_SAME_RESET: Final = SECOND
+"""Microseconds by which two looks may differ over one reset."""
 
 _logger = logging.getLogger("toggl_async.scheduler")
 
@@ -28,112 +36,211 @@ class _Of(TypedDict):
     route: str
 
 
+def tell(listeners: Sequence[events.OnEvent], event: events.SchedulerEvent) -> None:
+    """Hand an event over; what goes wrong there stays there."""
+    for listener in tuple(listeners):
+        try:
+            listener(event)
+        except (Exception, asyncio.CancelledError):
+            _logger.exception("on_event failed on %s", type(event).__name__)
+
+
 class Reporter:
-    """The voice of one account."""
+    """The voice of one account.
 
-    __slots__ = ("_noted", "_number", "_tell", "counters")
+    Args:
+        number: the account's.
+        counters: where everything is counted.
+        listeners: those of the scheduler; they come and go.
+    """
 
-    def __init__(
-        self, number: int, counters: Counters, tell: Callable[[events.SchedulerEvent], None] | None
-    ) -> None:
+    __slots__ = ("_listeners", "_noted", "_number", "_since", "counters")
+
+    def __init__(self, number: int, counters: Counters, listeners: Sequence[events.OnEvent]) -> None:
         self._number = number
-        self._tell = tell
+        self._listeners = listeners
         self._noted = False
+        self._since: tuple[Reason, int] | None = None
         self.counters: Counters = counters
 
-    def queued(self, call: Call, now: float, *, wait: float, reason: Reason, waiting: int) -> None:
-        """A call joins the queue; the first that has to queue for long is logged."""
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody listens."""
+        return bool(self._listeners)
+
+    def queued(self, call: Call, now: int, route: str, *, wait: int, reason: Reason, waiting: int) -> None:
+        """A call joins its line; the first that has to queue for long is logged."""
+        seconds = wait / SECOND
         if waiting == 1:
             self._noted = False
-        if reason is Reason.QUEUE and wait > LONG and not self._noted:
+        if reason is Reason.QUEUE and seconds > LONG and not self._noted:
             self._noted = True
             _logger.info(
-                "account %d: %d calls wait, the last at least %.0f s: queue", self._number, waiting, wait
+                "account %d: %d calls wait, the last at least %.0f s: queue", self._number, waiting, seconds
             )
-        if self._tell:
-            priority = call.facts.priority
+        if self._listeners:
             self._tell(
                 events.Queued(
-                    at=now, priority=priority, wait=wait, reason=reason, waiting=waiting, **self._of(call)
+                    at=now / SECOND,
+                    priority=Priority(call.level),
+                    wait=seconds,
+                    reason=reason,
+                    waiting=waiting,
+                    **self._of(call, route),
                 )
             )
 
-    def granted(self, call: Call, now: float) -> None:
+    def granted(self, call: Call, now: int, route: str, *, waited: int) -> None:
         """A call has its turn."""
         self.counters.granted += 1
-        if self._tell:
-            self._tell(events.Granted(at=now, waited=now - call.since, **self._of(call)))
+        if self._listeners:
+            self._tell(events.Granted(at=now / SECOND, waited=waited / SECOND, **self._of(call, route)))
 
-    def sent(self, call: Call, now: float) -> None:
+    def sent(self, call: Call, now: int, route: str) -> None:
         """A request leaves."""
         self.counters.sent += 1
-        if self._tell:
-            self._tell(events.Sent(at=now, attempt=call.attempts, **self._of(call)))
+        if self._listeners:
+            self._tell(events.Sent(at=now / SECOND, attempt=call.attempts, **self._of(call, route)))
 
-    def answered(self, call: Call, now: float, status: int, outcome: Outcome) -> None:
+    def answered(self, call: Call, now: int, route: str, status: int, outcome: Outcome, elapsed: int) -> None:
         """An answer is there."""
         self.counters.answered += 1
-        self.counters.throttled += outcome.kind is OutcomeKind.THROTTLED
-        self.counters.over_quota += outcome.kind is OutcomeKind.QUOTA
-        if self._tell:
-            elapsed = now - call.left_at
-            self._tell(events.Answered(at=now, status=status, elapsed=elapsed, **self._of(call)))
-
-    def lost(self, call: Call, now: float, error: str, *, sent: bool) -> None:
-        """No answer will come."""
-        self.counters.lost += 1
-        if self._tell:
-            self._tell(events.Lost(at=now, error=error, sent=sent, **self._of(call)))
-
-    def retried(self, call: Call, now: float, reason: Reason) -> None:
-        """A request goes back to the queue."""
-        self.counters.retried += 1
-        if self._tell:
-            self._tell(events.Retried(at=now, reason=reason, attempt=call.attempts, **self._of(call)))
-
-    def refused(self, call: Call, now: float, error: Exception, reason: Reason) -> None:
-        """A call cannot go in time."""
-        self.counters.refused += 1
-        if self._tell:
-            self._tell(events.Refused(at=now, error=type(error).__name__, reason=reason, **self._of(call)))
-
-    def cancelled(self, call: Call, now: float) -> None:
-        """The caller has given up."""
-        self.counters.cancelled += 1
-        if self._tell:
-            self._tell(events.Cancelled(at=now, **self._of(call)))
-
-    def cooled_down(self, now: float, *, until: float, interval: float) -> None:
-        """A 429 stops the account."""
-        if self._tell:
-            self._tell(events.CooledDown(at=now, account=self._number, until=until, interval=interval))
-
-    def paused(self, now: float, reason: Reason, *, until: float, waiting: int) -> None:
-        """Everybody waits for the same thing; a long wait is logged."""
-        if LONG < until - now < float("inf"):
-            _logger.info(
-                "account %d: %d calls wait %.0f s: %s", self._number, waiting, until - now, reason.value
-            )
-        if self._tell:
+        self.counters.throttled += outcome.kind is Kind.THROTTLED
+        self.counters.over_quota += outcome.kind is Kind.QUOTA
+        if self._listeners:
             self._tell(
-                events.Paused(at=now, account=self._number, reason=reason, until=until, waiting=waiting)
-            )
-
-    def quota_changed(self, window: Window, now: float) -> None:
-        """Something has been learned of a quota window."""
-        if self._tell:
-            self._tell(
-                events.QuotaChanged(
-                    at=now,
-                    account=self._number,
-                    lane=window.lane,
-                    organization_id=window.organization_id,
-                    workspace_id=window.workspace_id,
-                    remaining=window.remaining,
-                    total=window.total,
-                    until=window.reset_at,
+                events.Answered(
+                    at=now / SECOND, status=status, elapsed=elapsed / SECOND, **self._of(call, route)
                 )
             )
 
-    def _of(self, call: Call) -> _Of:
-        return {"account": self._number, "call": call.number, "route": call.facts.route}
+    def lost(self, call: Call, now: int, route: str, error: str, *, sent: bool) -> None:
+        """No answer will come."""
+        self.counters.lost += 1
+        if self._listeners:
+            self._tell(events.Lost(at=now / SECOND, error=error, sent=sent, **self._of(call, route)))
+
+    def retried(self, call: Call, now: int, route: str, reason: Reason) -> None:
+        """A request goes back to its line."""
+        self.counters.retried += 1
+        if self._listeners:
+            self._tell(
+                events.Retried(at=now / SECOND, reason=reason, attempt=call.attempts, **self._of(call, route))
+            )
+
+    def refused(self, call: Call, now: int, route: str, error: Exception, reason: Reason) -> None:
+        """A call cannot go in time."""
+        self.counters.refused += 1
+        if self._listeners:
+            self._tell(
+                events.Refused(
+                    at=now / SECOND, error=type(error).__name__, reason=reason, **self._of(call, route)
+                )
+            )
+
+    def cancelled(self, call: Call, now: int, route: str) -> None:
+        """The caller has given up."""
+        self.counters.cancelled += 1
+        if self._listeners:
+            self._tell(events.Cancelled(at=now / SECOND, **self._of(call, route)))
+
+    def refused_from_memory(self, now: int, route: str, error: Exception) -> None:
+        """A call fails because an earlier answer is remembered."""
+        self.counters.refused += 1
+        if self._listeners:
+            self._tell(
+                events.Refused(
+                    at=now / SECOND,
+                    account=self._number,
+                    call=-1,
+                    route=route,
+                    error=type(error).__name__,
+                )
+            )
+
+    def shared(self, now: int, route: str) -> None:
+        """A call joins an identical one under way."""
+        self.counters.shared += 1
+        if self._listeners:
+            self._tell(events.Shared(at=now / SECOND, account=self._number, call=-1, route=route))
+
+    def remembered(self, status: int, route: str, *, for_how_long: str) -> None:
+        """A refusal will not be asked for again."""
+        _logger.warning(
+            "account %d: %s was answered %d, and is not sent again %s",
+            self._number,
+            route,
+            status,
+            for_how_long,
+        )
+
+    def paused(self, now: int, pause: tuple[Reason, float] | None, *, waiting: int) -> None:
+        """Everybody waits for something else than before; a long wait is logged."""
+        if self._since is not None:
+            reason, since = self._since
+            waits = self.counters.waits
+            waits[reason] = waits.get(reason, 0.0) + (now - since) / SECOND
+        self._since = None if pause is None else (pause[0], now)
+        if pause is None or pause[0] is Reason.PACE:
+            return
+        reason, until = pause
+        if LONG < until - now / SECOND < math.inf:
+            _logger.info(
+                "account %d: %d calls wait %.0f s: %s",
+                self._number,
+                waiting,
+                until - now / SECOND,
+                reason.value,
+            )
+        if self._listeners:
+            self._tell(
+                events.Paused(
+                    at=now / SECOND, account=self._number, reason=reason, until=until, waiting=waiting
+                )
+            )
+
+    def saw(self, before: View | None, seen: View, now: int, *, before_at: int) -> None:
+        """The account was looked at; what has changed is told."""
+        if not self._listeners:
+            return
+        elapsed = now - before_at
+        rested = max(0, before.rest - elapsed) if before is not None else 0
+        if seen.rest > rested:
+            self._tell(
+                events.CooledDown(
+                    at=now / SECOND,
+                    account=self._number,
+                    until=(now + seen.rest) / SECOND,
+                    interval=seen.interval / SECOND,
+                )
+            )
+        for name, window in seen.windows.items():
+            known = before.windows.get(name) if before is not None else None
+            reset = None if known is None or known.resets_in is None else known.resets_in - elapsed
+            is_same = (
+                known is not None
+                and (known.remaining, known.total) == (window.remaining, window.total)
+                and (reset is None) == (window.resets_in is None)
+                and abs((reset or 0) - (window.resets_in or 0)) < _SAME_RESET
+            )
+            if is_same or (window.remaining is None and window.total is None and known is None):
+                continue
+            lane, organization_id, workspace_id = quota_of(name)
+            self._tell(
+                events.QuotaChanged(
+                    at=now / SECOND,
+                    account=self._number,
+                    lane=lane,
+                    organization_id=organization_id,
+                    workspace_id=workspace_id,
+                    remaining=window.remaining,
+                    total=window.total,
+                    until=None if window.resets_in is None else (now + window.resets_in) / SECOND,
+                )
+            )
+
+    def _tell(self, event: events.SchedulerEvent) -> None:
+        tell(self._listeners, event)
+
+    def _of(self, call: Call, route: str) -> _Of:
+        return {"account": self._number, "call": call.number, "route": route}

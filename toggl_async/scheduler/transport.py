@@ -1,152 +1,228 @@
-"""The httpx transport that schedules: queue, send, judge, send again or hand over.
+"""httpx, and the inner transport: what sends the requests, and whether its connections can be used.
 
-It wraps any `httpx.AsyncBaseTransport` and serves any httpx client, ours or another. What it adds to
-an exchange happens before the request and after the answer; the request itself goes on as it came.
+The one module that imports httpx. All others take it from here, so that a successor is an adapter in
+this place.
+
+Connections belong to one process and one event loop. A client that meets another loop, because its
+program calls `asyncio.run` again or was forked, starts with fresh ones; where a transport can't be made
+to, the call is refused before anything is sent.
+
+A cancelled exchange can take a connection out of use for good. httpcore keeps anyio's cancellation away
+from its clean-up, but not asyncio's own: a task cancelled while it cleans up, or in the turn in which its
+connection stands but the request hasn't begun, leaves an entry in the pool that nobody will use or close
+(encode/httpcore: 1.0.9 does). From outside that can't be told from a clean end, and a task for each
+exchange, to keep cancellation out of it, would cost a fifth of what a GET costs. So a pool in which an
+exchange was cancelled takes no more requests. The next ones go to a fresh pool, and the old one is closed
+when the last of its exchanges has ended. What that costs is a few idle connections. A pool that has no
+connection to give, although the scheduler lets no more requests out than it has, is replaced, too.
+
+A transport of httpx's that the caller made can't be made anew: it is emptied, between two exchanges.
 """
 
-import hashlib
-from collections.abc import Coroutine, Mapping
+import asyncio
+import logging
+import os
+import ssl
+import urllib.request
 from typing import Final, Self
 
 import httpx
 
-from toggl_async.errors import ClientClosed
-from toggl_async.options import ClientOptions
-from toggl_async.scheduler.account import Account
-from toggl_async.scheduler.attempts import Attempts
-from toggl_async.scheduler.inner import InnerTransport, Network
-from toggl_async.scheduler.route import EXTENSION, RequestFacts, facts_of
-from toggl_async.scheduler.scheduler import Scheduler
+from toggl_async.errors import InvalidInput, WrongEventLoop
 
-__all__ = ["ScheduledTransport"]
+__all__ = ["InnerTransport", "Network", "Pool", "httpx", "proxy_for", "tls_context"]
 
-_PLAIN: Final = frozenset({str, bytes, int, float, bool})
+_logger: Final = logging.getLogger("toggl_async.scheduler")
+
+_CONNECTIONLESS: Final = (httpx.MockTransport, httpx.ASGITransport)
 
 
-class ScheduledTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that keeps Toggl's limits.
+_contexts: Final[dict[tuple[str | None, ...], ssl.SSLContext]] = {}
 
-    It returns the final answer of any status, with an `Attempted` in its extensions, or raises a
-    `TogglError` where there is none.
+
+def tls_context() -> ssl.SSLContext:
+    """Return the TLS context of this process, as the environment wants it.
+
+    One for all clients: to build one takes 30 to 50 ms, in which the loop stands still, and 850 kB.
+    """
+    key = tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"))
+    context = _contexts.get(key)
+    if context is None:
+        context = _contexts[key] = httpx.create_ssl_context()
+    return context
+
+
+def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
+    """Return the proxy that the environment names for a host, if any.
+
+    Without TLS the host is this machine, which is never asked through a proxy.
+
+    Raises:
+        InvalidInput: what the environment names can't be used; it is not quoted, as it may hold a password.
+    """
+    proxies = urllib.request.getproxies()
+    address = proxies.get(url.scheme) or proxies.get("all")
+    if not address or url.scheme == "http" or urllib.request.proxy_bypass(url.host):
+        return None
+    try:
+        return httpx.Proxy(address if "://" in address else f"http://{address}")
+    except (ValueError, httpx.InvalidURL):
+        raise InvalidInput(
+            f"the environment names a proxy for {url.scheme} that can't be used: it must be a URL"
+        ) from None
+
+
+class Network(httpx.AsyncHTTPTransport):
+    """httpx's own transport, which can be had again without the connections.
 
     Args:
-        inner: what sends the requests; httpx's own transport if not given.
-        scheduler: what decides when; shared with others, it is not closed with this transport.
-        options: those of a scheduler of its own, and the `max_wait` and `coalesce` of requests
-            that declare none; the scheduler's if not given.
+        limits: connections at once.
+        proxy: what the connections go through.
     """
 
-    def __init__(
-        self,
-        inner: httpx.AsyncBaseTransport | None = None,
-        *,
-        scheduler: Scheduler | None = None,
-        options: ClientOptions | None = None,
-    ) -> None:
-        self._inner = InnerTransport(inner or Network())
-        self._owns_scheduler = scheduler is None
-        self.scheduler: Scheduler = scheduler or Scheduler(options)
-        self._options = options or self.scheduler.options
+    def __init__(self, *, limits: httpx.Limits | None = None, proxy: httpx.Proxy | None = None) -> None:
+        self._settings = limits or httpx.Limits(max_connections=100, max_keepalive_connections=20), proxy
+        self._context = tls_context()
+        self._connect()
 
-    async def __aenter__(self) -> Self:
-        await self._inner.transport.__aenter__()
-        return self
+    def renewed(self) -> Self:
+        """Return another transport like this one, with its TLS context and without its connections."""
+        other = type(self).__new__(type(self))
+        other._settings, other._context = self._settings, self._context  # noqa: SLF001 - one of us
+        other._connect()  # noqa: SLF001 - likewise
+        return other
 
-    def close_calls(self) -> None:
-        """End the calls of this transport that wait with ClientClosed; those to come are taken."""
-        self.scheduler.close_calls(self._inner)
+    def _connect(self) -> None:
+        limits, proxy = self._settings
+        super().__init__(verify=self._context, limits=limits, proxy=proxy)
 
-    async def aclose(self) -> None:
-        """End the calls that wait with ClientClosed, and close the inner transport."""
-        self._inner.closed = True
-        if self._owns_scheduler:
-            await self.scheduler.aclose()
-        else:
-            self.close_calls()
-        await self._inner.aclose()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Schedule a request, and return its final answer.
+class Pool:
+    """A transport, and the exchanges that are under way on it."""
+
+    __slots__ = ("is_doubtful", "transport", "under_way")
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self.transport: httpx.AsyncBaseTransport = transport
+        self.under_way: int = 0
+        self.is_doubtful: bool = False
+        """Whether a connection of it may be out of use for good."""
+
+
+class InnerTransport:
+    """The transport that sends, whichever pool it has at the time."""
+
+    __slots__ = ("_closing", "_loop", "_pool", "_process", "_retired", "closed", "is_httpx", "traces")
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._pool = Pool(transport)
+        self._retired: list[Pool] = []
+        self._closing: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
+        self.is_httpx: bool = isinstance(transport, httpx.AsyncHTTPTransport)
+        """Whether it is httpx's own, whose traces and errors are known."""
+        self.traces: bool = self.is_httpx
+        """Whether it is known to trace what it does."""
+        self.closed: bool = False
+        """Whether nothing may be sent by it any more."""
+
+    @property
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """The transport of the pool at hand."""
+        return self._pool.transport
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the pool at hand can take a request as it is."""
+        return (
+            self._loop is asyncio.get_running_loop()
+            and self._process == os.getpid()
+            and not (self._retired or self._closing or self._pool.is_doubtful)
+        )
+
+    async def make_ready(self) -> None:
+        """Begin anew in another event loop, and close the pools that nobody uses any more.
 
         Raises:
-            MaxWaitExceeded: it cannot go within its `max_wait`.
-            QuotaExceeded: it cannot, because the hourly quota is used up.
-            EndpointGone: it was answered 410 before.
-            FeatureUnavailable: it was refused before, by the workspace's plan.
-            ConnectionFailed: no answer came.
-            RequestTimeout: no answer came in time.
-            ClientClosed: this transport or its scheduler was closed.
-            WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections
-                of one and can't be made to begin anew.
+            WrongEventLoop: the transport has connections of another loop or process, and can't be
+                made to begin anew.
         """
-        if self._inner.closed:
-            raise ClientClosed("the client was closed")
-        facts = facts_of(request, max_wait=self._options.max_wait, coalesce=self._options.coalesce)
-        account = self.scheduler.account(request)
-        remembered = self.scheduler.recall(account, facts, request)
-        if remembered is not None:
-            raise remembered
-        if request.method == "GET" and facts.coalesce and self._options.coalesce and not facts.streams:
-            key = self._key(facts, request)
-            if key is not None:
-                return await self._shared(key, account, facts, request)
-        attempts = Attempts(self._inner, self.scheduler, account, facts, request)
-        if facts.reads:
-            return await attempts.run(account.used_at)
-        account.coalescer.break_up()
-        try:
-            return await attempts.run(account.used_at)
-        finally:
-            account.coalescer.break_up()
+        if self._loop is not asyncio.get_running_loop() or self._process != os.getpid():
+            await self._move()
+        pool = self._pool
+        unused = [retired for retired in self._retired if not retired.under_way]
+        self._retired = [retired for retired in self._retired if retired.under_way]
+        if pool.is_doubtful and not pool.under_way:
+            pool.is_doubtful = False
+            unused.append(pool)
+        for one in unused:
+            task = asyncio.get_running_loop().create_task(_close(one.transport))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        if self._closing:
+            # Whoever is cancelled here leaves them to go on.
+            await asyncio.wait(list(self._closing))
 
-    def _shared(
-        self, key: bytes, account: Account, facts: RequestFacts, request: httpx.Request
-    ) -> Coroutine[object, object, httpx.Response]:
-        """Make a request, or wait for the answer to an identical one under way."""
-        group = account.coalescer.find(key)
-        if group is not None:
-            self.scheduler.tell_shared(account, facts)
-            return group.follow()
-        attempts = Attempts(self._inner, self.scheduler, account, facts, request)
-        return account.coalescer.begin(key, attempts).lead()
+    def enter(self) -> Pool:
+        """Return the pool at hand, for one exchange, which has to `leave` it."""
+        self._pool.under_way += 1
+        return self._pool
 
-    def _key(self, facts: RequestFacts, request: httpx.Request) -> bytes | None:
-        """Return what makes two requests of an account identical, as a hash: headers hold secrets.
+    def leave(self, pool: Pool) -> None:
+        """Take note that an exchange has ended."""
+        pool.under_way -= 1
 
-        Whatever can change an answer, or what becomes of the request on its way to one, is part of it:
-        the URL, headers, body, extensions (timeouts among them), and what the request declares. Where
-        any of that can't be compared, there is no key, and the answer isn't shared.
-        """
-        if not isinstance(request.stream, httpx.ByteStream):
-            return None
-        others = [item for item in request.extensions.items() if item[0] != EXTENSION]
-        if not all(name == "timeout" or _is_plain(value) for name, value in others):
-            return None
-        # The repr of a tuple tells where each part ends, and is made in one go.
-        parts = (
-            id(self._inner),
-            facts.priority.value,
-            facts.max_wait,
-            facts.reads,
-            facts.lane.value,
-            facts.workspace_id,
-            facts.organization_id,
-            facts.route,
-            facts.account,
-            request.method,
-            request.url.scheme,
-            request.url.raw_path,
-            request.headers.raw,
-            b"".join(request.stream),
-            others,
-        )
-        return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    def doubt(self, pool: Pool) -> None:
+        """Take note that a connection of a pool may be out of use for good."""
+        if pool is not self._pool:
+            return
+        if isinstance(pool.transport, Network):
+            self._pool = Pool(pool.transport.renewed())
+            self._retired.append(pool)
+        else:
+            pool.is_doubtful = self.is_httpx
+
+    def found_full(self, pool: Pool) -> None:
+        """Take note that a pool had no connection to give."""
+        self.doubt(pool)
+        pool.is_doubtful = True
+
+    async def aclose(self) -> None:
+        """Close all pools; those of another process are left to it."""
+        self.closed = True
+        if self._process != os.getpid():
+            return
+        pools, self._retired = [self._pool, *self._retired], []
+        for pool in pools:
+            await _close(pool.transport)
+        if self._closing:
+            await asyncio.wait(list(self._closing))
+
+    async def _move(self) -> None:
+        """Leave the connections of another event loop or process behind."""
+        pool, forked = self._pool, self._process != os.getpid()
+        if self._loop is not None:
+            if isinstance(pool.transport, Network):
+                self._pool = Pool(pool.transport.renewed())
+            elif isinstance(pool.transport, _CONNECTIONLESS):
+                self._pool = Pool(pool.transport)
+            elif self.is_httpx and not forked:
+                # It forgets its connections, whatever comes of closing them in a loop that is over.
+                await _close(pool.transport)
+                self._pool = Pool(pool.transport)
+            else:
+                raise WrongEventLoop(
+                    f"this {type(pool.transport).__name__} has connections of another "
+                    f"{'process' if forked else 'event loop'}; give each a client of its own"
+                )
+        self._loop, self._process = asyncio.get_running_loop(), os.getpid()
+        self._retired, self._closing = [], set()
 
 
-def _is_plain(value: object) -> bool:
-    """Say whether a value shows all of itself in its repr, as the callbacks of a caller do not."""
-    if isinstance(value, Mapping):
-        return all(_is_plain(name) and _is_plain(item) for name, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or type(value) in _PLAIN
+async def _close(transport: httpx.AsyncBaseTransport) -> None:
+    """Close a transport; one that can't be closed is left behind."""
+    try:
+        await transport.aclose()
+    except Exception as error:  # noqa: BLE001 - whatever it is, nobody can do anything about it
+        _logger.debug("a transport could not be closed: %s", type(error).__name__)

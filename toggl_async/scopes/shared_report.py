@@ -13,7 +13,7 @@ from toggl_async._operations.arguments import day, each, id_list
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.shared_reports import SharedReport
-from toggl_async.scheduler.route import Lane
+from toggl_async.scheduler.core.route import Lane
 
 __all__ = ["SharedReportScope"]
 

@@ -7,6 +7,7 @@ cost nothing while they rest.
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -28,7 +29,7 @@ _LOOKED_AT = 2
 class MemoryBudget:
     """Keeps the limits of accounts for the schedulers of one event loop."""
 
-    __slots__ = ("_holders", "_limits", "_loop", "_memories", "_names")
+    __slots__ = ("_holders", "_limits", "_loop", "_memories", "_names", "_process")
 
     def __init__(self) -> None:
         self._limits: dict[str, Limits] = {}
@@ -36,6 +37,7 @@ class MemoryBudget:
         self._holders: dict[str, _MemoryHolder] = {}
         self._names = itertools.count(1)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
 
     def open(self, on_wake: Callable[[str], None]) -> "_MemoryHolder":
         """Take hold of the budget in the running event loop.
@@ -44,13 +46,14 @@ class MemoryBudget:
             WrongEventLoop: it is in use by another one.
         """
         loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._loop is not None and self._holders and not self._loop.is_closed():
+        is_fork = self._process != os.getpid()
+        if self._loop is not loop or is_fork:
+            if self._loop is not None and self._holders and not (self._loop.is_closed() or is_fork):
                 raise WrongEventLoop(
                     "this MemoryBudget is in use by another event loop; give each loop one of its own"
                 )
             # The times in it are those of a loop that is over.
-            self._loop = loop
+            self._loop, self._process = loop, os.getpid()
             self._limits.clear()
             self._memories.clear()
             self._holders.clear()
@@ -120,7 +123,7 @@ class _MemoryHolder:
 
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T:
         """Apply a step to the limits of an account, and keep what was learned."""
-        now = int(self._loop.time() * SECOND)
+        now = round(self._loop.time() * SECOND)
         known = self._budget.limits_of(account, now)
         limits, result, wakes = step(known, now)
         if limits is not known:

@@ -53,12 +53,14 @@ class Refusal(msgspec.Struct, array_like=True, frozen=True, gc=False):
         message: Toggl's own words.
         request_id: Toggl's id of the request, where it sent one.
         until: when it is forgotten, in microseconds of the store's clock; None for never.
+        attempts_left: how many logins may still fail, where it said so.
     """
 
     status: int
     message: str
     request_id: str | None
     until: int | None
+    attempts_left: int | None = None
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
@@ -70,6 +72,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
         status: its HTTP status.
         message: Toggl's own words.
         request_id: Toggl's id of the request.
+        attempts_left: how many logins may still fail, where it said so.
     """
 
     kind: Kind
@@ -77,6 +80,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     status: int
     message: str
     request_id: str | None = None
+    attempts_left: int | None = None
 
 
 class Belongs(msgspec.Struct, frozen=True, gc=False):
@@ -132,10 +136,11 @@ class Memories(msgspec.Struct, array_like=True, gc=False):
             shared: whether other processes read these memories.
         """
         match lesson:
-            case Refused(kind, key, status, message, request_id):
+            case Refused(kind, key, status, message, request_id, attempts_left):
                 if kind is Kind.LOGIN:
                     is_news = self.login is None or _is_over(self.login, now)
-                    self.login = Refusal(status, message, request_id, now + SHARED_LOGIN if shared else None)
+                    until = now + SHARED_LOGIN if shared else None
+                    self.login = Refusal(status, message, request_id, until, attempts_left)
                     return is_news
                 known = self.refusals.pop(key, None)
                 self.refusals[key] = Refusal(status, message, request_id, now + DAY)

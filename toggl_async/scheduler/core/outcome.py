@@ -38,6 +38,7 @@ __all__ = [
     "Outcome",
     "classify",
     "error_of",
+    "login_attempts_left",
     "message_of",
     "read_headers",
     "request_id_of",
@@ -57,7 +58,7 @@ _QUOTA_WORDS: Final = re.compile(r"(?i)hourly limit|quota will reset")
 _FEATURE_WORDS: Final = re.compile(
     r"(?i)premium|feature|available (?:only )?for|\bplan\b|subscription|upgrade"
 )
-_WRONG_CREDENTIALS: Final = re.compile(r"(?i)incorrect (?:username|e-?mail)\b.*\bpassword|invalid api token")
+_WRONG_CREDENTIALS: Final = re.compile(r"(?i)incorrect (?:username|e-?mail)\b.*\bpassword")
 _ME: Final = re.compile(r"[A-Z]+ (?:/api/v9)?/me(?:/logged)?")
 
 _READ: Final = {
@@ -66,6 +67,7 @@ _READ: Final = {
         "content-type",
         "date",
         "retry-after",
+        "x-remaining-login-attempts",
         "x-request-id",
         "x-toggl-quota-remaining",
         "x-toggl-quota-resets-in",
@@ -163,7 +165,8 @@ def classify(
         text = _text_of(headers, body)
         kind = _payment(text, remaining)
         if kind is Kind.QUOTA and (named := _QUOTA_RESET.search(text)):
-            resets_in = min(int(named[1]) * SECOND, LONGEST_RESET)
+            told = int(named[1]) * SECOND
+            resets_in = told if told <= LONGEST_RESET else resets_in
         return Outcome(kind, remaining, resets_in)
     if status == http.HTTPStatus.TOO_MANY_REQUESTS or (
         status == http.HTTPStatus.BAD_REQUEST and _is_nginx(headers, body)
@@ -178,7 +181,11 @@ def classify(
     if status == http.HTTPStatus.UNAUTHORIZED:
         return Outcome(Kind.LOGIN, remaining, resets_in)
     if status == http.HTTPStatus.FORBIDDEN:
-        if _ME.fullmatch(route) or _WRONG_CREDENTIALS.search(_text_of(headers, body)):
+        if (
+            _ME.fullmatch(route)
+            or login_attempts_left(headers) is not None
+            or _WRONG_CREDENTIALS.search(_text_of(headers, body))
+        ):
             return Outcome(Kind.LOGIN, remaining, resets_in)
         return Outcome(Kind.DENIED, remaining, resets_in, doubtful=True)
     return Outcome(Kind.DENIED, remaining, resets_in)
@@ -225,7 +232,7 @@ def _retry_after(headers: Mapping[str, str], today: dt.datetime | None) -> int |
 def _date(value: str) -> dt.datetime | None:
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except (ValueError, OverflowError, TypeError):  # a year of eleven digits overflows
+    except Exception:  # noqa: BLE001 - whatever the parser thinks of it: it is what a server sent
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
@@ -238,6 +245,11 @@ def message_of(status: int, headers: Mapping[str, str], body: bytes) -> str:
         return http.HTTPStatus(status).phrase
     except ValueError:
         return f"HTTP status {status}"
+
+
+def login_attempts_left(headers: Mapping[str, str]) -> int | None:
+    """Return how many logins may still fail before Toggl locks the user out, where an answer says so."""
+    return _whole(headers.get("x-remaining-login-attempts"), most=MOST_REQUESTS, least=0)
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:

@@ -43,6 +43,8 @@ class Call:
         window: the name of the quota window that it spends from.
         reads: whether it changes nothing.
         max_wait: microseconds that all its waits together may take; None for any time.
+        max_attempts: how often it is sent at most where it is safe to repeat; None for what the options
+            say.
         load: what the driver keeps with it.
     """
 
@@ -54,6 +56,7 @@ class Call:
         "level",
         "line",
         "load",
+        "max_attempts",
         "max_wait",
         "number",
         "probe",
@@ -76,6 +79,7 @@ class Call:
         reads: bool,
         max_wait: int | None = None,
         replayable: bool = True,
+        max_attempts: int | None = None,
         load: object = None,
     ) -> None:
         self.number: int = number
@@ -85,6 +89,7 @@ class Call:
         self.replayable: bool = replayable
         """Whether its body can be sent a second time."""
         self.max_wait: int | None = max_wait
+        self.max_attempts: int | None = max_attempts
         self.load: object = load
         self.state: State = State.DONE
         self.attempts: int = 0

@@ -37,7 +37,7 @@ class Loss(enum.Enum):
     """It never left, and would fare no better: certificate, proxy password, unusable URL."""
 
 
-def may_retry(*, failures: int, reads: bool, loss: Loss, replayable: bool, options: Retry) -> bool:
+def may_retry(*, failures: int, reads: bool, loss: Loss, replayable: bool, attempts: int) -> bool:
     """Say whether a failed request may be sent again.
 
     Args:
@@ -45,9 +45,9 @@ def may_retry(*, failures: int, reads: bool, loss: Loss, replayable: bool, optio
         reads: whether it changes nothing.
         loss: how it was lost; an answer of 5xx counts as `Loss.MAY_HAVE_LEFT`.
         replayable: whether its body can be sent a second time.
-        options: how often at most.
+        attempts: how often it is sent at most.
     """
-    if failures >= options.attempts or loss is Loss.HOPELESS or not replayable:
+    if failures >= attempts or loss is Loss.HOPELESS or not replayable:
         return False
     return loss is Loss.NEVER_LEFT or reads
 

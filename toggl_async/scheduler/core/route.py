@@ -17,7 +17,7 @@ import attrs
 from toggl_async.errors import InvalidInput
 from toggl_async.options import Priority
 
-__all__ = ["Lane", "RequestFacts", "facts_of", "shown_path", "window_of"]
+__all__ = ["Lane", "RequestFacts", "facts_of", "quota_of", "shown_path", "window_of"]
 
 
 class Lane(enum.StrEnum):
@@ -55,6 +55,8 @@ class RequestFacts:
         organization_id: the organization that it concerns, where the path names it.
         priority: who goes first when calls wait.
         max_wait: seconds that the call may wait for its turn, all its waits together; None for ever.
+        attempts: how often it is sent at most where it is safe to repeat; None for what the scheduler's
+            options say.
         streams: leave the body of a 2xx answer unread; its slot is held until it is closed.
         coalesce: share one answer with identical reads under way.
         account: what the account is known by in place of the credential in the headers, where that
@@ -68,6 +70,7 @@ class RequestFacts:
     organization_id: int | None = None
     priority: Priority = attrs.field(default=Priority.NORMAL, validator=_priority)
     max_wait: float | None = attrs.field(default=600.0, validator=_max_wait)
+    attempts: int | None = None
     streams: bool = False
     coalesce: bool = True
     account: str | None = attrs.field(default=None, repr=False)
@@ -105,6 +108,8 @@ _SECRET_PARENTS = frozenset(
 """Segments that a code or token follows, be it ever so short."""
 _SECRET_WORDS = frozenset({"code", "token", "uid", "uuid"})
 """How the names of parameters end whose values open something."""
+_LONGEST_ID = 19
+"""Digits that an id has at most: it is a signed integer of 64 bits."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -151,6 +156,16 @@ def window_of(facts: RequestFacts, organizations: Mapping[int, int]) -> str:
     return f"organization:{organization_id or 0}"
 
 
+def quota_of(window: str) -> tuple[Lane, int | None, int | None]:
+    """Return whose quota a window is: its lane, its organization and its workspace, where they are known."""
+    kind, _, number = window.partition(":")
+    if kind == "user":
+        return Lane.USER, None, None
+    if kind == "workspace":
+        return Lane.ORGANIZATION, None, int(number)
+    return Lane.ORGANIZATION, int(number) or None, None
+
+
 def shown_path(route: str, raw_path: bytes) -> str:
     """Return the path of a request as errors may show it: as it was sent, but no codes and tokens in it.
 
@@ -195,9 +210,10 @@ def _template(segments: list[str]) -> tuple[str, dict[str, int]]:
     shown = list(segments)
     for position in range(1, len(segments)):
         parent, segment = segments[position - 1], segments[position]
-        if hooks and parent in _WEBHOOK_PARENTS and segment.isdecimal():
+        is_id = segment.isdecimal() and len(segment) <= _LONGEST_ID
+        if hooks and parent in _WEBHOOK_PARENTS and is_id:
             name = "workspace_id"
-        elif parent in _PARENTS and segment.isdecimal():
+        elif parent in _PARENTS and is_id:
             name = _PARENTS[parent]
         elif segment and (_is_identity(segment, parent) or (validates and _is_validated(segments, position))):
             shown[position] = "{id}"

@@ -52,7 +52,7 @@ from toggl_async.scheduler.core.retry import Backoff, Loss, may_retry
 from toggl_async.scheduler.core.waiters import PATIENCE, Want
 from toggl_async.scheduler.core.windows import HOUR
 
-__all__ = ["Next", "Reason", "Schedule", "TooLong"]
+__all__ = ["Next", "Reason", "Recalled", "Schedule", "TooLong"]
 
 CLOCK_MARGIN: Final = 60 * SECOND
 """How far the wall clock must get ahead of the process's own before that is taken to have stood still."""
@@ -77,6 +77,18 @@ class Reason(enum.StrEnum):
     """As many requests are under way as the options allow."""
     LOGIN = "login"
     """Whether Toggl takes the credentials at all is being found out."""
+
+
+class Recalled(Exception):
+    """A request must not be sent after all; it goes back to its queue as if it had not had its turn.
+
+    Attributes:
+        reason: what was learned while it was on its way to the wire.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
 class TooLong(msgspec.Struct, frozen=True):
@@ -198,10 +210,8 @@ class Schedule:
 
     def submit(self, call: Call, now: int) -> TooLong | None:
         """Let a call wait for a turn, for the first time or again; or say that it would take too long."""
-        call.since = now
-        call.deadline = None
-        if call.max_wait is not None:
-            call.deadline = now + call.max_wait - call.waited
+        self._start(call, now)
+        if call.deadline is not None:
             at, reason = self.expected(call, now)
             if at > call.deadline:
                 return TooLong(reason, at)
@@ -268,7 +278,7 @@ class Schedule:
         self._give_back_turn(call)
         self.in_flight -= 1
         call.attempts -= 1
-        call.since = now
+        self._start(call, now)
         self._wait(call)
 
     def sent(self, call: Call, now: int) -> None:
@@ -487,6 +497,10 @@ class Schedule:
 
     # Details
 
+    def _start(self, call: Call, now: int) -> None:
+        call.since = now
+        call.deadline = None if call.max_wait is None else now + call.max_wait - call.waited
+
     def _wait(self, call: Call) -> None:
         call.state = State.WAITING
         if call is not self.check:
@@ -503,7 +517,7 @@ class Schedule:
             reads=call.reads,
             loss=loss,
             replayable=call.replayable,
-            options=self._retry,
+            attempts=call.max_attempts or self._retry.attempts,
         )
 
     def _judge_login(self, kind: Kind) -> Next:

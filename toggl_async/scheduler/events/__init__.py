@@ -8,12 +8,13 @@ a credential, a header, a query or a body.
 The kinds themselves stand in `kinds`, which is loaded when the first of them is asked for.
 """
 
-import enum
 import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
+
+from toggl_async.scheduler.core.schedule import Reason
 
 if TYPE_CHECKING:
     from toggl_async.scheduler.events.kinds import (
@@ -48,25 +49,6 @@ __all__ = [
     "Sent",
     "Shared",
 ]
-
-
-class Reason(enum.StrEnum):
-    """Why a call, or a whole account, waits."""
-
-    PACE = "pace"
-    """The spacing between two requests."""
-    QUEUE = "queue"
-    """Other calls are ahead."""
-    COOLDOWN = "cool-down"
-    """Toggl said 429."""
-    PROBE = "probe"
-    """The one request that tries whether a cool-down is over has not been answered yet."""
-    QUOTA = "quota"
-    """The hourly quota is used up."""
-    BACKOFF = "back-off"
-    """Toggl failed a moment ago, or the connection did."""
-    IN_FLIGHT = "in flight"
-    """As many requests are under way as the options allow."""
 
 
 @attrs.frozen(kw_only=True)

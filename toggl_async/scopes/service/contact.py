@@ -12,7 +12,7 @@ from toggl_async._operations.arguments import each, moment, one_id
 from toggl_async._operations.files import FileContent, Form
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.logins import SsoLogin
-from toggl_async.scheduler.route import Lane
+from toggl_async.scheduler.core.route import Lane
 
 __all__ = ["Feedback", "Mail", "SingleSignOn"]
 

@@ -16,7 +16,7 @@ from toggl_async.records.webhooks import (
     WebhookStatus,
     WebhookSubscription,
 )
-from toggl_async.scheduler.route import Lane
+from toggl_async.scheduler.core.route import Lane
 
 __all__ = ["Webhooks"]
 

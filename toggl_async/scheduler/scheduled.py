@@ -1,0 +1,159 @@
+"""The httpx transport that schedules: queue, send, judge, send again or hand over.
+
+It wraps any `httpx.AsyncBaseTransport` and serves any httpx client, ours or another. What it adds to
+an exchange happens before the request and after the answer; the request itself goes on as it came.
+"""
+
+import hashlib
+from collections.abc import Coroutine, Mapping
+from typing import Final, Self
+
+from toggl_async.errors import ClientClosed
+from toggl_async.options import ClientOptions
+from toggl_async.scheduler.adapter import EXTENSION, facts_of
+from toggl_async.scheduler.attempts import Attempts, refusal_of
+from toggl_async.scheduler.core.route import RequestFacts, window_of
+from toggl_async.scheduler.driver import Driver
+from toggl_async.scheduler.scheduler import Scheduler, accounts_of
+from toggl_async.scheduler.transport import InnerTransport, Network, httpx
+
+__all__ = ["ScheduledTransport"]
+
+_PLAIN: Final = frozenset({str, bytes, int, float, bool})
+
+
+class ScheduledTransport(httpx.AsyncBaseTransport):
+    """An httpx transport that keeps Toggl's limits.
+
+    It returns the final answer of any status, with an `Attempted` in its extensions, or raises a
+    `TogglError` where there is none.
+
+    Args:
+        inner: what sends the requests; httpx's own transport if not given.
+        scheduler: what decides when; shared with others, it is not closed with this transport.
+        options: those of a scheduler of its own, and the `max_wait` and `coalesce` of requests
+            that declare none; the scheduler's if not given.
+    """
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport | None = None,
+        *,
+        scheduler: Scheduler | None = None,
+        options: ClientOptions | None = None,
+    ) -> None:
+        self._inner = InnerTransport(inner or Network())
+        self._owns_scheduler = scheduler is None
+        self.scheduler: Scheduler = scheduler or Scheduler(options)
+        self._options = options or self.scheduler.options
+        self._accounts = accounts_of(self.scheduler)
+
+    async def __aenter__(self) -> Self:
+        await self._inner.transport.__aenter__()
+        return self
+
+    def close_calls(self) -> None:
+        """End the calls of this transport that wait with ClientClosed; those to come are taken."""
+        self._accounts.close_calls(self._inner)
+
+    async def aclose(self) -> None:
+        """End the calls that wait with ClientClosed, and close the inner transport."""
+        self._inner.closed = True
+        if self._owns_scheduler:
+            await self.scheduler.aclose()
+        else:
+            self.close_calls()
+        await self._inner.aclose()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Schedule a request, and return its final answer.
+
+        Raises:
+            MaxWaitExceeded: it cannot go within its `max_wait`.
+            QuotaExceeded: it cannot, because the hourly quota is used up.
+            EndpointGone: it was answered 410 before.
+            FeatureUnavailable: it was refused before, by the workspace's plan.
+            ConnectionFailed: no answer came.
+            RequestTimeout: no answer came in time.
+            ClientClosed: this transport or its scheduler was closed.
+            WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections
+                of one and can't be made to begin anew.
+        """
+        if self._inner.closed:
+            raise ClientClosed("the client was closed")
+        facts = facts_of(request, max_wait=self._options.max_wait, coalesce=self._options.coalesce)
+        driver = self._accounts.of(request)
+        remembered = refusal_of(driver, request)
+        if remembered is not None:
+            driver.refused(remembered, facts.route)
+            raise remembered
+        if facts.reads and facts.coalesce and self._options.coalesce and not facts.streams:
+            key = self._key(facts, request)
+            if key is not None:
+                return await self._shared(key, driver, facts, request)
+        attempts = self._attempts(driver, facts, request)
+        asked_at = driver.used_at
+        if facts.reads:
+            return await attempts.run(asked_at)
+        shared = driver.shared
+        shared.break_up()
+        try:
+            return await attempts.run(asked_at)
+        finally:
+            shared.break_up()
+
+    def _attempts(self, driver: Driver, facts: RequestFacts, request: httpx.Request) -> Attempts:
+        window = window_of(facts, self._accounts.organizations)
+        return Attempts(self._inner, driver, window, facts, request)
+
+    def _shared(
+        self, key: bytes, driver: Driver, facts: RequestFacts, request: httpx.Request
+    ) -> Coroutine[object, object, httpx.Response]:
+        """Make a request, or wait for the answer to an identical one under way."""
+        flight = driver.shared.find(key)
+        if flight is not None:
+            driver.tell_shared(facts.route)
+            return flight.follow()
+        return driver.shared.begin(key, self._attempts(driver, facts, request)).lead()
+
+    def _key(self, facts: RequestFacts, request: httpx.Request) -> bytes | None:
+        """Return what makes two requests of an account identical, as a hash: headers hold secrets.
+
+        Whatever can change an answer, or what becomes of the request on its way to one, is part of it:
+        the URL, headers, body, extensions (timeouts among them), and what the request declares. Where
+        any of that can't be compared, there is no key, and the answer isn't shared.
+        """
+        if not isinstance(request.stream, httpx.ByteStream):
+            return None
+        others = [item for item in request.extensions.items() if item[0] != EXTENSION]
+        if not all(name == "timeout" or _is_plain(value) for name, value in others):
+            return None
+        # The repr of a tuple tells where each part ends, and is made in one go.
+        parts = (
+            id(self._inner),
+            facts.priority.value,
+            facts.max_wait,
+            facts.attempts,
+            facts.reads,
+            facts.lane.value,
+            facts.workspace_id,
+            facts.organization_id,
+            facts.route,
+            facts.account,
+            request.method,
+            request.url.scheme,
+            request.url.raw_path,
+            request.headers.raw,
+            b"".join(request.stream),
+            others,
+        )
+        return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _is_plain(value: object) -> bool:
+    """Say whether a value shows all of itself in its repr, as the callbacks of a caller do not."""
+    if isinstance(value, Mapping):
+        return all(_is_plain(name) and _is_plain(item) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in _PLAIN
