@@ -20,7 +20,7 @@ def test_the_defaults_are_those_that_toggl_asks_for() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Pace(interval=0), "Pace.interval must be over 0, not 0"),
+        (lambda: Pace(interval=-1), "Pace.interval must be at least 0, not -1"),
         (lambda: Pace(margin=-0.1), "Pace.margin must be at least 0, not -0.1"),
         (lambda: Pace(interval=math.nan), "Pace.interval must be a number, not nan"),
         (lambda: Pace(interval=True), "Pace.interval must be a number, not True"),
@@ -35,7 +35,7 @@ def test_the_defaults_are_those_that_toggl_asks_for() -> None:
         (lambda: ClientOptions(timeout=0), "ClientOptions.timeout must be over 0, not 0"),
         (lambda: ClientOptions(timeout=math.inf), "ClientOptions.timeout must be finite, not inf"),
         (lambda: Pace(interval=math.inf), "Pace.interval must be finite, not inf"),
-        (lambda: Pace(interval=-math.inf), "Pace.interval must be over 0, not -inf"),
+        (lambda: Pace(interval=-math.inf), "Pace.interval must be at least 0, not -inf"),
         (lambda: Cooldown(maximum=math.inf), "Cooldown.maximum must be finite, not inf"),
         (lambda: ClientOptions(pace=1.0), "ClientOptions.pace must be a Pace, not 1.0"),  # type: ignore[arg-type]
         (lambda: ClientOptions(quota=None), "ClientOptions.quota must be a QuotaPolicy, not None"),  # type: ignore[arg-type]
@@ -70,6 +70,7 @@ def test_options_are_frozen_and_keyword_only() -> None:
 
 def test_waiting_without_limit_is_allowed() -> None:
     assert ClientOptions(max_wait=math.inf).max_wait == math.inf
+    assert ClientOptions(max_wait=None, timeout=None) == ClientOptions(timeout=None, max_wait=None)
 
 
 def test_interactive_calls_come_first() -> None:

@@ -49,6 +49,16 @@ def _number(minimum: float, *, exclusive: bool = False, finite: bool = True) -> 
     return validate
 
 
+def _optional(validator: "attrs._ValidatorType[float]") -> "attrs._ValidatorType[float | None]":
+    """Accept None, too."""
+
+    def validate(instance: object, attribute: "attrs.Attribute[float | None]", value: float | None) -> None:
+        if value is not None:
+            validator(instance, attribute, value)  # type: ignore[arg-type] # it asks for its name alone
+
+    return validate
+
+
 def _count(minimum: int) -> "attrs._ValidatorType[int]":
     """Accept a whole number from `minimum` on."""
 
@@ -97,11 +107,12 @@ class Pace:
     """How far apart the requests of one account are sent.
 
     Attributes:
-        interval: seconds that Toggl wants between two requests (about 1).
+        interval: seconds that Toggl wants between two requests (about 1); 0 for no pace at all, as a
+            test of one's own program wants it.
         margin: what is added against network jitter, as a share of `interval`.
     """
 
-    interval: float = attrs.field(default=1.0, validator=_number(0, exclusive=True))
+    interval: float = attrs.field(default=1.0, validator=_number(0))
     margin: float = attrs.field(default=0.02, validator=_number(0))
 
 
@@ -173,11 +184,11 @@ class ClientOptions:
         quota: spending of the hourly quotas.
         max_in_flight: requests of one account under way at once.
         max_wait: seconds that a call may wait for its turn before it fails with the time at
-            which it could go; ``math.inf`` waits as long as it takes.
-        timeout: seconds for each of connecting, sending and the next byte of an answer.
+            which it could go; None waits as long as it takes.
+        timeout: seconds for each of connecting, sending and the next byte of an answer; None for no limit.
         user_agent: what the client calls itself, in ASCII; name your program or a contact address.
         keep_unknown: keep fields that the records don't know, in `Record.unknown`.
-        coalesce: let identical GETs under way share one answer.
+        coalesce: let identical reads under way share one answer.
         plan_check: what becomes of a field that the workspace's plan lacks: ``"drop"`` leaves it
             out with a `PlanWarning`, ``"error"`` refuses the call with `NotInPlan`, ``"off"`` sends
             what was given and lets Toggl decide. Plans are learned from workspaces and
@@ -191,8 +202,8 @@ class ClientOptions:
     cooldown: Cooldown = attrs.field(default=Cooldown(), validator=_made_by(Cooldown))
     quota: QuotaPolicy = attrs.field(default=QuotaPolicy(), validator=_made_by(QuotaPolicy))
     max_in_flight: int = attrs.field(default=8, validator=_count(1))
-    max_wait: float = attrs.field(default=600.0, validator=_number(0, finite=False))
-    timeout: float = attrs.field(default=60.0, validator=_number(0, exclusive=True))
+    max_wait: float | None = attrs.field(default=600.0, validator=_optional(_number(0, finite=False)))
+    timeout: float | None = attrs.field(default=60.0, validator=_optional(_number(0, exclusive=True)))
     user_agent: str = attrs.field(default="toggl_async", validator=_user_agent)
     keep_unknown: bool = attrs.field(default=False, validator=_made_by(bool))
     coalesce: bool = attrs.field(default=True, validator=_made_by(bool))

@@ -3,9 +3,9 @@
 import copy
 import functools
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeAlias, TypeVar, overload
 
 import anyio
 import attrs
@@ -25,7 +25,9 @@ from toggl_async._operations.record import Json
 from toggl_async.codec import Codec
 from toggl_async.errors import InvalidInput
 from toggl_async.options import ClientOptions, Priority
-from toggl_async.scheduler import ScheduledTransport, Scheduler
+from toggl_async.scheduler import Budget, ScheduledTransport, Scheduler
+from toggl_async.scheduler.events import OnEvent
+from toggl_async.scheduler.scheduler import refuse_beside
 from toggl_async.scheduler.stats import SchedulerStats
 from toggl_async.scheduler.transport import httpx
 
@@ -38,6 +40,9 @@ BASE_URL: Final = "https://api.track.toggl.com"
 """Where Toggl serves all four APIs."""
 
 T = TypeVar("T")
+
+Middleware: TypeAlias = Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]
+"""Makes of a transport another one, which does something before or after it."""
 
 _NOTHING: Final[Mapping[str, Value]] = {}
 
@@ -68,12 +73,18 @@ class TogglClient:
         accounts_url: where a `SessionCookie` logs in; likewise.
         transport: what sends the requests, in place of httpx's own, which takes the proxy that
             ``HTTPS_PROXY`` and ``NO_PROXY`` name for the server; the scheduler wraps it.
-        options: everything that can be set.
-        scheduler: a scheduler shared with other clients, which stays open when this one closes.
+        options: everything that can be set; those of `scheduler` if not given.
+        scheduler: a scheduler shared with other clients, which stays open when this one closes. Pace,
+            retries, cool-down, quota and requests in flight are its own: `options` that differ in them
+            are refused, and so are `budget` and `on_event`.
+        budget: where the limits of the account are kept; this client's own memory if not given.
+        middleware: each wraps the transport that is next to it, the first one outermost, so that it sees
+            every call once: its request without credentials, and its final answer.
+        on_event: is told of everything that the scheduler does; see `Scheduler.listen`.
 
     Raises:
-        InvalidInput: one of the URLs is not https, or no URL; what was given are no credentials, or
-            no options.
+        InvalidInput: one of the URLs is not https, or not a URL; the credentials or the options are not
+            what they should be; or the scheduler has options of its own.
     """
 
     _is_view: bool = False
@@ -88,25 +99,36 @@ class TogglClient:
         transport: httpx.AsyncBaseTransport | None = None,
         options: ClientOptions | None = None,
         scheduler: Scheduler | None = None,
+        budget: Budget | None = None,
+        middleware: Sequence[Middleware] = (),
+        on_event: OnEvent | None = None,
     ) -> None:
         if options is not None and not isinstance(options, ClientOptions):
             raise InvalidInput(f"options must be a ClientOptions, not {_kind(options)}")
-        self._options = options or ClientOptions()
         self._base_url = checked_url(base_url, "base")
         self._owns_scheduler = scheduler is None
-        scheduler = scheduler or Scheduler(self._options)
+        if scheduler is None:
+            scheduler = Scheduler(options, budget=budget, on_event=on_event)
+        else:
+            refuse_beside(scheduler, options=options, budget=budget, on_event=on_event)
+        self._options = options or scheduler.options
         scheduled = ScheduledTransport(
             transport or network(self._base_url, connections=self._options.max_in_flight), scheduler=scheduler
         )
         self._login = self._login_with(auth, scheduled, accounts_url)
         self._session = Session(
-            wire=Wire(self._base_url, user_agent=self._options.user_agent, transport=self._login),
+            wire=Wire(
+                self._base_url,
+                user_agent=self._options.user_agent,
+                transport=_wrapped(self._login, middleware),
+            ),
             scheduler=scheduler,
             codec=Codec(keep_unknown=self._options.keep_unknown),
             plans=KnownPlans(check=self._options.plan_check),
             priority=Priority.NORMAL,
             max_wait=self._options.max_wait,
             timeout=self._options.timeout,
+            attempts=None,
             coalesce=self._options.coalesce,
         )
 
@@ -139,6 +161,9 @@ class TogglClient:
         transport: httpx.AsyncBaseTransport | None = None,
         options: ClientOptions | None = None,
         scheduler: Scheduler | None = None,
+        budget: Budget | None = None,
+        middleware: Sequence[Middleware] = (),
+        on_event: OnEvent | None = None,
     ) -> Self:
         """Build a client from the environment.
 
@@ -152,6 +177,9 @@ class TogglClient:
             transport: as for the class.
             options: as for the class.
             scheduler: as for the class.
+            budget: as for the class.
+            middleware: as for the class.
+            on_event: as for the class.
 
         Raises:
             MissingCredentials: no credentials are set, or empty ones.
@@ -165,6 +193,9 @@ class TogglClient:
             transport=transport,
             options=options,
             scheduler=scheduler,
+            budget=budget,
+            middleware=middleware,
+            on_event=on_event,
         )
 
     if not TYPE_CHECKING:  # A type checker that saw it would believe every name.
@@ -226,8 +257,9 @@ class TogglClient:
         self,
         *,
         priority: Priority | UnsetType = UNSET,
-        max_wait: float | UnsetType = UNSET,
-        timeout: float | UnsetType = UNSET,
+        max_wait: float | UnsetType | None = UNSET,
+        timeout: float | UnsetType | None = UNSET,
+        attempts: int | UnsetType = UNSET,
     ) -> Self:
         """Make a light view of this client: the same connections, scheduler and account.
 
@@ -235,8 +267,11 @@ class TogglClient:
 
         Args:
             priority: who goes first when calls wait.
-            max_wait: seconds that a call may wait for its turn.
-            timeout: seconds for each of connecting, sending and the next byte of an answer.
+            max_wait: seconds that a call may wait for its turn; None for ever.
+            timeout: seconds for each of connecting, sending and the next byte of an answer; None for no
+                limit.
+            attempts: how often a request is sent at most where it is safe to repeat; 1 for no repetition.
+                What Toggl did not process, as after a 429, is sent again all the same.
 
         Raises:
             InvalidInput: a value is out of range.
@@ -247,6 +282,8 @@ class TogglClient:
             max_wait=session.max_wait if max_wait is UNSET else max_wait,
             timeout=session.timeout if timeout is UNSET else timeout,
         )
+        if attempts is not UNSET:
+            attrs.evolve(options.retry, attempts=attempts)  # refused if it is out of range
         view = copy.copy(self)
         view._is_view = True  # noqa: SLF001 - the view is one of us
         view._session = attrs.evolve(  # noqa: SLF001 - likewise
@@ -254,6 +291,7 @@ class TogglClient:
             priority=session.priority if priority is UNSET else _as_priority(priority),
             max_wait=options.max_wait,
             timeout=options.timeout,
+            attempts=session.attempts if attempts is UNSET else attempts,
         )
         return view
 
@@ -402,6 +440,15 @@ def _hint(name: str) -> str:
     from toggl_async._client.whereabouts import hint_for_client  # noqa: PLC0415 - loads every scope
 
     return hint_for_client([one for one in vars(TogglClient) if not one.startswith("_")], name)
+
+
+def _wrapped(
+    transport: httpx.AsyncBaseTransport, middleware: Sequence[Middleware]
+) -> httpx.AsyncBaseTransport:
+    """Wrap a transport into others, the first of them outermost."""
+    for wrap in reversed(middleware):
+        transport = wrap(transport)
+    return transport
 
 
 def _kind(value: object) -> str:

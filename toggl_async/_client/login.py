@@ -36,6 +36,7 @@ from toggl_async.errors import (
     MaxWaitExceeded,
     RateLimited,
     RequestFailed,
+    ServerError,
     TogglError,
 )
 from toggl_async.options import Priority
@@ -52,7 +53,7 @@ from toggl_async.scheduler import (
 )
 from toggl_async.scheduler.adapter import REFUSED, login_refused, shown_path
 from toggl_async.scheduler.scheduler import accounts_of
-from toggl_async.scheduler.transport import httpx
+from toggl_async.scheduler.transport import httpx, running_loop
 
 __all__ = ["REFUSAL", "FixedLogin", "Login", "SessionLogin"]
 
@@ -281,7 +282,7 @@ class SessionLogin(Login):
         *,
         accounts_url: httpx.URL,
         user_agent: str,
-        timeout: float,
+        timeout: float | None,
     ) -> None:
         super().__init__(scheduled)
         self._auth = auth
@@ -299,6 +300,7 @@ class SessionLogin(Login):
         Raises:
             LoginRefused: Toggl refused to log in, now or before.
         """
+        running_loop()
         facts = attrs.evolve(facts_of(request), account=self._account)
         request.extensions = {**request.extensions, EXTENSION: facts}
         held = self._held or await self._log_in(request, facts)
@@ -350,6 +352,7 @@ class SessionLogin(Login):
         self, request: httpx.Request, facts: RequestFacts, *, is_renewal: bool = False
     ) -> _Held:
         """Log in, or wait for the login under way; it goes on even if nobody waits any more."""
+        is_second = False
         while True:
             task = self._logging_in
             joins = task is not None
@@ -364,6 +367,11 @@ class SessionLogin(Login):
                 # Perhaps it was the other's time that ran out, and this call still has some.
                 if not joins:
                     raise
+            except (RequestFailed, ServerError):
+                # It was the other's bad luck. Once is enough: a server that is down fails all of them.
+                if not joins or is_second:
+                    raise
+                is_second = True
 
     def _logged_in(self, task: "asyncio.Task[_Held]") -> None:
         self._logging_in = None

@@ -53,9 +53,10 @@ class Session:
         codec: reads answers, writes bodies.
         plans: keeps what the workspace's plan lacks from being sent.
         priority: who goes first when calls wait.
-        max_wait: seconds that a call may wait for its turn.
-        timeout: seconds for each of connecting, sending and the next byte of an answer.
-        coalesce: whether identical GETs under way share one answer.
+        max_wait: seconds that a call may wait for its turn; None for ever.
+        timeout: seconds for each of connecting, sending and the next byte of an answer; None for no limit.
+        attempts: how often a request is sent at most; None for what the scheduler's options say.
+        coalesce: whether identical reads under way share one answer.
     """
 
     wire: Wire
@@ -63,8 +64,9 @@ class Session:
     codec: Codec
     plans: KnownPlans
     priority: Priority
-    max_wait: float
-    timeout: float
+    max_wait: float | None
+    timeout: float | None
+    attempts: int | None
     coalesce: bool
 
     async def call(
@@ -200,7 +202,11 @@ class Session:
         request = await self._request(method, path, query, body)
         derived = facts_of(httpx.Request(method, self.wire.base_url.join(path)))
         request.extensions[EXTENSION] = attrs.evolve(
-            derived, priority=self.priority, max_wait=self.max_wait, coalesce=self.coalesce
+            derived,
+            priority=self.priority,
+            max_wait=self.max_wait,
+            attempts=self.attempts,
+            coalesce=self.coalesce,
         )
         answer = await self._answer(request, derived.route)
         # Named by its route: the path may hold secrets, and there are as many paths as there are ids.
@@ -226,6 +232,7 @@ class Session:
             organization_id=_id(path.get("organization_id")),
             priority=self.priority,
             max_wait=self.max_wait,
+            attempts=self.attempts,
             streams=streams,
             coalesce=self.coalesce,
         )

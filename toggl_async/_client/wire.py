@@ -9,7 +9,6 @@ Imported by the session and the client.
 
 import ipaddress
 import re
-import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from urllib.parse import unquote
@@ -18,9 +17,9 @@ from toggl_async._operations.files import Form
 from toggl_async.codec import query_items
 from toggl_async.errors import DecodeError, InvalidInput
 from toggl_async.scheduler.content_coding import decode
-from toggl_async.scheduler.transport import Network, httpx
+from toggl_async.scheduler.transport import Network, httpx, proxy_for
 
-__all__ = ["Wire", "check_call", "checked_url", "network", "proxy_for", "raw_chunks", "read", "undecodable"]
+__all__ = ["Wire", "check_call", "checked_url", "network", "raw_chunks", "read", "undecodable"]
 
 _ACCEPT: Final = "application/json, */*;q=0.5"
 """JSON where there is a choice; files, and refusals in other forms, come as what they are."""
@@ -61,7 +60,7 @@ class Wire:
         *,
         query: Sequence[tuple[str, str]],
         body: Form | bytes | None,
-        timeout: float,  # noqa: ASYNC109 - it travels with the request
+        timeout: float | None,  # noqa: ASYNC109 - it travels with the request
     ) -> httpx.Request:
         """Build a request.
 
@@ -70,7 +69,8 @@ class Wire:
             path: the path from the host on, escaped.
             query: names and values, not yet escaped.
             body: JSON as bytes, or a form.
-            timeout: seconds for each of connecting, sending and the next byte of an answer.
+            timeout: seconds for each of connecting, sending and the next byte of an answer; None for no
+                limit.
 
         Raises:
             InvalidInput: they make no URL, or a file of the form cannot be read.
@@ -204,18 +204,6 @@ def undecodable(error: httpx.DecodingError, *, operation: str, body: bytes = b""
     return DecodeError(f"cannot be decompressed: {error}", operation=operation, field="$", body=body)
 
 
-def proxy_for(url: httpx.URL) -> str | None:
-    """Return the address of the proxy that the environment names for a host; None where there is none.
-
-    It may hold a password. A host without TLS is this machine, which is never asked through a proxy.
-    """
-    proxies = urllib.request.getproxies()
-    address = proxies.get(url.scheme) or proxies.get("all")
-    if not address or url.scheme == "http" or urllib.request.proxy_bypass(url.host):
-        return None
-    return address
-
-
 def network(url: httpx.URL, *, connections: int) -> Network:
     """Return httpx's own transport, through the proxy that the environment names for a host.
 
@@ -227,11 +215,4 @@ def network(url: httpx.URL, *, connections: int) -> Network:
         InvalidInput: what the environment names is no proxy; it is not quoted, as it may hold a password.
     """
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=_KEPT_CONNECTIONS)
-    address = proxy_for(url)
-    if address is None:
-        return Network(limits=limits)
-    try:
-        proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
-    except (ValueError, httpx.InvalidURL):
-        raise InvalidInput(f"the environment names no proxy for {url.scheme} that can be used") from None
-    return Network(limits=limits, proxy=proxy)
+    return Network(limits=limits, proxy=proxy_for(url))

@@ -12,7 +12,6 @@ import click
 
 from toggl_async._client.auth import ApiToken, Auth
 from toggl_async._client.client import TogglClient
-from toggl_async._client.wire import proxy_for
 from toggl_async.cli.exits import Exit, complain
 from toggl_async.cli.sandbox import MISSING
 from toggl_async.errors import (
@@ -26,7 +25,7 @@ from toggl_async.errors import (
 from toggl_async.options import ClientOptions
 from toggl_async.scheduler import Scheduler
 from toggl_async.scheduler.events import OnEvent
-from toggl_async.scheduler.transport import httpx
+from toggl_async.scheduler.transport import httpx, proxy_for
 
 __all__ = ["OPTIONS", "Server", "ask", "first_contact", "reach", "run_on_sandbox", "run_on_server"]
 
@@ -100,7 +99,8 @@ def run_on_sandbox(work: Action[int], speed: float, on_event: OnEvent | None = N
 
 async def _work(work: Action[T], url: str, auth: Auth | None, on_event: OnEvent | None, *, speed: float) -> T:
     # The work on this machine is not sped up: it gets as long as ever.
-    options = attrs.evolve(OPTIONS, timeout=OPTIONS.timeout * speed)
+    timeout = None if OPTIONS.timeout is None else OPTIONS.timeout * speed
+    options = attrs.evolve(OPTIONS, timeout=timeout)
     async with aclosing(Scheduler(options, on_event=on_event)) as scheduler:
         return await work(Server(url=url, options=options, scheduler=scheduler), auth)
 

@@ -627,10 +627,12 @@ class Driver:
                     now = self.now()
                     self.schedule.look(now, round(self._wall() * SECOND))
                     asked = self._transact(self.schedule.wants(now))
-                if not isinstance(asked, Answer):
+                if isinstance(asked, Answer):
+                    answer = asked
+                else:
                     self._prompt = False
-                    asked = yield asked
-                answer, asked = asked, None
+                    answer = yield asked
+                asked = None
                 if answer.cold != self._cold:
                     memories = self._holder.recall(self.key)
                     if not isinstance(memories, Memories):

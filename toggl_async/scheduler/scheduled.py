@@ -12,9 +12,10 @@ from toggl_async.errors import ClientClosed
 from toggl_async.options import ClientOptions
 from toggl_async.scheduler.adapter import EXTENSION, facts_of
 from toggl_async.scheduler.attempts import Attempts, refusal_of
+from toggl_async.scheduler.budgets import Budget
 from toggl_async.scheduler.core.route import RequestFacts, window_of
 from toggl_async.scheduler.driver import Driver
-from toggl_async.scheduler.scheduler import Scheduler, accounts_of
+from toggl_async.scheduler.scheduler import Scheduler, accounts_of, refuse_beside
 from toggl_async.scheduler.transport import InnerTransport, Network, httpx
 
 __all__ = ["ScheduledTransport"]
@@ -32,7 +33,12 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         inner: what sends the requests; httpx's own transport if not given.
         scheduler: what decides when; shared with others, it is not closed with this transport.
         options: those of a scheduler of its own, and the `max_wait` and `coalesce` of requests
-            that declare none; the scheduler's if not given.
+            that declare none; the scheduler's if not given. Beside a scheduler, they must not differ in
+            what belongs to it.
+        budget: where the limits of accounts are kept, for a scheduler of its own.
+
+    Raises:
+        InvalidInput: what belongs to the scheduler was given beside it.
     """
 
     def __init__(
@@ -41,10 +47,15 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         *,
         scheduler: Scheduler | None = None,
         options: ClientOptions | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._inner = InnerTransport(inner or Network())
         self._owns_scheduler = scheduler is None
-        self.scheduler: Scheduler = scheduler or Scheduler(options)
+        if scheduler is None:
+            scheduler = Scheduler(options, budget=budget)
+        else:
+            refuse_beside(scheduler, options=options, budget=budget)
+        self.scheduler: Scheduler = scheduler
         self._options = options or self.scheduler.options
         self._accounts = accounts_of(self.scheduler)
 

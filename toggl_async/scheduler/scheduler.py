@@ -37,13 +37,15 @@ from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.events import OnEvent, SchedulerEvent
 from toggl_async.scheduler.reporter import Reporter
 from toggl_async.scheduler.stats import AccountStats, Counters, SchedulerStats, WindowStats
-from toggl_async.scheduler.transport import httpx
+from toggl_async.scheduler.transport import httpx, running_loop
 
-__all__ = ["Accounts", "Scheduler", "accounts_of"]
+__all__ = ["Accounts", "Scheduler", "accounts_of", "refuse_beside"]
 
 FORGET_AFTER: Final = 3600.0
 """Seconds after which an idle account is forgotten: by then its quota windows are full again."""
 
+_ITS_OWN: Final = ("pace", "retry", "cooldown", "quota", "max_in_flight")
+"""The options that belong to a scheduler."""
 _SESSION_COOKIES: Final = ("__Secure-accounts-session", "__Host-timer-session")
 _TOKEN_USER: Final = b":api_token"
 
@@ -196,7 +198,7 @@ class Accounts:
         """
         if self.closed:
             raise ClientClosed("the scheduler was closed")
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         if self._loop is not loop or self._process != os.getpid():
             self._bind(loop)
         now = loop.time()
@@ -242,7 +244,7 @@ class Accounts:
         drivers = self.drivers
         for driver in drivers:
             driver.close()
-        if self._loop is asyncio.get_running_loop():
+        if self._loop is not None and self._loop is running_loop():
             for driver in drivers:
                 await driver.stop()
             if self._holder is not None:
@@ -305,6 +307,30 @@ class Accounts:
                 self._by_name.pop(oldest.key, None)
             else:
                 self._drivers.move_to_end(key)
+
+
+def refuse_beside(
+    scheduler: Scheduler,
+    *,
+    options: ClientOptions | None = None,
+    budget: Budget | None = None,
+    on_event: OnEvent | None = None,
+) -> None:
+    """Refuse beside a shared scheduler what belongs to it.
+
+    Raises:
+        InvalidInput: something was given that would have to be dropped.
+    """
+    if budget is not None:
+        raise InvalidInput("budget can't be given beside scheduler: give it to Scheduler(budget=…)")
+    if on_event is not None:
+        raise InvalidInput("on_event can't be given beside scheduler: use scheduler.listen(on_event)")
+    for name in _ITS_OWN if options is not None else ():
+        if getattr(options, name) != getattr(scheduler.options, name):
+            raise InvalidInput(
+                f"options.{name} differs from that of the scheduler, which all its clients share: set it "
+                "where the scheduler is made, and begin with attrs.evolve(scheduler.options, …) here"
+            )
 
 
 def accounts_of(scheduler: Scheduler) -> Accounts:

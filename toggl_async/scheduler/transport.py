@@ -30,11 +30,26 @@ import httpx
 
 from toggl_async.errors import InvalidInput, WrongEventLoop
 
-__all__ = ["InnerTransport", "Network", "Pool", "httpx", "proxy_for", "tls_context"]
+__all__ = ["InnerTransport", "Network", "Pool", "httpx", "proxy_for", "running_loop", "tls_context"]
 
 _logger: Final = logging.getLogger("toggl_async.scheduler")
 
 _CONNECTIONLESS: Final = (httpx.MockTransport, httpx.ASGITransport)
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop.
+
+    Raises:
+        WrongEventLoop: it is not asyncio's, or there is none.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise WrongEventLoop(
+            "toggl_async needs asyncio: await it within asyncio.run(…), or anyio.run(…, backend='asyncio'); "
+            "trio's event loop can't run it"
+        ) from None
 
 
 _contexts: Final[dict[tuple[str | None, ...], ssl.SSLContext]] = {}
@@ -68,7 +83,7 @@ def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
         return httpx.Proxy(address if "://" in address else f"http://{address}")
     except (ValueError, httpx.InvalidURL):
         raise InvalidInput(
-            f"the environment names a proxy for {url.scheme} that can't be used: it must be a URL"
+            f"the environment names no proxy for {url.scheme} that can be used: it must be a URL"
         ) from None
 
 

@@ -50,18 +50,18 @@ class WindowView(msgspec.Struct, gc=False, frozen=True):
     """A quota window as a process sees it; durations in microseconds, None when unknown.
 
     Attributes:
-        remaining: requests left by Toggl's last word.
         left: requests that may go now: those under way and the reserve are taken off.
         hope: requests that may go before the reset, as far as can be hoped.
         resets_in: microseconds to the reset.
         total: requests that a whole window allows.
+        remaining: requests left by Toggl's last word.
     """
 
-    remaining: int | None
     left: int | None
     hope: int | None
     resets_in: int | None
     total: int | None
+    remaining: int | None = None
 
 
 class View(msgspec.Struct, gc=False, frozen=True):
@@ -340,11 +340,11 @@ def view(limits: Limits, now: int, me: Process) -> View:
         probing=bool(limits.gate.probe),
         windows={
             name: WindowView(
-                window.remaining,
                 windows.left(window, me.reserve),
                 windows.hope(window, me.reserve),
                 None if window.reset_at is None else window.reset_at - now,
                 window.total,
+                window.remaining,
             )
             for name, window in limits.windows.items()
         },
