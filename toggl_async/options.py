@@ -32,10 +32,14 @@ class Priority(enum.IntEnum):
     """Exports and other long work; still never starved."""
 
 
-def _number(minimum: float, *, exclusive: bool = False, finite: bool = True) -> "attrs._ValidatorType[float]":
-    """Accept a number from `minimum` on."""
+def _number(
+    minimum: float, *, exclusive: bool = False, finite: bool = True, optional: bool = False
+) -> "attrs._ValidatorType[float]":
+    """Accept a number from `minimum` on; None, too, if that is an option."""
 
     def validate(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
+        if value is None and optional:
+            return
         name = f"{type(instance).__name__}.{attribute.name}"
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise InvalidInput(f"{name} must be a number, not {value!r}")
@@ -45,16 +49,6 @@ def _number(minimum: float, *, exclusive: bool = False, finite: bool = True) -> 
             raise InvalidInput(
                 f"{name} must be {'over' if exclusive else 'at least'} {minimum:g}, not {value!r}"
             )
-
-    return validate
-
-
-def _optional(validator: "attrs._ValidatorType[float]") -> "attrs._ValidatorType[float | None]":
-    """Accept None, too."""
-
-    def validate(instance: object, attribute: "attrs.Attribute[float | None]", value: float | None) -> None:
-        if value is not None:
-            validator(instance, attribute, value)  # type: ignore[arg-type] # it asks for its name alone
 
     return validate
 
@@ -202,8 +196,8 @@ class ClientOptions:
     cooldown: Cooldown = attrs.field(default=Cooldown(), validator=_made_by(Cooldown))
     quota: QuotaPolicy = attrs.field(default=QuotaPolicy(), validator=_made_by(QuotaPolicy))
     max_in_flight: int = attrs.field(default=8, validator=_count(1))
-    max_wait: float | None = attrs.field(default=600.0, validator=_optional(_number(0, finite=False)))
-    timeout: float | None = attrs.field(default=60.0, validator=_optional(_number(0, exclusive=True)))
+    max_wait: float | None = attrs.field(default=600.0, validator=_number(0, finite=False, optional=True))
+    timeout: float | None = attrs.field(default=60.0, validator=_number(0, exclusive=True, optional=True))
     user_agent: str = attrs.field(default="toggl_async", validator=_user_agent)
     keep_unknown: bool = attrs.field(default=False, validator=_made_by(bool))
     coalesce: bool = attrs.field(default=True, validator=_made_by(bool))

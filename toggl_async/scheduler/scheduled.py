@@ -16,7 +16,7 @@ from toggl_async.scheduler.budgets import Budget
 from toggl_async.scheduler.core.route import RequestFacts, window_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.scheduler import Scheduler, accounts_of, refuse_beside
-from toggl_async.scheduler.transport import InnerTransport, Network, httpx
+from toggl_async.scheduler.transport import EnvironmentNetwork, InnerTransport, httpx
 
 __all__ = ["ScheduledTransport"]
 
@@ -30,7 +30,8 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
     `TogglError` where there is none.
 
     Args:
-        inner: what sends the requests; httpx's own transport if not given.
+        inner: what sends the requests; httpx's own transport if not given, through
+            the proxies that the environment names.
         scheduler: what decides when; shared with others, it is not closed with this transport.
         options: those of a scheduler of its own, and the `max_wait` and `coalesce` of requests
             that declare none; the scheduler's if not given. Beside a scheduler, they must not differ in
@@ -49,7 +50,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         options: ClientOptions | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self._inner = InnerTransport(inner or Network())
+        self._inner = InnerTransport(inner or EnvironmentNetwork())
         self._owns_scheduler = scheduler is None
         if scheduler is None:
             scheduler = Scheduler(options, budget=budget)

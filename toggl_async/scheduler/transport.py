@@ -30,7 +30,16 @@ import httpx
 
 from toggl_async.errors import InvalidInput, WrongEventLoop
 
-__all__ = ["InnerTransport", "Network", "Pool", "httpx", "proxy_for", "running_loop", "tls_context"]
+__all__ = [
+    "EnvironmentNetwork",
+    "InnerTransport",
+    "Network",
+    "Pool",
+    "httpx",
+    "proxy_for",
+    "running_loop",
+    "tls_context",
+]
 
 _logger: Final = logging.getLogger("toggl_async.scheduler")
 
@@ -110,6 +119,32 @@ class Network(httpx.AsyncHTTPTransport):
     def _connect(self) -> None:
         limits, proxy = self._settings
         super().__init__(verify=self._context, limits=limits, proxy=proxy)
+
+
+class EnvironmentNetwork(Network):
+    """httpx's own transport, through the proxy that the environment names for each host."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        host = request.url.scheme, request.url.host
+        if host not in self._by_host:
+            proxy = proxy_for(request.url)
+            self._by_host[host] = None if proxy is None else Network(limits=self._settings[0], proxy=proxy)
+        network = self._by_host[host]
+        if network is None:
+            return await super().handle_async_request(request)
+        return await network.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await super().aclose()
+        for network in self._by_host.values():
+            if network is not None:
+                await network.aclose()
+
+    def _connect(self) -> None:
+        super()._connect()
+        self._by_host: dict[tuple[str, str], Network | None] = {}
 
 
 class Pool:
