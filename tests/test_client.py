@@ -31,7 +31,7 @@ from toggl_async._operations.paging import Bookmark, PageAnswer, PageNumber, Pag
 from toggl_async.records import Project
 from toggl_async.scheduler import Lane, RequestFacts
 from toggl_async.scheduler.adapter import EXTENSION
-from toggl_async.scheduler.scheduler import accounts_of
+from toggl_async.scheduler.scheduler import drivers_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -154,7 +154,7 @@ async def test_workspaces_that_pass_by_teach_the_scheduler_their_organization() 
         await toggl.me.get(with_related_data=True)
         await toggl.workspace(9).get()
         assert await toggl.me.workspaces.list() == []
-    assert accounts_of(scheduler).organizations == {3: 11, 9: 12}
+    assert drivers_of(scheduler).organizations == {3: 11, 9: 12}
 
 
 async def test_responses_are_captured_for_the_task_that_asks() -> None:

@@ -13,14 +13,14 @@ from toggl_async.scheduler.core.ask import ask, leaving
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.outcome import Outcome
 from toggl_async.scheduler.core.process import Process
-from toggl_async.scheduler.core.queue import Call, Queue, State
+from toggl_async.scheduler.core.queue import Call, CallState, Queue
 from toggl_async.scheduler.core.retry import Backoff, Loss
 from toggl_async.scheduler.core.schedule import Next, Schedule
 from toggl_async.scheduler.core.waiters import Wake
 
 T = TypeVar("T")
 
-ON_THE_WAY = {State.GRANTED, State.LEAVING, State.UNDER_WAY, State.ANSWERED}
+ON_THE_WAY = {CallState.GRANTED, CallState.LEAVING, CallState.UNDER_WAY, CallState.ANSWERED}
 
 
 class Broken(AssertionError):
@@ -180,7 +180,7 @@ class Driver:
         other_schedule.backoff = Backoff(mine.backoff.until, mine.backoff.incidents, mine.backoff.began)
         other_schedule.queue = Queue()
         for other in twin.calls:
-            if other.state is State.WAITING:
+            if other.state is CallState.WAITING:
                 other_schedule.queue.push(other)
         twin.me = self.me
         twin.turns = self.turns.copy()
@@ -207,9 +207,9 @@ class Driver:
             match type(note).__name__:
                 case "Throttled":
                     watch.throttled(limits.gate.until)
-                case "Answered":
+                case "AnswerTold":
                     watch.ended(note.number, answered=True)  # type: ignore[union-attr]
-                case "Lost" | "Unused":
+                case "LossTold" | "Unused":
                     watch.ended(note.number, answered=False)  # type: ignore[union-attr]
         if answer.number:
             aged = ages.get((self.name, answer.level, answer.window), 0) >= waiters.PATIENCE * 9 // 10
@@ -287,7 +287,7 @@ class Driver:
         on_the_way = sum(call.state in ON_THE_WAY for call in self.calls)
         if schedule.in_flight != on_the_way:
             raise Broken(f"{schedule.in_flight} slots are held by {on_the_way} calls")
-        waiting = sum(call.state is State.WAITING for call in self.calls)
+        waiting = sum(call.state is CallState.WAITING for call in self.calls)
         if len(schedule.queue) != waiting:
             raise Broken(f"{waiting} calls wait, and {len(schedule.queue)} are in the queue")
 

@@ -23,8 +23,8 @@ from toggl_async.options import Priority, Retry
 from toggl_async.scheduler.core import ask as asking
 from toggl_async.scheduler.core import gate, notes, schedule, turns, waiters, windows
 from toggl_async.scheduler.core.limits import SECOND, Limits
-from toggl_async.scheduler.core.outcome import Kind, Outcome
-from toggl_async.scheduler.core.queue import Call, State
+from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
+from toggl_async.scheduler.core.queue import Call, CallState
 from toggl_async.scheduler.core.retry import Loss
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -35,12 +35,12 @@ SHORT_PATIENCE = 5 * SECOND // 2
 SHORT_HOUR = 12 * SECOND
 
 OUTCOMES = {
-    "200": Outcome(Kind.DONE),
-    "200, 1 left": Outcome(Kind.DONE, remaining=1, resets_in=9 * SECOND),
-    "429": Outcome(Kind.THROTTLED),
-    "402 quota": Outcome(Kind.QUOTA, remaining=0, resets_in=6 * SECOND),
-    "402 feature": Outcome(Kind.FEATURE, remaining=2, resets_in=6 * SECOND),
-    "503": Outcome(Kind.FAILED),
+    "200": Outcome(OutcomeKind.DONE),
+    "200, 1 left": Outcome(OutcomeKind.DONE, remaining=1, resets_in=9 * SECOND),
+    "429": Outcome(OutcomeKind.THROTTLED),
+    "402 quota": Outcome(OutcomeKind.QUOTA, remaining=0, resets_in=6 * SECOND),
+    "402 feature": Outcome(OutcomeKind.FEATURE, remaining=2, resets_in=6 * SECOND),
+    "503": Outcome(OutcomeKind.FAILED),
 }
 
 
@@ -181,14 +181,14 @@ class Explorer:
 
     def _of(self, world: World, number: int, call: Call) -> Iterator[Action]:
         """Go through what could happen to a call."""
-        if call.state is not State.DONE and world.withdrawals:
+        if call.state is not CallState.DONE and world.withdrawals:
             yield "withdraw", (number,)
-        if call.state is State.LEAVING:
+        if call.state is CallState.LEAVING:
             if world.store.now >= call.leaves_at:
                 yield "leave", (number,)
             if world.faults:
                 yield "lose", (number, Loss.NEVER_LEFT)
-        elif call.state is State.UNDER_WAY:
+        elif call.state is CallState.UNDER_WAY:
             for name in OUTCOMES if world.faults else ("200",):
                 yield "answer", (number, name)
             if world.faults:
@@ -201,7 +201,7 @@ class Explorer:
         times += [
             call.leaves_at
             for call, caller in zip(world.calls, self.callers, strict=True)
-            if call is not None and call.state is State.LEAVING and world.drivers[caller.process].alive
+            if call is not None and call.state is CallState.LEAVING and world.drivers[caller.process].alive
         ]
         later = [at for at in times if at > now]
         if later:
@@ -209,7 +209,7 @@ class Explorer:
         # Something is due already: a busy machine lets time pass all the same.
         busy = any(driver.is_due(now) for driver in world.drivers) or any(
             call is not None
-            and call.state in {State.LEAVING, State.UNDER_WAY}
+            and call.state in {CallState.LEAVING, CallState.UNDER_WAY}
             and world.drivers[caller.process].alive
             for call, caller in zip(world.calls, self.callers, strict=True)
         )
@@ -283,7 +283,7 @@ class Explorer:
     def _answer(self, world: World, driver: Driver, number: int, name: str) -> None:
         outcome = OUTCOMES[name]
         world.faults -= name != "200"
-        world.writes[number] = world.writes.get(number, False) or outcome.kind is Kind.FAILED
+        world.writes[number] = world.writes.get(number, False) or outcome.kind is OutcomeKind.FAILED
         again = driver.answered(world.store, world.call(number), outcome).again
         self.fired[f"{name}: {'again' if again else 'handed over'}"] += 1
 
@@ -316,7 +316,7 @@ class Explorer:
             raise Broken(f"it never comes to an end: {last} at {Limits.from_bytes(world.store.value)}")
         for number, call in enumerate(world.calls):
             alive = world.drivers[self.callers[number].process].alive
-            if call is not None and alive and call.state is not State.DONE:
+            if call is not None and alive and call.state is not CallState.DONE:
                 raise Broken(f"call {number} is lost: {call.state.value}")
         limits = Limits.from_bytes(world.store.value)
         if any(world.alive(name) for name in limits.waiters):

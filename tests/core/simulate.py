@@ -19,8 +19,8 @@ from typing import NamedTuple
 from toggl_async.options import Priority, Retry
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.notes import Alive
-from toggl_async.scheduler.core.outcome import Kind, Outcome
-from toggl_async.scheduler.core.queue import Call, State
+from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
+from toggl_async.scheduler.core.queue import Call, CallState
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.waiters import Wake
 
@@ -91,10 +91,10 @@ class Server:
         self.level = max(0.0, self.level - (now - self.last) / SECOND)
         self.last = now
         if self.level + 1 > self.scene.strict + 1e-6:
-            return Outcome(Kind.THROTTLED)
+            return Outcome(OutcomeKind.THROTTLED)
         self.level += 1
         if self.scene.quota is None:
-            return Outcome(Kind.DONE)
+            return Outcome(OutcomeKind.DONE)
         left, until = self.windows.get(window, (0, 0))
         if now >= until:
             left, until = self.scene.quota, now + HOUR
@@ -102,8 +102,8 @@ class Server:
         self.windows[window] = left, until
         resets_in = (until - now) // SECOND * SECOND
         if left < 0:
-            return Outcome(Kind.QUOTA, 0, resets_in)
-        return Outcome(Kind.DONE, left, resets_in)
+            return Outcome(OutcomeKind.QUOTA, 0, resets_in)
+        return Outcome(OutcomeKind.DONE, left, resets_in)
 
 
 class Simulation:
@@ -171,7 +171,7 @@ class Simulation:
         living = [driver for driver in self.drivers if driver.alive]
         for driver in living:
             for call in driver.calls:
-                if call.state is not State.DONE:
+                if call.state is not CallState.DONE:
                     raise Broken(f"call {call.number} of {driver.name} is lost: {call.state.value}")
         limits = Limits.from_bytes(self.store.value)
         if any(driver.name in limits.waiters for driver in living):
@@ -224,20 +224,20 @@ class Simulation:
                 if call.deadline is not None:
                     self.at(call.deadline + 1, lambda call=call: self.expire(driver, call))  # type: ignore[misc]
             else:
-                call.state = State.DONE
+                call.state = CallState.DONE
             if self.chance.random() < self.scene.withdrawals:
                 self.after(self.about(3 * SECOND), lambda call=call: self.withdraw(driver, call))  # type: ignore[misc]
         self.look(driver)
         self.after(self.about(self.scene.gap * SECOND), lambda: self.burst(driver))
 
     def withdraw(self, driver: Driver, call: Call) -> None:
-        if driver.alive and call.state is not State.DONE:
+        if driver.alive and call.state is not CallState.DONE:
             self.tell(f"{driver.name}: call {call.number} gives up while {call.state.value}")
             driver.withdraw(call)
             self.look(driver)
 
     def expire(self, driver: Driver, call: Call) -> None:
-        if call.state is State.WAITING and call.deadline is not None and self.store.now > call.deadline:
+        if call.state is CallState.WAITING and call.deadline is not None and self.store.now > call.deadline:
             self.withdraw(driver, call)
 
     def kill(self) -> None:
@@ -263,12 +263,12 @@ class Simulation:
         if not driver.alive:
             return
         driver.me.chance = self.chance.random()
-        before = {call.number for call in driver.calls if call.state is State.LEAVING}
+        before = {call.number for call in driver.calls if call.state is CallState.LEAVING}
         wakes = driver.ask(self.store)
         self.store.promises.check_patience(Limits.from_bytes(self.store.value))
         self.wake(wakes)
         for call in driver.calls:
-            if call.state is State.LEAVING and call.number not in before:
+            if call.state is CallState.LEAVING and call.number not in before:
                 self.tell(f"{driver.name}: turn {call.turn} for call {call.number}")
                 slow = self.scene.slow and self.chance.random() < 0.1
                 connecting = (
@@ -285,7 +285,7 @@ class Simulation:
                         lambda call=call, turn=call.turn: self.leave(driver, call, turn),  # type: ignore[misc]
                     )
         driver.check()
-        driver.calls = [call for call in driver.calls if call.state is not State.DONE]
+        driver.calls = [call for call in driver.calls if call.state is not CallState.DONE]
         if driver.poked:
             self.look(driver)
         elif driver.wakes_at is not None:
@@ -307,7 +307,7 @@ class Simulation:
     # Requests
 
     def leave(self, driver: Driver, call: Call, turn: int) -> None:
-        if not driver.alive or call.state is not State.LEAVING or call.turn != turn:
+        if not driver.alive or call.state is not CallState.LEAVING or call.turn != turn:
             return
         number = call.turn
         left, wakes = driver.leave(self.store, call, SECOND)
@@ -330,7 +330,7 @@ class Simulation:
         self.after(self.chance.uniform(20, 30) * MILLISECOND, lambda: self.arrive(driver, call, number))
 
     def sign_of_life(self, driver: Driver, call: Call, turn: int) -> None:
-        if driver.alive and call.turn == turn and call.state is State.UNDER_WAY:
+        if driver.alive and call.turn == turn and call.state is CallState.UNDER_WAY:
             driver.schedule.notes.append(Alive())
             self.look(driver)
             self.after(2 * SECOND, lambda: self.sign_of_life(driver, call, turn))
@@ -339,19 +339,19 @@ class Simulation:
         outcome = self.server.take(self.store.now, call.window)
         drawn = self.chance.random()
         latency = self.chance.uniform(30, 400) * MILLISECOND
-        if outcome.kind is Kind.DONE and drawn < self.scene.faults:
+        if outcome.kind is OutcomeKind.DONE and drawn < self.scene.faults:
             self.maybe_applied.add(call.number)
             if drawn < self.scene.faults / 2:
                 self.after(latency, lambda: self.lose(driver, call, turn, Loss.MAY_HAVE_LEFT))
                 return
-            outcome = Outcome(Kind.FAILED, outcome.remaining, outcome.resets_in)
-        elif outcome.kind is Kind.DONE and drawn > 1 - self.scene.faults / 3:
-            outcome = Outcome(Kind.THROTTLED)
+            outcome = Outcome(OutcomeKind.FAILED, outcome.remaining, outcome.resets_in)
+        elif outcome.kind is OutcomeKind.DONE and drawn > 1 - self.scene.faults / 3:
+            outcome = Outcome(OutcomeKind.THROTTLED)
         self.server.statuses[outcome.kind.value] += 1
         self.after(latency, lambda: self.answer(driver, call, turn, outcome))
 
     def answer(self, driver: Driver, call: Call, turn: int, outcome: Outcome) -> None:
-        if driver.alive and call.state is State.UNDER_WAY and call.turn == turn:
+        if driver.alive and call.state is CallState.UNDER_WAY and call.turn == turn:
             self.tell(
                 f"{driver.name}: call {call.number} is answered: {outcome.kind.value}, {outcome.remaining}"
             )
@@ -359,7 +359,7 @@ class Simulation:
             self.look(driver)
 
     def lose(self, driver: Driver, call: Call, turn: int, loss: Loss) -> None:
-        if driver.alive and call.turn == turn and call.state in {State.LEAVING, State.UNDER_WAY}:
+        if driver.alive and call.turn == turn and call.state in {CallState.LEAVING, CallState.UNDER_WAY}:
             self.tell(f"{driver.name}: call {call.number} is lost: {loss.value}")
             driver.lost(self.store, call, loss, self.chance.random())
             self.look(driver)

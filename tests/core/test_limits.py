@@ -12,8 +12,26 @@ from core.driven import process
 from toggl_async.options import ClientOptions, Pace
 from toggl_async.scheduler.core import ask as asking
 from toggl_async.scheduler.core.ask import ask, leaving, view
-from toggl_async.scheduler.core.limits import FORMAT, SECOND, Gate, Limits, Line, NewerFormat, Waiter, Window
-from toggl_async.scheduler.core.notes import Alive, Answered, Learned, Lost, Note, Slept, Throttled, Unused
+from toggl_async.scheduler.core.limits import (
+    FORMAT,
+    SECOND,
+    Demand,
+    Gate,
+    Limits,
+    NewerFormat,
+    Waiter,
+    Window,
+)
+from toggl_async.scheduler.core.notes import (
+    Alive,
+    AnswerTold,
+    Learned,
+    LossTold,
+    Note,
+    Slept,
+    Throttled,
+    Unused,
+)
 from toggl_async.scheduler.core.process import Process
 from toggl_async.scheduler.core.waiters import Want
 
@@ -69,7 +87,7 @@ def limits(draw: st.DrawFn, *, lonely: bool = False) -> Limits:
         value.waiters = {
             name: Waiter(
                 [
-                    Line(draw(levels), draw(window_names), draw(st.integers(1, 3)), TIME - draw(ahead))
+                    Demand(draw(levels), draw(window_names), draw(st.integers(1, 3)), TIME - draw(ahead))
                     for _ in range(draw(st.integers(1, 2)))
                 ],
                 TIME + draw(near),
@@ -87,11 +105,11 @@ def notes(draw: st.DrawFn) -> list[Note]:
         st.lists(
             st.sampled_from(
                 [
-                    Answered(number, window),
-                    Answered(number, window, draw(st.integers(-1, 5)), draw(ahead)),
-                    Answered(number, window, exhausted=True, resets_in=draw(st.none() | ahead), calm=False),
+                    AnswerTold(number, window),
+                    AnswerTold(number, window, draw(st.integers(-1, 5)), draw(ahead)),
+                    AnswerTold(number, window, exhausted=True, resets_in=draw(st.none() | ahead), calm=False),
                     Throttled(number, window, draw(st.none() | ahead)),
-                    Lost(number, window),
+                    LossTold(number, window),
                     Unused(number, window),
                     Alive(),
                     Learned(),
@@ -241,10 +259,10 @@ def test_both_ways_are_the_same_for_thousands_of_values() -> None:
         want = Want(chance.randint(0, 2), "user", waited=chance.randint(0, 300 * SECOND))
         number, window = chance.randint(5, 20), chance.choice(["user", "organization:1"])
         notes: list[Note] = [
-            Answered(number, window),
-            Answered(number, window, chance.randint(-1, 3), chance.randint(0, SECOND)),
+            AnswerTold(number, window),
+            AnswerTold(number, window, chance.randint(-1, 3), chance.randint(0, SECOND)),
             Throttled(number, window),
-            Lost(number, window),
+            LossTold(number, window),
             Unused(number, window),
         ]
         told = chance.sample(notes, chance.randint(0, 1))

@@ -9,26 +9,26 @@ from hypothesis import strategies as st
 from core.driven import Driver, Store, process
 from toggl_async.options import Priority, Retry
 from toggl_async.scheduler.core import queue
-from toggl_async.scheduler.core.ask import Answer, Departure, View, WindowView, view
+from toggl_async.scheduler.core.ask import Departure, Grant, View, WindowView, view
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.notes import (
-    Answered,
-    Lost,
+    AnswerTold,
+    LossTold,
     OrganizationFound,
     QuotaTold,
     Slept,
     Throttled,
     Unused,
 )
-from toggl_async.scheduler.core.outcome import Kind, Outcome
-from toggl_async.scheduler.core.queue import Call, State
+from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
+from toggl_async.scheduler.core.queue import Call, CallState
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import CLOCK_MARGIN, Reason, Schedule, TooLong
 from toggl_async.scheduler.core.waiters import PATIENCE, Want
 from toggl_async.scheduler.core.windows import HOUR
 
 NORMAL, INTERACTIVE, BULK = Priority.NORMAL, Priority.INTERACTIVE, Priority.BULK
-DONE = Outcome(Kind.DONE)
+DONE = Outcome(OutcomeKind.DONE)
 
 
 def seen(**changes: object) -> View:
@@ -65,7 +65,7 @@ class Calls:
         return call
 
     def turn(self, level: Priority = NORMAL, window: str = "user", number: int = 7) -> Call | None:
-        return self.schedule.grant(Answer(number, level, window, wait=5), self.now)
+        return self.schedule.grant(Grant(number, level, window, wait=5), self.now)
 
     def sent(self, **changes: object) -> Call:
         call = self.waiting(**changes)  # type: ignore[arg-type]
@@ -109,23 +109,23 @@ def test_a_turn_for_which_nobody_waits_any_more_is_given_back() -> None:
 @pytest.mark.parametrize(
     ("state", "notes"),
     [
-        (State.WAITING, []),
-        (State.GRANTED, [Unused(7, "user")]),
-        (State.LEAVING, [Unused(7, "user")]),
-        (State.UNDER_WAY, [Lost(7, "user")]),
-        (State.ANSWERED, [Answered(7, "user")]),
-        (State.DONE, [Answered(7, "user")]),
+        (CallState.WAITING, []),
+        (CallState.GRANTED, [Unused(7, "user")]),
+        (CallState.LEAVING, [Unused(7, "user")]),
+        (CallState.UNDER_WAY, [LossTold(7, "user")]),
+        (CallState.ANSWERED, [AnswerTold(7, "user")]),
+        (CallState.DONE, [AnswerTold(7, "user")]),
     ],
 )
-def test_a_call_can_be_withdrawn_wherever_it_is(state: State, notes: list[object]) -> None:
+def test_a_call_can_be_withdrawn_wherever_it_is(state: CallState, notes: list[object]) -> None:
     calls = Calls()
     call, other = calls.waiting(), calls.waiting()
-    steps: dict[State, Callable[[], object]] = {
-        State.GRANTED: calls.turn,
-        State.LEAVING: lambda: calls.schedule.begin(call, calls.now),
-        State.UNDER_WAY: lambda: calls.schedule.sent(call, calls.now),
-        State.ANSWERED: lambda: calls.schedule.answered(call, DONE, calls.now, 0.5),
-        State.DONE: lambda: calls.schedule.finish(call),
+    steps: dict[CallState, Callable[[], object]] = {
+        CallState.GRANTED: calls.turn,
+        CallState.LEAVING: lambda: calls.schedule.begin(call, calls.now),
+        CallState.UNDER_WAY: lambda: calls.schedule.sent(call, calls.now),
+        CallState.ANSWERED: lambda: calls.schedule.answered(call, DONE, calls.now, 0.5),
+        CallState.DONE: lambda: calls.schedule.finish(call),
     }
     for reached, step in steps.items():
         if call.state is state:
@@ -133,7 +133,7 @@ def test_a_call_can_be_withdrawn_wherever_it_is(state: State, notes: list[object
         step()
         assert call.state is reached
     calls.schedule.withdraw(call)
-    assert call.state is State.DONE
+    assert call.state is CallState.DONE
     assert (calls.schedule.in_flight, len(calls.schedule.queue)) == (0, 1)
     assert calls.schedule.notes == notes
     assert calls.turn() is other
@@ -143,8 +143,8 @@ def test_a_lone_call_needs_no_line() -> None:
     calls = Calls(in_flight=1)
     assert calls.schedule.is_clear(calls.now)
     call = calls.call()
-    calls.schedule.give(call, Answer(7, NORMAL, "user", wait=5), calls.now)
-    assert (call.state, call.turn, call.leaves_at, call.attempts) == (State.GRANTED, 7, calls.now + 5, 1)
+    calls.schedule.give(call, Grant(7, NORMAL, "user", wait=5), calls.now)
+    assert (call.state, call.turn, call.leaves_at, call.attempts) == (CallState.GRANTED, 7, calls.now + 5, 1)
     assert not calls.schedule.is_clear(calls.now), "all slots are taken"
     calls.schedule.begin(call, calls.now)
     calls.schedule.lost(call, Loss.NEVER_LEFT, calls.now, 0.5)
@@ -177,15 +177,15 @@ def test_no_more_are_under_way_than_allowed() -> None:
 @pytest.mark.parametrize(
     ("outcome", "again", "note"),
     [
-        (Outcome(Kind.DONE, 5, 6), None, Answered(7, "user", 5, 6)),
-        (Outcome(Kind.DENIED), None, Answered(7, "user")),
-        (Outcome(Kind.FEATURE, 5, 6), None, Answered(7, "user", 5, 6)),
-        (Outcome(Kind.GONE), None, Answered(7, "user")),
-        (Outcome(Kind.UNSUPPORTED), None, Answered(7, "user")),
-        (Outcome(Kind.THROTTLED, retry_after=9), Reason.COOLDOWN, Throttled(7, "user", 9)),
-        (Outcome(Kind.QUOTA, 0, 6), Reason.QUOTA, Answered(7, "user", 0, 6, exhausted=True)),
-        (Outcome(Kind.FAILED), Reason.BACKOFF, Answered(7, "user", calm=False)),
-        (Outcome(Kind.LOGIN), None, Answered(7, "user")),
+        (Outcome(OutcomeKind.DONE, 5, 6), None, AnswerTold(7, "user", 5, 6)),
+        (Outcome(OutcomeKind.DENIED), None, AnswerTold(7, "user")),
+        (Outcome(OutcomeKind.FEATURE, 5, 6), None, AnswerTold(7, "user", 5, 6)),
+        (Outcome(OutcomeKind.GONE), None, AnswerTold(7, "user")),
+        (Outcome(OutcomeKind.UNSUPPORTED), None, AnswerTold(7, "user")),
+        (Outcome(OutcomeKind.THROTTLED, retry_after=9), Reason.COOLDOWN, Throttled(7, "user", 9)),
+        (Outcome(OutcomeKind.QUOTA, 0, 6), Reason.QUOTA, AnswerTold(7, "user", 0, 6, exhausted=True)),
+        (Outcome(OutcomeKind.FAILED), Reason.BACKOFF, AnswerTold(7, "user", calm=False)),
+        (Outcome(OutcomeKind.LOGIN), None, AnswerTold(7, "user")),
     ],
 )
 def test_what_follows_an_answer(outcome: Outcome, again: Reason | None, note: object) -> None:
@@ -193,25 +193,25 @@ def test_what_follows_an_answer(outcome: Outcome, again: Reason | None, note: ob
     call = calls.sent()
     result = calls.schedule.answered(call, outcome, calls.now, 0.5)
     assert result.again is again
-    assert result.login_refused == (outcome.kind is Kind.LOGIN)
+    assert result.login_refused == (outcome.kind is OutcomeKind.LOGIN)
     assert calls.schedule.notes == [note]
     if again is None:
         calls.schedule.finish(call)
     else:
         later = calls.waiting()
         assert calls.schedule.again(call, calls.now) is None
-        assert call.state is State.WAITING
+        assert call.state is CallState.WAITING
         assert calls.turn() is call, "it goes before what came later"
-        assert later.state is State.WAITING
+        assert later.state is CallState.WAITING
         stream = calls.sent(window="stream", replayable=False)
         assert calls.schedule.answered(stream, outcome, calls.now, 0.5).again is None
 
 
 def test_a_write_is_sent_again_only_if_it_was_not_carried_out() -> None:
     for outcome, again in (
-        (Kind.FAILED, None),
-        (Kind.THROTTLED, Reason.COOLDOWN),
-        (Kind.QUOTA, Reason.QUOTA),
+        (OutcomeKind.FAILED, None),
+        (OutcomeKind.THROTTLED, Reason.COOLDOWN),
+        (OutcomeKind.QUOTA, Reason.QUOTA),
     ):
         calls = Calls()
         call = calls.sent(reads=False)
@@ -221,7 +221,7 @@ def test_a_write_is_sent_again_only_if_it_was_not_carried_out() -> None:
         call = calls.sent(reads=False)
         assert calls.schedule.lost(call, loss, calls.now, 0.5).again is again
         left = loss is Loss.MAY_HAVE_LEFT
-        assert calls.schedule.notes == [(Lost if left else Unused)(7, "user")]
+        assert calls.schedule.notes == [(LossTold if left else Unused)(7, "user")]
         assert (calls.schedule.backoff.until > calls.now) == (loss is not Loss.HOPELESS)
 
 
@@ -230,28 +230,30 @@ def test_an_answer_that_breaks_off_is_a_loss_without_a_turn() -> None:
     call = calls.sent()
     calls.schedule.answered(call, DONE, calls.now, 0.5)
     assert calls.schedule.lost(call, Loss.MAY_HAVE_LEFT, calls.now, 0.5).again is Reason.BACKOFF
-    assert calls.schedule.notes == [Answered(7, "user")]
+    assert calls.schedule.notes == [AnswerTold(7, "user")]
 
 
 def test_attempts_come_to_an_end() -> None:
     calls = Calls(attempts=3)
     call = calls.sent()
     for left in (True, True, False):
-        assert (calls.schedule.answered(call, Outcome(Kind.FAILED), calls.now, 0.5).again is not None) is left
+        assert (
+            calls.schedule.answered(call, Outcome(OutcomeKind.FAILED), calls.now, 0.5).again is not None
+        ) is left
     assert call.failures == 3
 
 
 def test_a_failure_holds_the_whole_account_back() -> None:
     calls = Calls()
     call = calls.sent()
-    calls.schedule.answered(call, Outcome(Kind.FAILED, retry_after=9 * SECOND), calls.now, 0.5)
+    calls.schedule.answered(call, Outcome(OutcomeKind.FAILED, retry_after=9 * SECOND), calls.now, 0.5)
     calls.schedule.again(call, calls.now)
     assert calls.schedule.held(calls.now) == (Reason.BACKOFF, calls.now + 9 * SECOND)
     assert calls.schedule.wants(calls.now) == ()
     assert calls.schedule.expected(calls.call(), calls.now)[1] is Reason.BACKOFF
     calls.now += 9 * SECOND
     assert calls.turn() is call
-    calls.schedule.answered(call, Outcome(Kind.DENIED), calls.now, 0.5)
+    calls.schedule.answered(call, Outcome(OutcomeKind.DENIED), calls.now, 0.5)
     assert calls.schedule.backoff.incidents == 0
 
 
@@ -260,7 +262,7 @@ def test_eight_failures_of_one_moment_are_one() -> None:
     eight = [calls.sent() for _ in range(8)]
     calls.now += SECOND
     for call in eight:
-        calls.schedule.answered(call, Outcome(Kind.FAILED), calls.now, 0.999)
+        calls.schedule.answered(call, Outcome(OutcomeKind.FAILED), calls.now, 0.999)
     assert calls.schedule.backoff.until <= calls.now + SECOND
 
 
@@ -272,7 +274,7 @@ def test_a_last_look_sends_on_renumbers_or_sends_back() -> None:
     assert calls.schedule.depart(call, Departure(9, 300), calls.now)
     assert (call.turn, call.leaves_at) == (9, calls.now + 300)
     assert not calls.schedule.depart(call, Departure(0), calls.now)
-    assert (call.state, call.attempts, calls.schedule.in_flight) == (State.WAITING, 0, 0)
+    assert (call.state, call.attempts, calls.schedule.in_flight) == (CallState.WAITING, 0, 0)
     assert calls.schedule.notes == [], "the limits know"
     calls.turn(number=11)
     calls.schedule.send_back(call, calls.now)
@@ -348,12 +350,12 @@ def test_what_was_sent_before_goes_to_the_head() -> None:
     for _ in range(9):
         calls.waiting()
     calls.schedule.see(seen(), calls.now)
-    calls.schedule.answered(call, Outcome(Kind.THROTTLED), calls.now, 0.5)
+    calls.schedule.answered(call, Outcome(OutcomeKind.THROTTLED), calls.now, 0.5)
     assert calls.schedule.again(call, calls.now) is None
     assert calls.turn() is call
     calls.schedule.see(seen(opens_in=3 * SECOND, rest=3 * SECOND), calls.now)
     assert calls.schedule.again(call, calls.now) == TooLong(Reason.COOLDOWN, calls.now + 3 * SECOND)
-    assert (call.state, calls.schedule.in_flight) == (State.DONE, 0)
+    assert (call.state, calls.schedule.in_flight) == (CallState.DONE, 0)
 
 
 def test_all_waits_of_a_call_count_together() -> None:
@@ -364,7 +366,7 @@ def test_all_waits_of_a_call_count_together() -> None:
     assert call.waited == 4 * SECOND
     calls.schedule.begin(call, calls.now)
     calls.schedule.sent(call, calls.now)
-    calls.schedule.answered(call, Outcome(Kind.THROTTLED), calls.now, 0.5)
+    calls.schedule.answered(call, Outcome(OutcomeKind.THROTTLED), calls.now, 0.5)
     assert calls.schedule.again(call, calls.now) is None
     assert call.deadline == calls.now + 6 * SECOND
 
@@ -377,12 +379,12 @@ def test_who_cannot_make_it_any_more_is_told_at_once() -> None:
     assert list(calls.schedule.doomed(calls.now)) == [
         (hasty, TooLong(Reason.COOLDOWN, calls.now + 200 * SECOND))
     ]
-    assert hasty.state is State.DONE
+    assert hasty.state is CallState.DONE
     calls.schedule.see(seen(windows={"user": WindowView(0, 0, 900 * SECOND, 30)}), calls.now)
     assert list(calls.schedule.doomed(calls.now)) == [
         (patient, TooLong(Reason.QUOTA, calls.now + 900 * SECOND))
     ]
-    assert {forever.state, elsewhere.state} == {State.WAITING}
+    assert {forever.state, elsewhere.state} == {CallState.WAITING}
     calls.waiting(max_wait=950 * SECOND)
     assert list(calls.schedule.doomed(calls.now)) == []
 
@@ -421,7 +423,7 @@ def test_the_bound_is_a_lower_one(others: list[tuple[int, str]], level: int, rem
     driver.submit(store, call)
     for _ in range(200):
         driver.ask(store)
-        if call.state is not State.WAITING:
+        if call.state is not CallState.WAITING:
             break
         assert driver.wakes_at is not None
         store.now = max(store.now, driver.wakes_at)
@@ -432,10 +434,10 @@ def test_the_bound_is_a_lower_one(others: list[tuple[int, str]], level: int, rem
 
 
 def test_a_doubt_about_the_credentials_is_settled_by_one_question() -> None:
-    for kind, trusted in ((Kind.DONE, True), (Kind.LOGIN, False), (Kind.DENIED, False)):
+    for kind, trusted in ((OutcomeKind.DONE, True), (OutcomeKind.LOGIN, False), (OutcomeKind.DENIED, False)):
         calls = Calls()
         call, other = calls.sent(), calls.waiting()
-        result = calls.schedule.answered(call, Outcome(Kind.DENIED, doubtful=True), calls.now, 0.5)
+        result = calls.schedule.answered(call, Outcome(OutcomeKind.DENIED, doubtful=True), calls.now, 0.5)
         assert result.check_login
         calls.schedule.finish(call)
         check = calls.call(INTERACTIVE)
@@ -450,16 +452,17 @@ def test_a_doubt_about_the_credentials_is_settled_by_one_question() -> None:
         assert calls.schedule.wants(calls.now) == (Want(INTERACTIVE, "user"),)
         calls.turn(INTERACTIVE)
         assert (
-            calls.schedule.answered(check, Outcome(Kind.THROTTLED), calls.now, 0.5).again is Reason.COOLDOWN
+            calls.schedule.answered(check, Outcome(OutcomeKind.THROTTLED), calls.now, 0.5).again
+            is Reason.COOLDOWN
         )
         calls.schedule.again(check, calls.now)
         calls.turn(INTERACTIVE)
         judged = calls.schedule.answered(check, Outcome(kind), calls.now, 0.5)
-        assert judged.login_refused == (kind is Kind.LOGIN)
+        assert judged.login_refused == (kind is OutcomeKind.LOGIN)
         calls.schedule.finish(check)
         assert calls.schedule.checked is trusted
         assert calls.turn() is other
-        again = calls.schedule.answered(other, Outcome(Kind.DENIED, doubtful=True), calls.now, 0.5)
+        again = calls.schedule.answered(other, Outcome(OutcomeKind.DENIED, doubtful=True), calls.now, 0.5)
         assert again.check_login is not trusted
 
 
@@ -487,7 +490,7 @@ def test_refused_credentials_end_all_that_wait() -> None:
     calls = Calls()
     waiting = [calls.waiting() for _ in range(50)]
     assert calls.schedule.drain() == waiting
-    assert {call.state for call in waiting} == {State.DONE}
+    assert {call.state for call in waiting} == {CallState.DONE}
     assert not calls.schedule.queue
 
 
@@ -530,7 +533,9 @@ def test_within_a_priority_first_come_is_first_served_whatever_their_windows() -
     while len(order) < 5:
         driver.ask(store)
         order += [
-            call.number for call in driver.calls if call.state is State.LEAVING and call.number not in order
+            call.number
+            for call in driver.calls
+            if call.state is CallState.LEAVING and call.number not in order
         ]
         store.now = max(store.now, driver.wakes_at or 0)
     assert order == [0, 1, 2, 3, 4]

@@ -10,8 +10,8 @@ from core.test_windows import Account
 from toggl_async.options import Priority
 from toggl_async.scheduler.core import gate, turns
 from toggl_async.scheduler.core.ask import ask, leaving, view
-from toggl_async.scheduler.core.limits import SECOND, Limits, Line, Waiter
-from toggl_async.scheduler.core.notes import Alive, Answered, Learned, Lost, Throttled, Unused
+from toggl_async.scheduler.core.limits import SECOND, Demand, Limits, Waiter
+from toggl_async.scheduler.core.notes import Alive, AnswerTold, Learned, LossTold, Throttled, Unused
 from toggl_async.scheduler.core.turns import CALM, FIRST_STEP, PROBE_LEASE, WIDEST, interval_of, near_enough
 from toggl_async.scheduler.core.waiters import Want
 
@@ -50,9 +50,9 @@ def test_it_narrows_after_a_calm_stretch_slowly_and_to_nothing() -> None:
 
 def test_a_5xx_says_nothing_of_the_pace() -> None:
     account = Account()
-    account.tell(Answered(account.turn(), "user", calm=False))
+    account.tell(AnswerTold(account.turn(), "user", calm=False))
     assert account.limits.calm == 0
-    account.tell(Answered(account.turn(), "user"), Learned())
+    account.tell(AnswerTold(account.turn(), "user"), Learned())
     assert (account.limits.calm, account.limits.cold) == (1, 1)
 
 
@@ -92,14 +92,14 @@ def test_one_request_probes_and_its_answer_opens_the_gate() -> None:
     probe = account.turn()
     assert probe
     assert account.turn() == 0
-    account.tell(Answered(probe - 1, "user"))
+    account.tell(AnswerTold(probe - 1, "user"))
     assert account.turn() == 0, "the answer to what left before the rest shows nothing"
-    account.tell(Answered(probe, "user", calm=False))
+    account.tell(AnswerTold(probe, "user", calm=False))
     assert account.turn()
     assert account.turn()
 
 
-@pytest.mark.parametrize("note", [Lost, Unused])
+@pytest.mark.parametrize("note", [LossTold, Unused])
 def test_a_probe_that_brings_no_answer_is_followed_by_another(note: type) -> None:
     account = rested()
     probe = account.turn()
@@ -204,7 +204,7 @@ def test_a_passed_turn_goes_back_if_somebody_better_is_due() -> None:
     limits = Limits.new(TIME)
     slow, _ = ask(limits, TIME, ME, [Want(NORMAL, "user")])
     ask(limits, TIME + SECOND, ME, [Want(NORMAL, "user")])
-    limits.waiters["b"] = Waiter([Line(INTERACTIVE, "user", 1, TIME)], TIME + 2 * SECOND, TIME + 9 * SECOND)
+    limits.waiters["b"] = Waiter([Demand(INTERACTIVE, "user", 1, TIME)], TIME + 2 * SECOND, TIME + 9 * SECOND)
     departure, wakes = leaving(limits, TIME + 1_500_000, ME, slow.number, NORMAL, "user")
     assert departure.number == 0
     assert not wakes, "it comes anyway"
@@ -217,7 +217,7 @@ def test_a_place_sent_back_wakes_the_best_sleeper() -> None:
     account.word(account.turn("organization:1"), 5, 3000, "organization:1")
     account.limits.windows["user"].remaining = 0
     account.limits.waiters["b"] = Waiter(
-        [Line(BULK, "organization:1", 1, TIME)], account.now + 9 * SECOND, account.now + 10 * SECOND
+        [Demand(BULK, "organization:1", 1, TIME)], account.now + 9 * SECOND, account.now + 10 * SECOND
     )
     departure, wakes = leaving(account.limits, account.now, account.me, late, NORMAL, "user")
     assert departure.number == 0

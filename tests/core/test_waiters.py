@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from core.driven import process
 from core.test_limits import TIME
 from toggl_async.options import Priority
-from toggl_async.scheduler.core.ask import Answer, ask, leaving
+from toggl_async.scheduler.core.ask import Grant, ask, leaving
 from toggl_async.scheduler.core.limits import SECOND, Limits
-from toggl_async.scheduler.core.notes import Answered, Lost, Note, QuotaTold, Throttled, Unused
+from toggl_async.scheduler.core.notes import AnswerTold, LossTold, Note, QuotaTold, Throttled, Unused
 from toggl_async.scheduler.core.process import Process
 from toggl_async.scheduler.core.waiters import PATIENCE, Rival, Wake, Want, free_place, rank
 
@@ -33,13 +33,13 @@ class Calendar:
         self.turns: list[tuple[float, str, int]] = []
         self.steps = 0
 
-    def want(self, name: str, *levels: int) -> Answer:
+    def want(self, name: str, *levels: int) -> Grant:
         for level in levels:
             self.waiting[name][level] += 1
             self.since.setdefault((name, level), self.now)
         return self.ask(name)
 
-    def ask(self, name: str, *notes: Note) -> Answer:
+    def ask(self, name: str, *notes: Note) -> Grant:
         wants = [
             Want(level, "user", count, self.now - self.since[name, level])
             for level, count in self.waiting[name].items()
@@ -158,7 +158,7 @@ def test_what_comes_during_a_rest_ages_from_its_end() -> None:
 def test_a_shut_window_does_not_count_as_starving() -> None:
     calendar = Calendar("a", "b")
     first = calendar.want("a", NORMAL)
-    calendar.ask("a", Answered(first.number, "user", 0, 1000 * SECOND))
+    calendar.ask("a", AnswerTold(first.number, "user", 0, 1000 * SECOND))
     calendar.want("b", BULK)
     calendar.run(900)
     calendar.want("a", NORMAL)
@@ -170,7 +170,7 @@ def test_a_shut_window_does_not_count_as_starving() -> None:
 def test_a_window_that_opens_wakes_one_sleeper() -> None:
     calendar = Calendar("a", "b", "c")
     first = calendar.want("a", NORMAL)
-    calendar.ask("a", Answered(first.number, "user", 0, 1000 * SECOND))
+    calendar.ask("a", AnswerTold(first.number, "user", 0, 1000 * SECOND))
     calendar.want("b", NORMAL)
     calendar.want("c", NORMAL)
     assert calendar.comes["b"] == calendar.now + 60 * SECOND, "a look each minute"
@@ -284,7 +284,7 @@ def test_a_lost_probe_wakes_the_best_sleeper() -> None:
     probe = calendar.want("a", NORMAL)
     calendar.want("b", NORMAL)
     calendar.now += SECOND // 2
-    calendar.ask("a", Lost(probe.number, "user"))
+    calendar.ask("a", LossTold(probe.number, "user"))
     assert calendar.comes["b"] == calendar.now + SECOND // 2 + SECOND // 10
 
 

@@ -8,8 +8,16 @@ from core.driven import process
 from core.test_limits import TIME
 from toggl_async.scheduler.core import windows
 from toggl_async.scheduler.core.ask import ask, view
-from toggl_async.scheduler.core.limits import SECOND, Limits, Line, Waiter, Window
-from toggl_async.scheduler.core.notes import Answered, Lost, Note, OrganizationFound, QuotaTold, Slept, Unused
+from toggl_async.scheduler.core.limits import SECOND, Demand, Limits, Waiter, Window
+from toggl_async.scheduler.core.notes import (
+    AnswerTold,
+    LossTold,
+    Note,
+    OrganizationFound,
+    QuotaTold,
+    Slept,
+    Unused,
+)
 from toggl_async.scheduler.core.waiters import Want
 from toggl_async.scheduler.core.windows import HOUR, RESET_MARGIN, SPREAD, UNKNOWN_RESET
 
@@ -35,7 +43,7 @@ class Account:
         ask(self.limits, self.now, self.me, (), notes)
 
     def word(self, number: int, remaining: int, seconds: int, window: str = "user") -> None:
-        self.tell(Answered(number, window, remaining, seconds * SECOND))
+        self.tell(AnswerTold(number, window, remaining, seconds * SECOND))
 
     def left(self, window: str = "user") -> int | None:
         seen = view(self.limits, self.now, self.me).windows.get(window)
@@ -76,7 +84,7 @@ def test_answers_that_overtake_each_other_only_lower() -> None:
 def test_one_answer_settled_before_an_earlier_one_is_taken_off_its_word() -> None:
     account = Account()
     first, second = account.turn(), account.turn()
-    account.tell(Answered(second, "user"))
+    account.tell(AnswerTold(second, "user"))
     account.word(first, 7, 3000)
     assert account.left() == 6
 
@@ -144,7 +152,7 @@ def test_a_quota_that_is_not_enforced_holds_nobody() -> None:
 def test_a_402_shuts_the_window_until_its_reset(told: int | None, waits: int) -> None:
     account = Account()
     number = account.turn()
-    account.tell(Answered(number, "user", None, None if told is None else told * SECOND, exhausted=True))
+    account.tell(AnswerTold(number, "user", None, None if told is None else told * SECOND, exhausted=True))
     assert account.left() == 0
     assert account.resets_in() == waits + 1
     assert account.turn("organization:1"), "another window is another quota"
@@ -157,9 +165,9 @@ def test_a_402_without_a_time_keeps_the_reset_that_is_known() -> None:
     account = Account()
     first, second = account.turn(), account.turn()
     account.word(second, 5, 500)
-    account.tell(Answered(first, "user", exhausted=True))
+    account.tell(AnswerTold(first, "user", exhausted=True))
     assert account.left() == 5, "a later request got through"
-    account.tell(Answered(account.turn(), "user", exhausted=True))
+    account.tell(AnswerTold(account.turn(), "user", exhausted=True))
     assert account.left() == 0
     assert account.resets_in() in range(495, 503)
 
@@ -172,7 +180,7 @@ def test_the_reserve_is_left_to_others() -> None:
     assert account.turn() == 0
     account.tell(QuotaTold("user", 1, SECOND, total=1))
     assert account.left() == 0, "one is under way"
-    account.tell(Lost(account.limits.number, "user"), QuotaTold("user", 1, SECOND, total=1))
+    account.tell(LossTold(account.limits.number, "user"), QuotaTold("user", 1, SECOND, total=1))
     assert account.left() == 1, "never all of a window"
 
 
@@ -181,9 +189,9 @@ def test_what_never_left_is_given_back_and_what_was_lost_is_spent() -> None:
     account.word(account.turn(), 3, 3000)
     account.tell(Unused(account.turn(), "user"))
     assert account.left() == 3
-    account.tell(Lost(account.turn(), "user"))
+    account.tell(LossTold(account.turn(), "user"))
     assert account.left() == 2
-    account.tell(Lost(7, "user"), Unused(7, "nowhere"), Lost(7, "nowhere"))
+    account.tell(LossTold(7, "user"), Unused(7, "nowhere"), LossTold(7, "nowhere"))
     assert account.left() == 2
 
 
@@ -196,7 +204,7 @@ def test_a_request_that_died_is_spent_when_its_lease_ends() -> None:
     assert account.left() == account.hope() == 2
     account.word(number, 1, 2000)
     assert account.left() == 1, "its answer is still worth something"
-    account.tell(Answered(number, "user"))
+    account.tell(AnswerTold(number, "user"))
     assert account.left() == 1, "it isn't counted twice"
 
 
@@ -204,7 +212,7 @@ def test_an_answer_to_a_turn_of_a_lost_memory_is_believed() -> None:
     account = Account()
     account.word(0, 4, 3000)
     assert account.left() == 4
-    account.tell(Answered(0, "organization:1"), Answered(0, "organization:2", exhausted=True))
+    account.tell(AnswerTold(0, "organization:1"), AnswerTold(0, "organization:2", exhausted=True))
     assert "organization:1" not in account.limits.windows
     assert account.left("organization:2") == 0
 
@@ -221,7 +229,7 @@ def test_programs_that_share_nothing_do_not_return_together(chance: float) -> No
 def test_a_clock_that_stood_still_ends_windows_too() -> None:
     account = Account()
     account.word(account.turn(), 0, 1000)
-    account.tell(Slept(900 * SECOND), Answered(account.limits.number, "organization:9", 3, 0))
+    account.tell(Slept(900 * SECOND), AnswerTold(account.limits.number, "organization:9", 3, 0))
     assert account.resets_in() == 101
     account.tell(Slept(200 * SECOND))
     assert account.left() is None
@@ -233,7 +241,7 @@ def test_windows_that_turn_out_to_be_one_merge() -> None:
     third = account.turn("workspace:7")
     account.word(first, 9, 3000, "workspace:7")
     account.word(second, 20, 2000, "organization:1")
-    account.limits.waiters["b"] = Waiter([Line(1, "workspace:7", 1, TIME)], TIME + HOUR, TIME + HOUR)
+    account.limits.waiters["b"] = Waiter([Demand(1, "workspace:7", 1, TIME)], TIME + HOUR, TIME + HOUR)
     cold = account.limits.cold
     account.tell(OrganizationFound("workspace:7", "organization:1"))
     assert account.limits.cold == cold + 1
@@ -264,7 +272,7 @@ def test_merging_keeps_what_only_one_of_them_knows() -> None:
 def test_windows_of_which_nothing_is_known_are_dropped() -> None:
     account = Account()
     for number in range(20):
-        account.tell(Answered(account.turn(f"workspace:{number}"), f"workspace:{number}"))
+        account.tell(AnswerTold(account.turn(f"workspace:{number}"), f"workspace:{number}"))
     for _ in range(20):
         account.tell()
     assert not account.limits.windows
@@ -290,8 +298,8 @@ def test_no_more_is_sent_than_is_left(steps: list[tuple[str, int]]) -> None:
         elif flying:
             number, remaining = flying.pop(which % len(flying))
             if step == "lost":
-                account.tell(Lost(number, "user"))
+                account.tell(LossTold(number, "user"))
             else:
-                account.tell(Answered(number, "user", remaining, HOUR - account.now + TIME - SECOND))
+                account.tell(AnswerTold(number, "user", remaining, HOUR - account.now + TIME - SECOND))
     if not flying:
         assert account.left() == quota - spent, "nothing is left unused"

@@ -16,6 +16,10 @@ TOO_LONG = errors.MaxWaitExceeded(
 )
 
 
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class Script(Work[str]):
     """Work that takes a second a go, and ends each as it is told to."""
 
@@ -53,12 +57,12 @@ class Callers:
         self.count = count
 
     async def __aenter__(self) -> "list[asyncio.Task[str]]":
-        tasks = [asyncio.create_task(self.coalescer.begin("it", self.work).lead())]
+        tasks = [asyncio.create_task(self.coalescer.begin("it", self.work).lead(now()))]
         for _ in range(self.count - 1):
             await asyncio.sleep(0.1)
             group = self.coalescer.find("it")
             assert group is not None
-            tasks.append(asyncio.create_task(group.follow()))
+            tasks.append(asyncio.create_task(group.follow(now())))
         await asyncio.sleep(0.1)
         return tasks
 

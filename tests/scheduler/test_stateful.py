@@ -22,7 +22,7 @@ from support.promises import CALLER, Asked, Promises
 from toggl_async import errors
 from toggl_async.options import ClientOptions, Priority, QuotaPolicy
 from toggl_async.scheduler import EXTENSION, Attempted, RequestFacts, ScheduledTransport, Scheduler
-from toggl_async.scheduler.scheduler import accounts_of
+from toggl_async.scheduler.scheduler import drivers_of
 
 ACCOUNTS = ("one", "two")
 PATHS = tuple(
@@ -173,7 +173,7 @@ class Program(RuleBasedStateMachine):
     def learn_an_organization(self, workspace: str) -> None:
         organization = ORGANIZATIONS[workspace]
         self.promises.learned(workspace, organization)
-        accounts_of(self.scheduler).learn_organization(int(workspace), int(organization))
+        drivers_of(self.scheduler).learn_organization(int(workspace), int(organization))
         self.run(asyncio.sleep(0))
 
     @rule(client=clients)

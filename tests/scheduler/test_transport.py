@@ -35,7 +35,7 @@ from toggl_async.scheduler import (
     error_of,
     events,
 )
-from toggl_async.scheduler.scheduler import accounts_of
+from toggl_async.scheduler.scheduler import drivers_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -314,7 +314,7 @@ async def test_the_quota_answer_is_read_as_it_passes_by() -> None:
     windows = {window.organization_id: window for window in waiting.stats().accounts[0].windows}
     assert (windows[None].total, windows[None].remaining) == (30, 28)
     assert (windows[5].total, windows[5].remaining) == (600, 0)
-    accounts_of(waiting).learn_organization(7, 5)
+    drivers_of(waiting).learn_organization(7, 5)
     url, extensions = (
         f"{BASE}/api/v9/workspaces/7/tags",
         facts("/x", lane=Lane.ORGANIZATION, workspace_id=7, max_wait=60),
@@ -341,7 +341,7 @@ async def test_waiting_calls_follow_their_workspace_into_its_organization() -> N
     url = f"{BASE}/api/v9/workspaces/7/tags"
     tasks = [asyncio.ensure_future(bench.client.get(f"{url}/{n}", extensions=extensions)) for n in range(3)]
     await asyncio.sleep(5)
-    accounts_of(bench.scheduler).learn_organization(7, 5)
+    drivers_of(bench.scheduler).learn_organization(7, 5)
     [window] = bench.scheduler.stats().accounts[0].windows
     assert (window.organization_id, window.workspace_id, window.remaining) == (5, None, 0)
     assert bench.scheduler.stats().accounts[0].waiting == 3
@@ -1213,7 +1213,7 @@ def test_two_loops_are_refused_and_one_after_the_other_is_not() -> None:
     with asyncio.Runner() as runner, pytest.raises(RuntimeError, match="another event loop"):
         runner.run(call())
     first.close()
-    accounts_of(scheduler).learn_organization(7, 5)
+    drivers_of(scheduler).learn_organization(7, 5)
     assert scheduler.stats().accounts == ()
     with asyncio.Runner() as runner:
         assert runner.run(call()) == 200

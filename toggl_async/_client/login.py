@@ -52,7 +52,7 @@ from toggl_async.scheduler import (
     facts_of,
 )
 from toggl_async.scheduler.adapter import REFUSED, login_refused, shown_path
-from toggl_async.scheduler.scheduler import accounts_of
+from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx, running_loop
 
 __all__ = ["REFUSAL", "FixedLogin", "Login", "SessionLogin"]
@@ -191,7 +191,7 @@ class FixedLogin(Login):
         if response.status_code == httpx.codes.FORBIDDEN and REFUSED not in response.extensions:
             facts = facts_of(request)
             await self._ask(request, facts)
-            if accounts_of(self._scheduled.scheduler).are_refused(request):
+            if drivers_of(self._scheduled.scheduler).are_refused(request):
                 response.extensions[REFUSED] = True
         if REFUSED in response.extensions:
             response.extensions[REFUSAL] = login_refused(

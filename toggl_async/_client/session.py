@@ -33,7 +33,7 @@ from toggl_async.options import Priority
 from toggl_async.scheduler import RequestFacts, Scheduler, error_of, facts_of
 from toggl_async.scheduler.adapter import EXTENSION, shown_path
 from toggl_async.scheduler.content_coding import decoder_for
-from toggl_async.scheduler.scheduler import accounts_of
+from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx
 
 __all__ = ["Session"]
@@ -295,7 +295,7 @@ class Session:
             found = getattr(result, operation.workspaces) if operation.workspaces else result
             for workspace in found if isinstance(found, list) else [found]:
                 if workspace is not None and workspace.id is not None:
-                    accounts_of(self.scheduler).learn_organization(workspace.id, workspace.organization_id)
+                    drivers_of(self.scheduler).learn_organization(workspace.id, workspace.organization_id)
             self.plans.learn(found)
         return result
 

@@ -10,8 +10,7 @@ from toggl_async.scheduler import events
 from toggl_async.scheduler.adapter import EXTENSION, error_of, facts_of
 from toggl_async.scheduler.budgets import Budget
 from toggl_async.scheduler.budgets.memory import MemoryBudget
-from toggl_async.scheduler.core.outcome import Attempted, Outcome, classify, message_of
-from toggl_async.scheduler.core.outcome import Kind as OutcomeKind
+from toggl_async.scheduler.core.outcome import Attempted, Outcome, OutcomeKind, classify, message_of
 from toggl_async.scheduler.core.route import Lane, RequestFacts
 from toggl_async.scheduler.events import Reason, SchedulerEvent
 from toggl_async.scheduler.scheduled import ScheduledTransport

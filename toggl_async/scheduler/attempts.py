@@ -28,22 +28,22 @@ from toggl_async.errors import (
 from toggl_async.scheduler.adapter import EXTENSION, REFUSED, shown_path
 from toggl_async.scheduler.coalesce import Work
 from toggl_async.scheduler.core.limits import SECOND
-from toggl_async.scheduler.core.memory import Refused, error_from_memory, key_of
+from toggl_async.scheduler.core.memory import RefusalMet, error_from_memory, key_of
 from toggl_async.scheduler.core.outcome import (
     LONGEST_RESET,
     Attempted,
-    Kind,
     Outcome,
+    OutcomeKind,
     classify,
     login_attempts_left,
     message_of,
     read_headers,
     request_id_of,
 )
-from toggl_async.scheduler.core.queue import State
+from toggl_async.scheduler.core.queue import CallState
 from toggl_async.scheduler.core.route import RequestFacts, quota_of
 from toggl_async.scheduler.core.schedule import Next, Reason, Recalled
-from toggl_async.scheduler.driver import Apart, Driver, Ticket
+from toggl_async.scheduler.driver import Background, Driver, Ticket
 from toggl_async.scheduler.exchange import Exchange, HeldStream, LostRequest, as_failure
 from toggl_async.scheduler.transport import InnerTransport, httpx
 
@@ -109,7 +109,7 @@ class Attempts(Work[httpx.Response]):
         )
         self._next_turn = driver.turn
         self._result: _Result | None = None
-        self._apart: Apart[tuple[_Result, Reason | None]] | None = None
+        self._apart: Background[tuple[_Result, Reason | None]] | None = None
         self.is_followed = False
         self.ran_out = False
 
@@ -155,7 +155,7 @@ class Attempts(Work[httpx.Response]):
         """Wait for a turn, if there is none at once."""
         call, driver = self._call, self._driver
         next_turn, self._next_turn = self._next_turn, driver.turn
-        if call.state is State.DONE:
+        if call.state is CallState.DONE:
             next_turn = driver.turn  # whoever waited before has left its place
         waiting = next_turn(call)
         if waiting is not None:
@@ -202,7 +202,7 @@ class Attempts(Work[httpx.Response]):
     async def _undisturbed(self) -> tuple[_Result, Reason | None]:
         """Make an attempt, or wait for the one under way, which goes on if the caller is cancelled."""
         if self._apart is None:
-            self._apart = Apart(self._attempt())
+            self._apart = Background(self._attempt())
         try:
             result = await self._apart.wait()
         except Exception:
@@ -297,11 +297,11 @@ class Attempts(Work[httpx.Response]):
         response.extensions[EXTENSION] = Attempted(
             attempts=call.attempts,
             waited=call.waited / SECOND,
-            maybe_applied=outcome.kind is Kind.FAILED and not self._facts.reads,
+            maybe_applied=outcome.kind is OutcomeKind.FAILED and not self._facts.reads,
             organization_id=quota_of(call.window)[1],
             total=driver.total(call.window),
         )
-        if outcome.kind is not Kind.DONE:
+        if outcome.kind is not OutcomeKind.DONE:
             self._remember(response, outcome, then)
         elif self._facts.route.endswith("/me/quota") and not self._facts.streams:
             _learn_quota(driver, _raw(response))
@@ -310,14 +310,14 @@ class Attempts(Work[httpx.Response]):
         """Remember an answer that will not change by asking again; its body has been read."""
         driver, request, kind = self._driver, self._request, outcome.kind
         key, how_long = b"", "for a day"
-        if kind is Kind.LOGIN:
+        if kind is OutcomeKind.LOGIN:
             if self._facts.account is not None or "authorization" not in request.headers:
                 return  # a session, which is renewed; or nobody's credentials
             response.extensions[REFUSED] = then.login_refused
             how_long = "with these credentials"
-        elif kind in {Kind.GONE, Kind.FEATURE}:
+        elif kind in {OutcomeKind.GONE, OutcomeKind.FEATURE}:
             body = _body_of(request)
-            if body is None and kind is Kind.FEATURE:
+            if body is None and kind is OutcomeKind.FEATURE:
                 return  # what was refused isn't known
             path, _, query = request.url.raw_path.partition(b"?")
             key = key_of(kind, request.method, path.decode("ascii"), query, body or b"")
@@ -328,7 +328,7 @@ class Attempts(Work[httpx.Response]):
         left = login_attempts_left(headers)
         if left is not None:
             message = f"{message}; login attempts left: {left}"
-        lesson = Refused(kind, key, status, message, request_id_of(headers), left)
+        lesson = RefusalMet(kind, key, status, message, request_id_of(headers), left)
         if driver.learn(lesson):
             driver.tell_remembered(status, self._facts.route, how_long)
 

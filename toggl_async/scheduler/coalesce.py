@@ -15,7 +15,7 @@ must see it, so he joins no GET that may have been answered before.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 import anyio
@@ -81,13 +81,8 @@ class Flight(Generic[T]):
         self._peers = peers
         self._followers: list[_Place[T]] = []
 
-    def lead(self) -> Coroutine[object, object, T]:
-        """Do the work, and give the followers what comes of it."""
-        return self._lead(anyio.current_time())
-
-    async def follow(self) -> T:
+    async def follow(self, asked_at: float) -> T:
         """Wait for what the leader gets; lead in his place if he gives up."""
-        asked_at = anyio.current_time()
         place: _Place[T] = _Place()
         self._followers.append(place)
         self._work.is_followed = True
@@ -101,9 +96,14 @@ class Flight(Generic[T]):
             raise
         if place.error is not None:
             raise place.error
-        return await self._lead(asked_at) if place.copy is None else place.copy()
+        return await self.lead(asked_at) if place.copy is None else place.copy()
 
-    async def _lead(self, asked_at: float) -> T:
+    async def lead(self, asked_at: float) -> T:
+        """Do the work, and give the followers what comes of it.
+
+        Args:
+            asked_at: the loop's time at which this caller asked.
+        """
         try:
             result = await self._work.run(asked_at)
         except anyio.get_cancelled_exc_class():

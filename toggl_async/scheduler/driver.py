@@ -32,20 +32,20 @@ from toggl_async.errors import ClientClosed, MaxWaitExceeded, QuotaExceeded, Tog
 from toggl_async.options import ClientOptions
 from toggl_async.scheduler.budgets import Holder
 from toggl_async.scheduler.coalesce import Coalescer
-from toggl_async.scheduler.core.ask import Answer, Departure, View, WindowView, ask, leaving, view
+from toggl_async.scheduler.core.ask import Departure, Grant, View, WindowView, ask, leaving, view
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.memory import Forgotten, Lesson, Memories
-from toggl_async.scheduler.core.notes import Alive, Learned, Lost, Note, Unused
-from toggl_async.scheduler.core.outcome import Kind, Outcome
+from toggl_async.scheduler.core.notes import Alive, Learned, LossTold, Note, Unused
+from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
 from toggl_async.scheduler.core.process import Process
-from toggl_async.scheduler.core.queue import Call, State
+from toggl_async.scheduler.core.queue import Call, CallState
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.route import quota_of
 from toggl_async.scheduler.core.schedule import Next, Reason, Recalled, Schedule, TooLong
 from toggl_async.scheduler.core.waiters import Wake, Want
 from toggl_async.scheduler.reporter import Reporter
 
-__all__ = ["Apart", "Driver", "Ticket", "closed"]
+__all__ = ["Background", "Driver", "Ticket", "closed"]
 
 T = TypeVar("T")
 
@@ -56,6 +56,9 @@ SIGN_OF_LIFE: Final = 2.0
 LEASE: Final = 5 * SECOND
 """How much longer than its timeout a request under way is waited for."""
 LONGEST_LEASE: Final = 3600 * SECOND
+SOON: Final = SECOND // 1000
+"""How much later than its slot a turn may leave without a last look at limits in memory: about as long
+as the way from the turn to the wire takes where a connection is at hand."""
 LATE: Final = SECOND // 200
 """How much later than its slot a turn may leave without a last look at a store."""
 
@@ -96,7 +99,7 @@ class Ticket:
         """What the driver had learned when the turn was given."""
 
 
-class Apart(Generic[T]):
+class Background(Generic[T]):
     """Something that goes on in a task of its own, whoever waits for it gives up."""
 
     __slots__ = ("_task",)
@@ -265,7 +268,7 @@ class Driver:
         asked = None
         if not self._running and schedule.is_clear(now):
             asked = self._transact((Want(call.level, call.window),))
-            if isinstance(asked, Answer):
+            if isinstance(asked, Grant):
                 self._learn_cold(asked)
                 if asked.number and self._is_soon_enough(call, asked.wait):
                     return self._go(call, asked, now)
@@ -332,10 +335,10 @@ class Driver:
         limiter = self._limiter
         if again:
             # As where a server ended an HTTP/2 connection: that needs a turn of its own.
-            self.schedule.notes.append(Lost(call.turn, call.window))
+            self.schedule.notes.append(LossTold(call.turn, call.window))
             call.turn = 0
             raise Recalled(Reason.PACE)
-        first = call.state is not State.UNDER_WAY
+        first = call.state is not CallState.UNDER_WAY
         if not first and self.now() - call.sent_at <= LATE:
             return  # it was taken to leave when it was handed over, and so it does
         look = self._is_late(call)
@@ -362,7 +365,7 @@ class Driver:
         now = self.now()
         elapsed = now - call.sent_at
         then = self.schedule.answered(call, outcome, now, self._chance.random())
-        if outcome.kind in {Kind.THROTTLED, Kind.QUOTA}:
+        if outcome.kind in {OutcomeKind.THROTTLED, OutcomeKind.QUOTA}:
             self._news += 1
         self._report.answered(call, now, _ticket(call).route, status, outcome, elapsed)
         self.poke()
@@ -384,14 +387,14 @@ class Driver:
 
     def finish(self, call: Call) -> None:
         """Free the slot of a call whose answer has been read, or that ended without one."""
-        if call.state is not State.DONE:
+        if call.state is not CallState.DONE:
             self.schedule.finish(call)
             if self.schedule.queue:
                 self.poke()
 
     def withdraw(self, call: Call) -> None:
         """Let a call go whose caller has given up, wherever it is; does nothing if it is done."""
-        if call.state is not State.DONE:
+        if call.state is not CallState.DONE:
             now = self.now()
             self.schedule.withdraw(call)
             self._report.cancelled(call, now, _ticket(call).route)
@@ -510,7 +513,7 @@ class Driver:
     def _is_soon_enough(self, call: Call, wait: int) -> bool:
         return not wait or call.max_wait is None or wait <= call.max_wait - call.waited
 
-    def _go(self, call: Call, answer: Answer, now: int) -> Awaitable[None] | None:
+    def _go(self, call: Call, answer: Grant, now: int) -> Awaitable[None] | None:
         """Take a turn that was given at once; wait for its slot, if that is a little ahead."""
         call.since = now
         self.schedule.give(call, answer, now)
@@ -528,9 +531,25 @@ class Driver:
         self._report.granted(call, now, _ticket(call).route, waited=0)
         return None
 
+    def _tells_at_once(self) -> bool:
+        """Tell what there is to tell, where nobody waits or listens: nothing else can come of it."""
+        if not self._prompt or self._running or self._pause is not None or self._report.is_heard:
+            return False
+        schedule = self.schedule
+        if schedule.queue or schedule.check is not None or self._lessons:
+            return False
+        if schedule.notes or self._timer is not None:
+            told = self._transact(())
+            if not isinstance(told, Grant):
+                self._start(self._steps(told))
+                return True
+            self._learn_cold(told)
+            self._set_timer(None)
+        return True
+
     # The long way
 
-    def _queue(self, call: Call, now: int, asked: Answer | Awaitable[Answer] | None) -> Awaitable[None]:
+    def _queue(self, call: Call, now: int, asked: Grant | Awaitable[Grant] | None) -> Awaitable[None]:
         """Let a call wait that stands in its line."""
         ticket = _ticket(call)
         ticket.future = self._loop.create_future()
@@ -542,11 +561,11 @@ class Driver:
             at, reason = self.schedule.expected(call, now)
             waiting = len(self.schedule.queue)
             self._report.queued(call, now, ticket.route, wait=at - now, reason=reason, waiting=waiting)
-        if call.state is not State.WAITING:
+        if call.state is not CallState.WAITING:
             return self._wait(call, ticket)  # a listener has seen to it
         if asked is None:
             self.poke()
-        elif isinstance(asked, Answer):
+        elif isinstance(asked, Grant):
             self._settle(asked, now)
         else:
             self._start(self._steps(asked))
@@ -572,6 +591,8 @@ class Driver:
 
     def poke(self) -> None:
         """Have the core asked again, because something has changed."""
+        if self._tells_at_once():
+            return
         self._again = True
         if not self._running and not self._loop.is_closed():
             self._start(self._steps(None))
@@ -618,7 +639,7 @@ class Driver:
         for call in list(self.schedule.queue):
             self._fail(call, error)
 
-    def _steps(self, asked: Answer | Awaitable[Answer] | None) -> Generator[Awaitable[Any], Any, None]:
+    def _steps(self, asked: Grant | Awaitable[Grant] | None) -> Generator[Awaitable[Any], Any, None]:
         """Ask the core as long as something changes; yield what has to be waited for."""
         try:
             while asked is not None or self._again:
@@ -627,7 +648,7 @@ class Driver:
                     now = self.now()
                     self.schedule.look(now, round(self._wall() * SECOND))
                     asked = self._transact(self.schedule.wants(now))
-                if isinstance(asked, Answer):
+                if isinstance(asked, Grant):
                     answer = asked
                 else:
                     self._prompt = False
@@ -644,7 +665,7 @@ class Driver:
         finally:
             self._running = False
 
-    def _transact(self, wants: Sequence[Want]) -> Answer | Awaitable[Answer]:
+    def _transact(self, wants: Sequence[Want]) -> Grant | Awaitable[Grant]:
         """Take a step on the shared limits, with all that there is to tell."""
         schedule = self.schedule
         self._me.chance = self._chance.random()
@@ -656,7 +677,7 @@ class Driver:
         lessons, self._lessons = self._lessons, []
         return self._holder.transact(self.key, self._step, lessons)
 
-    def _step(self, limits: Limits, now: int) -> tuple[Limits, Answer, Sequence[Wake]]:
+    def _step(self, limits: Limits, now: int) -> tuple[Limits, Grant, Sequence[Wake]]:
         """Ask; it may run twice."""
         wants, notes = self._asked
         answer, wakes = ask(limits, now, self._me, wants, notes)
@@ -665,7 +686,7 @@ class Driver:
         self._store_ahead = now - self.now() if not self._prompt else 0
         return limits, answer, wakes
 
-    def _see(self, answer: Answer, now: int) -> None:
+    def _see(self, answer: Grant, now: int) -> None:
         """Take a look at the shared limits, and tell what has changed."""
         seen = answer.view
         if seen is None:
@@ -678,7 +699,7 @@ class Driver:
                 self._fail(call, self._error(call, too_long, now))
                 self._again = True
 
-    def _settle(self, answer: Answer, now: int) -> None:
+    def _settle(self, answer: Grant, now: int) -> None:
         """Take what a step gave."""
         schedule = self.schedule
         if answer.number:
@@ -711,7 +732,7 @@ class Driver:
 
     def _expire(self, call: Call) -> None:
         """End a wait whose deadline has come."""
-        if call.state is State.WAITING:
+        if call.state is CallState.WAITING:
             now = self.now()
             error = self._error(call, self.schedule.too_long(call, now), now)
             self._fail(call, error)
@@ -761,13 +782,10 @@ class Driver:
     # On the way
 
     def _is_late(self, call: Call) -> bool:
-        """Say whether a turn needs a last look: its slot is over, or something was learned since.
-
-        At limits in memory it costs next to nothing, so there it is always taken.
-        """
-        if self._prompt or _ticket(call).news != self._news:
+        """Say whether a turn needs a last look: its slot is over, or something was learned since."""
+        if _ticket(call).news != self._news:
             return True
-        return self.now() - call.leaves_at > min(LATE, self._me.interval // 100)
+        return self.now() - call.leaves_at > min(SOON if self._prompt else LATE, self._me.interval // 100)
 
     async def _last_look(self, call: Call, *, may_wait: bool) -> None:
         """Look until the request may leave.
@@ -833,7 +851,7 @@ class Driver:
             ask(limits, now, self._me, (), notes)  # windows whose reset has come are full again
         return limits, view(limits, limits.at, self._me), ()
 
-    def _learn_cold(self, answer: Answer) -> None:
+    def _learn_cold(self, answer: Grant) -> None:
         if answer.cold != self._cold:
             memories = self._holder.recall(self.key)
             if isinstance(memories, Memories):

@@ -14,7 +14,7 @@ from toggl_async.options import Priority
 from toggl_async.scheduler import events
 from toggl_async.scheduler.core.ask import View
 from toggl_async.scheduler.core.limits import SECOND
-from toggl_async.scheduler.core.outcome import Kind, Outcome
+from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
 from toggl_async.scheduler.core.queue import Call
 from toggl_async.scheduler.core.route import quota_of
 from toggl_async.scheduler.core.schedule import Reason
@@ -105,8 +105,8 @@ class Reporter:
     def answered(self, call: Call, now: int, route: str, status: int, outcome: Outcome, elapsed: int) -> None:
         """An answer is there."""
         self.counters.answered += 1
-        self.counters.throttled += outcome.kind is Kind.THROTTLED
-        self.counters.over_quota += outcome.kind is Kind.QUOTA
+        self.counters.throttled += outcome.kind is OutcomeKind.THROTTLED
+        self.counters.over_quota += outcome.kind is OutcomeKind.QUOTA
         if self._listeners:
             self._tell(
                 events.Answered(

@@ -15,7 +15,7 @@ from toggl_async.scheduler.attempts import Attempts, refusal_of
 from toggl_async.scheduler.budgets import Budget
 from toggl_async.scheduler.core.route import RequestFacts, window_of
 from toggl_async.scheduler.driver import Driver
-from toggl_async.scheduler.scheduler import Scheduler, accounts_of, refuse_beside
+from toggl_async.scheduler.scheduler import Scheduler, drivers_of, refuse_beside
 from toggl_async.scheduler.transport import EnvironmentNetwork, InnerTransport, httpx
 
 __all__ = ["ScheduledTransport"]
@@ -58,7 +58,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             refuse_beside(scheduler, options=options, budget=budget)
         self.scheduler: Scheduler = scheduler
         self._options = options or self.scheduler.options
-        self._accounts = accounts_of(self.scheduler)
+        self._drivers = drivers_of(self.scheduler)
 
     async def __aenter__(self) -> Self:
         await self._inner.transport.__aenter__()
@@ -66,7 +66,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
 
     def close_calls(self) -> None:
         """End the calls of this transport that wait with ClientClosed; those to come are taken."""
-        self._accounts.close_calls(self._inner)
+        self._drivers.close_calls(self._inner)
 
     async def aclose(self) -> None:
         """End the calls that wait with ClientClosed, and close the inner transport."""
@@ -94,7 +94,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         if self._inner.closed:
             raise ClientClosed("the client was closed")
         facts = facts_of(request, max_wait=self._options.max_wait, coalesce=self._options.coalesce)
-        driver = self._accounts.of(request)
+        driver = self._drivers.of(request)
         remembered = refusal_of(driver, request)
         if remembered is not None:
             driver.refused(remembered, facts.route)
@@ -115,7 +115,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             shared.break_up()
 
     def _attempts(self, driver: Driver, facts: RequestFacts, request: httpx.Request) -> Attempts:
-        window = window_of(facts, self._accounts.organizations)
+        window = window_of(facts, self._drivers.organizations)
         return Attempts(self._inner, driver, window, facts, request)
 
     def _shared(
@@ -125,8 +125,8 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         flight = driver.shared.find(key)
         if flight is not None:
             driver.tell_shared(facts.route)
-            return flight.follow()
-        return driver.shared.begin(key, self._attempts(driver, facts, request)).lead()
+            return flight.follow(driver.used_at)
+        return driver.shared.begin(key, self._attempts(driver, facts, request)).lead(driver.used_at)
 
     def _key(self, facts: RequestFacts, request: httpx.Request) -> bytes | None:
         """Return what makes two requests of an account identical, as a hash: headers hold secrets.

@@ -39,7 +39,7 @@ from toggl_async.scheduler.reporter import Reporter
 from toggl_async.scheduler.stats import AccountStats, Counters, SchedulerStats, WindowStats
 from toggl_async.scheduler.transport import httpx, running_loop
 
-__all__ = ["Accounts", "Scheduler", "accounts_of", "refuse_beside"]
+__all__ = ["Drivers", "Scheduler", "drivers_of", "refuse_beside"]
 
 FORGET_AFTER: Final = 3600.0
 """Seconds after which an idle account is forgotten: by then its quota windows are full again."""
@@ -75,7 +75,7 @@ class Scheduler:
         self.options: ClientOptions = options or ClientOptions()
         self._counters = Counters()
         self._listeners: list[OnEvent] = []
-        self._accounts = Accounts(
+        self._drivers = Drivers(
             self.options,
             MemoryBudget() if budget is None else budget,
             chance=random,
@@ -86,7 +86,7 @@ class Scheduler:
             self._listeners.append(on_event)
 
     def __repr__(self) -> str:
-        return f"<Scheduler of {len(self._accounts)} accounts{', closed' if self._accounts.closed else ''}>"
+        return f"<Scheduler of {len(self._drivers)} accounts{', closed' if self._drivers.closed else ''}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,7 +101,7 @@ class Scheduler:
 
     def stats(self) -> SchedulerStats:
         """Return a snapshot of what is going on."""
-        return self._counters.snapshot(tuple(map(_stats, self._accounts.drivers)))
+        return self._counters.snapshot(tuple(map(_stats, self._drivers.drivers)))
 
     def listen(self, on_event: OnEvent) -> Callable[[], None]:
         """Tell a function of every event from now on.
@@ -125,11 +125,11 @@ class Scheduler:
 
     def forget_refusals(self) -> None:
         """Forget endpoints gone, features and credentials refused, for instance after an upgrade."""
-        self._accounts.forget_refusals()
+        self._drivers.forget_refusals()
 
     async def aclose(self) -> None:
         """End all waiting calls with ClientClosed, and take no more; requests under way go on."""
-        await self._accounts.aclose()
+        await self._drivers.aclose()
 
 
 class _Listener:
@@ -144,7 +144,7 @@ class _Listener:
         self._on_event(event)
 
 
-class Accounts:
+class Drivers:
     """All accounts of a scheduler, and the event loop that they live in.
 
     Args:
@@ -333,9 +333,9 @@ def refuse_beside(
             )
 
 
-def accounts_of(scheduler: Scheduler) -> Accounts:
+def drivers_of(scheduler: Scheduler) -> Drivers:
     """Return the accounts of a scheduler, for what belongs to the library."""
-    return scheduler._accounts  # noqa: SLF001 - the public face is smaller
+    return scheduler._drivers  # noqa: SLF001 - the public face is smaller
 
 
 def _stats(driver: Driver) -> AccountStats:

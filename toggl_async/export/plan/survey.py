@@ -21,7 +21,7 @@ from toggl_async.export.intake import json_of, reading, rows_of
 from toggl_async.export.plan.datasets import DATASETS, operation
 from toggl_async.export.plan.plan import EARLIEST, LATEST, ExportPlan
 from toggl_async.export.rows import is_deleted, known_of, without_secrets
-from toggl_async.scheduler.scheduler import accounts_of
+from toggl_async.scheduler.scheduler import drivers_of
 
 __all__ = ["ME", "Survey", "SurveyedWorkspace", "identify", "related_ids", "survey"]
 
@@ -169,7 +169,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
         }
     for read in chosen:
         if read.organization_id is not None:
-            accounts_of(client.scheduler).learn_organization(read.id, read.organization_id)
+            drivers_of(client.scheduler).learn_organization(read.id, read.organization_id)
     return Survey(
         user_id=me.id,
         username=me.fullname,

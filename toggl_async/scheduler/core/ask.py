@@ -18,7 +18,7 @@ import msgspec
 
 from toggl_async.scheduler.core import windows
 from toggl_async.scheduler.core.gate import shuts_out
-from toggl_async.scheduler.core.limits import LEVELS, SECOND, Limits, Line
+from toggl_async.scheduler.core.limits import LEVELS, SECOND, Demand, Limits
 from toggl_async.scheduler.core.notes import Note, apply
 from toggl_async.scheduler.core.process import Process
 from toggl_async.scheduler.core.turns import give_back, interval_of, near_enough, opening, take
@@ -35,7 +35,7 @@ from toggl_async.scheduler.core.waiters import (
     rivals,
 )
 
-__all__ = ["Answer", "Departure", "View", "WindowView", "ask", "leaving", "view"]
+__all__ = ["Departure", "Grant", "View", "WindowView", "ask", "leaving", "view"]
 
 LONGEST_SLEEP: Final = 60 * SECOND
 """How long a process sleeps at most before a shut window: other programs, too, are told of resets."""
@@ -90,7 +90,7 @@ class View(msgspec.Struct, gc=False, frozen=True):
     cold: int
 
 
-class Answer(msgspec.Struct, gc=False):
+class Grant(msgspec.Struct, gc=False):
     """What a step gave.
 
     Attributes:
@@ -126,7 +126,7 @@ _NO_WAKES: Final[tuple[Wake, ...]] = ()
 
 def ask(
     limits: Limits, now: int, me: Process, wants: Sequence[Want], notes: Sequence[Note] = ()
-) -> tuple[Answer, Sequence[Wake]]:
+) -> tuple[Grant, Sequence[Wake]]:
     """Apply notes, give a turn if it is one's own, and promise a place for what is still wanted.
 
     Args:
@@ -144,7 +144,7 @@ def ask(
     windows.sweep(limits, now)
     if not limits.waiters and not limits.gate.probe:
         if not wants:
-            return Answer(cold=limits.cold), wakes
+            return Grant(cold=limits.cold), wakes
         if len(wants) == 1 and wants[0].count == 1:
             answer = _alone(limits, now, me, wants[0])
             if answer is not None:
@@ -152,7 +152,7 @@ def ask(
     return _among_others(limits, now, me, wants, wakes)
 
 
-def _alone(limits: Limits, now: int, me: Process, want: Want) -> Answer | None:
+def _alone(limits: Limits, now: int, me: Process, want: Want) -> Grant | None:
     """Give a turn by the short way: one call, nobody who waits, nothing in its way.
 
     It gives what `_among_others` would give, which the tests show, and costs a fifth.
@@ -164,12 +164,12 @@ def _alone(limits: Limits, now: int, me: Process, want: Want) -> Answer | None:
     if not near_enough(want.level, opens - now, interval, me.lag):
         return None
     number = take(limits, now, me, want.level, want.window, opens)
-    return Answer(number, want.level, want.window, limits.gate.probing, opens - now, None, limits.cold)
+    return Grant(number, want.level, want.window, limits.gate.probing, opens - now, None, limits.cold)
 
 
 def _among_others(
     limits: Limits, now: int, me: Process, wants: Sequence[Want], wakes: Sequence[Wake]
-) -> tuple[Answer, Sequence[Wake]]:
+) -> tuple[Grant, Sequence[Wake]]:
     """Give a turn by the long way."""
     interval = interval_of(limits, me)
     opens = opening(limits, now, me, interval)
@@ -177,7 +177,7 @@ def _among_others(
     mine = limits.waiters.pop(me.name, None)
     lines = _lines(limits, now, wants, mine.lines if mine else ())
     others = rivals(limits, now, me)
-    answer = Answer(cold=limits.cold)
+    answer = Grant(cold=limits.cold)
     chosen = _choose(limits, now, me, lines)
     if chosen is not None and not limits.gate.probe:
         standing = rank(now, chosen.level, chosen.since)
@@ -210,7 +210,7 @@ def _among_others(
     return answer, wakes
 
 
-def _lines(limits: Limits, now: int, wants: Sequence[Want], known: Sequence[Line]) -> list[Line]:
+def _lines(limits: Limits, now: int, wants: Sequence[Want], known: Sequence[Demand]) -> list[Demand]:
     """Return what a process wants as lines of the calendar.
 
     A line that stands there already keeps its age, from which rests and shut windows were taken off;
@@ -222,11 +222,11 @@ def _lines(limits: Limits, now: int, wants: Sequence[Want], known: Sequence[Line
         since = ages.get((want.level, want.window))
         if since is None:
             since = max(now, limits.gate.until) - max(0, want.waited)
-        lines.append(Line(want.level, want.window, want.count, max(since, limits.served[want.level])))
+        lines.append(Demand(want.level, want.window, want.count, max(since, limits.served[want.level])))
     return lines
 
 
-def _choose(limits: Limits, now: int, me: Process, lines: Sequence[Line]) -> Line | None:
+def _choose(limits: Limits, now: int, me: Process, lines: Sequence[Demand]) -> Demand | None:
     """Return one's own best line whose window is open; of equals the first, as the process orders them."""
     best, found = SHUT, None
     for line in lines:
@@ -255,7 +255,7 @@ def _promise(
     limits: Limits,
     now: int,
     me: Process,
-    lines: list[Line],
+    lines: list[Demand],
     others: Sequence[Rival],
     opens: int,
     interval: int,

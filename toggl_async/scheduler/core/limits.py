@@ -14,7 +14,7 @@ import msgspec
 
 from toggl_async.options import Priority
 
-__all__ = ["FORMAT", "LEVELS", "SECOND", "Gate", "Limits", "Line", "NewerFormat", "Waiter", "Window"]
+__all__ = ["FORMAT", "LEVELS", "SECOND", "Demand", "Gate", "Limits", "NewerFormat", "Waiter", "Window"]
 
 FORMAT: Final = 1
 """The layout of the stored value. Fields are only ever added at the end."""
@@ -79,7 +79,7 @@ class Window(msgspec.Struct, array_like=True, gc=False):
     """Since when nothing is left, as far as a step has seen it; 0 while something is."""
 
 
-class Line(msgspec.Struct, array_like=True, gc=False):
+class Demand(msgspec.Struct, array_like=True, gc=False):
     """The calls of one process that wait at one level for one window."""
 
     level: int
@@ -93,7 +93,7 @@ class Line(msgspec.Struct, array_like=True, gc=False):
 class Waiter(msgspec.Struct, array_like=True, gc=False):
     """A process with something to send, and the place that it was promised."""
 
-    lines: list[Line]
+    lines: list[Demand]
     wakes: int
     """The place that it comes for."""
     until: int

@@ -9,7 +9,7 @@ often is cheaper than refusing what would have been allowed.
 
 Both last a day: a stray answer must not close anything for ever, and plans are upgraded.
 
-*Refused credentials* are remembered by account, which is known by its credentials, so other ones are
+*RefusalMet credentials* are remembered by account, which is known by its credentials, so other ones are
 another account. In memory they last as long as the process; in a store that others read, a quarter of
 an hour. A 403 that may be about them (`outcome.Outcome.doubtful`) is settled by one ``GET /me/logged``,
 for which everybody else waits: fifty calls with a wrong token would lock the account.
@@ -22,7 +22,7 @@ import msgspec
 
 from toggl_async.errors import EndpointGone, FeatureUnavailable, ResponseError
 from toggl_async.scheduler.core.limits import SECOND
-from toggl_async.scheduler.core.outcome import Kind
+from toggl_async.scheduler.core.outcome import OutcomeKind
 
 __all__ = [
     "DAY",
@@ -31,8 +31,8 @@ __all__ = [
     "Forgotten",
     "Lesson",
     "Memories",
-    "Refusal",
-    "Refused",
+    "RefusalMet",
+    "RememberedRefusal",
     "error_from_memory",
     "key_of",
 ]
@@ -45,7 +45,7 @@ LIMIT: Final = 10_000
 """Refusals kept at most; the oldest are forgotten first."""
 
 
-class Refusal(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class RememberedRefusal(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What is remembered of an answer.
 
     Attributes:
@@ -63,7 +63,7 @@ class Refusal(msgspec.Struct, array_like=True, frozen=True, gc=False):
     attempts_left: int | None = None
 
 
-class Refused(msgspec.Struct, frozen=True, gc=False):
+class RefusalMet(msgspec.Struct, frozen=True, gc=False):
     """An answer of kind GONE, FEATURE or LOGIN was met.
 
     Attributes:
@@ -75,7 +75,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
         attempts_left: how many logins may still fail, where it said so.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     key: bytes
     status: int
     message: str
@@ -94,20 +94,22 @@ class Forgotten(msgspec.Struct, frozen=True, gc=False):
     """Somebody wants to ask again: the refusals are forgotten."""
 
 
-Lesson: TypeAlias = Refused | Belongs | Forgotten
+Lesson: TypeAlias = RefusalMet | Belongs | Forgotten
 """What memories are told. It travels with the transaction that tells the limits (`notes.Learned`)."""
 
 
 class Memories(msgspec.Struct, array_like=True, gc=False):
     """What is remembered of one account; stored beside its `Limits`, and read when `cold` has grown."""
 
-    refusals: dict[bytes, Refusal] = msgspec.field(default_factory=dict)
-    login: Refusal | None = None
+    refusals: dict[bytes, RememberedRefusal] = msgspec.field(default_factory=dict)
+    login: RememberedRefusal | None = None
     """The refusal of the credentials themselves."""
     organizations: dict[int, int] = msgspec.field(default_factory=dict)
     """The organization of each workspace that was seen."""
 
-    def recall(self, method: str, path: str, query: bytes, body: bytes | None, now: int) -> Refusal | None:
+    def recall(
+        self, method: str, path: str, query: bytes, body: bytes | None, now: int
+    ) -> RememberedRefusal | None:
         """Return the refusal that a request would meet again, or None.
 
         Args:
@@ -121,9 +123,11 @@ class Memories(msgspec.Struct, array_like=True, gc=False):
             return self.login
         if not self.refusals:  # nearly always: nothing has to be hashed
             return None
-        for kind in (Kind.GONE, Kind.FEATURE):
+        for kind in (OutcomeKind.GONE, OutcomeKind.FEATURE):
+            if body is None and kind is OutcomeKind.FEATURE:
+                continue  # it is about a payload, which isn't known
             found = self.refusals.get(key_of(kind, method, path, query, body or b""))
-            if found is not None and not _is_over(found, now) and (body is not None or kind is Kind.GONE):
+            if found is not None and not _is_over(found, now):
                 return found
         return None
 
@@ -136,14 +140,14 @@ class Memories(msgspec.Struct, array_like=True, gc=False):
             shared: whether other processes read these memories.
         """
         match lesson:
-            case Refused(kind, key, status, message, request_id, attempts_left):
-                if kind is Kind.LOGIN:
+            case RefusalMet(kind, key, status, message, request_id, attempts_left):
+                if kind is OutcomeKind.LOGIN:
                     is_news = self.login is None or _is_over(self.login, now)
                     until = now + SHARED_LOGIN if shared else None
-                    self.login = Refusal(status, message, request_id, until, attempts_left)
+                    self.login = RememberedRefusal(status, message, request_id, until, attempts_left)
                     return is_news
                 known = self.refusals.pop(key, None)
-                self.refusals[key] = Refusal(status, message, request_id, now + DAY)
+                self.refusals[key] = RememberedRefusal(status, message, request_id, now + DAY)
                 if len(self.refusals) > LIMIT:
                     del self.refusals[next(iter(self.refusals))]
                 return known is None or _is_over(known, now)
@@ -163,15 +167,15 @@ class Memories(msgspec.Struct, array_like=True, gc=False):
             del self.refusals[key]
 
 
-def key_of(kind: Kind, method: str, path: str, query: bytes, body: bytes) -> bytes:
+def key_of(kind: OutcomeKind, method: str, path: str, query: bytes, body: bytes) -> bytes:
     """Return what a refusal is known by, within its account."""
     digest = hashlib.blake2b(f"{kind.value}\0{method}\0{path}\0".encode(), digest_size=16)
-    if kind is Kind.FEATURE:
+    if kind is OutcomeKind.FEATURE:
         digest.update(query + b"\0" + body)
     return digest.digest()
 
 
-def error_from_memory(refusal: Refusal, *, method: str, path: str) -> ResponseError:
+def error_from_memory(refusal: RememberedRefusal, *, method: str, path: str) -> ResponseError:
     """Return the error that repeats a remembered 410 or 402."""
     kind: type[ResponseError] = EndpointGone if refusal.status == 410 else FeatureUnavailable  # noqa: PLR2004
     return kind(
@@ -184,5 +188,5 @@ def error_from_memory(refusal: Refusal, *, method: str, path: str) -> ResponseEr
     )
 
 
-def _is_over(refusal: Refusal, now: int) -> bool:
+def _is_over(refusal: RememberedRefusal, now: int) -> bool:
     return refusal.until is not None and now >= refusal.until

@@ -15,9 +15,9 @@ from toggl_async.scheduler.core.waiters import Wake
 
 __all__ = [
     "Alive",
-    "Answered",
+    "AnswerTold",
     "Learned",
-    "Lost",
+    "LossTold",
     "Note",
     "OrganizationFound",
     "QuotaTold",
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-class Answered(msgspec.Struct, gc=False, frozen=True):
+class AnswerTold(msgspec.Struct, gc=False, frozen=True):
     """An answer that is no 429.
 
     Attributes:
@@ -56,7 +56,7 @@ class Throttled(msgspec.Struct, gc=False, frozen=True):
     retry_after: int | None = None
 
 
-class Lost(msgspec.Struct, gc=False, frozen=True):
+class LossTold(msgspec.Struct, gc=False, frozen=True):
     """A request that may have left and brought no answer: Toggl may have counted it."""
 
     number: int
@@ -101,7 +101,7 @@ class Slept(msgspec.Struct, gc=False, frozen=True):
 
 
 Note: TypeAlias = (
-    Answered | Throttled | Lost | Unused | Alive | QuotaTold | OrganizationFound | Learned | Slept
+    AnswerTold | Throttled | LossTold | Unused | Alive | QuotaTold | OrganizationFound | Learned | Slept
 )
 
 _NOBODY: Final = ""
@@ -109,13 +109,13 @@ _NOBODY: Final = ""
 
 def apply(limits: Limits, now: int, me: Process, note: Note) -> Wake | None:
     """Change the limits by a note; return whom to wake because of it, if anybody."""
-    if isinstance(note, Answered):  # by far the most frequent; `match` would try each class in turn
+    if isinstance(note, AnswerTold):  # by far the most frequent; `match` would try each class in turn
         _answered(limits, now, me, note)
         return None
     match note:
         case Throttled():
             return _throttled(limits, now, me, note)
-        case Lost(number, window):
+        case LossTold(number, window):
             gate.probe_gone(limits.gate, number)
             if (known := limits.windows.get(window)) is not None:
                 windows.settle(known, number)
@@ -137,7 +137,7 @@ def apply(limits: Limits, now: int, me: Process, note: Note) -> Wake | None:
     return None
 
 
-def _answered(limits: Limits, now: int, me: Process, note: Answered) -> None:
+def _answered(limits: Limits, now: int, me: Process, note: AnswerTold) -> None:
     number = note.number
     if limits.gate.probing:
         gate.probe_answered(limits.gate, number)

@@ -34,8 +34,8 @@ from toggl_async.scheduler.core.windows import HOUR, RESET_MARGIN, UNKNOWN_RESET
 
 __all__ = [
     "Attempted",
-    "Kind",
     "Outcome",
+    "OutcomeKind",
     "classify",
     "error_of",
     "login_attempts_left",
@@ -76,7 +76,7 @@ _READ: Final = {
 }
 
 
-class Kind(enum.Enum):
+class OutcomeKind(enum.Enum):
     """What the scheduler does about an answer."""
 
     DONE = "done"
@@ -110,7 +110,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         doubtful: whether it may be about the credentials: one ``GET /me/logged`` will tell.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     remaining: int | None = None
     resets_in: int | None = None
     retry_after: int | None = None
@@ -160,46 +160,46 @@ def classify(
     seconds = _whole(headers.get("x-toggl-quota-resets-in"), most=LONGEST_RESET // SECOND, least=0)
     resets_in = None if seconds is None else seconds * SECOND
     if status < http.HTTPStatus.BAD_REQUEST:
-        return Outcome(Kind.DONE, remaining, resets_in)
+        return Outcome(OutcomeKind.DONE, remaining, resets_in)
     if status == http.HTTPStatus.PAYMENT_REQUIRED:
         text = _text_of(headers, body)
         kind = _payment(text, remaining)
-        if kind is Kind.QUOTA and (named := _QUOTA_RESET.search(text)):
+        if kind is OutcomeKind.QUOTA and (named := _QUOTA_RESET.search(text)):
             told = int(named[1]) * SECOND
             resets_in = told if told <= LONGEST_RESET else resets_in
         return Outcome(kind, remaining, resets_in)
     if status == http.HTTPStatus.TOO_MANY_REQUESTS or (
         status == http.HTTPStatus.BAD_REQUEST and _is_nginx(headers, body)
     ):
-        return Outcome(Kind.THROTTLED, remaining, resets_in, _retry_after(headers, today))
+        return Outcome(OutcomeKind.THROTTLED, remaining, resets_in, _retry_after(headers, today))
     if status == http.HTTPStatus.GONE:
-        return Outcome(Kind.GONE, remaining, resets_in)
+        return Outcome(OutcomeKind.GONE, remaining, resets_in)
     if status == http.HTTPStatus.NOT_IMPLEMENTED:
-        return Outcome(Kind.UNSUPPORTED, remaining, resets_in)
+        return Outcome(OutcomeKind.UNSUPPORTED, remaining, resets_in)
     if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Outcome(Kind.FAILED, remaining, resets_in, _retry_after(headers, today))
+        return Outcome(OutcomeKind.FAILED, remaining, resets_in, _retry_after(headers, today))
     if status == http.HTTPStatus.UNAUTHORIZED:
-        return Outcome(Kind.LOGIN, remaining, resets_in)
+        return Outcome(OutcomeKind.LOGIN, remaining, resets_in)
     if status == http.HTTPStatus.FORBIDDEN:
         if (
             _ME.fullmatch(route)
             or login_attempts_left(headers) is not None
             or _WRONG_CREDENTIALS.search(_text_of(headers, body))
         ):
-            return Outcome(Kind.LOGIN, remaining, resets_in)
-        return Outcome(Kind.DENIED, remaining, resets_in, doubtful=True)
-    return Outcome(Kind.DENIED, remaining, resets_in)
+            return Outcome(OutcomeKind.LOGIN, remaining, resets_in)
+        return Outcome(OutcomeKind.DENIED, remaining, resets_in, doubtful=True)
+    return Outcome(OutcomeKind.DENIED, remaining, resets_in)
 
 
-def _payment(text: str, remaining: int | None) -> Kind:
+def _payment(text: str, remaining: int | None) -> OutcomeKind:
     """Tell the two 402s apart: by the words, then by what is left of the quota."""
     if _QUOTA_WORDS.search(text):
-        return Kind.QUOTA
+        return OutcomeKind.QUOTA
     if _FEATURE_WORDS.search(text):
-        return Kind.FEATURE
+        return OutcomeKind.FEATURE
     if remaining is None:
-        return Kind.FEATURE if text else Kind.DENIED
-    return Kind.FEATURE if remaining > 0 else Kind.QUOTA
+        return OutcomeKind.FEATURE if text else OutcomeKind.DENIED
+    return OutcomeKind.FEATURE if remaining > 0 else OutcomeKind.QUOTA
 
 
 def _is_nginx(headers: Mapping[str, str], body: bytes) -> bool:
@@ -319,7 +319,7 @@ def error_of(
     """
     message = message_of(status, headers, body)
     request_id = request_id_of(headers)
-    if outcome.kind is Kind.QUOTA:
+    if outcome.kind is OutcomeKind.QUOTA:
         resets_in = (UNKNOWN_RESET if outcome.resets_in is None else outcome.resets_in) + RESET_MARGIN
         return errors.QuotaExceeded(
             message,
@@ -333,8 +333,8 @@ def error_of(
             headers=headers,
             body=body,
         )
-    if outcome.kind in {Kind.FAILED, Kind.UNSUPPORTED}:
-        writes = method not in {"GET", "HEAD", "OPTIONS"} and outcome.kind is Kind.FAILED
+    if outcome.kind in {OutcomeKind.FAILED, OutcomeKind.UNSUPPORTED}:
+        writes = method not in {"GET", "HEAD", "OPTIONS"} and outcome.kind is OutcomeKind.FAILED
         return errors.ServerError(
             message,
             maybe_applied=attempted.maybe_applied if attempted else writes,
@@ -346,9 +346,9 @@ def error_of(
             body=body,
         )
     kind = _BY_STATUS.get(status, errors.ResponseError)
-    if outcome.kind is Kind.THROTTLED:
+    if outcome.kind is OutcomeKind.THROTTLED:
         kind = errors.RateLimited
-    elif outcome.kind is Kind.FEATURE:
+    elif outcome.kind is OutcomeKind.FEATURE:
         kind = errors.FeatureUnavailable
     return kind(
         message, status=status, method=method, path=path, request_id=request_id, headers=headers, body=body

@@ -17,13 +17,13 @@ from typing import Final
 
 from toggl_async.options import Priority
 
-__all__ = ["Call", "Queue", "State", "WaitingLine"]
+__all__ = ["Call", "CallState", "Queue", "WaitingLine"]
 
 _SWEEP: Final = 64
 """Marked calls that a line tolerates at least."""
 
 
-class State(enum.Enum):
+class CallState(enum.Enum):
     """Where a call is on its way; `schedule` draws it."""
 
     WAITING = "waiting"
@@ -91,7 +91,7 @@ class Call:
         self.max_wait: int | None = max_wait
         self.max_attempts: int | None = max_attempts
         self.load: object = load
-        self.state: State = State.DONE
+        self.state: CallState = CallState.DONE
         self.attempts: int = 0
         """How often it got a turn that it used."""
         self.failures: int = 0

@@ -34,11 +34,11 @@ from typing import Final
 import msgspec
 
 from toggl_async.options import Retry
-from toggl_async.scheduler.core.ask import Answer, Departure, View
+from toggl_async.scheduler.core.ask import Departure, Grant, View
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.notes import (
-    Answered,
-    Lost,
+    AnswerTold,
+    LossTold,
     Note,
     OrganizationFound,
     QuotaTold,
@@ -46,8 +46,8 @@ from toggl_async.scheduler.core.notes import (
     Throttled,
     Unused,
 )
-from toggl_async.scheduler.core.outcome import Kind, Outcome
-from toggl_async.scheduler.core.queue import Call, Queue, State
+from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
+from toggl_async.scheduler.core.queue import Call, CallState, Queue
 from toggl_async.scheduler.core.retry import Backoff, Loss, may_retry
 from toggl_async.scheduler.core.waiters import PATIENCE, Want
 from toggl_async.scheduler.core.windows import HOUR
@@ -118,7 +118,7 @@ class Next(msgspec.Struct, frozen=True):
 
 
 _END: Final = Next()
-_AGAIN: Final = {Kind.THROTTLED: Reason.COOLDOWN, Kind.QUOTA: Reason.QUOTA}
+_AGAIN: Final = {OutcomeKind.THROTTLED: Reason.COOLDOWN, OutcomeKind.QUOTA: Reason.QUOTA}
 
 
 class Schedule:
@@ -169,7 +169,7 @@ class Schedule:
         """
         free = self._max_in_flight - self.in_flight
         if self.check is not None:
-            waits = self.check.state is State.WAITING
+            waits = self.check.state is CallState.WAITING
             return (Want(self.check.level, self.check.window),) if waits else ()
         if free <= 0 or now < self.backoff.until:
             return ()
@@ -180,7 +180,7 @@ class Schedule:
 
     def held(self, now: int) -> tuple[Reason, int | None] | None:
         """Return what keeps all calls of this process from going, and until when (None: an answer)."""
-        if self.check is not None and self.check.state is not State.WAITING:
+        if self.check is not None and self.check.state is not CallState.WAITING:
             return Reason.LOGIN, None
         if now < self.backoff.until:
             return Reason.BACKOFF, self.backoff.until
@@ -220,13 +220,13 @@ class Schedule:
 
     def submit_check(self, call: Call, now: int) -> None:
         """Let a call go before all others that finds out whether the credentials are good."""
-        call.since, call.deadline, call.state = now, None, State.WAITING
+        call.since, call.deadline, call.state = now, None, CallState.WAITING
         self.check = call
 
-    def grant(self, answer: Answer, now: int) -> Call | None:
+    def grant(self, answer: Grant, now: int) -> Call | None:
         """Give a turn to the call whose it is; give it back if that has left meanwhile."""
         call = self.check
-        if call is None or call.state is not State.WAITING:
+        if call is None or call.state is not CallState.WAITING:
             line = self.queue.lines.get((answer.level, answer.window))
             if line is None:
                 self.notes.append(Unused(answer.number, answer.window))
@@ -249,9 +249,9 @@ class Schedule:
             and now >= self.backoff.until
         )
 
-    def give(self, call: Call, answer: Answer, now: int) -> None:
+    def give(self, call: Call, answer: Grant, now: int) -> None:
         """Give a turn to a call that does not stand in a line."""
-        call.state = State.GRANTED
+        call.state = CallState.GRANTED
         call.turn, call.probe = answer.number, answer.probe
         call.leaves_at = now + answer.wait
         call.attempts += 1
@@ -261,7 +261,7 @@ class Schedule:
 
     def begin(self, call: Call, now: int) -> None:
         """Take note that a call is handed to the network."""
-        call.state = State.LEAVING
+        call.state = CallState.LEAVING
         call.sent_at = now
 
     def depart(self, call: Call, departure: Departure, now: int) -> bool:
@@ -283,7 +283,7 @@ class Schedule:
 
     def sent(self, call: Call, now: int) -> None:
         """Take note that the first byte leaves."""
-        call.state = State.UNDER_WAY
+        call.state = CallState.UNDER_WAY
         call.sent_at = now
 
     def answered(self, call: Call, outcome: Outcome, now: int, chance: float) -> Next:
@@ -295,36 +295,36 @@ class Schedule:
             now: the process's clock.
             chance: a number in [0, 1), for the back-off.
         """
-        call.state = State.ANSWERED
+        call.state = CallState.ANSWERED
         number, call.turn, call.probe = call.turn, 0, False
         kind = outcome.kind
-        if kind is Kind.THROTTLED:
+        if kind is OutcomeKind.THROTTLED:
             self.notes.append(Throttled(number, call.window, outcome.retry_after))
         else:
             self.notes.append(
-                Answered(
+                AnswerTold(
                     number,
                     call.window,
                     outcome.remaining,
                     outcome.resets_in,
-                    kind is Kind.QUOTA,
-                    kind is not Kind.FAILED,
+                    kind is OutcomeKind.QUOTA,
+                    kind is not OutcomeKind.FAILED,
                 )
             )
         if call is self.check:
             return self._judge_login(kind)
-        if kind is Kind.DONE:
+        if kind is OutcomeKind.DONE:
             self.backoff.incidents = 0
             return _END
-        if kind is Kind.FAILED:
+        if kind is OutcomeKind.FAILED:
             call.failures += 1
             self.backoff.fail(now, call.sent_at, outcome.retry_after, self._retry, chance)
             return Next(Reason.BACKOFF) if self._may_retry(call, Loss.MAY_HAVE_LEFT) else _END
-        if kind is not Kind.THROTTLED:
+        if kind is not OutcomeKind.THROTTLED:
             self.backoff.recover()
         if kind in _AGAIN:
             return Next(_AGAIN[kind]) if call.replayable else _END
-        if kind is Kind.LOGIN:
+        if kind is OutcomeKind.LOGIN:
             return Next(login_refused=True)
         return Next(check_login=outcome.doubtful and not self.checked and self.check is None)
 
@@ -340,7 +340,7 @@ class Schedule:
         call.failures += 1
         if call.turn:
             gone = loss is Loss.MAY_HAVE_LEFT
-            self.notes.append((Lost if gone else Unused)(call.turn, call.window))
+            self.notes.append((LossTold if gone else Unused)(call.turn, call.window))
             call.turn, call.probe = 0, False
         if call is self.check:
             self.check = None  # nothing was found out: the next doubt asks again
@@ -352,30 +352,30 @@ class Schedule:
     def again(self, call: Call, now: int) -> TooLong | None:
         """Let a call that `Next` sends again return to the head of its line, and free its slot."""
         self.in_flight -= 1
-        call.state = State.DONE
+        call.state = CallState.DONE
         return self.submit(call, now)
 
     def finish(self, call: Call) -> None:
         """Free the slot of a call whose answer has been read, or that ended without one."""
         self.in_flight -= 1
-        call.state = State.DONE
+        call.state = CallState.DONE
 
     def withdraw(self, call: Call) -> None:
         """Let a call go whose caller has given up, wherever it is; does nothing if it is done.
 
         A turn whose request has not left is given back; one that has may have been counted by Toggl.
         """
-        if call.state is State.DONE:
+        if call.state is CallState.DONE:
             return
-        if call.state is State.WAITING:
+        if call.state is CallState.WAITING:
             self.queue.discard(call)
         else:
             self.in_flight -= 1
-            if call.state is State.UNDER_WAY:
-                self.notes.append(Lost(call.turn, call.window))
+            if call.state is CallState.UNDER_WAY:
+                self.notes.append(LossTold(call.turn, call.window))
             else:
                 self._give_back_turn(call)
-        call.turn, call.probe, call.state = 0, False, State.DONE
+        call.turn, call.probe, call.state = 0, False, CallState.DONE
         if call is self.check:
             self.check = None
 
@@ -502,7 +502,7 @@ class Schedule:
         call.deadline = None if call.max_wait is None else now + call.max_wait - call.waited
 
     def _wait(self, call: Call) -> None:
-        call.state = State.WAITING
+        call.state = CallState.WAITING
         if call is not self.check:
             self.queue.push(call)
 
@@ -520,13 +520,13 @@ class Schedule:
             attempts=call.max_attempts or self._retry.attempts,
         )
 
-    def _judge_login(self, kind: Kind) -> Next:
+    def _judge_login(self, kind: OutcomeKind) -> Next:
         """Take the answer to the one question that settles a doubt."""
-        if kind is Kind.LOGIN:
+        if kind is OutcomeKind.LOGIN:
             self.check = None
             return Next(login_refused=True)
         if kind in _AGAIN:
             return Next(_AGAIN[kind])
         self.check = None
-        self.checked = kind is Kind.DONE
+        self.checked = kind is OutcomeKind.DONE
         return _END

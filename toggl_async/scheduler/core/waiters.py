@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from toggl_async.scheduler.core import windows
-from toggl_async.scheduler.core.limits import LEVELS, SECOND, Limits, Line, Waiter
+from toggl_async.scheduler.core.limits import LEVELS, SECOND, Demand, Limits, Waiter
 from toggl_async.scheduler.core.process import Process
 
 __all__ = [
@@ -137,7 +137,7 @@ def free_place(others: Sequence[Rival], mine: int, opens: int, interval: int) ->
     return place
 
 
-def enter(limits: Limits, name: str, lines: list[Line], wakes: int, interval: int) -> None:
+def enter(limits: Limits, name: str, lines: list[Demand], wakes: int, interval: int) -> None:
     """Let a process wait, until it comes at `wakes`."""
     limits.waiters[name] = Waiter(lines, wakes, wakes + max(GRACE, interval // 2))
 
