@@ -93,7 +93,6 @@ class Attempts(Work[httpx.Response]):
         self._facts = facts
         self._request = request
         ticket = Ticket(
-            route=facts.route,
             method=request.method,
             path=lambda: shown_path(request),
             owner=inner,
@@ -103,6 +102,7 @@ class Attempts(Work[httpx.Response]):
             facts.priority,
             window,
             ticket,
+            route=facts.route,
             reads=facts.reads,
             max_wait=facts.max_wait,
             max_attempts=facts.attempts,

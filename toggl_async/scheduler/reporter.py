@@ -68,7 +68,7 @@ class Reporter:
         """Whether somebody listens."""
         return bool(self._listeners)
 
-    def queued(self, call: Call, now: int, route: str, *, wait: int, reason: Reason, waiting: int) -> None:
+    def queued(self, call: Call, now: int, *, wait: int, reason: Reason, waiting: int) -> None:
         """A call joins its line; the first that has to queue for long is logged."""
         seconds = wait / SECOND
         if waiting == 1:
@@ -86,63 +86,59 @@ class Reporter:
                     wait=seconds,
                     reason=reason,
                     waiting=waiting,
-                    **self._of(call, route),
+                    **self._of(call),
                 )
             )
 
-    def granted(self, call: Call, now: int, route: str, *, waited: int) -> None:
+    def granted(self, call: Call, now: int, *, waited: int) -> None:
         """A call has its turn."""
         self.counters.granted += 1
         if self._listeners:
-            self._tell(events.Granted(at=now / SECOND, waited=waited / SECOND, **self._of(call, route)))
+            self._tell(events.Granted(at=now / SECOND, waited=waited / SECOND, **self._of(call)))
 
-    def sent(self, call: Call, now: int, route: str) -> None:
+    def sent(self, call: Call, now: int) -> None:
         """A request leaves."""
         self.counters.sent += 1
         if self._listeners:
-            self._tell(events.Sent(at=now / SECOND, attempt=call.attempts, **self._of(call, route)))
+            self._tell(events.Sent(at=now / SECOND, attempt=call.attempts, **self._of(call)))
 
-    def answered(self, call: Call, now: int, route: str, status: int, outcome: Outcome, elapsed: int) -> None:
+    def answered(self, call: Call, now: int, status: int, outcome: Outcome, elapsed: int) -> None:
         """An answer is there."""
         self.counters.answered += 1
         self.counters.throttled += outcome.kind is OutcomeKind.THROTTLED
         self.counters.over_quota += outcome.kind is OutcomeKind.QUOTA
         if self._listeners:
             self._tell(
-                events.Answered(
-                    at=now / SECOND, status=status, elapsed=elapsed / SECOND, **self._of(call, route)
-                )
+                events.Answered(at=now / SECOND, status=status, elapsed=elapsed / SECOND, **self._of(call))
             )
 
-    def lost(self, call: Call, now: int, route: str, error: str, *, sent: bool) -> None:
+    def lost(self, call: Call, now: int, error: str, *, sent: bool) -> None:
         """No answer will come."""
         self.counters.lost += 1
         if self._listeners:
-            self._tell(events.Lost(at=now / SECOND, error=error, sent=sent, **self._of(call, route)))
+            self._tell(events.Lost(at=now / SECOND, error=error, sent=sent, **self._of(call)))
 
-    def retried(self, call: Call, now: int, route: str, reason: Reason) -> None:
+    def retried(self, call: Call, now: int, reason: Reason) -> None:
         """A request goes back to its line."""
         self.counters.retried += 1
         if self._listeners:
             self._tell(
-                events.Retried(at=now / SECOND, reason=reason, attempt=call.attempts, **self._of(call, route))
+                events.Retried(at=now / SECOND, reason=reason, attempt=call.attempts, **self._of(call))
             )
 
-    def refused(self, call: Call, now: int, route: str, error: Exception, reason: Reason) -> None:
+    def refused(self, call: Call, now: int, error: Exception, reason: Reason) -> None:
         """A call cannot go in time."""
         self.counters.refused += 1
         if self._listeners:
             self._tell(
-                events.Refused(
-                    at=now / SECOND, error=type(error).__name__, reason=reason, **self._of(call, route)
-                )
+                events.Refused(at=now / SECOND, error=type(error).__name__, reason=reason, **self._of(call))
             )
 
-    def cancelled(self, call: Call, now: int, route: str) -> None:
+    def cancelled(self, call: Call, now: int) -> None:
         """The caller has given up."""
         self.counters.cancelled += 1
         if self._listeners:
-            self._tell(events.Cancelled(at=now / SECOND, **self._of(call, route)))
+            self._tell(events.Cancelled(at=now / SECOND, **self._of(call)))
 
     def refused_from_memory(self, now: int, route: str, error: Exception) -> None:
         """A call fails because an earlier answer is remembered."""
@@ -242,5 +238,5 @@ class Reporter:
     def _tell(self, event: events.SchedulerEvent) -> None:
         tell(self._listeners, event)
 
-    def _of(self, call: Call, route: str) -> _Of:
-        return {"account": self._number, "call": call.number, "route": route}
+    def _of(self, call: Call) -> _Of:
+        return {"account": self._number, "call": call.number, "route": call.route}

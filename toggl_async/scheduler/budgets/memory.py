@@ -18,7 +18,7 @@ from toggl_async.scheduler.core.memory import Lesson, Memories
 from toggl_async.scheduler.core.waiters import Wake
 from toggl_async.scheduler.core.windows import HOUR
 
-__all__ = ["MemoryBudget"]
+__all__ = ["MemoryBudget", "MemoryHolder"]
 
 T = TypeVar("T")
 
@@ -34,12 +34,12 @@ class MemoryBudget:
     def __init__(self) -> None:
         self._limits: dict[str, Limits] = {}
         self._memories: dict[str, Memories] = {}
-        self._holders: dict[str, _MemoryHolder] = {}
+        self._holders: dict[str, MemoryHolder] = {}
         self._names = itertools.count(1)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
 
-    def open(self, on_wake: Callable[[str], None]) -> "_MemoryHolder":
+    def open(self, on_wake: Callable[[str], None]) -> "MemoryHolder":
         """Take hold of the budget in the running event loop.
 
         Raises:
@@ -57,9 +57,14 @@ class MemoryBudget:
             self._limits.clear()
             self._memories.clear()
             self._holders.clear()
-        holder = _MemoryHolder(str(next(self._names)), self, loop, on_wake)
+        holder = MemoryHolder(str(next(self._names)), self, loop, on_wake)
         self._holders[holder.name] = holder
         return holder
+
+    @property
+    def holders(self) -> int:
+        """How many hold the budget."""
+        return len(self._holders)
 
     def limits_of(self, account: str, now: int) -> Limits:
         """Return the limits of an account, new ones if nothing is known of it."""
@@ -81,7 +86,7 @@ class MemoryBudget:
         """Keep what was learned of an account."""
         self._memories.setdefault(account, Memories()).take(lesson, now)
 
-    def holder(self, name: str) -> "_MemoryHolder | None":
+    def holder(self, name: str) -> "MemoryHolder | None":
         """Return a holder by its name, if it has not been closed."""
         return self._holders.get(name)
 
@@ -104,7 +109,7 @@ class MemoryBudget:
                 self._limits[account] = limits  # behind the others
 
 
-class _MemoryHolder:
+class MemoryHolder:
     """A scheduler's hold on a `MemoryBudget`."""
 
     __slots__ = ("_budget", "_loop", "_on_wake", "name")
@@ -120,6 +125,11 @@ class _MemoryHolder:
         self._budget = budget
         self._loop = loop
         self._on_wake = on_wake
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else holds the budget."""
+        return self._budget.holders == 1
 
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T:
         """Apply a step to the limits of an account, and keep what was learned."""

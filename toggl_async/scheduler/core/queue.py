@@ -45,6 +45,7 @@ class Call:
         max_wait: microseconds that all its waits together may take; None for any time.
         max_attempts: how often it is sent at most where it is safe to repeat; None for what the options
             say.
+        route: method and path template, by which it is named.
         load: what the driver keeps with it.
     """
 
@@ -62,6 +63,7 @@ class Call:
         "probe",
         "reads",
         "replayable",
+        "route",
         "sent_at",
         "since",
         "state",
@@ -80,6 +82,7 @@ class Call:
         max_wait: int | None = None,
         replayable: bool = True,
         max_attempts: int | None = None,
+        route: str = "",
         load: object = None,
     ) -> None:
         self.number: int = number
@@ -90,6 +93,7 @@ class Call:
         """Whether its body can be sent a second time."""
         self.max_wait: int | None = max_wait
         self.max_attempts: int | None = max_attempts
+        self.route: str = route
         self.load: object = load
         self.state: CallState = CallState.DONE
         self.attempts: int = 0

@@ -1,0 +1,370 @@
+"""The loop of a driver: it asks the core, and hands out what was given.
+
+It is a generator, which yields only where a budget has to be waited for; what is not finished then is
+carried on by a task. Who pokes meanwhile sets a flag, and the loop goes round once more.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import datetime as dt
+import logging
+from collections.abc import Awaitable, Generator, Sequence
+from typing import Any, Final
+
+from toggl_async.errors import MaxWaitExceeded, QuotaExceeded, TogglError
+from toggl_async.scheduler.core.ask import Grant, View, ask, view
+from toggl_async.scheduler.core.limits import SECOND, Limits
+from toggl_async.scheduler.core.memory import Forgotten, Lesson, Memories
+from toggl_async.scheduler.core.notes import Alive, Learned, Note
+from toggl_async.scheduler.core.queue import Call
+from toggl_async.scheduler.core.route import quota_of
+from toggl_async.scheduler.core.schedule import Reason, TooLong
+from toggl_async.scheduler.core.waiters import Wake, Want
+from toggl_async.scheduler.driver.position import Position
+from toggl_async.scheduler.driver.tickets import closed, deliver, ticket_of
+
+__all__ = ["Asking"]
+
+SIGN_OF_LIFE: Final = 2.0
+"""Seconds between two notes that the process of a probe is alive."""
+_logger: Final = logging.getLogger("toggl_async.scheduler")
+
+
+class Asking(Position):
+    """Asks the core for the calls of one account."""
+
+    __slots__ = ()
+
+    def look(self) -> View | None:
+        """Return the account as it stands; from a store, as it stood at the last look."""
+        if self._prompt and not self._running:
+            self._refresh()
+        return self._view
+
+    def _refresh(self) -> None:
+        """Take a fresh look at limits that are at hand, when they have been told everything."""
+        if self._prompt:
+            now = self.now()
+            if self.schedule.notes:
+                self.poke()
+            seen = self._holder.transact(self.key, self._viewing)
+            if isinstance(seen, View):
+                self._view, self._view_at = seen, now
+                self.schedule.see(seen, now)
+
+    def _viewing(self, limits: Limits, now: int) -> tuple[Limits, View, Sequence[Wake]]:
+        notes: list[Note] = []
+        ask_nothing = not self.schedule.queue
+        if ask_nothing:
+            ask(limits, now, self._me, (), notes)  # windows whose reset has come are full again
+        return limits, view(limits, limits.at, self._me), ()
+
+    def _set_timer(self, at: int | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if at is not None:
+            self._timer = self._loop.call_at(at / SECOND, self._due)
+
+    def learn(self, lesson: Lesson) -> bool:
+        """Take in what was learned of the account; say whether it is news."""
+        is_news = self.memories.take(lesson, self.store_now(), shared=not self._prompt)
+        self._lessons.append(lesson)
+        self.schedule.notes.append(Learned())
+        if is_news and not isinstance(lesson, Forgotten):
+            self._news += 1
+            self._refuse_waiting()
+        self.poke()
+        return is_news
+
+    def place(self, workspace_id: int, lasting: str, lesson: Lesson) -> None:
+        """Take note of the organization of a workspace, if calls have spent from a window of its own."""
+        if workspace_id in self._unplaced:
+            self._unplaced.discard(workspace_id)
+            self.schedule.merge(f"workspace:{workspace_id}", lasting)
+            self.learn(lesson)
+
+    def told_quota(self, window: str, *, remaining: int, resets_in: int, total: int | None) -> None:
+        """Take one row of ``GET /me/quota``; `resets_in` in microseconds."""
+        if total is not None:
+            self._totals[window] = total
+        self.schedule.told_quota(window, remaining, resets_in, total)
+        self.poke()
+
+    def is_idle(self) -> bool:
+        """Say whether nothing is under way and nothing is known that a new account would miss."""
+        if self.schedule.in_flight or self.schedule.queue or self._running:
+            return False
+        if self.memories.refusals or self.memories.login is not None:
+            return False
+        seen = self.look()
+        return seen is None or (
+            not seen.rest and all(window.resets_in is None for window in seen.windows.values())
+        )
+
+    def close(self, owner: object = None) -> None:
+        """End the waiting calls of one owner, or of all for good, with ClientClosed."""
+        if owner is None:
+            self._closed = True
+        for call in list(self.schedule.queue):
+            if owner is None or ticket_of(call).owner is owner:
+                self._fail(call, closed())
+        self.poke()
+
+    async def stop(self) -> None:
+        """End the task and the timer; only after `close`."""
+        self._set_timer(None)
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def poke(self) -> None:
+        """Have the core asked again, because something has changed."""
+        if self._tells_at_once():
+            return
+        self._again = True
+        if not self._running and not self._loop.is_closed():
+            self._start(self._steps(None))
+
+    def _tells_later(self) -> bool:
+        """Say whether what an answer told can go with the next step: nobody else would hear of it before."""
+        memory = self._memory
+        return (
+            memory is not None
+            and memory.is_alone
+            and not self.schedule.queue
+            and not self._running
+            and not self._report.is_heard
+        )
+
+    def _tells_at_once(self) -> bool:
+        """Tell what there is to tell, where nobody waits or listens: nothing else can come of it."""
+        if not self._prompt or self._running or self._pause is not None or self._report.is_heard:
+            return False
+        schedule = self.schedule
+        if schedule.queue or schedule.check is not None or self._lessons:
+            return False
+        if schedule.notes or self._timer is not None:
+            told = self._transact(())
+            if not isinstance(told, Grant):
+                self._start(self._steps(told))
+                return True
+            if told.cold != self._cold:
+                self._learn_cold(told)
+            if self._timer is not None:
+                self._set_timer(None)
+        return True
+
+    def _start(self, steps: Generator[Awaitable[Any], Any, None]) -> None:
+        self._running = True
+        try:
+            pending = next(steps)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - those who wait must hear of it, whatever it is
+            self._failed(error)
+            return
+        # In a context of its own: it must not keep alive what the first caller had in his.
+        task = self._loop.create_task(self._carry(steps, pending), context=contextvars.Context())
+        self._task = task
+        task.add_done_callback(self._carried)
+
+    async def _carry(self, steps: Generator[Awaitable[Any], Any, None], pending: Awaitable[Any]) -> None:
+        """Go on with the loop where it has to wait."""
+        with contextlib.suppress(StopIteration):
+            while True:
+                try:
+                    result = await pending
+                except Exception as error:  # noqa: BLE001 - the loop decides
+                    pending = steps.throw(error)
+                else:
+                    pending = steps.send(result)
+
+    def _carried(self, task: "asyncio.Task[None]") -> None:
+        """Take leave of a task; nobody is left hanging, whatever it ended with."""
+        self._task = None
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._failed(error)
+        elif task.cancelled():
+            self._running = False
+            if not task.get_loop().is_closed():
+                self.poke()
+
+    def _failed(self, error: Exception) -> None:
+        self._running = self._again = False
+        _logger.error("account %d: the budget could not be asked", self.number, exc_info=error)
+        for call in list(self.schedule.queue):
+            self._fail(call, error)
+
+    def _steps(self, asked: Grant | Awaitable[Grant] | None) -> Generator[Awaitable[Any], Any, None]:
+        """Ask the core as long as something changes; yield what has to be waited for."""
+        try:
+            while asked is not None or self._again:
+                if asked is None:
+                    self._again = False
+                    now = self.now()
+                    self.schedule.look(now, round(self._wall() * SECOND))
+                    asked = self._transact(self.schedule.wants(now))
+                if isinstance(asked, Grant):
+                    answer = asked
+                else:
+                    self._prompt = False
+                    answer = yield asked
+                asked = None
+                if answer.cold != self._cold:
+                    memories = self._holder.recall(self.key)
+                    if not isinstance(memories, Memories):
+                        memories = yield memories
+                    self._remember(answer.cold, memories)
+                now = self.now()
+                self._see(answer, now)
+                self._settle(answer, now)
+        finally:
+            self._running = False
+
+    def _transact(self, wants: Sequence[Want]) -> Grant | Awaitable[Grant]:
+        """Take a step on the shared limits, with all that there is to tell."""
+        schedule = self.schedule
+        self._me.chance = self._chance.random()
+        notes = schedule.notes
+        self._asked = wants, notes
+        if not notes:
+            return self._holder.transact(self.key, self._step)
+        schedule.notes = []
+        lessons, self._lessons = self._lessons, []
+        return self._holder.transact(self.key, self._step, lessons)
+
+    def _step(self, limits: Limits, now: int) -> tuple[Limits, Grant, Sequence[Wake]]:
+        """Ask; it may run twice."""
+        wants, notes = self._asked
+        answer, wakes = ask(limits, now, self._me, wants, notes)
+        if answer.view is None and (not self._prompt or (notes and self._report.is_heard)):
+            answer.view = view(limits, limits.at, self._me)
+        self._store_ahead = now - self.now() if not self._prompt else 0
+        return limits, answer, wakes
+
+    def _see(self, answer: Grant, now: int) -> None:
+        """Take a look at the shared limits, and tell what has changed."""
+        seen = answer.view
+        if seen is None:
+            return
+        before, before_at, self._view, self._view_at = self._view, self._view_at, seen, now
+        self.schedule.see(seen, now)
+        self._report.saw(before, seen, now, before_at=before_at)
+        if self.schedule.queue and _is_worse(before, seen):
+            for call, too_long in self.schedule.doomed(now):
+                self._fail(call, self._error(call, too_long, now))
+                self._again = True
+
+    def _settle(self, answer: Grant, now: int) -> None:
+        """Take what a step gave."""
+        schedule = self.schedule
+        if answer.number:
+            call = schedule.grant(answer, now)
+            if call is None:
+                self._again = True
+            else:
+                self._granted(call, answer.wait)
+        sleep = answer.sleep
+        if schedule.queue:
+            held = schedule.held(now)
+            if held is not None:
+                sleep = None if held[1] is None else held[1] - now
+        self._set_timer(None if sleep is None else now + sleep)
+        self._note_pause(now)
+
+    def _granted(self, call: Call, wait: int) -> None:
+        ticket = ticket_of(call)
+        ticket.news = self._news
+        if call.probe:
+            self._show_life(call, call.turn)
+        if ticket.timer is not None:
+            ticket.timer.cancel()
+            ticket.timer = None
+        if wait > 0:
+            ticket.timer = self._loop.call_at(call.leaves_at / SECOND, deliver, ticket)
+        else:
+            deliver(ticket)
+        now = self.now()
+        self._report.granted(call, now, waited=now + wait - ticket.queued_at)
+
+    def _fail(self, call: Call, error: BaseException) -> None:
+        """End the wait of a call with an error."""
+        self.schedule.withdraw(call)
+        future = ticket_of(call).future
+        if future is not None and not future.done():
+            future.set_exception(error)
+
+    def _error(self, call: Call, too_long: TooLong, now: int) -> TogglError:
+        """Make the error of a call that cannot go in time, and tell of it."""
+        ticket = ticket_of(call)
+        wait = too_long.at - now
+        moment = dt.datetime.fromtimestamp(self._wall(), dt.UTC) + dt.timedelta(
+            microseconds=min(wait, 10**15)
+        )
+        error: TogglError
+        if too_long.reason is Reason.QUOTA:
+            seen = self.window(call.window)
+            error = QuotaExceeded(
+                f"the hourly quota is used up until {moment:%Y-%m-%d %H:%M:%S} UTC",
+                reset_at=moment,
+                remaining=(seen.remaining or 0) if seen is not None else 0,
+                total=seen.total if seen is not None else None,
+                organization_id=quota_of(call.window)[1],
+                method=ticket.method,
+                path=ticket.path(),
+                from_memory=True,
+            )
+        else:
+            error = MaxWaitExceeded(
+                reason=too_long.reason.value,
+                wait=(call.waited + too_long.at - call.since) / SECOND,
+                max_wait=(call.max_wait or 0) / SECOND,
+                available_at=moment,
+            )
+        self._report.refused(call, now, error, too_long.reason)
+        return error
+
+    def _show_life(self, call: Call, turn: int) -> None:
+        """Say again and again that the process of a probe is alive."""
+        self._loop.call_later(SIGN_OF_LIFE, self._show_life_again, call, turn)
+
+    def _show_life_again(self, call: Call, turn: int) -> None:
+        if call.turn == turn and call.probe:
+            self.schedule.notes.append(Alive())
+            self.poke()
+            self._show_life(call, turn)
+
+    def _learn_cold(self, answer: Grant) -> None:
+        memories = self._holder.recall(self.key)
+        if isinstance(memories, Memories):
+            self._remember(answer.cold, memories)
+
+    def _remember(self, cold: int, memories: Memories) -> None:
+        self._cold, self.memories = cold, memories
+        for workspace_id, organization_id in list(memories.organizations.items()):
+            self._learned(workspace_id, organization_id)
+        self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
+        """End the waiting calls whose refusal is known by now."""
+        for call in list(self.schedule.queue):
+            error = ticket_of(call).refusal()
+            if error is not None:
+                self._fail(call, error)
+
+    def _due(self) -> None:
+        self._timer = None
+        self.poke()
+
+
+def _is_worse(before: View | None, seen: View) -> bool:
+    """Say whether waiting calls may have less to hope for than they had."""
+    if before is None or seen.rest > before.rest:
+        return True
+    for name, window in seen.windows.items():
+        known = before.windows.get(name)
+        if window.hope is not None and (known is None or known.hope is None or window.hope < known.hope):
+            return True
+    return False

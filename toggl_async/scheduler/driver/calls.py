@@ -1,0 +1,343 @@
+"""The calls of an account, on their way through its driver."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Sequence
+from typing import Final
+
+from toggl_async.errors import TogglError
+from toggl_async.scheduler.core.ask import Departure, Grant, leaving
+from toggl_async.scheduler.core.limits import SECOND, Limits
+from toggl_async.scheduler.core.notes import LossTold, Unused
+from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
+from toggl_async.scheduler.core.queue import Call, CallState
+from toggl_async.scheduler.core.retry import Loss
+from toggl_async.scheduler.core.schedule import Next, Reason, Recalled, TooLong
+from toggl_async.scheduler.core.waiters import Wake, Want
+from toggl_async.scheduler.driver.asking import Asking
+from toggl_async.scheduler.driver.tickets import Ticket, closed, deliver, ticket_of
+
+__all__ = ["Driver"]
+
+GRACE: Final = 0.05
+"""Share of the interval that the timer at a deadline leaves to a turn that is about to come."""
+SOON: Final = SECOND // 1000
+"""How much later than its slot a turn may leave without a last look at limits in memory: about as long
+as the way from the turn to the wire takes where a connection is at hand."""
+LATE: Final = SECOND // 200
+"""How much later than its slot a turn may leave without a last look at a store."""
+
+
+class Driver(Asking):
+    """Takes the calls of one account to their turns, and hears what became of them."""
+
+    __slots__ = ()
+
+    def call(
+        self,
+        level: int,
+        window: str,
+        ticket: Ticket,
+        *,
+        route: str,
+        reads: bool,
+        max_wait: float | None,
+        max_attempts: int | None,
+    ) -> Call:
+        """Return a new call, which draws its place in the queue now."""
+        self._made += 1
+        self._spends(window)
+        return Call(
+            self._made,
+            level,  # type: ignore[arg-type]
+            window,
+            reads=reads,
+            max_wait=None if max_wait is None or max_wait == math.inf else round(max_wait * SECOND),
+            max_attempts=max_attempts,
+            route=route,
+            load=ticket,
+        )
+
+    def turn(self, call: Call) -> Awaitable[None] | None:
+        """Give a call its turn now, or return what waits for it; then it holds a slot.
+
+        Raises:
+            MaxWaitExceeded: the call cannot go within its `max_wait`.
+            QuotaExceeded: it cannot, because the hourly quota is used up.
+            ClientClosed: its client or scheduler was closed.
+        """
+        if self._closed:
+            raise closed()
+        now, schedule = self.now(), self.schedule
+        schedule.look(now, round(self._wall() * SECOND))
+        asked = None
+        if not self._running and schedule.is_clear(now):
+            asked = self._transact((Want(call.level, call.window),))
+            if isinstance(asked, Grant):
+                if asked.cold != self._cold:
+                    self._learn_cold(asked)
+                if asked.number and self._is_soon_enough(call, asked.wait):
+                    return self._go(call, asked, now)
+                if asked.number:
+                    schedule.notes.append(Unused(asked.number, call.window))
+                    self.poke()
+                    raise self._error(call, TooLong(Reason.PACE, now + asked.wait), now)
+                self._see(asked, now)
+        elif not schedule.queue and not self._running:
+            self._refresh()
+        too_long = schedule.submit(call, now)
+        if too_long is not None:
+            if asked is not None:
+                self.poke()  # it stands in the calendar already
+            raise self._error(call, too_long, now)
+        return self._queue(call, now, asked)
+
+    def again(self, call: Call) -> Awaitable[None] | None:
+        """Let a call that `Next` sends again return to the head of its line.
+
+        Raises:
+            MaxWaitExceeded: as for `turn`; then its slot is free.
+            QuotaExceeded: likewise.
+            ClientClosed: likewise.
+        """
+        if self._closed:
+            self.withdraw(call)
+            raise closed()
+        now = self.now()
+        if not self._running:
+            self._refresh()
+        too_long = self.schedule.again(call, now)
+        if too_long is not None:
+            self.poke()
+            raise self._error(call, too_long, now)
+        return self._queue(call, now, None)
+
+    def back(self, call: Call) -> Awaitable[None] | None:
+        """Let a call that was recalled wait for another turn."""
+        if self._closed:
+            self.withdraw(call)
+            raise closed()
+        now = self.now()
+        self.schedule.send_back(call, now)
+        return self._queue(call, now, None)
+
+    def begin(self, call: Call) -> None:
+        """Take note that a call is handed to the network."""
+        self.schedule.begin(call, self.now())
+
+    async def depart(self, call: Call, *, may_wait: bool = True, again: bool = False) -> None:
+        """Let a request leave, at the right distance from the one before.
+
+        Args:
+            call: the request.
+            may_wait: whether it can be held up where it is.
+            again: whether its transport sends it a second time, unasked.
+
+        Raises:
+            Recalled: it was on its way to the wire when a 429 came, or the end of its quota; or it is
+                too early, and cannot be held up.
+        """
+        limiter = self._limiter
+        if again:
+            # As where a server ended an HTTP/2 connection: that needs a turn of its own.
+            self.schedule.notes.append(LossTold(call.turn, call.window))
+            call.turn = 0
+            raise Recalled(Reason.PACE)
+        first = call.state is not CallState.UNDER_WAY
+        if not first and self.now() - call.sent_at <= LATE:
+            return  # it was taken to leave when it was handed over, and so it does
+        look = self._is_late(call)
+        passed = limiter is None
+        while True:
+            if look:
+                await self._last_look(call, may_wait=may_wait)
+            if passed or limiter is None:
+                break
+            look = not limiter.has_capacity()
+            if look and not may_wait:
+                raise Recalled(Reason.PACE)
+            await limiter.acquire()
+            passed = True
+            if not look:
+                break
+        now = self.now()
+        self.schedule.sent(call, now)
+        if first:
+            self._report.sent(call, now)
+
+    def answered(self, call: Call, status: int, outcome: Outcome) -> Next:
+        """Learn from an answer; the call keeps its slot until `finish` or `again`."""
+        now = self.now()
+        elapsed, is_probe = now - call.sent_at, call.probe
+        then = self.schedule.answered(call, outcome, now, self._chance.random())
+        if outcome.kind in {OutcomeKind.THROTTLED, OutcomeKind.QUOTA}:
+            self._news += 1
+        self._report.answered(call, now, status, outcome, elapsed)
+        if is_probe or outcome.kind is not OutcomeKind.DONE or not self._tells_later():
+            self.poke()
+        return then
+
+    def lost(self, call: Call, loss: Loss, error: str, *, sent: bool) -> Next:
+        """Learn from a request that brought no answer, or half of one."""
+        now = self.now()
+        then = self.schedule.lost(call, loss, now, self._chance.random())
+        self._report.lost(call, now, error, sent=sent)
+        self.poke()
+        return then
+
+    def broke_off(self, call: Call, error: str) -> None:
+        """Learn that an answer broke off that its caller reads; its slot is free once it is closed."""
+        now = self.now()
+        self.schedule.backoff.fail(now, call.sent_at, None, self.options.retry, self._chance.random())
+        self._report.lost(call, now, error, sent=True)
+
+    def finish(self, call: Call) -> None:
+        """Free the slot of a call whose answer has been read, or that ended without one."""
+        if call.state is not CallState.DONE:
+            self.schedule.finish(call)
+            if self.schedule.queue:
+                self.poke()
+
+    def withdraw(self, call: Call) -> None:
+        """Let a call go whose caller has given up, wherever it is; does nothing if it is done."""
+        if call.state is not CallState.DONE:
+            now = self.now()
+            self.schedule.withdraw(call)
+            self._report.cancelled(call, now)
+            self.poke()
+
+    def retried(self, call: Call, reason: Reason) -> None:
+        """Tell that a call goes back to the queue."""
+        self._report.retried(call, self.now(), reason)
+
+    def refused(self, error: TogglError, route: str) -> None:
+        """Tell that a call fails because an earlier answer is remembered."""
+        self._report.refused_from_memory(self.now(), route, error)
+
+    def tell_shared(self, route: str) -> None:
+        """Tell that a call joins an identical one."""
+        self._report.shared(self.now(), route)
+
+    def tell_remembered(self, status: int, route: str, how_long: str) -> None:
+        """Say once that a refusal will not be asked for again."""
+        self._report.remembered(status, route, for_how_long=how_long)
+
+    def _spends(self, window: str) -> None:
+        if window.startswith("workspace:"):
+            self._unplaced.add(int(window.partition(":")[2]))
+
+    def _is_soon_enough(self, call: Call, wait: int) -> bool:
+        return not wait or call.max_wait is None or wait <= call.max_wait - call.waited
+
+    def _go(self, call: Call, answer: Grant, now: int) -> Awaitable[None] | None:
+        """Take a turn that was given at once; wait for its slot, if that is a little ahead."""
+        call.since = now
+        ticket_of(call).news = self._news
+        self.schedule.give(call, answer, now)
+        if answer.probe:
+            self._show_life(call, call.turn)
+        if self._timer is not None:
+            self._set_timer(None)
+        if answer.wait > 0:
+            ticket = ticket_of(call)
+            ticket.queued_at = now
+            ticket.future = self._loop.create_future()
+            ticket.timer = self._loop.call_at(call.leaves_at / SECOND, deliver, ticket)
+            self._report.granted(call, now, waited=answer.wait)
+            return self._wait(call, ticket)
+        self._report.granted(call, now, waited=0)
+        return None
+
+    def _queue(self, call: Call, now: int, asked: Grant | Awaitable[Grant] | None) -> Awaitable[None]:
+        """Let a call wait that stands in its line."""
+        ticket = ticket_of(call)
+        ticket.future = self._loop.create_future()
+        ticket.queued_at = now
+        if call.deadline is not None:
+            grace = GRACE * self._me.interval / SECOND
+            ticket.timer = self._loop.call_at(call.deadline / SECOND + grace, self._expire, call)
+        if self._report.is_heard or len(self.schedule.queue) > 1:
+            at, reason = self.schedule.expected(call, now)
+            waiting = len(self.schedule.queue)
+            self._report.queued(call, now, wait=at - now, reason=reason, waiting=waiting)
+        if call.state is not CallState.WAITING:
+            return self._wait(call, ticket)  # a listener has seen to it
+        if asked is None:
+            self.poke()
+        elif isinstance(asked, Grant):
+            self._settle(asked, now)
+        else:
+            self._start(self._steps(asked))
+        return self._wait(call, ticket)
+
+    async def _wait(self, call: Call, ticket: Ticket) -> None:
+        """Wait until a turn is delivered."""
+        future = ticket.future
+        assert future is not None  # noqa: S101 - it has just been made
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                future.exception()  # it failed in the same moment: looked at, so that asyncio is content
+            self.withdraw(call)
+            raise
+        finally:
+            if ticket.timer is not None:
+                ticket.timer.cancel()
+                ticket.timer = None
+            ticket.future = None
+            self._report.counters.waited += (self.now() - ticket.queued_at) / SECOND
+
+    def _expire(self, call: Call) -> None:
+        """End a wait whose deadline has come."""
+        if call.state is CallState.WAITING:
+            now = self.now()
+            error = self._error(call, self.schedule.too_long(call, now), now)
+            self._fail(call, error)
+            self.poke()
+
+    def _is_late(self, call: Call) -> bool:
+        """Say whether a turn needs a last look: its slot is over, or something was learned since."""
+        if ticket_of(call).news != self._news:
+            return True
+        return self.now() - call.leaves_at > min(SOON if self._prompt else LATE, self._me.interval // 100)
+
+    async def _last_look(self, call: Call, *, may_wait: bool) -> None:
+        """Look until the request may leave.
+
+        Raises:
+            Recalled: it must not, or not now and it can't wait here.
+        """
+        if not self._prompt and not may_wait:
+            raise Recalled(Reason.PACE)  # to ask a store takes time
+        while True:
+            turn = call.turn, call.level, call.window
+
+            def step(limits: Limits, now: int) -> tuple[Limits, Departure, Sequence[Wake]]:
+                return limits, *leaving(limits, now, self._me, *turn)  # noqa: B023 - used up at once
+
+            departure = self._holder.transact(self.key, step)
+            if not isinstance(departure, Departure):
+                departure = await departure
+            now = self.now()
+            if not departure.number:
+                call.turn = 0
+                raise Recalled(self._why(call))
+            call.turn, call.leaves_at = departure.number, now + departure.wait
+            if departure.wait <= 1:
+                return
+            if not may_wait:
+                raise Recalled(Reason.PACE)
+            await asyncio.sleep(departure.wait / SECOND)
+
+    def _why(self, call: Call) -> Reason:
+        """Return why a turn was not used."""
+        seen = self.look()
+        if seen is not None and (seen.rest or seen.probing):
+            return Reason.COOLDOWN
+        window = self.window(call.window)
+        return Reason.QUOTA if window is not None and window.left == 0 else Reason.QUEUE
+
+    def _due(self) -> None:
+        self._timer = None
+        self.poke()

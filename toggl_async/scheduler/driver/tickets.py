@@ -1,0 +1,88 @@
+"""What the driver keeps with a call, and what goes on without its caller."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from toggl_async.errors import ClientClosed, TogglError
+from toggl_async.scheduler.core.queue import Call
+
+__all__ = ["Background", "Ticket", "closed", "deliver", "ticket_of"]
+
+T = TypeVar("T")
+
+
+class Ticket:
+    """What the driver keeps with a call.
+
+    Args:
+        method: the HTTP method, for errors.
+        path: the path as errors may show it.
+        owner: whose call it is, for `Driver.close`.
+        refusal: returns the error of a refusal that is remembered by now.
+    """
+
+    __slots__ = ("future", "method", "news", "owner", "path", "queued_at", "refusal", "timer")
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        path: Callable[[], str],
+        owner: object,
+        refusal: Callable[[], TogglError | None],
+    ) -> None:
+        self.method: str = method
+        self.path: Callable[[], str] = path
+        self.owner: object = owner
+        self.refusal: Callable[[], TogglError | None] = refusal
+        self.future: asyncio.Future[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.queued_at: int = 0
+        self.news: int = 0
+        """What the driver had learned when the turn was given."""
+
+
+class Background(Generic[T]):
+    """Something that goes on in a task of its own, whoever waits for it gives up."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work)
+
+    async def wait(self) -> T:
+        """Wait for its result, and leave it alone if cancelled."""
+        if not self._task.done():
+            await asyncio.wait([self._task])
+        return self._task.result()
+
+    def stop(self, ended: Callable[[], None]) -> None:
+        """Cancel it; `ended` is called when it is over, even if whoever stopped it is gone."""
+
+        def over(task: "asyncio.Task[T]") -> None:
+            if not task.cancelled():
+                task.exception()  # looked at, so that asyncio is content
+            ended()
+
+        self._task.cancel()
+        self._task.add_done_callback(over)
+
+
+def closed() -> ClientClosed:
+    """Return the error of calls that wait when their client is closed."""
+    return ClientClosed("the client was closed before the call could go")
+
+
+def deliver(ticket: Ticket) -> None:
+    """Hand a turn to whoever waits for it, in the moment of its slot."""
+    future = ticket.future
+    if future is not None and not future.done():  # else its caller has just given up, and hands it back
+        future.set_result(None)
+
+
+def ticket_of(call: Call) -> Ticket:
+    """Return what the driver keeps with a call."""
+    ticket = call.load
+    assert isinstance(ticket, Ticket)  # noqa: S101 - `Driver.call` put it there
+    return ticket
