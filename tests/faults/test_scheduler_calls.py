@@ -440,7 +440,7 @@ async def test_the_limiter_keeps_the_distance_where_the_budget_is_wrong(
 
         async def acquire(self) -> None: ...
 
-    monkeypatch.setattr("toggl_async.scheduler.driver.position.AsyncLimiter", Open)
+    monkeypatch.setattr("toggl_async.scheduler.driver.outlook.AsyncLimiter", Open)
     assert await gaps() < 0.1, "without it, nothing holds them"
 
 

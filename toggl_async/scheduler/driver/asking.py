@@ -21,7 +21,7 @@ from toggl_async.scheduler.core.queue import Call
 from toggl_async.scheduler.core.route import quota_of
 from toggl_async.scheduler.core.schedule import Reason, TooLong
 from toggl_async.scheduler.core.waiters import Wake, Want
-from toggl_async.scheduler.driver.position import Position
+from toggl_async.scheduler.driver.outlook import Outlook
 from toggl_async.scheduler.driver.tickets import closed, deliver, ticket_of
 
 __all__ = ["Asking"]
@@ -31,7 +31,7 @@ SIGN_OF_LIFE: Final = 2.0
 _logger: Final = logging.getLogger("toggl_async.scheduler")
 
 
-class Asking(Position):
+class Asking(Outlook):
     """Asks the core for the calls of one account."""
 
     __slots__ = ()

@@ -21,14 +21,14 @@ from toggl_async.scheduler.core.schedule import Reason, Schedule
 from toggl_async.scheduler.core.waiters import Want
 from toggl_async.scheduler.reporter import Reporter
 
-__all__ = ["Position"]
+__all__ = ["Outlook"]
 
 LEASE: Final = 5 * SECOND
 """How much longer than its timeout a request under way is waited for."""
 LONGEST_LEASE: Final = 3600 * SECOND
 
 
-class Position:
+class Outlook:
     """What a driver knows of its account; belongs to one event loop.
 
     Args:
