@@ -148,7 +148,9 @@ def untold(record: Any, sent: Mapping[str, Any]) -> list[str]:
     for name, value in sent.items():
         if name in record.unknown:
             left_out = getattr(record, attributes.get(name, ""), None)
-            fine = record.unknown[name] == value and left_out in (None, [])
+            # Of a list that cannot be None, the items that could be read stay.
+            some = isinstance(left_out, list) and isinstance(value, list) and len(left_out) < len(value)
+            fine = record.unknown[name] == value and (left_out is None or left_out == [] or some)
         else:
             fine = name in attributes and told(getattr(record, attributes[name]), value)
         if not fine:

@@ -257,7 +257,10 @@ def test_the_nearest_field_that_can_do_without_gives_way() -> None:
     with pytest.warns(DriftWarning) as caught:
         profile = Codec(keep_unknown=True).decode(Profile, body, operation="me.get")
     assert profile == Profile(
-        id=1, start_time=dt.datetime(2024, 1, 1, tzinfo=dt.UTC), by_name={"a": Entry(id=5, workspace_id=6)}
+        id=1,
+        start_time=dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
+        levels=[1],
+        by_name={"a": Entry(id=5, workspace_id=6)},
     )
     assert profile.unknown == {
         "levels": [1, None],

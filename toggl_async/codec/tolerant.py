@@ -252,8 +252,10 @@ def _fields(node: Node, record: TypeForm, *, in_part: bool = False) -> Record:
         shared = True
         try:
             read = values[field.name] = _read(node, piece, field.wire, field.form, quick)
-            if keep_unknown and type(read) is list and _lacks_items(piece, read):
+            if type(read) is list and _lacks_items(piece, read):
                 lost[field.wire] = piece
+                if _can_say_nothing(field.form):
+                    values[field.name] = None
         except Misfit as misfit:
             needed = field.required or field.wire == node.report.indispensable
             if needed and not in_part:
@@ -273,6 +275,15 @@ def _fields(node: Node, record: TypeForm, *, in_part: bool = False) -> Record:
 def _lacks_items(piece: msgspec.Raw, read: list[Any]) -> bool:
     """Whether items of a list were left out."""
     return bytes(memoryview(piece)[:1]) == b"[" and len(_pieces_of_a_list.decode(piece)) > len(read)
+
+
+def _can_say_nothing(form: TypeForm) -> bool:
+    """Whether None stands for what could not be read as a whole.
+
+    Half of the ids of an entry's tags must not look like all of them: whoever writes them back loses the
+    rest. Where there is no None, such as for the ids that a bulk edit has changed, some are better than none.
+    """
+    return types.NoneType in get_args(form) and not holds_records(form)
 
 
 def _listing(names: list[str]) -> str:
