@@ -1,5 +1,8 @@
 """The command's front and `toggl-async sandbox`."""
 
+import contextlib
+import importlib
+import io
 import re
 import signal
 import socket
@@ -16,6 +19,17 @@ from toggl_async.cli.exits import Exit
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert re.fullmatch(r"toggl-async \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+def test_it_writes_to_whatever_stands_in_for_the_terminal() -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert main(["--version"]) == 0
+    assert said.getvalue().startswith("toggl-async ")
+
+
+def test_what_imports_its_module_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("toggl_async.__main__")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_help_names_the_exit_codes_and_no_option_for_a_token(capsys: pytest.CaptureFixture[str]) -> None:

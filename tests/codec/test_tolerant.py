@@ -340,3 +340,10 @@ def test_unknown_fields_of_renamed_records_go_by_their_names_on_the_wire() -> No
 def test_without_keeping_nothing_is_kept() -> None:
     page = Codec().decode(EntriesPage, b'{"data":[{"id":1,"workspace_id":2,"new":1}],"new":1}', operation="a")
     assert page.unknown == page.data[0].unknown == {}
+
+
+def test_free_json_keeps_a_number_that_python_cannot_hold_as_text() -> None:
+    body = b'{"flag":true,"rate":1e999,"list":[1,2]}'
+    with pytest.warns(DriftWarning, match=r"\$\.rate: a number that is out of range; kept as text"):
+        flags = Codec().decode(dict[str, Any], body, operation="me.flags.get")
+    assert flags == {"flag": True, "rate": "1e999", "list": [1, 2]}

@@ -73,6 +73,19 @@ async def test_nothing_new_costs_few_requests(tmp_path: Path) -> None:
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["manifest.json", "time_entries.jsonl"]
 
 
+async def test_time_entries_whose_file_is_gone_are_all_read_again(tmp_path: Path) -> None:
+    directory = tmp_path / "export"
+    company = Company(60, days=10)
+    await run(company, directory)
+    (directory / "time_entries.jsonl").unlink()
+    company.now = NOW + DAY
+    manifest = await run(company, directory)
+    await equals_a_fresh_export(company, directory)
+    facts = manifest.datasets["time_entries"]
+    assert (facts.rows, facts.as_of) == (60, company.now)
+    assert (facts.read_from, facts.older_read_at, facts.older_edits_as_of) == (None, None, None)
+
+
 async def test_a_long_list_is_asked_for_what_changed(tmp_path: Path) -> None:
     directory = tmp_path / "export"
     company = Company()
