@@ -15,6 +15,7 @@ GROUPS = {
     "tests/codegen/test_emit_sandbox.py": "documents",
     "tests/codegen/test_load.py": "documents",
     "tests/codegen/test_paging.py": "documents",
+    "tests/sandbox/test_testing_recipes.py": "recipes",
     "tests/test_all_operations.py": "operations",
     "tests/test_budgets.py": "budgets",
     "tests/test_generated.py": "documents",

@@ -107,7 +107,7 @@ def _refusing(endpoint: Callable[[Request], Any]) -> Callable[[Request], Any]:
         try:
             made = endpoint(request)
             response: Response = made if isinstance(made, Response) else await made
-        except ValueError as error:  # msgspec's errors are such
+        except (ValueError, msgspec.DecodeError) as error:
             return answers.refusal(400, str(error))
         return response
 
