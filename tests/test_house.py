@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import codegen
+import toggl_async
 from support.arrows import SHEETS, Sheet, graph, sheet
 
 ROOT = Path(__file__).parent.parent
@@ -62,12 +64,15 @@ def test_a_circle_is_told() -> None:
 
 def test_one_word_means_one_thing() -> None:
     homes: dict[str, list[str]] = defaultdict(list)
-    for package in ("toggl_async", "codegen"):
-        for path in sorted((ROOT / package).rglob("*.py")):
+    for package in (toggl_async, codegen):
+        root = Path(package.__path__[0]).parent  # of an installed package, where it is installed
+        paths = sorted((root / package.__name__).rglob("*.py"))
+        assert paths
+        for path in paths:
             # Resources of different scopes have the same name on purpose: me.projects, workspace.projects.
-            if path.relative_to(ROOT).parts[:2] != ("toggl_async", "scopes"):
+            if path.relative_to(root).parts[:2] != ("toggl_async", "scopes"):
                 for name in public_classes(ast.parse(path.read_text("utf-8"))):
-                    homes[name].append(path.relative_to(ROOT).as_posix())
+                    homes[name].append(path.relative_to(root).as_posix())
     assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
 
 

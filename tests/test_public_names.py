@@ -70,7 +70,7 @@ def test_no_name_of_the_front_hides_a_record_or_a_module() -> None:
 
 
 def test_the_stub_says_what_there_is() -> None:
-    stub = ast.parse((ROOT / "toggl_async" / "__init__.pyi").read_text("utf-8"))
+    stub = ast.parse(Path(toggl_async.__file__).with_name("__init__.pyi").read_text("utf-8"))
     homes = {
         alias.name: node.module or ""
         for node in stub.body

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support.answers import Answers
@@ -203,7 +203,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(name=st.sampled_from([one.name for one in operations() if not one.redirects]), answer=JSON)
 def test_any_json_is_a_record_or_a_decode_error_for_any_operation(name: str, answer: object) -> None:
     asked = operation(name)
