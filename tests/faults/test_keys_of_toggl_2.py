@@ -13,6 +13,10 @@ KEYS = [
     "TOGGL_SK_1a2B3c",
     '"toggl_sk_1a2B3c"',
     "toggl_sk_",
+    "Bearer toggl_sk_1a2B3c",
+    "bearer:toggl_sk_1a2B3c",
+    "api_token: toggl_sk_1a2B3c",
+    "'Bearer  \"toggl_sk_1a2B3c\"'",
 ]
 
 WAYS: dict[str, Callable[[str], object]] = {

@@ -8,6 +8,7 @@ Source: https://engineering.toggl.com/docs/track/authentication.
 
 import base64
 import os
+import re
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -17,7 +18,7 @@ from toggl_async.errors import InvalidInput, MissingCredentials
 
 __all__ = ["ApiToken", "Auth", "EmailPassword", "SessionCookie", "auth_from_env"]
 
-_OTHER_PRODUCT: Final = "toggl_sk_"
+_OTHER_PRODUCT: Final = r"[\s\"']*(?:(?:bearer|basic|api_token)\b[\s:=]*)*[\s\"']*toggl_sk_"
 """How keys of Toggl 2.0 begin."""
 
 
@@ -48,7 +49,7 @@ def _without_spaces(instance: object, attribute: "attrs.Attribute[str]", value: 
 
 def _of_track(instance: object, attribute: "attrs.Attribute[str]", value: str) -> None:
     """Refuse a key of Toggl 2.0, with which Toggl Track lets nobody in; it says so only of passwords."""
-    if str(value).strip().strip("\"'").lower().startswith(_OTHER_PRODUCT):
+    if re.match(_OTHER_PRODUCT, str(value), re.IGNORECASE):
         raise InvalidInput(
             f"{type(instance).__name__}: the {attribute.name} is a key of Toggl 2.0 (focus.toggl.com), which "
             "Toggl Track does not accept: give the API token at the foot of https://track.toggl.com/profile"

@@ -112,6 +112,9 @@ class Wire:
         return await self.transport.handle_async_request(request)
 
 
+_LAST_PORT = 65535
+
+
 def checked_url(address: str, name: str) -> httpx.URL:
     """Return a base or accounts URL, unless the credentials would travel in clear over it.
 
@@ -122,6 +125,8 @@ def checked_url(address: str, name: str) -> httpx.URL:
         url = httpx.URL(address)
     except (httpx.InvalidURL, TypeError) as error:
         raise InvalidInput(f"the {name} URL is no URL: {error}") from None
+    if url.port is not None and not 0 < url.port <= _LAST_PORT:
+        raise InvalidInput(f"the {name} URL must have a port from 1 to {_LAST_PORT}, not {url.port}")
     if url.userinfo:
         raise InvalidInput(f"the {name} URL must hold no credentials")
     if (
