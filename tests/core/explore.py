@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from toggl_async.options import Priority, Retry
 from toggl_async.scheduler.core import ask as asking
-from toggl_async.scheduler.core import gate, notes, schedule, turns, waiters, windows
+from toggl_async.scheduler.core import foresight, gate, notes, turns, waiters, windows
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
 from toggl_async.scheduler.core.queue import Call, CallState
@@ -385,10 +385,10 @@ def shortened() -> Iterator[None]:
     """Shorten patience, calm and hours, so that all rules fire within a few actions."""
     changes = [
         (waiters, "PATIENCE", SHORT_PATIENCE),
-        (schedule, "PATIENCE", SHORT_PATIENCE),
+        (foresight, "PATIENCE", SHORT_PATIENCE),
         (turns, "CALM", 0),
         (windows, "HOUR", SHORT_HOUR),
-        (schedule, "HOUR", SHORT_HOUR),
+        (foresight, "HOUR", SHORT_HOUR),
     ]
     kept = [(module, name, getattr(module, name)) for module, name, _ in changes]
     try:

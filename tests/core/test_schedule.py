@@ -10,6 +10,7 @@ from core.driven import Driver, Store, process
 from toggl_async.options import Priority, Retry
 from toggl_async.scheduler.core import queue
 from toggl_async.scheduler.core.ask import Departure, Grant, View, WindowView, view
+from toggl_async.scheduler.core.foresight import Reason, TooLong
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.notes import (
     AnswerTold,
@@ -23,7 +24,7 @@ from toggl_async.scheduler.core.notes import (
 from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
 from toggl_async.scheduler.core.queue import Call, CallState
 from toggl_async.scheduler.core.retry import Loss
-from toggl_async.scheduler.core.schedule import CLOCK_MARGIN, Reason, Schedule, TooLong
+from toggl_async.scheduler.core.schedule import CLOCK_MARGIN, Schedule
 from toggl_async.scheduler.core.waiters import PATIENCE, Want
 from toggl_async.scheduler.core.windows import HOUR
 
@@ -250,7 +251,7 @@ def test_a_failure_holds_the_whole_account_back() -> None:
     calls.schedule.again(call, calls.now)
     assert calls.schedule.held(calls.now) == (Reason.BACKOFF, calls.now + 9 * SECOND)
     assert calls.schedule.wants(calls.now) == ()
-    assert calls.schedule.expected(calls.call(), calls.now)[1] is Reason.BACKOFF
+    assert calls.schedule.foresight.expected(calls.call(), calls.now)[1] is Reason.BACKOFF
     calls.now += 9 * SECOND
     assert calls.turn() is call
     calls.schedule.answered(call, Outcome(OutcomeKind.DENIED), calls.now, 0.5)
@@ -286,7 +287,7 @@ def test_a_last_look_sends_on_renumbers_or_sends_back() -> None:
 
 def test_without_a_view_nothing_is_foreseen() -> None:
     calls = Calls()
-    assert calls.schedule.expected(calls.call(), calls.now) == (calls.now, Reason.PACE)
+    assert calls.schedule.foresight.expected(calls.call(), calls.now) == (calls.now, Reason.PACE)
     assert calls.schedule.submit(calls.call(max_wait=0), calls.now) is None
 
 
@@ -323,7 +324,7 @@ def test_without_a_view_nothing_is_foreseen() -> None:
 def test_how_long_a_call_will_wait_at_least(view: View, wait: int, reason: Reason) -> None:
     calls = Calls()
     calls.schedule.see(view, calls.now)
-    assert calls.schedule.expected(calls.call(), calls.now) == (calls.now + wait, reason)
+    assert calls.schedule.foresight.expected(calls.call(), calls.now) == (calls.now + wait, reason)
     refused = calls.schedule.submit(calls.call(max_wait=wait - 1), calls.now) if wait else None
     assert refused == (TooLong(reason, calls.now + wait) if wait else None)
     assert calls.schedule.submit(calls.call(max_wait=wait), calls.now) is None
@@ -334,13 +335,16 @@ def test_ageing_counts_in_the_bound() -> None:
     for _ in range(400):
         calls.waiting(INTERACTIVE)
     calls.schedule.see(seen(unserved=[0, 0, 10 * SECOND]), calls.now)
-    assert calls.schedule.expected(calls.call(BULK), calls.now) == (calls.now + PATIENCE, Reason.QUEUE)
+    assert calls.schedule.foresight.expected(calls.call(BULK), calls.now) == (
+        calls.now + PATIENCE,
+        Reason.QUEUE,
+    )
     calls.waiting(BULK, max_wait=300 * SECOND)
     calls.now += 50 * SECOND
-    at, _ = calls.schedule.expected(calls.call(BULK), calls.now)
+    at, _ = calls.schedule.foresight.expected(calls.call(BULK), calls.now)
     assert at == calls.now + PATIENCE - 50 * SECOND + PATIENCE
     calls.schedule.see(seen(unserved=[0, 0, 50 * SECOND], others=[(2, "user", 1)]), calls.now)
-    at, _ = calls.schedule.expected(calls.call(BULK), calls.now)
+    at, _ = calls.schedule.foresight.expected(calls.call(BULK), calls.now)
     assert at == calls.now + 402 * SECOND, "by then the urgent ones are through"
 
 
@@ -392,11 +396,11 @@ def test_who_cannot_make_it_any_more_is_told_at_once() -> None:
 def test_a_deadline_that_comes_says_what_was_waited_for() -> None:
     calls = Calls()
     call = calls.waiting(max_wait=SECOND)
-    assert calls.schedule.too_long(call, calls.now) == TooLong(Reason.PACE, calls.now)
+    assert calls.schedule.foresight.too_long(call, calls.now) == TooLong(Reason.PACE, calls.now)
     calls.waiting()
-    assert calls.schedule.too_long(call, calls.now).reason is Reason.QUEUE
+    assert calls.schedule.foresight.too_long(call, calls.now).reason is Reason.QUEUE
     calls.schedule.see(seen(windows={"user": WindowView(0, 0, 5 * SECOND, 30)}), calls.now)
-    assert calls.schedule.too_long(call, calls.now) == TooLong(Reason.QUOTA, calls.now + 5 * SECOND)
+    assert calls.schedule.foresight.too_long(call, calls.now) == TooLong(Reason.QUOTA, calls.now + 5 * SECOND)
 
 
 @given(
@@ -419,7 +423,7 @@ def test_the_bound_is_a_lower_one(others: list[tuple[int, str]], level: int, rem
     if others:
         driver.ask(store)
     call = Call(99, Priority(level), "user", reads=True)
-    at, _ = driver.schedule.expected(call, store.now)
+    at, _ = driver.schedule.foresight.expected(call, store.now)
     driver.submit(store, call)
     for _ in range(200):
         driver.ask(store)

@@ -15,6 +15,7 @@ import datetime as dt
 import math
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 
 from toggl_async._client.client import TogglClient
@@ -96,11 +97,15 @@ async def export(
         if finished is not None:
             if finished.user_id != account.user_id:
                 raise InvalidInput(f"{sink.directory} holds an export of another account")
-            count = sink.count if isinstance(sink, Counting) else lambda _: None
-            finished = finished.as_left_in(sink.directory, count)
+            finished = finished.as_left_in(sink.directory, _count_of(sink))
         header = _header(client, plan, sink, account, finished, recheck=recheck)
         header.write(sink.directory)
         return await _run(patient, header, sink, account.requests, tell)
+
+
+def _count_of(sink: Sink) -> Callable[[Dataset], int | None]:
+    """Return what counts the rows of a dataset, as far as the sink can."""
+    return sink.count if isinstance(sink, Counting) else lambda _: None
 
 
 def _header(

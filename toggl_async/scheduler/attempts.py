@@ -27,6 +27,7 @@ from toggl_async.errors import (
 )
 from toggl_async.scheduler.adapter import EXTENSION, REFUSED, shown_path
 from toggl_async.scheduler.coalesce import Work
+from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.memory import RefusalMet, error_from_memory, key_of
 from toggl_async.scheduler.core.outcome import (
@@ -42,7 +43,7 @@ from toggl_async.scheduler.core.outcome import (
 )
 from toggl_async.scheduler.core.queue import CallState
 from toggl_async.scheduler.core.route import RequestFacts, quota_of
-from toggl_async.scheduler.core.schedule import Next, Reason, Recalled
+from toggl_async.scheduler.core.schedule import Next, Recalled
 from toggl_async.scheduler.driver import Background, Driver, Ticket
 from toggl_async.scheduler.exchange import Exchange, HeldStream, LostRequest, as_failure
 from toggl_async.scheduler.transport import InnerTransport, httpx

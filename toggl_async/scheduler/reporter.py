@@ -13,11 +13,11 @@ from typing import Final, TypedDict
 from toggl_async.options import Priority
 from toggl_async.scheduler import events
 from toggl_async.scheduler.core.ask import View
+from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
 from toggl_async.scheduler.core.queue import Call
 from toggl_async.scheduler.core.route import quota_of
-from toggl_async.scheduler.core.schedule import Reason
 from toggl_async.scheduler.stats import Counters
 
 __all__ = ["LONG", "Reporter", "tell"]

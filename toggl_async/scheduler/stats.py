@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.route import Lane
-from toggl_async.scheduler.core.schedule import Reason
 
 __all__ = ["AccountStats", "Counters", "SchedulerStats", "WindowStats"]
 

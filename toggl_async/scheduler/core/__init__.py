@@ -16,6 +16,7 @@ Two kinds of state::
 `ask`           the step that joins them, the last look before the first byte, and the view
 `queue`         the calls of one process that wait
 `schedule`      the states of those calls, and what one process decides alone
+`foresight`     how long a call will have to wait at least
 `route`         what a request is
 `outcome`       what an answer means
 `retry`         what may be sent again, and when

@@ -21,13 +21,11 @@ its body is being read.
 
 The schedule says what to want (`wants`), takes what was granted (`grant`), and collects in `notes`
 what the shared limits have to be told. It knows no Toggl limit itself: of those it has the latest
-`View`, from which it foresees whether a call can go within its `max_wait`. A bound has to be a lower
-one: whoever fails by it could not have gone, whatever the others do short of giving up.
+`View`, from which `foresight` tells whether a call can go within its `max_wait`.
 
 All times are microseconds of the process's own clock.
 """
 
-import enum
 from collections.abc import Iterator
 from typing import Final
 
@@ -35,6 +33,7 @@ import msgspec
 
 from toggl_async.options import Retry
 from toggl_async.scheduler.core.ask import Departure, Grant, View
+from toggl_async.scheduler.core.foresight import Foresight, Reason, TooLong
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.notes import (
     AnswerTold,
@@ -49,34 +48,12 @@ from toggl_async.scheduler.core.notes import (
 from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
 from toggl_async.scheduler.core.queue import Call, CallState, Queue
 from toggl_async.scheduler.core.retry import Backoff, Loss, may_retry
-from toggl_async.scheduler.core.waiters import PATIENCE, Want
-from toggl_async.scheduler.core.windows import HOUR
+from toggl_async.scheduler.core.waiters import Want
 
-__all__ = ["Next", "Reason", "Recalled", "Schedule", "TooLong"]
+__all__ = ["Next", "Recalled", "Schedule"]
 
 CLOCK_MARGIN: Final = 60 * SECOND
 """How far the wall clock must get ahead of the process's own before that is taken to have stood still."""
-
-
-class Reason(enum.StrEnum):
-    """Why a call, or a whole account, waits."""
-
-    PACE = "pace"
-    """The spacing between two requests."""
-    QUEUE = "queue"
-    """Other calls are ahead."""
-    COOLDOWN = "cool-down"
-    """Toggl said 429."""
-    PROBE = "probe"
-    """The one request that tries whether a cool-down is over has not been answered yet."""
-    QUOTA = "quota"
-    """The hourly quota is used up."""
-    BACKOFF = "back-off"
-    """Toggl failed a moment ago, or the connection did."""
-    IN_FLIGHT = "in flight"
-    """As many requests are under way as the options allow."""
-    LOGIN = "login"
-    """Whether Toggl takes the credentials at all is being found out."""
 
 
 class Recalled(Exception):
@@ -89,18 +66,6 @@ class Recalled(Exception):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
         self.reason = reason
-
-
-class TooLong(msgspec.Struct, frozen=True):
-    """A call cannot go within its `max_wait`.
-
-    Attributes:
-        reason: what it would wait for, mainly.
-        at: when it could go, at the earliest.
-    """
-
-    reason: Reason
-    at: int
 
 
 class Next(msgspec.Struct, frozen=True):
@@ -132,12 +97,11 @@ class Schedule:
     __slots__ = (
         "_max_in_flight",
         "_retry",
-        "_seen_at",
-        "_view",
         "_wall_ahead",
         "backoff",
         "check",
         "checked",
+        "foresight",
         "in_flight",
         "notes",
         "queue",
@@ -146,11 +110,10 @@ class Schedule:
     def __init__(self, retry: Retry, *, max_in_flight: int) -> None:
         self._retry = retry
         self._max_in_flight = max_in_flight
-        self._view: View | None = None
-        self._seen_at = 0
         self._wall_ahead: int | None = None
         self.queue: Queue = Queue()
         self.backoff: Backoff = Backoff()
+        self.foresight: Foresight = Foresight(self.queue, self.backoff)
         self.notes: list[Note] = []
         """What the shared limits are to be told with the next step; the driver takes them out."""
         self.in_flight: int = 0
@@ -190,7 +153,7 @@ class Schedule:
 
     def see(self, view: View, now: int) -> None:
         """Take a look at the shared limits; it is foreseen by the latest one."""
-        self._view, self._seen_at = view, now
+        self.foresight.view, self.foresight.seen_at = view, now
         for level, window, age in view.ages:
             # Kept here as well: a process that has to hold back leaves the calendar meanwhile.
             if (line := self.queue.lines.get((level, window))) is not None:
@@ -212,7 +175,7 @@ class Schedule:
         """Let a call wait for a turn, for the first time or again; or say that it would take too long."""
         self._start(call, now)
         if call.deadline is not None:
-            at, reason = self.expected(call, now)
+            at, reason = self.foresight.expected(call, now)
             if at > call.deadline:
                 return TooLong(reason, at)
         self._wait(call)
@@ -234,6 +197,7 @@ class Schedule:
             call = line.head
             self.queue.discard(call)
         call.waited += now - call.since
+        call.since = now
         self.give(call, answer, now)
         return call
 
@@ -278,6 +242,7 @@ class Schedule:
         self._give_back_turn(call)
         self.in_flight -= 1
         call.attempts -= 1
+        call.waited += now - call.since  # a turn given ahead was still waited for
         self._start(call, now)
         self._wait(call)
 
@@ -397,103 +362,11 @@ class Schedule:
             self.withdraw(call)
         return calls
 
-    # How long it will take
-
-    def expected(self, call: Call, now: int) -> tuple[int, Reason]:
-        """Return when a call that joins can go at the earliest, and what it waits for, mainly."""
-        at, reason = self._earliest(now)
-        view = self._view
-        if view is None:
-            return at, reason
-        # What was sent before goes to the head of its line.
-        ahead = 0 if call.attempts else self._ahead(call.level, call.window)
-        opens = self._window_opens(call.window, ahead)
-        if opens is not None and opens > at:
-            return opens, Reason.QUOTA
-        if not call.attempts:
-            ahead += self._ahead_elsewhere(call)
-        behind = min(ahead * view.interval, self._ages_in(call, now))
-        return at + behind, Reason.QUEUE if behind and behind >= at - now else reason
-
-    def too_long(self, call: Call, now: int) -> TooLong:
-        """Return why a call whose deadline has come must end."""
-        at, reason = self._earliest(now)
-        opens = self._window_opens(call.window, 0)
-        if opens is not None and opens > at:
-            at, reason = opens, Reason.QUOTA
-        if reason is Reason.PACE and len(self.queue) > 1:
-            reason = Reason.QUEUE
-        return TooLong(reason, max(at, now))
-
     def doomed(self, now: int) -> Iterator[tuple[Call, TooLong]]:
         """Take out the waiting calls that cannot make it any more, after a 429 or the end of a window."""
-        earliest, cause = self._earliest(now)
-        for line in list(self.queue.lines.values()):
-            if not line.limited:
-                continue
-            for place, call in enumerate(list(line)):
-                if call.deadline is None:
-                    continue
-                at, reason = earliest, cause
-                opens = self._window_opens(call.window, place)
-                if opens is not None and opens > at:
-                    at, reason = opens, Reason.QUOTA
-                if at > call.deadline:
-                    self.withdraw(call)
-                    yield call, TooLong(reason, at)
-
-    def _earliest(self, now: int) -> tuple[int, Reason]:
-        """Return when anybody may go at the earliest, and what stands in the way."""
-        at, reason = now, Reason.PACE
-        view = self._view
-        if view is not None:
-            at = max(now, self._seen_at + view.opens_in)
-            if view.rest and self._seen_at + view.rest >= at:
-                reason = Reason.COOLDOWN
-        if self.backoff.until > at:
-            at, reason = self.backoff.until, Reason.BACKOFF
-        return at, reason
-
-    def _window_opens(self, name: str, ahead: int) -> int | None:
-        """Return when a window lets one more go than `ahead`; None if it does, or that is unknown."""
-        window = self._view.windows.get(name) if self._view is not None else None
-        if window is None or window.hope is None or window.resets_in is None or ahead < window.hope:
-            return None
-        further = (ahead - window.hope) // window.total if window.total else 0
-        return self._seen_at + window.resets_in + further * HOUR
-
-    def _ahead(self, level: int, window: str) -> int:
-        """Count the calls ahead of a newcomer on its own window, those of other processes included."""
-        others = self._view.others if self._view is not None else ()
-        theirs = sum(count for other, name, count in others if name == window and other <= level)
-        return self.queue.ahead(level, window) + theirs
-
-    def _ahead_elsewhere(self, call: Call) -> int:
-        """Count the calls ahead that wait on other windows, as far as those let them go."""
-        view = self._view
-        assert view is not None  # noqa: S101 - `expected` has looked
-        names = {line.window for line in self.queue.lines.values()} | {name for _, name, _ in view.others}
-        ahead = 0
-        for name in names - {call.window}:
-            window, waiting = view.windows.get(name), self._ahead(call.level, name)
-            ahead += waiting if window is None or window.hope is None else min(waiting, window.hope)
-        return ahead
-
-    def _ages_in(self, call: Call, now: int) -> int:
-        """Return how long it takes until ageing alone would let a newcomer go.
-
-        Its level gets a turn each `PATIENCE`, whoever else waits, and those before it in the level
-        get theirs first. Without this, a crowd of urgent calls would fail a patient one in advance.
-        """
-        view = self._view
-        assert view is not None  # noqa: S101 - `expected` has looked
-        lines = [line for line in self.queue.lines.values() if line.level == call.level]
-        since = now - self._seen_at
-        waited = max((line.waited(now) + (since if line.age is not None else 0) for line in lines), default=0)
-        unserved = view.unserved[call.level] + since
-        before = sum(line.live for line in lines)
-        before += sum(count for level, _, count in view.others if level == call.level)
-        return max(0, PATIENCE - min(waited, unserved)) + before * PATIENCE
+        for call, too_long in self.foresight.late(now):
+            self.withdraw(call)
+            yield call, too_long
 
     # Details
 

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from toggl_async.errors import MaxWaitExceeded, QuotaExceeded, TogglError
 from toggl_async.scheduler.core.ask import Grant, View, ask, view
+from toggl_async.scheduler.core.foresight import Reason, TooLong
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.memory import Forgotten, Lesson, Memories
 from toggl_async.scheduler.core.notes import Alive, Learned, Note
 from toggl_async.scheduler.core.queue import Call
 from toggl_async.scheduler.core.route import quota_of
-from toggl_async.scheduler.core.schedule import Reason, TooLong
 from toggl_async.scheduler.core.waiters import Wake, Want
 from toggl_async.scheduler.driver.outlook import Outlook
 from toggl_async.scheduler.driver.tickets import closed, deliver, ticket_of

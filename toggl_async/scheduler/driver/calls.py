@@ -7,12 +7,13 @@ from typing import Final
 
 from toggl_async.errors import TogglError
 from toggl_async.scheduler.core.ask import Departure, Grant, leaving
+from toggl_async.scheduler.core.foresight import Reason, TooLong
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.notes import LossTold, Unused
 from toggl_async.scheduler.core.outcome import Outcome, OutcomeKind
 from toggl_async.scheduler.core.queue import Call, CallState
 from toggl_async.scheduler.core.retry import Loss
-from toggl_async.scheduler.core.schedule import Next, Reason, Recalled, TooLong
+from toggl_async.scheduler.core.schedule import Next, Recalled
 from toggl_async.scheduler.core.waiters import Wake, Want
 from toggl_async.scheduler.driver.asking import Asking
 from toggl_async.scheduler.driver.tickets import Ticket, closed, deliver, ticket_of
@@ -257,7 +258,7 @@ class Driver(Asking):
             grace = GRACE * self._me.interval / SECOND
             ticket.timer = self._loop.call_at(call.deadline / SECOND + grace, self._expire, call)
         if self._report.is_heard or len(self.schedule.queue) > 1:
-            at, reason = self.schedule.expected(call, now)
+            at, reason = self.schedule.foresight.expected(call, now)
             waiting = len(self.schedule.queue)
             self._report.queued(call, now, wait=at - now, reason=reason, waiting=waiting)
         if call.state is not CallState.WAITING:
@@ -292,7 +293,7 @@ class Driver(Asking):
         """End a wait whose deadline has come."""
         if call.state is CallState.WAITING:
             now = self.now()
-            error = self._error(call, self.schedule.too_long(call, now), now)
+            error = self._error(call, self.schedule.foresight.too_long(call, now), now)
             self._fail(call, error)
             self.poke()
 

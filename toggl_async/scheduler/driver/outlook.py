@@ -13,11 +13,12 @@ from toggl_async.scheduler.budgets import Holder
 from toggl_async.scheduler.budgets.memory import MemoryHolder
 from toggl_async.scheduler.coalesce import Coalescer
 from toggl_async.scheduler.core.ask import View, WindowView
+from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.memory import Lesson, Memories
 from toggl_async.scheduler.core.notes import Note
 from toggl_async.scheduler.core.process import Process
-from toggl_async.scheduler.core.schedule import Reason, Schedule
+from toggl_async.scheduler.core.schedule import Schedule
 from toggl_async.scheduler.core.waiters import Want
 from toggl_async.scheduler.reporter import Reporter
 

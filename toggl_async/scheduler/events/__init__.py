@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from toggl_async.scheduler.core.schedule import Reason
+from toggl_async.scheduler.core.foresight import Reason
 
 if TYPE_CHECKING:
     from toggl_async.scheduler.events.kinds import (

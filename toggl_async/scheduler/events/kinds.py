@@ -7,8 +7,8 @@ that much sooner.
 import attrs
 
 from toggl_async.options import Priority
+from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.route import Lane
-from toggl_async.scheduler.core.schedule import Reason
 from toggl_async.scheduler.events import SchedulerEvent
 
 __all__ = [
