@@ -59,6 +59,8 @@ class Company(httpx.AsyncBaseTransport):
         }
         self.sorts = True
         """Whether it sorts by the last change as it is asked to."""
+        self.announces = False
+        """Whether it names the row that the following page begins with, and not only its number."""
         self.running: dict[str, Any] | None = None
         self.log: list[tuple[str, Any]] = []
         self.before: Callable[[str, Any], httpx.Response | None] = lambda path, body: None
@@ -141,7 +143,10 @@ class Company(httpx.AsyncBaseTransport):
         begin = (body.get("first_row_number") or 1) - 1
         shown, left = rows[begin : begin + self.page], rows[begin + self.page :]
         return [self._row(entry) for entry in shown], (
-            {"X-Next-Row-Number": str(begin + self.page + 1)} if left else {}
+            {"X-Next-Row-Number": str(begin + self.page + 1)}
+            | ({"X-Next-ID": str(left[0].id)} if self.announces else {})
+            if left
+            else {}
         )
 
     def _row(self, entry: Entry) -> dict[str, Any]:

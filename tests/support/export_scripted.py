@@ -34,12 +34,13 @@ class Scripted(httpx.AsyncBaseTransport):
         self.bodies: list[Any] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer; what is not in the table is an empty list, and a total an honest zero."""
+        """Answer; what is not in the table is an empty list, a total an honest zero, and users the caller alone."""
         path = request.url.path
         body = json.loads(await request.aread() or b"null")
         self.asked[path] += 1
         self.bodies.append(body)
-        reply = self.replies.get(path, {"seconds": 0} if path.endswith("/totals") else [])
+        usual = {"seconds": 0} if path.endswith("/totals") else [{"id": 7}] if path.endswith("/users") else []
+        reply = self.replies.get(path, usual)
         if callable(reply):
             reply = reply(body)
         if isinstance(reply, Exception):

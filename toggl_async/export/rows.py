@@ -155,7 +155,7 @@ class _Point(msgspec.Struct):
 class _Total(msgspec.Struct):
     """What the totals of a report are asked for."""
 
-    seconds: int | msgspec.UnsetType | None = msgspec.UNSET
+    seconds: int
     resolution: str | None = None
     graph: list[_Point] | None = None
 
@@ -382,17 +382,15 @@ def is_deleted(row: bytes) -> bool:
     return any(mark and not mark.startswith(NEVER) for mark in (marks.server_deleted_at, marks.deleted_at))
 
 
-def totals_of(body: bytes) -> tuple[int | None, tuple[int, ...]]:
+def totals_of(body: bytes) -> tuple[int, tuple[int, ...]]:
     """The seconds that the totals of a report say, and those of each month of its graph.
 
     The months are empty when there is no graph, or one of another resolution.
 
     Raises:
-        msgspec.ValidationError: it says nothing of seconds at all, so it is no total.
+        msgspec.ValidationError: it names no number of seconds, so it is not a total.
     """
     total = _total.decode(json_of(body))
-    if total.seconds is msgspec.UNSET:
-        raise msgspec.ValidationError("Expected a total, got an object without seconds")
     if total.resolution != "month":
         return total.seconds, ()
     return total.seconds, tuple(point.seconds or 0 for point in total.graph or ())

@@ -38,12 +38,14 @@ class Step(Generic[ItemT]):
         following: where the walk goes on; None when this was the last page.
         nulls: rows of it that were null, and are left out.
         is_blank: whether nothing at all came, not even an empty list.
+        has_shifted: whether it lacks the item that was announced as its first, so that others may be missing.
     """
 
     items: list[ItemT]
     following: Bookmark | None
     nulls: int = 0
     is_blank: bool = False
+    has_shifted: bool = False
 
 
 class Pages(Generic[ItemT]):
@@ -138,9 +140,10 @@ class Pages(Generic[ItemT]):
             items = self._picked(answer)
             rows = [item for item in items if not is_null(item)]
             new = seen.new(rows)
+            shifted = self._paging.has_shifted(position, rows)
             position = (
                 self._paging.following(Page(position=position, answer=answer, items=items, size=size))
-                if new or not rows
+                if new or not items
                 else None
             )
             yield Step(
@@ -148,6 +151,7 @@ class Pages(Generic[ItemT]):
                 following=None if position is None else Bookmark(position=position, size=size),
                 nulls=len(items) - len(rows),
                 is_blank=not answer.body.strip(),
+                has_shifted=shifted,
             )
 
     def _picked(self, answer: PageAnswer) -> Sequence[object]:

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import attrs
 import msgspec
@@ -16,6 +16,9 @@ Position: TypeAlias = Mapping[str, int | str]
 
 Place: TypeAlias = Literal["query", "body"]
 """Where the parameters of a scheme travel."""
+
+_USUAL_CUT: Final = 50
+"""The most that a server allows on a page is a multiple of this: 50, 100, 150, 200."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +74,10 @@ class Paging(abc.ABC):
             PagingError: the answer contradicts itself.
         """
 
+    def has_shifted(self, position: Position, items: Sequence[object]) -> bool:  # noqa: ARG002
+        """Whether a page lacks the item that was announced as its first, so that others may be missing."""
+        return False
+
     def items(self, result: object) -> Sequence[object]:
         """Pick the items out of a decoded answer; null means none.
 
@@ -98,5 +105,9 @@ class Page:
 
     @property
     def is_full(self) -> bool:
-        """Whether more may follow: a page with fewer items than asked for is the last."""
-        return bool(self.items) and (self.size is None or len(self.items) >= self.size)
+        """Whether more may follow: a page with fewer items than asked for is the last.
+
+        One as long as servers cut pages is not: a server may allow less than it is asked for.
+        """
+        count = len(self.items)
+        return bool(count) and (self.size is None or count >= self.size or count % _USUAL_CUT == 0)

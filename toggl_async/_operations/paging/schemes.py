@@ -5,10 +5,11 @@ items of an answer stand, and which parameters the following page has.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Final, cast
 
 import attrs
+import msgspec
 
 from toggl_async._operations.paging.paging import Page, Paging, Place, Position
 from toggl_async._operations.paging.reading import Misshapen, bare, field, identity, listed, parsed, wrapped
@@ -247,6 +248,33 @@ class ReportCursor(Paging):
         if cursor and not page.items:
             raise PagingError("an empty page of the report says that more follow")
         return cursor or None
+
+    def has_shifted(self, position: Position, items: Sequence[object]) -> bool:
+        """Whether a page lacks the time entry that X-Next-ID announced: it went, or others before it did.
+
+        Servers that find their way by row numbers give the place of a row that is gone to the next one.
+        """
+        announced = position.get("first_id")
+        ids = {number for item in items for number in _entry_ids(item)}
+        return announced is not None and bool(ids) and announced not in ids
+
+
+def _entry_ids(row: object) -> Iterator[object]:
+    """The ids of the time entries of a report's row, which may still be JSON."""
+    try:
+        opened = msgspec.json.decode(row, type=_Row) if isinstance(row, msgspec.Raw) else row
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    for entry in cast("Iterable[object]", field(opened, "time_entries") or ()):
+        yield field(entry, "id")
+
+
+class _Entry(msgspec.Struct):
+    id: int | None = None
+
+
+class _Row(msgspec.Struct):
+    time_entries: list[_Entry] | None = None
 
 
 def _promises_rows(wrapper: object) -> bool:

@@ -79,6 +79,7 @@ class Progress:
             its own offset may name another day than Toggl counts it on.
         odd: whether a row came without an id, which may be any of `unseen`.
         blank: whether an answer came without even an empty list, which says nothing about rows.
+        shifted: whether a page lacked the row that was announced as its first, so that others may be missing.
         nameless: whether it has brought rows without an id, by which nobody can find them again.
         seconds: of the time entries that it has brought, for a piece that is read again.
         since: the moment from which on it is asked for changes, in seconds since 1970; None where
@@ -102,6 +103,7 @@ class Progress:
     wide: bool = False
     odd: bool = False
     blank: bool = False
+    shifted: bool = False
     nameless: bool = False
     seconds: int = 0
     since: int | None = None

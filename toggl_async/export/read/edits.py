@@ -14,11 +14,12 @@ from itertools import pairwise
 import attrs
 
 from toggl_async._operations.paging import Step
+from toggl_async._operations.record import Json
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import DateRange, ranges_between
 from toggl_async.export.plan.survey import SurveyedWorkspace
-from toggl_async.export.read.entries import REPORT_ROWS
+from toggl_async.export.read.entries import REPORT_ROWS, SHIFTED
 from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import changed_at, entry_lines
 
@@ -67,6 +68,8 @@ async def _read(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -
     """Read a range by its last changes, from where it stands; return how many rows had changed."""
     piece = Piece(ENTRIES.name, workspace.id, days, "edits")
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
+    if saved.bookmark is None:
+        saved = attrs.evolve(saved, shifted=False)
     if saved.done:
         return saved.rows
     reader.forecast.expect(ENTRIES.name, piece.name)
@@ -80,17 +83,27 @@ async def _read(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -
     }
     since = _since(reader, workspace)
     async with reader.gate:
-        steps = reader.steps(
-            ENTRIES.operation, {"workspace_id": workspace.id}, body=body, start=saved.bookmark
-        )
-        async with aclosing(steps):
-            try:
-                while not saved.done:
-                    saved = _take(reader, piece, saved, await anext(steps), since)
-            except SET_ASIDE as error:
-                reader.set_aside(piece, error)
+        try:
+            while not saved.done:
+                saved = await _walk(reader, piece, saved, body, since)
+        except SET_ASIDE as error:
+            reader.set_aside(piece, error)
     reader.forecast.end(ENTRIES.name, piece.name)
     return saved.rows
+
+
+async def _walk(
+    reader: Reader, piece: Piece, saved: Progress, body: Mapping[str, Json], since: dt.datetime
+) -> Progress:
+    """Read pages from a bookmark on, up to the end or to where the range is to be read anew."""
+    path = {"workspace_id": piece.workspace_id or 0}
+    steps = reader.steps(ENTRIES.operation, path, body=body, start=saved.bookmark)
+    async with aclosing(steps):
+        while not saved.done:
+            saved = _take(reader, piece, saved, await anext(steps), since)
+            if not saved.done and saved.bookmark is None:
+                break
+    return saved
 
 
 def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[bytes], since: dt.datetime) -> Progress:
@@ -111,11 +124,17 @@ def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[bytes], sinc
         saved,
         done=done,
         bookmark=None if done else step.following,
+        shifted=saved.shifted or step.has_shifted,
         rows=saved.rows + len(changed),
         unordered=not ordered,
         nameless=saved.nameless or step.nulls > 0,
     )
+    doubt = done and saved.shifted and saved.readings > 0
+    if done and saved.shifted and not doubt:
+        saved = attrs.evolve(saved, done=False, readings=1, shifted=False)
     reader.write(piece, ENTRIES, changed, saved, removed=[line.id for line in changed])
+    if doubt:
+        reader.failed(piece, SHIFTED, progress=saved)
     return saved
 
 

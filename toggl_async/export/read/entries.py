@@ -23,11 +23,12 @@ from toggl_async.export.plan.datasets import ENTRIES, EXACT
 from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.lists import unseen
-from toggl_async.export.read.reading import SET_ASIDE, Reader
+from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
 from toggl_async.export.rows import Line, entry_lines, known_of, running_line, totals_of
 
 __all__ = [
     "REPORT_ROWS",
+    "SHIFTED",
     "TOTALS",
     "ask_total",
     "read_again",
@@ -48,6 +49,9 @@ REPORT_ROWS: dict[str, Json] = {
 
 TOTALS = "workspace.reports.detailed.totals"
 """The operation that says Toggl's own sums."""
+
+SHIFTED = "rows moved between its pages while they were read"
+"""What is wrong with a report that lacked an announced row twice."""
 
 _CURRENT = "me.time_entries.current"
 
@@ -176,7 +180,7 @@ async def _walk(reader: Reader, piece: Piece) -> None:
     """Read the pages of a piece from where it stands."""
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
     if saved.bookmark is None:
-        saved = attrs.evolve(saved, seconds=0, blank=False)
+        saved = attrs.evolve(saved, seconds=0, blank=False, shifted=False)
     days = _days_asked(reader, piece, saved)
     body = {
         "start_date": days.first,
@@ -200,7 +204,10 @@ async def _walk(reader: Reader, piece: Piece) -> None:
 
 def _lines(reader: Reader, piece: Piece, step: Step[bytes]) -> list[Line]:
     """The lines of a page, and word of it to the forecast."""
-    lines = [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)]
+    lines = identified(
+        [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)],
+        ENTRIES.operation,
+    )
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     reader.forecast.read(ENTRIES.name, piece.name, _share(piece.days, lines))
     return lines
@@ -215,13 +222,22 @@ def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[bytes]) -> P
         done=step.following is None,
         bookmark=step.following,
         rows=saved.rows + len(fresh),
+        shifted=saved.shifted or step.has_shifted,
         nameless=saved.nameless or step.nulls > 0,
     )
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     parts = _cut(reader, piece.days, saved, lines)
     if parts:
         saved = attrs.evolve(saved, done=True, bookmark=None, again=parts)
+    doubt = None
+    if saved.done and saved.shifted:
+        if saved.readings:
+            doubt = SHIFTED
+        else:  # ids tell what is known
+            saved = attrs.evolve(saved, done=False, bookmark=None, readings=1, again=())
     reader.write(piece, ENTRIES, fresh, saved)
+    if doubt:
+        reader.failed(piece, doubt, progress=saved)
     return saved
 
 
@@ -245,9 +261,14 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: Step[
         odd=saved.odd or step.nulls > 0 or reader.books.has_new_stand_in(ENTRIES, met),
         nameless=saved.nameless or step.nulls > 0,
         blank=saved.blank or step.is_blank,
+        shifted=saved.shifted or step.has_shifted,
         unseen=tuple(sorted(unmet)),
     )
-    if step.following is not None or (unmet and not saved.odd):
+    if step.following is None and saved.shifted and not saved.readings:
+        saved = attrs.evolve(saved, readings=1)
+        reader.write(piece, ENTRIES, lines, saved, removed=sorted(met))
+        return saved
+    if step.following is not None or (unmet and not saved.odd and not saved.shifted):
         reader.write(piece, ENTRIES, lines, saved, removed=sorted(met))
         if step.following is not None:
             return saved
@@ -266,6 +287,8 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: Step[
             doubt = f"{len(unmet)} time entries that did not come again are kept: Toggl gives no total"
         else:
             doubt = None
+    elif saved.shifted:
+        doubt = SHIFTED
     else:
         doubt = "rows without an id came, and others did not come again" if unmet else None
     saved = attrs.evolve(saved, done=True, unseen=())

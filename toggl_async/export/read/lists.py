@@ -20,13 +20,17 @@ from toggl_async.errors import TogglError
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
 from toggl_async.export.plan.survey import SurveyedWorkspace
-from toggl_async.export.read.reading import SET_ASIDE, Reader
+from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
 from toggl_async.export.rows import Line, is_deleted, list_line
 
 __all__ = ["list_piece", "read_account_list", "read_workspace_lists", "unseen"]
 
 _OVERLAP = 60
 """Seconds before the last reading from which on changes are asked for: clocks differ a little."""
+
+
+_EMPTY = "an empty list"
+"""What the failure of a list begins with that has no witness. The next run believes it."""
 
 
 def list_piece(dataset: Dataset, workspace: SurveyedWorkspace) -> Piece:
@@ -131,7 +135,9 @@ async def _take(
     """Commit one page of a list."""
     reader.forecast.read(dataset.name, piece.workspace_id)
     updating = reader.books.header.previous is not None
-    lines = [list_line(row, workspace_id=piece.workspace_id) for row in step.items]
+    lines = identified(
+        [list_line(row, workspace_id=piece.workspace_id) for row in step.items], dataset.operation
+    )
     met = {line.id for line in lines}
     known = reader.books.ids(dataset, piece.workspace_id)
     unmet = reader.books.meet(piece, met)
@@ -146,7 +152,9 @@ async def _take(
         gone = {line.id for line, row in zip(lines, step.items, strict=True) if is_deleted(row)}
         lines = [line for line in lines if line.id not in gone]
     # What is read a second time is known, and written again all the same: it may have changed.
-    fresh = unseen(lines, known) if not (updating and saved.readings) else lines
+    fresh = unseen(lines, known)
+    if updating and saved.readings:
+        fresh = lines
     removed = set(met) if updating else set()
     verdict = _Verdict()
     if step.following is None:
@@ -197,12 +205,18 @@ async def _judge(
         for number in _seen_elsewhere(reader, dataset, piece, reader.account.seen)
         if number not in known and not saved.odd  # it may be the row that came without an id
     ]
+    if lacking and reader.books.header.previous is not None:
+        # A run that goes on knows only what it has met itself: the rest of what is not missed was met before.
+        there = reader.books.known_ids(dataset, {piece: None})[piece]
+        lacking = [number for number in lacking if number in unmet or number not in there]
     shrunk = len(unmet) * 2 > saved.before
     if not saved.readings and (lacking or shrunk):
         return _Verdict(again=True)
     if lacking:
         now = _seen_elsewhere(reader, dataset, piece, await reader.seen_now())
         lacking = [number for number in lacking if number in now]
+    if unmet and not saved.rows and _has_no_witness(reader, dataset, piece):
+        return _Verdict(final=True, doubt=f"{_EMPTY} came, and {_listed(unmet)} did not come again")
     if unmet and (saved.odd or saved.blank):
         came = "rows without an id" if saved.odd else "an empty answer"
         return _Verdict(final=True, doubt=f"{came} came, and {_listed(unmet)} did not come again")
@@ -213,11 +227,29 @@ async def _judge(
 def _seen_elsewhere(
     reader: Reader, dataset: Dataset, piece: Piece, seen: Mapping[str, Mapping[int, Collection[int]]]
 ) -> Collection[int]:
-    """The ids of a list that a first contact shows: of users the caller's own, where it was there before."""
+    """The ids of a list that a first contact shows.
+
+    Of users that is the caller's own, where it was there before, and where no other came: a workspace
+    that the caller sees has a user.
+    """
     if dataset.name == "users":
         me = reader.account.user_id
-        return [me] if me in reader.books.progress(piece).unseen else []
+        was_there = me in reader.books.progress(piece).unseen
+        return [me] if was_there or not len(reader.books.ids(dataset, piece.workspace_id)) else []
     return seen.get(dataset.name, {}).get(piece.workspace_id or 0, ())
+
+
+def _has_no_witness(reader: Reader, dataset: Dataset, piece: Piece) -> bool:
+    """Whether nothing else tells what a list holds: no first contact, and no earlier run."""
+    if dataset.name in reader.account.seen:
+        return False
+    previous = reader.books.header.previous
+    told = previous.failed if previous is not None else ()
+    return not any(
+        (one.dataset, one.workspace_id) == (dataset.name, piece.workspace_id)
+        and one.message.startswith(_EMPTY)
+        for one in told
+    )
 
 
 def _listed(ids: Collection[int]) -> str:

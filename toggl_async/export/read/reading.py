@@ -29,7 +29,7 @@ from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import ME, Survey, related_ids
 from toggl_async.export.rows import Line
 
-__all__ = ["OPEN_LISTS", "SET_ASIDE", "Reader"]
+__all__ = ["OPEN_LISTS", "SET_ASIDE", "Reader", "identified"]
 
 OPEN_LISTS = 8
 """Lists that are read at once: enough to keep the pace while answers are slow."""
@@ -271,6 +271,18 @@ class Reader:
             self.tell(PieceRefused(refusal=refusal))
 
 
+def identified(lines: list[Line], operation: str) -> list[Line]:
+    """The lines of a page, of which one or another may lack an id, but not all.
+
+    Raises:
+        DecodeError: none has one, so what came is something else, such as an error in a list.
+    """
+    if lines and all(line.id < 0 for line in lines):
+        body = b"[" + b",".join(line.data for line in lines) + b"]"
+        raise DecodeError("rows without an id came", operation=operation, field="$", body=body)
+    return lines
+
+
 def _held(step: Step[msgspec.Raw]) -> Step[bytes]:
     """The same page with rows that can be held.
 
@@ -282,4 +294,5 @@ def _held(step: Step[msgspec.Raw]) -> Step[bytes]:
         following=step.following,
         nulls=step.nulls,
         is_blank=step.is_blank,
+        has_shifted=step.has_shifted,
     )

@@ -56,6 +56,12 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
         reader.books.commit(checks[one], Progress(done=True, check=check))
         reader.books.check(check)
         reader.tell(RangeChecked(check=check))
+        if not check.rows and check.server_seconds:
+            lost = Piece(ENTRIES.name, one.workspace_id, one.days, "check")
+            reader.failed(
+                lost,
+                f"{check.first} to {check.last} brought no rows, but Toggl's total says more",
+            )
 
 
 def _months_to_read(reader: Reader, check: Check) -> list[DateRange]:

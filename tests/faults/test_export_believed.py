@@ -1,0 +1,193 @@
+"""What an export may not believe: errors in a list, totals of nothing, pages that shift, lists cut short."""
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support.export_company import FIRST, NOW, USER, Company
+from support.export_scripted import SEARCH, TOTALS, WORKSPACE, Scripted
+from support.export_updates import OPTIONS, run
+from support.export_written import everything, ids, rows
+from toggl_async import ApiToken, LoginRefused, TogglClient
+from toggl_async.export import ExportPlan, Manifest, export
+
+pytestmark = [pytest.mark.anyio, pytest.mark.jump]
+
+DAY = dt.timedelta(days=1)
+LISTS = ("users", "groups", "clients", "projects", "tags", "tasks")
+
+
+def failed(manifest: Manifest) -> set[tuple[str, int]]:
+    return {(one.dataset, one.workspace_id) for one in manifest.failed}
+
+
+async def read(server: Scripted, directory: Path, plan: ExportPlan | None = None) -> Manifest:
+    async with TogglClient(ApiToken("made-up"), transport=server, options=OPTIONS) as client:
+        return await export(client, plan or ExportPlan(), directory, update=True)
+
+
+@pytest.mark.parametrize("shape", ['[{"error":"internal"}]', "[null]", "[1,2]", '["a"]', "[[]]", "[{}]"])
+async def test_what_is_no_row_makes_no_complete_export(tmp_path: Path, shape: str) -> None:
+    company = Company(6)
+    parts = tuple(f"workspaces/{FIRST}/{name}" for name in LISTS)
+    company.before = lambda path, body: httpx.Response(200, text=shape) if path.endswith(parts) else None
+    manifest = await run(company, tmp_path)
+    assert (manifest.finished, manifest.complete) == (True, False)
+    assert failed(manifest) == {(name, FIRST) for name in LISTS}
+    for name in LISTS:
+        assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", name)} == {20}
+
+
+async def test_reports_of_errors_are_no_time_entries(tmp_path: Path) -> None:
+    manifest = await read(Scripted({SEARCH: [{"error": "internal"}]}), tmp_path)
+    assert failed(manifest) == {("time_entries", WORKSPACE)}
+    assert rows(tmp_path, "jsonl", "time_entries") == []
+
+
+async def test_totals_that_say_nothing_are_named(tmp_path: Path) -> None:
+    manifest = await read(Scripted({TOTALS: {"seconds": None, "graph": None}}), tmp_path)
+    assert failed(manifest) == {("totals", WORKSPACE)}
+    assert not manifest.complete
+
+
+async def test_a_report_of_nothing_where_totals_say_more_is_incomplete(tmp_path: Path) -> None:
+    manifest = await read(Scripted({TOTALS: {"seconds": 3600}}), tmp_path)
+    assert failed(manifest) == {("time_entries", WORKSPACE)}
+    assert not manifest.complete
+
+
+@pytest.mark.parametrize("shape", [b"[]", b"null", b""])
+async def test_a_list_without_a_witness_must_be_empty_in_two_runs(tmp_path: Path, shape: bytes) -> None:
+    company = Company(3)
+    await run(company, tmp_path)
+    before = everything(tmp_path, "jsonl")
+    company.now = NOW + DAY
+    company.before = lambda path, body: (
+        httpx.Response(200, content=shape) if path.endswith(f"{FIRST}/groups") else None
+    )
+    manifest = await run(company, tmp_path)
+    assert everything(tmp_path, "jsonl") == before
+    assert failed(manifest) == {("groups", FIRST)}
+    if shape:
+        assert (await run(company, tmp_path)).complete
+        assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", "groups")} == {20}
+
+
+async def test_a_workspace_has_its_user(tmp_path: Path) -> None:
+    company = Company(3)
+    company.before = lambda path, body: (
+        httpx.Response(200, json=[]) if path.endswith(f"{FIRST}/users") else None
+    )
+    manifest = await run(company, tmp_path)
+    assert failed(manifest) == {("users", FIRST)}
+    assert str(USER) in manifest.failed[0].message
+
+
+def without_first_row(company: Company, *, always: bool = False) -> None:
+    """Delete a row of the first page whenever its second is asked for."""
+
+    def delete(path: str, body: Any) -> None:
+        if body and body.get("first_row_number") == 5 and "/10/search" in path and company.entries:
+            first = min(
+                (one for one in company.entries if one.workspace_id == FIRST and not one.deleted),
+                key=lambda one: one.start,
+            )
+            if always or not any(one.deleted for one in company.entries):
+                first.deleted = True
+
+    company.before = delete
+
+
+def nothing_ran(company: Company) -> Company:
+    company.announces = True
+    for one in company.entries:
+        one.seconds = 0  # no total shows the loss
+    return company
+
+
+@pytest.mark.parametrize("update", [False, True])
+@pytest.mark.parametrize("order", ["date", "last_update"])
+async def test_a_row_that_a_shift_passed_over_is_read(tmp_path: Path, update: bool, order: str) -> None:
+    company = nothing_ran(Company(24, days=10))
+    if update:
+        await run(company, tmp_path)
+        company.now = NOW + DAY
+        for one in company.entries:
+            one.description, one.at = "edited", NOW
+    without_first_row(company)
+    manifest = await run(company, tmp_path, recheck=None if order == "date" else 0)
+    assert manifest.complete
+    gone = {one.id for one in company.entries if one.deleted}
+    assert len(gone) == 1
+    there = {row["id"]: row["description"] for row in rows(tmp_path, "jsonl", "time_entries")}
+    expected = {one.id: one.description for one in company.entries if not one.deleted}
+    assert {number: said for number, said in there.items() if number not in gone} == expected
+
+
+@pytest.mark.parametrize("update", [False, True])
+@pytest.mark.parametrize("recheck", [0, None])
+async def test_rows_that_never_stand_still_are_named(
+    tmp_path: Path, update: bool, recheck: int | None
+) -> None:
+    company = nothing_ran(Company(36, days=8))
+    if update:
+        await run(company, tmp_path)
+        company.now = NOW + DAY
+        for one in company.entries:
+            one.at = NOW
+    without_first_row(company, always=True)
+    manifest = await run(company, tmp_path, recheck=recheck)
+    assert not manifest.complete
+    assert failed(manifest) == {("time_entries", FIRST)}
+
+
+@pytest.mark.parametrize("name", ["projects", "tags"])
+async def test_a_server_that_cuts_pages_loses_no_rows(tmp_path: Path, name: str) -> None:
+    listed = [{"id": number, "name": str(number), "workspace_id": WORKSPACE} for number in range(1, 121)]
+
+    class Cutting(Scripted):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith(f"{WORKSPACE}/{name}"):
+                begin = (int(request.url.params["page"]) - 1) * 50
+                return httpx.Response(200, text=json.dumps(listed[begin : begin + 50]))
+            return await super().handle_async_request(request)
+
+    server = Cutting()
+    assert (await read(server, tmp_path, ExportPlan(datasets=(name,)))).complete
+    assert ids(tmp_path, "jsonl", name) == list(range(1, 121))
+    async with TogglClient(ApiToken("made-up"), transport=server, options=OPTIONS) as client:
+        found = await getattr(client.workspace(WORKSPACE), name).iter().collect()
+    assert len(found) == 120
+
+
+async def test_a_list_that_goes_on_lacks_nothing_that_was_met_before(tmp_path: Path) -> None:
+    company = Company(3)
+    company.lists["tags"] = [
+        {"id": number, "name": f"t{number}", "workspace_id": FIRST} for number in range(1, 241)
+    ]
+    refused = False
+
+    def before(path: str, body: Any) -> httpx.Response | None:
+        nonlocal refused
+        if path == "/api/v9/me":
+            me, _ = company._answer(path, {}, body)
+            return httpx.Response(200, json=me | {"tags": company.lists["tags"]})
+        pages = [asked.get("page") for asked in company.asked(f"{FIRST}/tags")]
+        if path.endswith(f"{FIRST}/tags") and pages[-1] == "2" and not refused and company.now != NOW:
+            refused = True
+            return httpx.Response(403, text="Incorrect username and/or password")
+        return None
+
+    company.before = before
+    await run(company, tmp_path)
+    company.now = NOW + DAY
+    with pytest.raises(LoginRefused):
+        await run(company, tmp_path)
+    company.log.clear()
+    assert (await run(company, tmp_path)).complete
+    assert [asked["page"] for asked in company.asked(f"{FIRST}/tags")] == ["2"]
+    assert ids(tmp_path, "jsonl", "tags") == list(range(1, 241))
