@@ -12,7 +12,7 @@ from support.export_company import FIRST, NOW, USER, Company
 from support.export_scripted import SEARCH, TOTALS, WORKSPACE, Scripted
 from support.export_updates import OPTIONS, run
 from support.export_written import everything, ids, rows
-from toggl_async import ApiToken, LoginRefused, TogglClient
+from toggl_async import ApiToken, ConnectionFailed, LoginRefused, ServerError, TogglClient
 from toggl_async.export import ExportPlan, Manifest, export
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -189,5 +189,51 @@ async def test_a_list_that_goes_on_lacks_nothing_that_was_met_before(tmp_path: P
         await run(company, tmp_path)
     company.log.clear()
     assert (await run(company, tmp_path)).complete
-    assert [asked["page"] for asked in company.asked(f"{FIRST}/tags")] == ["2"]
+    assert [asked["page"] for asked in company.asked(f"{FIRST}/tags")] == ["2", "3"]
     assert ids(tmp_path, "jsonl", "tags") == list(range(1, 241))
+
+
+def refusing(end: str, answer: Any) -> Any:
+    def before(path: str, body: Any) -> httpx.Response | None:
+        if not path.endswith(end):
+            return None
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer, text="no")
+
+    return before
+
+
+@pytest.mark.parametrize("answer", [500, 400, 409, httpx.RemoteProtocolError("hung up")])
+@pytest.mark.parametrize("end", [f"{FIRST}/tags", f"workspace/{FIRST}/search/time_entries", "/current"])
+async def test_a_part_that_always_fails_is_named_and_the_rest_is_read(
+    tmp_path: Path, end: str, answer: Any
+) -> None:
+    company = Company(6)
+    company.before = refusing(end, answer)
+    manifest = await run(company, tmp_path)
+    assert (manifest.finished, manifest.complete) == (True, False)
+    assert {one.dataset for one in manifest.failed} == {"tags" if "tags" in end else "time_entries"}
+    assert {20} <= {row["workspace_id"] for row in rows(tmp_path, "jsonl", "time_entries")}
+    company.before, company.now = lambda path, body: None, NOW + DAY
+    assert (await run(company, tmp_path)).complete
+    assert ids(tmp_path, "jsonl") == [one.id for one in company.entries]
+    assert ids(tmp_path, "jsonl", "tags") == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("answer", [503, httpx.ConnectError("no route")])
+async def test_a_toggl_that_is_gone_ends_the_export(tmp_path: Path, answer: Any) -> None:
+    company = Company(6)
+
+    def before(path: str, body: Any) -> httpx.Response | None:
+        if not company.asked("/users"):
+            return None
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer)
+
+    company.before = before
+    with pytest.raises((ServerError, ConnectionFailed)):
+        await run(company, tmp_path)
+    company.before = lambda path, body: None
+    assert (await run(company, tmp_path)).complete

@@ -34,7 +34,7 @@ class Scripted(httpx.AsyncBaseTransport):
         self.bodies: list[Any] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer; what is not in the table is an empty list, a total an honest zero, and users the caller alone."""
+        """Answer; what is not in the table is an empty list, a total zero, users the caller alone."""
         path = request.url.path
         body = json.loads(await request.aread() or b"null")
         self.asked[path] += 1

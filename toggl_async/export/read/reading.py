@@ -13,10 +13,14 @@ from toggl_async._client.client import TogglClient
 from toggl_async._operations.paging import Bookmark, PageAnswer, PageRequest, Pages, Step
 from toggl_async.codec.apart import apart
 from toggl_async.errors import (
+    BadRequest,
+    Conflict,
     DecodeError,
     LoginRefused,
     PagingError,
+    RequestFailed,
     ResponseError,
+    ServerError,
     TogglError,
 )
 from toggl_async.export.intake import json_of, reading, row_of, rows_of
@@ -26,7 +30,7 @@ from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
 from toggl_async.export.plan.plan import ExportPlan
-from toggl_async.export.plan.survey import ME, Survey, related_ids
+from toggl_async.export.plan.survey import ME, Survey, identify, related_ids
 from toggl_async.export.rows import Line
 
 __all__ = ["OPEN_LISTS", "SET_ASIDE", "Reader", "identified"]
@@ -35,7 +39,10 @@ OPEN_LISTS = 8
 """Lists that are read at once: enough to keep the pace while answers are slow."""
 
 
-_FAULTS = (DecodeError, PagingError)
+_LOST = (RequestFailed, ServerError)
+"""What may be the fault of one part, or of the network and all of Toggl; see `Reader.fetch`."""
+
+_FAULTS = (DecodeError, PagingError, BadRequest, Conflict, *_LOST)
 
 SET_ASIDE = (*REFUSALS, *_FAULTS)
 """What concerns one part of an export, and is no reason to stop the rest; see `Reader.set_aside`."""
@@ -51,12 +58,18 @@ class Traffic:
         elapsed: how long the latest answer took, its waiting left out, in seconds.
         seen: the ids that came with the latest first contact, of each dataset and workspace; None
             before it is asked for again.
+        answers: how many requests brought an answer that is no failure of Toggl's own.
+        lost: what showed that Toggl cannot be reached at all; None while it can.
     """
 
     def __init__(self) -> None:
         self.walks = 0
         self.elapsed: float = 0.0
         self.seen: Mapping[str, Mapping[int, tuple[int, ...]]] | None = None
+        self.answers = 0
+        self.lost: TogglError | None = None
+        self.reaching = asyncio.Lock()
+        """Is held while Toggl is asked whether it can be reached."""
         self.checking = asyncio.Lock()
         """Is held while Toggl is asked what the first contact says now."""
 
@@ -111,19 +124,43 @@ class Reader:
         query: Mapping[str, Any] = _NOTHING,
         body: Any = msgspec.UNSET,
     ) -> Answer:
-        """Call an operation and count the requests that it took."""
+        """Call an operation and count the requests that it took.
+
+        Where it fails, and nothing else is answered, Toggl is asked whose token it is: if that fails, too,
+        it is no matter of this part, and `set_aside` ends the export.
+        """
         if self.room is not None:
             await self.room()
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             answer = await self.client.fetch(operation(name), path=path, query=query, body=body)
+        except _LOST as error:
+            self.books.spend(1)
+            await self._reach(error)
+            raise
         except ResponseError as error:
+            self.traffic.answers += 1
             self.books.spend(0 if error.from_memory else 1)
             raise
+        self.traffic.answers += 1
         self.books.spend(answer.attempts)
         self.traffic.elapsed = loop.time() - began - answer.waited
         return answer
+
+    async def _reach(self, error: TogglError) -> None:
+        """Note that Toggl cannot be reached, if it cannot."""
+        before = self.traffic.answers
+        async with self.traffic.reaching:
+            if self.traffic.answers > before or self.traffic.lost is not None:
+                return
+            try:
+                await identify(self.client)
+                self.traffic.answers += 1
+            except _LOST:
+                self.traffic.lost = error
+            finally:
+                self.books.spend(1)
 
     async def steps(
         self,
@@ -226,8 +263,9 @@ class Reader:
 
         Raises:
             LoginRefused: Toggl refuses the token itself, no matter what is asked for.
+            TogglError: Toggl cannot be reached, no matter what is asked for.
         """
-        if isinstance(error, LoginRefused):
+        if isinstance(error, LoginRefused) or self.traffic.lost is not None:
             raise error
         if isinstance(error, REFUSALS):
             self._refused(piece, error)
