@@ -338,7 +338,7 @@ async def test_leftovers_of_an_export_that_was_removed_by_hand_are_no_harm(tmp_p
             await run(company, directory, form)
         (directory / "tags.jsonl.partial").touch()
         sink = make(form, directory)
-        assert not sink.open("another run", update=False).progress
+        assert not sink.open("another run", update=()).progress
         sink.stop()
         assert len(list(directory.glob("*.jsonl.partial"))) == (form == "sqlite")
 
@@ -376,7 +376,7 @@ def test_a_commit_that_failed_at_its_entry_leaves_no_rows(tmp_path: Path) -> Non
 
     sink = make("jsonl", tmp_path)
     assert isinstance(sink, StagedSink)
-    sink.open("run", update=False)
+    sink.open("run", update=())
     tags = dataset("tags")
 
     def commit(number: int) -> Commit:

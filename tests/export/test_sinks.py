@@ -46,7 +46,7 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Sink:
 
 
 def test_rows_are_added_replaced_and_removed(sink: Sink) -> None:
-    assert not sink.open("run", update=False).progress
+    assert not sink.open("run", update=()).progress
     sink.commit(commit(ENTRIES, [entry(1), entry(2), entry(3, None)]))
     sink.commit(commit(ENTRIES, [entry(2, 90), entry(4, day="2026-02-01")], removed=[1, 2]))
     sink.commit(commit(USERS, [(1, b'{"id":1,"workspace_id":10}'), (1, b'{"id":1,"workspace_id":20}')]))
@@ -61,7 +61,7 @@ def test_rows_are_added_replaced_and_removed(sink: Sink) -> None:
     ]
     sink.stop()
 
-    recovered = sink.open("run", update=False)
+    recovered = sink.open("run", update=())
     assert recovered.progress["totals"].done
     assert recovered.requests == 9
     for declared in (TAGS, USERS, ENTRIES):
@@ -76,7 +76,7 @@ def test_rows_are_added_replaced_and_removed(sink: Sink) -> None:
 
 
 def test_odd_rows_are_kept(sink: Sink) -> None:
-    sink.open("run", update=False)
+    sink.open("run", update=())
     odd = [(stand_in(row), row) for row in (b'"odd"', b'{"id":"x"}', b"[1]")]
     sink.commit(commit(TAGS, odd))
     sink.commit(commit(USERS, [*odd, (1, b'{"id":1,"workspace_id":10,"novelty":[1,null]}')]))
@@ -92,7 +92,7 @@ def test_odd_rows_are_kept(sink: Sink) -> None:
 
 
 def test_an_update_changes_what_is_there(sink: Sink) -> None:
-    sink.open("first", update=False)
+    sink.open("first", update=())
     sink.commit(commit(ENTRIES, [entry(1), entry(2), entry(3)]))
     sink.commit(commit(TAGS, [(ODD, b'"odd"'), (5, b'{"id":5,"workspace_id":10,"name":"\xc3\xbc"}')]))
     sink.commit(commit(USERS, [(1, b'{"id":1,"workspace_id":10}')]))
@@ -102,12 +102,12 @@ def test_an_update_changes_what_is_there(sink: Sink) -> None:
     sink.seal()
     sink.clean()
     for _ in range(2):  # the second time it is taken up where it was left
-        assert isinstance(sink.open("second", update=True).progress, dict)
+        assert isinstance(sink.open("second", update=[declared.name for declared in every]).progress, dict)
         sink.commit(commit(ENTRIES, [entry(3, 99), entry(4)], removed=[2, 3, 4]))
         assert sorted((seen.id, seen.seconds) for seen in sink.known(ENTRIES)) == [(1, 60), (3, 99), (4, 60)]
         assert sorted(seen.id for seen in sink.known(TAGS)) == [ODD, 5]
         sink.stop()
-    sink.open("second", update=True)
+    sink.open("second", update=[declared.name for declared in every])
     sink.commit(commit(USERS, [], removed=[1]))
     assert [sink.finish(declared).rows for declared in every] == [2, 0, 3, 0, 0]
     sink.seal()
@@ -116,7 +116,7 @@ def test_an_update_changes_what_is_there(sink: Sink) -> None:
 
 def test_cells_of_csv(tmp_path: Path) -> None:
     sink = make("csv", tmp_path)
-    sink.open("run", update=False)
+    sink.open("run", update=())
     sink.commit(commit(ENTRIES, [entry(1)]))
     project = b'{"id":1,"name":"a \\"b\\"\\n,c","active":false,"rate":1.5,"start_date":"2026-01-01"}'
     sink.commit(commit(dataset("projects"), [(1, project)]))
@@ -137,7 +137,7 @@ def test_cells_of_csv(tmp_path: Path) -> None:
 def test_types_of_databases(tmp_path: Path) -> None:
     for form in ("sqlite", "duckdb"):
         sink = make(form, tmp_path)
-        sink.open("run", update=False)
+        sink.open("run", update=())
         sink.commit(commit(ENTRIES, [entry(1)]))
         sink.seal()
     (row,) = rows(tmp_path, "sqlite", "time_entries")
@@ -159,7 +159,7 @@ def test_what_a_database_cannot_do_is_an_error_of_the_system(
     with pytest.raises(RuntimeError, match="not open"):
         sink.commit(commit(ENTRIES, [entry(1)]))
     assert sink.stop() == {}
-    sink.open("run", update=False)
+    sink.open("run", update=())
 
     def fails(*_: Any) -> None:
         raise sink.failures(message)
@@ -175,10 +175,10 @@ def test_what_a_database_cannot_do_is_an_error_of_the_system(
 
 def test_a_finished_database_whose_manifest_is_missing_is_taken_up(tmp_path: Path) -> None:
     sink = make("sqlite", tmp_path)
-    sink.open("run", update=False)
+    sink.open("run", update=())
     sink.commit(commit(ENTRIES, [entry(1)]))
     sink.seal()
-    assert "time_entries" in sink.open("run", update=False).progress
+    assert "time_entries" in sink.open("run", update=()).progress
     sink.stop()
     with sqlite3.connect(tmp_path / "toggl.sqlite.partial") as database:
         assert database.execute("SELECT COUNT(*) FROM time_entries").fetchone() == (1,)
@@ -188,7 +188,7 @@ def test_a_finished_database_whose_manifest_is_missing_is_taken_up(tmp_path: Pat
 def test_a_stream_of_batches_is_a_sink_that_keeps_nothing() -> None:
     channel = _Channel()
     assert isinstance(channel, Sink)
-    assert not channel.open("", update=False).progress
+    assert not channel.open("", update=()).progress
     assert (list(channel.known(TAGS)), list(channel.sums(ENTRIES)), channel.stop()) == ([], [], {})
     channel.seal()
     channel.clean()

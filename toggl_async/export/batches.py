@@ -8,7 +8,7 @@ import asyncio
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast, overload
 
@@ -268,7 +268,7 @@ class _Channel:
             self._taken.set()
         return await self.batches.get()
 
-    def open(self, run: str, *, update: bool) -> Recovered:  # noqa: ARG002 - nothing is ever resumed
+    def open(self, run: str, *, update: Collection[str]) -> Recovered:  # noqa: ARG002 - nothing is ever resumed
         """There is nothing to take up."""
         return Recovered()
 

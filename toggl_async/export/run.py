@@ -15,7 +15,6 @@ import datetime as dt
 import math
 import os
 import secrets
-from collections.abc import Callable
 from contextlib import suppress
 
 from toggl_async._client.client import TogglClient
@@ -27,7 +26,6 @@ from toggl_async.export.mirror.lock import locked
 from toggl_async.export.mirror.manifest import Manifest
 from toggl_async.export.mirror.pieces import Piece, Range
 from toggl_async.export.mirror.progress import DatasetFinished, ExportEvent, ExportStarted, OnExportEvent
-from toggl_async.export.mirror.sink import Counting
 from toggl_async.export.plan.datasets import Dataset, Source
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey, identify, survey
@@ -97,15 +95,10 @@ async def export(
         if finished is not None:
             if finished.user_id != account.user_id:
                 raise InvalidInput(f"{sink.directory} holds an export of another account")
-            finished = finished.as_left_in(sink.directory, _count_of(sink))
+            finished = finished.as_left_in(sink.directory)
         header = _header(client, plan, sink, account, finished, recheck=recheck)
         header.write(sink.directory)
         return await _run(patient, header, sink, account.requests, tell)
-
-
-def _count_of(sink: Sink) -> Callable[[Dataset], int | None]:
-    """Return what counts the rows of a dataset, as far as the sink can."""
-    return sink.count if isinstance(sink, Counting) else lambda _: None
 
 
 def _header(
@@ -148,7 +141,7 @@ async def _same_account(client: TogglClient, header: Header, account: Survey | N
 
 async def _run(client: TogglClient, header: Header, sink: Sink, spent: int, tell: OnExportEvent) -> Manifest:
     """Open the sink, read everything that is left, and close the books."""
-    recovered = sink.open(header.run, update=header.previous is not None)
+    recovered = sink.open(header.run, update=header.previous.datasets if header.previous else ())
     books = Books(client, header, sink, recovered, spent=spent)
     reader = Reader(client=client, books=books, tell=tell)
     try:

@@ -9,8 +9,8 @@ their datasets are exported or not, so that the view `VIEW` works in any case.
 import abc
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -90,11 +90,13 @@ class DatabaseSink(abc.ABC):
             raise RuntimeError("the destination is not open")
         return self._connection
 
-    def open(self, run: str, *, update: bool) -> Recovered:
+    def open(self, run: str, *, update: Collection[str]) -> Recovered:
         """Open the file under its partial name, and read the progress of this run; see `Sink.open`."""
         self._finished.clear()
         with self._failing():
-            if self._whole.exists() and not self._partial.exists():
+            # One that is no longer as it was written keeps its name until the new one is whole.
+            begun = self._partial.exists()
+            if self._whole.exists() and not begun and (update or self._is_of(run)):
                 self._whole.replace(self._partial)
             self._connection = self.connect(self._partial)
             recovered = self._recovered(run)
@@ -126,16 +128,6 @@ class DatabaseSink(abc.ABC):
                 if commit.lines:
                     self.insert(declared, commit.lines)
             self._save(commit.piece, msgspec.json.encode(commit.progress), commit.requests)
-
-    def count(self, dataset: Dataset) -> int | None:
-        """Count the rows of a finished table; see `Counting`."""
-        try:
-            with closing(self.connect(self._whole)) as connection:
-                query = f"SELECT COUNT(*) FROM {dataset.name}"
-                (found,) = connection.execute(query).fetchone()
-        except self.failures:  # opening it will say why
-            return None
-        return int(found)
 
     def known(self, dataset: Dataset) -> Iterator[Known]:
         """Look at the rows of a table."""
@@ -194,6 +186,16 @@ class DatabaseSink(abc.ABC):
     def clean(self) -> None:
         """Keep the progress: it is in the database, as a record of its origin."""
         self._finished.clear()
+
+    def _is_of(self, run: str) -> bool:
+        """Whether this run has given the file its name already, just before it ended."""
+        with suppress(self.failures):
+            self._connection = self.connect(self._whole)
+            try:
+                return self._recovered(run) is not None
+            finally:
+                self._connection.close()
+        return False
 
     def _recovered(self, run: str) -> Recovered | None:
         """The progress that the file holds, if it is of this run."""

@@ -9,7 +9,7 @@ the file that is there.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -110,9 +110,9 @@ class StagedSink:
         self._journal = Journal(directory / JOURNAL, _Entry)
         self._stages: dict[str, _Stage] = {}
         self._finished: dict[str, FileFacts] = {}
-        self._update = False
+        self._update: Collection[str] = ()
 
-    def open(self, run: str, *, update: bool) -> Recovered:
+    def open(self, run: str, *, update: Collection[str]) -> Recovered:
         """Read the journal and cut the staged files off at what it says; see `Sink.open`."""
         self._update = update
         self._stages.clear()
@@ -164,13 +164,6 @@ class StagedSink:
         self._journal.append(entry)
         self._replay(entry)
 
-    def count(self, dataset: Dataset) -> int:
-        """Count the rows of a finished file; see `Counting`."""
-        try:
-            return sum(1 for _ in self._form.known(self._whole(dataset.name), dataset))
-        except (OSError, ValueError, LookupError, RuntimeError):
-            return -1
-
     def known(self, dataset: Dataset) -> Iterator[Known]:
         """Look at the rows of the base that live, and at the staged ones."""
         base, dead = self._base(dataset.name), self._dead(dataset)
@@ -204,7 +197,8 @@ class StagedSink:
             stage.file.close()
             stage.file = None
         if self._form.staged and base is None and not stage.removed:
-            if staged.exists() or not whole.exists():  # else it was renamed just before a crash
+            # Else it was renamed just before a crash; what has that name where no row came is damaged.
+            if staged.exists() or not whole.exists() or not stage.rows:
                 staged.touch()
                 staged.replace(whole)
             rows = stage.rows
@@ -267,8 +261,8 @@ class StagedSink:
         return self.directory / f"{name}{self._form.suffix}"
 
     def _base(self, name: str) -> Path | None:
-        """The file that is updated; None in a first export, where a file of that name is our own."""
-        return self._whole(name) if self._update and self._whole(name).exists() else None
+        """The file that is updated; None where nothing is: a file of that name is our own, or damaged."""
+        return self._whole(name) if name in self._update and self._whole(name).exists() else None
 
     def _live(self, dataset: Dataset) -> Iterator[tuple[Known, bytes]]:
         """The staged rows that were not removed later."""
@@ -287,7 +281,7 @@ class StagedSink:
     def _dead(self, dataset: Dataset) -> Callable[[Key], bool]:
         """Tell which rows of the base don't count: what was removed, and what is staged anew."""
         stage = self._stages.get(dataset.name)
-        if not self._update or stage is None:
+        if dataset.name not in self._update or stage is None:
             return _never
         gone = {*stage.removed, *(_key(dataset, seen) for seen, _ in self._live(dataset))}
         return lambda key: key in gone

@@ -8,7 +8,7 @@ they are belong to the sink.
 import datetime as dt
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,9 +17,9 @@ import msgspec
 
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.lock import LOCK
-from toggl_async.export.mirror.manifest import MANIFEST, Failure, ManifestEntry, Refusal, Stale
-from toggl_async.export.mirror.storage import PARTIAL, sync_directory, write_atomically
-from toggl_async.export.plan.datasets import DATASETS, Dataset
+from toggl_async.export.mirror.manifest import MANIFEST, Failure, File, ManifestEntry, Refusal, Stale
+from toggl_async.export.mirror.storage import PARTIAL, digest, sync_directory, write_atomically
+from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey
 
@@ -47,6 +47,7 @@ class Previous:
         plan: what was asked for.
         workspaces: the ids of the workspaces that were read.
         datasets: each dataset, by name: above all how fresh it is.
+        files: size and checksum of each file.
         refused: what Toggl refused.
         failed: what could not be read.
         stale: what is older than its dataset says.
@@ -60,6 +61,7 @@ class Previous:
     plan: ExportPlan
     workspaces: tuple[int, ...]
     datasets: Mapping[str, ManifestEntry]
+    files: Mapping[str, File]
     refused: tuple[Refusal, ...]
     failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
@@ -76,31 +78,31 @@ class Previous:
         found = self.datasets.get(dataset)
         return None if found is None else found.as_of
 
-    def as_left_in(self, directory: Path, count: Callable[[Dataset], int | None]) -> "Previous":
-        """The same without the datasets whose file is gone, or no longer as large or as long as it was.
+    def as_left_in(self, directory: Path) -> "Previous":
+        """The same without the datasets whose file is gone, or not as it was written.
 
-        What is missing in them would not show: nobody edited it at Toggl.
+        What is missing or edited in them would not show: nobody edited it at Toggl.
 
-        Args:
-            directory: where the files were left.
-            count: says how many rows of a dataset stand there; None where that cannot be told.
+        Raises:
+            InvalidInput: a directory that is not empty has the name of a file.
         """
-        kept = {
-            name: entry
-            for name, entry in self.datasets.items()
-            if entry.file is not None
-            and _is_left(directory / entry.file, entry.bytes)
-            and count(DATASETS[name]) in {entry.rows, None}
-        }
+        left = {name for name, file in self.files.items() if _is_left(directory / name, file)}
+        kept = {name: entry for name, entry in self.datasets.items() if entry.file in left}
         stale = tuple(one for one in self.stale if one.dataset in kept)
         return attrs.evolve(self, datasets=kept, stale=stale)
 
 
-def _is_left(path: Path, size: int | None) -> bool:
-    """Whether a file is there, and as large as it was; a database, whose size is None, may have grown."""
+def _is_left(path: Path, file: File) -> bool:
+    """Whether a file is there, and as it was written; a directory in its place is removed if it is empty."""
     try:
-        return path.stat().st_size == size or (size is None and path.is_file())
-    except OSError:
+        if path.is_dir():
+            path.rmdir()
+        return path.stat().st_size == file.bytes and digest(path) == file.sha256
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if path.is_dir():
+            raise InvalidInput(f"{path} is a directory, but a file belongs there; move it away") from error
         return False
 
 
@@ -247,5 +249,5 @@ def _read(path: Path, kind: type[T]) -> T | None:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, ValueError) as error:
         raise InvalidInput(f"cannot read {path}: {error}") from error

@@ -5,7 +5,7 @@ may happen, either both are there or neither is. That is all that resuming stand
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -17,7 +17,6 @@ from toggl_async.export.rows import Known, Line
 
 __all__ = [
     "Commit",
-    "Counting",
     "DaySum",
     "FileFacts",
     "Known",
@@ -91,15 +90,6 @@ class DaySum(NamedTuple):
 
 
 @runtime_checkable
-class Counting(Protocol):
-    """A sink that can say what an update will find, before it is opened."""
-
-    def count(self, dataset: Dataset) -> int | None:
-        """How many rows stand in a finished export; -1 if they are damaged, None if nobody can tell."""
-        ...
-
-
-@runtime_checkable
 class Sink(Protocol):
     """A destination of one format; its calls are short and made from the event loop."""
 
@@ -110,12 +100,14 @@ class Sink(Protocol):
     finishes_in_thread: bool
     """Whether `finish` takes so long for many rows that it is called in a thread, alone of all calls."""
 
-    def open(self, run: str, *, update: bool) -> Recovered:
+    def open(self, run: str, *, update: Collection[str]) -> Recovered:
         """Take up what an earlier run of the same name has left, or begin.
 
         Args:
             run: the name of the export; progress of any other is forgotten.
-            update: whether rows of a finished export are there, which this one changes.
+            update: the datasets of a finished export that are there and that this one changes; empty in a
+                first export. A file of any other dataset is no longer as it was written: it keeps its name
+                until the new one is whole, and nothing is read from it.
         """
         ...
 
