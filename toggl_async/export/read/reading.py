@@ -310,12 +310,12 @@ class Reader:
 
 
 def identified(lines: list[Line], operation: str) -> list[Line]:
-    """The lines of a page, of which one or another may lack an id, but not all.
+    """The lines of a page, of which one or another may lack an id, but not all, unless they have a start.
 
     Raises:
         DecodeError: none has one, so what came is something else, such as an error in a list.
     """
-    if lines and all(line.id < 0 for line in lines):
+    if lines and all(line.id < 0 and line.start is None for line in lines):
         body = b"[" + b",".join(line.data for line in lines) + b"]"
         raise DecodeError("rows without an id came", operation=operation, field="$", body=body)
     return lines
