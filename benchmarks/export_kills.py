@@ -59,7 +59,7 @@ async def _export(directory: Path, form: str) -> None:
     header = _read(directory / "progress.json", Header)
     if header is not None:
         sink = make(form, directory)
-        recovered = sink.open(header.run, update=False)
+        recovered = sink.open(header.run, update=())
         sink.stop()
         for name, progress in recovered.progress.items():
             mark = None if progress.bookmark is None else dict(progress.bookmark.position)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from support.export_company import FIRST, NOW, Company
-from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, ServerError, TogglClient
+from toggl_async import ApiToken, ClientOptions, InvalidInput, LoginRefused, Pace, TogglClient
 from toggl_async.export import Batch, ExportedTimeEntry, ExportPlan, TotalsDiffer, export_batches
 from toggl_async.records import Tag
 
@@ -114,9 +114,9 @@ async def test_a_slow_consumer_slows_the_requests_down() -> None:
 
 async def test_what_ends_the_export_is_raised() -> None:
     company = Company()
-    company.before = lambda path, body: httpx.Response(500) if path.endswith("/tags") else None
+    company.refuse_the_token_at("/tags")
     async with client(company) as toggl:
-        with pytest.raises(ServerError):
+        with pytest.raises(LoginRefused):
             async for _ in export_batches(toggl, ExportPlan(datasets=("tags",))):
                 pass
         with pytest.raises(InvalidInput, match="unknown workspace"):

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from support.export_company import FIRST, SECOND, Company
+from support.export_company import FIRST, SECOND, TOKEN_REFUSED, Company
 from support.export_written import FORMATS, everything, ids
-from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, ServerError, TogglClient
+from toggl_async import ApiToken, ClientOptions, InvalidInput, LoginRefused, Pace, TogglClient
 from toggl_async.export import DatasetFinished, ExportPlan, Manifest, RowsWritten, export
 from toggl_async.export.formats import make
 from toggl_async.export.formats.database import DatabaseSink
@@ -185,12 +185,12 @@ async def test_checks_of_an_earlier_run_are_kept(tmp_path: Path, form: str) -> N
     assert len(company.asked("totals")) == asked
 
 
-async def test_an_export_goes_on_after_a_server_error(tmp_path: Path) -> None:
+async def test_an_export_goes_on_after_its_token_was_refused(tmp_path: Path) -> None:
     company = Company()
     company.before = lambda path, body: (
-        httpx.Response(500, json="oops") if body and body.get("first_row_number") == 5 else None
+        httpx.Response(403, json=TOKEN_REFUSED) if body and body.get("first_row_number") == 5 else None
     )
-    with pytest.raises(ServerError):
+    with pytest.raises(LoginRefused):
         await run(company, tmp_path)
     assert (tmp_path / HEADER).exists()
     company.before = lambda path, body: None
@@ -205,9 +205,9 @@ async def test_a_refusal_is_remembered_by_the_next_run(tmp_path: Path) -> None:
     company = Company()
     company.before = lambda path, body: {
         f"/api/v9/workspaces/{FIRST}/groups": httpx.Response(403, json="no access"),
-        f"/api/v9/workspaces/{FIRST}/tags": httpx.Response(500),
+        f"/api/v9/workspaces/{FIRST}/tags": httpx.Response(403, json=TOKEN_REFUSED),
     }.get(path)
-    with pytest.raises(ServerError):
+    with pytest.raises(LoginRefused):
         await run(company, tmp_path)
     company.before = lambda path, body: None
     manifest = await run(company, tmp_path)
@@ -252,8 +252,8 @@ async def test_a_destination_of_something_else_is_refused(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     company = Company()
-    company.before = lambda path, body: httpx.Response(500) if path.endswith("/tags") else None
-    with pytest.raises(ServerError):
+    company.refuse_the_token_at("/tags")
+    with pytest.raises(LoginRefused):
         await run(company, tmp_path)
     asked = len(company.log)
     with pytest.raises(InvalidInput, match=message):
@@ -263,8 +263,8 @@ async def test_a_destination_of_something_else_is_refused(
 
 async def test_a_destination_of_another_account_is_refused(tmp_path: Path) -> None:
     company = Company()
-    company.before = lambda path, body: httpx.Response(500) if path.endswith("/tags") else None
-    with pytest.raises(ServerError):
+    company.refuse_the_token_at("/tags")
+    with pytest.raises(LoginRefused):
         await run(company, tmp_path)
     company.user = 8
     with pytest.raises(InvalidInput, match="holds an export of another account"):
@@ -314,10 +314,10 @@ async def test_an_account_that_was_surveyed_is_not_asked_for_again(tmp_path: Pat
     from toggl_async.export import survey  # noqa: PLC0415
 
     company = Company()
-    company.before = lambda path, body: httpx.Response(500) if path.endswith("/tags") else None
+    company.refuse_the_token_at("/tags")
     async with TogglClient(ApiToken("made-up"), transport=company, options=OPTIONS) as client:
         account = await survey(client, ExportPlan())
-        with pytest.raises(ServerError):
+        with pytest.raises(LoginRefused):
             await export(client, ExportPlan(), tmp_path, account=account)
         company.before = lambda path, body: None
         await export(client, ExportPlan(), tmp_path, account=account)
@@ -328,8 +328,8 @@ async def test_leftovers_of_an_export_that_was_removed_by_hand_are_no_harm(tmp_p
     for form in ("jsonl", "sqlite"):
         directory = tmp_path / form
         company = Company()
-        company.before = lambda path, body: httpx.Response(500) if path.endswith("/tags") else None
-        with pytest.raises(ServerError):
+        company.refuse_the_token_at("/tags")
+        with pytest.raises(LoginRefused):
             await run(company, directory, form)
         company.before = lambda path, body: None
         (directory / HEADER).unlink()

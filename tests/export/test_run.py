@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from support.export_company import TOKEN_REFUSED
 from support.export_scripted import OTHER, SEARCH, TOTALS, WORKSPACE, Scripted, entry, once, page
-from toggl_async import ApiToken, DecodeError, InvalidInput, Priority, Scheduler, ServerError, TogglClient
+from toggl_async import ApiToken, DecodeError, InvalidInput, LoginRefused, Priority, Scheduler, TogglClient
 from toggl_async.export import (
     DatasetFinished,
     ExportEvent,
@@ -217,18 +218,18 @@ async def test_a_refused_total_leaves_the_range_unchecked(tmp_path: Path) -> Non
     assert manifest.ranges[0].agrees is None
 
 
-async def test_a_server_error_ends_the_export_and_the_manifest_says_so(tmp_path: Path) -> None:
+async def test_a_refused_token_ends_the_export_and_the_manifest_says_so(tmp_path: Path) -> None:
     server = Scripted(
         {
             f"/api/v9/workspaces/{WORKSPACE}/users": [{"id": 1}],
-            f"/api/v9/workspaces/{WORKSPACE}/projects": lambda body: httpx.Response(500, text="oops"),
+            f"/api/v9/workspaces/{WORKSPACE}/projects": httpx.Response(403, json=TOKEN_REFUSED),
         }
     )
-    with pytest.raises(ServerError):
+    with pytest.raises(LoginRefused):
         await run(server, ExportPlan(datasets=("users", "projects")), tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
     assert manifest["complete"] is False
-    assert manifest["error"].startswith("ServerError: oops")
+    assert manifest["error"].startswith("LoginRefused: ")
     assert manifest["datasets"]["users"]["complete"] is True
     assert manifest["datasets"]["projects"] == {
         "complete": False, "key": ["id"], "file": None, "rows": 0, "bytes": 0, "sha256": None,

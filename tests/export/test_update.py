@@ -15,7 +15,7 @@ import pytest
 from support.export_company import FIRST, NOW, SECOND, ZONE, Company, Entry
 from support.export_updates import equals_a_fresh_export, run
 from support.export_written import FORMATS, everything, ids, rows
-from toggl_async import ServerError
+from toggl_async import LoginRefused
 from toggl_async.export import ExportPlan, Manifest, RowsWritten
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -246,8 +246,8 @@ async def test_own_changes_that_are_odd_or_elsewhere_do_no_harm(tmp_path: Path) 
 async def test_an_interrupted_update_says_so(tmp_path: Path) -> None:
     company = Company()
     await run(company, tmp_path, "sqlite")
-    company.before = lambda path, body: httpx.Response(500) if path.endswith("/tags") else None
-    with pytest.raises(ServerError):
+    company.refuse_the_token_at("/tags")
+    with pytest.raises(LoginRefused):
         await run(company, tmp_path, "sqlite")
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
     assert (manifest["complete"], manifest["update"]) == (False, True)

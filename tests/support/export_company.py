@@ -15,6 +15,8 @@ import httpx
 FIRST, SECOND, ORGANIZATION, USER = 10, 20, 1, 7
 NOW = dt.datetime(2026, 6, 15, 12, 0, tzinfo=dt.UTC)
 ZONE = dt.timezone(dt.timedelta(hours=1))
+TOKEN_REFUSED = "Incorrect username and/or password"
+"""What Toggl says in a 403 that means the token itself, which ends an export."""
 
 
 @attrs.define
@@ -64,6 +66,12 @@ class Company(httpx.AsyncBaseTransport):
         self.running: dict[str, Any] | None = None
         self.log: list[tuple[str, Any]] = []
         self.before: Callable[[str, Any], httpx.Response | None] = lambda path, body: None
+
+    def refuse_the_token_at(self, end: str) -> None:
+        """Refuse the token from the request on whose path ends so: the export ends there."""
+        self.before = lambda path, body: (
+            httpx.Response(403, json=TOKEN_REFUSED) if path.endswith(end) else None
+        )
 
     def asked(self, end: str) -> list[Any]:
         """The bodies or queries of the requests whose path ends so."""

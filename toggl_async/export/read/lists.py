@@ -155,6 +155,7 @@ async def _take(
     fresh = unseen(lines, known)
     if updating and saved.readings:
         fresh = lines
+    saved = attrs.evolve(saved, rows=saved.rows + len(fresh))
     removed = set(met) if updating else set()
     verdict = _Verdict()
     if step.following is None:
@@ -166,7 +167,6 @@ async def _take(
         done=step.following is None and not verdict.again,
         bookmark=step.following,
         readings=saved.readings + verdict.again,
-        rows=saved.rows + len(fresh),
         unseen=tuple(sorted(unmet - verdict.gone)) if not verdict.final else (),
         failed=verdict.doubt,
     )
