@@ -119,6 +119,7 @@ async def test_what_ends_the_export_is_raised() -> None:
         with pytest.raises(LoginRefused):
             async for _ in export_batches(toggl, ExportPlan(datasets=("tags",))):
                 pass
+    async with client(Company()) as toggl:
         with pytest.raises(InvalidInput, match="unknown workspace"):
             async for _ in export_batches(toggl, ExportPlan(workspaces=(5,))):
                 pass

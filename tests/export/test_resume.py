@@ -320,6 +320,7 @@ async def test_an_account_that_was_surveyed_is_not_asked_for_again(tmp_path: Pat
         with pytest.raises(LoginRefused):
             await export(client, ExportPlan(), tmp_path, account=account)
         company.before = lambda path, body: None
+        client.forget_refusals()
         await export(client, ExportPlan(), tmp_path, account=account)
     assert len(company.asked("/api/v9/me")) == 1
 

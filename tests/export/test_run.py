@@ -172,11 +172,15 @@ async def test_a_running_entry_outside_the_plan_is_left_out(tmp_path: Path, chan
     assert rows(tmp_path, "time_entries") == []
 
 
-async def test_lists_without_a_workspace_get_one_and_doubles_go(tmp_path: Path) -> None:
-    server = Scripted({f"/api/v9/workspaces/{WORKSPACE}/users": [{"id": 1}, {"id": 2}, {"id": 1}, "odd"]})
-    await run(server, ExportPlan(datasets=("users",)), tmp_path)
+async def test_lists_get_their_workspace_and_lose_doubles_and_what_is_no_row(tmp_path: Path) -> None:
+    users = [{"id": 1}, "odd", {"id": 2}, {"id": 1}, None]
+    server = Scripted({f"/api/v9/workspaces/{WORKSPACE}/users": users})
+    manifest = await run(server, ExportPlan(datasets=("users",)), tmp_path)
     lines = (tmp_path / "users.jsonl").read_bytes().splitlines()
-    assert lines == [b'{"id": 1,"workspace_id":10}', b'{"id": 2,"workspace_id":10}', b'"odd"']
+    assert lines == [b'{"id": 1,"workspace_id":10}', b'{"id": 2,"workspace_id":10}']
+    (failure,) = manifest.failed
+    assert (failure.dataset, failure.message) == ("users", "rows without an id came")
+    assert not manifest.complete
     assert server.asked["/api/v9/me/organizations"] == 0  # nobody needs them
 
 

@@ -77,6 +77,16 @@ async def test_a_list_without_a_witness_must_be_empty_in_two_runs(tmp_path: Path
         assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", "groups")} == {20}
 
 
+@pytest.mark.parametrize("name", ["users", "groups"])
+async def test_a_list_without_a_witness_may_lose_a_row(tmp_path: Path, name: str) -> None:
+    company = Company(3)
+    await run(company, tmp_path)
+    company.lists[name] = [row for row in company.lists[name] if row["id"] != 3]
+    company.now = NOW + DAY
+    assert (await run(company, tmp_path)).complete
+    assert {row["id"] for row in rows(tmp_path, "jsonl", name)} == {1, 2, 4, 5}
+
+
 async def test_a_workspace_has_its_user(tmp_path: Path) -> None:
     company = Company(3)
     company.before = lambda path, body: (

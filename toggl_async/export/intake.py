@@ -12,7 +12,7 @@ from toggl_async.codec.apart import apart, faithful
 from toggl_async.codec.legible import impostor
 from toggl_async.errors import DecodeError, TogglError
 
-__all__ = ["json_of", "reading", "row_of", "rows_of"]
+__all__ = ["json_of", "reading", "row_of", "rows_among", "rows_of"]
 
 _DEEPEST = 200
 """Levels of nesting that a row may have. Decoders give up somewhere between five hundred and a thousand,
@@ -36,6 +36,22 @@ def rows_of(body: bytes) -> list[bytes]:
         msgspec.DecodeError: it is not JSON.
     """
     return list(map(row_of, listed(apart(json_of(body)))))
+
+
+def rows_among(body: bytes) -> tuple[list[bytes], int]:
+    """The rows of a list that comes as a whole, and how many elements are left out as they are no objects.
+
+    Raises:
+        Misshapen: it is no list, no element of it is an object, or a row cannot be held.
+        msgspec.DecodeError: it is not JSON.
+    """
+    elements = apart(json_of(body))
+    if not isinstance(elements, list):
+        return rows_of(body), 0
+    objects = [element for element in elements if bytes(memoryview(element)[:1]) == b"{"]
+    if not objects:
+        return rows_of(body), 0
+    return list(map(row_of, objects)), len(elements) - len(objects)
 
 
 def row_of(piece: object) -> bytes:

@@ -36,7 +36,7 @@ class Step(Generic[ItemT]):
     Attributes:
         items: what the page brought that was not there before; empty only on the last page.
         following: where the walk goes on; None when this was the last page.
-        nulls: rows of it that were null, and are left out.
+        nulls: elements of it that are no rows, such as null, and are left out.
         is_blank: whether nothing at all came, not even an empty list.
         has_shifted: whether it lacks the item that was announced as its first, so that others may be missing.
     """

@@ -23,7 +23,7 @@ from toggl_async.errors import (
     ServerError,
     TogglError,
 )
-from toggl_async.export.intake import json_of, reading, row_of, rows_of
+from toggl_async.export.intake import json_of, reading, row_of, rows_among
 from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
@@ -197,8 +197,8 @@ class Reader:
         if paging is None:
             answer = await self.fetch(name, path, query=query, body=body)
             with reading(name, answer.body):
-                rows = rows_of(answer.body)
-            yield Step(items=rows, following=None, is_blank=not answer.body.strip())
+                rows, left_out = rows_among(answer.body)
+            yield Step(items=rows, following=None, nulls=left_out, is_blank=not answer.body.strip())
             return
 
         latest = b""
