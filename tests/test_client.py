@@ -27,7 +27,7 @@ from toggl_async import (
     capture_responses,
 )
 from toggl_async._client.catalog import operation
-from toggl_async._operations.paging import Bookmark, PageAnswer, PageNumber, PageRequest, Pages, Step
+from toggl_async._operations.paging import Bookmark, PageAnswer, PageNumber, PageRequest, Pages, PageStep
 from toggl_async.records import Project
 from toggl_async.scheduler import Lane, RequestFacts
 from toggl_async.scheduler.adapter import EXTENSION
@@ -383,7 +383,7 @@ async def test_a_walk_that_is_left_early_is_closed_at_once() -> None:
     closed = []
 
     class Watched(Pages[int]):
-        async def steps(self, start: Bookmark | None = None) -> AsyncGenerator[Step[int], None]:
+        async def steps(self, start: Bookmark | None = None) -> AsyncGenerator[PageStep[int], None]:
             try:
                 async for step in super().steps(start):
                     yield step

@@ -57,6 +57,8 @@ class FakeCaller:
     """Notes calls and answers with itself."""
 
     calls: list[Call] = attrs.field(factory=list)
+    unknown: Mapping[str, object] = attrs.field(factory=dict)
+    """Nothing, as of a record of which all is known."""
 
     async def call(
         self,

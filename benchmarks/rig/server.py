@@ -18,7 +18,7 @@ from typing import Final
 import attrs
 
 from toggl_async.sandbox.fast_loop import FastLoop
-from toggl_async.sandbox.limits import Limits
+from toggl_async.sandbox.limits import ServerLimits
 
 __all__ = ["WORKSPACE", "Record", "Seen", "ServerOptions"]
 
@@ -105,13 +105,13 @@ class Answer:
 
 
 class Server:
-    """Limits and answers; one for all connections."""
+    """ServerLimits and answers; one for all connections."""
 
     def __init__(self, options: ServerOptions) -> None:
         self._options = options
         self._random = random.Random(options.seed)
         quota = float("inf") if options.quota is None else options.quota
-        self._limits = Limits(
+        self._limits = ServerLimits(
             interval=options.interval, burst=options.burst, user_quota=quota, organization_quota=quota
         )
         self._window = self._limits.window(0, None)

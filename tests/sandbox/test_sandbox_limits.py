@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.clock import JumpLoop
-from toggl_async.sandbox.limits import Limits, QuotaState, QuotaWindow
+from toggl_async.sandbox.limits import QuotaState, QuotaWindow, ServerLimits
 
 
 class Bucket:
@@ -16,7 +16,7 @@ class Bucket:
 
     def __init__(self, *, interval: float, burst: int) -> None:
         self.loop = JumpLoop()
-        self.limits = Limits(interval=interval, burst=burst, user_quota=1, organization_quota=2)
+        self.limits = ServerLimits(interval=interval, burst=burst, user_quota=1, organization_quota=2)
 
     def admit(self, now: float, user_id: int | None = 1) -> bool:
         self.loop.now = 1000.0 + now

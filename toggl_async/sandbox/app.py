@@ -28,7 +28,7 @@ from toggl_async.sandbox.deliveries import Deliveries
 from toggl_async.sandbox.documents import DescribedOperation, operations
 from toggl_async.sandbox.entities import PersonRow
 from toggl_async.sandbox.faults import Fault, Faults
-from toggl_async.sandbox.limits import Limits, QuotaWindow
+from toggl_async.sandbox.limits import QuotaWindow, ServerLimits
 from toggl_async.sandbox.routes import HANDLERS
 from toggl_async.sandbox.routing import UNKNOWN, router
 from toggl_async.sandbox.samples import Samples
@@ -80,7 +80,7 @@ class Application:
         *,
         company: Company,
         clock: Clock,
-        limits: Limits,
+        limits: ServerLimits,
         faults: Faults,
         counts: Counts,
         gone: frozenset[str],

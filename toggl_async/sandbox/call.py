@@ -12,7 +12,7 @@ from toggl_async.sandbox import timestamps
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.company import Company
 from toggl_async.sandbox.entities import OrganizationRow, PersonRow, SubscriptionRow, WorkspaceRow
-from toggl_async.sandbox.limits import Limits
+from toggl_async.sandbox.limits import ServerLimits
 
 __all__ = ["ApiRequest", "Body", "Handler", "Happening", "Pinging"]
 
@@ -123,7 +123,7 @@ class ApiRequest:
     """
 
     company: Company
-    limits: Limits
+    limits: ServerLimits
     deliveries: Pinging
     person: PersonRow
     now: float

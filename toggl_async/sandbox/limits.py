@@ -10,7 +10,7 @@ import math
 import attrs
 from aiolimiter import AsyncLimiter
 
-__all__ = ["Limits", "QuotaState", "QuotaWindow"]
+__all__ = ["QuotaState", "QuotaWindow", "ServerLimits"]
 
 _HOUR = 3600.0
 _ROUNDING = 1e-6
@@ -71,7 +71,7 @@ class QuotaWindow:
             self._spent = 0
 
 
-class Limits:
+class ServerLimits:
     """The buckets and windows of all accounts, made when they are first needed.
 
     Args:

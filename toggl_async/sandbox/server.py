@@ -17,7 +17,7 @@ from toggl_async.sandbox.company import Company
 from toggl_async.sandbox.control import control
 from toggl_async.sandbox.counts import Counts
 from toggl_async.sandbox.faults import Faults
-from toggl_async.sandbox.limits import Limits
+from toggl_async.sandbox.limits import ServerLimits
 from toggl_async.sandbox.options import SandboxOptions
 from toggl_async.sandbox.sandbox import Sandbox
 
@@ -50,7 +50,7 @@ async def serve(options: SandboxOptions | None = None) -> AsyncIterator[Sandbox]
     company = Company(options, started.timestamp())
     counts = Counts()
     faults = Faults(options.faults, random.Random(options.seed))
-    limits = Limits(
+    limits = ServerLimits(
         interval=options.interval / options.speed,
         burst=options.burst,
         user_quota=options.personal_quota,

@@ -11,7 +11,7 @@ Imported by `operation` and by the client; imports `errors` and `record`.
 import importlib
 from typing import TYPE_CHECKING
 
-from toggl_async._operations.paging.pages import Bookmark, Pages, Step
+from toggl_async._operations.paging.pages import Bookmark, Pages, PageStep
 from toggl_async._operations.paging.paging import Page, PageAnswer, PageRequest, Paging, Place, Position
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ __all__ = [
     "PageAnswer",
     "PageNumber",
     "PageRequest",
+    "PageStep",
     "Pages",
     "Paging",
     "Place",
     "Position",
     "ReportCursor",
-    "Step",
     "Token",
     "WrappedPages",
 ]

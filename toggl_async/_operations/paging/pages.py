@@ -10,7 +10,7 @@ from toggl_async._operations.paging.paging import Page, PageAnswer, PageRequest,
 from toggl_async._operations.paging.reading import Misshapen, comparable, field, fields, identity, is_null
 from toggl_async.errors import BadRequest, DecodeError, InvalidInput, PagingError
 
-__all__ = ["Bookmark", "Pages", "Step"]
+__all__ = ["Bookmark", "PageStep", "Pages"]
 
 ItemT = TypeVar("ItemT")
 
@@ -30,7 +30,7 @@ class Bookmark:
 
 
 @attrs.frozen(kw_only=True)
-class Step(Generic[ItemT]):
+class PageStep(Generic[ItemT]):
     """One page of a walk.
 
     Attributes:
@@ -119,11 +119,11 @@ class Pages(Generic[ItemT]):
                 if step.items:
                     yield step.items
 
-    async def steps(self, start: Bookmark | None = None) -> AsyncGenerator[Step[ItemT], None]:
+    async def steps(self, start: Bookmark | None = None) -> AsyncGenerator[PageStep[ItemT], None]:
         """Walk page by page, each with the place of the next one, from where an earlier walk stopped.
 
         Args:
-            start: the `Step.following` of an earlier walk with the same request; None begins.
+            start: the `PageStep.following` of an earlier walk with the same request; None begins.
         """
         position: Position | None = self._paging.start() if start is None else start.position
         size = self._asked_size() if start is None else start.size
@@ -146,7 +146,7 @@ class Pages(Generic[ItemT]):
                 if new or not items
                 else None
             )
-            yield Step(
+            yield PageStep(
                 items=cast("list[ItemT]", new),
                 following=None if position is None else Bookmark(position=position, size=size),
                 nulls=len(items) - len(rows),

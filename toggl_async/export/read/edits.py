@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import attrs
 
-from toggl_async._operations.paging import Step
+from toggl_async._operations.paging import PageStep
 from toggl_async._operations.record import Json
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.plan.datasets import ENTRIES
@@ -106,7 +106,9 @@ async def _walk(
     return saved
 
 
-def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[bytes], since: dt.datetime) -> Progress:
+def _take(
+    reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes], since: dt.datetime
+) -> Progress:
     """Commit what changed of a page."""
     reader.forecast.read(ENTRIES.name, piece.name)
     lines = [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)]

@@ -15,7 +15,7 @@ from contextlib import aclosing
 
 import attrs
 
-from toggl_async._operations.paging import Step
+from toggl_async._operations.paging import PageStep
 from toggl_async._operations.record import Json
 from toggl_async.export.intake import reading
 from toggl_async.export.mirror.pieces import Piece, Progress, Range, ServerTotals
@@ -202,7 +202,7 @@ async def _walk(reader: Reader, piece: Piece) -> None:
                     break
 
 
-def _lines(reader: Reader, piece: Piece, step: Step[bytes]) -> list[Line]:
+def _lines(reader: Reader, piece: Piece, step: PageStep[bytes]) -> list[Line]:
     """The lines of a page, and word of it to the forecast."""
     lines = identified(
         [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)],
@@ -213,7 +213,7 @@ def _lines(reader: Reader, piece: Piece, step: Step[bytes]) -> list[Line]:
     return lines
 
 
-def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[bytes]) -> Progress:
+def _take(reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes]) -> Progress:
     """Commit one page of a report that is read for the first time."""
     lines = _lines(reader, piece, step)
     fresh = unseen(lines, reader.books.ids(ENTRIES, piece.workspace_id))
@@ -241,7 +241,7 @@ def _take(reader: Reader, piece: Piece, saved: Progress, step: Step[bytes]) -> P
     return saved
 
 
-async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: Step[bytes]) -> Progress:
+async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes]) -> Progress:
     """Commit one page of a report that is read again, and at its end what was deleted.
 
     What is not met again was deleted only if Toggl's total of the same days agrees with what was: a report

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from toggl_async._operations.paging import Step
+from toggl_async._operations.paging import PageStep
 from toggl_async.errors import TogglError
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
@@ -130,7 +130,7 @@ def _sources(dataset: Dataset, workspace: SurveyedWorkspace) -> Iterator[tuple[s
 
 
 async def _take(
-    reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, step: Step[bytes]
+    reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, step: PageStep[bytes]
 ) -> Progress:
     """Commit one page of a list."""
     reader.forecast.read(dataset.name, piece.workspace_id)

@@ -10,7 +10,7 @@ import msgspec
 
 from toggl_async._client.answer import Answer
 from toggl_async._client.client import TogglClient
-from toggl_async._operations.paging import Bookmark, PageAnswer, PageRequest, Pages, Step
+from toggl_async._operations.paging import Bookmark, PageAnswer, PageRequest, Pages, PageStep
 from toggl_async.codec.apart import apart
 from toggl_async.errors import (
     BadRequest,
@@ -170,7 +170,7 @@ class Reader:
         query: Mapping[str, Any] = _NOTHING,
         body: Any = msgspec.UNSET,
         start: Bookmark | None = None,
-    ) -> AsyncGenerator[Step[bytes], None]:
+    ) -> AsyncGenerator[PageStep[bytes], None]:
         """Walk the pages of an operation from a bookmark on; a list without paging is one page.
 
         Raises:
@@ -192,13 +192,13 @@ class Reader:
         query: Mapping[str, Any],
         body: Any,
         start: Bookmark | None,
-    ) -> AsyncGenerator[Step[bytes], None]:
+    ) -> AsyncGenerator[PageStep[bytes], None]:
         paging = operation(name).paging
         if paging is None:
             answer = await self.fetch(name, path, query=query, body=body)
             with reading(name, answer.body):
                 rows, left_out = rows_among(answer.body)
-            yield Step(items=rows, following=None, nulls=left_out, is_blank=not answer.body.strip())
+            yield PageStep(items=rows, following=None, nulls=left_out, is_blank=not answer.body.strip())
             return
 
         latest = b""
@@ -321,13 +321,13 @@ def identified(lines: list[Line], operation: str) -> list[Line]:
     return lines
 
 
-def _held(step: Step[msgspec.Raw]) -> Step[bytes]:
+def _held(step: PageStep[msgspec.Raw]) -> PageStep[bytes]:
     """The same page with rows that can be held.
 
     Raises:
         Misshapen: a row is nested too deeply.
     """
-    return Step(
+    return PageStep(
         items=list(map(row_of, step.items)),
         following=step.following,
         nulls=step.nulls,

@@ -95,6 +95,7 @@ class Schedule:
     """
 
     __slots__ = (
+        "_lasting",
         "_max_in_flight",
         "_retry",
         "_wall_ahead",
@@ -111,6 +112,7 @@ class Schedule:
         self._retry = retry
         self._max_in_flight = max_in_flight
         self._wall_ahead: int | None = None
+        self._lasting: dict[str, str] = {}
         self.queue: Queue = Queue()
         self.backoff: Backoff = Backoff()
         self.foresight: Foresight = Foresight(self.queue, self.backoff)
@@ -261,6 +263,7 @@ class Schedule:
             chance: a number in [0, 1), for the back-off.
         """
         call.state = CallState.ANSWERED
+        self.name_window(call)
         number, call.turn, call.probe = call.turn, 0, False
         kind = outcome.kind
         if kind is OutcomeKind.THROTTLED:
@@ -303,6 +306,7 @@ class Schedule:
             chance: a number in [0, 1), for the back-off.
         """
         call.failures += 1
+        self.name_window(call)
         if call.turn:
             gone = loss is Loss.MAY_HAVE_LEFT
             self.notes.append((LossTold if gone else Unused)(call.turn, call.window))
@@ -337,7 +341,7 @@ class Schedule:
         else:
             self.in_flight -= 1
             if call.state is CallState.UNDER_WAY:
-                self.notes.append(LossTold(call.turn, call.window))
+                self.notes.append(LossTold(call.turn, self.name_window(call)))
             else:
                 self._give_back_turn(call)
         call.turn, call.probe, call.state = 0, False, CallState.DONE
@@ -353,7 +357,13 @@ class Schedule:
     def merge(self, old: str, lasting: str) -> None:
         """Take note that two windows are the same quota."""
         self.queue.merge(old, lasting)
+        self._lasting[old] = lasting
         self.notes.append(OrganizationFound(old, lasting))
+
+    def name_window(self, call: Call) -> str:
+        """Return the window of a call; it may have become part of another while the call was on its way."""
+        call.window = self._lasting.get(call.window, call.window)
+        return call.window
 
     def drain(self) -> list[Call]:
         """Take out all calls that wait, because they will not go: closed, or credentials refused."""
@@ -380,6 +390,7 @@ class Schedule:
             self.queue.push(call)
 
     def _give_back_turn(self, call: Call) -> None:
+        self.name_window(call)
         if call.turn:
             self.notes.append(Unused(call.turn, call.window))
             call.turn, call.probe = 0, False

@@ -312,7 +312,7 @@ class Driver(Asking):
         if not self._prompt and not may_wait:
             raise Recalled(Reason.PACE)  # to ask a store takes time
         while True:
-            turn = call.turn, call.level, call.window
+            turn = call.turn, call.level, self.schedule.name_window(call)
 
             def step(limits: Limits, now: int) -> tuple[Limits, Departure, Sequence[Wake]]:
                 return limits, *leaving(limits, now, self._me, *turn)  # noqa: B023 - used up at once
