@@ -25,7 +25,7 @@ CALLS: Final = 10_000
 SAMPLE: Final = 200
 AT_ONCE: Final = 8
 
-_ENDS: "Final[Iterator[Literal['keep', 'close']]]" = itertools.cycle(("keep", "keep", "close"))
+_ENDS: Iterator[Literal["keep", "close"]] = itertools.cycle(("keep", "keep", "close"))
 _BODY: Final = b"[" + b", ".join(b'{"id": %d, "name": "x"}' % number for number in range(200)) + b"]"
 
 

@@ -69,6 +69,7 @@ def _joined(results: Sequence[RecordT]) -> RecordT:
     for one in results:
         for name, value in one.unknown.items():
             before = unknown.get(name)
-            joined = isinstance(before, list) and isinstance(value, list)
-            unknown[name] = before + value if joined else value
+            if isinstance(before, list) and isinstance(value, list):
+                value = before + value  # noqa: PLW2901 - the rest of the same list
+            unknown[name] = value
     return restored(kind, values, unknown)

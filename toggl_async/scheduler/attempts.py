@@ -112,7 +112,7 @@ class Attempts(Work[httpx.Response]):
         self._result: _Result | None = None
         self._apart: Background[tuple[_Result, Reason | None]] | None = None
         self.is_followed = False
-        self.ran_out = False
+        self.ran_out: bool = False
 
     async def run(self, asked_at: float) -> httpx.Response:
         """Take turns until there is a final answer.

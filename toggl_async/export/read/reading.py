@@ -63,14 +63,14 @@ class Traffic:
     """
 
     def __init__(self) -> None:
-        self.walks = 0
+        self.walks: int = 0
         self.elapsed: float = 0.0
         self.seen: Mapping[str, Mapping[int, tuple[int, ...]]] | None = None
         self.answers = 0
         self.lost: TogglError | None = None
-        self.reaching = asyncio.Lock()
+        self.reaching: asyncio.Lock = asyncio.Lock()
         """Is held while Toggl is asked whether it can be reached."""
-        self.checking = asyncio.Lock()
+        self.checking: asyncio.Lock = asyncio.Lock()
         """Is held while Toggl is asked what the first contact says now."""
 
 

@@ -65,11 +65,11 @@ class Foresight:
     __slots__ = ("backoff", "queue", "seen_at", "view")
 
     def __init__(self, queue: Queue, backoff: Backoff) -> None:
-        self.queue = queue
-        self.backoff = backoff
+        self.queue: Queue = queue
+        self.backoff: Backoff = backoff
         self.view: View | None = None
         """The latest look at the shared limits."""
-        self.seen_at = 0
+        self.seen_at: int = 0
 
     def expected(self, call: Call, now: int) -> tuple[int, Reason]:
         """Return when a call that joins can go at the earliest, and what it waits for, mainly."""

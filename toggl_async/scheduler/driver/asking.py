@@ -342,7 +342,8 @@ class Asking(Outlook):
             self._remember(answer.cold, memories)
 
     def _remember(self, cold: int, memories: Memories) -> None:
-        self._cold, self.memories = cold, memories
+        self._cold = cold
+        self.memories: Memories = memories
         for workspace_id, organization_id in list(memories.organizations.items()):
             self._learned(workspace_id, organization_id)
         self._refuse_waiting()
