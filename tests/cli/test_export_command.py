@@ -177,9 +177,9 @@ def test_totals_that_differ(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entries, "totals_of", lambda body: (1, ()))
-    assert main(["export", "--out", str(out), "--dataset", "time_entries"]) == 3
+    # Where Toggl counts a second and no row came, something is missing: that outweighs a sum that differs.
+    assert main(["export", "--out", str(out), "--dataset", "time_entries"]) == 4
     printed = capsys.readouterr()
-    assert printed.out.endswith("totals differ from Toggl's\n")
     assert "s in the rows, 1 s by Toggl's total" in printed.err
     assert (out / "time_entries.jsonl").exists()
 
@@ -200,11 +200,9 @@ def test_a_server_that_fails_midway(server: Sandbox, out: Path, capsys: pytest.C
     server.order(Fault(status=500), route="GET /api/v9/workspaces/{workspace_id}/clients")
     chosen = ["--workspace", str(next(iter(server.company.workspaces)))]
     chosen += ["--dataset", "clients", "--dataset", "workspaces"]
-    assert main(["export", "--out", str(out), *chosen]) == 1
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("toggl-async: ")
-    assert "500 from GET /api/v9/workspaces/" in last
-    assert last.endswith(f"; {out} holds an unfinished export; the same command goes on from there")
+    assert main(["export", "--out", str(out), *chosen]) == 4
+    assert "500 from GET /api/v9/workspaces/" in capsys.readouterr().err
+    assert _lines(out / "workspaces.jsonl") == 1
     assert json.loads((out / "manifest.json").read_bytes())["complete"] is False
 
 

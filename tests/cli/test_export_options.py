@@ -45,7 +45,7 @@ def test_a_database_with_a_view_of_names(server: Sandbox, out: Path) -> None:
 
 
 def test_the_same_command_goes_on(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    server.order(Fault(status=500), route=TAGS)
+    server.order(Fault(status=403, body=b'"Incorrect username and/or password"'), route=TAGS)
     assert main(["export", "--out", str(out)]) == 1
     assert capsys.readouterr().err.endswith(
         "holds an unfinished export; the same command goes on from there\n"
@@ -109,8 +109,8 @@ def test_a_connection_lost_midway_is_no_bad_input(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.order(Fault(reset=True), route=TAGS)
-    assert main(["export", "--out", str(out)]) == 1
-    assert "holds an unfinished export" in capsys.readouterr().err
+    assert main(["export", "--out", str(out)]) == 4
+    assert "tags of workspace" in capsys.readouterr().err
 
 
 def test_credentials_revoked_midway_are_no_bad_input(
@@ -192,8 +192,9 @@ def test_events_for_machines(server: Sandbox, out: Path, capsys: pytest.CaptureF
     assert told[-1]["manifest"]["datasets"]["tags"]["rows"] == 5
     assert printed.err == ""
     server.order(Fault(status=500), route=TAGS)
-    assert main(["export", "--out", f"{out}2", "--json", "--dataset", "tags"]) == 1
-    assert events(capsys.readouterr().out)[-1]["event"] == "failed"
+    assert main(["export", "--out", f"{out}2", "--json", "--dataset", "tags"]) == 4
+    last = events(capsys.readouterr().out)[-1]
+    assert (last["event"], last["exit"], last["manifest"]["complete"]) == ("finished", 4, False)
 
 
 @pytest.mark.toggl_sandbox(interval=1.0, burst=5)
