@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from support.answers import Answers
-from toggl_async import DecodeError, TogglClient
+from toggl_async import BadRequest, DecodeError, TogglClient
 from toggl_async._client.catalog import operation
 from toggl_async.codec import DriftWarning
 
@@ -232,3 +232,11 @@ async def test_what_is_no_json_is_said_as_such(body: bytes) -> None:
         with pytest.raises(DecodeError, match="not JSON") as caught:
             await toggl.me.get()
     assert caught.value.body == body
+
+
+async def test_the_words_of_a_refusal_can_be_written_down() -> None:
+    async with Answers(b'"no \\ud800 right"', status=400).client() as toggl:
+        with pytest.raises(BadRequest) as caught:
+            await toggl.workspace(3).tags.list()
+    assert "no \ufffd right" in str(caught.value)
+    assert str(caught.value).encode()

@@ -196,6 +196,14 @@ async def first(server: Scripted, plan: ExportPlan, directory: Path, form: str =
         return await export(client, plan, directory, format=form)
 
 
+@pytest.mark.parametrize("number", [0, -1, 2**63])
+async def test_an_account_whose_id_cannot_be_one(tmp_path: Path, number: int) -> None:
+    """With it in the books, the next run would take the account for another one."""
+    with pytest.raises(DecodeError, match="Expected `int`"):
+        await first(Scripted({"/api/v9/me": {"id": number}}), ExportPlan(datasets=("tags",)), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("answer", [[], [{"id": WORKSPACE}], httpx.Response(204)])
 async def test_an_account_without_its_workspaces(tmp_path: Path, answer: Any) -> None:
     server = Scripted(

@@ -74,7 +74,15 @@ statuses = st.sampled_from([200, 204, 301, 400, 401, 402, 403, 404, 410, 429, 50
 
 
 @pytest.mark.filterwarnings("ignore::toggl_async.DriftWarning")
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
 @given(
     statuses=st.lists(statuses, min_size=1, max_size=3),
     headers=fields,

@@ -23,7 +23,12 @@ _ANY: Final = settings(
     deadline=None,
     database=None,
     print_blob=False,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
 )
 SAMPLE: Final = settings(_ANY, derandomize=True, max_examples=8)
 """The same few cases on every run and machine."""

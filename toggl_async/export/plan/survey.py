@@ -9,7 +9,7 @@ import datetime as dt
 import email.utils
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import attrs
 import msgspec
@@ -106,8 +106,12 @@ class Survey:
         return tuple(workspace.row for workspace in self.workspaces)
 
 
+_Id: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+"""An id of Toggl's; what cannot be one is no account, workspace or organization."""
+
+
 class _Me(msgspec.Struct):
-    id: int
+    id: _Id
     fullname: str | None = None
     email: str | None = None
     default_workspace_id: int | None = None
@@ -122,18 +126,18 @@ class _Related(msgspec.Struct):
 
 
 class _Identity(msgspec.Struct):
-    id: int
+    id: _Id
 
 
 class _Workspace(msgspec.Struct):
-    id: int
+    id: _Id
     name: str | None = None
     organization_id: int | None = None
     admin: bool | None = None
 
 
 class _Organization(msgspec.Struct):
-    id: int
+    id: _Id
     created_at: msgspec.Raw = msgspec.Raw(b"null")
 
 

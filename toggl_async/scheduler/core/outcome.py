@@ -266,6 +266,8 @@ def _text_of(headers: Mapping[str, str], body: bytes) -> str:
         found = _words(json.loads(text))
     except (ValueError, RecursionError):  # no JSON, or nested a thousandfold
         found = text
+    # JSON can hold half a surrogate pair, which no file and no terminal takes.
+    found = found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return found if len(found) <= _MESSAGE_LIMIT else found[:_MESSAGE_LIMIT] + "…"
 
 
