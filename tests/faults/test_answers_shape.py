@@ -242,6 +242,12 @@ async def test_a_walk_never_ends_at_rows_that_cannot_be_read(rows: object) -> No
             await found.collect()
 
 
+async def test_a_walk_never_passes_over_one_of_several_wrappers() -> None:
+    async with Answers([{"items": [[{"id": "a"}, {"id": "b"}]]}, {"items": [{"id": "c"}]}]).client() as toggl:
+        with pytest.raises(DecodeError):
+            await toggl.organization(4).payment_records.iter().collect()
+
+
 async def test_a_null_row_of_a_walk_is_left_out_and_told() -> None:
     async with Answers([None, TAG]).client() as toggl:
         with pytest.warns(DriftWarning, match="null where a row belongs; left out"):

@@ -257,8 +257,7 @@ def _fields(node: Node, record: TypeForm, *, in_part: bool = False) -> Record:
                 if _can_say_nothing(field.form):
                     values[field.name] = None
         except Misfit as misfit:
-            needed = field.required or field.wire == node.report.indispensable
-            if needed and not in_part:
+            if field.wire == node.report.indispensable or (field.required and not in_part):
                 raise
             node.report.odd(misfit.path, f"{misfit.message}; left out")
             lost[field.wire] = piece
