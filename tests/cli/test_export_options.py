@@ -45,7 +45,7 @@ def test_a_database_with_a_view_of_names(server: Sandbox, out: Path) -> None:
 
 
 def test_the_same_command_goes_on(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    server.order(Fault(status=403, body=b'"Incorrect username and/or password"'), route=TAGS)
+    server.order(Fault(status=403, body='"Incorrect username and/or password"'), route=TAGS)
     assert main(["export", "--out", str(out)]) == 1
     assert capsys.readouterr().err.endswith(
         "holds an unfinished export; the same command goes on from there\n"
