@@ -458,7 +458,7 @@ def test_a_session_cookie_shows_nothing_and_is_checked() -> None:
     assert repr(SessionCookie(EMAIL, PASSWORD)) == "SessionCookie(…)"
     with pytest.raises(MissingCredentials, match="SessionCookie: the password is empty"):
         SessionCookie(EMAIL, "")
-    with pytest.raises(InvalidInput, match="SessionCookie: the email is no e-mail address"):
+    with pytest.raises(InvalidInput, match="SessionCookie: email is not a valid e-mail address"):
         SessionCookie("ada", PASSWORD)
 
 

@@ -13,11 +13,11 @@
     │   ├── ConnectionFailed         the connection was refused, reset or lost
     │   └── RequestTimeout           the answer took longer than the timeout
     ├── BulkEditInterrupted          a bulk edit stopped half-way; it knows how far it came
-    ├── DecodeError                  an answer came that is no record, even with tolerance
+    ├── DecodeError                  an answer isn't a record, even with tolerance
     ├── PagingError                  the pages of an answer do not add up
     ├── WebhookError                 a delivery to a webhook is not to be trusted
     │   ├── InvalidSignature         it was not signed with the webhook's secret
-    │   ├── MalformedDelivery        it is no delivery of Toggl's
+    │   ├── MalformedDelivery        it isn't a delivery of Toggl's
     │   ├── MisdirectedDelivery      it was meant for another address
     │   └── StaleDelivery            it is too old, or from the future
     └── ResponseError                Toggl answered with a refusal

@@ -146,7 +146,7 @@ class Event(_Delivered):
         """Read the payload as a record, such as ``event.payload_as(TimeEntry)``.
 
         Raises:
-            DecodeError: the payload is no such record, even with tolerance.
+            DecodeError: the payload isn't such a record, even with tolerance.
         """
         found: RecordT = _codec.decode(
             record, json.dumps(self.payload).encode(), operation=f"webhook {self.metadata.model}"
@@ -182,7 +182,7 @@ def receive(
         MalformedDelivery: it is neither a ping nor an event.
         MisdirectedDelivery: it was meant for another address.
         StaleDelivery: it is too old, or from the future.
-        InvalidInput: the secret is empty, the body is no bytes, or `now` has no time zone.
+        InvalidInput: the secret is empty, the body isn't bytes, or `now` has no time zone.
     """
     verify(signature, body, secret)
     delivery = parse(body)
@@ -196,7 +196,7 @@ def sign(body: bytes, secret: str) -> str:
     """Sign a body as Toggl does; useful to test a receiver.
 
     Raises:
-        InvalidInput: the secret is empty, or the body is no bytes.
+        InvalidInput: the secret is empty, or the body isn't bytes.
     """
     if not secret:
         raise InvalidInput("a webhook without a secret cannot be trusted: give it one")
@@ -215,13 +215,13 @@ def verify(signature: str | None, body: bytes, secret: str) -> None:
 
     Raises:
         InvalidSignature: it was not.
-        InvalidInput: the secret is empty, or the body is no bytes.
+        InvalidInput: the secret is empty, or the body isn't bytes.
     """
     expected = sign(body, secret)
     if signature is None:
         raise InvalidSignature(f"the delivery has no header {SIGNATURE_HEADER}")
     if not _SIGNATURE.fullmatch(signature.strip()):
-        raise InvalidSignature(f"the header {SIGNATURE_HEADER} holds no signature")
+        raise InvalidSignature(f"the header {SIGNATURE_HEADER} is not a signature")
     if not hmac.compare_digest(expected, signature.strip().lower()):
         raise InvalidSignature("the delivery was not signed with the secret of this webhook")
 
@@ -235,9 +235,9 @@ def parse(body: bytes) -> Delivery:
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise MalformedDelivery(f"the delivery is no JSON: {error}") from None
+        raise MalformedDelivery(f"the delivery is not JSON: {error}") from None
     if not isinstance(fields, dict):
-        raise MalformedDelivery("the delivery is no JSON object")
+        raise MalformedDelivery("the delivery is not a JSON object")
     timestamp = _moment(fields, "timestamp")
     if timestamp is None:
         raise MalformedDelivery("timestamp: missing")

@@ -22,7 +22,7 @@ def test_what_cannot_be_a_destination(tmp_path: Path, monkeypatch: pytest.Monkey
     check_destination(tmp_path / "new" / "deep")
     check_destination(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidInput, match="is not empty, and holds no export"):
+    with pytest.raises(InvalidInput, match="is not empty, and doesn't hold an export"):
         check_destination(tmp_path)
     check_destination(tmp_path, subfolders=True)
     (tmp_path / HEADER).touch()

@@ -335,7 +335,7 @@ async def test_leftovers_of_an_export_that_was_removed_by_hand_are_no_harm(tmp_p
         company.before = lambda path, body: None
         (directory / HEADER).unlink()
         (directory / "manifest.json").unlink()
-        with pytest.raises(InvalidInput, match="not empty, and holds no export"):
+        with pytest.raises(InvalidInput, match="not empty, and doesn't hold an export"):
             await run(company, directory, form)
         (directory / "tags.jsonl.partial").touch()
         sink = make(form, directory)

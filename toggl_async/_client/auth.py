@@ -84,9 +84,9 @@ class ApiToken:
 
 
 def _address(instance: object, _attribute: "attrs.Attribute[str]", value: str) -> None:
-    """Refuse what is no e-mail address, or would not stay one on the wire."""
+    """Refuse what isn't an e-mail address, or would not stay one on the wire."""
     if "@" not in value or ":" in value:
-        raise InvalidInput(f"{type(instance).__name__}: the email is no e-mail address")
+        raise InvalidInput(f"{type(instance).__name__}: email is not a valid e-mail address")
 
 
 @attrs.frozen(repr=False)

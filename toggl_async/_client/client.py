@@ -387,7 +387,7 @@ class TogglClient:
                 JSON when left out.
 
         Raises:
-            InvalidInput: the method is no method, the path no path or one with dot segments, or an
+            InvalidInput: the method or the path is not valid, the path has dot segments, or an
                 argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
@@ -457,7 +457,7 @@ def _kind(value: object) -> str:
 
 
 def _as_priority(value: Priority) -> Priority:
-    """Refuse what is no priority while it can be told who gave it, not when calls wait."""
+    """Refuse anything but a Priority here, where the caller can see who gave it, and not when calls wait."""
     try:
         return Priority(value)
     except ValueError:

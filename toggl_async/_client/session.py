@@ -179,7 +179,7 @@ class Session:
         """Walk the pages of an operation, each a list of rows as Toggl sent them, as JSON.
 
         Raises:
-            DecodeError: an answer is no page of the operation.
+            DecodeError: an answer isn't a page of the operation.
             TogglError: whatever became of a request; see `toggl_async.errors`.
         """
 

@@ -213,7 +213,8 @@ def network(url: httpx.URL, *, connections: int) -> Network:
         connections: connections at once, at most.
 
     Raises:
-        InvalidInput: what the environment names is no proxy; it is not quoted, as it may hold a password.
+        InvalidInput: the proxy that the environment names is not a valid URL; it is not quoted, since it
+            may hold a password.
     """
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=_KEPT_CONNECTIONS)
     return Network(limits=limits, proxy=proxy_for(url))

@@ -34,7 +34,7 @@ def changes(before: StateT, after: StateT) -> dict[str, Json]:
     means null. Of mappings, what `after` does not name is left as it is; UNSET likewise.
 
     Whether an update takes a field is left to the update: evolve those that it has arguments for.
-    What Toggl reckons itself (``at``, ``actual_hours``) is no argument of any, and a TypeError there.
+    What Toggl reckons itself (``at``, ``actual_hours``) isn't an argument of any, and is a TypeError there.
     To bring an entity to a state that was read at another time, compare mappings of the fields meant.
 
     Args:

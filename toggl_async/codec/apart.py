@@ -42,7 +42,7 @@ def apart(body: bytes) -> Apart:
 def faithful(body: bytes) -> bytes:
     """Return an answer as the UTF-8 that it should have been, nothing of it replaced.
 
-    Half of a surrogate pair is no character, and no file can hold it: its escape becomes text, so that
+    Half of a surrogate pair isn't a character, and no file can hold it: its escape becomes text, so that
     it can be read what came.
 
     Raises:

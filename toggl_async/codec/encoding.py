@@ -101,9 +101,9 @@ def _number(value: float, path: str) -> float:
 
 
 def _key(key: object, path: str) -> str:
-    """Refuse names that are no text."""
+    """Refuse names that aren't text."""
     if not isinstance(key, str):
-        raise InvalidInput(f"{path or 'body'}: the key {key!r} is no text")
+        raise InvalidInput(f"{path or 'body'}: the key {key!r} is not text")
     return key
 
 

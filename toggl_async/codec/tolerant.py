@@ -45,7 +45,7 @@ def tolerate(node: Node, form: TypeForm) -> Any:
 
     Raises:
         Misfit: it cannot be read as that.
-        msgspec.DecodeError: it is no JSON.
+        msgspec.DecodeError: it isn't JSON.
     """
     return _converter.structure(node, form)
 
@@ -102,7 +102,7 @@ def _items(node: Node, pieces: list[msgspec.Raw], item: TypeForm) -> list[Any]:
     """Read the items of a list.
 
     One odd record does not cost the others: it is kept, with None for what could not be read of it.
-    That is no way to read a list of which no record fits.
+    A list of which no record fits can't be read that way.
     """
     quick = _quick(item, node.report.keep_unknown)
     values: list[Any] = []

@@ -70,7 +70,7 @@ class Batch:
             keep_unknown: keep fields that the records don't know, in `Record.unknown`.
 
         Raises:
-            InvalidInput: the rows of this dataset are no such records.
+            InvalidInput: the rows of this dataset are not records of that kind.
             DecodeError: a row cannot be made a record.
         """
         from toggl_async.export.mirror.tables import table  # noqa: PLC0415 - it loads every record

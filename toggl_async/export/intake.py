@@ -32,17 +32,17 @@ def rows_of(body: bytes) -> list[bytes]:
     """The rows of a list that comes as a whole; null means none, and so does no body.
 
     Raises:
-        Misshapen: it is no list, or a row is no object or cannot be held.
+        Misshapen: it isn't a list, or a row isn't an object or can't be held.
         msgspec.DecodeError: it is not JSON.
     """
     return list(map(row_of, listed(apart(json_of(body)))))
 
 
 def rows_among(body: bytes) -> tuple[list[bytes], int]:
-    """The rows of a list that comes as a whole, and how many elements are left out as they are no objects.
+    """The rows of a list that comes as a whole, and how many elements that aren't objects are left out.
 
     Raises:
-        Misshapen: it is no list, no element of it is an object, or a row cannot be held.
+        Misshapen: it isn't a list, no element of it is an object, or a row can't be held.
         msgspec.DecodeError: it is not JSON.
     """
     elements = apart(json_of(body))

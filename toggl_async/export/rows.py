@@ -83,7 +83,7 @@ class Line:
     """One line of a file, without its line feed.
 
     Attributes:
-        id: the id of the row, or what stands in for it: to have none is no reason to be lost.
+        id: the id of the row, or what stands in for it: a row without one isn't lost.
         data: the row as JSON.
         seconds: for a time entry, its length; else 0.
         start: for a time entry, the day on which it began, in the profile's time zone.
@@ -184,7 +184,7 @@ def stand_in(row: bytes) -> int:
     """The negative number that stands for the id of a row without one.
 
     It is made of the row's content, so that the same row has the same one whenever it is read; its place
-    in the report is no part of that.
+    in the report isn't part of that.
     """
     try:
         fields = _fields.decode(row)
@@ -197,7 +197,7 @@ def stand_in(row: bytes) -> int:
 
 
 def fields_of(row: bytes) -> dict[str, object] | None:
-    """The fields of a row, decoded one by one; None when it is no object.
+    """The fields of a row, decoded one by one; None when it isn't an object.
 
     A value that Python cannot hold or write again, such as 1e999, stays as it came: a `msgspec.Raw`.
     """

@@ -1,6 +1,6 @@
 """``/sandbox``: what a program in another process can do with the sandbox itself.
 
-These routes are no part of Toggl: they need no credentials, and no limit counts them.
+These routes aren't part of Toggl: they need no credentials, and no limit counts them.
 """
 
 from collections.abc import Callable

@@ -53,7 +53,7 @@ class WorkspaceRow:
 class PersonRow:
     """A member of the organization, with the credentials of its account.
 
-    Who has `left` is no member any more, but the time entries stay, and the account.
+    Who has `left` isn't a member any more, but the time entries stay, and the account.
     """
 
     id: int

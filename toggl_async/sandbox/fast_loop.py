@@ -42,7 +42,7 @@ class FastLoop(asyncio.SelectorEventLoop):
         speed: seconds of this loop to one real second; over 0.
 
     Raises:
-        ValueError: the speed is no finite number over 0.
+        ValueError: the speed isn't a finite number over 0.
     """
 
     def __init__(self, speed: float = 1.0) -> None:

@@ -111,5 +111,5 @@ def parse_day(text: str) -> dt.date:
     """
     day = dt.date.fromisoformat(text)
     if day.isoformat() != text:  # Python reads other ways of writing a date, too
-        raise ValueError(f"{text!r} is no date")
+        raise ValueError(f"{text!r} is not a date")
     return day

@@ -42,7 +42,7 @@ def shown_path(request: httpx.Request) -> str:
 
 
 def error_of(response: httpx.Response, *, method: str, path: str) -> errors.ResponseError:
-    """Return the typed error for an answer that is no success, whose body has been read if it can be.
+    """Return the typed error for an answer that isn't a success, whose body has been read if it can be.
 
     Args:
         response: the answer, as `ScheduledTransport` or any other transport returned it.

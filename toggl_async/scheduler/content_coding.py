@@ -153,7 +153,7 @@ _CODINGS: Final[Mapping[str, Callable[[], Decoder]]] = {
 }
 
 _DEEPEST: Final = 8
-"""Codings that are undone, one inside the other; more of them are no use but to exhaust whoever decodes."""
+"""Codings that are undone, one inside the other; more of them could only exhaust whoever decodes."""
 
 
 def decoder_for(headers: httpx.Headers) -> Decoder | None:

@@ -36,7 +36,7 @@ class PageStep(Generic[ItemT]):
     Attributes:
         items: what the page brought that was not there before; empty only on the last page.
         following: where the walk goes on; None when this was the last page.
-        nulls: elements of it that are no rows, such as null, and are left out.
+        nulls: elements of it that aren't rows, such as null, and are left out.
         is_blank: whether nothing at all came, not even an empty list.
         has_shifted: whether it lacks the item that was announced as its first, so that others may be missing.
     """
@@ -60,7 +60,7 @@ class Pages(Generic[ItemT]):
     ignore the page number and answer with the same items for ever.
 
     Raises (while walking):
-        DecodeError: an answer is no page of this list; it is never taken for an empty one.
+        DecodeError: an answer isn't a page of this list; it is never taken for an empty one.
         PagingError: the server names a page as the next one that was fetched before, or an empty
             page of a report says that more follow.
         TogglError: whatever became of a request; see `toggl_async.errors`.
@@ -155,7 +155,7 @@ class Pages(Generic[ItemT]):
             )
 
     def _picked(self, answer: PageAnswer) -> Sequence[object]:
-        """Pick the items out of an answer; one that is no page is never taken for an empty one."""
+        """Pick the items out of an answer; one that isn't a page is never taken for an empty one."""
         try:
             return self._paging.items(answer.result)
         except Misshapen as error:

@@ -82,7 +82,7 @@ class Paging(abc.ABC):
         """Pick the items out of a decoded answer; null means none.
 
         Raises:
-            Misshapen: the answer is no page of this kind.
+            Misshapen: the answer isn't a page of this kind.
         """
         return listed(result)
 

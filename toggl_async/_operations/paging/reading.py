@@ -111,7 +111,7 @@ def wrapped(result: object, *names: str) -> Sequence[object]:
         names: the field of the list, and others of which one will do.
 
     Raises:
-        Misshapen: one of them is no object, or has none of these fields.
+        Misshapen: one of them isn't an object, or has none of these fields.
     """
     given = [] if result is None else result if isinstance(result, list) else [result]
     held = [_opened(one) for one in given]

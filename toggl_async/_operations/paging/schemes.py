@@ -98,7 +98,7 @@ class MappedPages(PageNumber):
         if not isinstance(result, Mapping):
             return listed(result)
         if not all(str(name).isdecimal() for name in result):
-            raise Misshapen("an object came whose names are no ids")
+            raise Misshapen("an object came whose names aren't ids")
         return [item for rows in result.values() for item in listed(rows)]
 
 
@@ -238,7 +238,7 @@ class ReportCursor(Paging):
         """Read the cursor off the headers.
 
         Raises:
-            PagingError: the page is empty and has a cursor, or the cursor is no number.
+            PagingError: the page is empty and has a cursor, or the cursor isn't a number.
         """
         cursor = {
             parameter: _number(header, page.answer.headers[header])

@@ -225,7 +225,7 @@ def check_destination(directory: Path, *, subfolders: bool = False) -> None:
         subfolders: whether it holds destinations, rather than being one.
 
     Raises:
-        InvalidInput: it is no directory, holds something else than an export, or can't be written to.
+        InvalidInput: it isn't a directory, holds something else than an export, or can't be written to.
     """
     try:
         if directory.exists():
@@ -234,7 +234,7 @@ def check_destination(directory: Path, *, subfolders: bool = False) -> None:
             names = {path.name for path in directory.iterdir()}
             begun = {LOCK, HEADER + PARTIAL}  # what a kill in the first moment leaves
             if not subfolders and names - begun and not names & {HEADER, MANIFEST}:
-                raise InvalidInput(f"{directory} is not empty, and holds no export")
+                raise InvalidInput(f"{directory} is not empty, and doesn't hold an export")
         ground = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     except OSError as error:
         raise InvalidInput(f"cannot write to {directory}: {error.strerror}") from error

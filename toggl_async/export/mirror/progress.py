@@ -125,7 +125,7 @@ class Forecast:
         self._lists: dict[Hashable, _List] = {}
 
     def expect(self, kind: str, what: Hashable) -> None:
-        """Tell of a list that will be read; to tell it twice is no harm."""
+        """Tell of a list that will be read; telling it twice does no harm."""
         self._lists.setdefault((kind, what), _List(kind))
 
     def read(self, kind: str, what: Hashable, share: float = 0.0) -> None:

@@ -173,7 +173,7 @@ class Table:
         return row
 
     def _only_extra(self, value: object) -> list[Cell]:
-        """The cells of what is no object."""
+        """The cells of what isn't an object."""
         return [*[None] * (len(self.columns) - 1), _as_json(value)]
 
     def _cells_of(self, fields: dict[str, Any]) -> list[Cell]:

@@ -107,7 +107,7 @@ class Survey:
 
 
 _Id: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-"""An id of Toggl's; what cannot be one is no account, workspace or organization."""
+"""An id of Toggl's; what can't be one doesn't name an account, a workspace or an organization."""
 
 
 class _Me(msgspec.Struct):
@@ -151,7 +151,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
     Raises:
         InvalidInput: the plan names a workspace that the token doesn't see.
         Forbidden: the credentials are wrong.
-        DecodeError: an answer is no account, or lacks all workspaces of one that has some.
+        DecodeError: an answer isn't an account, or lacks all workspaces of one that has some.
         TogglError: whatever else became of the requests.
     """
     answer = await client.fetch(operation(ME), path={}, query={"with_related_data": True})
@@ -227,7 +227,7 @@ def related_ids(body: bytes) -> dict[str, dict[int, tuple[int, ...]]]:
     """The ids of the rows that came along with a first contact, by dataset and workspace.
 
     Raises:
-        DecodeError: it is no first contact.
+        DecodeError: it isn't a first contact.
     """
     related = _read(_Related, body, ME)
     found: dict[str, dict[int, tuple[int, ...]]] = {}
@@ -247,7 +247,7 @@ async def identify(client: TogglClient) -> tuple[int, dt.datetime]:
 
     Raises:
         Forbidden: the credentials are wrong.
-        DecodeError: the answer is no account.
+        DecodeError: the answer isn't an account.
         TogglError: whatever else became of the request.
     """
     answer = await client.fetch(operation(ME), path={})

@@ -245,7 +245,7 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageS
     """Commit one page of a report that is read again, and at its end what was deleted.
 
     What is not met again was deleted only if Toggl's total of the same days agrees with what was: a report
-    is no witness to what it lacks.
+    can't vouch for what it lacks.
     """
     lines = list({line.id: line for line in _lines(reader, piece, step)}.values())
     met = {line.id for line in lines}

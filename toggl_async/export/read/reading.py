@@ -45,7 +45,7 @@ _LOST = (RequestFailed, ServerError)
 _FAULTS = (DecodeError, PagingError, BadRequest, Conflict, *_LOST)
 
 SET_ASIDE = (*REFUSALS, *_FAULTS)
-"""What concerns one part of an export, and is no reason to stop the rest; see `Reader.set_aside`."""
+"""What concerns one part of an export, and doesn't stop the rest; see `Reader.set_aside`."""
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -58,7 +58,7 @@ class Traffic:
         elapsed: how long the latest answer took, its waiting left out, in seconds.
         seen: the ids that came with the latest first contact, of each dataset and workspace; None
             before it is asked for again.
-        answers: how many requests brought an answer that is no failure of Toggl's own.
+        answers: how many requests brought an answer that isn't a failure of Toggl's own.
         lost: what showed that Toggl cannot be reached at all; None while it can.
     """
 
@@ -127,7 +127,7 @@ class Reader:
         """Call an operation and count the requests that it took.
 
         Where it fails, and nothing else is answered, Toggl is asked whose token it is: if that fails, too,
-        it is no matter of this part, and `set_aside` ends the export.
+        it doesn't concern this part alone, and `set_aside` ends the export.
         """
         if self.room is not None:
             await self.room()
@@ -174,7 +174,7 @@ class Reader:
         """Walk the pages of an operation from a bookmark on; a list without paging is one page.
 
         Raises:
-            DecodeError: an answer is no list, or holds more than its rows.
+            DecodeError: an answer isn't a list, or holds more than its rows.
         """
         self.traffic.walks += 1
         try:

@@ -48,7 +48,7 @@ LONGEST_REST: Final = HOUR
 """The longest Retry-After that is believed; a longer one counts as this."""
 LONGEST_RESET: Final = HOUR + 60 * SECOND
 MOST_REQUESTS: Final = 10_000_000
-"""More than this is no number of requests left in an hour."""
+"""More than this can't be a number of requests left in an hour."""
 
 _MESSAGE_LIMIT: Final = 1000
 _NUMBER: Final = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*")

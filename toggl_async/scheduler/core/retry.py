@@ -1,7 +1,7 @@
 """What may be sent again, and when.
 
 Four questions decide. *Was it carried out?* A 429 and a quota 402 were not, whatever the method; they
-return to the queue and are no retries. *Is doing it twice harmless?* A read is. *Did it leave at
+return to the queue and aren't retries. *Is doing it twice harmless?* A read is. *Did it leave at
 all?* A connection that never opened carried nothing, so even a write is safe; but only positive
 evidence says so. *Can it succeed at all?* A certificate that can't be verified, a proxy that wants
 another password and a method that the server lacks will be no different the next time, and five
