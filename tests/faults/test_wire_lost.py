@@ -113,6 +113,25 @@ async def test_a_body_that_is_whole_but_cannot_be_closed_is_an_answer(
         assert toggl.stats().accounts[0].in_flight == 0
 
 
+async def test_one_exception_object_may_be_raised_time_and_again() -> None:
+    fault = httpx.ConnectError("gone")
+
+    def fail(_request: httpx.Request) -> httpx.Response:
+        raise fault
+
+    async def ask_again_while_handling(toggl: TogglClient) -> None:
+        try:
+            await toggl.me.get()
+        except ConnectionFailed:
+            # The second has the first as its context, and that has the fault as its cause.
+            await toggl.me.get()
+
+    async with client(httpx.MockTransport(fail)) as toggl:
+        with pytest.raises(ConnectionFailed) as second:
+            await ask_again_while_handling(toggl)
+    assert second.value.__cause__ is fault
+
+
 async def test_a_transport_that_returns_no_answer_lost_it() -> None:
     class Odd(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> Any:

@@ -270,12 +270,18 @@ def _is_hopeless(error: Exception) -> bool:
         return True
     if isinstance(error, httpx.ProxyError):
         return str(error).lstrip().startswith("407")
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an exception and those that led to it."""
+    causes: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
+    # A transport that raises one exception object time and again makes it part of its own history.
+    while cause is not None and all(cause is not known for known in causes):
+        causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    return False
+    return causes
 
 
 async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_break_off: bool) -> bytes:
