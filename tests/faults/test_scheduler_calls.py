@@ -148,6 +148,59 @@ async def test_a_listener_that_closes_the_scheduler_ends_the_calls() -> None:
     await asyncio.gather(*closing)
 
 
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        (httpx.Response(410, text="Gone"), "EndpointGone"),
+        (httpx.Response(402, text="Upgrade your workspace to use this feature"), "FeatureUnavailable"),
+        (httpx.Response(403, headers={"x-remaining-login-attempts": "3"}), "LoginRefused"),
+    ],
+)
+async def test_listeners_hear_how_each_call_ended_that_an_answer_to_another_refused(
+    refusal: httpx.Response, error: str
+) -> None:
+    heard: list[SchedulerEvent] = []
+    server = Toggl(after(0.1, then(refusal)))
+    async with server.client(ClientOptions(coalesce=False), on_event=heard.append) as toggl:
+        calls = [toggl.request("GET", ME) for _ in range(5)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        await toggl.scheduler.aclose()
+    assert [type(result).__name__ for result in results] == [error] * 5
+    assert len(server.asked) == 1
+    of_calls = [(event.call, event) for event in heard if hasattr(event, "call")]
+    assert [call for call, event in of_calls if isinstance(event, events.Sent)] == [1]
+    refused = [(call, event.error) for call, event in of_calls if isinstance(event, events.Refused)]
+    assert sorted(refused) == [(call, error) for call in (2, 3, 4, 5)]
+    assert not any(isinstance(event, events.Cancelled) for event in heard)
+
+
+async def test_a_refused_call_takes_no_turn_from_the_one_behind_it() -> None:
+    server = Toggl(lambda request: httpx.Response(410 if request.url.path == ME else 200, json={}))
+    async with server.client(ClientOptions(coalesce=False)) as toggl:
+        gone = asyncio.ensure_future(many(toggl, 1))
+        await asyncio.sleep(0)
+        more = [asyncio.ensure_future(toggl.request("GET", ME, params={"n": 0})) for _ in range(2)]
+        await asyncio.sleep(1.1)
+        began = now()
+        first, second = await asyncio.gather(toggl.request("GET", TAGS), toggl.request("GET", SEARCH))
+        assert (first, second) == ({}, {})
+        await asyncio.gather(gone, *more, return_exceptions=True)
+    assert [path for _, path in server.asked] == [ME, TAGS, SEARCH]
+    assert server.asked[1][0] == pytest.approx(began)
+
+
+async def test_listeners_hear_of_the_calls_that_waited_when_their_client_was_closed() -> None:
+    heard: list[SchedulerEvent] = []
+    server = Toggl(ok)
+    async with server.client(on_event=heard.append) as toggl:
+        calls = asyncio.ensure_future(many(toggl, 4))
+        await asyncio.sleep(0.5)
+        await toggl.aclose()
+        await calls
+    refused = [event.error for event in heard if isinstance(event, events.Refused)]
+    assert refused == ["ClientClosed"] * 3
+
+
 # Sharing
 
 

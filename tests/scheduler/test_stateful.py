@@ -180,7 +180,6 @@ class Program(RuleBasedStateMachine):
     def replace_a_client(self, client: int) -> None:
         for asked in self.asked:
             asked.closed = asked.closed or (asked.client == client and not asked.task.done())
-        self.promises.closed(client)
         self.run(self.clients[client].aclose())
         self.clients[client] = self.client()
 
@@ -213,6 +212,7 @@ class Program(RuleBasedStateMachine):
         self.run(self.scheduler.aclose())
         self.run(asyncio.sleep(0))
         assert not asyncio.all_tasks(self.loop)
+        assert not self.promises.left_waiting()
         self.every_promise_is_kept()
         for number, asked in enumerate(self.asked):
             self.look_at(asked, self.ended[str(number)])

@@ -131,12 +131,9 @@ class Promises:
         """Take note that the scheduler was told whose quota a workspace spends."""
         self._learned[workspace] = organization
 
-    def closed(self, client: int) -> None:
-        """Take note that the waiting calls of a client have been ended."""
-        for account in self._accounts.values():
-            for number, (asked, _) in list(account.waiting.items()):
-                if asked.client == client:
-                    del account.waiting[number]
+    def left_waiting(self) -> list[int]:
+        """Return the calls that joined a queue, and of which nothing was told since."""
+        return sorted(number for account in self._accounts.values() for number in account.waiting)
 
     def _keeps_the_pace(self, account: _Account, arrival: Arrival) -> None:
         least = self.options.pace.interval * (1 + self.options.pace.margin) * (1 - 1e-5)

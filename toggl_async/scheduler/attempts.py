@@ -144,8 +144,7 @@ class Attempts(Work[httpx.Response]):
                 reason = recalled.reason
                 self._next_turn = driver.back
                 if (remembered := refusal_of(driver, self._request)) is not None:
-                    driver.withdraw(call)
-                    raise remembered from None
+                    raise driver.refuse(call, remembered) from None
             else:
                 if reason is None:
                     return _final(self._result)
@@ -162,8 +161,7 @@ class Attempts(Work[httpx.Response]):
         if waiting is not None:
             await waiting
         if self._inner.closed:
-            driver.withdraw(call)
-            raise ClientClosed("the client was closed")
+            raise driver.refuse(call, ClientClosed("the client was closed"))
 
     def abandon(self) -> None:
         """Take back the request under way, because nobody waits for its answer any more."""
@@ -264,10 +262,7 @@ class Attempts(Work[httpx.Response]):
             self._driver.finish(self._call)
 
     async def _depart(self, *, may_wait: bool, again: bool) -> None:
-        """Let the request leave, unless its refusal is known by now."""
         await self._driver.depart(self._call, may_wait=may_wait, again=again)
-        if refusal_of(self._driver, self._request) is not None:
-            raise Recalled(Reason.QUEUE)
 
     def _broken(self, error: Exception) -> None:
         """Take note that a streamed answer broke off."""

@@ -126,8 +126,8 @@ class Reporter:
                 events.Retried(at=now / SECOND, reason=reason, attempt=call.attempts, **self._of(call))
             )
 
-    def refused(self, call: Call, now: int, error: Exception, reason: Reason) -> None:
-        """A call cannot go in time."""
+    def refused(self, call: Call, now: int, error: Exception, reason: Reason | None = None) -> None:
+        """A call cannot go, or not in time."""
         self.counters.refused += 1
         if self._listeners:
             self._tell(

@@ -109,7 +109,7 @@ class Asking(Outlook):
             self._closed = True
         for call in list(self.schedule.queue):
             if owner is None or ticket_of(call).owner is owner:
-                self._fail(call, closed())
+                self._refuse(call, closed())
         self.poke()
 
     async def stop(self) -> None:
@@ -195,7 +195,7 @@ class Asking(Outlook):
         self._running = self._again = False
         _logger.error("account %d: the budget could not be asked", self.number, exc_info=error)
         for call in list(self.schedule.queue):
-            self._fail(call, error)
+            self._refuse(call, error)
 
     def _steps(self, asked: Grant | Awaitable[Grant] | None) -> Generator[Awaitable[Any], Any, None]:
         """Ask the core as long as something changes; yield what has to be waited for."""
@@ -289,8 +289,13 @@ class Asking(Outlook):
         now = self.now()
         self._report.granted(call, now, waited=now + wait - ticket.queued_at)
 
-    def _fail(self, call: Call, error: BaseException) -> None:
-        """End the wait of a call with an error."""
+    def _refuse(self, call: Call, error: Exception) -> None:
+        """End the wait of a call with an error, and tell of it."""
+        self._report.refused(call, self.now(), error)
+        self._fail(call, error)
+
+    def _fail(self, call: Call, error: Exception) -> None:
+        """End the wait of a call with an error that has been told."""
         self.schedule.withdraw(call)
         future = ticket_of(call).future
         if future is not None and not future.done():
@@ -353,7 +358,7 @@ class Asking(Outlook):
         for call in list(self.schedule.queue):
             error = ticket_of(call).refusal()
             if error is not None:
-                self._fail(call, error)
+                self._refuse(call, error)
 
     def _due(self) -> None:
         self._timer = None

@@ -102,8 +102,7 @@ class Driver(Asking):
             ClientClosed: likewise.
         """
         if self._closed:
-            self.withdraw(call)
-            raise closed()
+            raise self.refuse(call, closed())
         now = self.now()
         if not self._running:
             self._refresh()
@@ -116,8 +115,7 @@ class Driver(Asking):
     def back(self, call: Call) -> Awaitable[None] | None:
         """Let a call that was recalled wait for another turn."""
         if self._closed:
-            self.withdraw(call)
-            raise closed()
+            raise self.refuse(call, closed())
         now = self.now()
         self.schedule.send_back(call, now)
         return self._queue(call, now, None)
@@ -135,8 +133,8 @@ class Driver(Asking):
             again: whether its transport sends it a second time, unasked.
 
         Raises:
-            Recalled: it was on its way to the wire when a 429 came, or the end of its quota; or it is
-                too early, and cannot be held up.
+            Recalled: it was on its way to the wire when a 429 came, the end of its quota, or a refusal
+                that holds for it as well; or it is too early, and cannot be held up.
         """
         limiter = self._limiter
         if again:
@@ -152,6 +150,8 @@ class Driver(Asking):
         while True:
             if look:
                 await self._last_look(call, may_wait=may_wait)
+            if self._is_refused(call):
+                raise Recalled(Reason.QUEUE)  # before it takes the limiter's token from one that goes
             if passed or limiter is None:
                 break
             look = not limiter.has_capacity()
@@ -206,6 +206,14 @@ class Driver(Asking):
             self.schedule.withdraw(call)
             self._report.cancelled(call, now)
             self.poke()
+
+    def refuse(self, call: Call, error: TogglError) -> TogglError:
+        """Let a call go that must not be sent any more; return the error to raise."""
+        if call.state is not CallState.DONE:
+            self._report.refused(call, self.now(), error)
+            self.schedule.withdraw(call)
+            self.poke()
+        return error
 
     def retried(self, call: Call, reason: Reason) -> None:
         """Tell that a call goes back to the queue."""
@@ -296,6 +304,12 @@ class Driver(Asking):
             error = self._error(call, self.schedule.foresight.too_long(call, now), now)
             self._fail(call, error)
             self.poke()
+
+    def _is_refused(self, call: Call) -> bool:
+        memories = self.memories
+        if memories.login is None and not memories.refusals:
+            return False
+        return ticket_of(call).refusal() is not None
 
     def _is_late(self, call: Call) -> bool:
         """Say whether a turn needs a last look: its slot is over, or something was learned since."""

@@ -134,7 +134,8 @@ class Refused(_CallEvent):
 
     Attributes:
         error: the name of the error that it ended with.
-        reason: what it would have waited for; None when an earlier answer was remembered.
+        reason: what it would have waited for; None when an earlier answer was remembered, or its client
+            was closed.
     """
 
     error: str
