@@ -26,6 +26,7 @@ from toggl_async._operations.paging import Pages as Pages
 from toggl_async._operations.record import Record as Record
 from toggl_async.codec import DriftWarning as DriftWarning
 from toggl_async.errors import BadRequest as BadRequest
+from toggl_async.errors import BudgetError as BudgetError
 from toggl_async.errors import BulkEditInterrupted as BulkEditInterrupted
 from toggl_async.errors import ClientClosed as ClientClosed
 from toggl_async.errors import Conflict as Conflict
@@ -295,22 +296,22 @@ from toggl_async.scheduler import Scheduler as Scheduler
 __all__ = [
     "UNSET", "Alert", "AlertError", "AlphaFeature", "AlphaFeatureInput", "Answer", "ApiToken",
     "ArchivedClients", "AuditLogPage", "Auth", "Avatar", "BadRequest", "BillableRate", "BillingContact",
-    "Bookmark", "BulkEditFailure", "BulkEditInterrupted", "BulkEditResult", "Calendar", "CalendarEvent",
-    "CalendarEventAttendee", "CalendarEventColor", "CalendarEventPage", "CalendarEventSuggestion",
-    "CalendarEventSuggestions", "CalendarIntegration", "CalendarPage", "CalendarSuggestion", "Campaign",
-    "CardDetails", "Client", "ClientClosed", "ClientDataTrend", "ClientDataTrends", "ClientDataTrendsGraph",
-    "ClientDataTrendsPoint", "ClientOptions", "ComparativeReport", "ComparativeReportGraph",
-    "ComparativeReportPoint", "Conflict", "ConnectionFailed", "Cooldown", "Country", "Coupon", "CsvUpload",
-    "Currency", "Customer", "DashboardActivity", "DecodeError", "DefaultProjectTask",
-    "DefaultProjectTaskInput", "DesktopLoginToken", "DetailedReportRow", "DetailedReportTimeEntry",
-    "Discount", "DiscountRequest", "Download", "DriftWarning", "EmailPassword", "EndpointGone", "Expense",
-    "ExportRequest", "Favorite", "Feature", "FeatureUnavailable", "FeatureUpsell", "FetchedCalendars",
-    "FetchedEvents", "FileContent", "Forbidden", "Form", "Goal", "Group", "GroupAssignment", "GroupName",
-    "GroupPatch", "GroupPatchEcho", "GroupPatchFailure", "GroupPatchResult", "IntegrationReference",
-    "InvalidInput", "InvalidSignature", "Invitation", "InvitationEmail", "InvitationResult",
-    "InvitedWorkspaceUser", "Invoice", "InvoiceItem", "InvoiceItemInput", "InvoiceTax", "InvoiceTaxInput",
-    "KeyboardShortcut", "KeyboardShortcutInput", "Lane", "Location", "LoginRefused", "Logo",
-    "MacAutoTrackingRule", "MacAutoTrackingRuleInput", "MalformedDelivery", "MaxWaitExceeded", "Me",
+    "Bookmark", "BudgetError", "BulkEditFailure", "BulkEditInterrupted", "BulkEditResult", "Calendar",
+    "CalendarEvent", "CalendarEventAttendee", "CalendarEventColor", "CalendarEventPage",
+    "CalendarEventSuggestion", "CalendarEventSuggestions", "CalendarIntegration", "CalendarPage",
+    "CalendarSuggestion", "Campaign", "CardDetails", "Client", "ClientClosed", "ClientDataTrend",
+    "ClientDataTrends", "ClientDataTrendsGraph", "ClientDataTrendsPoint", "ClientOptions",
+    "ComparativeReport", "ComparativeReportGraph", "ComparativeReportPoint", "Conflict", "ConnectionFailed",
+    "Cooldown", "Country", "Coupon", "CsvUpload", "Currency", "Customer", "DashboardActivity", "DecodeError",
+    "DefaultProjectTask", "DefaultProjectTaskInput", "DesktopLoginToken", "DetailedReportRow",
+    "DetailedReportTimeEntry", "Discount", "DiscountRequest", "Download", "DriftWarning", "EmailPassword",
+    "EndpointGone", "Expense", "ExportRequest", "Favorite", "Feature", "FeatureUnavailable", "FeatureUpsell",
+    "FetchedCalendars", "FetchedEvents", "FileContent", "Forbidden", "Form", "Goal", "Group",
+    "GroupAssignment", "GroupName", "GroupPatch", "GroupPatchEcho", "GroupPatchFailure", "GroupPatchResult",
+    "IntegrationReference", "InvalidInput", "InvalidSignature", "Invitation", "InvitationEmail",
+    "InvitationResult", "InvitedWorkspaceUser", "Invoice", "InvoiceItem", "InvoiceItemInput", "InvoiceTax",
+    "InvoiceTaxInput", "KeyboardShortcut", "KeyboardShortcutInput", "Lane", "Location", "LoginRefused",
+    "Logo", "MacAutoTrackingRule", "MacAutoTrackingRuleInput", "MalformedDelivery", "MaxWaitExceeded", "Me",
     "MisdirectedDelivery", "MissingCredentials", "MostActiveUser", "NewOrganization", "NotFound", "NotInPlan",
     "Operation", "Organization", "OrganizationGroup", "OrganizationGroupUser", "OrganizationInvitation",
     "OrganizationOwner", "OrganizationSegmentation", "OrganizationSubscription", "OrganizationUser",

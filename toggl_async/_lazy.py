@@ -28,7 +28,7 @@ FRONT: Final[Mapping[str, tuple[str, ...]]] = {
     "toggl_async._operations.record": ("Record",),
     "toggl_async.codec": ("DriftWarning",),
     "toggl_async.errors": (
-        "BadRequest", "BulkEditInterrupted", "ClientClosed", "Conflict", "ConnectionFailed",
+        "BadRequest", "BudgetError", "BulkEditInterrupted", "ClientClosed", "Conflict", "ConnectionFailed",
         "DecodeError", "EndpointGone", "FeatureUnavailable", "Forbidden", "InvalidInput",
         "InvalidSignature", "LoginRefused", "MalformedDelivery", "MaxWaitExceeded",
         "MisdirectedDelivery", "MissingCredentials", "NotFound", "NotInPlan", "PagingError",
