@@ -7,7 +7,7 @@ import pytest
 from support.redis_server import REASON, RedisServer, is_missing, redis_server
 from toggl_async.scheduler.budgets import shared
 from toggl_async.scheduler.budgets.boot_clock import Reading
-from toggl_async.scheduler.budgets.file import Clock
+from toggl_async.scheduler.budgets.file import ClockSource
 from toggl_async.scheduler.core.limits import SECOND
 
 
@@ -27,8 +27,8 @@ class Machine:
         return Reading(self.boot, now - self.started, self.wall + now)
 
     @property
-    def clock(self) -> Clock:
-        return Clock(self.read, self.uptime)
+    def clock(self) -> ClockSource:
+        return ClockSource(self.read, self.uptime)
 
 
 @pytest.fixture

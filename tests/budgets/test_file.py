@@ -344,7 +344,7 @@ async def test_a_file_that_was_deleted_is_made_anew_for_all(path: Path, machine:
     assert (await asked(two, other, USER)).sleep == pytest.approx(4 * SECOND, abs=1000)
     # What somebody still knows of the quota is told to the new file.
     assert (await seen(one, mine)).windows["user"].left == 3
-    assert (await seen(one, mine)).others == [(1, "user", 1)]
+    assert [(other.level, other.count) for other in (await seen(one, mine)).others] == [(1, 1)]
     await one.aclose()
     await two.aclose()
 

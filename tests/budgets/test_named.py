@@ -23,11 +23,12 @@ def test_file_alone_is_the_one_of_the_user() -> None:
     assert found.path == FileBudget().path
 
 
-def test_none_is_memory() -> None:
-    assert budget_from_text("none") is None
+@pytest.mark.parametrize("text", ["none", "memory"])
+def test_none_is_memory(text: str) -> None:
+    assert budget_from_text(text) is None
 
 
-@pytest.mark.parametrize("text", ["", "File", "file:", "memory", "http://cache", "redis:6379:s3cret"])
+@pytest.mark.parametrize("text", ["", "File", "file:", "Memory", "http://cache", "redis:6379:s3cret"])
 def test_anything_else_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(InvalidInput, match="must be none, file, file:PATH, redis://") as caught:
         budget_from_text(text)

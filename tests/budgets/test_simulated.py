@@ -17,7 +17,7 @@ from support.budget_steps import result_of
 from support.redis_server import RedisServer
 from toggl_async.scheduler.budgets import Budget, Holder
 from toggl_async.scheduler.budgets.boot_clock import Reading
-from toggl_async.scheduler.budgets.file import Clock, FileBudget
+from toggl_async.scheduler.budgets.file import ClockSource, FileBudget
 from toggl_async.scheduler.budgets.redis import RedisBudget
 from toggl_async.scheduler.core.limits import SECOND, Limits
 
@@ -71,7 +71,9 @@ class Kept(Store):
 @pytest.fixture
 def in_file(tmp_path: Path) -> Iterator[Kept]:
     def budget(now: Callable[[], int]) -> Budget:
-        return FileBudget(tmp_path / "budget.sqlite", _clock=Clock(lambda: Reading("", now(), now()), now))
+        return FileBudget(
+            tmp_path / "budget.sqlite", _clock=ClockSource(lambda: Reading("", now(), now()), now)
+        )
 
     store = Kept(budget)
     yield store

@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import os
 import sqlite3
-import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
@@ -19,7 +18,7 @@ import msgspec
 import platformdirs
 
 from toggl_async.errors import BudgetError
-from toggl_async.scheduler.budgets import Step
+from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.boot_clock import BootClock, Reading
 from toggl_async.scheduler.budgets.database import Database, Locked, refuse_network, told
 from toggl_async.scheduler.budgets.life import Life, begin_life
@@ -30,7 +29,7 @@ from toggl_async.scheduler.budgets.stored import decoded, learned, recalled
 from toggl_async.scheduler.core.limits import Limits
 from toggl_async.scheduler.core.memory import Lesson, Memories
 
-__all__ = ["Clock", "FileBudget"]
+__all__ = ["ClockSource", "FileBudget"]
 
 T = TypeVar("T")
 
@@ -46,7 +45,7 @@ _let_be: list[sqlite3.Connection] = []
 """Connections of a parent process. SQLite forbids to use or close them in a child."""
 
 
-class Clock(msgspec.Struct, frozen=True):
+class ClockSource(msgspec.Struct, frozen=True):
     """Where a store's time comes from; tests bring their own.
 
     Attributes:
@@ -69,21 +68,21 @@ class FileBudget:
 
     __slots__ = ("_clock", "path")
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, *, _clock: Clock | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, _clock: ClockSource | None = None
+    ) -> None:
         if path is None:
             path = platformdirs.user_state_path("toggl_async", appauthor=False) / "budget.sqlite"
         self.path: Path = Path(path).expanduser().absolute()
         if _clock is None:
             clock = BootClock()
-            _clock = Clock(clock.read, clock.uptime)
+            _clock = ClockSource(clock.read, clock.uptime)
         self._clock = _clock
 
     def __repr__(self) -> str:
         return f"FileBudget({str(self.path)!r})"
 
-    def open(
-        self, on_wake: Callable[[str], None], *, on_trouble: Callable[[str | None], None] | None = None
-    ) -> SharedHolder:
+    def open(self, on_wake: Callable[[str], None], *, on_trouble: OnTrouble | None = None) -> SharedHolder:
         """Take hold of the budget in the running event loop; the file itself is opened when it is needed.
 
         Args:
@@ -97,13 +96,16 @@ class FileBudget:
         if self.path.is_dir():
             raise BudgetError(f"{self.path} is a folder; name a file in it")
         refuse_network(self.path)
+        # Who never closed its scheduler must not count as alive for as long as its process lives.
+        for store in [store for store in _stores if store.is_over]:
+            store.close()
         return SharedHolder(_FileStore(self.path, on_wake, self._clock), on_trouble=on_trouble)
 
 
 class _FileStore:
     """One holder's connection to the file."""
 
-    def __init__(self, path: Path, on_wake: Callable[[str], None], clock: Clock) -> None:
+    def __init__(self, path: Path, on_wake: Callable[[str], None], clock: ClockSource) -> None:
         self._path = path
         self._clock = clock
         self._loopback = Loopback(on_wake)
@@ -147,6 +149,11 @@ class _FileStore:
     async def ping(self) -> None:
         """Try whether a transaction can be begun and ended."""
         await self._when_free(self._try)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the event loop of its holder is over."""
+        return self._loopback.is_over
 
     async def aclose(self) -> None:
         """Close the file, and stop the sign of life."""
@@ -268,7 +275,8 @@ def _roll_back(connection: sqlite3.Connection) -> None:
         connection.rollback()
 
 
-_stores: "weakref.WeakSet[_FileStore]" = weakref.WeakSet()
+_stores: set[_FileStore] = set()
+"""Those that are open, since nothing else ends the locks of those that nobody closes."""
 
 
 def _after_fork() -> None:

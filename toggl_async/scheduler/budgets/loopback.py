@@ -59,9 +59,15 @@ class Loopback:
     def close(self) -> None:
         """Listen no more."""
         if self._socket.fileno() >= 0:
-            with contextlib.suppress(NotImplementedError):
-                self._loop.remove_reader(self._socket)
+            if not self._loop.is_closed():
+                with contextlib.suppress(NotImplementedError):
+                    self._loop.remove_reader(self._socket)
             self._socket.close()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the loop in which it listens is over."""
+        return self._loop.is_closed()
 
     def close_after_fork(self) -> None:
         """Let go of the parent's socket in a child, whose loop is none of the parent's."""

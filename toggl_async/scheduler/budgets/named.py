@@ -11,6 +11,7 @@ __all__ = ["VARIABLE", "budget_from_env", "budget_from_text"]
 
 VARIABLE: Final = "TOGGL_BUDGET"
 
+_IN_MEMORY: Final = ("none", "memory")
 _FILE: Final = "file:"
 _URLS: Final = ("redis://", "rediss://")
 
@@ -33,12 +34,14 @@ def budget_from_env(environ: Mapping[str, str] | None = None, *, unset: str = "n
 def budget_from_text(text: str) -> Budget | None:
     """Return the budget of a name: ``none``, ``file``, ``file:PATH``, ``redis://…`` or ``rediss://…``.
 
+    ``memory`` is another word for ``none``.
+
     Raises:
         InvalidInput: it is no name of a budget.
         BudgetError: it needs an extra that is not installed.
     """
     # The budgets load when they are named: SQLite and redis-py are much to import for a client in memory.
-    if text == "none":
+    if text in _IN_MEMORY:
         return None
     if text == "file" or (text.startswith(_FILE) and len(text) > len(_FILE)):
         from toggl_async.scheduler.budgets.file import FileBudget  # noqa: PLC0415

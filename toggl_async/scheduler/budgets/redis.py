@@ -22,10 +22,10 @@ from urllib.parse import urlsplit
 import anyio
 import msgspec
 
-from toggl_async.errors import BudgetError, InvalidInput
-from toggl_async.scheduler.budgets import Step
+from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop
+from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.loopback import call_in_time
-from toggl_async.scheduler.budgets.scripts import MARK, READ, WRITE, Script, Value, expiry
+from toggl_async.scheduler.budgets.scripts import MARK, READ, WRITE, Script, StoredValue, expiry
 from toggl_async.scheduler.budgets.shared import BOUND, SharedHolder
 from toggl_async.scheduler.budgets.store import StoreAway, opened
 from toggl_async.scheduler.budgets.stored import decoded, learned, recalled
@@ -63,7 +63,7 @@ class RedisBudget:
         BudgetError: redis-py is not installed.
     """
 
-    __slots__ = ("_client", "_clock", "_prefix", "_shown", "_url")
+    __slots__ = ("_client", "_clock", "_home", "_prefix", "_shown", "_url")
 
     def __init__(
         self,
@@ -79,6 +79,7 @@ class RedisBudget:
         self._prefix = prefix
         self._clock = _clock
         self._client: Client | None = None
+        self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._url = ""
         if isinstance(url_or_client, str):
             self._url = url_or_client
@@ -95,19 +96,28 @@ class RedisBudget:
     def __repr__(self) -> str:
         return f"<RedisBudget at {self._shown}>"
 
-    def open(
-        self, on_wake: Callable[[str], None], *, on_trouble: Callable[[str | None], None] | None = None
-    ) -> SharedHolder:
+    def open(self, on_wake: Callable[[str], None], *, on_trouble: OnTrouble | None = None) -> SharedHolder:
         """Take hold of the budget in the running event loop; it connects when it is needed.
 
         Args:
             on_wake: called in that loop with the key of an account of which this holder should ask again.
             on_trouble: called with the reason when Redis cannot be used any more, and with None when it can
                 be again.
+
+        Raises:
+            WrongEventLoop: the budget was given a client, which is in use by another loop or process.
         """
         client = self._client
         if client is None:
             client = _client_of(self._url)
+        else:
+            home = asyncio.get_running_loop(), os.getpid()
+            if self._home not in {None, home}:
+                raise WrongEventLoop(
+                    "the client that RedisBudget was given belongs to another event loop or process: make a "
+                    "RedisBudget of a URL, which connects anew in each"
+                )
+            self._home = home
         store = _RedisStore(client, self._prefix, self._shown, on_wake, owns=self._client is None)
         if self._clock is not None:
             store.clock = self._clock
@@ -187,10 +197,10 @@ class _RedisStore:
         channels = self._channels if self._asks else ""
         found = await self._run(READ, keys[:1], channels)
         while True:
-            now, value = self._time_of(found), Value("", b"")
+            now, value = self._time_of(found), StoredValue("", b"")
             limits = None
             if len(found) > 2:  # noqa: PLR2004 - there is a value
-                value = Value.of(found[2])
+                value = StoredValue.of(found[2])
                 limits = decoded(value.limits)
             if limits is None:
                 limits = Limits.new(now)
@@ -203,7 +213,7 @@ class _RedisStore:
             messages: list[str | bytes] = []
             for wake in wakes:
                 messages += (self._channels + wake.name, _encode((account, wake.after)))
-            stored = Value.made(secrets.token_hex(8), limits, ask=self._asks)
+            stored = StoredValue.made(secrets.token_hex(8), limits, ask=self._asks)
             found = await self._run(
                 WRITE, keys, channels, value.tag, stored, expiry(limits, now), memories, *messages
             )
@@ -230,6 +240,8 @@ class _RedisStore:
             return await client.evalsha(script.digest, len(keys), *given)
         except self._no_script:
             return await client.eval(script.text, len(keys), *given)
+        except RuntimeError as error:  # as some loops raise where a connection has just been closed
+            raise ConnectionError(str(error)) from error
 
     def _keys(self, account: str) -> tuple[str, str]:
         tagged = f"{self._prefix}:{{{account}}}"

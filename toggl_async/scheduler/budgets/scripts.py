@@ -13,7 +13,7 @@ import msgspec
 
 from toggl_async.scheduler.core.limits import SECOND, Limits
 
-__all__ = ["MARK", "READ", "WRITE", "Script", "Value", "expiry"]
+__all__ = ["MARK", "READ", "WRITE", "Script", "StoredValue", "expiry"]
 
 _ANSWER: Final = """
 local function answer(value)
@@ -77,14 +77,14 @@ _DAY: Final = 25 * 3600 * SECOND
 """How long an account is kept that nobody uses: longer than any memory of it lasts."""
 
 
-class Value(msgspec.Struct, frozen=True):
+class StoredValue(msgspec.Struct, frozen=True):
     """A stored value taken apart."""
 
     tag: str
     limits: bytes
 
     @classmethod
-    def of(cls, stored: bytes) -> "Value":
+    def of(cls, stored: bytes) -> "StoredValue":
         """Take a value apart."""
         line, _, limits = stored.partition(b"\n")
         return cls(line[:_TAG].decode("ascii", "replace"), limits)

@@ -24,7 +24,7 @@ import anyio
 import msgspec
 
 from toggl_async.errors import BudgetError, WrongEventLoop
-from toggl_async.scheduler.budgets import Step
+from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.seen import Closed, Passed, Seen
 from toggl_async.scheduler.budgets.store import Store, StoreAway
 from toggl_async.scheduler.core import alone
@@ -62,7 +62,7 @@ class SharedHolder:
         self,
         store: Store,
         *,
-        on_trouble: Callable[[str | None], None] | None = None,
+        on_trouble: OnTrouble | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
@@ -73,6 +73,7 @@ class SharedHolder:
         self._accounts: OrderedDict[str, Seen] = OrderedDict()
         self._used = False
         self._trial: asyncio.Task[None] | None = None
+        self._closed = False
         self.away: bool = False
         """Whether the store is away; what `transact` gives then comes from no store."""
 
@@ -104,7 +105,7 @@ class SharedHolder:
         if seen is None:
             seen = self._meet(account, now)
         seen.used_at = now
-        if self.away or (seen.round is not None and self._stays_alone(seen, now)):
+        if self.away or self._closed or (seen.round is not None and self._stays_alone(seen, now)):
             return self._without(seen, step, lessons)
         passed = Passed(self.name, seen, step, now, self._now)
         try:
@@ -159,7 +160,7 @@ class SharedHolder:
         """Return what was learned of an account, its times by the clock of the running loop."""
         now = self._now()
         seen = self._accounts.get(account) or self._meet(account, now)
-        if self.away or seen.newer:
+        if self.away or self._closed or seen.newer:
             return seen.memories
         try:
             found = self._store.recall(account)
@@ -171,12 +172,14 @@ class SharedHolder:
         return self._remember(seen, *found)
 
     async def aclose(self) -> None:
-        """Let go of the store."""
+        """Let go of the store; requests that are still under way are not told any more."""
+        self._closed = True
         if self._trial is not None:
             self._trial.cancel()
             await asyncio.wait([self._trial])
             self._trial = None
-        await self._store.aclose()
+        with anyio.move_on_after(BOUND):
+            await self._store.aclose()
 
     # With the store
 

@@ -136,14 +136,14 @@ class Foresight:
     def _ahead(self, level: int, window: str) -> int:
         """Count the calls ahead of a newcomer on its own window, those of other processes included."""
         others = self.view.others if self.view is not None else ()
-        theirs = sum(count for other, name, count in others if name == window and other <= level)
+        theirs = sum(other.count for other in others if other.window == window and other.level <= level)
         return self.queue.ahead(level, window) + theirs
 
     def _ahead_elsewhere(self, call: Call) -> int:
         """Count the calls ahead that wait on other windows, as far as those let them go."""
         view = self.view
         assert view is not None  # noqa: S101 - `expected` has looked
-        names = {line.window for line in self.queue.lines.values()} | {name for _, name, _ in view.others}
+        names = {line.window for line in self.queue.lines.values()} | {other.window for other in view.others}
         ahead = 0
         for name in names - {call.window}:
             window, waiting = view.windows.get(name), self._ahead(call.level, name)
@@ -163,5 +163,5 @@ class Foresight:
         waited = max((line.waited(now) + (since if line.age is not None else 0) for line in lines), default=0)
         unserved = view.unserved[call.level] + since
         before = sum(line.live for line in lines)
-        before += sum(count for level, _, count in view.others if level == call.level)
+        before += sum(other.count for other in view.others if other.level == call.level)
         return max(0, PATIENCE - min(waited, unserved)) + before * PATIENCE

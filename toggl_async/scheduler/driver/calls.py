@@ -74,9 +74,10 @@ class Driver(Asking):
         asked = None
         if not self._running and schedule.is_clear(now):
             asked = self._transact((Want(call.level, call.window),))
-            if isinstance(asked, Grant):
-                if asked.cold != self._cold:
-                    self._learn_cold(asked)
+            if isinstance(asked, Grant) and (asked.cold == self._cold or self._learn_cold(asked)):
+                if not self._prompt:
+                    now = self._stepped_at
+                    self._see(asked, now)
                 if asked.number and self._is_soon_enough(call, asked.wait):
                     return self._go(call, asked, now)
                 if asked.number:
@@ -88,8 +89,9 @@ class Driver(Asking):
             self._refresh()
         too_long = schedule.submit(call, now)
         if too_long is not None:
-            if asked is not None:
-                self.poke()  # it stands in the calendar already
+            if asked is not None:  # it stands in the calendar already, or has a turn
+                self._again = True
+                self._start(self._steps(asked))
             raise self._error(call, too_long, now)
         return self._queue(call, now, asked)
 
@@ -269,11 +271,9 @@ class Driver(Asking):
             at, reason = self.schedule.foresight.expected(call, now)
             waiting = len(self.schedule.queue)
             self._report.queued(call, now, wait=at - now, reason=reason, waiting=waiting)
-        if call.state is not CallState.WAITING:
-            return self._wait(call, ticket)  # a listener has seen to it
         if asked is None:
             self.poke()
-        elif isinstance(asked, Grant):
+        elif isinstance(asked, Grant) and asked.cold == self._cold:
             self._settle(asked, now)
         else:
             self._start(self._steps(asked))
@@ -315,7 +315,9 @@ class Driver(Asking):
         """Say whether a turn needs a last look: its slot is over, or something was learned since."""
         if ticket_of(call).news != self._news:
             return True
-        return self.now() - call.leaves_at > min(SOON if self._prompt else LATE, self._me.interval // 100)
+        if self._prompt:
+            return self.now() - call.leaves_at > min(SOON, self._me.interval // 100)
+        return self.now() - call.leaves_at > min(LATE, self._me.interval // 10)
 
     async def _last_look(self, call: Call, *, may_wait: bool) -> None:
         """Look until the request may leave.
@@ -325,25 +327,31 @@ class Driver(Asking):
         """
         if not self._prompt and not may_wait:
             raise Recalled(Reason.PACE)  # to ask a store takes time
+        ticket = ticket_of(call)
         while True:
-            turn = call.turn, call.level, self.schedule.name_window(call)
+            ticket.news = self._news
+            turn, at = (call.turn, call.level, self.schedule.name_window(call)), 0
 
             def step(limits: Limits, now: int) -> tuple[Limits, Departure, Sequence[Wake]]:
+                nonlocal at
+                at = self.now()
                 return limits, *leaving(limits, now, self._me, *turn)  # noqa: B023 - used up at once
 
             departure = self._holder.transact(self.key, step)
             if not isinstance(departure, Departure):
                 departure = await departure
-            now = self.now()
             if not departure.number:
                 call.turn = 0
                 raise Recalled(self._why(call))
-            call.turn, call.leaves_at = departure.number, now + departure.wait
-            if departure.wait <= 1:
+            call.turn, call.leaves_at = departure.number, at + departure.wait
+            wait = call.leaves_at - self.now()
+            if wait <= 1:
                 return
             if not may_wait:
                 raise Recalled(Reason.PACE)
-            await asyncio.sleep(departure.wait / SECOND)
+            await asyncio.sleep(wait / SECOND)
+            if not (self._prompt or self._is_late(call)):
+                return
 
     def _why(self, call: Call) -> Reason:
         """Return why a turn was not used."""
@@ -352,7 +360,3 @@ class Driver(Asking):
             return Reason.COOLDOWN
         window = self.window(call.window)
         return Reason.QUOTA if window is not None and window.left == 0 else Reason.QUEUE
-
-    def _due(self) -> None:
-        self._timer = None
-        self.poke()
