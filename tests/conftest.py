@@ -1,3 +1,5 @@
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """Run asynchronous tests on a clock that no stall moves, those marked `jump` on one that jumps."""
     return JUMP if request.node.get_closest_marker("jump") else patient(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Bring nothing to the disk for good: a test's files need not outlive the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

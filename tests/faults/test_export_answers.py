@@ -13,6 +13,7 @@ from support.export_company import FIRST, NOW, Company, Entry
 from support.export_scripted import SEARCH, TOTALS, WORKSPACE, Scripted, page
 from support.export_updates import run
 from support.export_written import FORMATS, everything, ids, rows
+from support.pairs import pairs
 from toggl_async import ApiToken, DecodeError, TogglClient, TogglError
 from toggl_async.export import DATASETS, ExportPlan, Manifest, export
 
@@ -41,8 +42,7 @@ def path_of(dataset: str) -> str:
     )
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize(("dataset", "shape"), pairs(DATASETS, SHAPES))
 async def test_an_update_that_gets_another_shape_deletes_nothing(
     tmp_path: Path, dataset: str, shape: bytes
 ) -> None:
@@ -70,8 +70,7 @@ async def test_an_update_that_gets_another_shape_deletes_nothing(
     assert manifest.failed == ()
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dataset", [*LISTS, "time_entries"])
+@pytest.mark.parametrize(("dataset", "shape"), pairs([*LISTS, "time_entries"], SHAPES))
 async def test_a_first_export_names_the_part_and_goes_on(tmp_path: Path, dataset: str, shape: bytes) -> None:
     company = Company(12)
     company.before = lambda path, body: (
@@ -85,8 +84,7 @@ async def test_a_first_export_names_the_part_and_goes_on(tmp_path: Path, dataset
     assert ids(tmp_path, "jsonl") == [entry.id for entry in company.entries]
 
 
-@pytest.mark.parametrize("shape", [b"[]", b"null", b"", b"  "])
-@pytest.mark.parametrize("dataset", [*LISTS, "time_entries"])
+@pytest.mark.parametrize(("dataset", "shape"), pairs([*LISTS, "time_entries"], [b"[]", b"null", b"", b"  "]))
 async def test_nothing_once_is_asked_again(tmp_path: Path, dataset: str, shape: bytes) -> None:
     company = Company(12, days=2)
     await run(company, tmp_path)
@@ -178,8 +176,13 @@ async def test_a_total_that_is_none_leaves_the_export_incomplete(tmp_path: Path,
     assert {(one.dataset, one.workspace_id) for one in manifest.failed} == {("totals", FIRST)}
 
 
-@pytest.mark.parametrize("path", ["/api/v9/me/time_entries", "/api/v9/me/time_entries/current"])
-@pytest.mark.parametrize("body", [b'{"error":"internal"}', b"[[]]", b"<html>", b"7"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    pairs(
+        ["/api/v9/me/time_entries", "/api/v9/me/time_entries/current"],
+        [b'{"error":"internal"}', b"[[]]", b"<html>", b"7"],
+    ),
+)
 async def test_own_entries_in_another_shape(tmp_path: Path, path: str, body: bytes) -> None:
     company = Company(6)
     await run(company, tmp_path)
@@ -246,8 +249,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(("form", "odd"), pairs(FORMATS, ODD))
 async def test_odd_values_of_a_list_are_kept(tmp_path: Path, form: str, odd: str) -> None:
     body = b'[{"id":4,"name":"m"},' + ODD[odd] + b"]"
     path = f"/api/v9/workspaces/{WORKSPACE}/projects"

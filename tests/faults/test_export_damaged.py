@@ -10,6 +10,7 @@ import pytest
 from support.export_company import NOW, Company
 from support.export_updates import run
 from support.export_written import FORMATS, everything
+from support.pairs import pairs
 from toggl_async import InvalidInput
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -44,8 +45,7 @@ def file_of(directory: Path, form: str) -> Path:
     return directory / (f"toggl.{form}" if form in {"sqlite", "duckdb"} else f"time_entries.{form}")
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize(("form", "damage"), pairs(FORMATS, DAMAGE))
 async def test_a_damaged_file_is_read_as_a_whole_again(tmp_path: Path, form: str, damage: str) -> None:
     company = Company(6)
     company.entries[3].seconds = 0  # no total tells of it

@@ -6,7 +6,6 @@ or is told of, and rows that were there before stay; the next run, with honest a
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import ssl
@@ -164,14 +163,6 @@ def numbers_of_any_length() -> Iterator[None]:
     sys.set_int_max_str_digits(0)
     yield
     sys.set_int_max_str_digits(before)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_fsync() -> Iterator[None]:
-    """No machine loses its power here, and most of the time would go into being prepared for that."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda file: None)
-        yield
 
 
 def held(folder: Path, form: str, *, told: bool = False) -> dict[str, list[int]]:

@@ -9,6 +9,7 @@ task of its own, which the caller who leaves does not take down with him.
 """
 
 import datetime as dt
+import functools
 import http
 import json
 import re
@@ -214,7 +215,7 @@ class Attempts(Work[httpx.Response]):
     async def _attempt(self) -> tuple[_Result, Reason | None]:
         """Send the request once; return what came of it, and why to send it again, if so."""
         driver, call, request = self._driver, self._call, self._request
-        exchange = Exchange(self._inner, request, self._depart)
+        exchange = Exchange(self._inner, request, functools.partial(driver.depart, call))
         driver.begin(call)
         streaming = False
         then = Next()
@@ -260,9 +261,6 @@ class Attempts(Work[httpx.Response]):
         """Free the slot, unless the call keeps it until it is back in its line."""
         if then.again is None:
             self._driver.finish(self._call)
-
-    async def _depart(self, *, may_wait: bool, again: bool) -> None:
-        await self._driver.depart(self._call, may_wait=may_wait, again=again)
 
     def _broken(self, error: Exception) -> None:
         """Take note that a streamed answer broke off."""

@@ -223,8 +223,9 @@ class Drivers:
         if driver is None:
             driver = self._drivers[key] = self._make(request, credential, key)
         driver.used_at = now
-        self._drivers.move_to_end(key)
-        self._forget_idle(now)
+        if len(self._drivers) > 1:
+            self._drivers.move_to_end(key)
+            self._forget_idle(now)
         return driver
 
     def are_refused(self, request: httpx.Request) -> bool:
@@ -414,10 +415,14 @@ def _name_of(host: bytes, credential: str) -> str:
 
 def _credential(request: httpx.Request) -> str:
     """Return what proves who asks."""
-    headers = request.headers
     declared = request.extensions.get(EXTENSION)
-    named = declared.account if isinstance(declared, RequestFacts) else None
-    return named or headers.get("authorization") or _session(headers.get("cookie", ""))
+    if isinstance(declared, RequestFacts) and declared.account:
+        return declared.account
+    headers = request.headers
+    for name, value in headers.raw:  # `headers.get` looks through all of them twice
+        if value and name.lower() == b"authorization":
+            return value.decode(headers.encoding)
+    return _session(headers.get("cookie", ""))
 
 
 def _session(cookies: str) -> str:

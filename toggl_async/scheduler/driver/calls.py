@@ -25,6 +25,8 @@ GRACE: Final = 0.05
 SOON: Final = SECOND // 1000
 """How much later than its slot a turn may leave without a last look at limits in memory: about as long
 as the way from the turn to the wire takes where a connection is at hand."""
+JITTER: Final = SECOND // 10_000
+"""What a turn may always be late: no network keeps requests apart more finely, and the limiter does."""
 LATE: Final = SECOND // 200
 """How much later than its slot a turn may leave without a last look at a store."""
 
@@ -156,11 +158,10 @@ class Driver(Asking):
                 raise Recalled(Reason.QUEUE)  # before it takes the limiter's token from one that goes
             if passed or limiter is None:
                 break
-            look = not limiter.has_capacity()
-            if look and not may_wait:
+            if not may_wait and not limiter.has_capacity():
                 raise Recalled(Reason.PACE)
             await limiter.acquire()
-            passed = True
+            passed, look = True, self._is_late(call)
             if not look:
                 break
         now = self.now()
@@ -173,10 +174,11 @@ class Driver(Asking):
         now = self.now()
         elapsed, is_probe = now - call.sent_at, call.probe
         then = self.schedule.answered(call, outcome, now, self._chance.random())
-        if outcome.kind in {OutcomeKind.THROTTLED, OutcomeKind.QUOTA}:
+        kind = outcome.kind
+        if kind is OutcomeKind.THROTTLED or kind is OutcomeKind.QUOTA:
             self._news += 1
         self._report.answered(call, now, status, outcome, elapsed)
-        if is_probe or outcome.kind is not OutcomeKind.DONE or not self._tells_later():
+        if is_probe or kind is not OutcomeKind.DONE or not self._tells_later():
             self.poke()
         return then
 
@@ -315,9 +317,9 @@ class Driver(Asking):
         """Say whether a turn needs a last look: its slot is over, or something was learned since."""
         if ticket_of(call).news != self._news:
             return True
-        if self._prompt:
-            return self.now() - call.leaves_at > min(SOON, self._me.interval // 100)
-        return self.now() - call.leaves_at > min(LATE, self._me.interval // 10)
+        late, interval = self.now() - call.leaves_at, self._me.interval
+        bound = min(SOON, interval // 100) if self._prompt else min(LATE, interval // 10)
+        return late > JITTER and late > bound
 
     async def _last_look(self, call: Call, *, may_wait: bool) -> None:
         """Look until the request may leave.

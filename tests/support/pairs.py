@@ -1,0 +1,21 @@
+"""Two lists of values for one test: enough pairs for the suite, all of them for the nightly session."""
+
+from collections.abc import Iterable
+
+import pytest
+
+
+def pairs(first: Iterable[object], second: Iterable[object]) -> list[object]:
+    """Pair the values of two lists, for `pytest.mark.parametrize`.
+
+    The suite tries each value of each list once. What breaks is nearly always one value, in whatever
+    company; the pairs that would show the rest are tried every night.
+    """
+    ours, theirs = list(first), list(second)
+    longest = max(len(ours), len(theirs))
+    tried = {(number % len(ours), number % len(theirs)) for number in range(longest)}
+    return [
+        pytest.param(one, other, marks=() if (place, where) in tried else pytest.mark.nightly)
+        for place, one in enumerate(ours)
+        for where, other in enumerate(theirs)
+    ]
