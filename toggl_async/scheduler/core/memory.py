@@ -119,7 +119,7 @@ class Memories(msgspec.Struct, array_like=True, gc=False):
             body: the body; None where it isn't known, as that of a stream.
             now: the store's clock.
         """
-        if self.refuses_login(now):
+        if self.login is not None and not _is_over(self.login, now):
             return self.login
         if not self.refusals:  # nearly always: nothing has to be hashed
             return None
