@@ -301,11 +301,8 @@ def test_without_a_view_nothing_is_foreseen() -> None:
     [
         (seen(opens_in=700_000), 700_000, Reason.PACE),
         (seen(opens_in=9 * SECOND, rest=9 * SECOND), 9 * SECOND, Reason.COOLDOWN),
-        (
-            seen(others=[elsewhere(1, "user", 4), elsewhere(2, "user", 9)], unserved=[0, 0, 0]),
-            4 * SECOND,
-            Reason.QUEUE,
-        ),
+        (seen(others=[elsewhere(0, "user", 4), elsewhere(2, "user", 9)]), 4 * SECOND, Reason.QUEUE),
+        (seen(others=[elsewhere(1, "user", 4), elsewhere(1, "user", 9)]), 2 * SECOND, Reason.QUEUE),
         (seen(windows={"user": WindowView(0, 0, 99 * SECOND, 30)}), 99 * SECOND, Reason.QUOTA),
         (seen(windows={"user": WindowView(0, 1, 99 * SECOND, 30)}), 0, Reason.PACE),
         (seen(windows={"user": WindowView(0, 0, None, 30)}), 0, Reason.PACE),

@@ -134,10 +134,17 @@ class Foresight:
         return self.seen_at + window.resets_in + further * HOUR
 
     def _ahead(self, level: int, window: str) -> int:
-        """Count the calls ahead of a newcomer on its own window, those of other processes included."""
+        """Count the calls ahead of a newcomer on its own window, those of other processes included.
+
+        Within a level processes take turns, so no more of another's go before than of one's own.
+        """
+        mine = self.queue.ahead(level, window)
         others = self.view.others if self.view is not None else ()
-        theirs = sum(other.count for other in others if other.window == window and other.level <= level)
-        return self.queue.ahead(level, window) + theirs
+        return mine + sum(
+            other.count if other.level < level else min(other.count, mine + 1)
+            for other in others
+            if other.window == window and other.level <= level
+        )
 
     def _ahead_elsewhere(self, call: Call) -> int:
         """Count the calls ahead that wait on other windows, as far as those let them go."""

@@ -135,6 +135,12 @@ class Asking(Outlook):
         self._called = True
         self.poke()
 
+    def wonder(self) -> None:
+        """Ask a store whether what is remembered still holds: somebody may have forgotten it for all."""
+        if not self._prompt:
+            self._called = True
+            self.poke()
+
     def _tells_later(self) -> bool:
         """Say whether what an answer told can go with the next step: nobody else would hear of it before."""
         memory = self._memory

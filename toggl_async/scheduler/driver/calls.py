@@ -226,6 +226,7 @@ class Driver(Asking):
     def refused(self, error: TogglError, route: str) -> None:
         """Tell that a call fails because an earlier answer is remembered."""
         self._report.refused_from_memory(self.now(), route, error)
+        self.wonder()
 
     def tell_shared(self, route: str) -> None:
         """Tell that a call joins an identical one."""

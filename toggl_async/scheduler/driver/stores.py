@@ -12,9 +12,9 @@ from toggl_async.scheduler.core.notes import AnswerTold, LossTold, Note
 
 __all__ = ["TELL_AFTER", "Lag", "is_urgent"]
 
-TELL_AFTER: Final = SECOND // 20
-"""Microseconds that a note waits for a step to go with: a program that makes one call after the other
-asks for its next turn by then."""
+TELL_AFTER: Final = 4 * SECOND
+"""Microseconds that a note waits for a step to go with. It must come before the lease of its request is
+over, which is five seconds longer than the request may take."""
 
 _WEIGHT: Final = 1 / 8
 _MOST: Final = 4
