@@ -233,8 +233,8 @@ class _FileStore:
         database = self._open()
         try:
             database.connection.execute("BEGIN IMMEDIATE")
-            # A write, since a full disk can be read.
-            database.connection.execute("UPDATE clock SET boot = boot")
+            # A write, since a full disk can be read; and a change, since SQLite writes nothing without one.
+            database.connection.execute("UPDATE clock SET tries = tries + 1")
             database.connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._failed(database, error)
