@@ -16,8 +16,6 @@ import socket
 import sys
 from typing import Any, TextIO
 
-import httpx  # noqa: F401 - loaded once, for all
-
 from toggl_async import (
     ApiToken,
     ClientOptions,
@@ -29,7 +27,6 @@ from toggl_async import (
     TogglError,
 )
 from toggl_async.scheduler import SchedulerEvent, events
-from toggl_async.scopes.workspace import tags  # noqa: F401 - likewise
 from toggl_async.scheduler.budgets.named import budget_from_text
 
 TOKEN = "a" * 32
@@ -129,8 +126,18 @@ async def main(stream: TextIO, url: str, budget: str, interval: float) -> None:
                     )
 
 
+async def load() -> None:
+    """Load once, for all, what a call takes."""
+    budget_from_text("file")
+    budget_from_text("redis://nowhere")
+    options = ClientOptions(retry=Retry(attempts=1))
+    async with TogglClient(ApiToken(TOKEN), base_url="http://127.0.0.1:1", options=options) as toggl:
+        await call(toggl, 1, None, "NORMAL")
+
+
 def serve(path: str) -> None:
     """Run a program for each connection."""
+    asyncio.run(load())
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
