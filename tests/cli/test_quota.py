@@ -18,6 +18,8 @@ from toggl_async import FileBudget
 from toggl_async.cli import main
 from toggl_async.sandbox import Fault, Sandbox
 from toggl_async.scheduler.budgets.shared import SharedHolder
+from toggl_async.scheduler.core.limits import SECOND
+from toggl_async.scheduler.core.notes import QuotaTold
 from toggl_async.scheduler.core.waiters import Want
 from toggl_async.scheduler.scheduler import _name_of
 
@@ -104,7 +106,9 @@ def waiting_elsewhere(path: Path, url: str, token: str) -> "contextlib.AbstractC
         return FileBudget(path).open(lambda _account: None)
 
     async def wait(holder: SharedHolder, account: str) -> None:
-        await asked(holder, process_of(holder, 3600.0), Want(2, "user", 3), account=account)
+        window, me = "organization:99", process_of(holder, 3600.0)
+        used_up = QuotaTold(window, 0, 3000 * SECOND)
+        await asked(holder, me, Want(2, window, 3), notes=[used_up], account=account)
 
     return waiting()
 
@@ -123,10 +127,10 @@ def test_who_shares_the_budget_and_waits_is_shown(
         assert main(["quota"]) == 0
         *_, head, row = capsys.readouterr().out.splitlines()
         assert head.split() == ["waiting", "calls", "priority", "since"]
-        assert row.split()[:4] == ["process", str(os.getpid()), "2", "bulk"]
+        assert row.split()[:4] == ["process", str(os.getpid()), "3", "bulk"]
         assert main(["quota", "--json"]) == 0
         (told,) = json.loads(capsys.readouterr().out)["waiting"]
-        assert (told["process"], told["priority"], told["calls"]) == (name, "BULK", 2)
+        assert (told["process"], told["priority"], told["calls"]) == (name, "BULK", 3)
         assert 0 <= told["seconds"] < 600
     assert main(["quota"]) == 0
     assert "no other program that shares the budget waits" in capsys.readouterr().out
