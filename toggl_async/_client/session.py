@@ -6,7 +6,7 @@ builds it; nothing else does.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 import attrs
 import msgspec
@@ -17,7 +17,7 @@ from toggl_async._client.login import REFUSAL
 from toggl_async._client.plans import KnownPlans
 from toggl_async._client.wire import Wire, check_call, raw_chunks, read, undecodable
 from toggl_async._operations.files import Download, Form
-from toggl_async._operations.operation import Operation, PathValue, Resource, Value
+from toggl_async._operations.operation import Arguments, Operation, PathValue, Resource, Value
 from toggl_async._operations.paging import PageAnswer, PageRequest, Pages
 from toggl_async.codec import Codec, expand_path, query_items
 from toggl_async.codec.legible import impostor
@@ -36,22 +36,23 @@ from toggl_async.scheduler.content_coding import decoder_for
 from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx
 
-__all__ = ["Session"]
+__all__ = ["CallOptions", "Session"]
 
 T = TypeVar("T")
 
-_NOTHING: Final[Mapping[str, Value]] = {}
+
+class _Declared(TypedDict):
+    priority: Priority
+    max_wait: float | None
+    attempts: int | None
+    coalesce: bool
 
 
 @attrs.frozen(kw_only=True)
-class Session:
-    """Connections, scheduler and codec, and how its calls are scheduled.
+class CallOptions:
+    """How calls are made; a view of a client has others than the client.
 
     Attributes:
-        wire: builds the requests, and sends them through login and scheduler.
-        scheduler: whom it tells which organization a workspace belongs to.
-        codec: reads answers, writes bodies.
-        plans: keeps what the workspace's plan lacks from being sent.
         priority: who goes first when calls wait.
         max_wait: seconds that a call may wait for its turn; None for ever.
         timeout: seconds for each of connecting, sending and the next byte of an answer; None for no limit.
@@ -59,23 +60,46 @@ class Session:
         coalesce: whether identical reads under way share one answer.
     """
 
-    wire: Wire
-    scheduler: Scheduler
-    codec: Codec
-    plans: KnownPlans
     priority: Priority
     max_wait: float | None
     timeout: float | None
     attempts: int | None
     coalesce: bool
+    declared: _Declared = attrs.field(init=False)
+    """What of it the scheduler is told with each request."""
+
+    def __attrs_post_init__(self) -> None:
+        declared = _Declared(
+            priority=self.priority,
+            max_wait=self.max_wait,
+            attempts=self.attempts,
+            coalesce=self.coalesce,
+        )
+        object.__setattr__(self, "declared", declared)
+
+
+@attrs.frozen(kw_only=True)
+class Session:
+    """Connections, scheduler and codec, and how its calls are made.
+
+    Attributes:
+        wire: builds the requests, and sends them through login and scheduler.
+        scheduler: whom it tells which organization a workspace belongs to.
+        codec: reads answers, writes bodies.
+        plans: keeps what the workspace's plan lacks from being sent.
+        options: how its calls are made.
+    """
+
+    wire: Wire
+    scheduler: Scheduler
+    codec: Codec
+    plans: KnownPlans
+    options: CallOptions
 
     async def call(
         self,
         operation: Operation[T],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value = UNSET,
+        arguments: Arguments,
     ) -> T:
         """Make one call of an operation and return its decoded answer.
 
@@ -83,7 +107,7 @@ class Session:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        answer = await self.fetch(operation, path=path, query=query, body=body)
+        answer = await self.fetch(operation, arguments)
         return cast(T, self._decoded(operation, answer))
 
     def hint(self, resource: Resource, name: str) -> str:
@@ -95,21 +119,18 @@ class Session:
     def download(
         self,
         operation: Operation[bytes],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value = UNSET,
+        arguments: Arguments,
     ) -> Download:
         """Prepare a download; nothing is sent before it is used."""
 
         async def whole() -> bytes:
-            content = (await self.fetch(operation, path=path, query=query, body=body)).body
+            content = (await self.fetch(operation, arguments)).body
             self.codec.believe(bytes, content, operation=operation.name)
             return content
 
         @asynccontextmanager
         async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
-            request = await self._prepared(operation, path, query, body, streams=True)
+            request = await self._prepared(operation, arguments, streams=True)
             response = await self.wire.send(request)
             try:
                 said = b"" if response.is_success else await read(response, operation=operation.name)
@@ -129,16 +150,11 @@ class Session:
         self,
         operation: Operation[object],
         item: type[T],  # noqa: ARG002 - it types the pages
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value = UNSET,
+        arguments: Arguments,
     ) -> Pages[T]:
         """Walk the pages of an operation; nothing is sent before the first item is asked for."""
         rows: str | None = getattr(operation.paging, "data", None)
-        return self._pages(
-            operation, path, query, body, lambda answer: self._decoded(operation, answer, rows=rows)
-        )
+        return self._pages(operation, arguments, lambda answer: self._decoded(operation, answer, rows=rows))
 
     async def _believed(
         self, operation: Operation[object], pieces: AsyncIterator[bytes]
@@ -154,10 +170,7 @@ class Session:
     async def fetch(
         self,
         operation: Operation[object],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value] = _NOTHING,
-        body: Value = UNSET,
+        arguments: Arguments,
     ) -> Answer:
         """Make one call of an operation and return its answer as it came.
 
@@ -165,16 +178,13 @@ class Session:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        request = await self._prepared(operation, path, query, body)
+        request = await self._prepared(operation, arguments)
         return await self._answer(request, operation.name, redirects=operation.redirects)
 
     async def walk(
         self,
         operation: Operation[object],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value] = _NOTHING,
-        body: Value = UNSET,
+        arguments: Arguments,
     ) -> AsyncGenerator[list[bytes], None]:
         """Walk the pages of an operation, each a list of rows as Toggl sent them, as JSON.
 
@@ -186,7 +196,7 @@ class Session:
         def read(answer: Answer) -> object:
             return self.codec.rows(answer.body, operation=operation.name)
 
-        pages: Pages[msgspec.Raw] = self._pages(operation, path, query, body, read)
+        pages: Pages[msgspec.Raw] = self._pages(operation, arguments, read)
         async with aclosing(pages.steps()) as steps:
             async for step in steps:
                 if step.nulls:
@@ -201,13 +211,7 @@ class Session:
         check_call(method, path, has_query=any(value is not UNSET for value in query.values()))
         request = await self._request(method, path, query, body)
         derived = facts_of(httpx.Request(method, self.wire.base_url.join(path)))
-        request.extensions[EXTENSION] = attrs.evolve(
-            derived,
-            priority=self.priority,
-            max_wait=self.max_wait,
-            attempts=self.attempts,
-            coalesce=self.coalesce,
-        )
+        request.extensions[EXTENSION] = attrs.evolve(derived, **self.options.declared)
         answer = await self._answer(request, derived.route)
         # Named by its route: the path may hold secrets, and there are as many paths as there are ids.
         return self.codec.decode(returns, answer.body, operation=derived.route)
@@ -215,26 +219,24 @@ class Session:
     async def _prepared(
         self,
         operation: Operation[object],
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value,
+        arguments: Arguments,
         *,
         streams: bool = False,
     ) -> httpx.Request:
         """Build the request of an operation, as far as the workspace's plan allows it."""
-        query, body = self.plans.allow(operation, path=path, query=query, body=body)
-        request = await self._request(operation.method, expand_path(operation.path, path), query, body)
+        allowed = self.plans.allow(operation, arguments)
+        path = arguments.path
+        request = await self._request(
+            operation.method, expand_path(operation.path, path), allowed.query, allowed.body
+        )
         request.extensions[EXTENSION] = RequestFacts(
             route=f"{operation.method} {operation.path}",
             lane=operation.lane,
             reads=operation.reads,
             workspace_id=_id(path.get("workspace_id")),
             organization_id=_id(path.get("organization_id")),
-            priority=self.priority,
-            max_wait=self.max_wait,
-            attempts=self.attempts,
             streams=streams,
-            coalesce=self.coalesce,
+            **self.options.declared,
         )
         return request
 
@@ -244,7 +246,7 @@ class Session:
         """Build a request; what cannot be sent is refused here, before anything is."""
         content = None if body is UNSET else body if isinstance(body, Form) else self.codec.encode(body)
         return await self.wire.request(
-            method, path, query=query_items(query), body=content, timeout=self.timeout
+            method, path, query=query_items(query), body=content, timeout=self.options.timeout
         )
 
     async def _answer(self, request: httpx.Request, name: str, *, redirects: bool = False) -> Answer:
@@ -264,19 +266,18 @@ class Session:
     def _pages(
         self,
         operation: Operation[object],
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value,
+        arguments: Arguments,
         read: Callable[[Answer], object],
     ) -> Pages[Any]:
         if operation.paging is None:
             raise InvalidInput(f"{operation.name} has no pages")
 
         async def fetch(request: PageRequest) -> PageAnswer:
-            answer = await self.fetch(operation, path=path, query=request.query, body=request.body)
+            page = Arguments(arguments.path, request.query, request.body)
+            answer = await self.fetch(operation, page)
             return PageAnswer(result=read(answer), headers=answer.headers, body=answer.body)
 
-        request = PageRequest(query=query, body=body)
+        request = PageRequest(query=arguments.query, body=arguments.body)
         return Pages(fetch, paging=operation.paging, request=request, operation=operation.name)
 
     def _decoded(self, operation: Operation[object], answer: Answer, *, rows: str | None = None) -> object:
