@@ -27,6 +27,7 @@ from toggl_async.scheduler import (
     Attempted,
     Budget,
     Lane,
+    MemoryBudget,
     Reason,
     RequestFacts,
     ScheduledTransport,
@@ -1222,6 +1223,24 @@ def test_two_loops_are_refused_and_one_after_the_other_is_not() -> None:
         assert len(scheduler.stats().accounts) == 1
     asyncio.run(scheduler.aclose())
     gc.collect()
+
+
+def test_a_budget_of_another_loop_is_refused_until_it_is_free() -> None:
+    budget = MemoryBudget()
+    first, second = Scheduler(budget=budget), Scheduler(budget=budget)
+
+    async def call(scheduler: Scheduler) -> int:
+        client = httpx.AsyncClient(transport=ScheduledTransport(httpx.MockTransport(ok), scheduler=scheduler))
+        return (await client.get(ME)).status_code
+
+    with asyncio.Runner() as loop, asyncio.Runner() as other:
+        assert loop.run(call(first)) == 200
+        for _ in range(2):
+            with pytest.raises(errors.WrongEventLoop, match="this MemoryBudget is in use"):
+                other.run(call(second))
+        loop.run(first.aclose())
+        assert other.run(call(second)) == 200
+        other.run(second.aclose())
 
 
 @asynccontextmanager

@@ -245,11 +245,10 @@ class Drivers:
         drivers = self.drivers
         for driver in drivers:
             driver.close()
-        if self._loop is not None and self._loop is running_loop():
+        if self._holder is not None and self._loop is running_loop():
             for driver in drivers:
                 await driver.stop()
-            if self._holder is not None:
-                await self._holder.aclose()
+            await self._holder.aclose()
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tie the accounts to the running loop; those of a loop that is over are let go."""
@@ -259,10 +258,10 @@ class Drivers:
                 "this scheduler is in use by another event loop; give each loop a scheduler of its own"
             )
         self._let_go()
+        self._holder = self._budget.open(self._woken)
         self._loop, self._process = loop, os.getpid()
         # Processes that share their chance, as forked ones would, come back from a rest together.
         self._chance = self._given_chance or random.Random()
-        self._holder = self._budget.open(self._woken)
 
     def _let_go(self) -> None:
         """Let go of all accounts, because their loop is over."""
