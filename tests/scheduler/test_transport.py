@@ -36,6 +36,7 @@ from toggl_async.scheduler import (
     error_of,
     events,
 )
+from toggl_async.scheduler.budgets import Holder
 from toggl_async.scheduler.scheduler import drivers_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -1050,6 +1051,52 @@ async def test_a_budget_that_fails_leaves_nobody_hanging(caplog: pytest.LogCaptu
     assert "the budget could not be asked" in caplog.text
     assert (await client.post(ME)).status_code == 200
     await scheduler.aclose()
+
+
+async def test_schedulers_that_share_a_budget_keep_one_pace() -> None:
+    budget = MemoryBudget()
+    benches = [Bench(ok, budget=budget) for _ in range(2)]
+    await asyncio.gather(*(bench.client.post(f"{ME}/{n}") for n in range(5) for bench in benches))
+    sent = sorted(at for bench in benches for at, _ in bench.sent)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
+    assert min(gaps) >= 1.02 - 1e-6
+    assert max(gaps) < 1.1
+    refusing = script(httpx.Response(429, html=NGINX))
+    for bench in benches:
+        bench.sent.clear()
+        bench.handler = refusing
+    await asyncio.gather(*(bench.client.post(ME) for bench in benches))
+    refused, probe, other = sorted(at for bench in benches for at, _ in bench.sent)
+    assert probe - refused >= 120
+    assert other - probe < 1.2
+
+
+async def test_a_turn_that_is_given_back_goes_to_whoever_shares_the_budget() -> None:
+    budget = MemoryBudget()
+    mine, theirs = (Bench(ok, budget=budget) for _ in range(2))
+    await mine.client.post(ME)
+    next_turn = asyncio.ensure_future(mine.client.post(ME))
+    await asyncio.sleep(0.1)
+    the_one_behind = asyncio.ensure_future(theirs.client.post(ME))
+    await asyncio.sleep(0.1)
+    next_turn.cancel()
+    assert (await the_one_behind).status_code == 200
+    [(first, _)], [(second, _)] = mine.sent, theirs.sent
+    assert second - first == pytest.approx(1.02, abs=1e-3)
+
+
+async def test_a_wake_of_an_account_that_is_forgotten_does_no_harm() -> None:
+    wakes: list[Callable[[str], None]] = []
+
+    class Waking:
+        def open(self, on_wake: Callable[[str], None], **others: Any) -> Holder:
+            wakes.append(on_wake)
+            return MemoryBudget().open(on_wake, **others)
+
+    bench = Bench(ok, budget=Waking())
+    await bench.client.post(ME)
+    wakes[0]("nobody's")
+    assert (await bench.client.post(ME)).status_code == 200
 
 
 async def test_a_task_that_a_stranger_cancels_is_replaced() -> None:
