@@ -847,6 +847,33 @@ async def test_closing_ends_the_calls_that_wait() -> None:
     assert not others(before)
 
 
+async def test_closing_waits_for_connections_that_are_being_closed() -> None:
+    closed: list[float] = []
+
+    class Slow(httpx.AsyncHTTPTransport):
+        """Takes its time to answer, and longer to close what a cancelled request may have left behind."""
+
+        takes = 60.0
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(10)
+            return httpx.Response(200)
+
+        async def aclose(self) -> None:
+            takes, self.takes = self.takes, 0.0
+            await asyncio.sleep(takes)
+            closed.append(takes)
+
+    client = httpx.AsyncClient(transport=ScheduledTransport(Slow()))
+    for _ in range(2):  # the first on its way, the second while it waits for the connections to be closed
+        call = asyncio.ensure_future(client.post(ME))
+        await asyncio.sleep(5)
+        call.cancel()
+        await asyncio.wait([call])
+    await client.aclose()
+    assert closed == [0.0, 60.0]
+
+
 async def test_closing_one_transport_leaves_the_other_alone() -> None:
     bench = Bench(after(0.1))
     other = ScheduledTransport(httpx.MockTransport(bench.handle), scheduler=bench.scheduler)
@@ -1003,6 +1030,38 @@ async def test_a_cool_down_can_outlast_a_window() -> None:
     assert queued.reason is Reason.COOLDOWN
     assert queued.wait > 100
     await asyncio.gather(refused, late)
+
+
+class Hanging(Pieces):
+    """A body that stops coming, or whose end does not."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(b"ab")
+        self.where = where
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"ab"
+        await asyncio.sleep(3600 if self.where == "reading" else 0)
+
+    async def aclose(self) -> None:
+        await asyncio.sleep(3600 if self.where == "closing" else 0)
+
+
+@pytest.mark.parametrize("where", ["reading", "closing"])
+async def test_a_stream_that_is_left_by_a_cancellation_frees_its_slot(where: str) -> None:
+    bench = Bench(script(httpx.Response(200, stream=Hanging(where))), ClientOptions(max_in_flight=1))
+
+    async def read() -> None:
+        async with bench.client.stream("GET", f"{ME}/file", extensions=facts(streams=True)) as response:
+            assert [chunk async for chunk in response.aiter_raw()] == [b"ab"]
+
+    reading = asyncio.ensure_future(read())
+    await asyncio.sleep(30)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+    assert (await bench.client.get(ME)).status_code == 200
 
 
 async def test_a_stream_may_be_closed_twice() -> None:
@@ -1229,6 +1288,31 @@ async def test_a_request_on_its_way_is_called_back_by_a_429() -> None:
     assert (await slow).status_code == (await quick).status_code == 200
     assert times[1] - times[0] >= 120
     assert {event.reason for event in bench.of(events.Retried)} == {Reason.COOLDOWN}
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+
+
+async def test_a_shared_request_on_its_way_is_called_back_by_a_429() -> None:
+    sent: list[str] = []
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        trace, path = request.extensions["trace"], request.url.path
+        await trace("connection.connect_tcp.started", {})
+        await asyncio.sleep(3.0 if path.endswith("/slow") else 0)
+        await trace("http11.send_request_headers.started", {"request": request})
+        sent.append(path.rpartition("/")[2])
+        return httpx.Response(429 if sent == ["first", "quick"] else 200, html=NGINX)
+
+    bench = Bench(ok)
+    client = httpx.AsyncClient(
+        transport=ScheduledTransport(httpx.MockTransport(handle), scheduler=bench.scheduler)
+    )
+    await client.post(f"{ME}/first")
+    shared = [asyncio.ensure_future(client.get(f"{ME}/slow")) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    quick = asyncio.ensure_future(client.post(f"{ME}/quick"))
+    assert {response.status_code for response in await asyncio.gather(quick, *shared)} == {200}
+    assert sorted(sent) == ["first", "quick", "quick", "slow"]
+    assert bench.scheduler.stats().shared == 1
     assert bench.scheduler.stats().accounts[0].in_flight == 0
 
 
