@@ -49,6 +49,9 @@ _ITS_OWN: Final = ("pace", "retry", "cooldown", "quota", "max_in_flight")
 _SESSION_COOKIES: Final = ("__Secure-accounts-session", "__Host-timer-session")
 _TOKEN_USER: Final = b":api_token"
 
+_HASH: Final = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=16)
+"""What makes names of accounts, the same for all schedulers of a process: they may share a `MemoryBudget`."""
+
 
 class Scheduler:
     """Keeps Toggl's limits for any number of accounts; shared by clients and transports.
@@ -172,7 +175,6 @@ class Drivers:
         self._given_chance = chance
         self._counters = counters
         self._listeners = listeners
-        self._hash = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=16)
         self._drivers: OrderedDict[bytes, Driver] = OrderedDict()
         self._by_name: dict[str, Driver] = {}
         self._made = 0
@@ -245,11 +247,10 @@ class Drivers:
         drivers = self.drivers
         for driver in drivers:
             driver.close()
-        if self._loop is not None and self._loop is running_loop():
+        if self._holder is not None and self._loop is running_loop():
             for driver in drivers:
                 await driver.stop()
-            if self._holder is not None:
-                await self._holder.aclose()
+            await self._holder.aclose()
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tie the accounts to the running loop; those of a loop that is over are let go."""
@@ -259,10 +260,10 @@ class Drivers:
                 "this scheduler is in use by another event loop; give each loop a scheduler of its own"
             )
         self._let_go()
+        self._holder = self._budget.open(self._woken)
         self._loop, self._process = loop, os.getpid()
         # Processes that share their chance, as forked ones would, come back from a rest together.
         self._chance = self._given_chance or random.Random()
-        self._holder = self._budget.open(self._woken)
 
     def _let_go(self) -> None:
         """Let go of all accounts, because their loop is over."""
@@ -296,7 +297,7 @@ class Drivers:
 
     def _key(self, request: httpx.Request, credential: str) -> bytes:
         """Hash host and credential; the credential itself is kept nowhere."""
-        digest = self._hash.copy()
+        digest = _HASH.copy()
         digest.update(request.url.netloc + b"\0" + credential.encode("utf-8", "surrogateescape"))
         return digest.digest()
 

@@ -84,15 +84,23 @@ async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
 
 
 async def _read(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace) -> None:
-    """Read one list of a workspace; once more where it is doubtful."""
+    """Read one list of a workspace."""
     piece = list_piece(dataset, workspace)
     async with reader.gate:
-        error = await _walk(reader, dataset, workspace, piece)
-        if error is None and not reader.books.progress(piece).done:
-            error = await _walk(reader, dataset, workspace, piece)
+        error = await _read_pages(reader, dataset, workspace, piece)
     if error is not None:
         reader.set_aside(piece, error)
     reader.forecast.end(dataset.name, piece.workspace_id)
+
+
+async def _read_pages(
+    reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, piece: Piece
+) -> TogglError | None:
+    """Read a list to its end, once more where it is doubtful; return what kept it from there."""
+    error = await _walk(reader, dataset, workspace, piece)
+    if error is not None or reader.books.progress(piece).done:
+        return error
+    return await _walk(reader, dataset, workspace, piece)
 
 
 async def _walk(
