@@ -238,6 +238,7 @@ class Driver:
         departure, wakes = leaving(limits, now, self.me, call.turn, call.level, call.window)
         store.value = limits.to_bytes()
         if not schedule.depart(call, departure, now):
+            schedule.send_back(call, now)
             self.poked = True
             return False, wakes
         self.turns[call.turn] = call.number

@@ -337,11 +337,8 @@ class Driver(Asking):
             departure = self._holder.transact(self.key, step)
             if not isinstance(departure, Departure):
                 departure = await departure
-            now = self.now()
-            if not departure.number:
-                call.turn = 0
+            if not self.schedule.depart(call, departure, self.now()):
                 raise Recalled(self._why(call))
-            call.turn, call.leaves_at = departure.number, now + departure.wait
             if departure.wait <= 1:
                 return
             if not may_wait:
