@@ -28,7 +28,7 @@ FRONT: Final[Mapping[str, tuple[str, ...]]] = {
     "toggl_async._operations.record": ("Record",),
     "toggl_async.codec": ("DriftWarning",),
     "toggl_async.errors": (
-        "BadRequest", "BulkEditInterrupted", "ClientClosed", "Conflict", "ConnectionFailed",
+        "BadRequest", "BudgetError", "BulkEditInterrupted", "ClientClosed", "Conflict", "ConnectionFailed",
         "DecodeError", "EndpointGone", "FeatureUnavailable", "Forbidden", "InvalidInput",
         "InvalidSignature", "LoginRefused", "MalformedDelivery", "MaxWaitExceeded",
         "MisdirectedDelivery", "MissingCredentials", "NotFound", "NotInPlan", "PagingError",
@@ -37,7 +37,9 @@ FRONT: Final[Mapping[str, tuple[str, ...]]] = {
         "WebhookError", "WrongEventLoop",
     ),
     "toggl_async.options": ("ClientOptions", "Cooldown", "Pace", "Priority", "QuotaPolicy", "Retry"),
-    "toggl_async.scheduler": ("Lane", "ScheduledTransport", "Scheduler"),
+    "toggl_async.scheduler": ("Lane", "MemoryBudget", "ScheduledTransport", "Scheduler"),
+    "toggl_async.scheduler.budgets.file": ("FileBudget",),
+    "toggl_async.scheduler.budgets.redis": ("RedisBudget",),
 }  # fmt: skip
 """Module to the names that are public through the front door; the records come on top of them."""
 

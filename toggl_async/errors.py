@@ -6,6 +6,7 @@
     ├── InvalidInput                 refused before anything was sent (also a ValueError)
     │   ├── MissingCredentials       no token was given, or an empty one
     │   └── NotInPlan                the workspace's plan lacks this, and `plan_check` forbids to try
+    ├── BudgetError                  the budget cannot be used as it is configured
     ├── ClientClosed                 the client or its scheduler ended while the call waited
     ├── WrongEventLoop               the client is in use by another event loop or process
     ├── MaxWaitExceeded              the call cannot go within its `max_wait`
@@ -45,6 +46,7 @@ from typing import TypedDict, Unpack
 
 __all__ = [
     "BadRequest",
+    "BudgetError",
     "BulkEditInterrupted",
     "ClientClosed",
     "Conflict",
@@ -125,6 +127,13 @@ class NotInPlan(InvalidInput):
         self.fields: tuple[str, ...] = tuple(fields)
         self.needed = needed
         self.plan = plan
+
+
+class BudgetError(TogglError):
+    """A shared budget cannot be used as it is configured; nothing was sent.
+
+    A store that is only away raises nothing: the process goes on alone until it is back.
+    """
 
 
 class ClientClosed(TogglError):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.driven import Driver, Store, process
 from toggl_async.options import Priority, Retry
 from toggl_async.scheduler.core import queue
-from toggl_async.scheduler.core.ask import Departure, Grant, View, WindowView, view
+from toggl_async.scheduler.core.ask import Departure, Elsewhere, Grant, View, WindowView, view
 from toggl_async.scheduler.core.foresight import Reason, TooLong
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.notes import (
@@ -30,6 +30,11 @@ from toggl_async.scheduler.core.windows import HOUR
 
 NORMAL, INTERACTIVE, BULK = Priority.NORMAL, Priority.INTERACTIVE, Priority.BULK
 DONE = Outcome(OutcomeKind.DONE)
+
+
+def elsewhere(level: int, window: str, count: int) -> Elsewhere:
+    """Say what another process has waiting."""
+    return Elsewhere("other", level, window, count, 0)
 
 
 def seen(**changes: object) -> View:
@@ -294,29 +299,30 @@ def test_without_a_view_nothing_is_foreseen() -> None:
     [
         (seen(opens_in=700_000), 700_000, Reason.PACE),
         (seen(opens_in=9 * SECOND, rest=9 * SECOND), 9 * SECOND, Reason.COOLDOWN),
-        (seen(others=[(1, "user", 4), (2, "user", 9)], unserved=[0, 0, 0]), 4 * SECOND, Reason.QUEUE),
+        (seen(others=[elsewhere(0, "user", 4), elsewhere(2, "user", 9)]), 4 * SECOND, Reason.QUEUE),
+        (seen(others=[elsewhere(1, "user", 4), elsewhere(1, "user", 9)]), 2 * SECOND, Reason.QUEUE),
         (seen(windows={"user": WindowView(0, 0, 99 * SECOND, 30)}), 99 * SECOND, Reason.QUOTA),
         (seen(windows={"user": WindowView(0, 1, 99 * SECOND, 30)}), 0, Reason.PACE),
         (seen(windows={"user": WindowView(0, 0, None, 30)}), 0, Reason.PACE),
         (
-            seen(windows={"user": WindowView(1, 1, 99 * SECOND, 2)}, others=[(0, "user", 4)]),
+            seen(windows={"user": WindowView(1, 1, 99 * SECOND, 2)}, others=[elsewhere(0, "user", 4)]),
             99 * SECOND + HOUR,
             Reason.QUOTA,
         ),
         (
-            seen(windows={"user": WindowView(1, 1, 99 * SECOND, None)}, others=[(0, "user", 4)]),
+            seen(windows={"user": WindowView(1, 1, 99 * SECOND, None)}, others=[elsewhere(0, "user", 4)]),
             99 * SECOND,
             Reason.QUOTA,
         ),
         (
             seen(
                 windows={"organization:1": WindowView(2, 2, 99 * SECOND, 9)},
-                others=[(0, "organization:1", 4)],
+                others=[elsewhere(0, "organization:1", 4)],
             ),
             2 * SECOND,
             Reason.QUEUE,
         ),
-        (seen(others=[(0, "organization:1", 4)]), 4 * SECOND, Reason.QUEUE),
+        (seen(others=[elsewhere(0, "organization:1", 4)]), 4 * SECOND, Reason.QUEUE),
     ],
 )
 def test_how_long_a_call_will_wait_at_least(view: View, wait: int, reason: Reason) -> None:
@@ -341,7 +347,7 @@ def test_ageing_counts_in_the_bound() -> None:
     calls.now += 50 * SECOND
     at, _ = calls.schedule.foresight.expected(calls.call(BULK), calls.now)
     assert at == calls.now + PATIENCE - 50 * SECOND + PATIENCE
-    calls.schedule.see(seen(unserved=[0, 0, 50 * SECOND], others=[(2, "user", 1)]), calls.now)
+    calls.schedule.see(seen(unserved=[0, 0, 50 * SECOND], others=[elsewhere(2, "user", 1)]), calls.now)
     at, _ = calls.schedule.foresight.expected(calls.call(BULK), calls.now)
     assert at == calls.now + 402 * SECOND, "by then the urgent ones are through"
 

@@ -12,7 +12,7 @@ from toggl_async.cli.exits import Exit, complain
 from toggl_async.cli.export import export
 from toggl_async.cli.quota import quota, whoami
 from toggl_async.cli.sandbox import sandbox
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import BudgetError, InvalidInput
 
 __all__ = ["command", "run"]
 
@@ -49,7 +49,7 @@ def run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         complain(error.format_message())
         return Exit.REFUSED
-    except InvalidInput as error:
+    except (BudgetError, InvalidInput) as error:
         complain(str(error))
         return Exit.REFUSED
     except (click.Abort, KeyboardInterrupt):

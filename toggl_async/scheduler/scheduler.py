@@ -26,7 +26,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from toggl_async.errors import ClientClosed, InvalidInput, WrongEventLoop
-from toggl_async.options import ClientOptions
+from toggl_async.options import ClientOptions, Priority
+from toggl_async.scheduler import events
 from toggl_async.scheduler.adapter import EXTENSION
 from toggl_async.scheduler.budgets import Budget, Holder
 from toggl_async.scheduler.budgets.memory import MemoryBudget
@@ -35,8 +36,8 @@ from toggl_async.scheduler.core.memory import Belongs, Forgotten
 from toggl_async.scheduler.core.route import RequestFacts, quota_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.events import OnEvent, SchedulerEvent
-from toggl_async.scheduler.reporter import Reporter
-from toggl_async.scheduler.stats import AccountStats, Counters, SchedulerStats, WindowStats
+from toggl_async.scheduler.reporter import Reporter, tell
+from toggl_async.scheduler.stats import AccountStats, Counters, ProcessStats, SchedulerStats, WindowStats
 from toggl_async.scheduler.transport import httpx, running_loop
 
 __all__ = ["Drivers", "Scheduler", "drivers_of", "refuse_beside"]
@@ -61,7 +62,8 @@ class Scheduler:
     Args:
         options: pace, cool-down, quota policy, retries and requests in flight, for every account.
         random: where chance comes from; a seeded one makes a run repeatable.
-        budget: where the limits of accounts are kept; this scheduler's own memory if not given.
+        budget: where the limits of accounts are kept, such as ``FileBudget()`` for all processes of this
+            machine; this scheduler's own memory if not given.
         on_event: is told of every event, synchronously; see `listen`.
     """
 
@@ -75,6 +77,10 @@ class Scheduler:
     ) -> None:
         if options is not None and not isinstance(options, ClientOptions):
             raise InvalidInput(f"options must be a ClientOptions, not {type(options).__name__}")
+        if budget is not None and (isinstance(budget, type) or not callable(getattr(budget, "open", None))):
+            known = "FileBudget(…), RedisBudget(…) or MemoryBudget()"
+            what = budget.__name__ if isinstance(budget, type) else type(budget).__name__
+            raise InvalidInput(f"budget must be {known}, not {what}")
         self.options: ClientOptions = options or ClientOptions()
         self._counters = Counters()
         self._listeners: list[OnEvent] = []
@@ -104,7 +110,7 @@ class Scheduler:
 
     def stats(self) -> SchedulerStats:
         """Return a snapshot of what is going on."""
-        return self._counters.snapshot(tuple(map(_stats, self._drivers.drivers)))
+        return self._counters.snapshot(tuple(map(_stats, self._drivers.drivers)), alone=self._drivers.alone)
 
     def listen(self, on_event: OnEvent) -> Callable[[], None]:
         """Tell a function of every event from now on.
@@ -127,7 +133,10 @@ class Scheduler:
         return end
 
     def forget_refusals(self) -> None:
-        """Forget endpoints gone, features and credentials refused, for instance after an upgrade."""
+        """Forget endpoints gone, features and credentials refused, for instance after an upgrade.
+
+        A shared budget forgets them, too, of each account that this scheduler uses, now or later.
+        """
         self._drivers.forget_refusals()
 
     async def aclose(self) -> None:
@@ -180,6 +189,7 @@ class Drivers:
         self._made = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holder: Holder | None = None
+        self._forgets = False
         self._process = os.getpid()
         self._chance = random.Random()
 
@@ -190,6 +200,11 @@ class Drivers:
     def drivers(self) -> list[Driver]:
         """The drivers of all accounts."""
         return list(self._drivers.values())
+
+    @property
+    def alone(self) -> bool:
+        """Whether the budget's store cannot be used now."""
+        return self._holder is not None and self._holder.away
 
     def of(self, request: httpx.Request) -> Driver:
         """Return the driver of the account that a request is made with.
@@ -218,7 +233,7 @@ class Drivers:
     def are_refused(self, request: httpx.Request) -> bool:
         """Say whether the credentials that a request is made with are known to be refused."""
         driver = self._drivers.get(self._key(request, _credential(request)))
-        return driver is not None and driver.memories.login is not None
+        return driver is not None and driver.memories.refuses_login(driver.now())
 
     def close_calls(self, owner: object) -> None:
         """End the waiting calls of one transport with ClientClosed."""
@@ -226,7 +241,8 @@ class Drivers:
             driver.close(owner)
 
     def forget_refusals(self) -> None:
-        """Forget what was refused to any of them."""
+        """Forget what was refused to any of them, and to those to come: others may have told a budget."""
+        self._forgets = True
         for driver in self.drivers:
             driver.learn(Forgotten())
 
@@ -260,7 +276,7 @@ class Drivers:
                 "this scheduler is in use by another event loop; give each loop a scheduler of its own"
             )
         self._let_go()
-        self._holder = self._budget.open(self._woken)
+        self._holder = self._budget.open(self._woken, on_trouble=self._tell_trouble)
         self._loop, self._process = loop, os.getpid()
         # Processes that share their chance, as forked ones would, come back from a rest together.
         self._chance = self._given_chance or random.Random()
@@ -288,12 +304,25 @@ class Drivers:
             learned=self.learn_organization,
         )
         self._by_name[name] = driver
+        if self._forgets:
+            driver.learn(Forgotten())
         return driver
 
     def _woken(self, name: str) -> None:
         driver = self._by_name.get(name)
         if driver is not None:
-            driver.poke()
+            driver.wake()
+
+    def _tell_trouble(self, reason: str | None) -> None:
+        """Tell listeners that the budget was lost, or that it is back; the log has been told."""
+        if self._listeners:
+            at = running_loop().time()
+            tell(
+                self._listeners,
+                events.BudgetBack(at=at, account=0)
+                if reason is None
+                else events.BudgetLost(at=at, account=0, reason=reason),
+            )
 
     def _key(self, request: httpx.Request, credential: str) -> bytes:
         """Hash host and credential; the credential itself is kept nowhere."""
@@ -361,6 +390,15 @@ def _stats(driver: Driver) -> AccountStats:
                 resets_in=None if window.resets_in is None else window.resets_in / SECOND,
             )
             for name, window in (seen.windows.items() if seen is not None else ())
+        ),
+        processes=tuple(
+            ProcessStats(
+                process=other.process,
+                priority=Priority(other.level),
+                waiting=other.count,
+                waited=(other.age + driver.seen_ago()) / SECOND,
+            )
+            for other in (seen.others if seen is not None else ())
         ),
     )
 
