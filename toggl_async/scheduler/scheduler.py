@@ -12,10 +12,7 @@ thousand cost nothing while they rest.
 """
 
 import asyncio
-import base64
-import contextlib
 import hashlib
-import http.cookies
 import os
 import random
 import secrets
@@ -27,12 +24,12 @@ from typing import Final, Self
 
 from toggl_async.errors import ClientClosed, InvalidInput, WrongEventLoop
 from toggl_async.options import ClientOptions
-from toggl_async.scheduler.adapter import EXTENSION
 from toggl_async.scheduler.budgets import Budget, Holder
 from toggl_async.scheduler.budgets.memory import MemoryBudget
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.memory import Belongs, Forgotten
-from toggl_async.scheduler.core.route import RequestFacts, quota_of
+from toggl_async.scheduler.core.route import quota_of
+from toggl_async.scheduler.credentials import credential_of, public_name, refuse_key
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.events import OnEvent, SchedulerEvent
 from toggl_async.scheduler.reporter import Reporter
@@ -46,8 +43,6 @@ FORGET_AFTER: Final = 3600.0
 
 _ITS_OWN: Final = ("pace", "retry", "cooldown", "quota", "max_in_flight")
 """The options that belong to a scheduler."""
-_SESSION_COOKIES: Final = ("__Secure-accounts-session", "__Host-timer-session")
-_TOKEN_USER: Final = b":api_token"
 
 
 class Scheduler:
@@ -202,7 +197,7 @@ class Drivers:
         if self._loop is not loop or self._process != os.getpid():
             self._bind(loop)
         now = loop.time()
-        credential = _credential(request)
+        credential = credential_of(request)
         key = self._key(request, credential)
         driver = self._drivers.get(key)
         if driver is None:
@@ -214,7 +209,7 @@ class Drivers:
 
     def are_refused(self, request: httpx.Request) -> bool:
         """Say whether the credentials that a request is made with are known to be refused."""
-        driver = self._drivers.get(self._key(request, _credential(request)))
+        driver = self._drivers.get(self._key(request, credential_of(request)))
         return driver is not None and driver.memories.login is not None
 
     def close_calls(self, owner: object) -> None:
@@ -269,12 +264,17 @@ class Drivers:
         self._by_name.clear()
 
     def _make(self, request: httpx.Request, credential: str, key: bytes) -> Driver:
-        """Make a driver."""
+        """Make a driver.
+
+        Raises:
+            InvalidInput: the credential is a key of another product.
+        """
+        refuse_key(request)
         assert self._holder is not None  # noqa: S101 - `_bind` has opened it
         self._made += 1
         name = key.hex()
         if not isinstance(self._budget, MemoryBudget):
-            name = _name_of(request.url.netloc, credential)
+            name = public_name(request.url.netloc, credential)
         driver = Driver(
             name,
             self._made,
@@ -361,34 +361,3 @@ def _stats(driver: Driver) -> AccountStats:
             for name, window in (seen.windows.items() if seen is not None else ())
         ),
     )
-
-
-def _name_of(host: bytes, credential: str) -> str:
-    """Return what an account is called in a budget that others read; the credential can't be had from it."""
-    secret = credential.encode("utf-8", "surrogateescape")
-    scheme, _, encoded = secret.partition(b" ")
-    with contextlib.suppress(ValueError):
-        if scheme == b"Basic" and base64.b64decode(encoded).endswith(_TOKEN_USER):
-            # A token is drawn at random: nobody can try them all.
-            return hashlib.blake2b(host + b"\0" + secret, digest_size=16, person=b"toggl_async").hexdigest()
-    return hashlib.scrypt(secret, salt=b"toggl_async\0" + host, n=1 << 14, r=8, p=1, dklen=16).hex()
-
-
-def _credential(request: httpx.Request) -> str:
-    """Return what proves who asks."""
-    headers = request.headers
-    declared = request.extensions.get(EXTENSION)
-    named = declared.account if isinstance(declared, RequestFacts) else None
-    return named or headers.get("authorization") or _session(headers.get("cookie", ""))
-
-
-def _session(cookies: str) -> str:
-    """Return the session cookie of a Cookie header, or all of it where none is known by name."""
-    if any(name in cookies for name in _SESSION_COOKIES):
-        jar: http.cookies.SimpleCookie = http.cookies.SimpleCookie()
-        with contextlib.suppress(http.cookies.CookieError):  # a server may have set odd ones
-            jar.load(cookies)
-        for name in _SESSION_COOKIES:
-            if name in jar:
-                return jar[name].value
-    return cookies
