@@ -90,6 +90,10 @@ class Paging(abc.ABC):
         key = identity(item, self.identity)
         return [repr(comparable(item)) if key is None else key]
 
+    def requests(self, count: int) -> int:  # noqa: ARG002
+        """How many requests a list of so many items takes, if its pages are as large as asked for."""
+        return 1
+
     def items(self, result: object) -> Sequence[object]:
         """Pick the items out of a decoded answer; null means none.
 
@@ -123,5 +127,9 @@ class Page:
 
         One as long as servers cut pages is not: a server may allow less than it is asked for.
         """
-        count = len(self.items)
-        return bool(count) and (self.size is None or count >= self.size or count % _USUAL_CUT == 0)
+        return may_be_full(len(self.items), self.size)
+
+
+def may_be_full(count: int, size: int | None) -> bool:
+    """Whether a page of so many items, where so many were asked for, may be followed by another one."""
+    return bool(count) and (size is None or count >= size or count % _USUAL_CUT == 0)

@@ -11,7 +11,14 @@ from typing import ClassVar, Final, cast
 import attrs
 import msgspec
 
-from toggl_async._operations.paging.paging import Page, PageAnswer, Paging, Place, Position
+from toggl_async._operations.paging.paging import (
+    Page,
+    PageAnswer,
+    Paging,
+    Place,
+    Position,
+    may_be_full,
+)
 from toggl_async._operations.paging.reading import Misshapen, bare, field, identity, listed, parsed, wrapped
 from toggl_async.errors import InvalidInput, PagingError
 
@@ -50,6 +57,14 @@ class PageNumber(Paging):
         """Say where the page after this one stands."""
         more = page.is_full if self.short_is_last else bool(page.items)
         return {self.page: _whole(page.position[self.page]) + 1} if more else None
+
+    def requests(self, count: int) -> int:
+        """How many requests a list of so many items takes; the last one may find that there are no more."""
+        if self.largest is None:
+            return 1
+        full, rest = divmod(count, self.largest)
+        last_tells = rest and self.short_is_last and not may_be_full(rest, self.largest)
+        return full + bool(rest) + (not last_tells)
 
 
 @attrs.frozen(kw_only=True)
