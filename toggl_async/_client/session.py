@@ -197,7 +197,7 @@ class Session:
             return self.codec.rows(received.body, operation=operation.name)
 
         pages: Pages[msgspec.Raw] = self._pages(operation, arguments, read)
-        async with aclosing(pages.steps()) as steps:
+        async with aclosing(pages.settled()) as steps:
             async for step in steps:
                 if step.nulls:
                     self.codec.left_out(operation=operation.name)

@@ -90,6 +90,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             ConnectionFailed: no answer came.
             RequestTimeout: no answer came in time.
             ClientClosed: this transport or its scheduler was closed.
+            InvalidInput: it carries a key of Toggl 2.0, which is another product, anywhere but there.
             WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections
                 of one and can't be made to begin anew.
         """
