@@ -547,6 +547,8 @@ def test_what_are_no_options_is_refused(options: object) -> None:
         InvalidInput, match=r"options must be a ClientOptions, not (dict|the class ClientOptions)"
     ):
         TogglClient(ApiToken(SECRET), options=options)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"options must be a ClientOptions, not (dict|type)"):
+        Scheduler(options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("build", [lambda: TogglClient.from_env(environ={})])

@@ -119,14 +119,13 @@ async def test_an_open_file_without_a_name_is_called_after_its_field() -> None:
 async def test_a_redirect_that_is_the_result_brings_its_target() -> None:
     target = httpx.Response(302, headers={"Location": "https://calendar.example/consent"})
     async with Network(target).client() as toggl:
-        session = toggl.me._caller
-        assert await session.call(SETUP, path={}, query={}) == "https://calendar.example/consent"
+        assert await toggl.me._call(SETUP) == "https://calendar.example/consent"
 
 
 async def test_a_redirect_that_does_not_come_is_said_as_such() -> None:
     async with Network(httpx.Response(200, json="no redirect")).client() as toggl:
         with pytest.raises(DecodeError, match="a redirect was expected, not 200") as caught:
-            await toggl.me._caller.call(SETUP, path={}, query={})
+            await toggl.me._call(SETUP)
     assert (caught.value.operation, caught.value.body) == ("calendar.setup", b'"no redirect"')
 
 
@@ -138,7 +137,7 @@ async def test_a_redirect_that_nobody_expects_is_an_error() -> None:
 
 
 def download(toggl: TogglClient) -> Download:
-    return toggl.me._caller.download(CSV, path={}, query={})
+    return toggl.me._download(CSV)
 
 
 async def test_a_download_is_bytes_when_awaited() -> None:

@@ -26,7 +26,7 @@ from support.samples import MOMENT, UNIX, arguments_of, deprecation, reach, samp
 from toggl_async import records, scopes
 from toggl_async._client.catalog import operation, operations
 from toggl_async._operations.files import Download, Form
-from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.operation import Arguments, Operation, Resource
 from toggl_async._operations.paging import Pages, Paging
 from toggl_async._operations.record import Record
 from toggl_async.errors import InvalidInput
@@ -63,35 +63,26 @@ class FakeCaller:
     async def call(
         self,
         operation: Operation[Any],
-        *,
-        path: Mapping[str, object],
-        query: Mapping[str, object],
-        body: object = UNSET,
+        arguments: Arguments,
     ) -> Any:
-        self.calls.append(Call(operation, path, query, body))
+        self.calls.append(Call(operation, arguments.path, arguments.query, arguments.body))
         return self
 
     def pages(
         self,
         operation: Operation[object],
         item: type[Any],
-        *,
-        path: Mapping[str, object],
-        query: Mapping[str, object],
-        body: object = UNSET,
+        arguments: Arguments,
     ) -> Pages[Any]:
-        self.calls.append(Call(operation, path, query, body, item))
+        self.calls.append(Call(operation, arguments.path, arguments.query, arguments.body, item))
         return typing.cast("Pages[Any]", self)
 
     def download(
         self,
         operation: Operation[bytes],
-        *,
-        path: Mapping[str, object],
-        query: Mapping[str, object],
-        body: object = UNSET,
+        arguments: Arguments,
     ) -> Download:
-        self.calls.append(Call(operation, path, query, body))
+        self.calls.append(Call(operation, arguments.path, arguments.query, arguments.body))
         return typing.cast("Download", self)
 
     def hint(self, resource: Resource, name: str) -> str:

@@ -276,6 +276,20 @@ async def test_a_login_that_fails_is_never_repeated_by_itself(
             assert (await toggl.me.get()).id == 7
 
 
+@pytest.mark.parametrize("answer", [httpx.Response(503), httpx.ReadError("lost")])
+@pytest.mark.parametrize(("failures", "answered"), [(1, 2), (2, 0), (9, 0)])
+async def test_those_who_shared_a_login_that_failed_share_one_more(
+    answer: httpx.Response | Exception, failures: int, answered: int
+) -> None:
+    toggl_side = Accounts(answers={("POST", "/api/sessions"): [answer] * failures})
+    async with toggl_side.client(options=ClientOptions(coalesce=False)) as toggl:
+        outcomes = await asyncio.gather(*(toggl.me.get() for _ in range(3)), return_exceptions=True)
+    failed = [outcome for outcome in outcomes if isinstance(outcome, ServerError | ConnectionFailed)]
+    assert len(failed) == 3 - answered
+    assert len(toggl_side.calls) == answered
+    assert toggl_side.logins == 2
+
+
 async def test_a_429_cools_the_login_down_and_is_no_refusal() -> None:
     toggl_side = Accounts(answers={("POST", "/api/sessions"): [httpx.Response(429)]})
     async with toggl_side.client(options=ClientOptions(cooldown=Cooldown(minimum=60, maximum=60))) as toggl:

@@ -23,7 +23,7 @@ from toggl_async import (
 )
 from toggl_async._client.plans import KnownPlans
 from toggl_async._operations.files import Form
-from toggl_async._operations.operation import Operation
+from toggl_async._operations.operation import Arguments, Operation
 from toggl_async._operations.record import Json, Record
 from toggl_async.options import PlanCheck
 from toggl_async.records import Organization, Project, Tag, Workspace
@@ -101,6 +101,14 @@ def known(check: PlanCheck, *records: Record) -> KnownPlans:
     return plans
 
 
+def allow(
+    plans: KnownPlans, operation: Operation[Any], *, path: dict[str, Any], query: dict[str, Any], body: Any
+) -> tuple[Any, Any]:
+    """What is left of query and body."""
+    allowed = plans.allow(operation, Arguments(path, query, body))
+    return allowed.query, allowed.body
+
+
 FREE = workspace(premium=False, business_ws=False)
 BODY = {"name": "Apollo", "billable": None, "rate": 5.0, "fixed_fee": UNSET}
 
@@ -108,8 +116,8 @@ BODY = {"name": "Apollo", "billable": None, "rate": 5.0, "fixed_fee": UNSET}
 def test_fields_that_the_plan_lacks_are_left_out_with_one_warning() -> None:
     plans = known("drop", FREE)
     with pytest.warns(PlanWarning, match="left out billable, rate, which the plan Free lacks") as caught:
-        query, body = plans.allow(CREATE, path={"workspace_id": 3}, query={"rate": 1}, body=BODY)
-    assert plans.allow(CREATE, path={"workspace_id": 3}, query={}, body=BODY)[1] == body
+        query, body = allow(plans, CREATE, path={"workspace_id": 3}, query={"rate": 1}, body=BODY)
+    assert allow(plans, CREATE, path={"workspace_id": 3}, query={}, body=BODY)[1] == body
     assert body == {"name": "Apollo", "fixed_fee": UNSET}
     assert query == {}
     (warning,) = (one.message for one in caught)
@@ -125,7 +133,7 @@ def test_or_refused() -> None:
     with pytest.raises(
         NotInPlan, match="create: billable, rate need the plan Starter, and this is Free"
     ) as caught:
-        known("error", FREE).allow(CREATE, path={"workspace_id": 3}, query={}, body=BODY)
+        allow(known("error", FREE), CREATE, path={"workspace_id": 3}, query={}, body=BODY)
     error = caught.value
     assert (error.fields, error.needed, error.plan) == (("billable", "rate"), "starter", "free")
     assert isinstance(error, InvalidInput)
@@ -133,8 +141,8 @@ def test_or_refused() -> None:
 
 def test_an_operation_that_the_plan_lacks_is_refused_but_never_left_out() -> None:
     with pytest.raises(NotInPlan, match=r"tasks\.list needs the plan Starter, and this is Free"):
-        known("error", FREE).allow(TASKS, path={"workspace_id": 3}, query={}, body=UNSET)
-    found = known("drop", FREE).allow(TASKS, path={"workspace_id": 3}, query={"a": 1}, body=UNSET)
+        allow(known("error", FREE), TASKS, path={"workspace_id": 3}, query={}, body=UNSET)
+    found = allow(known("drop", FREE), TASKS, path={"workspace_id": 3}, query={"a": 1}, body=UNSET)
     assert found == ({"a": 1}, UNSET)
 
 
@@ -155,14 +163,14 @@ def test_an_operation_that_the_plan_lacks_is_refused_but_never_left_out() -> Non
 def test_what_is_not_known_or_allowed_goes_as_it_is(plans: KnownPlans, path: dict[str, int]) -> None:
     query = {"rate": 1}
     body = {"fixed_fee": 1}
-    assert plans.allow(CREATE, path=path, query=query, body=body) == (query, body)
+    assert allow(plans, CREATE, path=path, query=query, body=body) == (query, body)
 
 
 def test_what_is_not_known_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "toggl_async.plans")
     plans = known("error")
     for path in ({"workspace_id": 3}, {"workspace_id": 3}, {"organization_id": 11}, {}):
-        plans.allow(CREATE, path=path, query={}, body=BODY)
+        allow(plans, CREATE, path=path, query={}, body=BODY)
     assert caplog.messages == [
         "workspace.projects.create: the plan of workspace 3 is unknown, so nothing is checked",
         "workspace.projects.create: the plan of organization 11 is unknown, so nothing is checked",
@@ -174,10 +182,10 @@ def test_premium_by_a_workspace_may_be_enterprise() -> None:
         "workspace.x", "PUT /x/{workspace_id}", gated={Plan.ENTERPRISE: "many"}
     )
     plans = known("error", workspace(premium=True, business_ws=True))
-    assert plans.allow(gated, path={"workspace_id": 3}, query={}, body={"many": 1})[1] == {"many": 1}
+    assert allow(plans, gated, path={"workspace_id": 3}, query={}, body={"many": 1})[1] == {"many": 1}
     plans = known("error", workspace(), organization(pricing_plan_name="Premium"))
     with pytest.raises(NotInPlan):
-        plans.allow(gated, path={"workspace_id": 3}, query={}, body={"many": 1})
+        allow(plans, gated, path={"workspace_id": 3}, query={}, body={"many": 1})
 
 
 def test_plans_are_learned_from_lists_and_forgotten() -> None:
@@ -189,9 +197,9 @@ def test_plans_are_learned_from_lists_and_forgotten() -> None:
     plans.learn(None)
     for path in ({"workspace_id": 4}, {"organization_id": 11}):
         with pytest.raises(NotInPlan):
-            plans.allow(CREATE, path=path, query={}, body=BODY)
+            allow(plans, CREATE, path=path, query={}, body=BODY)
     plans.forget()
-    assert plans.allow(CREATE, path={"workspace_id": 4}, query={}, body=BODY)[1] == BODY
+    assert allow(plans, CREATE, path={"workspace_id": 4}, query={}, body=BODY)[1] == BODY
 
 
 @attrs.frozen(kw_only=True)
@@ -208,20 +216,20 @@ class ProjectFields(Record):
 def test_records_and_forms_are_thinned_as_well() -> None:
     plans = known("drop", FREE)
     with pytest.warns(PlanWarning, match="left out fixed_fee,"):
-        _, record = plans.allow(
-            CREATE, path={"workspace_id": 3}, query={}, body=ProjectFields(name="Apollo", fee=5)
+        _, record = allow(
+            plans, CREATE, path={"workspace_id": 3}, query={}, body=ProjectFields(name="Apollo", fee=5)
         )
     assert record == ProjectFields(name="Apollo")
     form = Form({"rate": 5, "name": "Apollo"})
     with pytest.warns(PlanWarning, match="left out rate,"):
-        _, thinned = plans.allow(CREATE, path={"workspace_id": 3}, query={}, body=form)
+        _, thinned = allow(plans, CREATE, path={"workspace_id": 3}, query={}, body=form)
     assert thinned == Form({"name": "Apollo"})
 
 
 def test_a_body_that_is_a_list_stays_as_it_is() -> None:
     plans = known("drop", FREE)
     with pytest.warns(PlanWarning, match="left out rate,"):
-        _, body = plans.allow(CREATE, path={"workspace_id": 3}, query={"rate": 1}, body=[1])
+        _, body = allow(plans, CREATE, path={"workspace_id": 3}, query={"rate": 1}, body=[1])
     assert body == [1]
 
 

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Final
 
-from toggl_async import records
+from toggl_async.records import __all__ as record_names
 
 __all__ = ["FRONT", "HOMES", "NAMES", "load"]
 
@@ -44,7 +44,7 @@ FRONT: Final[Mapping[str, tuple[str, ...]]] = {
 """Module to the names that are public through the front door; the records come on top of them."""
 
 HOMES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(records.__all__, records.__name__),
+    **dict.fromkeys(record_names, "toggl_async.records"),
     **{name: home for home, names in FRONT.items() for name in names},
 }
 """Every name of the front door to the module that it is loaded from."""

@@ -260,6 +260,12 @@ def test_one_account_that_fails_leaves_the_others_alone(
     assert "toggl-async: first: Toggl refused the credentials" in printed.err
     assert "wrong" not in printed.err
     assert f"{out / 'second'}: " in printed.out
+    assert (
+        main(["export", "--out", f"{out}2", "--accounts", str(accounts), "--json", "--dataset", "tags"]) == 2
+    )
+    (ended,) = (event for event in events(capsys.readouterr().out) if event["event"] == "failed")
+    assert ended["account"] == "first"
+    assert ended["message"].startswith("Toggl refused the credentials")
 
 
 @pytest.mark.toggl_sandbox(gone=GROUPS)

@@ -248,6 +248,7 @@ class Driver:
 
         departure, wakes = store.transact(step)
         if not schedule.depart(call, departure, now):
+            schedule.send_back(call, now)
             self.poked = True
             return False, wakes
         self.turns[call.turn] = call.number

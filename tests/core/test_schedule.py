@@ -158,9 +158,6 @@ def test_a_lone_call_needs_no_line() -> None:
     assert not calls.schedule.is_clear(calls.now), "it holds back"
     calls.now += 60 * SECOND
     assert calls.schedule.is_clear(calls.now)
-    calls.schedule.submit_check(calls.call(), calls.now)
-    assert not calls.schedule.is_clear(calls.now)
-    calls.schedule.check = None
     calls.waiting()
     assert not calls.schedule.is_clear(calls.now)
 
@@ -280,6 +277,7 @@ def test_a_last_look_sends_on_renumbers_or_sends_back() -> None:
     assert calls.schedule.depart(call, Departure(9, 300), calls.now)
     assert (call.turn, call.leaves_at) == (9, calls.now + 300)
     assert not calls.schedule.depart(call, Departure(0), calls.now)
+    calls.schedule.send_back(call, calls.now)
     assert (call.state, call.attempts, calls.schedule.in_flight) == (CallState.WAITING, 0, 0)
     assert calls.schedule.notes == [], "the limits know"
     calls.turn(number=11)
@@ -440,68 +438,7 @@ def test_the_bound_is_a_lower_one(others: list[tuple[int, str]], level: int, rem
     assert call.leaves_at >= at - SECOND, "a turn can be given an interval ahead"
 
 
-# Credentials, clocks, windows
-
-
-def test_a_doubt_about_the_credentials_is_settled_by_one_question() -> None:
-    for kind, trusted in ((OutcomeKind.DONE, True), (OutcomeKind.LOGIN, False), (OutcomeKind.DENIED, False)):
-        calls = Calls()
-        call, other = calls.sent(), calls.waiting()
-        result = calls.schedule.answered(call, Outcome(OutcomeKind.DENIED, doubtful=True), calls.now, 0.5)
-        assert result.check_login
-        calls.schedule.finish(call)
-        check = calls.call(INTERACTIVE)
-        calls.schedule.submit_check(check, calls.now)
-        assert calls.schedule.wants(calls.now) == (Want(INTERACTIVE, "user"),)
-        assert calls.schedule.held(calls.now) is None
-        assert calls.turn(INTERACTIVE) is check
-        assert calls.schedule.wants(calls.now) == ()
-        assert calls.schedule.held(calls.now) == (Reason.LOGIN, None)
-        calls.schedule.begin(check, calls.now)
-        calls.schedule.depart(check, Departure(0), calls.now)
-        assert calls.schedule.wants(calls.now) == (Want(INTERACTIVE, "user"),)
-        calls.turn(INTERACTIVE)
-        assert (
-            calls.schedule.answered(check, Outcome(OutcomeKind.THROTTLED), calls.now, 0.5).again
-            is Reason.COOLDOWN
-        )
-        calls.schedule.again(check, calls.now)
-        calls.turn(INTERACTIVE)
-        judged = calls.schedule.answered(check, Outcome(kind), calls.now, 0.5)
-        assert judged.login_refused == (kind is OutcomeKind.LOGIN)
-        calls.schedule.finish(check)
-        assert calls.schedule.checked is trusted
-        assert calls.turn() is other
-        again = calls.schedule.answered(other, Outcome(OutcomeKind.DENIED, doubtful=True), calls.now, 0.5)
-        assert again.check_login is not trusted
-
-
-def test_a_question_that_brings_no_answer_holds_nobody() -> None:
-    calls = Calls()
-    waiting = calls.waiting()
-    for end in (
-        lambda check: calls.schedule.lost(check, Loss.MAY_HAVE_LEFT, calls.now, 0.5),
-        calls.schedule.withdraw,
-    ):
-        check = calls.call(INTERACTIVE)
-        calls.schedule.submit_check(check, calls.now)
-        calls.turn(INTERACTIVE)
-        calls.schedule.begin(check, calls.now)
-        end(check)
-        assert calls.schedule.check is None
-    check = calls.call(INTERACTIVE)
-    calls.schedule.submit_check(check, calls.now)
-    calls.schedule.withdraw(check)
-    assert calls.schedule.check is None
-    assert calls.turn() is waiting
-
-
-def test_refused_credentials_end_all_that_wait() -> None:
-    calls = Calls()
-    waiting = [calls.waiting() for _ in range(50)]
-    assert calls.schedule.drain() == waiting
-    assert {call.state for call in waiting} == {CallState.DONE}
-    assert not calls.schedule.queue
+# Clocks, windows
 
 
 def test_a_clock_that_stood_still_is_noticed_by_the_wall() -> None:

@@ -234,6 +234,13 @@ async def test_what_is_no_json_is_said_as_such(body: bytes) -> None:
     assert caught.value.body == body
 
 
+@pytest.mark.parametrize("body", ["1e999", '{"n":1e999}', '[{"a":{"n":-1e999}}]'])
+async def test_free_json_with_a_number_that_is_out_of_range_is_kept_as_text(body: str) -> None:
+    async with Answers(body.encode()).client() as toggl:
+        with pytest.warns(DriftWarning, match=r"\$: a number that is out of range; kept as text"):
+            assert await toggl.request("GET", "/api/v9/new") == body
+
+
 async def test_the_words_of_a_refusal_can_be_written_down() -> None:
     async with Answers(b'"no \\ud800 right"', status=400).client() as toggl:
         with pytest.raises(BadRequest) as caught:

@@ -248,11 +248,19 @@ async def test_a_walk_never_passes_over_one_of_several_wrappers() -> None:
             await toggl.organization(4).payment_records.iter().collect()
 
 
-async def test_a_null_row_of_a_walk_is_left_out_and_told() -> None:
+@pytest.mark.parametrize("name", ["workspace.tags.list", "me.projects.list_page"])
+async def test_a_null_row_of_a_walk_is_left_out_and_told(name: str) -> None:
     async with Answers([None, TAG]).client() as toggl:
         with pytest.warns(DriftWarning, match="null where a row belongs; left out"):
-            rows = await walked(toggl, "workspace.tags.list")
+            rows = await walked(toggl, name)
     assert [json.loads(row) for row in rows] == [TAG]
+
+
+async def test_a_report_row_whose_time_entries_cannot_be_read_is_passed_on() -> None:
+    page = [{"time_entries": [{"id": 1}]}, {"time_entries": 5}, {"time_entries": [{"id": "x"}]}]
+    async with Answers(page).client() as toggl:
+        rows = await walked(toggl, "workspace.reports.detailed.search")
+    assert [json.loads(row) for row in rows] == page
 
 
 @pytest.mark.parametrize("answer", [{"message": "internal", "status": 500}, {"code": 404, "error": None}])
@@ -265,6 +273,15 @@ async def test_an_error_that_names_itself_by_its_status_alone(answer: object) ->
         ):
             with pytest.raises(DecodeError, match="an error came, though the status says success"):
                 await asked
+
+
+async def test_an_error_that_could_be_a_record_is_told() -> None:
+    async with Answers({"status": "failed", "error": "internal"}).client() as toggl:
+        with pytest.warns(
+            DriftWarning, match=r'\$: an error came, though the status says success: "internal"'
+        ):
+            goal = await toggl.workspace(3).goals.get(5)
+    assert goal.status == "failed"
 
 
 async def test_an_id_that_cannot_be_one_is_no_beginning_of_a_page() -> None:

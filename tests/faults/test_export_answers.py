@@ -119,11 +119,36 @@ async def test_a_report_that_brings_nothing_deletes_nothing(tmp_path: Path, form
     assert {one.dataset for one in manifest.failed} == {"time_entries"}
 
 
-async def test_a_list_that_brings_nothing_deletes_nothing_that_toggl_shows_elsewhere(tmp_path: Path) -> None:
+async def test_a_report_that_brings_nothing_deletes_nothing_where_there_is_no_total_either(
+    tmp_path: Path,
+) -> None:
+    company = Company(12, days=2)
+    await run(company, tmp_path)
+    before = everything(tmp_path, "jsonl")
+
+    def nothing(path: str, body: Any) -> httpx.Response | None:
+        if path.endswith("/totals"):
+            return httpx.Response(400, json="no totals today")
+        return httpx.Response(200, json=[]) if path.endswith("search/time_entries") else None
+
+    company.before, company.now = nothing, NOW + DAY
+    manifest = await run(company, tmp_path)
+    assert everything(tmp_path, "jsonl") == before
+    told = [one.message for one in manifest.failed if one.dataset == "time_entries"]
+    assert told
+    assert all(message.endswith("are kept: Toggl gives no total") for message in told)
+
+
+@pytest.mark.parametrize("is_told_again", [True, False])
+async def test_a_list_that_brings_nothing_deletes_nothing_that_toggl_shows_elsewhere(
+    tmp_path: Path, is_told_again: bool
+) -> None:
     company = Company(3)
 
     def related(path: str, body: Any, *, empty: bool = True) -> httpx.Response | None:
         if path == "/api/v9/me":
+            if company.asked("/tags") and not is_told_again:
+                return httpx.Response(400, json="not now")
             me, _ = company._answer(path, {}, body)
             me |= {name: company.lists[name] for name in ("clients", "projects", "tags", "tasks")}
             return httpx.Response(200, json=me, headers={"Date": f"{company.now:%a, %d %b %Y %H:%M:%S} GMT"})
@@ -133,9 +158,11 @@ async def test_a_list_that_brings_nothing_deletes_nothing_that_toggl_shows_elsew
     await run(company, tmp_path)
     before = everything(tmp_path, "jsonl")
     company.before, company.now = related, NOW + DAY
+    company.log.clear()
     manifest = await run(company, tmp_path)
     assert everything(tmp_path, "jsonl") == before
     assert {one.dataset for one in manifest.failed} == {"tags"}
+    company.log.clear()
     fresh = await run(company, tmp_path.with_name("fresh"))
     assert not fresh.complete
     assert {one.dataset for one in fresh.failed} == {"tags"}

@@ -87,6 +87,25 @@ async def test_a_list_without_a_witness_may_lose_a_row(tmp_path: Path, name: str
     assert {row["id"] for row in rows(tmp_path, "jsonl", name)} == {1, 2, 4, 5}
 
 
+@pytest.mark.parametrize("name", ["tags", "groups"])
+async def test_a_list_in_which_a_row_has_lost_its_id_deletes_nothing(tmp_path: Path, name: str) -> None:
+    company = Company(3)
+    await run(company, tmp_path)
+    listed = [row for row in company.lists[name] if row["workspace_id"] == FIRST]
+    nameless = {key: value for key, value in listed[0].items() if key != "id"}
+    company.before = lambda path, body: (
+        httpx.Response(200, json=[nameless, *listed[1:]]) if path.endswith(f"{FIRST}/{name}") else None
+    )
+    company.now = NOW + DAY
+    manifest = await run(company, tmp_path)
+    assert failed(manifest) == {(name, FIRST)}
+    assert manifest.failed[0].message == "rows without an id came, and 1 did not come again"
+    assert {row.get("id") for row in rows(tmp_path, "jsonl", name)} == {1, 2, 3, 4, 5, None}
+    company.before, company.now = lambda path, body: None, NOW + 2 * DAY
+    assert (await run(company, tmp_path)).complete
+    assert ids(tmp_path, "jsonl", name) == [1, 2, 3, 4, 5]
+
+
 async def test_a_workspace_has_its_user(tmp_path: Path) -> None:
     company = Company(3)
     company.before = lambda path, body: (

@@ -224,6 +224,24 @@ def test_a_token_that_is_reset_midway_fails_the_export(
     assert manifest["datasets"]["time_entries"]["rows"] == 12
 
 
+def test_a_toggl_that_is_gone_midway_fails_the_export(command: Command, tmp_path: Path) -> None:
+    company, out = Company(6), tmp_path / "out"
+
+    def gone(path: str, body: Any) -> httpx.Response | None:
+        if company.asked("/tags"):
+            raise ConnectionResetError
+        return None
+
+    company.before = gone
+    with served(company) as url:
+        options = ("export", "--out", str(out), "--dataset", "tags", "--dataset", "clients")
+        stopped = command(*options, TOGGL_BASE_URL=url)
+        assert stopped.returncode == 1, stopped.stderr
+        assert "the same command goes on from there" in stopped.stderr
+        company.before = lambda path, body: None
+        assert command(*options, TOGGL_BASE_URL=url).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("path", "status", "chosen", "code"),
     [

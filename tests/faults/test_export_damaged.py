@@ -59,6 +59,18 @@ async def test_a_damaged_file_is_read_as_a_whole_again(tmp_path: Path, form: str
     assert (await run(company, tmp_path, form)).complete
 
 
+async def test_a_file_that_cannot_be_read_is_read_from_toggl_again(tmp_path: Path) -> None:
+    company = Company(6)
+    await run(company, tmp_path)
+    before = everything(tmp_path, "jsonl")
+    path = file_of(tmp_path, "jsonl")
+    path.unlink()
+    path.symlink_to(path)
+    company.now = NOW + dt.timedelta(days=1)
+    assert (await run(company, tmp_path, recheck=0)).complete
+    assert everything(tmp_path, "jsonl") == before
+
+
 async def test_a_directory_that_is_not_empty_is_named(tmp_path: Path) -> None:
     company = Company(3)
     await run(company, tmp_path)

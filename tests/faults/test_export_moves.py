@@ -93,6 +93,21 @@ async def test_a_project_moves_to_another_workspace(
     assert found[77] == after
 
 
+async def test_what_was_deleted_on_the_first_day_of_a_whole_range_goes(tmp_path: Path) -> None:
+    """The range is as long as a report may be, so that no day more can be asked for beside it."""
+    company = Company(60)
+    ranges = (await run(company, tmp_path / "x")).ranges
+    longest = max(ranges, key=lambda days: days.last - days.first)
+    start = dt.datetime.combine(longest.first, dt.time(9), dt.UTC)
+    company.entries.append(Entry(99, longest.workspace_id, start))
+    await run(company, tmp_path / "x", recheck=None)
+    assert 99 in ids(tmp_path / "x", "jsonl")
+    company.entries[-1].deleted = True
+    manifest = await run(company, tmp_path / "x", recheck=None)
+    assert manifest.complete
+    assert 99 not in ids(tmp_path / "x", "jsonl")
+
+
 @pytest.mark.parametrize("form", FORMATS)
 async def test_what_was_deleted_goes(tmp_path: Path, form: str) -> None:
     company = Company(24)

@@ -49,7 +49,7 @@ async def eight_at_once(toggl: TogglClient) -> None:
 
 
 async def streamed(toggl: TogglClient) -> None:
-    download: Download = toggl.me._caller.download(CSV, path={}, query={})
+    download: Download = toggl.me._download(CSV)
     async with download.stream() as chunks:
         async for _ in chunks:
             await asyncio.sleep(0)
@@ -182,7 +182,7 @@ async def test_an_open_download_outlives_the_pool_that_it_came_from() -> None:
         raw_server(respond) as server,
         TogglClient(ApiToken(TOKEN), base_url=server.url, options=OPTIONS) as toggl,
     ):
-        download: Download = toggl.me._caller.download(CSV, path={}, query={})
+        download: Download = toggl.me._download(CSV)
         async with download.stream() as chunks:
             await cancelled_in(toggl.request("GET", PATH), 60, again=None)
             held.set()

@@ -31,7 +31,7 @@ CSV: Operation[bytes] = Operation.declare("me.csv", "GET /api/v9/me/csv", bytes)
 
 
 def csv(toggl: TogglClient) -> Download:
-    return toggl.me._caller.download(CSV, path={}, query={})
+    return toggl.me._download(CSV)
 
 
 def packed(data: bytes) -> bytes:

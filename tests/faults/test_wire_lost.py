@@ -46,7 +46,7 @@ FAULTS: list[Exception] = [
 
 
 def csv(toggl: TogglClient) -> Download:
-    return toggl.me._caller.download(CSV, path={}, query={})
+    return toggl.me._download(CSV)
 
 
 def client(transport: httpx.AsyncBaseTransport) -> TogglClient:

@@ -27,6 +27,7 @@ class Script(Work[str]):
         self.ends = list(ends)
         self.asked: list[float] = []
         self.copied = 0
+        self.when_copied: Callable[[], object] = lambda: None
         self.abandoned = False
         self.is_followed = False
         self.ran_out = False
@@ -45,6 +46,7 @@ class Script(Work[str]):
 
     def copier(self, result: str) -> Callable[[], str]:
         self.copied += 1
+        self.when_copied()
         return lambda: f"copy of {result}"
 
 
@@ -128,8 +130,7 @@ async def test_one_who_is_to_lead_may_leave_in_the_same_moment(others: int) -> N
 async def test_one_may_leave_in_the_moment_in_which_the_result_comes() -> None:
     work = Script("it")
     async with Callers(work, 3) as [first, second, third]:
-        loop = asyncio.get_running_loop()
-        loop.call_at(work.asked[0] + 1, lambda: loop.call_soon(second.cancel))
+        work.when_copied = lambda: asyncio.get_running_loop().call_soon(second.cancel)
         assert (await first, await third) == ("it", "copy of it")
         with pytest.raises(asyncio.CancelledError):
             await second

@@ -27,6 +27,7 @@ from toggl_async.scheduler import (
     Attempted,
     Budget,
     Lane,
+    MemoryBudget,
     Reason,
     RequestFacts,
     ScheduledTransport,
@@ -35,6 +36,7 @@ from toggl_async.scheduler import (
     error_of,
     events,
 )
+from toggl_async.scheduler.budgets import Holder
 from toggl_async.scheduler.scheduler import drivers_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -845,6 +847,33 @@ async def test_closing_ends_the_calls_that_wait() -> None:
     assert not others(before)
 
 
+async def test_closing_waits_for_connections_that_are_being_closed() -> None:
+    closed: list[float] = []
+
+    class Slow(httpx.AsyncHTTPTransport):
+        """Takes its time to answer, and longer to close what a cancelled request may have left behind."""
+
+        takes = 60.0
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(10)
+            return httpx.Response(200)
+
+        async def aclose(self) -> None:
+            takes, self.takes = self.takes, 0.0
+            await asyncio.sleep(takes)
+            closed.append(takes)
+
+    client = httpx.AsyncClient(transport=ScheduledTransport(Slow()))
+    for _ in range(2):  # the first on its way, the second while it waits for the connections to be closed
+        call = asyncio.ensure_future(client.post(ME))
+        await asyncio.sleep(5)
+        call.cancel()
+        await asyncio.wait([call])
+    await client.aclose()
+    assert closed == [0.0, 60.0]
+
+
 async def test_closing_one_transport_leaves_the_other_alone() -> None:
     bench = Bench(after(0.1))
     other = ScheduledTransport(httpx.MockTransport(bench.handle), scheduler=bench.scheduler)
@@ -1003,6 +1032,38 @@ async def test_a_cool_down_can_outlast_a_window() -> None:
     await asyncio.gather(refused, late)
 
 
+class Hanging(Pieces):
+    """A body that stops coming, or whose end does not."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(b"ab")
+        self.where = where
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"ab"
+        await asyncio.sleep(3600 if self.where == "reading" else 0)
+
+    async def aclose(self) -> None:
+        await asyncio.sleep(3600 if self.where == "closing" else 0)
+
+
+@pytest.mark.parametrize("where", ["reading", "closing"])
+async def test_a_stream_that_is_left_by_a_cancellation_frees_its_slot(where: str) -> None:
+    bench = Bench(script(httpx.Response(200, stream=Hanging(where))), ClientOptions(max_in_flight=1))
+
+    async def read() -> None:
+        async with bench.client.stream("GET", f"{ME}/file", extensions=facts(streams=True)) as response:
+            assert [chunk async for chunk in response.aiter_raw()] == [b"ab"]
+
+    reading = asyncio.ensure_future(read())
+    await asyncio.sleep(30)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+    assert (await bench.client.get(ME)).status_code == 200
+
+
 async def test_a_stream_may_be_closed_twice() -> None:
     bench = Bench(lambda _: httpx.Response(200, stream=Pieces(b"ab")))
     async with bench.client.stream("GET", f"{ME}/quota", extensions=facts(streams=True)) as response:
@@ -1050,6 +1111,52 @@ async def test_a_budget_that_fails_leaves_nobody_hanging(caplog: pytest.LogCaptu
     assert "the budget could not be asked" in caplog.text
     assert (await client.post(ME)).status_code == 200
     await scheduler.aclose()
+
+
+async def test_schedulers_that_share_a_budget_keep_one_pace() -> None:
+    budget = MemoryBudget()
+    benches = [Bench(ok, budget=budget) for _ in range(2)]
+    await asyncio.gather(*(bench.client.post(f"{ME}/{n}") for n in range(5) for bench in benches))
+    sent = sorted(at for bench in benches for at, _ in bench.sent)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
+    assert min(gaps) >= 1.02 - 1e-6
+    assert max(gaps) < 1.1
+    refusing = script(httpx.Response(429, html=NGINX))
+    for bench in benches:
+        bench.sent.clear()
+        bench.handler = refusing
+    await asyncio.gather(*(bench.client.post(ME) for bench in benches))
+    refused, probe, other = sorted(at for bench in benches for at, _ in bench.sent)
+    assert probe - refused >= 120
+    assert other - probe < 1.2
+
+
+async def test_a_turn_that_is_given_back_goes_to_whoever_shares_the_budget() -> None:
+    budget = MemoryBudget()
+    mine, theirs = (Bench(ok, budget=budget) for _ in range(2))
+    await mine.client.post(ME)
+    next_turn = asyncio.ensure_future(mine.client.post(ME))
+    await asyncio.sleep(0.1)
+    the_one_behind = asyncio.ensure_future(theirs.client.post(ME))
+    await asyncio.sleep(0.1)
+    next_turn.cancel()
+    assert (await the_one_behind).status_code == 200
+    [(first, _)], [(second, _)] = mine.sent, theirs.sent
+    assert second - first == pytest.approx(1.02, abs=1e-3)
+
+
+async def test_a_wake_of_an_account_that_is_forgotten_does_no_harm() -> None:
+    wakes: list[Callable[[str], None]] = []
+
+    class Waking:
+        def open(self, on_wake: Callable[[str], None], **others: Any) -> Holder:
+            wakes.append(on_wake)
+            return MemoryBudget().open(on_wake, **others)
+
+    bench = Bench(ok, budget=Waking())
+    await bench.client.post(ME)
+    wakes[0]("nobody's")
+    assert (await bench.client.post(ME)).status_code == 200
 
 
 async def test_a_task_that_a_stranger_cancels_is_replaced() -> None:
@@ -1186,6 +1293,31 @@ async def test_a_request_on_its_way_is_called_back_by_a_429() -> None:
     assert bench.scheduler.stats().accounts[0].in_flight == 0
 
 
+async def test_a_shared_request_on_its_way_is_called_back_by_a_429() -> None:
+    sent: list[str] = []
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        trace, path = request.extensions["trace"], request.url.path
+        await trace("connection.connect_tcp.started", {})
+        await asyncio.sleep(3.0 if path.endswith("/slow") else 0)
+        await trace("http11.send_request_headers.started", {"request": request})
+        sent.append(path.rpartition("/")[2])
+        return httpx.Response(429 if sent == ["first", "quick"] else 200, html=NGINX)
+
+    bench = Bench(ok)
+    client = httpx.AsyncClient(
+        transport=ScheduledTransport(httpx.MockTransport(handle), scheduler=bench.scheduler)
+    )
+    await client.post(f"{ME}/first")
+    shared = [asyncio.ensure_future(client.get(f"{ME}/slow")) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    quick = asyncio.ensure_future(client.post(f"{ME}/quick"))
+    assert {response.status_code for response in await asyncio.gather(quick, *shared)} == {200}
+    assert sorted(sent) == ["first", "quick", "quick", "slow"]
+    assert bench.scheduler.stats().shared == 1
+    assert bench.scheduler.stats().accounts[0].in_flight == 0
+
+
 async def test_answers_may_come_from_a_transport_that_was_never_asked() -> None:
     class Cached(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -1224,6 +1356,24 @@ def test_two_loops_are_refused_and_one_after_the_other_is_not() -> None:
         assert len(scheduler.stats().accounts) == 1
     asyncio.run(scheduler.aclose())
     gc.collect()
+
+
+def test_a_budget_of_another_loop_is_refused_until_it_is_free() -> None:
+    budget = MemoryBudget()
+    first, second = Scheduler(budget=budget), Scheduler(budget=budget)
+
+    async def call(scheduler: Scheduler) -> int:
+        client = httpx.AsyncClient(transport=ScheduledTransport(httpx.MockTransport(ok), scheduler=scheduler))
+        return (await client.get(ME)).status_code
+
+    with asyncio.Runner() as loop, asyncio.Runner() as other:
+        assert loop.run(call(first)) == 200
+        for _ in range(2):
+            with pytest.raises(errors.WrongEventLoop, match="this MemoryBudget is in use"):
+                other.run(call(second))
+        loop.run(first.aclose())
+        assert other.run(call(second)) == 200
+        other.run(second.aclose())
 
 
 @asynccontextmanager

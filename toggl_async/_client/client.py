@@ -16,11 +16,11 @@ from toggl_async._client.answer import Answer
 from toggl_async._client.auth import Auth, SessionCookie, auth_from_env
 from toggl_async._client.login import FixedLogin, Login, SessionLogin
 from toggl_async._client.plans import KnownPlans
-from toggl_async._client.session import Session
+from toggl_async._client.session import CallOptions, Session
 from toggl_async._client.wire import Wire, checked_url, network
 from toggl_async._hints import NoSuchName, known_arguments
 from toggl_async._operations.arguments import each, one_id
-from toggl_async._operations.operation import Operation, PathValue, Value
+from toggl_async._operations.operation import Arguments, Operation, PathValue, Value
 from toggl_async._operations.record import Json
 from toggl_async.codec import Codec
 from toggl_async.errors import InvalidInput
@@ -127,11 +127,13 @@ class TogglClient:
             scheduler=scheduler,
             codec=Codec(keep_unknown=self._options.keep_unknown),
             plans=KnownPlans(check=self._options.plan_check),
-            priority=Priority.NORMAL,
-            max_wait=self._options.max_wait,
-            timeout=self._options.timeout,
-            attempts=None,
-            coalesce=self._options.coalesce,
+            options=CallOptions(
+                priority=Priority.NORMAL,
+                max_wait=self._options.max_wait,
+                timeout=self._options.timeout,
+                attempts=None,
+                coalesce=self._options.coalesce,
+            ),
         )
 
     def _login_with(
@@ -283,23 +285,24 @@ class TogglClient:
         Raises:
             InvalidInput: a value is out of range.
         """
-        session = self._session
-        options = attrs.evolve(
+        given = self._session.options
+        checked = attrs.evolve(
             self._options,
-            max_wait=session.max_wait if max_wait is UNSET else max_wait,
-            timeout=session.timeout if timeout is UNSET else timeout,
+            max_wait=given.max_wait if max_wait is UNSET else max_wait,
+            timeout=given.timeout if timeout is UNSET else timeout,
         )
         if attempts is not UNSET:
-            attrs.evolve(options.retry, attempts=attempts)  # refused if it is out of range
+            attrs.evolve(checked.retry, attempts=attempts)  # refused if it is out of range
         view = copy.copy(self)
         view._is_view = True  # noqa: SLF001 - the view is one of us
-        view._session = attrs.evolve(  # noqa: SLF001 - likewise
-            session,
-            priority=session.priority if priority is UNSET else _as_priority(priority),
-            max_wait=options.max_wait,
-            timeout=options.timeout,
-            attempts=session.attempts if attempts is UNSET else attempts,
+        options = attrs.evolve(
+            given,
+            priority=given.priority if priority is UNSET else _as_priority(priority),
+            max_wait=checked.max_wait,
+            timeout=checked.timeout,
+            attempts=given.attempts if attempts is UNSET else attempts,
         )
+        view._session = attrs.evolve(self._session, options=options)  # noqa: SLF001 - likewise
         return view
 
     @property
@@ -423,7 +426,7 @@ class TogglClient:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        return await self._session.fetch(operation, path=path, query=query, body=body)
+        return await self._session.fetch(operation, Arguments(path, query, body))
 
     def walk(
         self,
@@ -439,7 +442,7 @@ class TogglClient:
 
         Takes what `fetch` takes, and raises what it raises, while walking.
         """
-        return self._session.walk(operation, path=path, query=query, body=body)
+        return self._session.walk(operation, Arguments(path, query, body))
 
 
 def _hint(name: str) -> str:

@@ -23,7 +23,7 @@ import attrs
 from msgspec import UNSET
 
 from toggl_async._operations.files import Form
-from toggl_async._operations.operation import Operation, PathValue, Plan, Value
+from toggl_async._operations.operation import Arguments, Operation, PathValue, Plan, Value
 from toggl_async._operations.record import Record
 from toggl_async.errors import InvalidInput, NotInPlan
 from toggl_async.options import PlanCheck
@@ -146,22 +146,20 @@ class KnownPlans:
     def allow(
         self,
         operation: Operation[object],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value,
-    ) -> tuple[Mapping[str, Value], Value]:
-        """Return query and body as the plan allows them.
+        arguments: Arguments,
+    ) -> Arguments:
+        """Return what the plan allows of the arguments of a call.
 
         Raises:
             NotInPlan: the plan lacks the operation or a field of it, and that is to be refused.
         """
         if self.check == "off" or not (operation.gated or operation.plan is not Plan.FREE):
-            return query, body
+            return arguments
+        path, query, body = arguments.path, arguments.query, arguments.body
         plan = self._plan(path)
         if plan is None:
             self._say_unknown(operation.name, path)
-            return query, body
+            return arguments
         if self.check == "error" and _is_above(operation.plan, plan):
             raise NotInPlan(operation=operation.name, fields={}, needed=operation.plan, plan=plan)
         given = {*_given(query), *_given(body)}
@@ -171,12 +169,12 @@ class KnownPlans:
             if name in given and _is_above(needed, plan)
         }
         if not lacking:
-            return query, body
+            return arguments
         if self.check == "error":
             needed = max(lacking.values(), key=_ORDER.index)
             raise NotInPlan(operation=operation.name, fields=lacking, needed=needed, plan=plan)
         self._warn(operation.name, tuple(lacking), plan)
-        return _thinned(query, lacking), _without(body, lacking)
+        return Arguments(path, _thinned(query, lacking), _without(body, lacking))
 
     def _learn_workspace(self, workspace: "Workspace") -> None:
         plan = plan_of(workspace)

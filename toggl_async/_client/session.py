@@ -6,18 +6,18 @@ builds it; nothing else does.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 import attrs
 import msgspec
 from msgspec import UNSET
 
-from toggl_async._client.answer import Answer, record_answer
+from toggl_async._client.answer import Answer, Received
 from toggl_async._client.login import REFUSAL
 from toggl_async._client.plans import KnownPlans
 from toggl_async._client.wire import Wire, check_call, raw_chunks, read, undecodable
 from toggl_async._operations.files import Download, Form
-from toggl_async._operations.operation import Operation, PathValue, Resource, Value
+from toggl_async._operations.operation import Arguments, Operation, PathValue, Resource, Value
 from toggl_async._operations.paging import PageAnswer, PageRequest, Pages
 from toggl_async.codec import Codec, expand_path, query_items
 from toggl_async.codec.legible import impostor
@@ -36,22 +36,23 @@ from toggl_async.scheduler.content_coding import decoder_for
 from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx
 
-__all__ = ["Session"]
+__all__ = ["CallOptions", "Session"]
 
 T = TypeVar("T")
 
-_NOTHING: Final[Mapping[str, Value]] = {}
+
+class _Declared(TypedDict):
+    priority: Priority
+    max_wait: float | None
+    attempts: int | None
+    coalesce: bool
 
 
 @attrs.frozen(kw_only=True)
-class Session:
-    """Connections, scheduler and codec, and how its calls are scheduled.
+class CallOptions:
+    """How calls are made; a view of a client has others than the client.
 
     Attributes:
-        wire: builds the requests, and sends them through login and scheduler.
-        scheduler: whom it tells which organization a workspace belongs to.
-        codec: reads answers, writes bodies.
-        plans: keeps what the workspace's plan lacks from being sent.
         priority: who goes first when calls wait.
         max_wait: seconds that a call may wait for its turn; None for ever.
         timeout: seconds for each of connecting, sending and the next byte of an answer; None for no limit.
@@ -59,23 +60,46 @@ class Session:
         coalesce: whether identical reads under way share one answer.
     """
 
-    wire: Wire
-    scheduler: Scheduler
-    codec: Codec
-    plans: KnownPlans
     priority: Priority
     max_wait: float | None
     timeout: float | None
     attempts: int | None
     coalesce: bool
+    declared: _Declared = attrs.field(init=False)
+    """What of it the scheduler is told with each request."""
+
+    def __attrs_post_init__(self) -> None:
+        declared = _Declared(
+            priority=self.priority,
+            max_wait=self.max_wait,
+            attempts=self.attempts,
+            coalesce=self.coalesce,
+        )
+        object.__setattr__(self, "declared", declared)
+
+
+@attrs.frozen(kw_only=True)
+class Session:
+    """Connections, scheduler and codec, and how its calls are made.
+
+    Attributes:
+        wire: builds the requests, and sends them through login and scheduler.
+        scheduler: whom it tells which organization a workspace belongs to.
+        codec: reads answers, writes bodies.
+        plans: keeps what the workspace's plan lacks from being sent.
+        options: how its calls are made.
+    """
+
+    wire: Wire
+    scheduler: Scheduler
+    codec: Codec
+    plans: KnownPlans
+    options: CallOptions
 
     async def call(
         self,
         operation: Operation[T],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value = UNSET,
+        arguments: Arguments,
     ) -> T:
         """Make one call of an operation and return its decoded answer.
 
@@ -83,8 +107,7 @@ class Session:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        answer = await self.fetch(operation, path=path, query=query, body=body)
-        return cast(T, self._decoded(operation, answer))
+        return cast(T, self._decoded(operation, await self._received(operation, arguments)))
 
     def hint(self, resource: Resource, name: str) -> str:
         """Say where that is which a resource was asked for and doesn't have."""
@@ -95,25 +118,22 @@ class Session:
     def download(
         self,
         operation: Operation[bytes],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value = UNSET,
+        arguments: Arguments,
     ) -> Download:
         """Prepare a download; nothing is sent before it is used."""
 
         async def whole() -> bytes:
-            content = (await self.fetch(operation, path=path, query=query, body=body)).body
+            content = (await self._received(operation, arguments)).body
             self.codec.believe(bytes, content, operation=operation.name)
             return content
 
         @asynccontextmanager
         async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
-            request = await self._prepared(operation, path, query, body, streams=True)
+            request = await self._prepared(operation, arguments, streams=True)
             response = await self.wire.send(request)
             try:
                 said = b"" if response.is_success else await read(response, operation=operation.name)
-                record_answer(response, request, operation=operation.name, body=said)
+                Received(response, request, operation=operation.name, body=said)
                 self._refuse(request, response)
                 async with (
                     aclosing(_chunks(operation, request, response)) as pieces,
@@ -129,15 +149,12 @@ class Session:
         self,
         operation: Operation[object],
         item: type[T],  # noqa: ARG002 - it types the pages
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value = UNSET,
+        arguments: Arguments,
     ) -> Pages[T]:
         """Walk the pages of an operation; nothing is sent before the first item is asked for."""
         rows: str | None = getattr(operation.paging, "data", None)
         return self._pages(
-            operation, path, query, body, lambda answer: self._decoded(operation, answer, rows=rows)
+            operation, arguments, lambda received: self._decoded(operation, received, rows=rows)
         )
 
     async def _believed(
@@ -154,10 +171,7 @@ class Session:
     async def fetch(
         self,
         operation: Operation[object],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value] = _NOTHING,
-        body: Value = UNSET,
+        arguments: Arguments,
     ) -> Answer:
         """Make one call of an operation and return its answer as it came.
 
@@ -165,16 +179,12 @@ class Session:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        request = await self._prepared(operation, path, query, body)
-        return await self._answer(request, operation.name, redirects=operation.redirects)
+        return (await self._received(operation, arguments)).answer()
 
     async def walk(
         self,
         operation: Operation[object],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value] = _NOTHING,
-        body: Value = UNSET,
+        arguments: Arguments,
     ) -> AsyncGenerator[list[bytes], None]:
         """Walk the pages of an operation, each a list of rows as Toggl sent them, as JSON.
 
@@ -183,11 +193,11 @@ class Session:
             TogglError: whatever became of a request; see `toggl_async.errors`.
         """
 
-        def read(answer: Answer) -> object:
-            return self.codec.rows(answer.body, operation=operation.name)
+        def read(received: Received) -> object:
+            return self.codec.rows(received.body, operation=operation.name)
 
-        pages: Pages[msgspec.Raw] = self._pages(operation, path, query, body, read)
-        async with aclosing(pages.steps()) as steps:
+        pages: Pages[msgspec.Raw] = self._pages(operation, arguments, read)
+        async with aclosing(pages.settled()) as steps:
             async for step in steps:
                 if step.nulls:
                     self.codec.left_out(operation=operation.name)
@@ -201,40 +211,37 @@ class Session:
         check_call(method, path, has_query=any(value is not UNSET for value in query.values()))
         request = await self._request(method, path, query, body)
         derived = facts_of(httpx.Request(method, self.wire.base_url.join(path)))
-        request.extensions[EXTENSION] = attrs.evolve(
-            derived,
-            priority=self.priority,
-            max_wait=self.max_wait,
-            attempts=self.attempts,
-            coalesce=self.coalesce,
-        )
-        answer = await self._answer(request, derived.route)
+        request.extensions[EXTENSION] = attrs.evolve(derived, **self.options.declared)
+        received = await self._sent(request, derived.route)
         # Named by its route: the path may hold secrets, and there are as many paths as there are ids.
-        return self.codec.decode(returns, answer.body, operation=derived.route)
+        return self.codec.decode(returns, received.body, operation=derived.route)
+
+    async def _received(self, operation: Operation[object], arguments: Arguments) -> Received:
+        """Make one call of an operation."""
+        request = await self._prepared(operation, arguments)
+        return await self._sent(request, operation.name, redirects=operation.redirects)
 
     async def _prepared(
         self,
         operation: Operation[object],
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value,
+        arguments: Arguments,
         *,
         streams: bool = False,
     ) -> httpx.Request:
         """Build the request of an operation, as far as the workspace's plan allows it."""
-        query, body = self.plans.allow(operation, path=path, query=query, body=body)
-        request = await self._request(operation.method, expand_path(operation.path, path), query, body)
+        allowed = self.plans.allow(operation, arguments)
+        path = arguments.path
+        request = await self._request(
+            operation.method, expand_path(operation.path, path), allowed.query, allowed.body
+        )
         request.extensions[EXTENSION] = RequestFacts(
             route=f"{operation.method} {operation.path}",
             lane=operation.lane,
             reads=operation.reads,
             workspace_id=_id(path.get("workspace_id")),
             organization_id=_id(path.get("organization_id")),
-            priority=self.priority,
-            max_wait=self.max_wait,
-            attempts=self.attempts,
             streams=streams,
-            coalesce=self.coalesce,
+            **self.options.declared,
         )
         return request
 
@@ -244,16 +251,16 @@ class Session:
         """Build a request; what cannot be sent is refused here, before anything is."""
         content = None if body is UNSET else body if isinstance(body, Form) else self.codec.encode(body)
         return await self.wire.request(
-            method, path, query=query_items(query), body=content, timeout=self.timeout
+            method, path, query=query_items(query), body=content, timeout=self.options.timeout
         )
 
-    async def _answer(self, request: httpx.Request, name: str, *, redirects: bool = False) -> Answer:
+    async def _sent(self, request: httpx.Request, name: str, *, redirects: bool = False) -> Received:
         """Send a request through the scheduler, and raise what is a refusal."""
         response = await self.wire.send(request)
         body = await read(response, operation=name)
-        answer = record_answer(response, request, operation=name, body=body)
+        received = Received(response, request, operation=name, body=body)
         self._refuse(request, response, redirects=redirects)
-        return answer
+        return received
 
     def _refuse(self, request: httpx.Request, response: httpx.Response, *, redirects: bool = False) -> None:
         """Raise the error of a response that is one; a redirect is one where none is expected."""
@@ -264,28 +271,29 @@ class Session:
     def _pages(
         self,
         operation: Operation[object],
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value,
-        read: Callable[[Answer], object],
+        arguments: Arguments,
+        read: Callable[[Received], object],
     ) -> Pages[Any]:
         if operation.paging is None:
             raise InvalidInput(f"{operation.name} has no pages")
 
         async def fetch(request: PageRequest) -> PageAnswer:
-            answer = await self.fetch(operation, path=path, query=request.query, body=request.body)
-            return PageAnswer(result=read(answer), headers=answer.headers, body=answer.body)
+            page = Arguments(arguments.path, request.query, request.body)
+            received = await self._received(operation, page)
+            return PageAnswer(result=read(received), headers=received.response.headers, body=received.body)
 
-        request = PageRequest(query=query, body=body)
+        request = PageRequest(query=arguments.query, body=arguments.body)
         return Pages(fetch, paging=operation.paging, request=request, operation=operation.name)
 
-    def _decoded(self, operation: Operation[object], answer: Answer, *, rows: str | None = None) -> object:
+    def _decoded(
+        self, operation: Operation[object], received: Received, *, rows: str | None = None
+    ) -> object:
         """Decode an answer; workspaces in it tell whose quota they spend, and which plan they have."""
         if operation.redirects:
-            return _target(operation, answer)
+            return _target(operation, received)
         result = self.codec.decode(
             operation.result,
-            answer.body,
+            received.body,
             operation=operation.name,
             documented=operation.documented,
             indispensable=rows,
@@ -329,16 +337,16 @@ def _broken_off(operation: Operation[object], request: httpx.Request, error: Exc
     )
 
 
-def _target(operation: Operation[object], answer: Answer) -> str:
+def _target(operation: Operation[object], received: Received) -> str:
     """Return where an answer redirects to."""
     try:
-        return answer.headers["location"]
+        return received.response.headers["location"]
     except KeyError:
         raise DecodeError(
-            impostor(answer.body) or f"a redirect was expected, not {answer.status}",
+            impostor(received.body) or f"a redirect was expected, not {received.response.status_code}",
             operation=operation.name,
             field="Location",
-            body=answer.body,
+            body=received.body,
         ) from None
 
 

@@ -37,6 +37,7 @@ from toggl_async._operations.record import Record
 from toggl_async.scheduler.core.route import Lane
 
 __all__ = [
+    "Arguments",
     "Caller",
     "DeclaredFacts",
     "Family",
@@ -190,16 +191,27 @@ class Operation(Generic[ResultT_co]):
         return self.name.rsplit(".", 1)[-1]
 
 
+class Arguments(msgspec.Struct, frozen=True):
+    """What a call is made with.
+
+    Attributes:
+        path: values for the names in the operation's path.
+        query: parameters of the query, not yet encoded.
+        body: the body, not yet encoded; UNSET for none.
+    """
+
+    path: Mapping[str, PathValue]
+    query: Mapping[str, Value] = MappingProxyType({})
+    body: Value = msgspec.UNSET
+
+
 class Caller(Protocol):
     """What a resource needs of the client."""
 
     async def call(
         self,
         operation: Operation[ResultT],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value = msgspec.UNSET,
+        arguments: Arguments,
     ) -> ResultT:
         """Make one call and return its decoded answer."""
         ...
@@ -208,10 +220,7 @@ class Caller(Protocol):
         self,
         operation: Operation[object],
         item: type[ItemT],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value = msgspec.UNSET,
+        arguments: Arguments,
     ) -> Pages[ItemT]:
         """Walk the pages of an operation; nothing is sent before the first item is asked for."""
         ...
@@ -219,10 +228,7 @@ class Caller(Protocol):
     def download(
         self,
         operation: Operation[bytes],
-        *,
-        path: Mapping[str, PathValue],
-        query: Mapping[str, Value],
-        body: Value = msgspec.UNSET,
+        arguments: Arguments,
     ) -> Download:
         """Prepare a download; nothing is sent before it is used."""
         ...
@@ -289,9 +295,7 @@ class Resource:
         body: Value = msgspec.UNSET,
     ) -> ResultT:
         _warn_of(operation)
-        return await self._caller.call(
-            operation, path={**self._bound, **(path or {})}, query=query or {}, body=body
-        )
+        return await self._caller.call(operation, self._arguments(path, query, body))
 
     async def _call_in_chunks(
         self,
@@ -320,9 +324,7 @@ class Resource:
         body: Value = msgspec.UNSET,
     ) -> Pages[ItemT]:
         _warn_of(operation)
-        return self._caller.pages(
-            operation, item, path={**self._bound, **(path or {})}, query=query or {}, body=body
-        )
+        return self._caller.pages(operation, item, self._arguments(path, query, body))
 
     def _download(
         self,
@@ -333,9 +335,12 @@ class Resource:
         body: Value = msgspec.UNSET,
     ) -> Download:
         _warn_of(operation)
-        return self._caller.download(
-            operation, path={**self._bound, **(path or {})}, query=query or {}, body=body
-        )
+        return self._caller.download(operation, self._arguments(path, query, body))
+
+    def _arguments(
+        self, path: Mapping[str, PathValue] | None, query: Mapping[str, Value] | None, body: Value
+    ) -> Arguments:
+        return Arguments({**self._bound, **(path or {})}, query or {}, body)
 
 
 def _warn_of(operation: Operation[object]) -> None:

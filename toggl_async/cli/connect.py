@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import anyio
 import attrs
-import click
 
 from toggl_async._client.auth import ApiToken, Auth
 from toggl_async._client.client import TogglClient
-from toggl_async.cli.exits import Exit, complain
+from toggl_async.cli.exits import Exit
+from toggl_async.cli.output import complain, say
 from toggl_async.cli.sandbox import MISSING
 from toggl_async.errors import (
     BudgetError,
@@ -187,7 +187,7 @@ def ask(work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show:
         try:
             async with server.client(auth) as client:
                 await reach(server)
-                click.echo(show(await first_contact(work(client), server, made=lambda: False)))
+                say(show(await first_contact(work(client), server, made=lambda: False)))
         except InvalidInput as error:
             complain(str(error))
             return Exit.REFUSED

@@ -10,7 +10,7 @@ import msgspec
 from toggl_async._operations.paging.reading import Misshapen, listed
 from toggl_async.codec.apart import apart, faithful
 from toggl_async.codec.legible import impostor
-from toggl_async.errors import DecodeError, TogglError
+from toggl_async.errors import DecodeError
 
 __all__ = ["json_of", "reading", "row_of", "rows_among", "rows_of"]
 
@@ -89,8 +89,6 @@ def reading(operation: str, body: bytes) -> Iterator[None]:
     """
     try:
         yield
-    except TogglError:
-        raise
     except RecursionError:
         raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
     except (Misshapen, msgspec.DecodeError, ValueError) as error:

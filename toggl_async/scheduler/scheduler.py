@@ -12,10 +12,7 @@ thousand cost nothing while they rest.
 """
 
 import asyncio
-import base64
-import contextlib
 import hashlib
-import http.cookies
 import os
 import random
 import secrets
@@ -28,12 +25,13 @@ from typing import Final, Self
 from toggl_async.errors import ClientClosed, InvalidInput, WrongEventLoop
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import events
-from toggl_async.scheduler.adapter import EXTENSION
+from toggl_async.scheduler.adapter import credential_of, refuse_key
 from toggl_async.scheduler.budgets import Budget, Holder
 from toggl_async.scheduler.budgets.memory import MemoryBudget
+from toggl_async.scheduler.core.credentials import public_name
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.memory import Belongs, Forgotten
-from toggl_async.scheduler.core.route import RequestFacts, quota_of
+from toggl_async.scheduler.core.route import quota_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.events import OnEvent, SchedulerEvent
 from toggl_async.scheduler.reporter import Reporter, tell
@@ -47,8 +45,9 @@ FORGET_AFTER: Final = 3600.0
 
 _ITS_OWN: Final = ("pace", "retry", "cooldown", "quota", "max_in_flight")
 """The options that belong to a scheduler."""
-_SESSION_COOKIES: Final = ("__Secure-accounts-session", "__Host-timer-session")
-_TOKEN_USER: Final = b":api_token"
+
+_HASH: Final = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=16)
+"""What makes names of accounts, the same for all schedulers of a process: they may share a `MemoryBudget`."""
 
 
 class Scheduler:
@@ -181,7 +180,6 @@ class Drivers:
         self._given_chance = chance
         self._counters = counters
         self._listeners = listeners
-        self._hash = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=16)
         self._drivers: OrderedDict[bytes, Driver] = OrderedDict()
         self._by_name: dict[str, Driver] = {}
         self._made = 0
@@ -217,7 +215,7 @@ class Drivers:
         if self._loop is not loop or self._process != os.getpid():
             self._bind(loop)
         now = loop.time()
-        credential = _credential(request)
+        credential = credential_of(request)
         key = self._key(request, credential)
         driver = self._drivers.get(key)
         if driver is None:
@@ -230,7 +228,7 @@ class Drivers:
 
     def are_refused(self, request: httpx.Request) -> bool:
         """Say whether the credentials that a request is made with are known to be refused."""
-        driver = self._drivers.get(self._key(request, _credential(request)))
+        driver = self._drivers.get(self._key(request, credential_of(request)))
         return driver is not None and driver.memories.refuses_login(driver.now())
 
     def close_calls(self, owner: object) -> None:
@@ -261,11 +259,10 @@ class Drivers:
         drivers = self.drivers
         for driver in drivers:
             driver.close()
-        if self._loop is not None and self._loop is running_loop():
+        if self._holder is not None and self._loop is running_loop():
             for driver in drivers:
                 await driver.stop()
-            if self._holder is not None:
-                await self._holder.aclose()
+            await self._holder.aclose()
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tie the accounts to the running loop; those of a loop that is over are let go."""
@@ -286,12 +283,17 @@ class Drivers:
         self._by_name.clear()
 
     def _make(self, request: httpx.Request, credential: str, key: bytes) -> Driver:
-        """Make a driver."""
+        """Make a driver.
+
+        Raises:
+            InvalidInput: the credential is a key of another product.
+        """
+        refuse_key(request)
         assert self._holder is not None  # noqa: S101 - `_bind` has opened it
         self._made += 1
         name = key.hex()
         if not isinstance(self._budget, MemoryBudget):
-            name = _name_of(request.url.netloc, credential)
+            name = public_name(request.url.netloc, credential)
         driver = Driver(
             name,
             self._made,
@@ -325,7 +327,7 @@ class Drivers:
 
     def _key(self, request: httpx.Request, credential: str) -> bytes:
         """Hash host and credential; the credential itself is kept nowhere."""
-        digest = self._hash.copy()
+        digest = _HASH.copy()
         digest.update(request.url.netloc + b"\0" + credential.encode("utf-8", "surrogateescape"))
         return digest.digest()
 
@@ -400,38 +402,3 @@ def _stats(driver: Driver) -> AccountStats:
             for other in (seen.others if seen is not None else ())
         ),
     )
-
-
-def _name_of(host: bytes, credential: str) -> str:
-    """Return what an account is called in a budget that others read; the credential can't be had from it."""
-    secret = credential.encode("utf-8", "surrogateescape")
-    scheme, _, encoded = secret.partition(b" ")
-    with contextlib.suppress(ValueError):
-        if scheme == b"Basic" and base64.b64decode(encoded).endswith(_TOKEN_USER):
-            # A token is drawn at random: nobody can try them all.
-            return hashlib.blake2b(host + b"\0" + secret, digest_size=16, person=b"toggl_async").hexdigest()
-    return hashlib.scrypt(secret, salt=b"toggl_async\0" + host, n=1 << 14, r=8, p=1, dklen=16).hex()
-
-
-def _credential(request: httpx.Request) -> str:
-    """Return what proves who asks."""
-    declared = request.extensions.get(EXTENSION)
-    if isinstance(declared, RequestFacts) and declared.account:
-        return declared.account
-    headers = request.headers
-    for name, value in headers.raw:  # `headers.get` looks through all of them twice
-        if value and name.lower() == b"authorization":
-            return value.decode(headers.encoding)
-    return _session(headers.get("cookie", ""))
-
-
-def _session(cookies: str) -> str:
-    """Return the session cookie of a Cookie header, or all of it where none is known by name."""
-    if any(name in cookies for name in _SESSION_COOKIES):
-        jar: http.cookies.SimpleCookie = http.cookies.SimpleCookie()
-        with contextlib.suppress(http.cookies.CookieError):  # a server may have set odd ones
-            jar.load(cookies)
-        for name in _SESSION_COOKIES:
-            if name in jar:
-                return jar[name].value
-    return cookies

@@ -213,14 +213,9 @@ def _dataset(
 
 
 def _list_requests(dataset: Dataset, account: Survey, workspace: SurveyedWorkspace) -> int:
-    """Requests for a list of a workspace: a full page is followed by another one, where none says more."""
+    """Requests for a list of a workspace."""
     paging = operation(dataset.operation).paging
-    if paging is None or paging.largest is None:
-        return 1
-    rows = account.counts.get(dataset.name, {}).get(workspace.id, 0)
-    if rows and not getattr(paging, "short_is_last", True):
-        return math.ceil(rows / paging.largest) + 1
-    return rows // paging.largest + 1
+    return 1 if paging is None else paging.requests(account.counts.get(dataset.name, {}).get(workspace.id, 0))
 
 
 def _range_requests(rows: int | None) -> int:

@@ -38,7 +38,6 @@ class Reason(enum.StrEnum):
     """Toggl failed a moment ago, or the connection did."""
     IN_FLIGHT = "in flight"
     """As many requests are under way as the options allow."""
-    LOGIN = "login"
     """Whether Toggl takes the credentials at all is being found out."""
 
 

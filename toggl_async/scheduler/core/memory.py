@@ -11,8 +11,8 @@ Both last a day: a stray answer must not close anything for ever, and plans are 
 
 *RefusalMet credentials* are remembered by account, which is known by its credentials, so other ones are
 another account. In memory they last as long as the process; in a store that others read, a quarter of
-an hour. A 403 that may be about them (`outcome.Outcome.doubtful`) is settled by one ``GET /me/logged``,
-for which everybody else waits: fifty calls with a wrong token would lock the account.
+an hour. A 403 that may be about them is settled by one ``GET /me/logged`` of the client's, which goes
+before all else: fifty calls with a wrong token would lock the account.
 """
 
 import hashlib

@@ -157,7 +157,7 @@ class Asking(Outlook):
         if not self._prompt or self._running or self._pause is not None or self._report.is_heard:
             return False
         schedule = self.schedule
-        if schedule.queue or schedule.check is not None or self._lessons:
+        if schedule.queue or self._lessons:
             return False
         if schedule.notes or self._timer is not None:
             told = self._transact(())

@@ -343,10 +343,8 @@ class Driver(Asking):
             departure = self._holder.transact(self.key, step)
             if not isinstance(departure, Departure):
                 departure = await departure
-            if not departure.number:
-                call.turn = 0
+            if not self.schedule.depart(call, departure, at):
                 raise Recalled(self._why(call))
-            call.turn, call.leaves_at = departure.number, at + departure.wait
             wait = call.leaves_at - self.now()
             if wait <= 1:
                 return
