@@ -18,10 +18,10 @@ from toggl_async import FileBudget
 from toggl_async.cli import main
 from toggl_async.sandbox import Fault, Sandbox
 from toggl_async.scheduler.budgets.shared import SharedHolder
+from toggl_async.scheduler.core.credentials import public_name
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.notes import QuotaTold
 from toggl_async.scheduler.core.waiters import Want
-from toggl_async.scheduler.scheduler import _name_of
 
 
 @pytest.mark.toggl_sandbox(org_quota=240, user_quota=30)
@@ -115,7 +115,7 @@ def waiting_elsewhere(path: Path, url: str, token: str) -> "contextlib.AbstractC
 
 def account_of(url: str, token: str) -> str:
     credential = base64.b64encode(f"{token}:api_token".encode()).decode()
-    return _name_of(httpx.URL(url).netloc, f"Basic {credential}")
+    return public_name(httpx.URL(url).netloc, f"Basic {credential}")
 
 
 def test_who_shares_the_budget_and_waits_is_shown(
