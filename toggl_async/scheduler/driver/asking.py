@@ -49,7 +49,8 @@ class Asking(Outlook):
             now = self.now()
             if self.schedule.notes:
                 self.poke()
-            self._view, self._view_at = seen, now = self._memory.transact(self.key, self._viewing), now
+            seen = self._memory.transact(self.key, self._viewing)
+            self._view, self._view_at = seen, now
             self.schedule.see(seen, now)
 
     def _viewing(self, limits: Limits, now: int) -> tuple[Limits, View, Sequence[Wake]]:
