@@ -39,7 +39,8 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         budget: where the limits of accounts are kept, for a scheduler of its own.
 
     Raises:
-        InvalidInput: what belongs to the scheduler was given beside it.
+        InvalidInput: what belongs to the scheduler was given beside it, or something is of another type,
+            such as a transport that isn't asynchronous.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         options: ClientOptions | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self._inner = InnerTransport(inner or EnvironmentNetwork())
+        self._inner = InnerTransport(EnvironmentNetwork() if inner is None else inner)
         self._owns_scheduler = scheduler is None
         if scheduler is None:
             scheduler = Scheduler(options, budget=budget)
