@@ -20,7 +20,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "words"), WRONG, ids=str)
+@pytest.mark.parametrize(("given", "words"), WRONG)
 def test_it_is_refused_with_what_was_expected(given: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         TogglClient(ApiToken("a" * 32), **given)
