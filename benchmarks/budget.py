@@ -1,8 +1,8 @@
 """What a shared budget costs and keeps, with real processes: ``python benchmarks/budget.py [SCENARIO …]``.
 
-Each process writes down when it sends; all share the machine's monotonic clock. The figures of one run
-say how many transactions a grant took, how even the pace was, and how many 429s a strict bucket of one
-request would have given.
+Each process is a whole client, or with ``--bare`` a loop on the budget alone. Each writes down when it
+sends; all share the machine's monotonic clock. The figures of one run say how many transactions a grant
+took, how even the pace was, and how many 429s a strict bucket of one request would have given.
 """
 
 import argparse
@@ -24,11 +24,14 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support.redis_server import RedisServer, redis_server  # noqa: E402
 
-WORKER = ROOT / "tests" / "support" / "budget_worker.py"
+CLIENT = ROOT / "tests" / "support" / "budget_caller.py"
+BARE = ROOT / "tests" / "support" / "budget_worker.py"
 
 
 class Fleet:
     """Worker processes on one budget."""
+
+    worker = CLIENT
 
     def __init__(self, budget: str) -> None:
         self.budget = budget
@@ -40,7 +43,7 @@ class Fleet:
         started = []
         for _ in range(count):
             process = subprocess.Popen(
-                [sys.executable, str(WORKER), json.dumps({"budget": self.budget, **given})],
+                [sys.executable, str(self.worker), json.dumps({"budget": self.budget, **given})],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -111,9 +114,24 @@ def waiting(budget: str, interval: float = 0.05, margin: float = 0.0) -> dict[st
     return figures(fleet, interval)
 
 
-def margins(budget: str) -> dict[str, Any]:
-    """The same at a tenth of a second and a margin of 5 %, on a strict bucket."""
-    return waiting(budget, 0.1, 0.05)
+def even(count: int, interval: float, margin: float, calls: int = 200) -> Callable[[str], dict[str, Any]]:
+    """Return a scenario in which so many processes share some calls, on a strict bucket and on one of 5."""
+
+    def scenario(budget: str) -> dict[str, Any]:
+        fleet = Fleet(budget)
+        started = fleet.start(count, calls=calls // count, interval=interval, margin=margin)
+        time.sleep(3)  # a new file is closed for as long
+        fleet.go(started)
+        fleet.end()
+        found = figures(fleet, interval)
+        ideal = (found["sent"] - 1) * interval * (1 + margin)
+        return {
+            **found,
+            "of the ideal": round(found["seconds"] / ideal, 3),
+            "429 with a bucket of 5": figures(fleet, interval, bucket=5)["429"],
+        }
+
+    return scenario
 
 
 def urgent(budget: str) -> dict[str, Any]:
@@ -219,7 +237,10 @@ def _empty(server: RedisServer) -> None:
 
 SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "waiting": waiting,
-    "margins": margins,
+    "4 processes": even(4, 0.1, 0.05, 400),
+    "8 processes": even(8, 0.1, 0.05, 400),
+    "4 processes, real pace": even(4, 1.0, 0.02),
+    "8 processes, real pace": even(8, 1.0, 0.02),
     "urgent": urgent,
     "both": both,
     "single": single,
@@ -241,8 +262,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenarios", nargs="*", default=[*SCENARIOS, *LOSSES])
     parser.add_argument("--store", choices=["file", "redis"])
+    parser.add_argument("--bare", action="store_true", help="without the client")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    if given.bare:
+        Fleet.worker = BARE
     found: dict[str, Any] = {}
     for name in given.scenarios:
         if name in LOSSES:

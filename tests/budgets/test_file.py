@@ -1,19 +1,25 @@
 """A budget in a file, from outside: what processes find in it, and what its accidents come to."""
 
 import asyncio
+import contextlib
+import itertools
 import logging
 import sqlite3
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 from budgets.conftest import Machine
 from support.budget_steps import asked, looked, process_of, result_of, seen
 from toggl_async.errors import BudgetError, WrongEventLoop
-from toggl_async.scheduler.budgets import database
+from toggl_async.scheduler.budgets import database, file
+from toggl_async.scheduler.budgets.boot_clock import ahead_after_boot
 from toggl_async.scheduler.budgets.file import FileBudget
+from toggl_async.scheduler.budgets.shared import SharedHolder
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.memory import Belongs, Lesson, RefusalMet
 from toggl_async.scheduler.core.notes import AnswerTold, Learned, QuotaTold, Throttled
@@ -338,9 +344,9 @@ async def test_a_file_that_was_deleted_is_made_anew_for_all(path: Path, machine:
     await asked(one, mine, notes=[QuotaTold("user", 3, 3000 * SECOND, 30)])
     await seen(two, other)
     await asyncio.sleep(100)
-    for file in path.parent.glob("budget.sqlite*"):
-        if file.suffix != ".life":
-            file.unlink()
+    for part in path.parent.glob("budget.sqlite*"):
+        if part.suffix != ".life":
+            part.unlink()
     assert (await asked(two, other, USER)).sleep == pytest.approx(4 * SECOND, abs=1000)
     # What somebody still knows of the quota is told to the new file.
     assert (await seen(one, mine)).windows["user"].left == 3
@@ -376,3 +382,195 @@ async def test_by_default_it_lies_where_the_system_keeps_state(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert FileBudget().path.name == "budget.sqlite"
     assert FileBudget("~/b.sqlite").path == Path.home() / "b.sqlite"
+
+
+async def test_a_path_that_has_become_a_folder_is_a_store_that_is_away(path: Path, machine: Machine) -> None:
+    holder = FileBudget(path, _clock=machine.clock).open(nobody)
+    path.mkdir(parents=True)
+    await asked(holder, process_of(holder), USER)
+    assert holder.away
+    await holder.aclose()
+
+
+async def test_a_file_without_its_tables_is_left_alone(path: Path, machine: Machine) -> None:
+    path.parent.mkdir()
+    raw = sqlite3.connect(path)
+    raw.executescript(f"PRAGMA application_id = {database.APPLICATION}; PRAGMA user_version = 1")
+    raw.close()
+    holder = FileBudget(path, _clock=machine.clock).open(nobody)
+    await asked(holder, process_of(holder), USER)
+    assert holder.away
+    await holder.aclose()
+
+
+def corrupt() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+async def damaged_once(holder: SharedHolder, before: Callable[[], None] = lambda: None) -> None:
+    """Run a transaction that meets damage the first time."""
+    faults = [corrupt()]
+
+    def step(limits: Limits, now: int) -> tuple[Limits, None, tuple[()]]:
+        if faults:
+            before()
+            raise faults.pop()
+        return limits, None, ()
+
+    await result_of(holder.transact("account", step))
+
+
+async def test_damage_that_shows_in_the_midst_sets_the_file_aside(path: Path, machine: Machine) -> None:
+    budget = FileBudget(path, _clock=machine.clock)
+    holder = budget.open(nobody)
+    await seen(holder, process_of(holder))
+    await damaged_once(holder)
+    aside = set(path.parent.glob("*.damaged-*"))
+    assert aside
+
+    def another_has_seen_to_it() -> None:
+        for former in path.parent.glob("budget.sqlite*"):
+            former.unlink()
+
+    await damaged_once(holder, another_has_seen_to_it)
+    assert not list(path.parent.glob("*.damaged-*"))
+    await holder.aclose()
+
+
+async def test_whoever_is_about_to_set_it_aside_is_not_disturbed(path: Path, machine: Machine) -> None:
+    holder = FileBudget(path, _clock=machine.clock).open(nobody)
+    await seen(holder, process_of(holder))
+    with database._nobody_else(path):
+        await damaged_once(holder)
+    assert not list(path.parent.glob("*.damaged-*"))
+    await holder.aclose()
+
+
+async def test_damage_that_cannot_be_set_aside_is_a_store_that_is_away(
+    path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = FileBudget(path, _clock=machine.clock).open(nobody)
+    await seen(holder, process_of(holder))
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    faults = itertools.repeat(corrupt())
+
+    def step(limits: Limits, now: int) -> tuple[Limits, None, tuple[()]]:
+        if not holder.away:
+            raise next(faults)
+        return limits, None, ()
+
+    await result_of(holder.transact("account", step))
+    assert holder.away
+    await holder.aclose()
+
+
+async def test_of_two_after_a_start_of_the_machine_one_moves_the_clock(
+    path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = FileBudget(path, _clock=machine.clock)
+    holder = budget.open(nobody)
+    await seen(holder, process_of(holder))
+    await holder.aclose()
+    machine.boot = "second"
+
+    def beaten(*given: Any) -> int:
+        monkeypatch.setattr(database, "ahead_after_boot", ahead_after_boot)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as raw:
+            raw.execute("UPDATE clock SET boot = 'second'")
+        return ahead_after_boot(*given)
+
+    monkeypatch.setattr(database, "ahead_after_boot", beaten)
+    later = budget.open(nobody)
+    await seen(later, process_of(later))
+    assert not later.away
+    await later.aclose()
+
+
+async def test_what_is_learned_is_waited_for_where_the_file_is_about_to_be_opened(
+    path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = FileBudget(path, _clock=machine.clock).open(nobody)
+    await seen(holder, process_of(holder))
+    store: Any = holder._store
+    faults: list[Exception] = [database.Locked()]
+    opened = type(store)._open
+    monkeypatch.setattr(type(store), "_open", lambda one: throw(faults.pop()) if faults else opened(one))
+    assert await result_of(holder.recall("account")) is not None
+    assert not holder.away
+    await holder.aclose()
+
+
+def throw(error: Exception) -> NoReturn:
+    raise error
+
+
+async def test_memories_that_cannot_be_read_are_a_store_that_is_away(path: Path, machine: Machine) -> None:
+    holder = FileBudget(path, _clock=machine.clock).open(nobody)
+    await seen(holder, process_of(holder))
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        raw.execute("DROP TABLE accounts")
+    await result_of(holder.recall("account"))
+    assert holder.away
+    await holder.aclose()
+
+
+async def test_without_a_sign_of_life_all_count_as_alive(
+    path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = FileBudget(path, _clock=machine.clock).open(nobody)
+    await seen(holder, process_of(holder))
+    store: Any = holder._store
+    monkeypatch.setattr(type(store._life), "alive", lambda *_: throw(OSError(5, "Input/output error")))
+    assert holder.alive("anybody")
+    await holder.aclose()
+
+
+async def test_a_lock_that_cannot_be_had_is_a_store_that_is_away(
+    path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcntl.fcntl", lambda *_: throw(OSError(37, "No locks available", "life")))
+    holder = FileBudget(path, _clock=machine.clock).open(nobody)
+    await asked(holder, process_of(holder), USER)
+    assert holder.away
+    await holder.aclose()
+
+
+async def test_a_child_lets_go_of_what_its_parent_holds(path: Path, machine: Machine) -> None:
+    budget = FileBudget(path, _clock=machine.clock)
+    used, new = budget.open(nobody), budget.open(nobody)
+    await seen(used, process_of(used))
+    loop = asyncio.get_running_loop()
+    for holder in (used, new):
+        store: Any = holder._store
+        loop.remove_reader(store._loopback._socket)
+    file._after_fork()
+    assert not file._stores
+    other = budget.open(nobody)
+    await seen(other, process_of(other))
+    assert not other.alive(used.name)
+    await other.aclose()
+
+
+def test_who_never_closed_is_no_longer_alive_when_its_loop_is_over(path: Path) -> None:
+    budget = FileBudget(path)
+
+    async def use() -> SharedHolder:
+        holder = budget.open(nobody)
+        await seen(holder, process_of(holder))
+        return holder
+
+    first = asyncio.run(use())
+
+    async def look() -> bool:
+        holder = await use()
+        known = holder.alive(first.name)
+        await holder.aclose()
+        return known
+
+    assert not asyncio.run(look())

@@ -160,7 +160,7 @@ async def test_a_store_that_comes_back_empty_stays_closed_while_others_are_alone
 
 
 @given(st.data())
-@settings(max_examples=15)
+@settings(max_examples=5)
 def test_no_accident_of_the_store_draws_a_429(data: st.DataObject) -> None:
     """However many processes wait, however long the store is away, however it is lost."""
     seed = data.draw(st.integers(0, 10_000))

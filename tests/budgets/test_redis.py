@@ -12,8 +12,9 @@ import trustme
 from redis.asyncio import Redis
 
 from support.budget_steps import asked, looked, process_of, result_of, seen
+from support.loopback import listening
 from support.redis_server import REASON, RedisServer, free_port, is_missing, redis_server
-from toggl_async.errors import BudgetError, InvalidInput
+from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop
 from toggl_async.scheduler.budgets import shared
 from toggl_async.scheduler.budgets.redis import RedisBudget
 from toggl_async.scheduler.budgets.scripts import StoredValue, expiry
@@ -376,3 +377,44 @@ async def test_without_redis_py_it_is_said_what_to_install(monkeypatch: pytest.M
 async def test_it_shows_where_it_is_and_nothing_secret() -> None:
     assert repr(RedisBudget("rediss://me:s3cret@cache:6380/2")) == "<RedisBudget at rediss://cache:6380/2>"
     assert repr(RedisBudget(Redis())) == "<RedisBudget at Redis>"
+
+
+async def test_a_client_of_another_loop_is_refused(shared_redis: RedisServer) -> None:
+    client = Redis.from_url(shared_redis.url)
+    budget = RedisBudget(client)
+    await budget.open(nobody).aclose()
+    await budget.open(nobody).aclose()
+
+    async def elsewhere() -> None:
+        with pytest.raises(WrongEventLoop, match="make a RedisBudget of a URL"):
+            budget.open(nobody)
+
+    await asyncio.to_thread(asyncio.run, elsewhere())
+    await client.aclose()
+
+
+async def test_a_connection_that_a_loop_has_closed_is_a_store_that_is_away(
+    shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = RedisBudget(shared_redis.url).open(nobody)
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("the handler is closed")
+
+    store: Any = holder._store
+    monkeypatch.setattr(store._client, "evalsha", fail)
+    await seen(holder, process_of(holder))
+    assert holder.away
+    await holder.aclose()
+
+
+async def test_a_server_that_speaks_no_tls_is_told() -> None:
+    async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"-ERR what is that?\r\n")
+        await writer.drain()
+
+    async with listening(talk) as port:
+        holder = RedisBudget(f"rediss://127.0.0.1:{port}").open(nobody)
+        with pytest.raises(BudgetError, match="it does not answer by TLS"):
+            await seen(holder, process_of(holder))
+        await holder.aclose()

@@ -87,13 +87,17 @@ def in_redis(shared_redis: RedisServer, request: pytest.FixtureRequest) -> Itera
     store.close()
 
 
-@pytest.mark.parametrize("seed", range(6))
+NIGHTLY = pytest.mark.nightly
+"""Stories of hours, whose steps are many."""
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=NIGHTLY) for seed in range(3, 12))])
 def test_a_simulated_account_keeps_its_promises_in_a_file(in_file: Kept, seed: int) -> None:
     simulation = run(seed, in_file)
     assert (simulation.sent, simulation.calls) == outcome_in_memory(seed)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=NIGHTLY) for seed in range(1, 6))])
 def test_a_simulated_account_keeps_its_promises_in_redis(in_redis: Kept, seed: int) -> None:
     simulation = run(seed, in_redis)
     assert (simulation.sent, simulation.calls) == outcome_in_memory(seed)

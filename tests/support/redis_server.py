@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 SERVER = shutil.which("redis-server")
@@ -86,9 +86,9 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path, *options: Sequence[str]) -> Iterator[RedisServer]:
+def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
     """Run a server."""
-    server = RedisServer(folder, *map(str, options))
+    server = RedisServer(folder, *options)
     server.start()
     try:
         yield server

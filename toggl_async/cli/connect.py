@@ -127,9 +127,7 @@ async def _work(
 def _warn(event: SchedulerEvent) -> None:
     """Tell people that the pace is not shared for a while."""
     if isinstance(event, BudgetLost):
-        complain(
-            f"warning: the shared budget cannot be used, so this keeps a pace of its own: {event.reason}"
-        )
+        complain(f"warning: the shared budget cannot be used; this keeps a pace of its own ({event.reason})")
 
 
 async def reach(server: Server) -> None:

@@ -29,7 +29,9 @@ APPLICATION: Final = 0x70676C61
 _TABLES: Final = f"""
     PRAGMA journal_mode = WAL;
     PRAGMA application_id = {APPLICATION};
-    CREATE TABLE clock (boot TEXT NOT NULL, ahead INTEGER NOT NULL, began INTEGER NOT NULL);
+    CREATE TABLE clock (
+        boot TEXT NOT NULL, ahead INTEGER NOT NULL, began INTEGER NOT NULL, tries INTEGER NOT NULL
+    );
     CREATE TABLE accounts (
         account TEXT PRIMARY KEY, limits BLOB NOT NULL, at INTEGER NOT NULL, wall INTEGER NOT NULL,
         memories BLOB
@@ -175,7 +177,7 @@ def _make(path: Path, reading: Reading) -> None:
         connection = sqlite3.connect(draft, isolation_level=None)
         try:
             connection.executescript(_TABLES)
-            connection.execute("INSERT INTO clock VALUES (?, 0, ?)", (reading.boot, reading.uptime))
+            connection.execute("INSERT INTO clock VALUES (?, 0, ?, 0)", (reading.boot, reading.uptime))
         finally:
             connection.close()  # which moves the journal into the file
         with contextlib.suppress(FileExistsError):

@@ -233,8 +233,8 @@ class _FileStore:
         database = self._open()
         try:
             database.connection.execute("BEGIN IMMEDIATE")
-            # A write, since a full disk can be read.
-            database.connection.execute("UPDATE clock SET boot = boot")
+            # A write, since a full disk can be read; and a change, since SQLite writes nothing without one.
+            database.connection.execute("UPDATE clock SET tries = tries + 1")
             database.connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._failed(database, error)
@@ -285,5 +285,5 @@ def _after_fork() -> None:
     _stores.clear()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
     os.register_at_fork(after_in_child=_after_fork)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final, Protocol
 
-if sys.platform != "win32":
+if sys.platform != "win32":  # pragma: no branch - Windows has none
     import fcntl
 
 __all__ = ["Life", "begin_life"]

@@ -91,7 +91,7 @@ class View(msgspec.Struct, gc=False, frozen=True):
         rest: of the rest after a 429 that is still to come; 0 when the gate is open.
         probing: whether a probe is under way, whose answer decides.
         windows: the quota windows that are known.
-        others: what other processes have waiting.
+        others: what other processes have waiting, as far as they are known to live.
         ages: level, window and age of one's own lines; rests and shut windows don't age them.
         unserved: since each level had its latest turn.
         cold: the generation of what is kept beside the limits.
@@ -369,7 +369,7 @@ def view(limits: Limits, now: int, me: Process) -> View:
         others=[
             Elsewhere(name, line.level, line.window, line.count, now - line.since)
             for name, waiter in limits.waiters.items()
-            if name != me.name
+            if name != me.name and me.alive(name)
             for line in waiter.lines
         ],
         ages=[

@@ -45,14 +45,13 @@ class Asking(Outlook):
 
     def _refresh(self) -> None:
         """Take a fresh look at limits that are at hand, when they have been told everything."""
-        if self._prompt:
+        if self._memory is not None:
             now = self.now()
             if self.schedule.notes:
                 self.poke()
-            seen = self._holder.transact(self.key, self._viewing)
-            if isinstance(seen, View):
-                self._view, self._view_at = seen, now
-                self.schedule.see(seen, now)
+            seen = self._memory.transact(self.key, self._viewing)
+            self._view, self._view_at = seen, now
+            self.schedule.see(seen, now)
 
     def _viewing(self, limits: Limits, now: int) -> tuple[Limits, View, Sequence[Wake]]:
         notes: list[Note] = []
@@ -161,9 +160,7 @@ class Asking(Outlook):
             return False
         if schedule.notes or self._timer is not None:
             told = self._transact(())
-            if not isinstance(told, Grant):
-                self._start(self._steps(told))
-                return True
+            assert isinstance(told, Grant)  # noqa: S101 - memory answers at once
             if told.cold != self._cold:
                 self._learn_cold(told)
             if self._timer is not None:
