@@ -14,7 +14,7 @@ from typing import Protocol
 import attrs
 
 from toggl_async.errors import InvalidInput, MissingCredentials
-from toggl_async.scheduler.credentials import KEY_OF_ANOTHER_PRODUCT, is_of_another_product
+from toggl_async.scheduler.adapter import KEY_OF_ANOTHER_PRODUCT, is_of_another_product
 
 __all__ = ["ApiToken", "Auth", "EmailPassword", "SessionCookie", "auth_from_env"]
 

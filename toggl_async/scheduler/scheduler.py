@@ -24,12 +24,12 @@ from typing import Final, Self
 
 from toggl_async.errors import ClientClosed, InvalidInput, WrongEventLoop
 from toggl_async.options import ClientOptions
+from toggl_async.scheduler.adapter import credential_of, public_name, refuse_key
 from toggl_async.scheduler.budgets import Budget, Holder
 from toggl_async.scheduler.budgets.memory import MemoryBudget
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.memory import Belongs, Forgotten
 from toggl_async.scheduler.core.route import quota_of
-from toggl_async.scheduler.credentials import credential_of, public_name, refuse_key
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.events import OnEvent, SchedulerEvent
 from toggl_async.scheduler.reporter import Reporter
