@@ -1,5 +1,6 @@
 """Ctrl-C at any moment: also while modules are imported, and when all is done but Python has not left."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -48,3 +49,20 @@ def test_a_program_that_runs_the_command_keeps_its_own_ctrl_c(handler: signal.Ha
         assert signal.getsignal(signal.SIGINT) is handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_process_of_its_own_never_gets_it_back(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """When the command is done, and Python only has to leave, Ctrl-C still is one line."""
+    monkeypatch.setattr(sys, "argv", ["toggl-async", "--version"])
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main() == 0
+        with pytest.raises(SystemExit) as ended:
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 130
+    assert capfd.readouterr().err == "toggl-async: interrupted\n"

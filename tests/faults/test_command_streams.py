@@ -162,6 +162,28 @@ def test_what_cannot_be_said_on_stderr_changes_nothing(
 def test_a_process_of_its_own_leaves_no_traceback() -> None:
     """Python flushes once more at its end, and would have its own exit code and words for that."""
     with FULL.open("w") as stream:
-        command = [sys.executable, "-m", "toggl_async", "--version"]
+        # Its stdin is closed, too: what is opened first must not take that place.
+        command = ["/bin/sh", "-c", f"exec '{sys.executable}' -m toggl_async --version <&-"]
         done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, NO_ROOM)
+
+
+class FullAtTheEnd(io.StringIO):
+    """What has no room for the last event alone."""
+
+    def write(self, text: str) -> int:
+        if '"event":"finished"' in text:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_an_export_whose_last_event_is_lost_says_that_it_is_finished(
+    server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", FullAtTheEnd())
+        assert main(["export", "--out", str(out), "--dataset", "tags", "--json"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{NO_ROOM.strip()}; {out}: 5 rows in 1 dataset")
+    assert len(said.splitlines()) == 1

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import httpx
 import pytest
 
 from support.export_company import FIRST, NOW, Company, Entry
 from support.export_updates import OPTIONS, run
-from toggl_async import ApiToken, TogglClient
+from toggl_async import ApiToken, Retry, TogglClient, TogglError
 from toggl_async.export import ExportPlan, estimate
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -57,3 +58,17 @@ async def test_time_entries(count: int, tmp_path: Path) -> None:
     plan = ExportPlan(datasets=("time_entries",), since=NOW.date() - dt.timedelta(days=30), until=NOW.date())
     expected, cost = await costs(company, tmp_path, attrs.evolve(plan, workspaces=(FIRST,)))
     assert expected == cost
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b"null"), (200, b"[]"), (200, b"<html></html>"), (204, b""), (500, b""), (400, b"")],
+)
+async def test_an_odd_count_is_one_typed_error(status: int, body: bytes) -> None:
+    """It came as a group of groups, one for each task."""
+    company = Known(1)
+    company.before = lambda path, _: httpx.Response(status, content=body) if "summary" in path else None
+    once = attrs.evolve(OPTIONS, retry=Retry(attempts=1))
+    async with TogglClient(ApiToken("made-up"), transport=company, options=once) as client:
+        with pytest.raises(TogglError):
+            await estimate(client, ExportPlan())

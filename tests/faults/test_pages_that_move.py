@@ -200,3 +200,29 @@ async def test_a_list_of_an_export_whose_rows_never_rest_is_not_complete(tmp_pat
     manifest = await run(company, tmp_path, "jsonl", ExportPlan(datasets=("tasks",), workspaces=(FIRST,)))
     assert not manifest.complete
     assert [(one.dataset, "rows moved" in one.message) for one in manifest.failed] == [("tasks", True)]
+
+
+@pytest.mark.parametrize("odd", [None, "x", 7, [{"id": 9}]])
+@pytest.mark.parametrize("name", ["tags", "tasks", "time_entries"])
+async def test_what_is_no_row_costs_an_export_no_other(tmp_path: Path, name: str, odd: object) -> None:
+    """Paged lists and reports keep what stands beside it, as whole lists do, and are named as not whole."""
+    company = Company(6, page=9)
+
+    def with_odd(path: str, body: Any) -> httpx.Response | None:
+        end = "/search/time_entries" if name == "time_entries" else f"{FIRST}/{name}"
+        if not path.endswith(end):
+            return None
+        query = {"page": "1", "per_page": "200"}
+        rows = company._answer(path, {} if body else query, body)[0]
+        listed = rows["data"] if name == "tasks" else rows
+        if listed:
+            listed.insert(1, odd)
+        return httpx.Response(200, json=rows)
+
+    await run(company, tmp_path / "whole", plan=ExportPlan(datasets=(name,), workspaces=(FIRST,)))
+    company.before = with_odd
+    plan = ExportPlan(datasets=(name,), workspaces=(FIRST,))
+    manifest = await run(company, tmp_path / "odd", plan=plan)
+    assert ids(tmp_path / "odd", "jsonl", name) == ids(tmp_path / "whole", "jsonl", name)
+    assert not manifest.complete
+    assert {one.dataset for one in manifest.failed} == {name}

@@ -115,7 +115,10 @@ class TogglClient:
             refuse_beside(scheduler, options=options, budget=budget, on_event=on_event)
         self._options = options or scheduler.options
         scheduled = ScheduledTransport(
-            transport or network(self._base_url, connections=self._options.max_in_flight), scheduler=scheduler
+            network(self._base_url, connections=self._options.max_in_flight)
+            if transport is None
+            else transport,
+            scheduler=scheduler,
         )
         self._login = self._login_with(auth, scheduled, accounts_url)
         self._session = Session(

@@ -40,7 +40,8 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             the environment variable ``TOGGL_BUDGET`` names (see `TogglClient.from_env`).
 
     Raises:
-        InvalidInput: what belongs to the scheduler was given beside it, or ``TOGGL_BUDGET`` names no budget.
+        InvalidInput: what belongs to the scheduler was given beside it, ``TOGGL_BUDGET`` names no budget, or
+            something is of another type, such as a transport that isn't asynchronous.
         BudgetError: the budget that it names needs an extra that is not installed.
     """
 
@@ -52,7 +53,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         options: ClientOptions | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self._inner = InnerTransport(inner or EnvironmentNetwork())
+        self._inner = InnerTransport(EnvironmentNetwork() if inner is None else inner)
         self._owns_scheduler = scheduler is None
         if scheduler is None:
             scheduler = Scheduler(options, budget=budget_from_env() if budget is None else budget)

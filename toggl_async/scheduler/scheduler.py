@@ -351,8 +351,12 @@ def refuse_beside(
     """Refuse beside a shared scheduler what belongs to it.
 
     Raises:
-        InvalidInput: something was given that would have to be dropped.
+        InvalidInput: something was given that would have to be dropped, or the scheduler is none.
     """
+    if not isinstance(scheduler, Scheduler):
+        raise InvalidInput(f"scheduler must be a Scheduler, not {type(scheduler).__name__}")
+    if options is not None and not isinstance(options, ClientOptions):
+        raise InvalidInput(f"options must be a ClientOptions, not {type(options).__name__}")
     if budget is not None:
         raise InvalidInput("budget can't be given beside scheduler: give it to Scheduler(budget=…)")
     if on_event is not None:

@@ -5,9 +5,18 @@ from contextlib import aclosing
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
+import msgspec
 
-from toggl_async._operations.paging.paging import Page, PageAnswer, PageRequest, Paging, Position
-from toggl_async._operations.paging.reading import Misshapen, comparable, field, fields, identity, is_null
+from toggl_async._operations.paging.paging import Page, PageAnswer, PageRequest, Paging, Position, may_be_full
+from toggl_async._operations.paging.reading import (
+    Misshapen,
+    comparable,
+    field,
+    fields,
+    identity,
+    is_no_row,
+    outline,
+)
 from toggl_async.errors import BadRequest, DecodeError, InvalidInput, PagingError
 
 __all__ = ["Bookmark", "PageStep", "Pages"]
@@ -168,11 +177,12 @@ class Pages(Generic[ItemT]):
             total = self._paging.total(answer)
             if total and not items and tally.met == 0:
                 raise self._misshapen(f"no items came where the list says that it has {total}", answer)
-            rows = [item for item in items if not is_null(item)]
+            rows = [item for item in items if not is_no_row(item)]
             new = seen.new(rows)
             shifted = self._paging.has_shifted(position, rows)
-            shifted |= tally.has_shrunk(total, len(new) + len(items) - len(rows))
-            page = Page(position=position, answer=answer, items=items, size=size, met=tally.met)
+            count = self._count(items, size, answer)
+            shifted |= tally.has_shrunk(total, len(new) + count - len(rows))
+            page = Page(position=position, answer=answer, items=items, count=count, size=size, met=tally.met)
             position = self._paging.following(page) if new or not items else None
             yield PageStep(
                 items=cast("list[ItemT]", new),
@@ -188,6 +198,18 @@ class Pages(Generic[ItemT]):
             return self._paging.items(answer.result)
         except Misshapen as error:
             raise self._misshapen(str(error), answer) from None
+
+    def _count(self, items: Sequence[object], size: int | None, answer: PageAnswer) -> int:
+        """Count the elements of a page, also those that are no rows and were left out when it was read.
+
+        A page that seems short for them is not the last. It is counted only then: that costs reading twice.
+        """
+        if not items or isinstance(items[0], msgspec.Raw) or may_be_full(len(items), size):
+            return len(items)
+        try:
+            return max(len(items), len(self._paging.items(outline(answer.body))))
+        except Misshapen:
+            return len(items)
 
     def _misshapen(self, message: str, answer: PageAnswer) -> DecodeError:
         return DecodeError(message, operation=self._operation, field="$", body=answer.body)

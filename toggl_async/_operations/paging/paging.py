@@ -111,6 +111,7 @@ class Page:
         position: the parameters that it was asked for with.
         answer: what came back.
         items: the items in it.
+        count: how many elements it had, with those that could not be read.
         size: how many were asked for; None when Toggl chose.
         met: how many items the walk has met with this page; None where an earlier walk met some.
     """
@@ -118,6 +119,7 @@ class Page:
     position: Position
     answer: PageAnswer
     items: Sequence[object]
+    count: int
     size: int | None
     met: int | None = None
 
@@ -127,7 +129,7 @@ class Page:
 
         One as long as servers cut pages is not: a server may allow less than it is asked for.
         """
-        return may_be_full(len(self.items), self.size)
+        return may_be_full(self.count, self.size)
 
 
 def may_be_full(count: int, size: int | None) -> bool:

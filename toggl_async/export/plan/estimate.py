@@ -19,6 +19,7 @@ from toggl_async.export.intake import reading
 from toggl_async.export.plan.datasets import ENTRIES, EXACT, REFUSALS, Dataset, Source, operation
 from toggl_async.export.plan.plan import DateRange, ExportPlan
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
+from toggl_async.export.tasks import ungrouped
 from toggl_async.options import Priority
 
 __all__ = ["DatasetEstimate", "Estimate", "QuotaEstimate", "estimate"]
@@ -127,9 +128,10 @@ async def estimate(client: TogglClient, plan: ExportPlan, *, account: Survey | N
     spent *= account.requests
     counted: dict[tuple[int, DateRange], int | None] = {}
     if ENTRIES.name in plan:
-        async with asyncio.TaskGroup() as tasks:
-            for workspace in account.workspaces:
-                tasks.create_task(_count(patient, plan, account, workspace, counted))
+        with ungrouped():
+            async with asyncio.TaskGroup() as tasks:
+                for workspace in account.workspaces:
+                    tasks.create_task(_count(patient, plan, account, workspace, counted))
     answer = await patient.fetch(operation(_QUOTA), path={})
     with reading(_QUOTA, answer.body):
         quotas = msgspec.json.decode(answer.body, type=list[_Quota] | None) or []
