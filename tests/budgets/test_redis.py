@@ -262,6 +262,46 @@ async def test_without_a_server_a_process_goes_on_alone_and_comes_back(
     await holder.aclose()
 
 
+@pytest.mark.parametrize(
+    ("refuse", "accept"),
+    [
+        (("config", "set", "maxmemory", "1"), ("config", "set", "maxmemory", "0")),
+        (("replicaof", "127.0.0.1", "1"), ("replicaof", "no", "one")),
+    ],
+    ids=["out of memory", "a replica"],
+)
+async def test_a_server_that_answers_and_cannot_be_written_to_is_told_once(
+    own_redis: RedisServer, refuse: tuple[str, ...], accept: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be lost and found again all the time, with a second's wait for each."""
+    monkeypatch.setattr(shared, "BOUND", 0.2)
+    monkeypatch.setattr(shared, "TRIES", (0.01, 0.01))
+    troubles: list[str | None] = []
+    tries: list[None] = []
+    holder = RedisBudget(own_redis.url).open(nobody, on_trouble=troubles.append)
+    me = process_of(holder, 0.001)
+    await asked(holder, me, USER)
+    client: Any = Redis.from_url(own_redis.url)
+    await client.execute_command(*refuse)
+    ping = holder._store.ping
+
+    async def counted() -> None:
+        tries.append(None)
+        await ping()
+
+    monkeypatch.setattr(holder._store, "ping", counted)
+    await asked(holder, me, USER)
+    await until(lambda: len(tries) > 2)
+    await asked(holder, me, USER)
+    assert holder.away
+    assert len(troubles) == 1
+    await client.execute_command(*accept)
+    await client.aclose()
+    await until(lambda: not holder.away)
+    assert troubles[1:] == [None]
+    await holder.aclose()
+
+
 async def test_a_server_that_never_was_there_leaves_a_process_alone() -> None:
     holder = RedisBudget(f"redis://127.0.0.1:{free_port()}").open(nobody)
     assert isinstance((await result_of(holder.recall("account"))).organizations, dict)

@@ -167,9 +167,13 @@ class _RedisStore:
         return name not in self._deaf
 
     async def ping(self) -> None:
-        """Try whether Redis answers, and listen anew."""
+        """Try whether Redis can be written to, and listen anew.
+
+        One that is out of memory, or has become a replica, answers all the same.
+        """
         await self._stop_listening()
         await self._safely(self._connect)
+        await self._safely(self._mark)
 
     async def aclose(self) -> None:
         """Listen no more, and close the connections."""
