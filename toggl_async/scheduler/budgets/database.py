@@ -19,7 +19,7 @@ from toggl_async.errors import BudgetError
 from toggl_async.scheduler.budgets.boot_clock import Reading, ahead_after_boot
 from toggl_async.scheduler.budgets.store import StoreAway
 
-__all__ = ["Database", "Locked", "refuse_network", "told"]
+__all__ = ["Database", "Locked", "refuse_folder", "refuse_network", "told"]
 
 FORMAT: Final = 1
 """The layout of the file (``PRAGMA user_version``)."""
@@ -127,6 +127,8 @@ class Database:
         run = self.connection.execute
         (application,) = run("PRAGMA application_id").fetchone()
         (version,) = run("PRAGMA user_version").fetchone()
+        if not application and self._path.is_file() and not self._path.stat().st_size:
+            raise _damage("the file is empty")
         if application != APPLICATION:
             raise BudgetError(
                 f"{self._path} is not a budget of toggl_async; give FileBudget a file of its own"
@@ -137,9 +139,14 @@ class Database:
                 "update toggl_async here, too"
             )
         run("PRAGMA synchronous = NORMAL")  # a crash of a process loses nothing, one of the machine a moment
-        boot, self.ahead, self.began = run("SELECT boot, ahead, began FROM clock").fetchone()
+        row = run("SELECT boot, ahead, began FROM clock").fetchone()
+        if row is None:
+            raise _damage("the clock is missing")
+        boot, self.ahead, self.began = row
         latest = run("SELECT max(at), wall FROM accounts").fetchone()
         last, wall = latest if latest[0] is not None else (self.began, reading.wall)
+        if not all(isinstance(time, int) for time in (self.ahead, self.began, last, wall)):
+            raise _damage("a time is not a number")
         # Where the system doesn't tell one start from another, a clock that is behind tells.
         if boot == reading.boot and (boot or reading.uptime + self.ahead >= last):
             return
@@ -212,6 +219,13 @@ def _identity_of(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def _damage(words: str) -> sqlite3.DatabaseError:
+    """Return an error for damage that SQLite does not see."""
+    error = sqlite3.DatabaseError(words)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 def _is_damage(error: sqlite3.Error) -> bool:
     return _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -227,6 +241,17 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY
 
 
+def refuse_folder(path: Path) -> None:
+    """Refuse a folder; what cannot be looked at may become a file.
+
+    Raises:
+        BudgetError: it is one.
+    """
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            raise BudgetError(f"{path} is a folder; name a file in it")
+
+
 def refuse_network(path: Path) -> None:
     """Refuse a file that lies on a network file system, whose locks cannot be trusted.
 
@@ -237,7 +262,10 @@ def refuse_network(path: Path) -> None:
         mounts = _MOUNTS.read_text("utf-8", "replace").splitlines()
     except OSError:
         return
-    folder = path.resolve().parent
+    try:
+        folder = path.resolve().parent
+    except (OSError, RuntimeError):  # a loop of links, which opening it will tell
+        return
     system = max(
         (len(point.parts), kind)
         for point, kind in map(_mount, mounts)

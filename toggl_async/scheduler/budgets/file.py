@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import os
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
@@ -17,10 +18,10 @@ import anyio
 import msgspec
 import platformdirs
 
-from toggl_async.errors import BudgetError
+from toggl_async.errors import BudgetError, InvalidInput
 from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.boot_clock import BootClock, Reading
-from toggl_async.scheduler.budgets.database import Database, Locked, refuse_network, told
+from toggl_async.scheduler.budgets.database import Database, Locked, refuse_folder, refuse_network, told
 from toggl_async.scheduler.budgets.life import Life, begin_life
 from toggl_async.scheduler.budgets.loopback import Loopback
 from toggl_async.scheduler.budgets.shared import SharedHolder
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 _PAUSES: Final = (0.0, 0.0002, 0.0005, 0.001, 0.002)
 """Seconds between attempts while the file is locked; the last for all that follow."""
+_FORK_WAITS: Final = 1.0
+"""Seconds that a fork waits for a transaction of another thread."""
 _SELECT: Final = "SELECT limits, memories FROM accounts WHERE account = ?"
 _INSERT: Final = (
     "INSERT OR REPLACE INTO accounts (account, limits, at, wall, memories) VALUES (?, ?, ?, ?, ?)"
@@ -64,6 +67,10 @@ class FileBudget:
         path: the file; None for ``toggl_async/budget.sqlite`` in the user's folder for state. It is made
             with mode 0600 when it is first needed, and must lie on a local file system. No credential
             stands in it.
+
+    Raises:
+        InvalidInput: `path` is not a path.
+        BudgetError: the user has no home directory, and `path` lies there.
     """
 
     __slots__ = ("_clock", "path")
@@ -71,9 +78,7 @@ class FileBudget:
     def __init__(
         self, path: str | os.PathLike[str] | None = None, *, _clock: ClockSource | None = None
     ) -> None:
-        if path is None:
-            path = platformdirs.user_state_path("toggl_async", appauthor=False) / "budget.sqlite"
-        self.path: Path = Path(path).expanduser().absolute()
+        self.path: Path = _absolute(path)
         if _clock is None:
             clock = BootClock()
             _clock = ClockSource(clock.read, clock.uptime)
@@ -93,8 +98,7 @@ class FileBudget:
         Raises:
             BudgetError: the file lies on a network file system, or is a folder.
         """
-        if self.path.is_dir():
-            raise BudgetError(f"{self.path} is a folder; name a file in it")
+        refuse_folder(self.path)
         refuse_network(self.path)
         # Who never closed its scheduler must not count as alive for as long as its process lives.
         for store in [store for store in _stores if store.is_over]:
@@ -111,6 +115,7 @@ class _FileStore:
         self._loopback = Loopback(on_wake)
         self._database: Database | None = None
         self._life: Life | None = None
+        self._using_file = threading.Lock()
         _stores.add(self)
 
     @property
@@ -126,14 +131,16 @@ class _FileStore:
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> T | Awaitable[T]:
         """Apply a step at once; wait only if another process is in a transaction."""
         try:
-            return self._attempt(account, step, lessons)
+            with self._using_file:
+                return self._attempt(account, step, lessons)
         except Locked:
             return self._when_free(lambda: self._attempt(account, step, lessons))
 
     def recall(self, account: str) -> tuple[Memories, int] | Awaitable[tuple[Memories, int]]:
         """Return what was learned of an account."""
         try:
-            return self._read(account)
+            with self._using_file:
+                return self._read(account)
         except Locked:
             return self._when_free(lambda: self._read(account))
 
@@ -168,6 +175,21 @@ class _FileStore:
             self._life = None
         _stores.discard(self)
 
+    def close_before_fork(self) -> None:
+        """Close the connection, which a child must not inherit; it is opened again when it is needed.
+
+        SQLite takes the parent's locks for the child's own: two of a parent's children, which use the file
+        when the parent has closed it, would hold no lock, and the next process would start a new journal.
+        """
+        # The loop of another thread may be in a transaction. What hangs must not keep anybody from forking.
+        if self._using_file.acquire(timeout=_FORK_WAITS):
+            self._forget_file()
+
+    def go_on_after_fork(self) -> None:
+        """Let the parent use the file again."""
+        if self._using_file.locked():
+            self._using_file.release()
+
     def close_after_fork(self) -> None:
         """Let go, in a child, of what would keep the parent's lock and port alive."""
         self._loopback.close_after_fork()
@@ -181,7 +203,7 @@ class _FileStore:
     async def _when_free(self, attempt: Callable[[], T]) -> T:
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
             await anyio.sleep(pause)
-            with contextlib.suppress(Locked):
+            with contextlib.suppress(Locked), self._using_file:
                 return attempt()
         raise AssertionError  # pragma: no cover - the pauses never end
 
@@ -270,6 +292,31 @@ class _FileStore:
             self._database = None
 
 
+def _absolute(path: str | os.PathLike[str] | None) -> Path:
+    """Return where a file lies; without a path, in the user's folder for state.
+
+    Raises:
+        InvalidInput: this is not a path.
+        BudgetError: it lies in a home directory that does not exist.
+    """
+    try:
+        if path is None:
+            path = platformdirs.user_state_path("toggl_async", appauthor=False) / "budget.sqlite"
+        found = Path(path).expanduser().absolute()
+    except TypeError:
+        raise InvalidInput(
+            f"the path of a budget must be a str or a Path, not {type(path).__name__}"
+        ) from None
+    except RuntimeError as error:
+        raise BudgetError(
+            "the file of the budget cannot be found, because this user has no home directory: name another "
+            "one, as with TOGGL_BUDGET=file:/a/path"
+        ) from error
+    if "\0" in str(found):
+        raise InvalidInput("the path of a budget contains a null character")
+    return found
+
+
 def _roll_back(connection: sqlite3.Connection) -> None:
     with contextlib.suppress(sqlite3.Error):
         connection.rollback()
@@ -279,6 +326,16 @@ _stores: set[_FileStore] = set()
 """Those that are open, since nothing else ends the locks of those that nobody closes."""
 
 
+def _before_fork() -> None:
+    for store in list(_stores):
+        store.close_before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for store in list(_stores):
+        store.go_on_after_fork()
+
+
 def _after_fork() -> None:
     for store in list(_stores):
         store.close_after_fork()
@@ -286,4 +343,6 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork
+    )

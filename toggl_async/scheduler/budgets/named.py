@@ -1,10 +1,11 @@
 """Budgets by name, as the environment variable ``TOGGL_BUDGET`` gives them."""
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Final
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import BudgetError, InvalidInput
 from toggl_async.scheduler.budgets import Budget
 
 __all__ = ["VARIABLE", "budget_from_env", "budget_from_text"]
@@ -14,6 +15,8 @@ VARIABLE: Final = "TOGGL_BUDGET"
 _IN_MEMORY: Final = ("none", "memory")
 _FILE: Final = "file:"
 _URLS: Final = ("redis://", "rediss://")
+
+_logger = logging.getLogger("toggl_async.budget")
 
 
 def budget_from_env(environ: Mapping[str, str] | None = None, *, unset: str = "none") -> Budget | None:
@@ -28,7 +31,14 @@ def budget_from_env(environ: Mapping[str, str] | None = None, *, unset: str = "n
         BudgetError: what it names needs an extra that is not installed.
     """
     found = (os.environ if environ is None else environ).get(VARIABLE, "").strip()
-    return budget_from_text(found or unset)
+    try:
+        return budget_from_text(found or unset)
+    except BudgetError as error:
+        if found:
+            raise
+        # Nobody asked for it, so nothing ends for want of it.
+        _logger.warning("%s: this process keeps its own pace", error)
+        return None
 
 
 def budget_from_text(text: str) -> Budget | None:

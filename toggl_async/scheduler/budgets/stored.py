@@ -24,7 +24,7 @@ def decoded(stored: bytes) -> Limits | None:
     """
     try:
         return Limits.from_bytes(stored)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, TypeError):  # SQLite may give a text, or a number
         _logger.warning("the stored limits of an account are damaged; they begin anew")
         return None
 
@@ -35,7 +35,7 @@ def recalled(stored: bytes | None) -> Memories:
         return Memories()
     try:
         return _memories.decode(stored)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, TypeError):
         return Memories()
 
 
