@@ -72,7 +72,7 @@ LEVELS = "workspace, workspace_user, project, project_user, task"
             "GET",
             "{workspace}/timesheets/1/May/history",
             None,
-            "Invalid 'start_date' value, allowed format is date",
+            "Invalid 'start_date' value, allowed format is YYYY-MM-DD",
         ),
         ("POST", "/api/v9/avatars", "", "'file' is required"),
     ],

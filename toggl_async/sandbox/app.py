@@ -20,7 +20,7 @@ from toggl_async.sandbox import answers, files
 from toggl_async.sandbox.accounts import LOGIN, LOGOUT, SESSION_COOKIE, Accounts
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Happening
-from toggl_async.sandbox.checking import check, check_types
+from toggl_async.sandbox.checking import check
 from toggl_async.sandbox.clock import Clock
 from toggl_async.sandbox.company import Company
 from toggl_async.sandbox.counts import Counts
@@ -221,11 +221,9 @@ class Application:
         try:
             if operation is not None:
                 call.enter()
+                check(operation, call, whole=handler is None)
                 if handler is None:
-                    check(operation, call)
                     return self._sampled(endpoint.route, operation, call)
-                if call.raw and operation.json_schema is not None:
-                    check_types(operation.json_schema, call.json(), call.raw)
             if handler is None:
                 return answers.not_found()
             answer = handler(call)

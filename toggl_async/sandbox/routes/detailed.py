@@ -20,8 +20,6 @@ __all__ = ["HANDLERS"]
 _PAGE: Final = 50
 _LARGEST: Final = 1000
 
-_ORDERS: Final = ("date", "user", "duration", "description", "last_update")
-
 
 def search(call: ApiRequest) -> Response:
     """Return a page of the detailed report; the headers name the next one, if there is one.
@@ -54,10 +52,6 @@ def search(call: ApiRequest) -> Response:
 def _ordered(call: ApiRequest, body: Body, query: ReportQuery) -> list[TimeEntryRow]:
     """Return the time entries of the whole report in the order asked for: newest first, if none is."""
     order, direction = body.text("order_by") or "date", (body.text("order_dir") or "DESC").upper()
-    if order not in _ORDERS:
-        raise ApiError(400, f"Invalid 'order_by' value, allowed values are {', '.join(_ORDERS)}")
-    if direction not in {"ASC", "DESC"}:
-        raise ApiError(400, "Invalid 'order_dir' value, allowed values are ASC, DESC")
     entries = list(query.entries)
     if order != "date":
         people = call.company.people

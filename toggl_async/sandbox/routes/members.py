@@ -12,7 +12,6 @@ from toggl_async.sandbox.entities import PersonRow
 
 __all__ = ["HANDLERS"]
 
-_ROLES: Final = {"admin": True, "user": False, "projectlead": False, "teamlead": False}
 _ADMIN_ROLE: Final = 1
 _NOT_FOUND: Final = "User not found"
 
@@ -22,11 +21,9 @@ def update(call: ApiRequest) -> Response:
     person, body = _member(call, call.path["workspace_user_id"]), call.body()
     role, rate, cost = body.text("role"), body.money("rate"), body.money("labor_cost")
     minutes = body.number("working_hours_in_minutes")
-    if role is not None and role not in _ROLES:
-        raise ApiError(400, f"Invalid 'role' value, allowed values are {', '.join(_ROLES)}")
     if not call.company.paid and (rate is not None or cost is not None or minutes is not None):
         raise ApiError(402, "Billable rates are available for Starter and higher plans.")
-    admin = _admin(body) if role is None else _ROLES[role]
+    admin = _admin(body) if role is None else role == "admin"
     _change(call, person, admin, body.flag("inactive"))
     person.rate = rate if body.given("rate") else person.rate
     person.labor_cost = cost if body.given("labor_cost") else person.labor_cost

@@ -159,11 +159,8 @@ def _apply(call: ApiRequest, row: ProjectRow, body: Body) -> None:
 def delete(call: ApiRequest) -> Response:
     """Delete a project; its time entries are kept unless ``teDeletionMode=delete``. The answer is its id."""
     row = project_of(call)
-    mode = call.query.get("teDeletionMode") or "unassign"
-    if mode not in {"delete", "unassign"}:
-        raise ApiError(400, "Invalid 'teDeletionMode' value, allowed values are delete, unassign")
     call.happened("project", "deleted", shapes.project(call.company, row))
-    call.company.remove_project(row, call.now, with_entries=mode == "delete")
+    call.company.remove_project(row, call.now, with_entries=call.query.get("teDeletionMode") == "delete")
     return answers.json(row.id)
 
 
