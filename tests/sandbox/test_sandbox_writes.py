@@ -437,7 +437,10 @@ async def test_many_entries_are_changed_at_once_each_for_itself() -> None:
         ({"op": "add", "path": "/start", "value": 1}, "Operation add is not allowed for path /start"),
         ({"op": "remove", "path": "/deleted_at"}, "Operation remove is not allowed for path /deleted_at"),
         ({"path": "/tags"}, "Operation  is not allowed for path /tags"),
-        ({"op": "replace", "path": "/start", "value": "x"}, "Invalid 'start' value, allowed format is RFC 3339"),
+        (
+            {"op": "replace", "path": "/start", "value": "x"},
+            "Invalid 'start' value, allowed format is RFC 3339",
+        ),
     ],
 )
 async def test_operations_that_fail(operation: Any, message: str) -> None:

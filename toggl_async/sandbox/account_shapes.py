@@ -118,10 +118,7 @@ def workspace(state: State, row: WorkspaceRow, person: PersonRow) -> JsonObject:
         "ical_enabled": True,
         "csv_upload": None,
         "subscription": None,
-        "hide_start_end_times": False,
-        "disable_approvals": False,
-        "disable_expenses": False,
-        "disable_timesheet_view": False,
+        "hide_start_end_times": state.preferences(row).get("hide_start_end_times", False),
         "working_hours_in_minutes": None,
         "permissions": None,
     }

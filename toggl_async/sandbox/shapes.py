@@ -246,12 +246,12 @@ def project_facts(state: State, row: ProjectRow | None) -> JsonObject:
 
 def person_facts(row: PersonRow) -> JsonObject:
     """What is true of a person, by the names that fields of others have."""
-    ids = ("user_id", "uid", "creator_id", "owner_id", "member_id", "approver_id", "creator_user_id")
-    names = ("user_name", "username", "fullname", "member_name", "approver_name", "creator_user_name")
     return {
-        **dict.fromkeys(ids, row.id),
-        **dict.fromkeys(names, row.name),
+        "uid": row.id,
+        **dict.fromkeys(("username", "fullname"), row.name),
         "user_ids": [row.id],
+        "pg_time_zone_name": row.timezone,
+        "beginning_of_week": row.beginning_of_week,
         "email": row.email,
         "user_email": row.email,
         "toggl_accounts_id": f"ta{row.id:x}",

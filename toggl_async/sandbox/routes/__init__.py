@@ -12,6 +12,7 @@ from toggl_async.sandbox.routes import (
     favorites,
     filters,
     groups,
+    kept,
     me,
     members,
     organizations,
@@ -21,6 +22,7 @@ from toggl_async.sandbox.routes import (
     tags,
     tasks,
     time_entries,
+    timesheets,
     trends,
     webhooks,
     workspaces,
@@ -50,6 +52,8 @@ HANDLERS: Final[dict[str, Handler]] = {
         filters,
         saved_reports,
         exports,
+        kept,
+        timesheets,
         webhooks,
     )
     for route, handler in area.HANDLERS.items()

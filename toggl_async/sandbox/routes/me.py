@@ -172,6 +172,18 @@ def _tasks(call: ApiRequest, since: int | None = None, *, inactive: bool = True)
     ]
 
 
+def web_timer(call: ApiRequest) -> Response:
+    """Return what the timer of the web page starts with, null where there is none."""
+    made = {
+        "clients": _clients(call),
+        "projects": _projects(call),
+        "tags": _tags(call),
+        "tasks": _tasks(call),
+    }
+    made["time_entries"] = time_entries.recent(call)
+    return answers.json({name: rows or None for name, rows in made.items()})
+
+
 def own_id(call: ApiRequest) -> Response:
     """Return the user's id."""
     return answers.json(call.person.id)
@@ -197,5 +209,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/me/tags": tags,
     "GET /api/v9/me/tasks": tasks,
     "GET /api/v9/me/id": own_id,
+    "GET /api/v9/me/web-timer": web_timer,
     "GET /api/v9/me/projects/paginated": projects_from,
 }
