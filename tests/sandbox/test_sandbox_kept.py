@@ -50,7 +50,9 @@ def body_of(toggl: World, name: str) -> dict[str, Any]:
     """Return what a row of a collection is made with."""
     company = toggl.sandbox.company
     project, group = company.projects_of(toggl.workspace_id)[4], company.groups_of(toggl.workspace_id)[1]
-    ids = {"project_users": {"project_id": project.id, "user_id": company.owner.id}}
+    ids: dict[str, dict[str, Any]] = {
+        "project_users": {"project_id": project.id, "user_id": company.owner.id}
+    }
     ids["project_groups"] = {"project_id": project.id, "group_id": group.id}
     ids["timesheet_setups"] = {"member_ids": [company.owner.id]}
     return CREATED[name] | ids.get(name, {})

@@ -31,7 +31,6 @@ def me(person: PersonRow) -> JsonObject:
         "fullname": person.name,
         "timezone": person.timezone,
         "toggl_accounts_id": f"ta{person.id:x}",
-        "2fa_enabled": False,
         "default_workspace_id": person.default_workspace_id,
         "beginning_of_week": person.beginning_of_week,
         "image_url": "https://assets.track.toggl.com/images/profile.png",
@@ -120,7 +119,6 @@ def workspace(state: State, row: WorkspaceRow, person: PersonRow) -> JsonObject:
         "subscription": None,
         "hide_start_end_times": state.preferences(row).get("hide_start_end_times", False),
         "working_hours_in_minutes": None,
-        "permissions": None,
     }
 
 

@@ -44,14 +44,12 @@ def client(row: ClientRow) -> JsonObject:
         "name": row.name,
         "at": offset_utc(row.at),
         "creator_id": row.creator_id,
-        "notes": row.notes,
+        **({} if row.notes is None else {"notes": row.notes}),
     }
 
 
 def project(state: State, row: ProjectRow) -> JsonObject:
     """A project. What the plan lacks is null."""
-    status = "active" if row.active else "archived"
-    known = state.clients.get(row.client_id or 0)
     return {
         "id": row.id,
         "workspace_id": row.workspace_id,
@@ -81,11 +79,10 @@ def project(state: State, row: ProjectRow) -> JsonObject:
         "is_shared": False,
         "can_track_time": row.active,
         "start_date": day_of(row.created).isoformat(),
-        "status": status,
+        "status": "active" if row.active else "archived",
         "wid": row.workspace_id,
         "cid": row.client_id,
         "pinned": False,
-        **({} if known is None else {"client_name": known.name}),
     }
 
 
@@ -97,7 +94,6 @@ def tag(row: TagRow) -> JsonObject:
         "name": row.name,
         "at": at_fraction(row.at * 1_000_000 + row.id % 1_000_000),
         "creator_id": row.creator_id,
-        "deleted_at": None,
     }
 
 
@@ -157,7 +153,6 @@ def entry(state: State, row: TimeEntryRow, *, written: bool = False) -> JsonObje
         "user_id": row.user_id,
         "uid": row.user_id,
         "wid": row.workspace_id,
-        "permissions": None,
     }
     if row.project_id is not None:
         shape["pid"] = row.project_id
