@@ -43,7 +43,7 @@ class WorkspaceRow:
     organization_id: int
     name: str
     modified: int
-    hourly_rate: float
+    default_hourly_rate: float
     members: list[int]
     api_token: str = attrs.field(repr=False)
     only_admins_may_create_tags: bool = False
@@ -70,7 +70,7 @@ class PersonRow:
     left: bool = False
     rate: float | None = None
     labor_cost: float | None = None
-    working_minutes: int | None = None
+    working_hours_in_minutes: int | None = None
     beginning_of_week: int = 1
     country_id: int | None = None
     api_token: str = attrs.field(repr=False)
@@ -210,7 +210,7 @@ class SavedReportRow:
     name: str
     params: Mapping[str, Any]
     public: bool
-    fixed: bool
+    fixed_daterange: bool
     token: str = attrs.field(repr=False)
     at: int
 

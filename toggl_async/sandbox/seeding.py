@@ -86,7 +86,7 @@ class _Seeding:
                 organization_id=self._organization.id,
                 name=name,
                 modified=self._moment(),
-                hourly_rate=rate,
+                default_hourly_rate=rate,
                 members=[],
                 api_token=secrets.token_hex(16),
             )

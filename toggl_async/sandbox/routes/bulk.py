@@ -36,7 +36,6 @@ def edit(
         change: carries out one operation on it, or refuses.
         done: called with each that was changed.
     """
-    call.workspace()
     if len(call.ids_in_path) > _MOST:
         raise ApiError(400, f"The number of {kind} must not exceed {_MOST}")
     patches = call.json()

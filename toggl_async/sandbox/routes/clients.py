@@ -51,10 +51,9 @@ def create(call: ApiRequest) -> Response:
 def update(call: ApiRequest) -> Response:
     """Change a client: the fields that are given."""
     row, body = _client(call), call.body()
-    notes = body.text("notes")
     if body.given("name") and body.text("name") != row.name:
         row.name = _name(call, body.text("name"))
-    row.notes = notes if body.given("notes") else row.notes
+    body.write(row, "notes")
     row.at = int(call.now)
     return _told(call, row, "updated")
 

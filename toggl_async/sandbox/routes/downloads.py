@@ -121,7 +121,7 @@ def shared(call: ApiRequest) -> Response:
             "report_name": row.name,
             "report_type": kind,
             "public": row.public,
-            "fixed_daterange": row.fixed,
+            "fixed_daterange": row.fixed_daterange,
             "hide_amounts": False,
             "is_commenting_enabled": False,
             "workspace_logo": None,

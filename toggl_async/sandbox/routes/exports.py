@@ -35,7 +35,6 @@ def listing(call: ApiRequest) -> Response:
 
 def create(call: ApiRequest) -> Response:
     """Ask for an export of the workspace; the body lists the tables."""
-    call.workspace()
     names = call.json()
     if not names:
         raise ApiError(400, "At least one parameter must be set")

@@ -53,13 +53,8 @@ def update(call: ApiRequest) -> Response:
     known = {space.id for space in call.company.workspaces_of(person)}
     if workspace_id is not None and workspace_id not in known:
         raise ApiError(400, "Invalid default workspace")
-    email, country = body.text("email"), body.number("country_id")
     person.name = name or person.name
-    person.timezone = zone or person.timezone
-    person.beginning_of_week = person.beginning_of_week if week is None else week
-    person.default_workspace_id = workspace_id or person.default_workspace_id
-    person.email = email or person.email
-    person.country_id = country or person.country_id
+    body.write(person, "timezone", "beginning_of_week", "default_workspace_id", "email", "country_id")
     person.modified = int(call.now)
     return answers.json(account_shapes.me(person))
 

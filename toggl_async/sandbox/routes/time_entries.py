@@ -110,7 +110,6 @@ def create(call: ApiRequest) -> Response:
     Without duration and stop the answer says ``duration: 0, stop: null``, and what remains is a
     stopped entry of no length.
     """
-    call.workspace()
     body = call.body()
     row = entry_writes.created(call, body)
     if row.running:

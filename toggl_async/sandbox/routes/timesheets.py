@@ -41,7 +41,7 @@ def _sheets(call: ApiRequest, workspace_id: int) -> Iterable[JsonObject]:
                 "period_editable": True,
                 "status": "open",
                 "timezone": member.timezone,
-                "working_hours_in_minutes": member.working_minutes,
+                "working_hours_in_minutes": member.working_hours_in_minutes,
                 **company.settings.get(("timesheet", setup["id"], start), {}),
             }
 

@@ -34,7 +34,6 @@ def event_filters(_: ApiRequest) -> Response:
 
 def limits(call: ApiRequest) -> Response:
     """Tell how many webhooks the plan allows."""
-    call.workspace()
     hooks, events = _LIMITS[call.company.plan]
     return answers.json({"max_webhooks": hooks, "max_events_per_webhook": events})
 
@@ -128,7 +127,7 @@ def _subscription(call: ApiRequest) -> SubscriptionRow:
 
 async def _apply(call: ApiRequest, row: SubscriptionRow, body: Body) -> None:
     """Check the fields of a body, the address by a ping; then write them into a webhook."""
-    description, secret, enabled = body.text("description"), body.text("secret"), body.flag("enabled")
+    description, secret = body.text("description"), body.text("secret")
     url = body.text("url_callback") or row.url
     if any(
         known.description == description and known is not row
@@ -150,8 +149,8 @@ async def _apply(call: ApiRequest, row: SubscriptionRow, body: Body) -> None:
         if trouble is not None:
             row.url, row.secret, row.validated = held
             raise ApiError(400, trouble)
-    row.description, row.filters = description or row.description, filters
-    row.enabled = row.enabled if enabled is None else enabled
+    body.write(row, "description", "enabled")
+    row.filters = filters
     row.changed = int(call.now)
 
 
