@@ -87,16 +87,19 @@ def _role(person: PersonRow) -> RoleName:
 
 def _fact(row: TimeEntryRow) -> shapes.JsonObject:
     return {
-        "id": row.id,
-        "workspace_id": row.workspace_id,
-        "user_id": row.user_id,
-        "project_id": row.project_id,
-        "task_id": row.task_id,
-        "billable": row.billable,
-        "description": row.description,
+        **shapes.same(
+            row,
+            "id",
+            "workspace_id",
+            "user_id",
+            "project_id",
+            "task_id",
+            "billable",
+            "description",
+            "seconds",
+            "running",
+        ),
         "start": offset_utc(row.start),
         "stop": None if row.stop is None else offset_utc(row.stop),
-        "seconds": row.seconds,
         "tag_ids": list(row.tag_ids),
-        "running": row.running,
     }

@@ -196,16 +196,12 @@ class Samples:
         """Return one of the company's own things, if it has such; None otherwise."""
         company, person = self.call.company, self.call.person
         space = self.call.path.get("workspace_id", person.default_workspace_id)
-        tables: Mapping[str, Callable[[], list[shapes.JsonObject]]] = {
-            "Client": lambda: [shapes.client(one) for one in company.clients_of(space)],
-            "Project": lambda: [shapes.project(company, one) for one in company.projects_of(space)],
-            "Tag": lambda: [shapes.tag(one) for one in company.tags_of(space)],
-            "Task": lambda: [shapes.task(company, one) for one in company.tasks_of(space)],
-            "TimeEntry": lambda: [
-                shapes.entry(company, one) for one in company.personal(person.id) if one.reported
-            ],
-        }
-        rows = tables.get(where.rpartition("/")[2], list)()
+        kind = where.rpartition("/")[2]
+        rows: list[shapes.JsonObject] = []
+        if kind == "TimeEntry":
+            rows = [shapes.entry(company, one) for one in company.personal(person.id) if one.reported]
+        elif kind in {"Client", "Project", "Tag", "Task"}:
+            rows = shapes.rows(company, f"{kind.lower()}s", space)
         return rows[row % len(rows)] if rows else None
 
     def facts(self, row: int) -> dict[str, Any]:

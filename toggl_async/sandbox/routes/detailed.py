@@ -12,7 +12,7 @@ from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, amount, read
 from toggl_async.sandbox.routes.projects import project_of
-from toggl_async.sandbox.shapes import JsonObject
+from toggl_async.sandbox.shapes import JsonObject, same
 from toggl_async.sandbox.sums import Sums, add_up, beginnings, begins, resolution, total
 
 __all__ = ["HANDLERS"]
@@ -110,12 +110,8 @@ def _writer(
         amounts = [amount(company, entry, query.seconds(entry)) for entry in row]
         rate = None if hide else amounts[0][1]
         shape: JsonObject = {
-            "user_id": head.user_id,
+            **same(head, "user_id", "project_id", "task_id", "billable", "description"),
             "username": company.people[head.user_id].name,
-            "project_id": head.project_id,
-            "task_id": head.task_id,
-            "billable": head.billable,
-            "description": head.description,
             "tag_ids": list(head.tag_ids) or (None if head.bare else []),
             "billable_amount_in_cents": None if rate is None else sum(paid or 0 for paid, _ in amounts),
             "hourly_rate_in_cents": rate,

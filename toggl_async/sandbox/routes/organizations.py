@@ -10,7 +10,7 @@ from toggl_async.sandbox import account_shapes, answers
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Handler
 from toggl_async.sandbox.entities import PersonRow, WorkspaceRow
-from toggl_async.sandbox.routes import workspaces
+from toggl_async.sandbox.routes.workspaces import workspace_users
 from toggl_async.sandbox.timestamps import offset_utc
 
 __all__ = ["HANDLERS"]
@@ -149,7 +149,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/organizations/{organization_id}/users": users,
     "GET /api/v9/organizations/{organization_id}/groups": groups,
     "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups": workspace_groups,
-    "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users": workspaces.workspace_users,
+    "GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users": workspace_users,
     "GET /api/v9/organizations/{organization_id}/workspaces/statistics": statistics,
     "GET /api/v9/organizations/{organization_id}/owner": owner,
     "GET /api/v9/organizations/{organization_id}/users/detailed": users,

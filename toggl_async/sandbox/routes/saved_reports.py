@@ -11,7 +11,7 @@ from toggl_async.sandbox import answers
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import SavedReportRow
-from toggl_async.sandbox.shapes import JsonObject
+from toggl_async.sandbox.shapes import JsonObject, same
 from toggl_async.sandbox.timestamps import offset_utc
 
 __all__ = ["HANDLERS"]
@@ -127,12 +127,8 @@ def _apply(call: ApiRequest, row: SavedReportRow, body: Body) -> None:
 
 def _shape(row: SavedReportRow) -> JsonObject:
     return {
-        "id": row.id,
-        "name": row.name,
-        "token": row.token,
+        **same(row, "id", "name", "token", "public", "fixed_daterange"),
         "params": msgspec.json.encode(row.params).decode(),
-        "public": row.public,
-        "fixed_daterange": row.fixed_daterange,
         "scheduled_email_uids": None,
         "scheduled_email_gids": None,
         "is_commenting_enabled": False,

@@ -11,7 +11,7 @@ from toggl_async.sandbox import answers
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import SubscriptionRow
-from toggl_async.sandbox.shapes import JsonObject
+from toggl_async.sandbox.shapes import JsonObject, same
 from toggl_async.sandbox.timestamps import zulu
 
 __all__ = ["HANDLERS"]
@@ -176,13 +176,9 @@ def _filters(call: ApiRequest, body: Body) -> list[tuple[str, str]]:
 def _shape(row: SubscriptionRow) -> JsonObject:
     return {
         "subscription_id": row.id,
-        "workspace_id": row.workspace_id,
-        "user_id": row.user_id,
-        "enabled": row.enabled,
-        "description": row.description,
+        **same(row, "workspace_id", "user_id", "enabled", "description", "secret"),
         "event_filters": [{"entity": entity, "action": action} for entity, action in row.filters],
         "url_callback": row.url,
-        "secret": row.secret,
         "validated_at": None if row.validated is None else zulu(row.validated),
         "has_pending_events": row.pending > 0,
         "created_at": zulu(row.created),
