@@ -65,13 +65,12 @@ class Company(State):
             ),
             "users": lambda: (account_shapes.organization_user(self, row) for row in self.members),
             "groups": lambda: (account_shapes.organization_group(self, row) for row in self.groups.values()),
-            "clients": lambda: (shapes.client(row) for row in self.clients.values()),
-            "projects": lambda: (shapes.project(self, row) for row in self.projects.values()),
-            "tags": lambda: (shapes.tag(row) for row in self.tags.values()),
-            "tasks": lambda: (shapes.task(self, row) for row in self.tasks.values() if self.paid),
             "time_entries": self._time_entries,
         }
-        return list(made[name]())
+        if name in made:
+            return list(made[name]())
+        rows = (row for space_id in self.workspaces for row in shapes.rows(self, name, space_id))
+        return sorted(rows, key=lambda row: int(row["id"]))
 
     def _time_entries(self) -> Iterable[shapes.JsonObject]:
         return (

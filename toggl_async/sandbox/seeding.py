@@ -310,12 +310,9 @@ class _Seeding:
             workspace_id=self._big.id,
             user_id=self._people[0].id,
             project_id=projects[0].id,
-            task_id=None,
-            billable=False,
             start=started,
             seconds=None,
             description="Käimasolev töö",
-            tag_ids=(),
             changed=started * 1_000_000 + 731_204,
         )
         self._state.entries[entry.id] = entry

@@ -84,8 +84,6 @@ def create(call: ApiRequest) -> Response:
     row = ProjectRow(
         id=call.company.new_id("project", 7),
         workspace_id=space.id,
-        client_id=None,
-        name="",
         color=_COLOR,
         created=int(call.now),
         at=int(call.now),

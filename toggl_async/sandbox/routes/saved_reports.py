@@ -48,10 +48,6 @@ def create(call: ApiRequest) -> Response:
         workspace_id=call.path["workspace_id"],
         user_id=call.person.id,
         changed_by=call.person.id,
-        name="",
-        params={},
-        public=False,
-        fixed_daterange=False,
         token=secrets.token_hex(16),
         at=int(call.now),
     )

@@ -89,7 +89,6 @@ def create(call: ApiRequest) -> Response:
         id=call.company.new_id("task", 3),
         workspace_id=project.workspace_id,
         project_id=project.id,
-        name="",
         at=int(call.now),
     )
     _apply(call, row, body)
