@@ -29,6 +29,7 @@ from toggl_async.sandbox.documents import DescribedOperation, operations
 from toggl_async.sandbox.entities import PersonRow
 from toggl_async.sandbox.faults import Fault, Faults
 from toggl_async.sandbox.limits import QuotaWindow, ServerLimits
+from toggl_async.sandbox.origin import routes
 from toggl_async.sandbox.routes import HANDLERS
 from toggl_async.sandbox.routing import UNKNOWN, router
 from toggl_async.sandbox.samples import Samples
@@ -101,7 +102,7 @@ class Application:
         self._told: set[str] = set()
         self.control: ASGIApp | None = None
         self._under_way: set[asyncio.Task[object]] = set()
-        self._router = router(frozenset({*operations(), *HANDLERS, *gone, LOGIN, LOGOUT, _STATUS}), _Endpoint)
+        self._router = router(routes(), _Endpoint)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (the ASGI interface)."""

@@ -125,7 +125,9 @@ class SandboxOptions:
     seed: int = 2024
     size: CompanySize = FULL
     plan: PlanName = attrs.field(default="starter", validator=attrs.validators.in_(tuple(QUOTAS)))
-    speed: float = attrs.field(default=1.0, validator=(attrs.validators.gt(0.0), attrs.validators.lt(math.inf)))
+    speed: float = attrs.field(
+        default=1.0, validator=(attrs.validators.gt(0.0), attrs.validators.lt(math.inf))
+    )
     interval: float = attrs.field(default=1.0, validator=_SECONDS)
     burst: int = attrs.field(default=5, validator=attrs.validators.ge(1))
     org_quota: float | None = attrs.field(default=None, validator=_QUOTA)
