@@ -239,3 +239,12 @@ async def test_the_detailed_report_as_a_file() -> None:
         assert page.content[start:].startswith(b"xref\n0 4\n")
         wanted = (400, "Invalid 'extension' value, allowed values are csv, xlsx")
         assert await toggl.refused("POST", f"{path}.doc", body) == wanted
+
+
+@pytest.mark.parametrize("params", [{"start_date": "May"}, {"report_type": "weekly", "user_ids": ["x"]}])
+async def test_a_saved_report_that_makes_no_sense_is_refused(params: dict[str, Any]) -> None:
+    async with world() as toggl:
+        path = f"{toggl.workspace}/reports/shared"
+        saved = await toggl.json("POST", path, {"name": "Odd", "params": params})
+        status, _ = await toggl.refused("POST", f"/reports/api/v3/shared/{saved['token']}", {})
+        assert status == 400

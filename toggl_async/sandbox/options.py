@@ -24,6 +24,7 @@ USER_QUOTA: Final = 30
 
 _SHARE: Final = (attrs.validators.ge(0.0), attrs.validators.le(1.0))
 _SECONDS: Final = (attrs.validators.ge(0.0), attrs.validators.lt(math.inf))
+_OVER_ZERO: Final = (attrs.validators.gt(0.0), attrs.validators.lt(math.inf))
 _QUOTA: Final = attrs.validators.optional(attrs.validators.ge(0.0))
 
 
@@ -125,9 +126,7 @@ class SandboxOptions:
     seed: int = 2024
     size: CompanySize = FULL
     plan: PlanName = attrs.field(default="starter", validator=attrs.validators.in_(tuple(QUOTAS)))
-    speed: float = attrs.field(
-        default=1.0, validator=(attrs.validators.gt(0.0), attrs.validators.lt(math.inf))
-    )
+    speed: float = attrs.field(default=1.0, validator=_OVER_ZERO)
     interval: float = attrs.field(default=1.0, validator=_SECONDS)
     burst: int = attrs.field(default=5, validator=attrs.validators.ge(1))
     org_quota: float | None = attrs.field(default=None, validator=_QUOTA)
