@@ -406,3 +406,9 @@ async def test_the_truth_is_what_the_lists_show() -> None:
         spaces = [await toggl.json("GET", f"/api/v9/workspaces/{space}") for space in company.workspaces]
         assert spaces == company.dataset("workspaces")
         assert [await toggl.json("GET", toggl.organization)] == company.dataset("organizations")
+
+
+async def test_ids_are_numbers_whatever_the_documents_know() -> None:
+    async with world() as toggl:
+        refused = await toggl.refused("GET", f"{toggl.workspace}/tasks", project_id="x")
+        assert refused == (400, "Invalid 'project_id' value")

@@ -248,3 +248,22 @@ async def test_a_saved_report_that_makes_no_sense_is_refused(params: dict[str, A
         saved = await toggl.json("POST", path, {"name": "Odd", "params": params})
         status, _ = await toggl.refused("POST", f"/reports/api/v3/shared/{saved['token']}", {})
         assert status == 400
+
+
+async def test_a_favorite_lets_go_of_what_is_deleted() -> None:
+    async with world() as toggl:
+        company, path = toggl.sandbox.company, "/api/v9/me/favorites"
+        task = company.tasks_of(toggl.workspace_id)[0]
+        tag = company.tags_of(toggl.workspace_id)[0]
+        body = {"project_id": task.project_id, "task_id": task.id, "tag_ids": [tag.id]}
+        await toggl.json("POST", path, {"description": "of nothing"})
+        made = await toggl.json("POST", path, body)
+        assert body.items() <= made.items()
+        project = f"{toggl.workspace}/projects/{task.project_id}"
+        await toggl.json("DELETE", f"{project}/tasks/{task.id}")
+        await toggl.json("DELETE", f"{toggl.workspace}/tags/{tag.id}")
+        _, left = await toggl.json("GET", path)
+        assert (left["project_id"], left["task_id"], left["tag_ids"]) == (task.project_id, None, None)
+        await toggl.json("DELETE", project)
+        _, left = await toggl.json("GET", path)
+        assert (left["project_id"], left["project_name"]) == (None, None)

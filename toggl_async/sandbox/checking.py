@@ -82,7 +82,7 @@ def check(operation: DescribedOperation, call: ApiRequest, *, whole: bool) -> No
         return
     if body.is_json:
         check_json(body.schema, call.json(), call.raw, whole=whole)
-    elif whole:
+    else:
         _check_form(body, call.raw)
 
 

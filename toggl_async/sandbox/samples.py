@@ -75,12 +75,10 @@ class Samples:
     kept: bool = False
 
     def answer(self, where: str) -> Any:
-        """Make up the whole answer, from the schema at this place; a page after the first is empty."""
+        """Make up the whole answer, from the schema at this place."""
         where, schema = schema_at(where)
         if schema.get("type") != "array":
             return self._value(where, "", (), 0)
-        if self._goes_on():
-            return []
         made = [self._value(child(where, "items"), "", (f"row {row}",), row) for row in range(_ROWS)]
         return [value for place, value in enumerate(made) if value not in made[:place]]
 
@@ -90,14 +88,8 @@ class Samples:
 
     def _goes_on(self) -> bool:
         """Tell whether another page than the first is asked for."""
-        asked = {**self.sent, **self.call.query}
-        pages = (str(asked.get(name) or 1) for name in ("page", "page_number"))
-        places = (str(asked.get(name) or 0) for name in ("start", "start_id", "start_project_id", "offset"))
-        return (
-            any(page != "1" for page in pages)
-            or any(place.isdecimal() and place != "0" for place in places)
-            or bool(asked.get("page_token"))
-        )
+        query = self.call.query
+        return any(map(query.get, ("page_token", "cursor"))) or query.get("page_number", "1") != "1"
 
     def _value(self, where: str, name: str, way: tuple[str, ...], row: int) -> Any:
         """Make up a value; `way` leads to it from the answer's root, and tells it from all others."""
@@ -193,16 +185,12 @@ class Samples:
         return now - now % _DAY - row * _DAY - 12 * _HOUR
 
     def _own(self, where: str, row: int) -> Any:
-        """Return one of the company's own things, if it has such; None otherwise."""
-        company, person = self.call.company, self.call.person
-        space = self.call.path.get("workspace_id", person.default_workspace_id)
-        kind = where.rpartition("/")[2]
-        rows: list[shapes.JsonObject] = []
-        if kind == "TimeEntry":
-            rows = [shapes.entry(company, one) for one in company.personal(person.id) if one.reported]
-        elif kind in {"Client", "Project", "Tag", "Task"}:
-            rows = shapes.rows(company, f"{kind.lower()}s", space)
-        return rows[row % len(rows)] if rows else None
+        """Return one of the person's own time entries, if that is what is wanted; None otherwise."""
+        company = self.call.company
+        if not where.endswith("/TimeEntry"):
+            return None
+        entries = [entry for entry in company.personal(self.call.person.id) if entry.reported]
+        return shapes.entry(company, entries[row % len(entries)]) if entries else None
 
     def facts(self, row: int) -> dict[str, Any]:
         """Return what is true of the things that a row speaks of, by the names that fields have."""
