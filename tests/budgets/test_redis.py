@@ -2,10 +2,11 @@
 
 import asyncio
 import inspect
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import trustme
@@ -354,10 +355,31 @@ async def test_a_certificate_that_cannot_be_verified_is_said(tmp_path: Path) -> 
         server.stop()
 
 
-async def test_a_host_that_is_not_known_is_said() -> None:
+def unresolved(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Have no name server be asked, and each name answered with an error."""
+
+    async def getaddrinfo(*_arguments: Any, **_options: Any) -> NoReturn:
+        raise socket.gaierror(code, "no address")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+
+
+async def test_a_host_that_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    unresolved(monkeypatch, socket.EAI_NONAME)
     holder = RedisBudget("redis://no-such-host.invalid:6379").open(nobody)
     with pytest.raises(BudgetError, match="host is not known"):
         await seen(holder, process_of(holder))
+    await holder.aclose()
+
+
+async def test_a_host_that_no_name_server_can_tell_of_now_is_a_server_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a machine that starts before its network does."""
+    unresolved(monkeypatch, socket.EAI_AGAIN)
+    holder = RedisBudget("redis://no-such-host.invalid:6379").open(nobody)
+    await seen(holder, process_of(holder))
+    assert holder.away
     await holder.aclose()
 
 

@@ -323,7 +323,7 @@ def _shown(url: str) -> str:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        raise InvalidInput("the URL of the budget has a port that is not a number") from None
+        raise InvalidInput("the URL of the budget has a port that is not a number from 0 to 65535") from None
     if parts.scheme not in _SCHEMES:
         raise InvalidInput(
             "the URL of the budget must begin with redis://, rediss:// or unix://, for instance "
@@ -346,7 +346,7 @@ def _misconfigured(error: BaseException) -> str:
             return f"its certificate cannot be verified ({seen.verify_message})"
         if isinstance(seen, ssl.SSLError):
             return f"it does not answer by TLS ({seen.reason})"
-        if isinstance(seen, socket.gaierror):
+        if isinstance(seen, socket.gaierror) and seen.errno != socket.EAI_AGAIN:  # else nobody could say
             return f"its host is not known ({seen.strerror})"
         seen = seen.__cause__ or seen.__context__
     return "a password is needed" if "NOAUTH" in str(error) else ""
