@@ -225,6 +225,34 @@ async def test_a_server_that_was_emptied_is_told_what_is_still_known(own_redis: 
     await holder.aclose()
 
 
+async def test_a_damaged_mark_is_set_anew(own_redis: RedisServer) -> None:
+    client: Any = Redis.from_url(own_redis.url)
+    await client.set("toggl_async:mark", "yesterday")
+    holder = RedisBudget(own_redis.url).open(nobody)
+    sleep = (await asked(holder, process_of(holder), USER)).sleep
+    assert sleep is not None
+    assert sleep > 3 * SECOND  # a memory that begins is closed
+    assert (await client.get("toggl_async:mark")).isdigit()
+    await client.aclose()
+    await holder.aclose()
+
+
+@pytest.mark.parametrize("answer", [b"OK", b"", [b"1"], [b"now", b"then"], 7, None])
+async def test_what_does_not_answer_as_redis_does_leaves_a_process_alone(
+    own_redis: RedisServer, answer: Any
+) -> None:
+    holder = RedisBudget(own_redis.url).open(nobody)
+    store: Any = holder._store
+
+    async def evalsha(*_arguments: object) -> Any:
+        return answer
+
+    store._client.evalsha = evalsha
+    await seen(holder, process_of(holder))
+    assert holder.away
+    await holder.aclose()
+
+
 @pytest.mark.parametrize("loss", ["stopped", "hanging"])
 async def test_without_a_server_a_process_goes_on_alone_and_comes_back(
     own_redis: RedisServer, loss: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

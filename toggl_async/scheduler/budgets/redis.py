@@ -43,6 +43,7 @@ __all__ = ["RedisBudget"]
 T = TypeVar("T")
 
 _SCHEMES: Final = ("redis", "rediss", "unix")
+_NO_REDIS: Final = "it does not answer as Redis does"
 _AT_ONCE: Final = 8
 """Transactions of one holder under way at once; each takes a connection."""
 
@@ -230,11 +231,20 @@ class _RedisStore:
         return recalled(stored), self._time_of(found)
 
     def _time_of(self, found: Sequence[Any]) -> int:
-        return int(found[0]) * SECOND + int(found[1]) if self.clock is None else self.clock()
+        try:
+            seconds, microseconds = map(int, found[:2])
+        except (TypeError, ValueError) as error:
+            raise StoreAway(_NO_REDIS) from error
+        time = seconds * SECOND + microseconds
+        return time if self.clock is None else self.clock()
 
     async def _mark(self) -> int:
         """Return when this memory of Redis' began."""
-        return int(await self._run(MARK, (f"{self._prefix}:mark",)))
+        found = await self._run(MARK, (f"{self._prefix}:mark",))
+        try:
+            return int(found)
+        except (TypeError, ValueError) as error:
+            raise StoreAway(_NO_REDIS) from error
 
     async def _run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
         """Run a script, which Redis has forgotten if it was started anew."""

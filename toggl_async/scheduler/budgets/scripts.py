@@ -65,11 +65,16 @@ messages."""
 MARK: Final = Script.of(
     """
 local time = redis.call('TIME')
-redis.call('SET', KEYS[1], time[1] .. string.format('%06d', time[2]), 'NX')
-return redis.call('GET', KEYS[1])
+local now = time[1] .. string.format('%06d', time[2])
+redis.call('SET', KEYS[1], now, 'NX')
+local began = redis.call('GET', KEYS[1])
+if string.match(began, '^%d+$') then return began end
+redis.call('SET', KEYS[1], now)
+return now
 """
 )
-"""KEYS: the mark. Returns when this memory began, in microseconds of the server's time."""
+"""KEYS: the mark. Returns when this memory began, in microseconds of the server's time; now, if
+the mark is damaged."""
 
 _TAG: Final = 16
 _FIRST: Final = 4
