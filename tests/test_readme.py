@@ -66,7 +66,8 @@ async def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncItera
         monkeypatch.chdir(tmp_path)
         (tmp_path / "portrait.png").write_bytes(picture())
         yield sandbox
-    logging.getLogger("httpx").setLevel(logging.NOTSET)
+    for name in ("httpx", "toggl_async"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def picture() -> bytes:

@@ -6,9 +6,16 @@ costs next to nothing. Which names there are stands in `toggl_async._lazy`, and 
 ``__init__.pyi``, which is generated from it.
 """
 
+import os
+
 from toggl_async._lazy import NAMES, load
 
 __all__ = list(NAMES)  # pyright: ignore[reportUnsupportedDunderAll] - it reads them in the stub
+
+if _level := os.environ.get("TOGGL_LOG"):
+    from toggl_async._logs import set_up
+
+    set_up(_level)
 
 
 def __getattr__(name: str) -> object:
