@@ -19,6 +19,7 @@ FRONT: Final[Mapping[str, tuple[str, ...]]] = {
     "toggl_async._client.auth": ("ApiToken", "Auth", "EmailPassword", "SessionCookie"),
     "toggl_async._client.catalog": ("operations",),
     "toggl_async._client.client": ("TogglClient",),
+    "toggl_async._client.middleware": ("Middleware", "Send"),
     "toggl_async._client.plans": ("PlanWarning", "plan_of"),
     "toggl_async._operations.changes": ("changes",),
     "toggl_async._operations.files": ("Download", "FileContent", "Form"),

@@ -16,9 +16,9 @@ from toggl_async.scheduler.budgets import Budget
 from toggl_async.scheduler.core.route import RequestFacts, window_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.scheduler import Scheduler, drivers_of, refuse_beside
-from toggl_async.scheduler.transport import EnvironmentNetwork, InnerTransport, httpx
+from toggl_async.scheduler.transport import Around, EnvironmentNetwork, InnerTransport, httpx
 
-__all__ = ["ScheduledTransport"]
+__all__ = ["ScheduledTransport", "see_attempts"]
 
 _PLAIN: Final = frozenset({str, bytes, int, float, bool})
 
@@ -160,6 +160,11 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             others,
         )
         return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def see_attempts(scheduled: ScheduledTransport, around: Around | None) -> None:
+    """Put something around each attempt of a transport, for what belongs to the library."""
+    scheduled._inner.around = around  # noqa: SLF001 - the public face is smaller
 
 
 def _is_plain(value: object) -> bool:
