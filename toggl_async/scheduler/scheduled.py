@@ -91,6 +91,11 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections
                 of one and can't be made to begin anew.
         """
+        around = self._drivers.around
+        return await (self._schedule(request) if around is None else around(request, self._schedule))
+
+    async def _schedule(self, request: httpx.Request) -> httpx.Response:
+        """Schedule a request, or let it share the answer to an identical one."""
         if self._inner.closed:
             raise ClientClosed("the client was closed")
         facts = facts_of(request, max_wait=self._options.max_wait, coalesce=self._options.coalesce)
