@@ -45,6 +45,7 @@ from toggl_async.errors import MisdirectedDelivery as MisdirectedDelivery
 from toggl_async.errors import MissingCredentials as MissingCredentials
 from toggl_async.errors import NotFound as NotFound
 from toggl_async.errors import NotInPlan as NotInPlan
+from toggl_async.errors import OversizedDelivery as OversizedDelivery
 from toggl_async.errors import PagingError as PagingError
 from toggl_async.errors import PaymentRequired as PaymentRequired
 from toggl_async.errors import QuotaExceeded as QuotaExceeded
@@ -316,20 +317,20 @@ __all__ = [
     "Middleware", "MisdirectedDelivery", "MissingCredentials", "MostActiveUser", "NewOrganization",
     "NotFound", "NotInPlan", "Operation", "Organization", "OrganizationGroup", "OrganizationGroupUser",
     "OrganizationInvitation", "OrganizationOwner", "OrganizationSegmentation", "OrganizationSubscription",
-    "OrganizationUser", "OrganizationUserWorkspace", "OrganizationWorkspaceUser", "OwnershipTransfer", "Pace",
-    "Pages", "PagingError", "Patch", "PaymentCard", "PaymentDetails", "PaymentFailure", "PaymentMethod",
-    "PaymentRecord", "PaymentRecordPage", "PaymentRequired", "Permission", "Plan", "PlanFeature", "PlanPrice",
-    "PlanWarning", "PlanWithFeatures", "Preferences", "PreferencesInput", "PriceAmounts", "Pricing",
-    "PricingPlan", "Priority", "ProductPlan", "Project", "ProjectDataTrend", "ProjectDataTrends",
-    "ProjectDataTrendsGraph", "ProjectDataTrendsPoint", "ProjectGroup", "ProjectInvitation", "ProjectPeriod",
-    "ProjectProfitability", "ProjectProfitabilityGraph", "ProjectProfitabilityPoint",
-    "ProjectProfitabilityRow", "ProjectRecurrence", "ProjectRecurrenceInput", "ProjectStatistics",
-    "ProjectSummaryRow", "ProjectTrend", "ProjectUser", "PromotionCode", "Quota", "QuotaExceeded",
-    "QuotaPolicy", "Rate", "RateLimited", "Record", "ReportClient", "ReportFilters", "ReportGraphPoint",
-    "ReportProject", "ReportProjectGroup", "ReportProjectUser", "ReportTotals", "ReportUser",
-    "ReportUserDetails", "RequestFailed", "RequestTimeout", "ResponseError", "Retry", "Role", "SavedReport",
-    "SavedReportChange", "ScheduledReport", "ScheduledTransport", "Scheduler", "Send", "SepaDebit",
-    "ServerError", "SessionCookie", "SharedDetailedReport", "SharedReport", "SharedReportClient",
+    "OrganizationUser", "OrganizationUserWorkspace", "OrganizationWorkspaceUser", "OversizedDelivery",
+    "OwnershipTransfer", "Pace", "Pages", "PagingError", "Patch", "PaymentCard", "PaymentDetails",
+    "PaymentFailure", "PaymentMethod", "PaymentRecord", "PaymentRecordPage", "PaymentRequired", "Permission",
+    "Plan", "PlanFeature", "PlanPrice", "PlanWarning", "PlanWithFeatures", "Preferences", "PreferencesInput",
+    "PriceAmounts", "Pricing", "PricingPlan", "Priority", "ProductPlan", "Project", "ProjectDataTrend",
+    "ProjectDataTrends", "ProjectDataTrendsGraph", "ProjectDataTrendsPoint", "ProjectGroup",
+    "ProjectInvitation", "ProjectPeriod", "ProjectProfitability", "ProjectProfitabilityGraph",
+    "ProjectProfitabilityPoint", "ProjectProfitabilityRow", "ProjectRecurrence", "ProjectRecurrenceInput",
+    "ProjectStatistics", "ProjectSummaryRow", "ProjectTrend", "ProjectUser", "PromotionCode", "Quota",
+    "QuotaExceeded", "QuotaPolicy", "Rate", "RateLimited", "Record", "ReportClient", "ReportFilters",
+    "ReportGraphPoint", "ReportProject", "ReportProjectGroup", "ReportProjectUser", "ReportTotals",
+    "ReportUser", "ReportUserDetails", "RequestFailed", "RequestTimeout", "ResponseError", "Retry", "Role",
+    "SavedReport", "SavedReportChange", "ScheduledReport", "ScheduledTransport", "Scheduler", "Send",
+    "SepaDebit", "ServerError", "SessionCookie", "SharedDetailedReport", "SharedReport", "SharedReportClient",
     "SharedReportDictionaries", "SharedReportFilters", "SharedReportName", "SharedReportProject",
     "SharedReportTask", "SharedReportUser", "SharedSummaryReport", "SharedWeeklyReport", "SsoLogin",
     "SsoProfile", "StaleDelivery", "StoredGoal", "Subdivision", "Subscription", "SubscriptionInvoice",
