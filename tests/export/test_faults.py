@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from support.export_written import ids
+from support.pairs import by_night
 from toggl_async import ClientOptions, Pace, Retry
 from toggl_async.cli import connect, main
 from toggl_async.sandbox import Fault, Sandbox
@@ -137,20 +138,13 @@ def unreachable_from(route: str, server: Sandbox) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(
-    ("form", "limit"),
-    [
-        ("jsonl", 60_000),
-        ("csv", 60_000),
-        ("parquet", 60_000),
-        ("sqlite", 100_000),
-        ("duckdb", 1_100_000),
-    ],
-)
-def test_files_that_cannot_grow_any_more(
-    server: Sandbox, out: Path, here: Exporting, form: str, limit: int
-) -> None:
-    stopped = limited(limit, form, out)
+LIMITS = {"jsonl": 60_000, "csv": 60_000, "parquet": 60_000, "sqlite": 100_000, "duckdb": 1_100_000}
+"""Bytes at which a file of each format is full when some of the company is in it."""
+
+
+@pytest.mark.parametrize("form", by_night(LIMITS, besides=("jsonl", "sqlite")))
+def test_files_that_cannot_grow_any_more(server: Sandbox, out: Path, here: Exporting, form: str) -> None:
+    stopped = limited(LIMITS[form], form, out)
     assert stopped.returncode == 1, stopped.stderr
     assert stopped.stderr.endswith("the same command goes on from there\n")
     assert "Traceback" not in stopped.stderr
@@ -194,7 +188,7 @@ def test_a_directory_that_may_no_longer_be_written_to(
     assert ids(out, form) == [row["id"] for row in server.company.dataset("time_entries")]
 
 
-@pytest.mark.parametrize("form", WRITTEN)
+@pytest.mark.parametrize("form", by_night(WRITTEN, besides=("jsonl", "sqlite")))
 def test_a_file_that_may_not_be_written_to(server: Sandbox, out: Path, here: Exporting, form: str) -> None:
     with unreachable_from(TAGS, server):
         assert here(form)[0] == 1

@@ -1,8 +1,14 @@
-"""Two lists of values for one test: enough pairs for the suite, all of them for the nightly session."""
+"""Values for tests that cost much: enough of them for the suite, all of them for the nightly session."""
 
 from collections.abc import Iterable
 
 import pytest
+
+
+def by_night(values: Iterable[object], *, besides: Iterable[object]) -> list[object]:
+    """Leave all values of a costly test to the nightly session, but for those that the suite tries, too."""
+    tried = list(besides)
+    return [pytest.param(one, marks=() if one in tried else pytest.mark.nightly) for one in values]
 
 
 def pairs(first: Iterable[object], second: Iterable[object]) -> list[object]:

@@ -4,8 +4,7 @@ It wraps any `httpx.AsyncBaseTransport` and serves any httpx client, ours or ano
 an exchange happens before the request and after the answer; the request itself goes on as it came.
 """
 
-import hashlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Hashable, Mapping
 from typing import Final, Self
 
 from toggl_async.errors import ClientClosed
@@ -13,6 +12,7 @@ from toggl_async.options import ClientOptions
 from toggl_async.scheduler.adapter import EXTENSION, facts_of
 from toggl_async.scheduler.attempts import Attempts, refusal_of
 from toggl_async.scheduler.budgets import Budget
+from toggl_async.scheduler.budgets.named import budget_from_env
 from toggl_async.scheduler.core.route import RequestFacts, window_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.scheduler import Scheduler, drivers_of, refuse_beside
@@ -36,10 +36,13 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         options: those of a scheduler of its own, and the `max_wait` and `coalesce` of requests
             that declare none; the scheduler's if not given. Beside a scheduler, they must not differ in
             what belongs to it.
-        budget: where the limits of accounts are kept, for a scheduler of its own.
+        budget: where the limits of accounts are kept, for a scheduler of its own; if not given, what
+            the environment variable ``TOGGL_BUDGET`` names (see `TogglClient.from_env`).
 
     Raises:
-        InvalidInput: what belongs to the scheduler was given beside it.
+        InvalidInput: what belongs to the scheduler was given beside it, ``TOGGL_BUDGET`` names no budget, or
+            something is of another type, such as a transport that isn't asynchronous.
+        BudgetError: the budget that it names needs an extra that is not installed.
     """
 
     def __init__(
@@ -50,10 +53,10 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         options: ClientOptions | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self._inner = InnerTransport(inner or EnvironmentNetwork())
+        self._inner = InnerTransport(EnvironmentNetwork() if inner is None else inner)
         self._owns_scheduler = scheduler is None
         if scheduler is None:
-            scheduler = Scheduler(options, budget=budget)
+            scheduler = Scheduler(options, budget=budget_from_env() if budget is None else budget)
         else:
             refuse_beside(scheduler, options=options, budget=budget)
         self.scheduler: Scheduler = scheduler
@@ -88,6 +91,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             ConnectionFailed: no answer came.
             RequestTimeout: no answer came in time.
             ClientClosed: this transport or its scheduler was closed.
+            InvalidInput: it carries a key of Toggl 2.0, which is another product, anywhere but there.
             WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections
                 of one and can't be made to begin anew.
         """
@@ -124,7 +128,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         return Attempts(self._inner, driver, window, facts, request)
 
     def _shared(
-        self, key: bytes, driver: Driver, facts: RequestFacts, request: httpx.Request
+        self, key: Hashable, driver: Driver, facts: RequestFacts, request: httpx.Request
     ) -> Coroutine[object, object, httpx.Response]:
         """Make a request, or wait for the answer to an identical one under way."""
         flight = driver.shared.find(key)
@@ -133,8 +137,8 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             return flight.follow(driver.used_at)
         return driver.shared.begin(key, self._attempts(driver, facts, request)).lead(driver.used_at)
 
-    def _key(self, facts: RequestFacts, request: httpx.Request) -> bytes | None:
-        """Return what makes two requests of an account identical, as a hash: headers hold secrets.
+    def _key(self, facts: RequestFacts, request: httpx.Request) -> Hashable:
+        """Return what makes two requests of an account identical; it lives as long as the request does.
 
         Whatever can change an answer, or what becomes of the request on its way to one, is part of it:
         the URL, headers, body, extensions (timeouts among them), and what the request declares. Where
@@ -145,26 +149,16 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         others = [item for item in request.extensions.items() if item[0] != EXTENSION]
         if not all(name == "timeout" or _is_plain(value) for name, value in others):
             return None
-        # The repr of a tuple tells where each part ends, and is made in one go.
-        parts = (
+        return (
             id(self._inner),
-            facts.priority.value,
-            facts.max_wait,
-            facts.attempts,
-            facts.reads,
-            facts.lane.value,
-            facts.workspace_id,
-            facts.organization_id,
-            facts.route,
-            facts.account,
+            facts,
             request.method,
             request.url.scheme,
             request.url.raw_path,
-            request.headers.raw,
-            b"".join(request.stream),
-            others,
+            *request.headers.raw,
+            *request.stream,
+            repr(others),  # it tells 1 from True and from 1.0
         )
-        return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def see_attempts(scheduled: ScheduledTransport, around: Around | None) -> None:
