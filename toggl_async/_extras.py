@@ -21,7 +21,7 @@ def needed_by(what: str, extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError(
-            f"{missing.name} is not installed; {what} needs the extra {extra!r}: "
+            f"{(missing.name or '').partition('.')[0]} is not installed; {what} needs the extra {extra!r}: "
             f"python -m pip install 'toggl_async[{extra}]'",
             name=missing.name,
         ) from None
