@@ -442,15 +442,15 @@ async def test_a_user_without_rights_is_told_so(own_redis: RedisServer) -> None:
     [
         ("http://localhost", "must begin with redis://"),
         ("redis://localhost:port", "has a port that is not a number"),
+        ("redis://localhost:99999", "has a port that is not a number from 0 to 65535"),
         ("redis://localhost:6379/0?socket_timeout=abc", "is not valid"),
+        ("redis://localhost:6379/0?timeout=1", "is not valid: .*timeout"),
+        ("redis://localhost:6379/0?decode_responses=true", "decodes answers to text"),
     ],
 )
 def test_a_url_that_is_none_is_refused(url: str, words: str) -> None:
-    async def open_it() -> None:
-        RedisBudget(url).open(nobody)
-
     with pytest.raises(InvalidInput, match=words):
-        asyncio.run(open_it())
+        RedisBudget(url)
 
 
 async def test_a_client_that_decodes_answers_is_refused() -> None:

@@ -85,12 +85,9 @@ class RedisBudget:
         if isinstance(url_or_client, str):
             self._url = url_or_client
             self._shown = _shown(url_or_client)
+            _client_of(url_or_client)  # so that a URL that can't be used is refused here
         else:
-            if url_or_client.get_encoder().decode_responses:
-                raise InvalidInput(
-                    "the client decodes answers to text, and what the budget stores is bytes: give it one "
-                    "with decode_responses=False"
-                )
+            _refuse_text(url_or_client)
             self._client = url_or_client
             self._shown = type(url_or_client).__name__
 
@@ -316,11 +313,28 @@ def _client_of(url: str) -> "Redis":
 
     try:
         # A connection that the server closed while it was idle is found out by using it: once more, then.
-        return Redis.from_url(
+        client = Redis.from_url(
             url, socket_connect_timeout=BOUND, socket_timeout=None, retry=Retry(NoBackoff(), 1)
         )
-    except ValueError as error:
+        pool: Any = client.connection_pool  # its types know nothing of this
+        pool.make_connection()  # which connects later, and takes the options now
+    except (TypeError, ValueError) as error:
         raise InvalidInput(f"the URL of the budget at {_shown(url)} is not valid: {error}") from None
+    _refuse_text(client)
+    return client
+
+
+def _refuse_text(client: "Client") -> None:
+    """Refuse a client that decodes answers.
+
+    Raises:
+        InvalidInput: it does.
+    """
+    if client.get_encoder().decode_responses:
+        raise InvalidInput(
+            "the client decodes answers to text, and what the budget stores is bytes: give it one with "
+            "decode_responses=False"
+        )
 
 
 def _shown(url: str) -> str:
