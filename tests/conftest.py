@@ -79,8 +79,12 @@ def no_waiting_for_the_disk() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_credentials_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a developer's own token and proxies out of the tests."""
+def no_credentials_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Keep a developer's own token, proxies, budget and folder for state out of the tests."""
+    monkeypatch.setenv("TOGGL_BUDGET", "none")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
     for name in (
         "TOGGL_API_TOKEN",
         "TOGGL_EMAIL",

@@ -41,6 +41,7 @@ class Machine:
             assert found is not None
             (self.path / tool).symlink_to(found)
         self.has(self.path / "apt-get", "#!/bin/sh\nexit 100\n")
+        self.has(self.path / "redis-server", "#!/bin/sh\n")
 
     def has(self, file: Path, text: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -168,3 +169,14 @@ def test_a_bare_machine_gets_debians_python(machine: Machine) -> None:
     machine.has(machine.path / "apt-get", f"#!/bin/sh\n/bin/ln -sf {python} {machine.path}/python3\n")
     found = machine.run("--pythons")
     assert (found.returncode, found.stdout) == (0, f"Python 3.11: {machine.path}/python3\n")
+
+
+def test_a_machine_without_redis_gets_debians_before_any_test(machine: Machine) -> None:
+    machine.python(machine.path / "python3.11", "3.11")
+    (machine.path / "redis-server").unlink()
+    done = machine.run()
+    assert done.returncode != 0
+    assert "installing redis-server" in done.stderr
+    assert machine.done == []
+    machine.has(machine.path / "apt-get", "#!/bin/sh\n")
+    assert machine.run().returncode == 0

@@ -21,9 +21,17 @@ def modules_after(code: str) -> list[str]:
     return modules
 
 
-def test_importing_the_package_loads_tables_of_names_alone() -> None:
-    loaded = [name for name in modules_after(LIST_MODULES) if name.startswith("toggl_async.")]
-    assert loaded == ["toggl_async.records", "toggl_async._lazy"]
+@pytest.mark.parametrize(
+    ("then", "expected"),
+    [
+        ("toggl_async;", []),
+        ("toggl_async; toggl_async.__all__;", ["toggl_async.records", "toggl_async._lazy"]),
+        ("toggl_async.cli;", ["toggl_async.cli.interrupts", "toggl_async.cli"]),
+    ],
+)
+def test_importing_the_package_loads_nothing(then: str, expected: list[str]) -> None:
+    modules = modules_after(LIST_MODULES.replace("toggl_async;", then))
+    assert [name for name in modules if name.startswith("toggl_async.")] == expected
 
 
 def test_a_record_of_the_front_door_loads_its_module_alone() -> None:

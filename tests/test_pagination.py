@@ -488,3 +488,8 @@ async def test_every_scheme_gives_every_item_once(total: int, size: int, scheme:
     }
     server = Server(serve, place="body" if scheme == "report" else "query")
     assert await server.walk(paging[scheme]).collect() == rows
+
+
+@pytest.mark.parametrize("scheme", [PageNumber(), Keyset(), Offset()])
+def test_a_list_whose_pages_toggl_sizes_is_expected_to_be_one(scheme: Paging) -> None:
+    assert scheme.requests(5_000) == 1

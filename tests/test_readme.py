@@ -182,7 +182,7 @@ async def test_the_program_that_makes_a_webhook_makes_one(
 
 def test_there_are_programs_and_commands() -> None:
     assert len(PROGRAMS) == 3
-    assert len(GUIDE) == 15
+    assert len(GUIDE) == 16
     assert COMMANDS[0] == (
         'python -m pip install ".[cli,sandbox]" && toggl-async export --sandbox --out toggl-export'
     )

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Final
 
-from toggl_async import records
+from toggl_async.records import __all__ as record_names
 
 __all__ = ["FRONT", "HOMES", "NAMES", "load"]
 
@@ -28,7 +28,7 @@ FRONT: Final[Mapping[str, tuple[str, ...]]] = {
     "toggl_async._operations.record": ("Record",),
     "toggl_async.codec": ("DriftWarning",),
     "toggl_async.errors": (
-        "BadRequest", "BulkEditInterrupted", "ClientClosed", "Conflict", "ConnectionFailed",
+        "BadRequest", "BudgetError", "BulkEditInterrupted", "ClientClosed", "Conflict", "ConnectionFailed",
         "DecodeError", "EndpointGone", "FeatureUnavailable", "Forbidden", "InvalidInput",
         "InvalidSignature", "LoginRefused", "MalformedDelivery", "MaxWaitExceeded",
         "MisdirectedDelivery", "MissingCredentials", "NotFound", "NotInPlan", "PagingError",
@@ -37,12 +37,14 @@ FRONT: Final[Mapping[str, tuple[str, ...]]] = {
         "WebhookError", "WrongEventLoop",
     ),
     "toggl_async.options": ("ClientOptions", "Cooldown", "Pace", "Priority", "QuotaPolicy", "Retry"),
-    "toggl_async.scheduler": ("Lane", "ScheduledTransport", "Scheduler"),
+    "toggl_async.scheduler": ("Lane", "MemoryBudget", "ScheduledTransport", "Scheduler"),
+    "toggl_async.scheduler.budgets.file": ("FileBudget",),
+    "toggl_async.scheduler.budgets.redis": ("RedisBudget",),
 }  # fmt: skip
 """Module to the names that are public through the front door; the records come on top of them."""
 
 HOMES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(records.__all__, records.__name__),
+    **dict.fromkeys(record_names, "toggl_async.records"),
     **{name: home for home, names in FRONT.items() for name in names},
 }
 """Every name of the front door to the module that it is loaded from."""

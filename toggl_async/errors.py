@@ -6,6 +6,7 @@
     ├── InvalidInput                 refused before anything was sent (also a ValueError)
     │   ├── MissingCredentials       no token was given, or an empty one
     │   └── NotInPlan                the workspace's plan lacks this, and `plan_check` forbids to try
+    ├── BudgetError                  the budget cannot be used as it is configured
     ├── ClientClosed                 the client or its scheduler ended while the call waited
     ├── WrongEventLoop               the client is in use by another event loop or process
     ├── MaxWaitExceeded              the call cannot go within its `max_wait`
@@ -41,10 +42,11 @@ requests are named by method and path, never by headers or body.
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from typing import TypedDict, Unpack
+from typing import ClassVar, TypedDict, Unpack
 
 __all__ = [
     "BadRequest",
+    "BudgetError",
     "BulkEditInterrupted",
     "ClientClosed",
     "Conflict",
@@ -125,6 +127,13 @@ class NotInPlan(InvalidInput):
         self.fields: tuple[str, ...] = tuple(fields)
         self.needed = needed
         self.plan = plan
+
+
+class BudgetError(TogglError):
+    """A shared budget cannot be used as it is configured; nothing was sent.
+
+    A store that is only away raises nothing: the process goes on alone until it is back.
+    """
 
 
 class ClientClosed(TogglError):
@@ -277,6 +286,9 @@ class ResponseError(TogglError):
         from_memory: whether an earlier answer is repeated, without a new request.
     """
 
+    _advice: ClassVar[str] = ""
+    """What to do about it, for answers whose own words rarely say so."""
+
     def __init__(
         self,
         message: str,
@@ -294,7 +306,7 @@ class ResponseError(TogglError):
             details += f", request id {request_id}"
         if from_memory:
             details += ", from memory"
-        super().__init__(f"{message} ({details})")
+        super().__init__(f"{message} ({details})" + (f": {self._advice}" if self._advice else ""))
         self.message = message
         self.status = status
         self.method = method
@@ -353,6 +365,8 @@ class FeatureUnavailable(PaymentRequired):
 class Forbidden(ResponseError):
     """403: wrong credentials, or no right to this."""
 
+    _advice = "the user may lack the right to this, or the workspace the feature; its admins can tell"
+
 
 class LoginRefused(Forbidden):
     """401, 403 or another 4xx: the credentials are wrong, or the account is locked.
@@ -360,6 +374,11 @@ class LoginRefused(Forbidden):
     It is remembered, and not tried again before `TogglClient.forget_refusals()`: after a few wrong
     logins Toggl locks an account for some minutes.
     """
+
+    _advice = (
+        "Toggl does not accept these credentials; the API token stands at the foot of "
+        "https://track.toggl.com/profile, and changes when it is reset there"
+    )
 
     @property
     def remaining_attempts(self) -> int | None:

@@ -1,11 +1,27 @@
 """`toggl-async quota` and `toggl-async whoami`."""
 
+import base64
+import contextlib
 import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 
+from support.budget_program import file_that_is_open
+from support.budget_steps import asked, process_of
+from toggl_async import FileBudget
 from toggl_async.cli import main
 from toggl_async.sandbox import Fault, Sandbox
+from toggl_async.scheduler.budgets.shared import SharedHolder
+from toggl_async.scheduler.core.credentials import public_name
+from toggl_async.scheduler.core.limits import SECOND
+from toggl_async.scheduler.core.notes import QuotaTold
+from toggl_async.scheduler.core.waiters import Want
 
 
 @pytest.mark.toggl_sandbox(org_quota=240, user_quota=30)
@@ -17,7 +33,7 @@ def test_every_window_is_shown(server: Sandbox, capsys: pytest.CaptureFixture[st
     assert head.split() == ["quota", "used", "left", "of", "resets"]
     assert mine.split()[:4] == ["user", "3", "27", "30"]
     assert " in " in mine
-    assert waiting == "waiting in this process: 0; other programs do not tell what they wait for"
+    assert waiting == "no other program that shares the budget waits"
     assert len(theirs) <= 1
     assert server.counts.requests == 4
 
@@ -26,7 +42,7 @@ def test_windows_for_machines(server: Sandbox, capsys: pytest.CaptureFixture[str
     server.company.organizations[next(iter(server.company.organizations))].name = "Org"
     assert main(["quota", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["waiting"] == 0
+    assert told["waiting"] == []
     assert all(
         {"organization_id", "remaining", "resets_in_secs", "total"} <= window.keys()
         for window in told["windows"]
@@ -73,3 +89,115 @@ def test_trouble(
     monkeypatch.setenv("TOGGL_API_TOKEN", "wrong")
     assert main([command]) == 2
     assert "Toggl refused the credentials" in capsys.readouterr().err
+
+
+def waiting_elsewhere(path: Path, url: str, token: str) -> "contextlib.AbstractContextManager[str]":
+    """Have another holder of a file wait for the account; return its name."""
+
+    @contextlib.contextmanager
+    def waiting() -> Iterator[str]:
+        with start_blocking_portal() as portal:
+            holder = portal.call(opened, path)
+            portal.call(wait, holder, account_of(url, token))
+            yield holder.name
+            portal.call(holder.aclose)
+
+    async def opened(path: Path) -> SharedHolder:
+        return FileBudget(path).open(lambda _account: None)
+
+    async def wait(holder: SharedHolder, account: str) -> None:
+        window, me = "organization:99", process_of(holder, 3600.0)
+        used_up = QuotaTold(window, 0, 3000 * SECOND)
+        await asked(holder, me, Want(2, window, 3), notes=[used_up], account=account)
+
+    return waiting()
+
+
+def account_of(url: str, token: str) -> str:
+    credential = base64.b64encode(f"{token}:api_token".encode()).decode()
+    return public_name(httpx.URL(url).netloc, f"Basic {credential}")
+
+
+def test_who_shares_the_budget_and_waits_is_shown(
+    server: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "budget.sqlite"
+    monkeypatch.setenv("TOGGL_BUDGET", file_that_is_open(path))
+    with waiting_elsewhere(path, server.base_url, server.api_token) as name:
+        assert main(["quota"]) == 0
+        *_, head, row = capsys.readouterr().out.splitlines()
+        assert head.split() == ["waiting", "calls", "priority", "since"]
+        assert row.split()[:4] == ["process", str(os.getpid()), "3", "bulk"]
+        assert main(["quota", "--json"]) == 0
+        (told,) = json.loads(capsys.readouterr().out)["waiting"]
+        assert (told["process"], told["priority"], told["calls"]) == (name, "BULK", 3)
+        assert 0 <= told["seconds"] < 600
+    assert main(["quota"]) == 0
+    assert "no other program that shares the budget waits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("412.9f3c@50123", "process 412"), ("build-7.412.9f3c1a", "process 412 on build-7")],
+)
+def test_processes_are_shown_by_their_ids(name: str, shown: str) -> None:
+    from toggl_async.cli.quota import _shown  # noqa: PLC0415
+
+    assert _shown(name) == shown
+
+
+def test_the_command_shares_by_the_users_file_and_forgets_when_told(
+    server: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TOGGL_BUDGET")
+    path = FileBudget().path
+    assert path.is_relative_to(os.environ["XDG_STATE_HOME"])
+    path.unlink(missing_ok=True)
+    file_that_is_open(path)
+    server.order(Fault(status=410, body='"Gone"'), times=1)
+    assert main(["quota"]) == 1
+    assert main(["quota"]) == 1
+    assert "from memory" in capsys.readouterr().err
+    assert server.counts.requests == 1
+    assert main(["quota", "--forget"]) == 0
+    assert main(["quota"]) == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        ("nowhere", "TOGGL_BUDGET must be none, file, file:PATH"),
+        ("file:/", "is a folder; name a file in it (TOGGL_BUDGET=none goes without"),
+    ],
+)
+def test_a_budget_that_cannot_be_is_refused(
+    server: Sandbox,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    budget: str,
+    told: str,
+) -> None:
+    monkeypatch.setenv("TOGGL_BUDGET", budget)
+    assert main(["quota"]) == 2
+    assert told in capsys.readouterr().err
+    assert server.counts.requests == 0
+
+
+def test_a_budget_that_needs_an_extra_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, server: Sandbox
+) -> None:
+    monkeypatch.setenv("TOGGL_BUDGET", "redis://127.0.0.1:1")
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    assert main(["quota"]) == 2
+    assert "pip install 'toggl_async[redis]'" in capsys.readouterr().err
+
+
+def test_a_budget_that_cannot_be_used_now_is_told_and_costs_nothing_else(
+    server: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TOGGL_BUDGET", f"file:{tmp_path}/file/budget.sqlite")
+    assert main(["quota"]) == 0
+    told = capsys.readouterr().err
+    assert told.count("the shared budget cannot be used; this keeps a pace of its own") == 1

@@ -4,12 +4,12 @@
 broken in the moment in which it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from toggl_async.options import Retry
 from toggl_async.scheduler.core import waiters
-from toggl_async.scheduler.core.ask import ask, leaving
+from toggl_async.scheduler.core.ask import Departure, ask, leaving
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.outcome import Outcome
 from toggl_async.scheduler.core.process import Process
@@ -135,7 +135,7 @@ class Promises:
 
 
 class Store:
-    """One stored value, and the clock that it goes by."""
+    """One stored value, and the clock that it goes by; tests of budgets keep the value in a real store."""
 
     __slots__ = ("now", "promises", "value")
 
@@ -143,6 +143,13 @@ class Store:
         self.now = now
         self.value = Limits.new(now).to_bytes()
         self.promises = Promises()
+
+    def transact(self, step: Callable[[Limits, int], T]) -> T:
+        """Apply a step to the stored value."""
+        limits = Limits.from_bytes(self.value)
+        result = step(limits, self.now)
+        self.value = limits.to_bytes()
+        return result
 
     def copy(self) -> "Store":
         twin = twin_of(self)
@@ -193,7 +200,9 @@ class Driver:
     def ask(self, store: Store) -> Sequence[Wake]:
         """Run the one transaction of the driver's loop."""
         schedule, now = self.schedule, store.now
-        limits = Limits.from_bytes(store.value)
+        return store.transact(lambda limits, _: self._ask(store, limits, schedule, now))
+
+    def _ask(self, store: Store, limits: Limits, schedule: Schedule, now: int) -> Sequence[Wake]:
         wants, notes = schedule.wants(now), schedule.notes
         schedule.notes = []
         self.poked = False
@@ -202,7 +211,6 @@ class Driver:
         watch.elapsed(limits, now)
         ages = {key: since for key, since in watch.starving.items() if key[0] == self.name}
         answer, wakes = ask(limits, now, self.me, wants, notes)
-        store.value = limits.to_bytes()
         for note in notes:
             match type(note).__name__:
                 case "Throttled":
@@ -233,11 +241,14 @@ class Driver:
     def leave(self, store: Store, call: Call, least: int) -> tuple[bool, Sequence[Wake]]:
         """Look a last time, and send; return whether it left."""
         schedule, now = self.schedule, store.now
-        limits = Limits.from_bytes(store.value)
-        store.promises.elapsed(limits, now)
-        departure, wakes = leaving(limits, now, self.me, call.turn, call.level, call.window)
-        store.value = limits.to_bytes()
+
+        def step(limits: Limits, _: int) -> tuple[Departure, Sequence[Wake]]:
+            store.promises.elapsed(limits, now)
+            return leaving(limits, now, self.me, call.turn, call.level, call.window)
+
+        departure, wakes = store.transact(step)
         if not schedule.depart(call, departure, now):
+            schedule.send_back(call, now)
             self.poked = True
             return False, wakes
         self.turns[call.turn] = call.number

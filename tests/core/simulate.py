@@ -109,12 +109,12 @@ class Server:
 class Simulation:
     """One account."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, store: Store | None = None) -> None:
         self.seed = seed
         self.chance = chance = random.Random(seed)
         self.scene = scene = Scene.drawn(chance)
         self.server = Server(scene)
-        self.store = Store()
+        self.store = store or Store()
         self.store.promises.told_at = self.store.now
         self.store.promises.slack = 40 * SECOND if scene.faults or scene.kills or not scene.tells else 0
         self.end = self.store.now + int(scene.hours * HOUR)
@@ -370,9 +370,9 @@ class Simulation:
             self.after(self.about(HOUR / self.scene.others), self.other_program)
 
 
-def run(seed: int) -> Simulation:
+def run(seed: int, store: Store | None = None) -> Simulation:
     """Run one seed."""
-    simulation = Simulation(seed)
+    simulation = Simulation(seed, store)
     simulation.run()
     check_flights(simulation.store, [driver for driver in simulation.drivers if not simulation.scene.kills])
     return simulation

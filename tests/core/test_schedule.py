@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.driven import Driver, Store, process
 from toggl_async.options import Priority, Retry
 from toggl_async.scheduler.core import queue
-from toggl_async.scheduler.core.ask import Departure, Grant, View, WindowView, view
+from toggl_async.scheduler.core.ask import Departure, Elsewhere, Grant, View, WindowView, view
 from toggl_async.scheduler.core.foresight import Reason, TooLong
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.notes import (
@@ -30,6 +30,11 @@ from toggl_async.scheduler.core.windows import HOUR
 
 NORMAL, INTERACTIVE, BULK = Priority.NORMAL, Priority.INTERACTIVE, Priority.BULK
 DONE = Outcome(OutcomeKind.DONE)
+
+
+def elsewhere(level: int, window: str, count: int) -> Elsewhere:
+    """Say what another process has waiting."""
+    return Elsewhere("other", level, window, count, 0)
 
 
 def seen(**changes: object) -> View:
@@ -153,9 +158,6 @@ def test_a_lone_call_needs_no_line() -> None:
     assert not calls.schedule.is_clear(calls.now), "it holds back"
     calls.now += 60 * SECOND
     assert calls.schedule.is_clear(calls.now)
-    calls.schedule.submit_check(calls.call(), calls.now)
-    assert not calls.schedule.is_clear(calls.now)
-    calls.schedule.check = None
     calls.waiting()
     assert not calls.schedule.is_clear(calls.now)
 
@@ -275,6 +277,7 @@ def test_a_last_look_sends_on_renumbers_or_sends_back() -> None:
     assert calls.schedule.depart(call, Departure(9, 300), calls.now)
     assert (call.turn, call.leaves_at) == (9, calls.now + 300)
     assert not calls.schedule.depart(call, Departure(0), calls.now)
+    calls.schedule.send_back(call, calls.now)
     assert (call.state, call.attempts, calls.schedule.in_flight) == (CallState.WAITING, 0, 0)
     assert calls.schedule.notes == [], "the limits know"
     calls.turn(number=11)
@@ -296,29 +299,30 @@ def test_without_a_view_nothing_is_foreseen() -> None:
     [
         (seen(opens_in=700_000), 700_000, Reason.PACE),
         (seen(opens_in=9 * SECOND, rest=9 * SECOND), 9 * SECOND, Reason.COOLDOWN),
-        (seen(others=[(1, "user", 4), (2, "user", 9)], unserved=[0, 0, 0]), 4 * SECOND, Reason.QUEUE),
+        (seen(others=[elsewhere(0, "user", 4), elsewhere(2, "user", 9)]), 4 * SECOND, Reason.QUEUE),
+        (seen(others=[elsewhere(1, "user", 4), elsewhere(1, "user", 9)]), 2 * SECOND, Reason.QUEUE),
         (seen(windows={"user": WindowView(0, 0, 99 * SECOND, 30)}), 99 * SECOND, Reason.QUOTA),
         (seen(windows={"user": WindowView(0, 1, 99 * SECOND, 30)}), 0, Reason.PACE),
         (seen(windows={"user": WindowView(0, 0, None, 30)}), 0, Reason.PACE),
         (
-            seen(windows={"user": WindowView(1, 1, 99 * SECOND, 2)}, others=[(0, "user", 4)]),
+            seen(windows={"user": WindowView(1, 1, 99 * SECOND, 2)}, others=[elsewhere(0, "user", 4)]),
             99 * SECOND + HOUR,
             Reason.QUOTA,
         ),
         (
-            seen(windows={"user": WindowView(1, 1, 99 * SECOND, None)}, others=[(0, "user", 4)]),
+            seen(windows={"user": WindowView(1, 1, 99 * SECOND, None)}, others=[elsewhere(0, "user", 4)]),
             99 * SECOND,
             Reason.QUOTA,
         ),
         (
             seen(
                 windows={"organization:1": WindowView(2, 2, 99 * SECOND, 9)},
-                others=[(0, "organization:1", 4)],
+                others=[elsewhere(0, "organization:1", 4)],
             ),
             2 * SECOND,
             Reason.QUEUE,
         ),
-        (seen(others=[(0, "organization:1", 4)]), 4 * SECOND, Reason.QUEUE),
+        (seen(others=[elsewhere(0, "organization:1", 4)]), 4 * SECOND, Reason.QUEUE),
     ],
 )
 def test_how_long_a_call_will_wait_at_least(view: View, wait: int, reason: Reason) -> None:
@@ -343,7 +347,7 @@ def test_ageing_counts_in_the_bound() -> None:
     calls.now += 50 * SECOND
     at, _ = calls.schedule.foresight.expected(calls.call(BULK), calls.now)
     assert at == calls.now + PATIENCE - 50 * SECOND + PATIENCE
-    calls.schedule.see(seen(unserved=[0, 0, 50 * SECOND], others=[(2, "user", 1)]), calls.now)
+    calls.schedule.see(seen(unserved=[0, 0, 50 * SECOND], others=[elsewhere(2, "user", 1)]), calls.now)
     at, _ = calls.schedule.foresight.expected(calls.call(BULK), calls.now)
     assert at == calls.now + 402 * SECOND, "by then the urgent ones are through"
 
@@ -434,68 +438,7 @@ def test_the_bound_is_a_lower_one(others: list[tuple[int, str]], level: int, rem
     assert call.leaves_at >= at - SECOND, "a turn can be given an interval ahead"
 
 
-# Credentials, clocks, windows
-
-
-def test_a_doubt_about_the_credentials_is_settled_by_one_question() -> None:
-    for kind, trusted in ((OutcomeKind.DONE, True), (OutcomeKind.LOGIN, False), (OutcomeKind.DENIED, False)):
-        calls = Calls()
-        call, other = calls.sent(), calls.waiting()
-        result = calls.schedule.answered(call, Outcome(OutcomeKind.DENIED, doubtful=True), calls.now, 0.5)
-        assert result.check_login
-        calls.schedule.finish(call)
-        check = calls.call(INTERACTIVE)
-        calls.schedule.submit_check(check, calls.now)
-        assert calls.schedule.wants(calls.now) == (Want(INTERACTIVE, "user"),)
-        assert calls.schedule.held(calls.now) is None
-        assert calls.turn(INTERACTIVE) is check
-        assert calls.schedule.wants(calls.now) == ()
-        assert calls.schedule.held(calls.now) == (Reason.LOGIN, None)
-        calls.schedule.begin(check, calls.now)
-        calls.schedule.depart(check, Departure(0), calls.now)
-        assert calls.schedule.wants(calls.now) == (Want(INTERACTIVE, "user"),)
-        calls.turn(INTERACTIVE)
-        assert (
-            calls.schedule.answered(check, Outcome(OutcomeKind.THROTTLED), calls.now, 0.5).again
-            is Reason.COOLDOWN
-        )
-        calls.schedule.again(check, calls.now)
-        calls.turn(INTERACTIVE)
-        judged = calls.schedule.answered(check, Outcome(kind), calls.now, 0.5)
-        assert judged.login_refused == (kind is OutcomeKind.LOGIN)
-        calls.schedule.finish(check)
-        assert calls.schedule.checked is trusted
-        assert calls.turn() is other
-        again = calls.schedule.answered(other, Outcome(OutcomeKind.DENIED, doubtful=True), calls.now, 0.5)
-        assert again.check_login is not trusted
-
-
-def test_a_question_that_brings_no_answer_holds_nobody() -> None:
-    calls = Calls()
-    waiting = calls.waiting()
-    for end in (
-        lambda check: calls.schedule.lost(check, Loss.MAY_HAVE_LEFT, calls.now, 0.5),
-        calls.schedule.withdraw,
-    ):
-        check = calls.call(INTERACTIVE)
-        calls.schedule.submit_check(check, calls.now)
-        calls.turn(INTERACTIVE)
-        calls.schedule.begin(check, calls.now)
-        end(check)
-        assert calls.schedule.check is None
-    check = calls.call(INTERACTIVE)
-    calls.schedule.submit_check(check, calls.now)
-    calls.schedule.withdraw(check)
-    assert calls.schedule.check is None
-    assert calls.turn() is waiting
-
-
-def test_refused_credentials_end_all_that_wait() -> None:
-    calls = Calls()
-    waiting = [calls.waiting() for _ in range(50)]
-    assert calls.schedule.drain() == waiting
-    assert {call.state for call in waiting} == {CallState.DONE}
-    assert not calls.schedule.queue
+# Clocks, windows
 
 
 def test_a_clock_that_stood_still_is_noticed_by_the_wall() -> None:

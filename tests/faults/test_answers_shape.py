@@ -4,8 +4,10 @@ import contextlib
 import datetime as dt
 import json
 import warnings
+from operator import attrgetter
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +63,7 @@ async def test_no_other_shape_is_an_empty_list(name: str, answer: object) -> Non
     assert listed.value.operation == iterated.value.operation == name
 
 
-@pytest.mark.parametrize("answer", [*OTHER_SHAPES[:7], ["a"], [[TASK]], [5, TASK]], ids=str)
+@pytest.mark.parametrize("answer", [*OTHER_SHAPES[:7], ["a"], [[TASK]], [5, None]], ids=str)
 @pytest.mark.parametrize("name", [one.name for one in PAGED])
 async def test_no_walk_takes_another_shape_for_an_empty_page(name: str, answer: object) -> None:
     if name == "organization.payment_records.list" and isinstance(answer, dict) and "items" in answer:
@@ -248,12 +250,43 @@ async def test_a_walk_never_passes_over_one_of_several_wrappers() -> None:
             await toggl.organization(4).payment_records.iter().collect()
 
 
-@pytest.mark.parametrize("name", ["workspace.tags.list", "me.projects.list_page"])
-async def test_a_null_row_of_a_walk_is_left_out_and_told(name: str) -> None:
+async def test_a_null_row_of_a_walk_by_keys_is_left_out_and_told() -> None:
     async with Answers([None, TAG]).client() as toggl:
-        with pytest.warns(DriftWarning, match="null where a row belongs; left out"):
-            rows = await walked(toggl, name)
+        with pytest.warns(DriftWarning, match="where a row belongs; left out"):
+            rows = await walked(toggl, "me.projects.list_page")
     assert [json.loads(row) for row in rows] == [TAG]
+
+
+@pytest.mark.parametrize("odd", [None, "x", 7, 1.5, True, []])
+@pytest.mark.parametrize("name", ["workspace.tags.list", "workspace.clients.list", "workspace.tasks.list"])
+async def test_what_is_no_row_of_a_walk_is_left_out_and_told(odd: object, name: str) -> None:
+    rows = [odd, TAG, odd, {**TAG, "id": 2}]
+    answers = Answers({"data": rows} if "tasks" in name else rows)
+    if operation(name).paging is not None:
+        async with answers.client() as toggl:
+            with pytest.warns(DriftWarning, match="where a row belongs; left out"):
+                assert [json.loads(row)["id"] for row in await walked(toggl, name)] == [1, 2]
+    async with answers.client() as toggl:
+        with pytest.warns(DriftWarning, match="where an object belongs; left out"):
+            found = await attrgetter(name.partition(".")[2])(toggl.workspace(3))()
+    assert [one.id for one in (found if isinstance(found, list) else found.data)] == [1, 2]
+
+
+@pytest.mark.parametrize("odd", [None, "x", 7])
+@pytest.mark.parametrize("name", ["projects", "tasks"])
+async def test_what_is_left_out_of_a_full_page_does_not_end_a_walk(odd: object, name: str) -> None:
+    """Of 200 elements one is no row: 199 rows are no short page."""
+    page = [odd if number == 7 else {**TAG, "id": number} for number in range(200)]
+    pages = [page, [{**TAG, "id": 200}]]
+
+    def answer(number: int, _request: httpx.Request) -> object:
+        rows = pages[number - 1] if number <= len(pages) else []
+        return {"data": rows} if name == "tasks" else rows
+
+    async with Answers(answer).client() as toggl:
+        with pytest.warns(DriftWarning, match="left out"):
+            found = await getattr(toggl.workspace(3), name).iter().collect()
+    assert [one.id for one in found] == [number for number in range(201) if number != 7]
 
 
 async def test_a_report_row_whose_time_entries_cannot_be_read_is_passed_on() -> None:

@@ -196,3 +196,30 @@ async def test_no_secret_is_in_what_is_remembered() -> None:
             with pytest.raises(LoginRefused) as caught:
                 await toggl.request("GET", ME)
             assert TOKEN not in repr(vars(caught.value)) + str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("words", [b"", b'"Invalid API token"', b"<html><title>403 Forbidden</title></html>"])
+async def test_refused_credentials_say_what_to_do(status: int, words: bytes) -> None:
+    inner = httpx.MockTransport(lambda request: httpx.Response(status, content=words))
+    async with TogglClient(ApiToken("a" * 32), transport=inner) as toggl:
+        with pytest.raises(LoginRefused) as caught:
+            await toggl.me.get()
+        with pytest.raises(LoginRefused) as again:
+            await toggl.me.get()
+    for error in (caught.value, again.value):
+        assert "https://track.toggl.com/profile" in str(error)
+        assert "does not accept these credentials" in str(error)
+        assert error.message in {"Unauthorized", "Forbidden", "Invalid API token"}
+
+
+async def test_a_right_that_is_lacking_is_told_from_wrong_credentials() -> None:
+    inner = httpx.MockTransport(
+        lambda request: httpx.Response(200 if request.url.path.endswith("logged") else 403, content=b"")
+    )
+    async with TogglClient(ApiToken("a" * 32), transport=inner) as toggl:
+        with pytest.raises(
+            Forbidden, match="may lack the right to this, or the workspace the feature"
+        ) as caught:
+            await toggl.workspace(3).tags.list()
+    assert "credentials" not in str(caught.value)

@@ -1106,7 +1106,8 @@ async def test_a_budget_that_fails_leaves_nobody_hanging(caplog: pytest.LogCaptu
     await asyncio.sleep(2)
     budget.faults = [ZeroDivisionError()]
     results = await asyncio.gather(*(client.post(ME) for _ in range(3)), return_exceptions=True)
-    assert {type(result) for result in results} == {ZeroDivisionError}
+    assert {type(result) for result in results} == {errors.BudgetError}
+    assert {type(result.__cause__) for result in results} == {ZeroDivisionError}  # type: ignore[union-attr]
     assert "the budget could not be asked" in caplog.text
     assert (await client.post(ME)).status_code == 200
     await scheduler.aclose()
@@ -1167,7 +1168,8 @@ async def test_a_task_that_a_stranger_cancels_is_replaced() -> None:
     [stranger] = others(before) - set(mine)
     stranger.cancel()
     await asyncio.gather(*mine)
-    assert min(bench.gaps) >= 1.02
+    on_the_way = budget.seconds / 2  # of a last look, after which a late request leaves
+    assert min(bench.gaps) >= 1.02 - on_the_way - 1e-6
 
 
 async def test_a_budget_that_is_waited_for_keeps_pace_and_order() -> None:

@@ -72,7 +72,7 @@ class Promises:
     options: ClientOptions
     model: Model
     broken: list[str] = attrs.Factory(list)
-    gone: set[str] = attrs.Factory(set)
+    gone: set[tuple[str, str]] = attrs.Factory(set)
     shared_windows: set[int] = attrs.Factory(set)
     """Those of which another program has spent, or a workspace that is not known to."""
     _accounts: defaultdict[str, _Account] = attrs.Factory(lambda: defaultdict(_Account))
@@ -98,7 +98,7 @@ class Promises:
         whose = self._learned.get(which, which) if place == "workspaces" else place
         if self._spenders.setdefault(arrival.window, whose) != whose:
             self.shared_windows.add(arrival.window)
-        if arrival.route in self.gone:
+        if (arrival.account, arrival.route) in self.gone:
             self._break("sent in spite of a remembered 410", arrival)
 
     def answered(self, arrival: Arrival) -> None:
@@ -113,7 +113,7 @@ class Promises:
         elif arrival is account.probe:
             account.probing, account.probe = arrival.status is None, None
         if arrival.status == 410:
-            self.gone.add(arrival.route)
+            self.gone.add((arrival.account, arrival.route))
 
     def happened(self, event: SchedulerEvent) -> None:
         """Look at the order in which turns are given."""

@@ -20,7 +20,9 @@ class SlowBudget:
     transactions: int = 0
     _memory: MemoryBudget = attrs.Factory(MemoryBudget)
 
-    def open(self, on_wake: Callable[[str], None]) -> Holder:
+    def open(
+        self, on_wake: Callable[[str], None], *, on_trouble: Callable[[str | None], None] | None = None
+    ) -> Holder:
         return SlowHolder(self, self._memory.open(on_wake))
 
 
@@ -28,6 +30,7 @@ class SlowBudget:
 class SlowHolder:
     budget: SlowBudget
     inner: Any
+    away: bool = False
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from toggl_async.scheduler.adapter import EXTENSION, shown_path
 from toggl_async.scheduler.core.outcome import request_id_of
 from toggl_async.scheduler.transport import httpx
 
-__all__ = ["Answer", "capture_responses", "record_answer"]
+__all__ = ["Answer", "Received", "capture_responses"]
 
 
 @attrs.frozen(kw_only=True)
@@ -61,20 +61,43 @@ def capture_responses() -> Iterator[list[Answer]]:
         _captured.reset(token)
 
 
-def record_answer(response: httpx.Response, request: httpx.Request, *, operation: str, body: bytes) -> Answer:
-    """Make an `Answer` of a response, and hand it to whoever captures."""
-    attempted: Attempted = response.extensions[EXTENSION]
-    answer = Answer(
-        operation=operation,
-        method=request.method,
-        path=shown_path(request),
-        status=response.status_code,
-        headers={name.lower(): value for name, value in response.headers.items()},
-        body=body,
-        request_id=request_id_of(response.headers),
-        attempts=0 if attempted.shared else attempted.attempts,
-        waited=attempted.waited,
-    )
-    for answers in _captured.get():
-        answers.append(answer)
-    return answer
+class Received:
+    """A response whose body has been read; few calls need more of it than that.
+
+    Args:
+        response: the response.
+        request: what it answers.
+        operation: whose answer it is.
+        body: its body, decompressed; empty where it is passed on chunk by chunk.
+    """
+
+    __slots__ = ("body", "operation", "request", "response")
+
+    def __init__(
+        self, response: httpx.Response, request: httpx.Request, *, operation: str, body: bytes
+    ) -> None:
+        self.response: httpx.Response = response
+        self.request: httpx.Request = request
+        self.operation: str = operation
+        self.body: bytes = body
+        captured = _captured.get()
+        if captured:
+            answer = self.answer()
+            for answers in captured:
+                answers.append(answer)
+
+    def answer(self) -> Answer:
+        """Make an `Answer` of it."""
+        response = self.response
+        attempted: Attempted = response.extensions[EXTENSION]
+        return Answer(
+            operation=self.operation,
+            method=self.request.method,
+            path=shown_path(self.request),
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=self.body,
+            request_id=request_id_of(response.headers),
+            attempts=0 if attempted.shared else attempted.attempts,
+            waited=attempted.waited,
+        )

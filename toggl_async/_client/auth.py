@@ -8,18 +8,15 @@ Source: https://engineering.toggl.com/docs/track/authentication.
 
 import base64
 import os
-import re
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Protocol
 
 import attrs
 
 from toggl_async.errors import InvalidInput, MissingCredentials
+from toggl_async.scheduler.core.credentials import KEY_OF_ANOTHER_PRODUCT, is_of_another_product
 
 __all__ = ["ApiToken", "Auth", "EmailPassword", "SessionCookie", "auth_from_env"]
-
-_OTHER_PRODUCT: Final = r"[\s\"']*(?:(?:bearer|basic|api_token)\b[\s:=]*)*[\s\"']*toggl_sk_"
-"""How keys of Toggl 2.0 begin."""
 
 
 class Auth(Protocol):
@@ -49,11 +46,8 @@ def _without_spaces(instance: object, attribute: "attrs.Attribute[str]", value: 
 
 def _of_track(instance: object, attribute: "attrs.Attribute[str]", value: str) -> None:
     """Refuse a key of Toggl 2.0, with which Toggl Track lets nobody in; it says so only of passwords."""
-    if re.match(_OTHER_PRODUCT, str(value), re.IGNORECASE):
-        raise InvalidInput(
-            f"{type(instance).__name__}: the {attribute.name} is a key of Toggl 2.0 (focus.toggl.com), which "
-            "Toggl Track does not accept: give the API token at the foot of https://track.toggl.com/profile"
-        )
+    if is_of_another_product(str(value)):
+        raise InvalidInput(f"{type(instance).__name__}: the {attribute.name} is {KEY_OF_ANOTHER_PRODUCT}")
 
 
 def _basic(user: str, password: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ from toggl_async.codec import Codec
 from toggl_async.errors import InvalidInput
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import Budget, ScheduledTransport, Scheduler
+from toggl_async.scheduler.budgets.named import budget_from_env
 from toggl_async.scheduler.events import OnEvent
 from toggl_async.scheduler.scheduler import refuse_beside
 from toggl_async.scheduler.stats import SchedulerStats
@@ -77,7 +78,8 @@ class TogglClient:
         scheduler: a scheduler shared with other clients, which stays open when this one closes. Pace,
             retries, cool-down, quota and requests in flight are its own: `options` that differ in them
             are refused, and so are `budget` and `on_event`.
-        budget: where the limits of the account are kept; this client's own memory if not given.
+        budget: where the limits of the account are kept: ``FileBudget()`` for all processes of this
+            machine, ``RedisBudget(url)`` for many machines; this client's own memory if not given.
         middleware: each wraps the transport that is next to it, the first one outermost, so that it sees
             every call once: its request without credentials, and its final answer.
         on_event: is told of everything that the scheduler does; see `Scheduler.listen`.
@@ -113,7 +115,10 @@ class TogglClient:
             refuse_beside(scheduler, options=options, budget=budget, on_event=on_event)
         self._options = options or scheduler.options
         scheduled = ScheduledTransport(
-            transport or network(self._base_url, connections=self._options.max_in_flight), scheduler=scheduler
+            network(self._base_url, connections=self._options.max_in_flight)
+            if transport is None
+            else transport,
+            scheduler=scheduler,
         )
         self._login = self._login_with(auth, scheduled, accounts_url)
         self._session = Session(
@@ -170,7 +175,9 @@ class TogglClient:
         """Build a client from the environment.
 
         Reads ``TOGGL_API_TOKEN`` (or ``TOGGL_EMAIL`` and ``TOGGL_PASSWORD``) and, where it is set
-        and `base_url` is left out, ``TOGGL_BASE_URL``.
+        and `base_url` is left out, ``TOGGL_BASE_URL``. Where neither `scheduler` nor `budget` is given,
+        ``TOGGL_BUDGET`` names the budget: ``none`` (this client's own memory, as if it were not set),
+        ``file`` or ``file:PATH`` (`FileBudget`), ``redis://…`` or ``rediss://…`` (`RedisBudget`).
 
         Args:
             base_url: as for the class.
@@ -185,9 +192,12 @@ class TogglClient:
 
         Raises:
             MissingCredentials: no credentials are set, or empty ones.
-            InvalidInput: what is set cannot be credentials or a base URL.
+            InvalidInput: what is set cannot be credentials, a base URL or a budget.
+            BudgetError: the budget that is set needs an extra that is not installed.
         """
         environ = os.environ if environ is None else environ
+        if scheduler is None and budget is None:
+            budget = budget_from_env(environ)
         return cls(
             auth_from_env(environ),
             base_url=environ.get("TOGGL_BASE_URL", BASE_URL) if base_url is None else base_url,

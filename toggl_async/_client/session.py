@@ -12,7 +12,7 @@ import attrs
 import msgspec
 from msgspec import UNSET
 
-from toggl_async._client.answer import Answer, record_answer
+from toggl_async._client.answer import Answer, Received
 from toggl_async._client.login import REFUSAL
 from toggl_async._client.plans import KnownPlans
 from toggl_async._client.wire import Wire, check_call, raw_chunks, read, undecodable
@@ -107,8 +107,7 @@ class Session:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        answer = await self.fetch(operation, arguments)
-        return cast(T, self._decoded(operation, answer))
+        return cast(T, self._decoded(operation, await self._received(operation, arguments)))
 
     def hint(self, resource: Resource, name: str) -> str:
         """Say where that is which a resource was asked for and doesn't have."""
@@ -124,7 +123,7 @@ class Session:
         """Prepare a download; nothing is sent before it is used."""
 
         async def whole() -> bytes:
-            content = (await self.fetch(operation, arguments)).body
+            content = (await self._received(operation, arguments)).body
             self.codec.believe(bytes, content, operation=operation.name)
             return content
 
@@ -134,7 +133,7 @@ class Session:
             response = await self.wire.send(request)
             try:
                 said = b"" if response.is_success else await read(response, operation=operation.name)
-                record_answer(response, request, operation=operation.name, body=said)
+                Received(response, request, operation=operation.name, body=said)
                 self._refuse(request, response)
                 async with (
                     aclosing(_chunks(operation, request, response)) as pieces,
@@ -154,7 +153,9 @@ class Session:
     ) -> Pages[T]:
         """Walk the pages of an operation; nothing is sent before the first item is asked for."""
         rows: str | None = getattr(operation.paging, "data", None)
-        return self._pages(operation, arguments, lambda answer: self._decoded(operation, answer, rows=rows))
+        return self._pages(
+            operation, arguments, lambda received: self._decoded(operation, received, rows=rows)
+        )
 
     async def _believed(
         self, operation: Operation[object], pieces: AsyncIterator[bytes]
@@ -178,8 +179,7 @@ class Session:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        request = await self._prepared(operation, arguments)
-        return await self._answer(request, operation.name, redirects=operation.redirects)
+        return (await self._received(operation, arguments)).answer()
 
     async def walk(
         self,
@@ -193,11 +193,11 @@ class Session:
             TogglError: whatever became of a request; see `toggl_async.errors`.
         """
 
-        def read(answer: Answer) -> object:
-            return self.codec.rows(answer.body, operation=operation.name)
+        def read(received: Received) -> object:
+            return self.codec.rows(received.body, operation=operation.name)
 
         pages: Pages[msgspec.Raw] = self._pages(operation, arguments, read)
-        async with aclosing(pages.steps()) as steps:
+        async with aclosing(pages.settled()) as steps:
             async for step in steps:
                 if step.nulls:
                     self.codec.left_out(operation=operation.name)
@@ -212,9 +212,14 @@ class Session:
         request = await self._request(method, path, query, body)
         derived = facts_of(httpx.Request(method, self.wire.base_url.join(path)))
         request.extensions[EXTENSION] = attrs.evolve(derived, **self.options.declared)
-        answer = await self._answer(request, derived.route)
+        received = await self._sent(request, derived.route)
         # Named by its route: the path may hold secrets, and there are as many paths as there are ids.
-        return self.codec.decode(returns, answer.body, operation=derived.route)
+        return self.codec.decode(returns, received.body, operation=derived.route)
+
+    async def _received(self, operation: Operation[object], arguments: Arguments) -> Received:
+        """Make one call of an operation."""
+        request = await self._prepared(operation, arguments)
+        return await self._sent(request, operation.name, redirects=operation.redirects)
 
     async def _prepared(
         self,
@@ -249,13 +254,13 @@ class Session:
             method, path, query=query_items(query), body=content, timeout=self.options.timeout
         )
 
-    async def _answer(self, request: httpx.Request, name: str, *, redirects: bool = False) -> Answer:
+    async def _sent(self, request: httpx.Request, name: str, *, redirects: bool = False) -> Received:
         """Send a request through the scheduler, and raise what is a refusal."""
         response = await self.wire.send(request)
         body = await read(response, operation=name)
-        answer = record_answer(response, request, operation=name, body=body)
+        received = Received(response, request, operation=name, body=body)
         self._refuse(request, response, redirects=redirects)
-        return answer
+        return received
 
     def _refuse(self, request: httpx.Request, response: httpx.Response, *, redirects: bool = False) -> None:
         """Raise the error of a response that is one; a redirect is one where none is expected."""
@@ -267,26 +272,28 @@ class Session:
         self,
         operation: Operation[object],
         arguments: Arguments,
-        read: Callable[[Answer], object],
+        read: Callable[[Received], object],
     ) -> Pages[Any]:
         if operation.paging is None:
             raise InvalidInput(f"{operation.name} has no pages")
 
         async def fetch(request: PageRequest) -> PageAnswer:
             page = Arguments(arguments.path, request.query, request.body)
-            answer = await self.fetch(operation, page)
-            return PageAnswer(result=read(answer), headers=answer.headers, body=answer.body)
+            received = await self._received(operation, page)
+            return PageAnswer(result=read(received), headers=received.response.headers, body=received.body)
 
         request = PageRequest(query=arguments.query, body=arguments.body)
         return Pages(fetch, paging=operation.paging, request=request, operation=operation.name)
 
-    def _decoded(self, operation: Operation[object], answer: Answer, *, rows: str | None = None) -> object:
+    def _decoded(
+        self, operation: Operation[object], received: Received, *, rows: str | None = None
+    ) -> object:
         """Decode an answer; workspaces in it tell whose quota they spend, and which plan they have."""
         if operation.redirects:
-            return _target(operation, answer)
+            return _target(operation, received)
         result = self.codec.decode(
             operation.result,
-            answer.body,
+            received.body,
             operation=operation.name,
             documented=operation.documented,
             indispensable=rows,
@@ -330,16 +337,16 @@ def _broken_off(operation: Operation[object], request: httpx.Request, error: Exc
     )
 
 
-def _target(operation: Operation[object], answer: Answer) -> str:
+def _target(operation: Operation[object], received: Received) -> str:
     """Return where an answer redirects to."""
     try:
-        return answer.headers["location"]
+        return received.response.headers["location"]
     except KeyError:
         raise DecodeError(
-            impostor(answer.body) or f"a redirect was expected, not {answer.status}",
+            impostor(received.body) or f"a redirect was expected, not {received.response.status_code}",
             operation=operation.name,
             field="Location",
-            body=answer.body,
+            body=received.body,
         ) from None
 
 

@@ -5,6 +5,8 @@ known that the extra ``cli`` is there; nothing in the library imports the comman
 import sys
 from collections.abc import Sequence
 
+from toggl_async.cli.interrupts import leaving_at_once
+
 __all__ = ["main"]
 
 
@@ -12,8 +14,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; `toggl_async.cli.exits` lists the codes.
 
     Args:
-        arguments: what follows the command's name; None for those of the process.
+        arguments: what follows the command's name; None for those of the process, which ends then.
     """
+    with leaving_at_once(for_good=arguments is None):
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Load the command and run it."""
     try:
         import click  # noqa: F401, PLC0415
         import rich  # noqa: F401, PLC0415

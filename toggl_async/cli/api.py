@@ -12,7 +12,8 @@ import click
 from toggl_async import scopes
 from toggl_async._client.catalog import operations
 from toggl_async._operations.operation import Caller, Operation, Plan, Resource
-from toggl_async.cli.exits import Exit, complain
+from toggl_async.cli.exits import Exit
+from toggl_async.cli.output import complain, say
 
 __all__ = ["api"]
 
@@ -29,9 +30,9 @@ def api(words: tuple[str, ...], as_json: bool) -> int:
     """
     found = [one for one in operations() if _holds(one, words)]
     if as_json:
-        click.echo(json.dumps([_described(one) for one in found], indent=2))
-    else:
-        click.echo(_table(found), nl=bool(found))
+        say(json.dumps([_described(one) for one in found], indent=2))
+    elif found:
+        say(_table(found))
     if not found:
         complain(f"no operation matches {' '.join(words)!r}")
         return Exit.FAILED

@@ -1,5 +1,6 @@
 """The command's front: its group, and how errors become exit codes."""
 
+import errno
 import io
 import logging
 import sys
@@ -8,11 +9,13 @@ from collections.abc import Sequence
 import click
 
 from toggl_async.cli.api import api
-from toggl_async.cli.exits import Exit, complain
+from toggl_async.cli.exits import Exit
 from toggl_async.cli.export import export
+from toggl_async.cli.interrupts import interruptible
+from toggl_async.cli.output import OutputLost, complain, lost, occupy_closed_descriptors
 from toggl_async.cli.quota import quota, whoami
 from toggl_async.cli.sandbox import sandbox
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import BudgetError, InvalidInput
 
 __all__ = ["command", "run"]
 
@@ -36,22 +39,39 @@ command.add_command(whoami)
 
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command and return its exit code; bad input costs one line, not a screenful."""
+    occupy_closed_descriptors()
     # What the scheduler logs, the display shows.
     logging.getLogger("toggl_async").addHandler(logging.NullHandler())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names need not fit into the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
+    streams = sys.stdout, sys.stderr
     try:
-        return int(command.main(arguments, prog_name="toggl-async", standalone_mode=False) or 0)
+        with interruptible():
+            return int(command.main(arguments, prog_name="toggl-async", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return Exit.REFUSED
     except click.ClickException as error:
         complain(error.format_message())
         return Exit.REFUSED
-    except InvalidInput as error:
+    except (BudgetError, InvalidInput) as error:
         complain(str(error))
         return Exit.REFUSED
+    except OutputLost as error:
+        return _unheard(error)
+    except OSError as error:  # click writes help and version by itself
+        return _unheard(lost(error))
+    except SystemExit:  # so click ends where the reader of these has left, with streams of its own
+        sys.stdout, sys.stderr = streams
+        return _unheard(lost(BrokenPipeError(errno.EPIPE, "Broken pipe")))
     except (click.Abort, KeyboardInterrupt):
         complain("interrupted")
         return Exit.INTERRUPTED
+
+
+def _unheard(error: OutputLost) -> Exit:
+    """Say that what was asked for could not be written, unless nobody wants it any more."""
+    if not error.abandoned:
+        complain(str(error))
+    return Exit.FAILED

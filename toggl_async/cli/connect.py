@@ -8,13 +8,14 @@ from typing import TypeVar
 
 import anyio
 import attrs
-import click
 
 from toggl_async._client.auth import ApiToken, Auth
 from toggl_async._client.client import TogglClient
-from toggl_async.cli.exits import Exit, complain
+from toggl_async.cli.exits import Exit
+from toggl_async.cli.output import complain, say
 from toggl_async.cli.sandbox import MISSING
 from toggl_async.errors import (
+    BudgetError,
     ConnectionFailed,
     Forbidden,
     InvalidInput,
@@ -23,8 +24,9 @@ from toggl_async.errors import (
     Unauthorized,
 )
 from toggl_async.options import ClientOptions
-from toggl_async.scheduler import Scheduler
-from toggl_async.scheduler.events import OnEvent
+from toggl_async.scheduler import Budget, Scheduler
+from toggl_async.scheduler.budgets.named import budget_from_env
+from toggl_async.scheduler.events import BudgetLost, OnEvent, SchedulerEvent
 from toggl_async.scheduler.transport import httpx, proxy_for
 
 __all__ = ["OPTIONS", "Server", "ask", "first_contact", "reach", "run_on_sandbox", "run_on_server"]
@@ -76,9 +78,15 @@ Action = Callable[[Server, Auth | None], Awaitable[T]]
 
 
 def run_on_server(work: Action[T], url: str, on_event: OnEvent | None = None) -> T:
-    """Run a command's work against a server."""
+    """Run a command's work against a server, by the budget that TOGGL_BUDGET names: this machine's file.
+
+    Raises:
+        InvalidInput: it names none.
+        BudgetError: what it names needs an extra that is not installed.
+    """
+    budget = budget_from_env(unset="file")
     with asyncio.Runner() as runner:
-        return runner.run(_work(work, url, None, on_event, speed=1.0))
+        return runner.run(_work(work, url, None, on_event, budget=budget))
 
 
 def run_on_sandbox(work: Action[int], speed: float, on_event: OnEvent | None = None) -> int:
@@ -91,18 +99,35 @@ def run_on_sandbox(work: Action[int], speed: float, on_event: OnEvent | None = N
 
     async def main() -> int:
         async with serve() as fake:
-            return await _work(work, fake.base_url, ApiToken(fake.api_token), on_event, speed=speed)
+            token = ApiToken(fake.api_token)
+            return await _work(work, fake.base_url, token, on_event, budget=None, speed=speed)
 
     with asyncio.Runner(loop_factory=lambda: FastLoop(speed)) as runner:
         return runner.run(main())
 
 
-async def _work(work: Action[T], url: str, auth: Auth | None, on_event: OnEvent | None, *, speed: float) -> T:
+async def _work(
+    work: Action[T],
+    url: str,
+    auth: Auth | None,
+    on_event: OnEvent | None,
+    *,
+    budget: Budget | None,
+    speed: float = 1.0,
+) -> T:
     # The work on this machine is not sped up: it gets as long as ever.
     timeout = None if OPTIONS.timeout is None else OPTIONS.timeout * speed
     options = attrs.evolve(OPTIONS, timeout=timeout)
-    async with aclosing(Scheduler(options, on_event=on_event)) as scheduler:
+    async with aclosing(Scheduler(options, budget=budget, on_event=on_event)) as scheduler:
+        if budget is not None:
+            scheduler.listen(_warn)
         return await work(Server(url=url, options=options, scheduler=scheduler), auth)
+
+
+def _warn(event: SchedulerEvent) -> None:
+    """Tell people that the pace is not shared for a while."""
+    if isinstance(event, BudgetLost):
+        complain(f"warning: the shared budget cannot be used; this keeps a pace of its own ({event.reason})")
 
 
 async def reach(server: Server) -> None:
@@ -135,7 +160,8 @@ async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[
         made: whether the first contact is over.
 
     Raises:
-        InvalidInput: the credentials are wrong, or the server is out of reach, before it was over.
+        InvalidInput: the credentials are wrong, the server is out of reach, or the budget cannot be used as
+            it is configured, before it was over.
         TogglError: whatever else became of the work.
     """
     try:
@@ -148,6 +174,8 @@ async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[
         if made():
             raise
         raise InvalidInput(f"cannot reach {server.url}: {error}") from error
+    except BudgetError as error:
+        raise InvalidInput(f"{error} (TOGGL_BUDGET=none goes without a shared budget)") from error
 
 
 def ask(work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show: Callable[[T], str]) -> int:
@@ -157,7 +185,7 @@ def ask(work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show:
         try:
             async with server.client(auth) as client:
                 await reach(server)
-                click.echo(show(await first_contact(work(client), server, made=lambda: False)))
+                say(show(await first_contact(work(client), server, made=lambda: False)))
         except InvalidInput as error:
             complain(str(error))
             return Exit.REFUSED

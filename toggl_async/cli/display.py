@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import attrs
-import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from toggl_async.cli.output import remark
 from toggl_async.export import (
     DatasetFinished,
     ExportEvent,
@@ -218,7 +218,7 @@ class PlainDisplay:
     def _say(self, line: str) -> None:
         if line:
             self._last_line = self._clock()
-            click.echo(self._prefix + line, err=True)
+            remark(self._prefix + line)
 
 
 class ScreenDisplay:

@@ -1,10 +1,8 @@
-"""The exit codes of the command, and the one line that goes with a failure."""
+"""The exit codes of the command."""
 
 import enum
 
-import click
-
-__all__ = ["Exit", "complain"]
+__all__ = ["Exit"]
 
 
 class Exit(enum.IntEnum):
@@ -13,7 +11,7 @@ class Exit(enum.IntEnum):
     DONE = 0
     """Everything was done."""
     FAILED = 1
-    """Something failed while it ran."""
+    """Something failed while it ran, or what was asked for could not be written to stdout."""
     REFUSED = 2
     """The input was wrong, or no first contact was made; nothing was written."""
     DIFFERS = 3
@@ -22,8 +20,3 @@ class Exit(enum.IntEnum):
     """The export is there without what Toggl refused, or what could not be read; the manifest names it."""
     INTERRUPTED = 130
     """Ctrl-C."""
-
-
-def complain(message: str) -> None:
-    """Say in one line on stderr what went wrong."""
-    click.echo(f"toggl-async: {' '.join(message.split())}", err=True)

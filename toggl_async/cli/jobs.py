@@ -1,20 +1,20 @@
 """Runs exports for the command: one, or one for each account, under one scheduler."""
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
-import click
 
 from toggl_async._client.auth import Auth
 from toggl_async.cli.connect import Server, first_contact, reach, run_on_sandbox, run_on_server
 from toggl_async.cli.display import Display, Watch, display
-from toggl_async.cli.exits import Exit, complain
+from toggl_async.cli.exits import Exit
 from toggl_async.cli.machine import MachineDisplay, emit
 from toggl_async.cli.many import Router, belonging_to, display_many
+from toggl_async.cli.output import OutputLost, complain, remark, say
 from toggl_async.cli.report import estimate_lines, freshness, left_behind, summary, verdict
 from toggl_async.errors import InvalidInput, TogglError
 from toggl_async.export import Estimate, ExportEvent, ExportPlan, ExportStarted, Manifest, estimate
@@ -65,25 +65,41 @@ class _Output:
 
     Attributes:
         machine: whether there are machines to be told.
+        asked: whether what is said is all that was asked for: there are no files.
         lines: what people are told: the text, and whether it is a complaint.
     """
 
     machine: bool
+    asked: bool
     lines: list[tuple[str, bool]] = attrs.field(factory=list)
 
     def failed(self, job: Job, message: str) -> None:
         """Say why a job has ended early."""
         self.lines.append((job.labelled(message), True))
         if self.machine:
-            emit("failed", {"message": message}, account=job.name)
+            with contextlib.suppress(OutputLost):
+                emit("failed", {"message": message}, account=job.name)
 
     def flush(self) -> None:
-        """Tell people."""
+        """Tell people; what stdout doesn't take of an export, whose files are there, goes to stderr.
+
+        Raises:
+            OutputLost: stdout doesn't take what was asked for.
+        """
+        write: Callable[[str], None] = say
         for line, wrong in self.lines:
             if wrong:
                 complain(line)
-            else:
-                click.echo(line)
+                continue
+            try:
+                write(line)
+            except OutputLost as error:
+                if self.asked:
+                    raise
+                if not error.abandoned:
+                    complain(str(error))
+                write = remark
+                write(line)
 
 
 class _LoopClock:
@@ -111,7 +127,7 @@ def run_jobs(jobs: Sequence[Job], url: str, *, speed: float | None, dry_run: boo
         dry_run: whether only the cost is estimated.
         machine: whether events go to stdout, as JSON.
     """
-    clock, output = _LoopClock(), _Output(machine)
+    clock, output = _LoopClock(), _Output(machine, asked=dry_run)
     try:
         with _shown(jobs, clock, speed or 1.0, machine=machine) as displays:
             return _run(jobs, url, displays, clock, output, speed=speed, dry_run=dry_run)
@@ -153,7 +169,7 @@ def _run(
     return run_on_server(work, url, on_event)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _shown(
     jobs: Sequence[Job], clock: _LoopClock, speed: float, *, machine: bool
 ) -> Iterator[Sequence[Display]]:
@@ -197,7 +213,11 @@ def _told(job: Job, manifest: Manifest, output: _Output) -> Exit:
     """Say what came of an export that is finished."""
     code, wrong = verdict(manifest)
     if output.machine:
-        emit("finished", {"exit": int(code), "manifest": attrs.asdict(manifest)}, account=job.name)
+        try:
+            emit("finished", {"exit": int(code), "manifest": attrs.asdict(manifest)}, account=job.name)
+        except OutputLost as error:
+            output.lines.append((f"{job.labelled(str(error))}; {summary(job.destination, manifest)}", True))
+            code = Exit.FAILED
     else:
         output.lines.extend((job.labelled(line), False) for line in freshness(manifest))
         output.lines.append((summary(job.destination, manifest), False))
@@ -229,6 +249,11 @@ async def _ended(number: int, job: Job, work: Awaitable[Exit], output: _Output) 
     except InvalidInput as error:
         output.failed(job, str(error))
         return Exit.REFUSED
+    except OutputLost as error:
+        if output.asked:
+            raise
+        output.failed(job, f"{error}; {left_behind(job.destination)}")
+        return Exit.FAILED
     except (TogglError, OSError) as error:
         output.failed(job, f"{error}; {left_behind(job.destination)}")
         return Exit.FAILED

@@ -51,7 +51,9 @@ class Router:
         self._jobs: dict[int, int] = {}
 
     def on_scheduler(self, event: SchedulerEvent) -> None:
-        """Take in an event of the scheduler."""
+        """Take in an event of the scheduler; of what is about all accounts, the command tells."""
+        if not event.account:
+            return
         job = self._jobs.setdefault(event.account, _job.get(0))
         self._displays[job].on_scheduler(event)
 

@@ -1,4 +1,4 @@
-"""``toggl-async quota``: every hourly quota of the account, and ``toggl-async whoami``."""
+"""``toggl-async quota``: every hourly quota and who waits, and ``toggl-async whoami``."""
 
 import datetime as dt
 import os
@@ -15,7 +15,7 @@ from toggl_async.cli.display import spell
 from toggl_async.export import ExportPlan, Survey, survey
 from toggl_async.export.intake import reading, rows_of
 from toggl_async.export.plan.datasets import operation
-from toggl_async.scheduler.stats import SchedulerStats
+from toggl_async.scheduler.stats import ProcessStats, SchedulerStats
 
 __all__ = ["quota", "whoami"]
 
@@ -40,30 +40,43 @@ class _Organization(msgspec.Struct):
 
 @attrs.frozen(kw_only=True)
 class _Quotas:
-    """The windows, the names of their organizations, and what of this program waits."""
+    """The windows, the names of their organizations, and who else waits, as the shared budget tells."""
 
     windows: list[_Window]
     names: dict[int, str]
     stats: SchedulerStats
 
     @property
-    def waiting(self) -> int:
-        """Calls of this program that wait for their turn."""
-        return sum(account.waiting for account in self.stats.accounts)
+    def processes(self) -> list[ProcessStats]:
+        """Who else waits, the best priority first."""
+        found = [process for account in self.stats.accounts for process in account.processes]
+        return sorted(found, key=lambda process: (process.priority, -process.waited))
 
 
 @click.command()
 @_base_url
+@click.option(
+    "--forget", is_flag=True, help="First forget what was refused: endpoints, features and credentials."
+)
 @_machine
-def quota(base_url: str | None, *, machine: bool) -> int:
-    """Show every hourly quota: used, left, and when it resets. Takes two requests of the user's own.
+def quota(base_url: str | None, *, forget: bool, machine: bool) -> int:
+    """Show every hourly quota, and who waits for a turn. Takes two requests of the user's own.
 
-    Used is what all programs of this user have spent. Who waits is known of this process alone: an
-    export says what it waits for itself, a program by `client.scheduler.stats()`.
+    Used is what all programs of this user have spent. Who waits is told by those that share this
+    command's budget: the file of this machine, unless TOGGL_BUDGET names another one.
+
+    After an upgrade, or when a token is valid again, --forget has everybody who shares the budget ask
+    again for what Toggl refused; otherwise a refusal is remembered for up to a day.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
-    return ask(_quotas, _url(base_url), auth_from_env(), _quotas_as_json if machine else _quotas_as_text)
+
+    async def quotas(client: TogglClient) -> _Quotas:
+        if forget:
+            client.scheduler.forget_refusals()
+        return await _quotas(client)
+
+    return ask(quotas, _url(base_url), auth_from_env(), _quotas_as_json if machine else _quotas_as_text)
 
 
 @click.command()
@@ -112,17 +125,45 @@ def _quotas_as_text(quotas: _Quotas) -> str:
             f"{'?' if figure is None else figure:>6}" for figure in (used, window.remaining, window.total)
         )
         lines.append(f"{(whose or str(window.organization_id))[:31]:<32}{figures}  {resets}")
-    waiting = f"waiting in this process: {quotas.waiting}; other programs do not tell what they wait for"
-    return "\n".join([*lines, waiting])
+    return "\n".join([*lines, *_waiting_as_text(quotas.processes)])
+
+
+def _waiting_as_text(processes: list[ProcessStats]) -> list[str]:
+    """A table of who else waits."""
+    if not processes:
+        return ["no other program that shares the budget waits"]
+    return [
+        f"{'waiting':<32}{'calls':>6}{'priority':>12}  since",
+        *(
+            f"{_shown(process.process):<32}{process.waiting:>6}{process.priority.name.lower():>12}"
+            f"  {spell(process.waited)}"
+            for process in processes
+        ),
+    ]
+
+
+def _shown(name: str) -> str:
+    """What people call a process: by its id and, where machines share a budget, its machine."""
+    *machine, process, _ = name.rpartition("@")[0].split(".") if "@" in name else name.split(".")
+    return f"process {process}{f' on {machine[0]}' if machine else ''}"[:31]
 
 
 def _quotas_as_json(quotas: _Quotas) -> str:
-    """The windows as Toggl has them, with the names of their organizations."""
+    """The windows as Toggl has them, with the names of their organizations, and who waits."""
     rows: list[dict[str, Any]] = [
         {**msgspec.to_builtins(window), "organization": quotas.names.get(window.organization_id or 0)}
         for window in quotas.windows
     ]
-    return msgspec.json.encode({"windows": rows, "waiting": quotas.waiting}).decode()
+    waiting = [
+        {
+            "process": process.process,
+            "priority": process.priority.name,
+            "calls": process.waiting,
+            "seconds": round(process.waited, 3),
+        }
+        for process in quotas.processes
+    ]
+    return msgspec.json.encode({"windows": rows, "waiting": waiting}).decode()
 
 
 async def _account(client: TogglClient) -> Survey:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from toggl_async._client.catalog import operations
-from toggl_async.cli.exits import Exit, complain
+from toggl_async.cli.exits import Exit
+from toggl_async.cli.output import complain, say
 
 if TYPE_CHECKING:
     from toggl_async.sandbox import PlanName, RoleName, Sandbox, SandboxOptions
@@ -67,12 +68,12 @@ def sandbox(
         return Exit.REFUSED
 
     if listing:
-        click.echo("\n".join(_table()))
+        say("\n".join(_table()))
         return Exit.DONE
     _show_log("toggl_async.sandbox", *(["uvicorn.access"] if access_log else []))
     options = SandboxOptions(port=port, speed=speed, plan=plan, role=role)
     try:
-        asyncio.run(run_forever(options, lambda running: click.echo(_how_to_use(running, options))))
+        asyncio.run(run_forever(options, lambda running: say(_how_to_use(running, options))))
     except OSError as error:
         complain(f"cannot listen on port {port}: {error.strerror}")
         return Exit.REFUSED

@@ -156,8 +156,8 @@ class Codec:
             raise DecodeError(message, operation=operation, field="$", body=body) from None
 
     def left_out(self, *, operation: str) -> None:
-        """Warn, once an operation, that rows which are null were left out."""
-        self._drift.odd(operation, {"$[]": "null where a row belongs; left out"})
+        """Warn, once an operation, that elements which are no rows were left out."""
+        self._drift.odd(operation, {"$[]": "null, a number or text where a row belongs; left out"})
 
     def _notice(self, result: TypeForm, body: bytes, operation: str, report: _Report) -> None:
         """Compare the fields of the first record with those that its class knows.

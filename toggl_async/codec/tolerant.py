@@ -133,21 +133,20 @@ def _items(node: Node, pieces: list[msgspec.Raw], item: TypeForm) -> list[Any]:
 
 
 def _in_part(node: Node, item: TypeForm, misfit: Misfit) -> list[Any]:
-    """Read a record of which something could not be read that it cannot do without; null is none.
+    """Read a record of which something could not be read that it cannot do without.
 
-    A number, text or time that is none is left out: it must not cost those beside it.
+    A number, text or time that is none is left out, and so is what holds nothing where a record belongs:
+    it must not cost those beside it.
 
     Raises:
         Misfit: the one given; it is another thing.
     """
-    if item in SCALARS or item == Moment:
+    holds_nothing = node.kind not in {"an object", "a list"} or not _holds_more(node.raw)
+    if item in SCALARS or item == Moment or (is_record(item) and node.kind != "an object" and holds_nothing):
         node.report.odd(node.path, f"{misfit.message}; left out")
         return []
     if not is_record(item):
         raise misfit
-    if node.kind == "null":
-        node.report.odd(node.path, f"{misfit.message}; left out")
-        return []
     if node.kind != "an object" or not _stands_for(node, item):
         raise misfit
     return [_fields(node, item, in_part=True)]

@@ -27,7 +27,8 @@ from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import survey
 from toggl_async.export.read.reading import Reader
 from toggl_async.export.rows import Known
-from toggl_async.export.run import first_error, read_everything
+from toggl_async.export.run import read_everything
+from toggl_async.export.tasks import ungrouped
 from toggl_async.options import Priority
 
 if TYPE_CHECKING:
@@ -201,10 +202,8 @@ class Batches(AsyncIterator[Batch]):
         try:
             while (batch := await channel.next()) is not None:
                 yield batch
-            try:
+            with ungrouped():
                 await work
-            except BaseExceptionGroup as errors:
-                raise first_error(errors) from None
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)

@@ -7,7 +7,7 @@ from typing import cast
 
 import msgspec
 
-from toggl_async._operations.paging.reading import Misshapen, listed
+from toggl_async._operations.paging.reading import Misshapen, is_no_row, kind_of, listed
 from toggl_async.codec.apart import apart, faithful
 from toggl_async.codec.legible import impostor
 from toggl_async.errors import DecodeError
@@ -48,7 +48,7 @@ def rows_among(body: bytes) -> tuple[list[bytes], int]:
     elements = apart(json_of(body))
     if not isinstance(elements, list):
         return rows_of(body), 0
-    objects = [element for element in elements if bytes(memoryview(element)[:1]) == b"{"]
+    objects = [element for element in elements if not is_no_row(element)]
     if not objects:
         return rows_of(body), 0
     return list(map(row_of, objects)), len(elements) - len(objects)
@@ -58,11 +58,11 @@ def row_of(piece: object) -> bytes:
     """A row, once it is certain that it can be held.
 
     Raises:
-        Misshapen: it is null, which may stand for any, or nested too deeply.
+        Misshapen: it is no object, but may stand for one, or is nested too deeply.
     """
     row = bytes(cast("msgspec.Raw", piece))
-    if row == b"null":
-        raise Misshapen("null came where a row belongs")
+    if row[:1] != b"{":
+        raise Misshapen(f"{kind_of(piece)} came where a row belongs")
     if row.count(b"[") + row.count(b"{") > _DEEPEST and _depth(row) > _DEEPEST:
         raise Misshapen(f"a row of more than {_DEEPEST} levels came")
     return row

@@ -34,9 +34,10 @@ from toggl_async.export.read.lists import list_piece, read_account_list, read_wo
 from toggl_async.export.read.reading import Reader
 from toggl_async.export.read.update import RECHECK_DAYS, first_day, read_changes
 from toggl_async.export.read.verify import verify
+from toggl_async.export.tasks import first_error
 from toggl_async.options import Priority
 
-__all__ = ["export", "first_error", "read_everything"]
+__all__ = ["export", "read_everything"]
 
 
 async def export(
@@ -216,13 +217,6 @@ async def _time_entries(reader: Reader, *, compare: bool, correct: bool) -> None
     if compare:
         await verify(reader, ranges, correct=correct)
     write_running(reader)
-
-
-def first_error(error: BaseException) -> BaseException:
-    """The first error of a group of tasks: the others were cancelled for it."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _said(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from toggl_async.scheduler.core.route import Lane, RequestFacts
 from toggl_async.scheduler.events import Reason, SchedulerEvent
 from toggl_async.scheduler.scheduled import ScheduledTransport
 from toggl_async.scheduler.scheduler import Scheduler
-from toggl_async.scheduler.stats import AccountStats, SchedulerStats, WindowStats
+from toggl_async.scheduler.stats import AccountStats, ProcessStats, SchedulerStats, WindowStats
 
 __all__ = [
     "EXTENSION",
@@ -26,6 +26,7 @@ __all__ = [
     "MemoryBudget",
     "Outcome",
     "OutcomeKind",
+    "ProcessStats",
     "Reason",
     "RequestFacts",
     "ScheduledTransport",

@@ -1,16 +1,27 @@
 """Between httpx's messages and the core: what a request declares, what an answer means."""
 
+import contextlib
 import datetime as dt
+import http.cookies
 from typing import Final
 
 from toggl_async import errors
+from toggl_async.scheduler.core import credentials, route
 from toggl_async.scheduler.core import outcome as core
-from toggl_async.scheduler.core import route
 from toggl_async.scheduler.core.outcome import Attempted, classify
 from toggl_async.scheduler.core.route import RequestFacts
 from toggl_async.scheduler.transport import httpx
 
-__all__ = ["EXTENSION", "REFUSED", "error_of", "facts_of", "login_refused", "shown_path"]
+__all__ = [
+    "EXTENSION",
+    "REFUSED",
+    "credential_of",
+    "error_of",
+    "facts_of",
+    "login_refused",
+    "refuse_key",
+    "shown_path",
+]
 
 EXTENSION: Final = "toggl_async"
 """The key of `httpx.Request.extensions` under which a client hands over its `RequestFacts`, and of
@@ -18,6 +29,9 @@ EXTENSION: Final = "toggl_async"
 
 REFUSED: Final = "toggl_async.credentials_refused"
 """The key of `httpx.Response.extensions` under which an answer says that credentials were refused."""
+
+_ITS_HOST: Final = "focus.toggl.com"
+_SESSION_COOKIES: Final = ("__Secure-accounts-session", "__Host-timer-session")
 
 
 def facts_of(
@@ -34,6 +48,31 @@ def facts_of(
     if isinstance(declared, RequestFacts):
         return declared
     return route.facts_of(request.method, request.url.raw_path, max_wait=max_wait, coalesce=coalesce)
+
+
+def credential_of(request: httpx.Request) -> str:
+    """Return what proves who asks."""
+    declared = request.extensions.get(EXTENSION)
+    if isinstance(declared, RequestFacts) and declared.account:
+        return declared.account
+    headers = request.headers
+    for name, value in headers.raw:  # `headers.get` looks through all of them twice
+        if value and name.lower() == b"authorization":
+            return value.decode(headers.encoding)
+    return _session(headers.get("cookie", ""))
+
+
+def refuse_key(request: httpx.Request) -> None:
+    """Refuse a request that takes a key of Toggl 2.0 anywhere but there.
+
+    Raises:
+        InvalidInput: it does.
+    """
+    header = request.headers.get("authorization", "")
+    if request.url.host != _ITS_HOST and credentials.holds_key_of_another_product(header):
+        raise errors.InvalidInput(
+            f"the request's Authorization header holds {credentials.KEY_OF_ANOTHER_PRODUCT}"
+        )
 
 
 def shown_path(request: httpx.Request) -> str:
@@ -90,3 +129,15 @@ def login_refused(
         headers=headers,
         body=body,
     )
+
+
+def _session(cookies: str) -> str:
+    """Return the session cookie of a Cookie header, or all of it where none is known by name."""
+    if any(name in cookies for name in _SESSION_COOKIES):
+        jar: http.cookies.SimpleCookie = http.cookies.SimpleCookie()
+        with contextlib.suppress(http.cookies.CookieError):  # a server may have set odd ones
+            jar.load(cookies)
+        for name in _SESSION_COOKIES:
+            if name in jar:
+                return jar[name].value
+    return cookies

@@ -333,9 +333,7 @@ def refusal_of(driver: Driver, request: httpx.Request) -> TogglError | None:
     if memories.login is None and not memories.refusals:
         return None
     path, _, query = request.url.raw_path.partition(b"?")
-    found = memories.recall(
-        request.method, path.decode("ascii"), query, _body_of(request), driver.store_now()
-    )
+    found = memories.recall(request.method, path.decode("ascii"), query, _body_of(request), driver.now())
     if found is None:
         return None
     if found is memories.login:

@@ -12,6 +12,7 @@ from toggl_async.options import ClientOptions
 from toggl_async.scheduler.adapter import EXTENSION, facts_of
 from toggl_async.scheduler.attempts import Attempts, refusal_of
 from toggl_async.scheduler.budgets import Budget
+from toggl_async.scheduler.budgets.named import budget_from_env
 from toggl_async.scheduler.core.route import RequestFacts, window_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.scheduler import Scheduler, drivers_of, refuse_beside
@@ -35,10 +36,13 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         options: those of a scheduler of its own, and the `max_wait` and `coalesce` of requests
             that declare none; the scheduler's if not given. Beside a scheduler, they must not differ in
             what belongs to it.
-        budget: where the limits of accounts are kept, for a scheduler of its own.
+        budget: where the limits of accounts are kept, for a scheduler of its own; if not given, what
+            the environment variable ``TOGGL_BUDGET`` names (see `TogglClient.from_env`).
 
     Raises:
-        InvalidInput: what belongs to the scheduler was given beside it.
+        InvalidInput: what belongs to the scheduler was given beside it, ``TOGGL_BUDGET`` names no budget, or
+            something is of another type, such as a transport that isn't asynchronous.
+        BudgetError: the budget that it names needs an extra that is not installed.
     """
 
     def __init__(
@@ -49,10 +53,10 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         options: ClientOptions | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self._inner = InnerTransport(inner or EnvironmentNetwork())
+        self._inner = InnerTransport(EnvironmentNetwork() if inner is None else inner)
         self._owns_scheduler = scheduler is None
         if scheduler is None:
-            scheduler = Scheduler(options, budget=budget)
+            scheduler = Scheduler(options, budget=budget_from_env() if budget is None else budget)
         else:
             refuse_beside(scheduler, options=options, budget=budget)
         self.scheduler: Scheduler = scheduler
@@ -87,6 +91,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             ConnectionFailed: no answer came.
             RequestTimeout: no answer came in time.
             ClientClosed: this transport or its scheduler was closed.
+            InvalidInput: it carries a key of Toggl 2.0, which is another product, anywhere but there.
             WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections
                 of one and can't be made to begin anew.
         """

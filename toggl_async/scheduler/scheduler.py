@@ -12,10 +12,7 @@ thousand cost nothing while they rest.
 """
 
 import asyncio
-import base64
-import contextlib
 import hashlib
-import http.cookies
 import os
 import random
 import secrets
@@ -26,17 +23,19 @@ from types import TracebackType
 from typing import Final, Self
 
 from toggl_async.errors import ClientClosed, InvalidInput, WrongEventLoop
-from toggl_async.options import ClientOptions
-from toggl_async.scheduler.adapter import EXTENSION
+from toggl_async.options import ClientOptions, Priority
+from toggl_async.scheduler import events
+from toggl_async.scheduler.adapter import credential_of, refuse_key
 from toggl_async.scheduler.budgets import Budget, Holder
 from toggl_async.scheduler.budgets.memory import MemoryBudget
+from toggl_async.scheduler.core.credentials import public_name
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.memory import Belongs, Forgotten
-from toggl_async.scheduler.core.route import RequestFacts, quota_of
+from toggl_async.scheduler.core.route import quota_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.events import OnEvent, SchedulerEvent
-from toggl_async.scheduler.reporter import Reporter
-from toggl_async.scheduler.stats import AccountStats, Counters, SchedulerStats, WindowStats
+from toggl_async.scheduler.reporter import Reporter, tell
+from toggl_async.scheduler.stats import AccountStats, Counters, ProcessStats, SchedulerStats, WindowStats
 from toggl_async.scheduler.transport import httpx, running_loop
 
 __all__ = ["Drivers", "Scheduler", "drivers_of", "refuse_beside"]
@@ -46,8 +45,6 @@ FORGET_AFTER: Final = 3600.0
 
 _ITS_OWN: Final = ("pace", "retry", "cooldown", "quota", "max_in_flight")
 """The options that belong to a scheduler."""
-_SESSION_COOKIES: Final = ("__Secure-accounts-session", "__Host-timer-session")
-_TOKEN_USER: Final = b":api_token"
 
 _HASH: Final = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=16)
 """What makes names of accounts, the same for all schedulers of a process: they may share a `MemoryBudget`."""
@@ -61,7 +58,8 @@ class Scheduler:
     Args:
         options: pace, cool-down, quota policy, retries and requests in flight, for every account.
         random: where chance comes from; a seeded one makes a run repeatable.
-        budget: where the limits of accounts are kept; this scheduler's own memory if not given.
+        budget: where the limits of accounts are kept, such as ``FileBudget()`` for all processes of this
+            machine; this scheduler's own memory if not given.
         on_event: is told of every event, synchronously; see `listen`.
     """
 
@@ -75,6 +73,10 @@ class Scheduler:
     ) -> None:
         if options is not None and not isinstance(options, ClientOptions):
             raise InvalidInput(f"options must be a ClientOptions, not {type(options).__name__}")
+        if budget is not None and (isinstance(budget, type) or not callable(getattr(budget, "open", None))):
+            known = "FileBudget(…), RedisBudget(…) or MemoryBudget()"
+            what = budget.__name__ if isinstance(budget, type) else type(budget).__name__
+            raise InvalidInput(f"budget must be {known}, not {what}")
         self.options: ClientOptions = options or ClientOptions()
         self._counters = Counters()
         self._listeners: list[OnEvent] = []
@@ -104,7 +106,7 @@ class Scheduler:
 
     def stats(self) -> SchedulerStats:
         """Return a snapshot of what is going on."""
-        return self._counters.snapshot(tuple(map(_stats, self._drivers.drivers)))
+        return self._counters.snapshot(tuple(map(_stats, self._drivers.drivers)), alone=self._drivers.alone)
 
     def listen(self, on_event: OnEvent) -> Callable[[], None]:
         """Tell a function of every event from now on.
@@ -127,7 +129,10 @@ class Scheduler:
         return end
 
     def forget_refusals(self) -> None:
-        """Forget endpoints gone, features and credentials refused, for instance after an upgrade."""
+        """Forget endpoints gone, features and credentials refused, for instance after an upgrade.
+
+        A shared budget forgets them, too, of each account that this scheduler uses, now or later.
+        """
         self._drivers.forget_refusals()
 
     async def aclose(self) -> None:
@@ -180,6 +185,7 @@ class Drivers:
         self._made = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holder: Holder | None = None
+        self._forgets = False
         self._process = os.getpid()
         self._chance = random.Random()
 
@@ -190,6 +196,11 @@ class Drivers:
     def drivers(self) -> list[Driver]:
         """The drivers of all accounts."""
         return list(self._drivers.values())
+
+    @property
+    def alone(self) -> bool:
+        """Whether the budget's store cannot be used now."""
+        return self._holder is not None and self._holder.away
 
     def of(self, request: httpx.Request) -> Driver:
         """Return the driver of the account that a request is made with.
@@ -204,7 +215,7 @@ class Drivers:
         if self._loop is not loop or self._process != os.getpid():
             self._bind(loop)
         now = loop.time()
-        credential = _credential(request)
+        credential = credential_of(request)
         key = self._key(request, credential)
         driver = self._drivers.get(key)
         if driver is None:
@@ -217,8 +228,8 @@ class Drivers:
 
     def are_refused(self, request: httpx.Request) -> bool:
         """Say whether the credentials that a request is made with are known to be refused."""
-        driver = self._drivers.get(self._key(request, _credential(request)))
-        return driver is not None and driver.memories.login is not None
+        driver = self._drivers.get(self._key(request, credential_of(request)))
+        return driver is not None and driver.memories.refuses_login(driver.now())
 
     def close_calls(self, owner: object) -> None:
         """End the waiting calls of one transport with ClientClosed."""
@@ -226,7 +237,8 @@ class Drivers:
             driver.close(owner)
 
     def forget_refusals(self) -> None:
-        """Forget what was refused to any of them."""
+        """Forget what was refused to any of them, and to those to come: others may have told a budget."""
+        self._forgets = True
         for driver in self.drivers:
             driver.learn(Forgotten())
 
@@ -260,7 +272,7 @@ class Drivers:
                 "this scheduler is in use by another event loop; give each loop a scheduler of its own"
             )
         self._let_go()
-        self._holder = self._budget.open(self._woken)
+        self._holder = self._budget.open(self._woken, on_trouble=self._tell_trouble)
         self._loop, self._process = loop, os.getpid()
         # Processes that share their chance, as forked ones would, come back from a rest together.
         self._chance = self._given_chance or random.Random()
@@ -271,12 +283,17 @@ class Drivers:
         self._by_name.clear()
 
     def _make(self, request: httpx.Request, credential: str, key: bytes) -> Driver:
-        """Make a driver."""
+        """Make a driver.
+
+        Raises:
+            InvalidInput: the credential is a key of another product.
+        """
+        refuse_key(request)
         assert self._holder is not None  # noqa: S101 - `_bind` has opened it
         self._made += 1
         name = key.hex()
         if not isinstance(self._budget, MemoryBudget):
-            name = _name_of(request.url.netloc, credential)
+            name = public_name(request.url.netloc, credential)
         driver = Driver(
             name,
             self._made,
@@ -288,12 +305,25 @@ class Drivers:
             learned=self.learn_organization,
         )
         self._by_name[name] = driver
+        if self._forgets:
+            driver.learn(Forgotten())
         return driver
 
     def _woken(self, name: str) -> None:
         driver = self._by_name.get(name)
         if driver is not None:
-            driver.poke()
+            driver.wake()
+
+    def _tell_trouble(self, reason: str | None) -> None:
+        """Tell listeners that the budget was lost, or that it is back; the log has been told."""
+        if self._listeners:
+            at = running_loop().time()
+            tell(
+                self._listeners,
+                events.BudgetBack(at=at, account=0)
+                if reason is None
+                else events.BudgetLost(at=at, account=0, reason=reason),
+            )
 
     def _key(self, request: httpx.Request, credential: str) -> bytes:
         """Hash host and credential; the credential itself is kept nowhere."""
@@ -321,8 +351,12 @@ def refuse_beside(
     """Refuse beside a shared scheduler what belongs to it.
 
     Raises:
-        InvalidInput: something was given that would have to be dropped.
+        InvalidInput: something was given that would have to be dropped, or the scheduler is none.
     """
+    if not isinstance(scheduler, Scheduler):
+        raise InvalidInput(f"scheduler must be a Scheduler, not {type(scheduler).__name__}")
+    if options is not None and not isinstance(options, ClientOptions):
+        raise InvalidInput(f"options must be a ClientOptions, not {type(options).__name__}")
     if budget is not None:
         raise InvalidInput("budget can't be given beside scheduler: give it to Scheduler(budget=…)")
     if on_event is not None:
@@ -362,39 +396,13 @@ def _stats(driver: Driver) -> AccountStats:
             )
             for name, window in (seen.windows.items() if seen is not None else ())
         ),
+        processes=tuple(
+            ProcessStats(
+                process=other.process,
+                priority=Priority(other.level),
+                waiting=other.count,
+                waited=(other.age + driver.seen_ago()) / SECOND,
+            )
+            for other in (seen.others if seen is not None else ())
+        ),
     )
-
-
-def _name_of(host: bytes, credential: str) -> str:
-    """Return what an account is called in a budget that others read; the credential can't be had from it."""
-    secret = credential.encode("utf-8", "surrogateescape")
-    scheme, _, encoded = secret.partition(b" ")
-    with contextlib.suppress(ValueError):
-        if scheme == b"Basic" and base64.b64decode(encoded).endswith(_TOKEN_USER):
-            # A token is drawn at random: nobody can try them all.
-            return hashlib.blake2b(host + b"\0" + secret, digest_size=16, person=b"toggl_async").hexdigest()
-    return hashlib.scrypt(secret, salt=b"toggl_async\0" + host, n=1 << 14, r=8, p=1, dklen=16).hex()
-
-
-def _credential(request: httpx.Request) -> str:
-    """Return what proves who asks."""
-    declared = request.extensions.get(EXTENSION)
-    if isinstance(declared, RequestFacts) and declared.account:
-        return declared.account
-    headers = request.headers
-    for name, value in headers.raw:  # `headers.get` looks through all of them twice
-        if value and name.lower() == b"authorization":
-            return value.decode(headers.encoding)
-    return _session(headers.get("cookie", ""))
-
-
-def _session(cookies: str) -> str:
-    """Return the session cookie of a Cookie header, or all of it where none is known by name."""
-    if any(name in cookies for name in _SESSION_COOKIES):
-        jar: http.cookies.SimpleCookie = http.cookies.SimpleCookie()
-        with contextlib.suppress(http.cookies.CookieError):  # a server may have set odd ones
-            jar.load(cookies)
-        for name in _SESSION_COOKIES:
-            if name in jar:
-                return jar[name].value
-    return cookies

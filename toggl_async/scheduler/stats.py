@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import attrs
 
+from toggl_async.options import Priority
 from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.route import Lane
 
-__all__ = ["AccountStats", "Counters", "SchedulerStats", "WindowStats"]
+__all__ = ["AccountStats", "Counters", "ProcessStats", "SchedulerStats", "WindowStats"]
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +34,23 @@ class WindowStats:
 
 
 @attrs.frozen(kw_only=True)
+class ProcessStats:
+    """The calls of another process that wait, by priority.
+
+    Attributes:
+        process: its name in the budget: its process id and, where machines share one, its machine.
+        priority: that of the calls.
+        waiting: how many they are.
+        waited: seconds since the first of them began to wait, or one of this priority last went.
+    """
+
+    process: str
+    priority: Priority
+    waiting: int
+    waited: float
+
+
+@attrs.frozen(kw_only=True)
 class AccountStats:
     """One account, now.
 
@@ -44,6 +62,7 @@ class AccountStats:
         reason: what all that wait wait for; None when nobody does.
         wait: seconds until that ends; None when nobody waits, infinite where an answer has to come.
         windows: its quotas.
+        processes: what else waits, of all that share the budget; as it was when this process last asked.
     """
 
     account: int
@@ -53,6 +72,7 @@ class AccountStats:
     reason: Reason | None
     wait: float | None
     windows: tuple[WindowStats, ...]
+    processes: tuple[ProcessStats, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -73,6 +93,7 @@ class SchedulerStats:
         sent: requests whose first bytes left, repeated ones included.
         waited: seconds that calls spent waiting for their turns, added up.
         waits: seconds during which all calls of an account waited, by what for; accounts added up.
+        alone: whether the shared budget cannot be used now, and this process keeps its own pace.
     """
 
     accounts: tuple[AccountStats, ...]
@@ -88,6 +109,7 @@ class SchedulerStats:
     sent: int
     waited: float
     waits: Mapping[Reason, float]
+    alone: bool = False
 
 
 class Counters:
@@ -122,7 +144,7 @@ class Counters:
         self.waited: float = 0.0
         self.waits: dict[Reason, float] = {}
 
-    def snapshot(self, accounts: tuple[AccountStats, ...]) -> SchedulerStats:
+    def snapshot(self, accounts: tuple[AccountStats, ...], *, alone: bool) -> SchedulerStats:
         """Freeze the counts."""
         counts = {name: getattr(self, name) for name in self.__slots__}
-        return SchedulerStats(accounts=accounts, **{**counts, "waits": dict(self.waits)})
+        return SchedulerStats(accounts=accounts, alone=alone, **{**counts, "waits": dict(self.waits)})

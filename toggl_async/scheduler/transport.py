@@ -165,6 +165,11 @@ class InnerTransport:
     __slots__ = ("_closing", "_loop", "_pool", "_process", "_retired", "closed", "is_httpx", "traces")
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        if isinstance(transport, type) or not callable(getattr(transport, "handle_async_request", None)):
+            kind = "a class" if isinstance(transport, type) else f"a value of type {type(transport).__name__}"
+            raise InvalidInput(
+                f"transport must be asynchronous, such as httpx.AsyncHTTPTransport(), not {kind}"
+            )
         self._pool = Pool(transport)
         self._retired: list[Pool] = []
         self._closing: set[asyncio.Task[None]] = set()

@@ -5,14 +5,26 @@ from contextlib import aclosing
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
+import msgspec
 
-from toggl_async._operations.paging.paging import Page, PageAnswer, PageRequest, Paging, Position
-from toggl_async._operations.paging.reading import Misshapen, comparable, field, fields, identity, is_null
+from toggl_async._operations.paging.paging import Page, PageAnswer, PageRequest, Paging, Position, may_be_full
+from toggl_async._operations.paging.reading import (
+    Misshapen,
+    comparable,
+    field,
+    fields,
+    identity,
+    is_no_row,
+    outline,
+)
 from toggl_async.errors import BadRequest, DecodeError, InvalidInput, PagingError
 
 __all__ = ["Bookmark", "PageStep", "Pages"]
 
 ItemT = TypeVar("ItemT")
+
+_WALKS = 2
+"""How often a list is walked whose items move meanwhile."""
 
 
 @attrs.frozen(kw_only=True)
@@ -38,7 +50,9 @@ class PageStep(Generic[ItemT]):
         following: where the walk goes on; None when this was the last page.
         nulls: elements of it that aren't rows, such as null, and are left out.
         is_blank: whether nothing at all came, not even an empty list.
-        has_shifted: whether it lacks the item that was announced as its first, so that others may be missing.
+        has_shifted: whether items moved between pages, so that some may be missing: the item that was
+            announced as its first is not there, the list has become shorter, or it is over and had fewer
+            items than it says.
     """
 
     items: list[ItemT]
@@ -59,10 +73,15 @@ class Pages(Generic[ItemT]):
     A walk ends when the scheme says so, and also at a page that brings nothing new: some lists
     ignore the page number and answer with the same items for ever.
 
+    Lists change while they are walked. An item that has moved to a later page comes once. Reports, and
+    lists that say how long they are, also show that one may have moved to an earlier page, unseen: such a
+    walk is made once more, and gives what it had missed. Of other lists (projects, tags, goals, invoices)
+    nothing tells; `toggl_async.export` holds them against a second source.
+
     Raises (while walking):
         DecodeError: an answer isn't a page of this list; it is never taken for an empty one.
-        PagingError: the server names a page as the next one that was fetched before, or an empty
-            page of a report says that more follow.
+        PagingError: the server names a page as the next one that was fetched before, an empty
+            page of a report says that more follow, or items may be missing of two walks.
         TogglError: whatever became of a request; see `toggl_async.errors`.
     """
 
@@ -114,13 +133,29 @@ class Pages(Generic[ItemT]):
 
     async def pages(self) -> AsyncGenerator[list[ItemT], None]:
         """Walk page by page; pages without new items are not given out."""
-        async with aclosing(self.steps()) as steps:
+        async with aclosing(self.settled()) as steps:
             async for step in steps:
                 if step.items:
                     yield step.items
 
+    async def settled(self) -> AsyncGenerator[PageStep[ItemT], None]:
+        """Walk page by page, and once more if items may be missing; none comes twice."""
+        given = _Given(self._paging)
+        for _ in range(_WALKS):
+            shifted = False
+            async with aclosing(self.steps()) as steps:
+                async for step in steps:
+                    shifted = shifted or step.has_shifted
+                    yield attrs.evolve(step, items=given.new(step.items))
+            if not shifted:
+                return
+        raise PagingError(
+            f"items of {self._operation} moved between its pages while they were read, or the list is "
+            "shorter than it says: some may be missing"
+        )
+
     async def steps(self, start: Bookmark | None = None) -> AsyncGenerator[PageStep[ItemT], None]:
-        """Walk page by page, each with the place of the next one, from where an earlier walk stopped.
+        """Walk page by page once, each with the place of the next one, from where an earlier walk stopped.
 
         Args:
             start: the `PageStep.following` of an earlier walk with the same request; None begins.
@@ -129,6 +164,7 @@ class Pages(Generic[ItemT]):
         size = self._asked_size() if start is None else start.size
         asked: set[Hashable] = set()
         seen = _Seen(self._paging.identity)
+        tally = _Tally(met=0 if start is None else None)
         while position is not None:
             mark = tuple(sorted(position.items()))
             if mark in asked:
@@ -138,20 +174,22 @@ class Pages(Generic[ItemT]):
             answer, size = await self._fetched(position, size, first=not asked)
             asked.add(mark)
             items = self._picked(answer)
-            rows = [item for item in items if not is_null(item)]
+            total = self._paging.total(answer)
+            if total and not items and tally.met == 0:
+                raise self._misshapen(f"no items came where the list says that it has {total}", answer)
+            rows = [item for item in items if not is_no_row(item)]
             new = seen.new(rows)
             shifted = self._paging.has_shifted(position, rows)
-            position = (
-                self._paging.following(Page(position=position, answer=answer, items=items, size=size))
-                if new or not items
-                else None
-            )
+            count = self._count(items, size, answer)
+            shifted |= tally.has_shrunk(total, len(new) + count - len(rows))
+            page = Page(position=position, answer=answer, items=items, count=count, size=size, met=tally.met)
+            position = self._paging.following(page) if new or not items else None
             yield PageStep(
                 items=cast("list[ItemT]", new),
                 following=None if position is None else Bookmark(position=position, size=size),
                 nulls=len(items) - len(rows),
                 is_blank=not answer.body.strip(),
-                has_shifted=shifted,
+                has_shifted=shifted or (position is None and tally.is_short),
             )
 
     def _picked(self, answer: PageAnswer) -> Sequence[object]:
@@ -159,7 +197,22 @@ class Pages(Generic[ItemT]):
         try:
             return self._paging.items(answer.result)
         except Misshapen as error:
-            raise DecodeError(str(error), operation=self._operation, field="$", body=answer.body) from None
+            raise self._misshapen(str(error), answer) from None
+
+    def _count(self, items: Sequence[object], size: int | None, answer: PageAnswer) -> int:
+        """Count the elements of a page, also those that are no rows and were left out when it was read.
+
+        A page that seems short for them is not the last. It is counted only then: that costs reading twice.
+        """
+        if not items or isinstance(items[0], msgspec.Raw) or may_be_full(len(items), size):
+            return len(items)
+        try:
+            return max(len(items), len(self._paging.items(outline(answer.body))))
+        except Misshapen:
+            return len(items)
+
+    def _misshapen(self, message: str, answer: PageAnswer) -> DecodeError:
+        return DecodeError(message, operation=self._operation, field="$", body=answer.body)
 
     def _asked_size(self) -> int | None:
         """The caller's own page size, if there is one, else the scheme's largest."""
@@ -195,6 +248,58 @@ class Pages(Generic[ItemT]):
         if self._paging.place == "query":
             return attrs.evolve(self._request, query={**self._request.query, **parameters})
         return attrs.evolve(self._request, body={**fields(self._request.body), **parameters})
+
+
+@attrs.define(kw_only=True)
+class _Tally:
+    """What a list says of its length, and what came of it.
+
+    Attributes:
+        met: items that came; None where an earlier walk met some.
+        total: how long the list is by the latest page that said so.
+    """
+
+    met: int | None
+    total: int | None = None
+
+    def has_shrunk(self, total: int | None, met: int) -> bool:
+        """Take in a page; return whether the list has become shorter since the one before."""
+        if self.met is not None:
+            self.met += met
+        before, self.total = self.total, self.total if total is None else total
+        return total is not None and before is not None and total < before
+
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer items came than the list has."""
+        return self.met is not None and self.total is not None and self.met < self.total
+
+
+class _Given:
+    """What was given out, in whichever walk; kept only where there may be a second one."""
+
+    def __init__(self, paging: Paging) -> None:
+        self._paging = paging
+        self._keys: set[Hashable] = set()
+
+    def new(self, items: list[ItemT]) -> list[ItemT]:
+        """Pick the items that were not given out.
+
+        Raises:
+            PagingError: a part of an item was, so that it can neither be given nor left out.
+        """
+        if not self._paging.notices_shifts:
+            return items
+        fresh = []
+        for item in items:
+            keys = self._paging.keys(item)
+            known = sum(key in self._keys for key in keys)
+            if 0 < known < len(keys):
+                raise PagingError("a group of time entries changed while the report was read")
+            if not known:
+                self._keys.update(keys)
+                fresh.append(item)
+        return fresh
 
 
 class _Seen:

@@ -1,13 +1,13 @@
 """What all paging schemes have in common: a page, what it is asked for with, and what comes back."""
 
 import abc
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from collections.abc import Hashable, Mapping, Sequence
+from typing import ClassVar, Final, Literal, TypeAlias
 
 import attrs
 import msgspec
 
-from toggl_async._operations.paging.reading import listed
+from toggl_async._operations.paging.reading import comparable, identity, listed
 
 __all__ = ["Page", "PageAnswer", "PageRequest", "Paging", "Place", "Position"]
 
@@ -62,6 +62,9 @@ class Paging(abc.ABC):
     identity: str | None = "id"
     place: Place = "query"
 
+    notices_shifts: ClassVar[bool] = False
+    """Whether something in its answers tells that items moved between its pages."""
+
     @abc.abstractmethod
     def start(self) -> Position:
         """Say where the first page stands."""
@@ -77,6 +80,19 @@ class Paging(abc.ABC):
     def has_shifted(self, position: Position, items: Sequence[object]) -> bool:  # noqa: ARG002
         """Whether a page lacks the item that was announced as its first, so that others may be missing."""
         return False
+
+    def total(self, answer: "PageAnswer") -> int | None:  # noqa: ARG002
+        """How many items the whole list has, where an answer says so."""
+        return None
+
+    def keys(self, item: object) -> Sequence[Hashable]:
+        """What an item is known by when it comes again."""
+        key = identity(item, self.identity)
+        return [repr(comparable(item)) if key is None else key]
+
+    def requests(self, count: int) -> int:  # noqa: ARG002
+        """How many requests a list of so many items takes, if its pages are as large as asked for."""
+        return 1
 
     def items(self, result: object) -> Sequence[object]:
         """Pick the items out of a decoded answer; null means none.
@@ -95,13 +111,17 @@ class Page:
         position: the parameters that it was asked for with.
         answer: what came back.
         items: the items in it.
+        count: how many elements it had, with those that could not be read.
         size: how many were asked for; None when Toggl chose.
+        met: how many items the walk has met with this page; None where an earlier walk met some.
     """
 
     position: Position
     answer: PageAnswer
     items: Sequence[object]
+    count: int
     size: int | None
+    met: int | None = None
 
     @property
     def is_full(self) -> bool:
@@ -109,5 +129,9 @@ class Page:
 
         One as long as servers cut pages is not: a server may allow less than it is asked for.
         """
-        count = len(self.items)
-        return bool(count) and (self.size is None or count >= self.size or count % _USUAL_CUT == 0)
+        return may_be_full(self.count, self.size)
+
+
+def may_be_full(count: int, size: int | None) -> bool:
+    """Whether a page of so many items, where so many were asked for, may be followed by another one."""
+    return bool(count) and (size is None or count >= size or count % _USUAL_CUT == 0)

@@ -17,8 +17,10 @@ __all__ = [
     "fields",
     "has",
     "identity",
-    "is_null",
+    "is_no_row",
+    "kind_of",
     "listed",
+    "outline",
     "parsed",
     "wrapped",
 ]
@@ -75,30 +77,38 @@ def field(holder: object, name: str) -> object:
 def listed(rows: object) -> Sequence[object]:
     """Take a list as it is, unpack one that is still JSON, and take null for an empty one.
 
-    Rows that are null stay: they may stand for what nobody can know, but for nothing that isn't there.
+    What is no row among rows, such as null, stays, and is counted: it may stand for a row.
 
     Raises:
-        Misshapen: it is something else, which is never the same as an empty list.
+        Misshapen: it is something else, which is never the same as an empty list, or has no row at all.
     """
     if isinstance(rows, msgspec.Raw):
         try:
             rows = msgspec.json.decode(rows, type=list[msgspec.Raw] | None)
         except msgspec.ValidationError:
-            raise Misshapen(f"{_kind(rows)} came where a list belongs") from None
+            raise Misshapen(f"{kind_of(rows)} came where a list belongs") from None
     if rows is None:
         return []
     if not isinstance(rows, list):
-        raise Misshapen(f"{_kind(rows)} came where a list belongs")
+        raise Misshapen(f"{kind_of(rows)} came where a list belongs")
     # Rows that are records already have been held against their type.
-    for row in rows:
-        if isinstance(row, msgspec.Raw) and bytes(memoryview(row)[:1]) != b"{" and not is_null(row):
-            raise Misshapen(f"{_kind(row)} came where a row belongs")
+    strange = next((row for row in rows if is_no_row(row) and bytes(row) != b"null"), None)
+    if strange is not None and all(map(is_no_row, rows)):
+        raise Misshapen(f"{kind_of(strange)} came where a row belongs")
     return rows
 
 
-def is_null(row: object) -> bool:
-    """Whether a row that is still JSON is null."""
-    return isinstance(row, msgspec.Raw) and bytes(row) == b"null"
+def is_no_row(element: object) -> bool:
+    """Whether an element of a list that is still JSON is no object."""
+    return isinstance(element, msgspec.Raw) and bytes(memoryview(element)[:1]) != b"{"
+
+
+def outline(body: bytes) -> list[msgspec.Raw] | dict[str, msgspec.Raw] | None:
+    """Take an answer apart into what it consists of, to count that; None where that can't be done."""
+    try:
+        return msgspec.json.decode(body, type=list[msgspec.Raw] | dict[str, msgspec.Raw] | None)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def wrapped(result: object, *names: str) -> Sequence[object]:
@@ -117,7 +127,7 @@ def wrapped(result: object, *names: str) -> Sequence[object]:
     held = [_opened(one) for one in given]
     for one in held:
         if not any(has(one, name) for name in names):
-            raise Misshapen(f"{_kind(one)} came where an object with {names[0]!r} belongs")
+            raise Misshapen(f"{kind_of(one)} came where an object with {names[0]!r} belongs")
     return held
 
 
@@ -152,7 +162,7 @@ def _opened(one: object) -> object:
     return one
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """Name the shape of an answer; its values are the server's."""
     value = parsed(value)
     match value:

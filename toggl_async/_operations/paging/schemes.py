@@ -5,13 +5,20 @@ items of an answer stand, and which parameters the following page has.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final, cast
 
 import attrs
 import msgspec
 
-from toggl_async._operations.paging.paging import Page, Paging, Place, Position
+from toggl_async._operations.paging.paging import (
+    Page,
+    PageAnswer,
+    Paging,
+    Place,
+    Position,
+    may_be_full,
+)
 from toggl_async._operations.paging.reading import Misshapen, bare, field, identity, listed, parsed, wrapped
 from toggl_async.errors import InvalidInput, PagingError
 
@@ -51,19 +58,30 @@ class PageNumber(Paging):
         more = page.is_full if self.short_is_last else bool(page.items)
         return {self.page: _whole(page.position[self.page]) + 1} if more else None
 
+    def requests(self, count: int) -> int:
+        """How many requests a list of so many items takes; the last one may find that there are no more."""
+        if self.largest is None:
+            return 1
+        full, rest = divmod(count, self.largest)
+        last_tells = rest and self.short_is_last and not may_be_full(rest, self.largest)
+        return full + bool(rest) + (not last_tells)
+
 
 @attrs.frozen(kw_only=True)
 class WrappedPages(PageNumber):
     """Numbered pages, each in an object with its list and its size: tasks, timesheets.
 
     The largest page is not documented: the size that an answer names may be under what was asked
-    for, and a page is short by that. Where it names none, by what was asked for.
+    for, and a page is short by that. Where it names none, by what was asked for, unless it names a
+    length of the whole list that is not reached.
 
     Attributes:
         data: the field of the list; null when empty.
     """
 
     data: str = "data"
+
+    notices_shifts: ClassVar[bool] = True
 
     def items(self, result: object) -> Sequence[object]:
         """Pick the list out of the wrapper; timesheets wrap the wrapper in a list of one.
@@ -74,10 +92,7 @@ class WrappedPages(PageNumber):
         if rows is not None:
             return rows
         held = wrapped(result, self.data)
-        rows = [item for one in held for item in listed(field(one, self.data))]
-        if not rows and any(_promises_rows(one) for one in held):
-            raise Misshapen("no rows came where total_count says that there are some")
-        return rows
+        return [item for one in held for item in listed(field(one, self.data))]
 
     def following(self, page: Page) -> Position | None:
         """Say where the page after this one stands."""
@@ -86,7 +101,18 @@ class WrappedPages(PageNumber):
             return PageNumber.following(attrs.evolve(self, short_is_last=False), page)
         sizes = [parsed(field(one, "per_page")) for one in wrapped(page.answer.result, self.data)]
         told = [size for size in (page.size, *sizes) if isinstance(size, int) and size > 0]
-        return PageNumber.following(self, attrs.evolve(page, size=min(told, default=None)))
+        after = PageNumber.following(self, attrs.evolve(page, size=min(told, default=None)))
+        total = self.total(page.answer)
+        if after is None and page.items and page.met is not None and total is not None and page.met < total:
+            return {self.page: _whole(page.position[self.page]) + 1}
+        return after
+
+    def total(self, answer: PageAnswer) -> int | None:
+        """Read the length of the list off the wrapper."""
+        if bare(answer.result, self.data, self.identity) is not None:
+            return None
+        totals = [parsed(field(one, "total_count")) for one in wrapped(answer.result, self.data)]
+        return max((total for total in totals if type(total) is int), default=None)
 
 
 @attrs.frozen(kw_only=True)
@@ -110,14 +136,21 @@ class HeaderPages(PageNumber):
     """
 
     pages: str = "x-pages"
+    records: str = "x-records"
+
+    notices_shifts: ClassVar[bool] = True
 
     def following(self, page: Page) -> Position | None:
         """Say where the page after this one stands."""
-        last = page.answer.headers.get(self.pages)
-        if last is None or not re.fullmatch("[0-9]{1,9}", last):
+        last = _count(page.answer, self.pages)
+        if last is None:
             return PageNumber.following(self, page)
         number = _whole(page.position[self.page])
-        return {self.page: number + 1} if number < int(last) else None
+        return {self.page: number + 1} if number < last else None
+
+    def total(self, answer: PageAnswer) -> int | None:
+        """Read the length of the list off its header."""
+        return _count(answer, self.records)
 
 
 def _two_at_least(_: object, attribute: "attrs.Attribute[int | None]", value: int | None) -> None:
@@ -224,6 +257,7 @@ class ReportCursor(Paging):
     identity: str | None = None
     place: Place = "body"
 
+    notices_shifts: ClassVar[bool] = True
     headers: ClassVar[Mapping[str, str]] = {
         "x-next-id": "first_id",
         "x-next-row-number": "first_row_number",
@@ -256,7 +290,12 @@ class ReportCursor(Paging):
         """
         announced = position.get("first_id")
         ids = {number for item in items for number in _entry_ids(item)}
-        return announced is not None and bool(ids) and announced not in ids
+        return announced is not None and announced not in ids and bool(ids or not items)
+
+    def keys(self, item: object) -> Sequence[Hashable]:
+        """The ids of the time entries of a row."""
+        ids = [number for number in _entry_ids(item) if isinstance(number, int)]
+        return ids or Paging.keys(self, item)
 
 
 def _entry_ids(row: object) -> Iterator[object]:
@@ -277,10 +316,10 @@ class _Row(msgspec.Struct):
     time_entries: list[_Entry] | None = None
 
 
-def _promises_rows(wrapper: object) -> bool:
-    """Whether what wraps a first page says that there are rows."""
-    total, page = (parsed(field(wrapper, name)) for name in ("total_count", "page"))
-    return isinstance(total, int) and total > 0 and page in {1, None}
+def _count(answer: PageAnswer, header: str) -> int | None:
+    """Read a header that counts; None where there is none that can be read."""
+    value = answer.headers.get(header)
+    return int(value) if value is not None and re.fullmatch("[0-9]{1,9}", value) else None
 
 
 def _whole(value: int | str) -> int:

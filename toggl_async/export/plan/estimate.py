@@ -19,6 +19,7 @@ from toggl_async.export.intake import reading
 from toggl_async.export.plan.datasets import ENTRIES, EXACT, REFUSALS, Dataset, Source, operation
 from toggl_async.export.plan.plan import DateRange, ExportPlan
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
+from toggl_async.export.tasks import ungrouped
 from toggl_async.options import Priority
 
 __all__ = ["DatasetEstimate", "Estimate", "QuotaEstimate", "estimate"]
@@ -127,9 +128,10 @@ async def estimate(client: TogglClient, plan: ExportPlan, *, account: Survey | N
     spent *= account.requests
     counted: dict[tuple[int, DateRange], int | None] = {}
     if ENTRIES.name in plan:
-        async with asyncio.TaskGroup() as tasks:
-            for workspace in account.workspaces:
-                tasks.create_task(_count(patient, plan, account, workspace, counted))
+        with ungrouped():
+            async with asyncio.TaskGroup() as tasks:
+                for workspace in account.workspaces:
+                    tasks.create_task(_count(patient, plan, account, workspace, counted))
     answer = await patient.fetch(operation(_QUOTA), path={})
     with reading(_QUOTA, answer.body):
         quotas = msgspec.json.decode(answer.body, type=list[_Quota] | None) or []
@@ -213,14 +215,9 @@ def _dataset(
 
 
 def _list_requests(dataset: Dataset, account: Survey, workspace: SurveyedWorkspace) -> int:
-    """Requests for a list of a workspace: a full page is followed by another one, where none says more."""
+    """Requests for a list of a workspace."""
     paging = operation(dataset.operation).paging
-    if paging is None or paging.largest is None:
-        return 1
-    rows = account.counts.get(dataset.name, {}).get(workspace.id, 0)
-    if rows and not getattr(paging, "short_is_last", True):
-        return math.ceil(rows / paging.largest) + 1
-    return rows // paging.largest + 1
+    return 1 if paging is None else paging.requests(account.counts.get(dataset.name, {}).get(workspace.id, 0))
 
 
 def _range_requests(rows: int | None) -> int:

@@ -32,6 +32,9 @@ _OVERLAP = 60
 _EMPTY = "an empty list"
 """What the failure of a list begins with that has no witness. The next run believes it."""
 
+_MOVED = "rows moved between its pages while they were read, or the list is shorter than it says"
+"""What is wrong with a list that may lack rows, twice."""
+
 
 def list_piece(dataset: Dataset, workspace: SurveyedWorkspace) -> Piece:
     """The piece that a list of a workspace is."""
@@ -109,7 +112,7 @@ async def _walk(
     """Read the pages of a list from where it stands; return what kept it from its end."""
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
     if saved.bookmark is None:
-        saved = attrs.evolve(saved, blank=False)
+        saved = attrs.evolve(saved, blank=False, shifted=False)
     query: Mapping[str, Any] = dataset.query
     if saved.since is not None:
         query = {**query, "since": saved.since}
@@ -143,6 +146,7 @@ async def _take(
     """Commit one page of a list."""
     reader.forecast.read(dataset.name, piece.workspace_id)
     updating = reader.books.header.previous is not None
+    paged = saved.bookmark is not None
     lines = identified(
         [list_line(row, workspace_id=piece.workspace_id) for row in step.items], dataset.operation
     )
@@ -154,6 +158,7 @@ async def _take(
         odd=saved.odd or step.nulls > 0 or reader.books.has_new_stand_in(dataset, met),
         nameless=saved.nameless or step.nulls > 0,
         blank=saved.blank or step.is_blank,
+        shifted=saved.shifted or step.has_shifted,
     )
     gone: set[int] = set()
     if updating:
@@ -167,7 +172,7 @@ async def _take(
     removed = set(met) if updating else set()
     verdict = _Verdict()
     if step.following is None:
-        verdict = await _judge(reader, dataset, piece, saved, unmet)
+        verdict = await _judge(reader, dataset, piece, saved, unmet, paged=paged)
         unmet = reader.books.meet(piece, ())  # others may have met some meanwhile
         removed |= verdict.gone & unmet
     saved = attrs.evolve(
@@ -202,9 +207,15 @@ class _Verdict:
 
 
 async def _judge(
-    reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, unmet: set[int]
+    reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, unmet: set[int], *, paged: bool
 ) -> _Verdict:
-    """Hold a list that was read to its end against what is known otherwise."""
+    """Hold a list that was read to its end against what is known otherwise.
+
+    Where it had several pages, a row that did not come may have moved to an earlier one meanwhile.
+    """
+    if saved.shifted:
+        doubt = _MOVED if saved.readings else None
+        return _Verdict(final=bool(saved.readings), again=not saved.readings, doubt=doubt)
     if saved.since is not None:
         return _Verdict(final=True)
     known = reader.books.ids(dataset, piece.workspace_id)
@@ -218,7 +229,7 @@ async def _judge(
         there = reader.books.known_ids(dataset, {piece: None})[piece]
         lacking = [number for number in lacking if number in unmet or number not in there]
     shrunk = len(unmet) * 2 > saved.before
-    if not saved.readings and (lacking or shrunk):
+    if not saved.readings and (lacking or shrunk or (unmet and paged)):
         return _Verdict(again=True)
     if lacking:
         now = _seen_elsewhere(reader, dataset, piece, await reader.seen_now())

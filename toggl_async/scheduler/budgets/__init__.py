@@ -15,13 +15,16 @@ from toggl_async.scheduler.core.limits import Limits
 from toggl_async.scheduler.core.memory import Lesson, Memories
 from toggl_async.scheduler.core.waiters import Wake
 
-__all__ = ["Budget", "Holder", "Step"]
+__all__ = ["Budget", "Holder", "OnTrouble", "Step"]
 
 T = TypeVar("T")
 
 Step: TypeAlias = Callable[[Limits, int], tuple[Limits, T, Sequence[Wake]]]
 """What is done to an account's limits in one transaction, given the store's clock in microseconds: it
 returns the limits, a result, and whom to wake. It may run twice, so it changes nothing else."""
+
+OnTrouble: TypeAlias = Callable[[str | None], None]
+"""What is told that a store was lost, with the reason, or that it is back, with None."""
 
 
 class Holder(Protocol):
@@ -30,6 +33,11 @@ class Holder(Protocol):
     @property
     def name(self) -> str:
         """What it is called among the waiters: unlike any other holder's."""
+        ...
+
+    @property
+    def away(self) -> bool:
+        """Whether its store cannot be used now, and the process goes on alone."""
         ...
 
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T | Awaitable[T]:
@@ -46,7 +54,10 @@ class Holder(Protocol):
         ...
 
     def recall(self, account: str) -> Memories | Awaitable[Memories]:
-        """Return what was learned of an account; asked when `Limits.cold` has grown."""
+        """Return what was learned of an account, asked when `Limits.cold` has grown.
+
+        Its instants are those of the running loop's clock.
+        """
         ...
 
     def alive(self, name: str) -> bool:
@@ -61,11 +72,17 @@ class Holder(Protocol):
 class Budget(Protocol):
     """Keeps the limits of accounts for all who use them."""
 
-    def open(self, on_wake: Callable[[str], None]) -> Holder:
+    def open(self, on_wake: Callable[[str], None], *, on_trouble: OnTrouble | None = None) -> Holder:
         """Take hold of the budget in the running event loop.
 
         Args:
             on_wake: called in that loop with the key of an account of which this holder should ask
                 again.
+            on_trouble: called in that loop with the reason when the store cannot be used any more, and
+                with None when it can be again.
+
+        Raises:
+            BudgetError: it cannot be used as it is configured.
+            WrongEventLoop: it belongs to another event loop.
         """
         ...

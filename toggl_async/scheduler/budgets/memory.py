@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from toggl_async.errors import WrongEventLoop
-from toggl_async.scheduler.budgets import Step
+from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.memory import Lesson, Memories
 from toggl_async.scheduler.core.waiters import Wake
@@ -39,7 +39,12 @@ class MemoryBudget:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
 
-    def open(self, on_wake: Callable[[str], None]) -> "MemoryHolder":
+    def open(
+        self,
+        on_wake: Callable[[str], None],
+        *,
+        on_trouble: OnTrouble | None = None,  # noqa: ARG002 - there is no trouble with memory
+    ) -> "MemoryHolder":
         """Take hold of the budget in the running event loop.
 
         Raises:
@@ -113,6 +118,9 @@ class MemoryHolder:
     """A scheduler's hold on a `MemoryBudget`."""
 
     __slots__ = ("_budget", "_loop", "_on_wake", "name")
+
+    away = False
+    """Memory never is."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ from toggl_async.scheduler.core.waiters import (
     rivals,
 )
 
-__all__ = ["Departure", "Grant", "View", "WindowView", "ask", "leaving", "view"]
+__all__ = ["Departure", "Elsewhere", "Grant", "View", "WindowView", "ask", "leaving", "view"]
 
 LONGEST_SLEEP: Final = 60 * SECOND
 """How long a process sleeps at most before a shut window: other programs, too, are told of resets."""
@@ -64,6 +64,24 @@ class WindowView(msgspec.Struct, gc=False, frozen=True):
     remaining: int | None = None
 
 
+class Elsewhere(msgspec.Struct, gc=False, frozen=True):
+    """The calls of another process that wait at one level for one window.
+
+    Attributes:
+        process: its name.
+        level: their priority.
+        window: the name of the quota window that they spend from.
+        count: how many they are.
+        age: microseconds since the first of them began to wait, or their level was last served.
+    """
+
+    process: str
+    level: int
+    window: str
+    count: int
+    age: int
+
+
 class View(msgspec.Struct, gc=False, frozen=True):
     """An account as a process sees it: durations in microseconds, never instants.
 
@@ -73,7 +91,7 @@ class View(msgspec.Struct, gc=False, frozen=True):
         rest: of the rest after a 429 that is still to come; 0 when the gate is open.
         probing: whether a probe is under way, whose answer decides.
         windows: the quota windows that are known.
-        others: level, window and count of what other processes have waiting.
+        others: what other processes have waiting, as far as they are known to live.
         ages: level, window and age of one's own lines; rests and shut windows don't age them.
         unserved: since each level had its latest turn.
         cold: the generation of what is kept beside the limits.
@@ -84,7 +102,7 @@ class View(msgspec.Struct, gc=False, frozen=True):
     rest: int
     probing: bool
     windows: dict[str, WindowView]
-    others: list[tuple[int, str, int]]
+    others: list[Elsewhere]
     ages: list[tuple[int, str, int]]
     unserved: list[int]
     cold: int
@@ -349,9 +367,9 @@ def view(limits: Limits, now: int, me: Process) -> View:
             for name, window in limits.windows.items()
         },
         others=[
-            (line.level, line.window, line.count)
+            Elsewhere(name, line.level, line.window, line.count, now - line.since)
             for name, waiter in limits.waiters.items()
-            if name != me.name
+            if name != me.name and me.alive(name)
             for line in waiter.lines
         ],
         ages=[

@@ -38,7 +38,6 @@ class Reason(enum.StrEnum):
     """Toggl failed a moment ago, or the connection did."""
     IN_FLIGHT = "in flight"
     """As many requests are under way as the options allow."""
-    LOGIN = "login"
     """Whether Toggl takes the credentials at all is being found out."""
 
 
@@ -134,16 +133,23 @@ class Foresight:
         return self.seen_at + window.resets_in + further * HOUR
 
     def _ahead(self, level: int, window: str) -> int:
-        """Count the calls ahead of a newcomer on its own window, those of other processes included."""
+        """Count the calls ahead of a newcomer on its own window, those of other processes included.
+
+        Within a level processes take turns, so no more of another's go before than of one's own.
+        """
+        mine = self.queue.ahead(level, window)
         others = self.view.others if self.view is not None else ()
-        theirs = sum(count for other, name, count in others if name == window and other <= level)
-        return self.queue.ahead(level, window) + theirs
+        return mine + sum(
+            other.count if other.level < level else min(other.count, mine + 1)
+            for other in others
+            if other.window == window and other.level <= level
+        )
 
     def _ahead_elsewhere(self, call: Call) -> int:
         """Count the calls ahead that wait on other windows, as far as those let them go."""
         view = self.view
         assert view is not None  # noqa: S101 - `expected` has looked
-        names = {line.window for line in self.queue.lines.values()} | {name for _, name, _ in view.others}
+        names = {line.window for line in self.queue.lines.values()} | {other.window for other in view.others}
         ahead = 0
         for name in names - {call.window}:
             window, waiting = view.windows.get(name), self._ahead(call.level, name)
@@ -163,5 +169,5 @@ class Foresight:
         waited = max((line.waited(now) + (since if line.age is not None else 0) for line in lines), default=0)
         unserved = view.unserved[call.level] + since
         before = sum(line.live for line in lines)
-        before += sum(count for level, _, count in view.others if level == call.level)
+        before += sum(other.count for other in view.others if other.level == call.level)
         return max(0, PATIENCE - min(waited, unserved)) + before * PATIENCE

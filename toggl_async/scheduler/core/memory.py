@@ -11,8 +11,8 @@ Both last a day: a stray answer must not close anything for ever, and plans are 
 
 *RefusalMet credentials* are remembered by account, which is known by its credentials, so other ones are
 another account. In memory they last as long as the process; in a store that others read, a quarter of
-an hour. A 403 that may be about them (`outcome.Outcome.doubtful`) is settled by one ``GET /me/logged``,
-for which everybody else waits: fifty calls with a wrong token would lock the account.
+an hour. A 403 that may be about them is settled by one ``GET /me/logged`` of the client's, which goes
+before all else: fifty calls with a wrong token would lock the account.
 """
 
 import hashlib
@@ -131,6 +131,10 @@ class Memories(msgspec.Struct, array_like=True, gc=False):
                 return found
         return None
 
+    def refuses_login(self, now: int) -> bool:
+        """Say whether the credentials themselves are known to be refused."""
+        return self.login is not None and not _is_over(self.login, now)
+
     def take(self, lesson: Lesson, now: int, *, shared: bool = False) -> bool:
         """Take in what was learned; return whether it is news.
 
@@ -163,6 +167,8 @@ class Memories(msgspec.Struct, array_like=True, gc=False):
 
     def sweep(self, now: int) -> None:
         """Drop what is over, before the memories are stored."""
+        if self.login is not None and _is_over(self.login, now):
+            self.login = None
         for key in [key for key, refusal in self.refusals.items() if _is_over(refusal, now)]:
             del self.refusals[key]
 

@@ -9,7 +9,7 @@ Toggl says the same thing in several ways, and different things in the same way:
   the quota's names its reset in seconds. One that says nothing leaves the decision to
   ``X-Toggl-Quota-Remaining``; without that, too, nothing is concluded from it.
 * A **403** is either wrong credentials or no right to this. On ``/me``, to which everybody has a
-  right, it leaves no doubt; elsewhere the words may, and if not, it is `Outcome.doubtful`.
+  right, it leaves no doubt; elsewhere the words may. If not, the client asks (`_client.login`).
 * Messages come as a JSON string, as the same text unquoted, in ``{"error": {"message"}}``, in
   ``{"error_message"}``, as HTML, or not at all.
 
@@ -107,14 +107,12 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         remaining: requests left in the quota window that it was counted in; None when not said.
         resets_in: microseconds until that window resets; None when not said.
         retry_after: microseconds that the server asked to wait; None when it did not.
-        doubtful: whether it may be about the credentials: one ``GET /me/logged`` will tell.
     """
 
     kind: OutcomeKind
     remaining: int | None = None
     resets_in: int | None = None
     retry_after: int | None = None
-    doubtful: bool = False
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,14 +178,12 @@ def classify(
         return Outcome(OutcomeKind.FAILED, remaining, resets_in, _retry_after(headers, today))
     if status == http.HTTPStatus.UNAUTHORIZED:
         return Outcome(OutcomeKind.LOGIN, remaining, resets_in)
-    if status == http.HTTPStatus.FORBIDDEN:
-        if (
-            _ME.fullmatch(route)
-            or login_attempts_left(headers) is not None
-            or _WRONG_CREDENTIALS.search(_text_of(headers, body))
-        ):
-            return Outcome(OutcomeKind.LOGIN, remaining, resets_in)
-        return Outcome(OutcomeKind.DENIED, remaining, resets_in, doubtful=True)
+    if status == http.HTTPStatus.FORBIDDEN and (
+        _ME.fullmatch(route)
+        or login_attempts_left(headers) is not None
+        or _WRONG_CREDENTIALS.search(_text_of(headers, body))
+    ):
+        return Outcome(OutcomeKind.LOGIN, remaining, resets_in)
     return Outcome(OutcomeKind.DENIED, remaining, resets_in)
 
 

@@ -43,7 +43,7 @@ def _max_wait(_instance: object, _attribute: object, value: float | None) -> Non
         raise InvalidInput(f"max_wait must be None or at least 0 s, not {value!r}")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)  # a read under way is looked up four times by it
 class RequestFacts:
     """What a request declares about itself.
 

@@ -73,12 +73,10 @@ class Next(msgspec.Struct, frozen=True):
 
     Attributes:
         again: why it returns to the queue; None when this was the end of it.
-        check_login: whether to ask ``GET /me/logged`` before anything else (`Schedule.check`).
         login_refused: whether nothing more must be sent with these credentials.
     """
 
     again: Reason | None = None
-    check_login: bool = False
     login_refused: bool = False
 
 
@@ -100,8 +98,6 @@ class Schedule:
         "_retry",
         "_wall_ahead",
         "backoff",
-        "check",
-        "checked",
         "foresight",
         "in_flight",
         "notes",
@@ -120,10 +116,6 @@ class Schedule:
         """What the shared limits are to be told with the next step; the driver takes them out."""
         self.in_flight: int = 0
         """Calls that hold a slot: GRANTED to ANSWERED."""
-        self.check: Call | None = None
-        """The call by which it is found out whether the credentials are good; all others wait for it."""
-        self.checked: bool = False
-        """Whether it was found out that they are: a 403 raises no doubt any more."""
 
     # What to want, and what was granted
 
@@ -133,9 +125,6 @@ class Schedule:
         They come in the order of their first calls: within a priority, first come is first served.
         """
         free = self._max_in_flight - self.in_flight
-        if self.check is not None:
-            waits = self.check.state is CallState.WAITING
-            return (Want(self.check.level, self.check.window),) if waits else ()
         if free <= 0 or now < self.backoff.until:
             return ()
         return tuple(
@@ -145,8 +134,6 @@ class Schedule:
 
     def held(self, now: int) -> tuple[Reason, int | None] | None:
         """Return what keeps all calls of this process from going, and until when (None: an answer)."""
-        if self.check is not None and self.check.state is not CallState.WAITING:
-            return Reason.LOGIN, None
         if now < self.backoff.until:
             return Reason.BACKOFF, self.backoff.until
         if self.in_flight >= self._max_in_flight:
@@ -183,21 +170,14 @@ class Schedule:
         self._wait(call)
         return None
 
-    def submit_check(self, call: Call, now: int) -> None:
-        """Let a call go before all others that finds out whether the credentials are good."""
-        call.since, call.deadline, call.state = now, None, CallState.WAITING
-        self.check = call
-
     def grant(self, answer: Grant, now: int) -> Call | None:
         """Give a turn to the call whose it is; give it back if that has left meanwhile."""
-        call = self.check
-        if call is None or call.state is not CallState.WAITING:
-            line = self.queue.lines.get((answer.level, answer.window))
-            if line is None:
-                self.notes.append(Unused(answer.number, answer.window))
-                return None
-            call = line.head
-            self.queue.discard(call)
+        line = self.queue.lines.get((answer.level, answer.window))
+        if line is None:
+            self.notes.append(Unused(answer.number, answer.window))
+            return None
+        call = line.head
+        self.queue.discard(call)
         call.waited += now - call.since
         call.since = now
         self.give(call, answer, now)
@@ -208,12 +188,7 @@ class Schedule:
 
         This is the driver's short way: `give` takes the turn if there is one, else `submit` goes on.
         """
-        return (
-            not self.queue
-            and self.check is None
-            and self.in_flight < self._max_in_flight
-            and now >= self.backoff.until
-        )
+        return not self.queue and self.in_flight < self._max_in_flight and now >= self.backoff.until
 
     def give(self, call: Call, answer: Grant, now: int) -> None:
         """Give a turn to a call that does not stand in a line."""
@@ -231,16 +206,12 @@ class Schedule:
         call.sent_at = now
 
     def depart(self, call: Call, departure: Departure, now: int) -> bool:
-        """Take the answer to a last look; say whether the request goes, or back to its queue."""
-        if departure.number:
-            call.turn, call.leaves_at = departure.number, now + departure.wait
-            return True
-        call.turn = 0
-        self.send_back(call, now)
-        return False
+        """Take the answer to a last look; say whether the request goes: if not, its turn is gone."""
+        call.turn, call.leaves_at = departure.number, now + departure.wait
+        return departure.number != 0
 
     def send_back(self, call: Call, now: int) -> None:
-        """Send a call back to its queue as if it had not had its turn, which is given back."""
+        """Send a call back to its queue as if it had not had its turn, which is given back if it is there."""
         self._give_back_turn(call)
         self.in_flight -= 1
         call.attempts -= 1
@@ -279,8 +250,6 @@ class Schedule:
                     kind is not OutcomeKind.FAILED,
                 )
             )
-        if call is self.check:
-            return self._judge_login(kind)
         if kind is OutcomeKind.DONE:
             self.backoff.incidents = 0
             return _END
@@ -294,7 +263,7 @@ class Schedule:
             return Next(_AGAIN[kind]) if call.replayable else _END
         if kind is OutcomeKind.LOGIN:
             return Next(login_refused=True)
-        return Next(check_login=outcome.doubtful and not self.checked and self.check is None)
+        return _END
 
     def lost(self, call: Call, loss: Loss, now: int, chance: float) -> Next:
         """Learn from a request that brought no answer, or half of one.
@@ -311,9 +280,6 @@ class Schedule:
             gone = loss is Loss.MAY_HAVE_LEFT
             self.notes.append((LossTold if gone else Unused)(call.turn, call.window))
             call.turn, call.probe = 0, False
-        if call is self.check:
-            self.check = None  # nothing was found out: the next doubt asks again
-            return _END
         if loss is not Loss.HOPELESS:
             self.backoff.fail(now, call.sent_at, None, self._retry, chance)
         return Next(Reason.BACKOFF) if self._may_retry(call, loss) else _END
@@ -345,8 +311,6 @@ class Schedule:
             else:
                 self._give_back_turn(call)
         call.turn, call.probe, call.state = 0, False, CallState.DONE
-        if call is self.check:
-            self.check = None
 
     # What is learned besides
 
@@ -365,13 +329,6 @@ class Schedule:
         call.window = self._lasting.get(call.window, call.window)
         return call.window
 
-    def drain(self) -> list[Call]:
-        """Take out all calls that wait, because they will not go: closed, or credentials refused."""
-        calls = list(self.queue)
-        for call in calls:
-            self.withdraw(call)
-        return calls
-
     def doomed(self, now: int) -> Iterator[tuple[Call, TooLong]]:
         """Take out the waiting calls that cannot make it any more, after a 429 or the end of a window."""
         for call, too_long in self.foresight.late(now):
@@ -386,8 +343,7 @@ class Schedule:
 
     def _wait(self, call: Call) -> None:
         call.state = CallState.WAITING
-        if call is not self.check:
-            self.queue.push(call)
+        self.queue.push(call)
 
     def _give_back_turn(self, call: Call) -> None:
         self.name_window(call)
@@ -403,14 +359,3 @@ class Schedule:
             replayable=call.replayable,
             attempts=call.max_attempts or self._retry.attempts,
         )
-
-    def _judge_login(self, kind: OutcomeKind) -> Next:
-        """Take the answer to the one question that settles a doubt."""
-        if kind is OutcomeKind.LOGIN:
-            self.check = None
-            return Next(login_refused=True)
-        if kind in _AGAIN:
-            return Next(_AGAIN[kind])
-        self.check = None
-        self.checked = kind is OutcomeKind.DONE
-        return _END

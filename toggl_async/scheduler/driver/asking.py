@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Generator, Sequence
 from typing import Any, Final
 
-from toggl_async.errors import MaxWaitExceeded, QuotaExceeded, TogglError
+from toggl_async.errors import BudgetError, MaxWaitExceeded, QuotaExceeded, TogglError
 from toggl_async.scheduler.core.ask import Grant, View, ask, view
 from toggl_async.scheduler.core.foresight import Reason, TooLong
 from toggl_async.scheduler.core.limits import SECOND, Limits
@@ -22,6 +22,7 @@ from toggl_async.scheduler.core.queue import Call
 from toggl_async.scheduler.core.route import quota_of
 from toggl_async.scheduler.core.waiters import Wake, Want
 from toggl_async.scheduler.driver.outlook import Outlook
+from toggl_async.scheduler.driver.stores import TELL_AFTER, is_urgent
 from toggl_async.scheduler.driver.tickets import closed, deliver, ticket_of
 
 __all__ = ["Asking"]
@@ -44,14 +45,13 @@ class Asking(Outlook):
 
     def _refresh(self) -> None:
         """Take a fresh look at limits that are at hand, when they have been told everything."""
-        if self._prompt:
+        if self._memory is not None:
             now = self.now()
             if self.schedule.notes:
                 self.poke()
-            seen = self._holder.transact(self.key, self._viewing)
-            if isinstance(seen, View):
-                self._view, self._view_at = seen, now
-                self.schedule.see(seen, now)
+            seen = self._memory.transact(self.key, self._viewing)
+            self._view, self._view_at = seen, now
+            self.schedule.see(seen, now)
 
     def _viewing(self, limits: Limits, now: int) -> tuple[Limits, View, Sequence[Wake]]:
         notes: list[Note] = []
@@ -69,7 +69,7 @@ class Asking(Outlook):
 
     def learn(self, lesson: Lesson) -> bool:
         """Take in what was learned of the account; say whether it is news."""
-        is_news = self.memories.take(lesson, self.store_now(), shared=not self._prompt)
+        is_news = self.memories.take(lesson, self.now(), shared=not self._prompt)
         self._lessons.append(lesson)
         self.schedule.notes.append(Learned())
         if is_news and not isinstance(lesson, Forgotten):
@@ -96,6 +96,8 @@ class Asking(Outlook):
         """Say whether nothing is under way and nothing is known that a new account would miss."""
         if self.schedule.in_flight or self.schedule.queue or self._running:
             return False
+        if not self._prompt:
+            return not self.schedule.notes  # all else stands in the store
         if self.memories.refusals or self.memories.login is not None:
             return False
         seen = self.look()
@@ -126,6 +128,18 @@ class Asking(Outlook):
         if not self._running and not self._loop.is_closed():
             self._start(self._steps(None))
 
+    def wake(self) -> None:
+        """Have the core asked again, because another holder says so: a turn given ahead may be void."""
+        self._news += 1
+        self._called = True
+        self.poke()
+
+    def wonder(self) -> None:
+        """Ask a store whether what is remembered still holds: somebody may have forgotten it for all."""
+        if not self._prompt:
+            self._called = True
+            self.poke()
+
     def _tells_later(self) -> bool:
         """Say whether what an answer told can go with the next step: nobody else would hear of it before."""
         memory = self._memory
@@ -142,18 +156,29 @@ class Asking(Outlook):
         if not self._prompt or self._running or self._pause is not None or self._report.is_heard:
             return False
         schedule = self.schedule
-        if schedule.queue or schedule.check is not None or self._lessons:
+        if schedule.queue or self._lessons:
             return False
         if schedule.notes or self._timer is not None:
             told = self._transact(())
-            if not isinstance(told, Grant):
-                self._start(self._steps(told))
-                return True
+            assert isinstance(told, Grant)  # noqa: S101 - memory answers at once
             if told.cold != self._cold:
                 self._learn_cold(told)
             if self._timer is not None:
                 self._set_timer(None)
         return True
+
+    def _has_to_ask(self, wants: Sequence[Want], now: int) -> bool:
+        """Say whether a store has to be asked now; what it was told holds until one's own place comes."""
+        if self._called or self._standing != {(want.level, want.window) for want in wants}:
+            return True
+        notes, reserve = self.schedule.notes, self.options.quota.reserve
+        if not notes:
+            return False
+        if self._closed or any(is_urgent(note, self._view, reserve) for note in notes):
+            return True
+        if self._timer is None:
+            self._set_timer(now + TELL_AFTER)
+        return False
 
     def _start(self, steps: Generator[Awaitable[Any], Any, None]) -> None:
         self._running = True
@@ -194,8 +219,12 @@ class Asking(Outlook):
     def _failed(self, error: Exception) -> None:
         self._running = self._again = False
         _logger.error("account %d: the budget could not be asked", self.number, exc_info=error)
+        refusal = error
+        if not isinstance(error, TogglError):
+            refusal = BudgetError(f"the budget failed: {type(error).__name__}")
+            refusal.__cause__ = error
         for call in list(self.schedule.queue):
-            self._refuse(call, error)
+            self._refuse(call, refusal)
 
     def _steps(self, asked: Grant | Awaitable[Grant] | None) -> Generator[Awaitable[Any], Any, None]:
         """Ask the core as long as something changes; yield what has to be waited for."""
@@ -205,21 +234,19 @@ class Asking(Outlook):
                     self._again = False
                     now = self.now()
                     self.schedule.look(now, round(self._wall() * SECOND))
-                    asked = self._transact(self.schedule.wants(now))
-                if isinstance(asked, Grant):
-                    answer = asked
-                else:
-                    self._prompt = False
-                    answer = yield asked
-                asked = None
+                    wants = self.schedule.wants(now)
+                    if not (self._prompt or self._has_to_ask(wants, now)):
+                        continue
+                    asked = self._transact(wants)
+                answer = asked if isinstance(asked, Grant) else (yield asked)
+                asked, at = None, self.now() if self._prompt else self._stepped_at
                 if answer.cold != self._cold:
                     memories = self._holder.recall(self.key)
                     if not isinstance(memories, Memories):
                         memories = yield memories
                     self._remember(answer.cold, memories)
-                now = self.now()
-                self._see(answer, now)
-                self._settle(answer, now)
+                self._see(answer, at)
+                self._settle(answer, at)
         finally:
             self._running = False
 
@@ -229,20 +256,51 @@ class Asking(Outlook):
         self._me.chance = self._chance.random()
         notes = schedule.notes
         self._asked = wants, notes
-        if not notes:
+        if not notes and self._prompt:
             return self._holder.transact(self.key, self._step)
         schedule.notes = []
         lessons, self._lessons = self._lessons, []
-        return self._holder.transact(self.key, self._step, lessons)
+        if self._prompt:
+            return self._holder.transact(self.key, self._step, lessons)
+        self._called, self._standing = False, frozenset()
+        began = self.now()
+        asked = self._holder.transact(self.key, self._step_in_store, lessons)
+        if isinstance(asked, Grant):
+            return self._answered_by_store(asked, began)
+        return self._await_store(asked, began)
 
     def _step(self, limits: Limits, now: int) -> tuple[Limits, Grant, Sequence[Wake]]:
-        """Ask; it may run twice."""
+        """Ask."""
         wants, notes = self._asked
         answer, wakes = ask(limits, now, self._me, wants, notes)
-        if answer.view is None and (not self._prompt or (notes and self._report.is_heard)):
+        if answer.view is None and notes and self._report.is_heard:
             answer.view = view(limits, limits.at, self._me)
-        self._store_ahead = now - self.now() if not self._prompt else 0
         return limits, answer, wakes
+
+    def _step_in_store(self, limits: Limits, now: int) -> tuple[Limits, Grant, Sequence[Wake]]:
+        """Ask; it may run twice, and the last time counts."""
+        self._stepped_at = self.now()
+        wants, notes = self._asked
+        answer, wakes = ask(limits, now, self._me, wants, notes)
+        if answer.view is None:
+            answer.view = view(limits, limits.at, self._me)
+        return limits, answer, wakes
+
+    async def _await_store(self, asked: Awaitable[Grant], began: int) -> Grant:
+        return self._answered_by_store(await asked, began)
+
+    def _answered_by_store(self, answer: Grant, began: int) -> Grant:
+        """Take note of how long it took, and of what it knows this process to wait for."""
+        if not self._holder.away:
+            self._me.lag = self._lag.learn(self.now() - began, self._me.interval)
+        if answer.sleep is not None:
+            given = (answer.level, answer.window) if answer.number else None
+            self._standing = frozenset(
+                line
+                for want in self._asked[0]
+                if (line := (want.level, want.window)) != given or want.count > 1
+            )
+        return answer
 
     def _see(self, answer: Grant, now: int) -> None:
         """Take a look at the shared limits, and tell what has changed."""
@@ -251,27 +309,31 @@ class Asking(Outlook):
             return
         before, before_at, self._view, self._view_at = self._view, self._view_at, seen, now
         self.schedule.see(seen, now)
+        if before is not None and seen.rest and not before.rest:
+            self._news += 1  # a turn that was given before that must not be used
         self._report.saw(before, seen, now, before_at=before_at)
         if self.schedule.queue and _is_worse(before, seen):
             for call, too_long in self.schedule.doomed(now):
                 self._fail(call, self._error(call, too_long, now))
                 self._again = True
 
-    def _settle(self, answer: Grant, now: int) -> None:
-        """Take what a step gave."""
-        schedule = self.schedule
+    def _settle(self, answer: Grant, at: int) -> None:
+        """Take what a step gave that ran at a moment `at`."""
+        schedule, now = self.schedule, self.now()
         if answer.number:
             call = schedule.grant(answer, now)
             if call is None:
                 self._again = True
             else:
-                self._granted(call, answer.wait)
-        sleep = answer.sleep
+                call.leaves_at = at + answer.wait
+                self._granted(call, max(0, call.leaves_at - now))
+        asks_at = None if answer.sleep is None else at + answer.sleep
         if schedule.queue:
             held = schedule.held(now)
             if held is not None:
-                sleep = None if held[1] is None else held[1] - now
-        self._set_timer(None if sleep is None else now + sleep)
+                asks_at = held[1]
+                self._again = self._again or not self._prompt  # nobody is to wait for it meanwhile
+        self._set_timer(asks_at)
         self._note_pause(now)
 
     def _granted(self, call: Call, wait: int) -> None:
@@ -341,13 +403,16 @@ class Asking(Outlook):
             self.poke()
             self._show_life(call, turn)
 
-    def _learn_cold(self, answer: Grant) -> None:
-        memories = self._holder.recall(self.key)
-        if isinstance(memories, Memories):
-            self._remember(answer.cold, memories)
+    def _learn_cold(self, answer: Grant) -> bool:
+        """Read at once what has been learned, and say so; what stands in a store has to be waited for."""
+        if self._memory is not None:
+            self._remember(answer.cold, self._memory.recall(self.key))
+        return self._prompt
 
     def _remember(self, cold: int, memories: Memories) -> None:
         self._cold = cold
+        for lesson in self._lessons:  # not told yet
+            memories.take(lesson, self.now(), shared=not self._prompt)
         self.memories: Memories = memories
         for workspace_id, organization_id in list(memories.organizations.items()):
             self._learned(workspace_id, organization_id)
@@ -362,6 +427,7 @@ class Asking(Outlook):
 
     def _due(self) -> None:
         self._timer = None
+        self._called = True
         self.poke()
 
 

@@ -76,9 +76,10 @@ class Driver(Asking):
         asked = None
         if not self._running and schedule.is_clear(now):
             asked = self._transact((Want(call.level, call.window),))
-            if isinstance(asked, Grant):
-                if asked.cold != self._cold:
-                    self._learn_cold(asked)
+            if isinstance(asked, Grant) and (asked.cold == self._cold or self._learn_cold(asked)):
+                if not self._prompt:
+                    now = self._stepped_at
+                    self._see(asked, now)
                 if asked.number and self._is_soon_enough(call, asked.wait):
                     return self._go(call, asked, now)
                 if asked.number:
@@ -90,8 +91,9 @@ class Driver(Asking):
             self._refresh()
         too_long = schedule.submit(call, now)
         if too_long is not None:
-            if asked is not None:
-                self.poke()  # it stands in the calendar already
+            if asked is not None:  # it stands in the calendar already, or has a turn
+                self._again = True
+                self._start(self._steps(asked))
             raise self._error(call, too_long, now)
         return self._queue(call, now, asked)
 
@@ -224,6 +226,7 @@ class Driver(Asking):
     def refused(self, error: TogglError, route: str) -> None:
         """Tell that a call fails because an earlier answer is remembered."""
         self._report.refused_from_memory(self.now(), route, error)
+        self.wonder()
 
     def tell_shared(self, route: str) -> None:
         """Tell that a call joins an identical one."""
@@ -271,11 +274,9 @@ class Driver(Asking):
             at, reason = self.schedule.foresight.expected(call, now)
             waiting = len(self.schedule.queue)
             self._report.queued(call, now, wait=at - now, reason=reason, waiting=waiting)
-        if call.state is not CallState.WAITING:
-            return self._wait(call, ticket)  # a listener has seen to it
         if asked is None:
             self.poke()
-        elif isinstance(asked, Grant):
+        elif isinstance(asked, Grant) and asked.cold == self._cold:
             self._settle(asked, now)
         else:
             self._start(self._steps(asked))
@@ -317,8 +318,9 @@ class Driver(Asking):
         """Say whether a turn needs a last look: its slot is over, or something was learned since."""
         if ticket_of(call).news != self._news:
             return True
-        late = self.now() - call.leaves_at
-        return late > JITTER and late > min(SOON if self._prompt else LATE, self._me.interval // 100)
+        late, interval = self.now() - call.leaves_at, self._me.interval
+        bound = min(SOON, interval // 100) if self._prompt else min(LATE, interval // 10)
+        return late > JITTER and late > bound
 
     async def _last_look(self, call: Call, *, may_wait: bool) -> None:
         """Look until the request may leave.
@@ -328,25 +330,29 @@ class Driver(Asking):
         """
         if not self._prompt and not may_wait:
             raise Recalled(Reason.PACE)  # to ask a store takes time
+        ticket = ticket_of(call)
         while True:
-            turn = call.turn, call.level, self.schedule.name_window(call)
+            ticket.news = self._news
+            turn, at = (call.turn, call.level, self.schedule.name_window(call)), 0
 
             def step(limits: Limits, now: int) -> tuple[Limits, Departure, Sequence[Wake]]:
+                nonlocal at
+                at = self.now()
                 return limits, *leaving(limits, now, self._me, *turn)  # noqa: B023 - used up at once
 
             departure = self._holder.transact(self.key, step)
             if not isinstance(departure, Departure):
                 departure = await departure
-            now = self.now()
-            if not departure.number:
-                call.turn = 0
+            if not self.schedule.depart(call, departure, at):
                 raise Recalled(self._why(call))
-            call.turn, call.leaves_at = departure.number, now + departure.wait
-            if departure.wait <= 1:
+            wait = call.leaves_at - self.now()
+            if wait <= 1:
                 return
             if not may_wait:
                 raise Recalled(Reason.PACE)
-            await asyncio.sleep(departure.wait / SECOND)
+            await asyncio.sleep(wait / SECOND)
+            if not (self._prompt or self._is_late(call)):
+                return
 
     def _why(self, call: Call) -> Reason:
         """Return why a turn was not used."""
@@ -355,7 +361,3 @@ class Driver(Asking):
             return Reason.COOLDOWN
         window = self.window(call.window)
         return Reason.QUOTA if window is not None and window.left == 0 else Reason.QUEUE
-
-    def _due(self) -> None:
-        self._timer = None
-        self.poke()

@@ -20,6 +20,7 @@ from toggl_async.scheduler.core.notes import Note
 from toggl_async.scheduler.core.process import Process
 from toggl_async.scheduler.core.schedule import Schedule
 from toggl_async.scheduler.core.waiters import Want
+from toggl_async.scheduler.driver.stores import Lag
 from toggl_async.scheduler.reporter import Reporter
 
 __all__ = ["Outlook"]
@@ -46,10 +47,12 @@ class Outlook:
     __slots__ = (
         "_again",
         "_asked",
+        "_called",
         "_chance",
         "_closed",
         "_cold",
         "_holder",
+        "_lag",
         "_learned",
         "_lessons",
         "_limiter",
@@ -62,7 +65,8 @@ class Outlook:
         "_prompt",
         "_report",
         "_running",
-        "_store_ahead",
+        "_standing",
+        "_stepped_at",
         "_task",
         "_timer",
         "_totals",
@@ -117,9 +121,16 @@ class Outlook:
         """What is remembered of the account."""
         self._lessons: list[Lesson] = []
         self._cold = 0
-        self._store_ahead = 0
         self._asked: tuple[Sequence[Want], Sequence[Note]] = (), ()
-        self._prompt = True
+        self._prompt = self._memory is not None
+        """Whether the limits are at hand: then asking once more costs next to nothing."""
+        self._stepped_at = 0
+        """When a store ran the latest step: what it answers are durations from then on."""
+        self._standing: frozenset[tuple[int, str]] = frozenset()
+        """The lines with which a store knows this process to wait."""
+        self._called = False
+        """Whether the store has to be asked: one's time has come, or somebody has woken this process."""
+        self._lag = Lag()
         self._running = self._again = self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -134,10 +145,6 @@ class Outlook:
     def now(self) -> int:
         """Return the loop's time in microseconds."""
         return round(self._loop.time() * SECOND)
-
-    def store_now(self) -> int:
-        """Return the budget's clock, as far as it is known."""
-        return self.now() + self._store_ahead
 
     def total(self, window: str) -> int | None:
         """Return how many requests a window allows, as far as known."""
@@ -158,6 +165,10 @@ class Outlook:
     def window(self, name: str) -> WindowView | None:
         """Return a window as it stood at the last look."""
         return self._view.windows.get(name) if self._view is not None else None
+
+    def seen_ago(self) -> int:
+        """Return the microseconds since the account was last looked at."""
+        return self.now() - self._view_at
 
     def _note_pause(self, now: int) -> None:
         """Tell what everybody waits for, each time that it changes."""

@@ -19,6 +19,8 @@ from toggl_async.scheduler.core.foresight import Reason
 if TYPE_CHECKING:
     from toggl_async.scheduler.events.kinds import (
         Answered,
+        BudgetBack,
+        BudgetLost,
         Cancelled,
         CooledDown,
         Granted,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answered",
+    "BudgetBack",
+    "BudgetLost",
     "Cancelled",
     "CooledDown",
     "Granted",
@@ -57,7 +61,7 @@ class SchedulerEvent:
 
     Attributes:
         at: the loop's time, in seconds.
-        account: the number of the account within its scheduler.
+        account: the number of the account within its scheduler; 0 for what is about all of them.
     """
 
     at: float

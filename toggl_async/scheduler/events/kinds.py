@@ -13,6 +13,8 @@ from toggl_async.scheduler.events import SchedulerEvent
 
 __all__ = [
     "Answered",
+    "BudgetBack",
+    "BudgetLost",
     "Cancelled",
     "CooledDown",
     "Granted",
@@ -189,3 +191,21 @@ class Paused(SchedulerEvent):
     reason: Reason
     until: float
     waiting: int
+
+
+@attrs.frozen(kw_only=True)
+class BudgetLost(SchedulerEvent):
+    """The shared budget cannot be used any more; until it can, this process keeps its own pace.
+
+    It is about all accounts, and `account` is 0.
+
+    Attributes:
+        reason: why, without a secret.
+    """
+
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class BudgetBack(SchedulerEvent):
+    """The shared budget can be used again; `account` is 0."""

@@ -1,0 +1,230 @@
+"""What many processes do together while their store is away, and when it comes back; in virtual time.
+
+Each is a holder of its own on one file, with a driver's loop; whoever looks at all of them sees when
+requests leave. The file is taken away as it happens: it is locked by a process that was stopped, it is
+deleted, or the folder can't be written to.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import random
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from budgets.conftest import Machine
+from support.budget_worker import Worker
+from support.clock import JumpLoop
+from toggl_async.options import Pace
+from toggl_async.scheduler.budgets.file import FileBudget
+
+INTERVAL, MARGIN = 0.1, 0.05
+
+pytestmark = [pytest.mark.anyio, pytest.mark.jump]
+
+
+class Fleet:
+    """Processes on one file, and when each of them sent."""
+
+    def __init__(self, path: Path, machine: Machine, count: int, interval: float = INTERVAL) -> None:
+        self.path = path
+        self.sent: list[tuple[float, bool]] = []
+        self.troubles: list[str | None] = []
+        self.pace = Pace(interval=interval, margin=MARGIN)
+        self.budget = FileBudget(path, _clock=machine.clock)
+        self.workers: list[Worker] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        for _ in range(count):
+            self.start()
+
+    def start(self, calls: int = 10_000) -> Worker:
+        """Start a process with calls that wait."""
+        holder = self.budget.open(lambda _: worker.poked.set(), on_trouble=self.troubles.append)
+        worker = Worker(holder, "account", self.pace, self._told)
+        worker.waiting[2] = calls
+        self.workers.append(worker)
+        self._tasks.append(asyncio.get_running_loop().create_task(worker.work()))
+        return worker
+
+    def kill(self, number: int) -> None:
+        """Kill a process: nothing is said, and its lock ends."""
+        self._tasks.pop(number).cancel()
+        self.workers.pop(number).holder._store.close()  # type: ignore[attr-defined]
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        for worker in self.workers:
+            await worker.holder.aclose()
+
+    def between(self, start: float, end: float) -> list[float]:
+        return [at for at, _ in self.sent if start <= at < end]
+
+    def refused(self) -> int:
+        """Return how many a strict bucket of one would have refused."""
+        level, last, refused = 0.0, self.sent[0][0], 0
+        for at, _ in self.sent:
+            level, last = max(0.0, level - (at - last) / self.pace.interval), at
+            if level > 1e-6:
+                refused += 1
+            else:
+                level += 1
+        return refused
+
+    def _told(self, line: dict[str, Any]) -> None:
+        if "sent" in line:
+            self.sent.append((line["sent"], line["away"]))
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def pace_of(moments: list[float]) -> float:
+    return (len(moments) - 1) / (moments[-1] - moments[0])
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Any:
+    """Hold the file as a process does that was stopped in a transaction."""
+    raw = sqlite3.connect(path, isolation_level=None)
+    raw.execute("BEGIN IMMEDIATE")
+    yield
+    raw.execute("ROLLBACK")
+    raw.close()
+
+
+async def test_whose_store_hangs_go_on_in_turn_and_come_back_without_a_429(
+    tmp_path: Path, machine: Machine
+) -> None:
+    fleet = Fleet(tmp_path / "budget.sqlite", machine, 8)
+    await asyncio.sleep(10)
+    lost = now()
+    with locked(fleet.path):
+        await asyncio.sleep(4)
+    back = now()
+    await asyncio.sleep(10)
+    await fleet.end()
+    assert fleet.refused() == 0
+    assert pace_of(fleet.between(lost + 2, back)) > 8
+    assert pace_of(fleet.between(back + 5, back + 10)) > 9.4
+    gaps = [later - earlier for earlier, later in itertools.pairwise(fleet.between(lost - 1, back + 10))]
+    # A second until it is known that the store is away, and a round until each comes to its own place.
+    assert max(gaps) < 1 + 10 * INTERVAL * (1 + MARGIN)
+
+
+async def test_whose_store_cannot_be_written_to_go_on_in_turn(tmp_path: Path, machine: Machine) -> None:
+    folder = tmp_path / "state"
+    fleet = Fleet(folder / "budget.sqlite", machine, 4)
+    await asyncio.sleep(10)
+    lost = now()
+    folder.rename(tmp_path / "elsewhere")
+    folder.write_text("a file where the folder was")
+    await asyncio.sleep(4)
+    folder.unlink()
+    (tmp_path / "elsewhere").rename(folder)
+    back = now()
+    await asyncio.sleep(10)
+    await fleet.end()
+    assert fleet.refused() == 0
+    gaps = [later - earlier for earlier, later in itertools.pairwise(fleet.between(lost - 1, back + 10))]
+    assert max(gaps) < 1 + 6 * INTERVAL * (1 + MARGIN)
+    assert sum(trouble is None for trouble in fleet.troubles) == len(fleet.troubles) / 2 == 4
+    assert pace_of(fleet.between(back + 5, back + 10)) > 9.4
+
+
+async def test_a_store_that_comes_back_empty_stays_closed_while_others_are_alone(
+    tmp_path: Path, machine: Machine
+) -> None:
+    folder = tmp_path / "state"
+    fleet = Fleet(folder / "budget.sqlite", machine, 8)
+    await asyncio.sleep(10)
+    folder.rename(tmp_path / "elsewhere")
+    folder.write_text("a file where the folder was")
+    await asyncio.sleep(4)
+    folder.unlink()
+    back = now()
+    await asyncio.sleep(10)
+    await fleet.end()
+    assert fleet.refused() == 0
+    gaps = [later - earlier for earlier, later in itertools.pairwise(fleet.between(back - 2, back + 10))]
+    assert max(gaps) < 0.4
+    assert pace_of(fleet.between(back + 6, back + 10)) > 9.4
+
+
+@given(st.data())
+@settings(max_examples=5)
+def test_no_accident_of_the_store_draws_a_429(data: st.DataObject) -> None:
+    """However many processes wait, however long the store is away, however it is lost."""
+    seed = data.draw(st.integers(0, 10_000))
+    chance = random.Random(seed)
+    count = chance.randint(1, 8)
+
+    async def story(folder: Path) -> None:
+        machine = Machine()
+        fleet = Fleet(folder / "state" / "budget.sqlite", machine, count)
+        await asyncio.sleep(8 + chance.random())
+        for _ in range(2):
+            how = chance.choice(["locked", "deleted", "unwritable"])
+            away = chance.uniform(0.2, 6)
+            if how == "locked":
+                with locked(fleet.path):
+                    await asyncio.sleep(away)
+            elif how == "deleted":
+                for end in ("", "-wal", "-shm"):
+                    Path(f"{fleet.path}{end}").unlink(missing_ok=True)
+            else:
+                fleet.path.parent.rename(folder / "elsewhere")
+                fleet.path.parent.write_text("")
+                await asyncio.sleep(away)
+                fleet.path.parent.unlink()
+                (folder / "elsewhere").rename(fleet.path.parent)
+            await asyncio.sleep(8 + chance.random())
+        before, ended = now() - 3, now()
+        await fleet.end()
+        assert fleet.refused() == 0
+        assert pace_of(fleet.between(before, ended)) > 9.2
+
+    in_virtual_time(story)
+
+
+async def test_the_dead_leave_no_gap(tmp_path: Path, machine: Machine) -> None:
+    chance = random.Random(5)
+    fleet = Fleet(tmp_path / "budget.sqlite", machine, 8)
+    await asyncio.sleep(8)
+    began = now()
+    for _ in range(40):
+        await asyncio.sleep(chance.expovariate(2))
+        fleet.kill(chance.randrange(len(fleet.workers)))
+        fleet.start()
+    ended = now()
+    await fleet.end()
+    moments = fleet.between(began, ended)
+    assert fleet.refused() == 0
+    assert pace_of(moments) > 0.97 * 1 / (INTERVAL * (1 + MARGIN))
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert max(gaps) < 2.5 * INTERVAL * (1 + MARGIN)
+
+
+async def test_one_that_never_met_its_store_keeps_its_own_pace(tmp_path: Path, machine: Machine) -> None:
+    (tmp_path / "file").write_text("")
+    fleet = Fleet(tmp_path / "file" / "budget.sqlite", machine, 1)
+    await asyncio.sleep(10)
+    await fleet.end()
+    assert fleet.refused() == 0
+    assert pace_of([at for at, _ in fleet.sent]) > 9.4
+
+
+def in_virtual_time(story: Callable[[Path], Any]) -> None:
+    """Run a story in a loop of its own."""
+    import tempfile  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=JumpLoop) as runner:
+        runner.run(story(Path(folder)))

@@ -1,0 +1,119 @@
+"""A whole client that calls by a shared budget, and writes down when its requests left.
+
+It takes what `budget_worker` takes and prints what that prints, so that benchmarks run with either. Answers
+come at once: nothing but the budget keeps its calls apart.
+"""
+
+import asyncio
+import json
+import logging
+import random
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from toggl_async import ApiToken, ClientOptions, Pace, Priority, TogglClient
+from toggl_async.scheduler import SchedulerEvent, events
+from toggl_async.scheduler.budgets import Budget, Holder, OnTrouble
+from toggl_async.scheduler.budgets.named import budget_from_text
+
+IN_FLIGHT = 8
+
+
+class Counted:
+    """A budget that counts the transactions that its store answers."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.transactions = 0
+        self.holder: Any = None
+
+    def open(self, on_wake: Any, *, on_trouble: OnTrouble | None = None) -> Holder:
+        """Open it."""
+        holder: Any = self.budget.open(on_wake, on_trouble=on_trouble)
+        self.holder = holder
+        transact = holder.transact
+
+        def counted(*given: Any) -> Any:
+            self.transactions += not holder.away
+            return transact(*given)
+
+        holder.transact = counted
+        return holder  # type: ignore[no-any-return]
+
+
+async def run(given: dict[str, Any]) -> None:
+    """Do what the command line says."""
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
+    lines: list[dict[str, Any]] = []
+    levels: dict[int, int] = {}
+
+    def told(line: dict[str, Any]) -> None:
+        if given.get("at once"):
+            print(json.dumps(line), flush=True)  # noqa: T201
+        else:
+            lines.append(line)
+
+    def on_event(event: SchedulerEvent) -> None:
+        if isinstance(event, events.Queued):
+            levels[event.call] = event.priority
+        elif isinstance(event, events.Sent):
+            level = levels.pop(event.call, given.get("levels", [2])[0])
+            told({"sent": event.at, "level": level, "away": budget.holder.away})
+
+    named = budget_from_text(given["budget"])
+    assert named is not None
+    budget = Counted(named)
+    options = ClientOptions(
+        pace=Pace(interval=given["interval"], margin=given.get("margin", 0.0)),
+        max_in_flight=IN_FLIGHT,
+        max_wait=None,
+        coalesce=False,
+    )
+    inner = httpx.MockTransport(lambda _: httpx.Response(200, json=[]))
+    async with TogglClient(
+        ApiToken("a" * 32), transport=inner, options=options, budget=budget, on_event=on_event
+    ) as toggl:
+        print("ready", flush=True)  # noqa: T201
+        await asyncio.to_thread(sys.stdin.readline)
+        cpu = time.process_time()
+
+        async def calls(level: int, count: int) -> None:
+            tags = toggl.with_options(priority=Priority(level)).workspace(1).tags
+            left = iter(range(count))
+
+            async def one() -> None:
+                for _ in left:
+                    await tags.list()
+
+            await asyncio.gather(*(one() for _ in range(given.get("waiting", 5))))
+
+        async def again() -> None:
+            for _ in range(given.get("again", 0)):
+                await asyncio.sleep(given.get("pause", 0.0) * random.random() * 2)
+                asked = asyncio.get_running_loop().time()
+                await calls(given.get("levels", [2])[0], given.get("burst", 1))
+                told({"urgent": asked})
+
+        bulk = [asyncio.ensure_future(calls(level, given["calls"])) for level in given.get("levels", [2])]
+        await again()
+        await asyncio.gather(*bulk)
+        told(
+            {
+                "transactions": budget.transactions,
+                "cpu": time.process_time() - cpu,
+                "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            }
+        )
+    for line in lines:
+        print(json.dumps(line))  # noqa: T201
+
+
+if __name__ == "__main__":
+    asyncio.run(run(json.loads(sys.argv[1])))

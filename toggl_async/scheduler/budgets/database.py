@@ -1,0 +1,257 @@
+"""The SQLite file of a `FileBudget`: how it comes to be, and what is done when it is not as it should be.
+
+A file appears under its name whole, with its tables and in WAL mode: it is made under another name and
+linked, so of several processes that begin at once one makes it, and nobody sees half of one. A damaged
+file is set aside under another name, for whoever wants to look at it.
+"""
+
+import contextlib
+import logging
+import os
+import secrets
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from toggl_async.errors import BudgetError
+from toggl_async.scheduler.budgets.boot_clock import Reading, ahead_after_boot
+from toggl_async.scheduler.budgets.store import StoreAway
+
+__all__ = ["Database", "Locked", "refuse_network", "told"]
+
+FORMAT: Final = 1
+"""The layout of the file (``PRAGMA user_version``)."""
+APPLICATION: Final = 0x70676C61
+"""What tells a budget from other SQLite files (``PRAGMA application_id``)."""
+
+_TABLES: Final = f"""
+    PRAGMA journal_mode = WAL;
+    PRAGMA application_id = {APPLICATION};
+    CREATE TABLE clock (
+        boot TEXT NOT NULL, ahead INTEGER NOT NULL, began INTEGER NOT NULL, tries INTEGER NOT NULL
+    );
+    CREATE TABLE accounts (
+        account TEXT PRIMARY KEY, limits BLOB NOT NULL, at INTEGER NOT NULL, wall INTEGER NOT NULL,
+        memories BLOB
+    ) WITHOUT ROWID;
+    PRAGMA user_version = {FORMAT};
+"""
+_MODE: Final = 0o600
+_FOLDER_MODE: Final = 0o700
+_KEPT: Final = 48 * 3600 * 1_000_000
+"""How long an account is kept that nobody uses: longer than any memory of it lasts."""
+_FORMER: Final = ("-wal", "-shm", "")
+_PRIMARY: Final = 0xFF
+_NETWORK: Final = frozenset({
+    "9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "gpfs",
+    "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "smb3", "smbfs",
+})  # fmt: skip
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+
+_logger = logging.getLogger("toggl_async.budget")
+
+
+class Locked(Exception):
+    """Another process is in a transaction; it takes a tenth of a millisecond."""
+
+
+class Database:
+    """An open connection to the file.
+
+    Args:
+        path: the file; it is made if it is not there.
+        reading: the clocks of the machine.
+
+    Attributes:
+        ahead: how far the file's time is ahead of the machine's clock.
+        began: the file's time at which it was made.
+
+    Raises:
+        BudgetError: the file is something else.
+        Locked: another process is about to open it, too.
+        StoreAway: it cannot be used now.
+    """
+
+    __slots__ = ("_identity", "_path", "ahead", "began", "connection")
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        self._path = path
+        self.ahead = 0
+        self.began = 0
+        try:
+            path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            if not path.exists():
+                _make(path, reading)
+            self._identity = _identity_of(path)
+            self.connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise told(error) from error
+        except OSError as error:
+            raise StoreAway(f"{error.strerror}: {error.filename}") from error
+        try:
+            self._prepare(reading)
+        except sqlite3.Error as error:
+            self.connection.close()
+            if not _is_damage(error):
+                raise told(error) from error
+            self._set_aside(error)
+            raise Locked from error  # the next attempt makes a new one
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def is_current(self) -> bool:
+        """Say whether the file still stands under its name."""
+        try:
+            return _identity_of(self._path) == self._identity
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Close the connection."""
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.close()
+
+    def damaged(self, error: sqlite3.Error) -> bool:
+        """Set the file aside if an error shows that it is damaged; say whether it did."""
+        if not _is_damage(error):
+            return False
+        self.close()
+        self._set_aside(error)
+        return True
+
+    def _prepare(self, reading: Reading) -> None:
+        """Look at the layout, and at the machine's clock if it was started anew."""
+        run = self.connection.execute
+        (application,) = run("PRAGMA application_id").fetchone()
+        (version,) = run("PRAGMA user_version").fetchone()
+        if application != APPLICATION:
+            raise BudgetError(
+                f"{self._path} is not a budget of toggl_async; give FileBudget a file of its own"
+            )
+        if version > FORMAT:
+            raise StoreAway(
+                f"the file has format {version}, and this version of toggl_async reads up to {FORMAT}: "
+                "update toggl_async here, too"
+            )
+        run("PRAGMA synchronous = NORMAL")  # a crash of a process loses nothing, one of the machine a moment
+        boot, self.ahead, self.began = run("SELECT boot, ahead, began FROM clock").fetchone()
+        latest = run("SELECT max(at), wall FROM accounts").fetchone()
+        last, wall = latest if latest[0] is not None else (self.began, reading.wall)
+        # Where the system doesn't tell one start from another, a clock that is behind tells.
+        if boot == reading.boot and (boot or reading.uptime + self.ahead >= last):
+            return
+        self.ahead = ahead_after_boot(reading, last, wall)
+        run("BEGIN IMMEDIATE")
+        if run("SELECT boot FROM clock").fetchone() != (boot,):  # another process was first
+            run("ROLLBACK")
+            raise Locked
+        run("UPDATE clock SET boot = ?, ahead = ?", (reading.boot, self.ahead))
+        run("DELETE FROM accounts WHERE at < ?", (reading.uptime + self.ahead - _KEPT,))
+        run("COMMIT")
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        """Give a damaged file another name, unless somebody has."""
+        try:
+            with _nobody_else(self._path):
+                if not self.is_current():
+                    return
+                aside = self._path.with_name(f"{self._path.name}.damaged-{secrets.token_hex(4)}")
+                for former in _FORMER:  # the file last: a new one must not meet an old journal
+                    with contextlib.suppress(FileNotFoundError):
+                        Path(f"{self._path}{former}").rename(f"{aside}{former}")
+        except BlockingIOError:
+            return
+        except OSError as problem:
+            raise StoreAway(f"{error}; and it cannot be set aside: {problem.strerror}") from problem
+        _logger.warning("%s is damaged (%s); it was set aside as %s", self._path, error, aside.name)
+
+
+def _make(path: Path, reading: Reading) -> None:
+    """Make a file, whole, unless somebody was first."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE))
+    try:
+        connection = sqlite3.connect(draft, isolation_level=None)
+        try:
+            connection.executescript(_TABLES)
+            connection.execute("INSERT INTO clock VALUES (?, 0, ?, 0)", (reading.boot, reading.uptime))
+        finally:
+            connection.close()  # which moves the journal into the file
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+    finally:
+        for former in _FORMER:
+            Path(f"{draft}{former}").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _nobody_else(path: Path) -> Iterator[None]:
+    """Keep others from setting the same file aside; they come again a moment later.
+
+    Raises:
+        BlockingIOError: another process is about to.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    file = os.open(path.with_name(f"{path.name}.life"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(file)
+
+
+def _identity_of(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def told(error: sqlite3.Error) -> StoreAway | Locked:
+    """Return what an error of SQLite means to a store."""
+    if _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return Locked()
+    return StoreAway(str(error))
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+
+
+def refuse_network(path: Path) -> None:
+    """Refuse a file that lies on a network file system, whose locks cannot be trusted.
+
+    Raises:
+        BudgetError: it does. Only Linux says so.
+    """
+    try:
+        mounts = _MOUNTS.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    folder = path.resolve().parent
+    system = max(
+        (len(point.parts), kind)
+        for point, kind in map(_mount, mounts)
+        if folder == point or point in folder.parents
+    )[1]
+    if system in _NETWORK:
+        raise BudgetError(
+            f"{path} lies on a network file system ({system}), where locks between machines cannot be "
+            "trusted: keep the budget on a local disk, or use RedisBudget for several machines"
+        )
+
+
+def _mount(line: str) -> tuple[Path, str]:
+    """Return where a line of mountinfo says that a file system is mounted, and its kind."""
+    before, _, after = line.partition(" - ")
+    point = before.split(" ")[4].encode().decode("unicode_escape")
+    return Path(point), after.split(" ")[0]

@@ -1,0 +1,289 @@
+"""One budget for all processes of a machine, in a file: those that run at once, and one after another.
+
+A transaction is one of SQLite's, a tenth of a millisecond, so it is tried in the event loop at once;
+only while another process is in one is it awaited. The file's time is the machine's clock since its
+start, which nobody can set.
+"""
+
+import contextlib
+import itertools
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final, NoReturn, TypeVar
+
+import anyio
+import msgspec
+import platformdirs
+
+from toggl_async.errors import BudgetError
+from toggl_async.scheduler.budgets import OnTrouble, Step
+from toggl_async.scheduler.budgets.boot_clock import BootClock, Reading
+from toggl_async.scheduler.budgets.database import Database, Locked, refuse_network, told
+from toggl_async.scheduler.budgets.life import Life, begin_life
+from toggl_async.scheduler.budgets.loopback import Loopback
+from toggl_async.scheduler.budgets.shared import SharedHolder
+from toggl_async.scheduler.budgets.store import StoreAway, opened
+from toggl_async.scheduler.budgets.stored import decoded, learned, recalled
+from toggl_async.scheduler.core.limits import Limits
+from toggl_async.scheduler.core.memory import Lesson, Memories
+
+__all__ = ["ClockSource", "FileBudget"]
+
+T = TypeVar("T")
+
+_PAUSES: Final = (0.0, 0.0002, 0.0005, 0.001, 0.002)
+"""Seconds between attempts while the file is locked; the last for all that follow."""
+_SELECT: Final = "SELECT limits, memories FROM accounts WHERE account = ?"
+_INSERT: Final = (
+    "INSERT OR REPLACE INTO accounts (account, limits, at, wall, memories) VALUES (?, ?, ?, ?, ?)"
+)
+_UPDATE: Final = "UPDATE accounts SET limits = ?, at = ?, wall = ? WHERE account = ?"
+
+_let_be: list[sqlite3.Connection] = []
+"""Connections of a parent process. SQLite forbids to use or close them in a child."""
+
+
+class ClockSource(msgspec.Struct, frozen=True):
+    """Where a store's time comes from; tests bring their own.
+
+    Attributes:
+        read: all clocks.
+        uptime: that of the machine alone, in microseconds.
+    """
+
+    read: Callable[[], Reading]
+    uptime: Callable[[], int]
+
+
+class FileBudget:
+    """Keeps the limits of accounts in a file, for all processes of a machine that use them.
+
+    Args:
+        path: the file; None for ``toggl_async/budget.sqlite`` in the user's folder for state. It is made
+            with mode 0600 when it is first needed, and must lie on a local file system. No credential
+            stands in it.
+    """
+
+    __slots__ = ("_clock", "path")
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, _clock: ClockSource | None = None
+    ) -> None:
+        if path is None:
+            path = platformdirs.user_state_path("toggl_async", appauthor=False) / "budget.sqlite"
+        self.path: Path = Path(path).expanduser().absolute()
+        if _clock is None:
+            clock = BootClock()
+            _clock = ClockSource(clock.read, clock.uptime)
+        self._clock = _clock
+
+    def __repr__(self) -> str:
+        return f"FileBudget({str(self.path)!r})"
+
+    def open(self, on_wake: Callable[[str], None], *, on_trouble: OnTrouble | None = None) -> SharedHolder:
+        """Take hold of the budget in the running event loop; the file itself is opened when it is needed.
+
+        Args:
+            on_wake: called in that loop with the key of an account of which this holder should ask again.
+            on_trouble: called with the reason when the file cannot be used any more, and with None when
+                it can be again.
+
+        Raises:
+            BudgetError: the file lies on a network file system, or is a folder.
+        """
+        if self.path.is_dir():
+            raise BudgetError(f"{self.path} is a folder; name a file in it")
+        refuse_network(self.path)
+        # Who never closed its scheduler must not count as alive for as long as its process lives.
+        for store in [store for store in _stores if store.is_over]:
+            store.close()
+        return SharedHolder(_FileStore(self.path, on_wake, self._clock), on_trouble=on_trouble)
+
+
+class _FileStore:
+    """One holder's connection to the file."""
+
+    def __init__(self, path: Path, on_wake: Callable[[str], None], clock: ClockSource) -> None:
+        self._path = path
+        self._clock = clock
+        self._loopback = Loopback(on_wake)
+        self._database: Database | None = None
+        self._life: Life | None = None
+        _stores.add(self)
+
+    @property
+    def name(self) -> str:
+        """The holder's name, which tells its process and where it is woken."""
+        return self._loopback.name
+
+    @property
+    def place(self) -> str:
+        """The file's path."""
+        return f"the shared budget {self._path}"
+
+    def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> T | Awaitable[T]:
+        """Apply a step at once; wait only if another process is in a transaction."""
+        try:
+            return self._attempt(account, step, lessons)
+        except Locked:
+            return self._when_free(lambda: self._attempt(account, step, lessons))
+
+    def recall(self, account: str) -> tuple[Memories, int] | Awaitable[tuple[Memories, int]]:
+        """Return what was learned of an account."""
+        try:
+            return self._read(account)
+        except Locked:
+            return self._when_free(lambda: self._read(account))
+
+    def alive(self, name: str) -> bool:
+        """Say whether another holder lives: its lock on the file beside says so."""
+        if self._life is None:
+            return True
+        try:
+            return self._life.alive(name)
+        except OSError:
+            return True
+
+    async def ping(self) -> None:
+        """Try whether a transaction can be begun and ended."""
+        await self._when_free(self._try)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the event loop of its holder is over."""
+        return self._loopback.is_over
+
+    async def aclose(self) -> None:
+        """Close the file, and stop the sign of life."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._loopback.close()
+        self._forget_file()
+        if self._life is not None:
+            self._life.end()
+            self._life = None
+        _stores.discard(self)
+
+    def close_after_fork(self) -> None:
+        """Let go, in a child, of what would keep the parent's lock and port alive."""
+        self._loopback.close_after_fork()
+        if self._life is not None:
+            self._life.end()
+            self._life = None
+        if self._database is not None:
+            _let_be.append(self._database.connection)
+            self._database = None
+
+    async def _when_free(self, attempt: Callable[[], T]) -> T:
+        for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+            await anyio.sleep(pause)
+            with contextlib.suppress(Locked):
+                return attempt()
+        raise AssertionError  # pragma: no cover - the pauses never end
+
+    def _attempt(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> T:
+        """Run one transaction.
+
+        Raises:
+            Locked: another process is in one.
+        """
+        database = self._open()
+        run = database.connection.execute
+        try:
+            run("BEGIN IMMEDIATE")
+            row = run(_SELECT, (account,)).fetchone()
+            reading = self._clock.read()
+            now = reading.uptime + database.ahead
+            limits = None if row is None else decoded(row[0])
+            if limits is None:
+                limits = Limits.new(now)
+                limits.closed = opened(now, database.began if row is None else now)
+            limits, result, wakes = step(limits, now)
+            stored, memories = limits.to_bytes(), None if row is None else row[1]
+            if lessons:
+                memories = learned(memories, lessons, now)
+            if row is None or lessons:
+                run(_INSERT, (account, stored, now, reading.wall, memories))
+            elif stored != row[0]:
+                run(_UPDATE, (stored, now, reading.wall, account))
+            run("COMMIT")
+        except sqlite3.Error as error:
+            self._failed(database, error)
+        except BaseException:
+            _roll_back(database.connection)
+            raise
+        for wake in wakes:
+            self._loopback.wake(wake.name, account, wake.after)
+        return result
+
+    def _read(self, account: str) -> tuple[Memories, int]:
+        database = self._open()
+        try:
+            row = database.connection.execute(_SELECT, (account,)).fetchone()
+        except sqlite3.Error as error:
+            self._failed(database, error)
+        now = self._clock.uptime() + database.ahead
+        return recalled(None if row is None else row[1]), now
+
+    def _try(self) -> None:
+        database = self._open()
+        try:
+            database.connection.execute("BEGIN IMMEDIATE")
+            # A write, since a full disk can be read; and a change, since SQLite writes nothing without one.
+            database.connection.execute("UPDATE clock SET tries = tries + 1")
+            database.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._failed(database, error)
+
+    def _failed(self, database: Database, error: sqlite3.Error) -> NoReturn:
+        """Make an error of SQLite one of a store; set a damaged file aside."""
+        _roll_back(database.connection)
+        if database.damaged(error):
+            self._database = None
+            raise Locked from error
+        raise told(error) from error
+
+    def _open(self) -> Database:
+        """Return the connection to the file that stands under its name now."""
+        database = self._database
+        if database is not None:
+            if database.is_current():
+                return database
+            self._forget_file()
+        database = Database(self._path, self._clock.read())
+        if self._life is None:
+            try:
+                self._life = begin_life(self._path, self.name)
+            except OSError as error:
+                database.close()
+                raise StoreAway(f"{error.strerror}: {error.filename}") from error
+        self._database = database
+        return database
+
+    def _forget_file(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.Error):
+        connection.rollback()
+
+
+_stores: set[_FileStore] = set()
+"""Those that are open, since nothing else ends the locks of those that nobody closes."""
+
+
+def _after_fork() -> None:
+    for store in list(_stores):
+        store.close_after_fork()
+    _stores.clear()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
+    os.register_at_fork(after_in_child=_after_fork)

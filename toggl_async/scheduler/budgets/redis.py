@@ -1,0 +1,348 @@
+"""One budget for all processes of many machines, in Redis or Valkey.
+
+A transaction reads a value, applies the step here, and sets the result if nobody else did meanwhile::
+
+    READ  ──▶ value, TIME, who listens
+    step
+    WRITE ──▶ done, or the value that somebody else has set: the step runs again
+
+The time is the server's. All keys of an account have one hash tag, so a cluster keeps them together.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+from urllib.parse import urlsplit
+
+import anyio
+import msgspec
+
+from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop
+from toggl_async.scheduler.budgets import OnTrouble, Step
+from toggl_async.scheduler.budgets.loopback import call_in_time
+from toggl_async.scheduler.budgets.scripts import MARK, READ, WRITE, Script, StoredValue, expiry
+from toggl_async.scheduler.budgets.shared import BOUND, SharedHolder
+from toggl_async.scheduler.budgets.store import StoreAway, opened
+from toggl_async.scheduler.budgets.stored import decoded, learned, recalled
+from toggl_async.scheduler.core.limits import SECOND, Limits
+from toggl_async.scheduler.core.memory import Lesson, Memories
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis, RedisCluster
+    from redis.asyncio.client import PubSub
+
+    Client: TypeAlias = Redis | RedisCluster
+
+__all__ = ["RedisBudget"]
+
+T = TypeVar("T")
+
+_SCHEMES: Final = ("redis", "rediss", "unix")
+_AT_ONCE: Final = 8
+"""Transactions of one holder under way at once; each takes a connection."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[str, int]).decode
+
+
+class RedisBudget:
+    """Keeps the limits of accounts in Redis or Valkey, for all processes that use them.
+
+    Args:
+        url_or_client: ``redis://``, ``rediss://`` or ``unix://``, as redis-py reads it; or a client of
+            redis-py's asyncio: `Redis`, `RedisCluster`, or what a `Sentinel` gives. A client is not closed.
+        prefix: what all keys and channels begin with. No credential stands in them.
+
+    Raises:
+        InvalidInput: the URL is no such URL, or the client decodes answers.
+        BudgetError: redis-py is not installed.
+    """
+
+    __slots__ = ("_client", "_clock", "_home", "_prefix", "_shown", "_url")
+
+    def __init__(
+        self,
+        url_or_client: "str | Client",
+        prefix: str = "toggl_async",
+        *,
+        _clock: Callable[[], int] | None = None,
+    ) -> None:
+        try:
+            import redis.asyncio  # noqa: F401, PLC0415 - an extra
+        except ImportError as error:
+            raise BudgetError("RedisBudget needs redis-py: pip install 'toggl_async[redis]'") from error
+        self._prefix = prefix
+        self._clock = _clock
+        self._client: Client | None = None
+        self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
+        self._url = ""
+        if isinstance(url_or_client, str):
+            self._url = url_or_client
+            self._shown = _shown(url_or_client)
+        else:
+            if url_or_client.get_encoder().decode_responses:
+                raise InvalidInput(
+                    "the client decodes answers to text, and what the budget stores is bytes: give it one "
+                    "with decode_responses=False"
+                )
+            self._client = url_or_client
+            self._shown = type(url_or_client).__name__
+
+    def __repr__(self) -> str:
+        return f"<RedisBudget at {self._shown}>"
+
+    def open(self, on_wake: Callable[[str], None], *, on_trouble: OnTrouble | None = None) -> SharedHolder:
+        """Take hold of the budget in the running event loop; it connects when it is needed.
+
+        Args:
+            on_wake: called in that loop with the key of an account of which this holder should ask again.
+            on_trouble: called with the reason when Redis cannot be used any more, and with None when it can
+                be again.
+
+        Raises:
+            WrongEventLoop: the budget was given a client, which is in use by another loop or process.
+        """
+        client = self._client
+        if client is None:
+            client = _client_of(self._url)
+        else:
+            home = asyncio.get_running_loop(), os.getpid()
+            if self._home not in {None, home}:
+                raise WrongEventLoop(
+                    "the client that RedisBudget was given belongs to another event loop or process: make a "
+                    "RedisBudget of a URL, which connects anew in each"
+                )
+            self._home = home
+        store = _RedisStore(client, self._prefix, self._shown, on_wake, owns=self._client is None)
+        if self._clock is not None:
+            store.clock = self._clock
+        return SharedHolder(store, on_trouble=on_trouble)
+
+
+class _RedisStore:
+    """One holder's connection to Redis."""
+
+    def __init__(
+        self, client: "Client", prefix: str, shown: str, on_wake: Callable[[str], None], *, owns: bool
+    ) -> None:
+        from redis.asyncio import RedisCluster  # noqa: PLC0415 - an extra
+        from redis.exceptions import NoScriptError, RedisError  # noqa: PLC0415
+
+        self._client = client
+        self._owns = owns
+        self._prefix = prefix
+        self._channels = f"{prefix}:wake:"
+        self._on_wake = on_wake
+        self._loop = asyncio.get_running_loop()
+        self._errors: tuple[type[Exception], ...] = (RedisError, OSError, EOFError)
+        self._no_script = NoScriptError
+        # In a cluster a node knows only its own listeners.
+        self._asks = not isinstance(client, RedisCluster)
+        self._at_once = anyio.Semaphore(_AT_ONCE)
+        self._connecting = anyio.Lock()
+        self._listener: asyncio.Task[None] | None = None
+        self._subscription: PubSub | None = None
+        self._deaf: set[str] = set()
+        self.clock: Callable[[], int] | None = None
+        """Where the time comes from in tests; else it is the server's."""
+        host = socket.gethostname().partition(".")[0].replace(" ", "-")[:20]
+        self.name: str = f"{host}.{os.getpid()}.{secrets.token_hex(3)}"
+        self.place: str = f"the shared budget in Redis at {shown}"
+
+    def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> Awaitable[T]:
+        """Apply a step as often as somebody else writes meanwhile."""
+        return self._safely(lambda: self._transact(account, step, lessons))
+
+    def recall(self, account: str) -> Awaitable[tuple[Memories, int]]:
+        """Return what was learned of an account."""
+        return self._safely(lambda: self._recall(account))
+
+    def alive(self, name: str) -> bool:
+        """Say whether a holder listens, as the latest answer told."""
+        return name not in self._deaf
+
+    async def ping(self) -> None:
+        """Try whether Redis answers, and listen anew."""
+        await self._stop_listening()
+        await self._safely(self._connect)
+
+    async def aclose(self) -> None:
+        """Listen no more, and close the connections."""
+        with contextlib.suppress(*self._errors):
+            await self._stop_listening()
+        if self._owns:
+            with contextlib.suppress(*self._errors):
+                await self._client.aclose()
+
+    async def _safely(self, action: Callable[[], Awaitable[T]]) -> T:
+        """Run an action, and make an error of Redis one of a store."""
+        try:
+            async with self._at_once:
+                return await action()
+        except self._errors as error:
+            # redis-py's errors are none of Python's, and some of Python's are raised as they are.
+            if why := _misconfigured(error):
+                raise BudgetError(f"{self.place}: {why}") from error
+            raise StoreAway(str(error) or type(error).__name__) from error
+
+    async def _transact(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> T:
+        if self._listener is None or self._listener.done():
+            await self._connect()
+        keys = self._keys(account)
+        channels = self._channels if self._asks else ""
+        found = await self._run(READ, keys[:1], channels)
+        while True:
+            now, value = self._time_of(found), StoredValue("", b"")
+            limits = None
+            if len(found) > 2:  # noqa: PLR2004 - there is a value
+                value = StoredValue.of(found[2])
+                limits = decoded(value.limits)
+            if limits is None:
+                limits = Limits.new(now)
+                limits.closed = opened(now, now if value.tag else await self._mark())
+            self._note_who_listens(found[3] if len(found) > 3 else ())  # noqa: PLR2004 - signs of life
+            limits, result, wakes = step(limits, now)
+            memories = b""
+            if lessons:
+                memories = learned(cast("bytes | None", await self._client.get(keys[1])), lessons, now)
+            messages: list[str | bytes] = []
+            for wake in wakes:
+                messages += (self._channels + wake.name, _encode((account, wake.after)))
+            stored = StoredValue.made(secrets.token_hex(8), limits, ask=self._asks)
+            found = await self._run(
+                WRITE, keys, channels, value.tag, stored, expiry(limits, now), memories, *messages
+            )
+            if found == 1:
+                return result
+
+    async def _recall(self, account: str) -> tuple[Memories, int]:
+        stored = cast("bytes | None", await self._client.get(self._keys(account)[1]))
+        found = await self._run(READ, self._keys(account)[:1], "")
+        return recalled(stored), self._time_of(found)
+
+    def _time_of(self, found: Sequence[Any]) -> int:
+        return int(found[0]) * SECOND + int(found[1]) if self.clock is None else self.clock()
+
+    async def _mark(self) -> int:
+        """Return when this memory of Redis' began."""
+        return int(await self._run(MARK, (f"{self._prefix}:mark",)))
+
+    async def _run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
+        """Run a script, which Redis has forgotten if it was started anew."""
+        given = (*keys, *arguments)
+        client: Any = self._client  # its types know no bytes
+        try:
+            return await client.evalsha(script.digest, len(keys), *given)
+        except self._no_script:
+            return await client.eval(script.text, len(keys), *given)
+        except RuntimeError as error:  # as some loops raise where a connection has just been closed
+            raise ConnectionError(str(error)) from error
+
+    def _keys(self, account: str) -> tuple[str, str]:
+        tagged = f"{self._prefix}:{{{account}}}"
+        return f"{tagged}:limits", f"{tagged}:memories"
+
+    def _note_who_listens(self, heard: Sequence[Any]) -> None:
+        """Take what the step is to know: channels, each followed by the count of its listeners."""
+        start = len(self._channels)
+        self._deaf = {
+            channel.decode()[start:]
+            for channel, count in zip(heard[::2], heard[1::2], strict=True)
+            if not count
+        }
+
+    # Wakes
+
+    async def _connect(self) -> None:
+        """Listen on one's own channel; before anything else, for who doesn't listen counts as dead."""
+        async with self._connecting:
+            if self._listener is not None and not self._listener.done():
+                return
+            await self._client.initialize()  # a cluster's subscription takes its nodes for known
+            subscription = self._subscription = self._client.pubsub(ignore_subscribe_messages=True)
+            await subscription.subscribe(self._channels + self.name)
+            await subscription.get_message(timeout=BOUND)  # that it has been subscribed
+            self._deaf.clear()
+            self._listener = self._loop.create_task(self._listen(subscription))
+
+    async def _listen(self, subscription: "PubSub") -> None:
+        """Pass on wakes for as long as there is a connection."""
+        try:
+            while True:
+                message = await subscription.get_message(timeout=None)
+                if message is None:  # pragma: no cover - the confirmation, where it came late
+                    continue
+                with contextlib.suppress(msgspec.MsgspecError):  # anybody can publish
+                    account, after = _decode(message["data"])
+                    call_in_time(self._loop, self._on_wake, account, after)
+        except self._errors:
+            return  # the next transaction listens anew
+
+    async def _stop_listening(self) -> None:
+        task, self._listener = self._listener, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with contextlib.suppress(*self._errors):
+                await subscription.aclose()  # type: ignore[no-untyped-call]
+
+
+def _client_of(url: str) -> "Redis":
+    """Return a client of our own; it waits for nothing by itself, since each transaction is bounded."""
+    from redis.asyncio import Redis  # noqa: PLC0415 - an extra
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+
+    try:
+        # A connection that the server closed while it was idle is found out by using it: once more, then.
+        return Redis.from_url(
+            url, socket_connect_timeout=BOUND, socket_timeout=None, retry=Retry(NoBackoff(), 1)
+        )
+    except ValueError as error:
+        raise InvalidInput(f"the URL of the budget at {_shown(url)} is not valid: {error}") from None
+
+
+def _shown(url: str) -> str:
+    """Return a URL without what is secret in it.
+
+    Raises:
+        InvalidInput: it is not a URL of Redis.
+    """
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        raise InvalidInput("the URL of the budget has a port that is not a number") from None
+    if parts.scheme not in _SCHEMES:
+        raise InvalidInput(
+            "the URL of the budget must begin with redis://, rediss:// or unix://, for instance "
+            "redis://localhost:6379/0"
+        )
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+
+
+def _misconfigured(error: BaseException) -> str:
+    """Return what is wrong with the configuration, if that is why an error came; else nothing."""
+    from redis import exceptions  # noqa: PLC0415 - an extra
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, exceptions.AuthenticationError | exceptions.AuthenticationWrongNumberOfArgsError):
+            return "the user name or the password is wrong"
+        if isinstance(seen, exceptions.NoPermissionError):
+            return f"this user may not do what a budget needs ({seen})"
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return f"its certificate cannot be verified ({seen.verify_message})"
+        if isinstance(seen, ssl.SSLError):
+            return f"it does not answer by TLS ({seen.reason})"
+        if isinstance(seen, socket.gaierror):
+            return f"its host is not known ({seen.strerror})"
+        seen = seen.__cause__ or seen.__context__
+    return "a password is needed" if "NOAUTH" in str(error) else ""

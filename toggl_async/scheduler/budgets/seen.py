@@ -1,0 +1,136 @@
+"""What a holder knows of an account without asking its store, and a step on its way there."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from toggl_async.scheduler.budgets import Step
+from toggl_async.scheduler.core import alone
+from toggl_async.scheduler.core.limits import SECOND, Limits
+from toggl_async.scheduler.core.memory import Lesson, Memories
+from toggl_async.scheduler.core.waiters import Wake
+
+__all__ = ["Closed", "Passed", "Seen"]
+
+T = TypeVar("T")
+
+_SLOW: Final = SECOND // 10
+"""An answer that took longer may be that of a store that hung."""
+_HUNG: Final = SECOND * 9 // 10
+"""How long nobody has been served, at least, if somebody has gone on alone meanwhile."""
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """The result of a step that was not run, because those who are alone have to stay so for a while."""
+
+    left: int
+
+
+class Seen:
+    """What a holder knows of an account without asking the store."""
+
+    __slots__ = (
+        "ahead",
+        "before",
+        "departed",
+        "highest",
+        "interval",
+        "lessons",
+        "limits",
+        "lost_at",
+        "memories",
+        "newer",
+        "opens_at",
+        "round",
+        "used_at",
+    )
+
+    def __init__(self) -> None:
+        self.limits: Limits | None = None
+        """As they were last seen, or as they go on while alone."""
+        self.ahead = 0
+        """Their time less that of the loop."""
+        self.before = 0
+        """The last slot but one that the store told of."""
+        self.highest = 0
+        """The greatest number of a turn that was seen."""
+        self.departed: int | None = None
+        """The slot of one's own latest turn."""
+        self.interval: int | None = None
+        self.round: alone.Round | None = None
+        """One's own places while alone; None while with the store."""
+        self.lost_at = 0
+        """When the store was lost, by the loop's clock."""
+        self.opens_at: int | None = None
+        """When the store that is back opens, by the loop's clock; None while it has to be asked."""
+        self.newer = False
+        """Whether a newer version keeps the limits of this account."""
+        self.memories = Memories()
+        self.lessons: list[Lesson] = []
+        """What was learned while alone; the store is told with the next transaction."""
+        self.used_at = 0
+
+    def next_place(self, now: int) -> float:
+        """Return one's own next place while alone, by the loop's clock; infinite while with the store."""
+        if self.round is None or self.limits is None:
+            return math.inf
+        place = alone.place_after(self.round, self.limits, now + self.ahead, self.interval or 0)
+        return place - self.ahead
+
+
+class Passed(Generic[T]):
+    """A step on its way to the store, and what has to be seen to before it.
+
+    It may run twice, so it only writes down what it found, and `SharedHolder` takes that once the
+    store has answered.
+    """
+
+    __slots__ = ("_began", "_clock", "_name", "_seen", "_step", "ahead", "lessons", "limits")
+
+    def __init__(self, name: str, seen: Seen, step: Step[T], began: int, clock: Callable[[], int]) -> None:
+        self._name = name
+        self._seen = seen
+        self._step = step
+        self._began = began
+        self._clock = clock
+        self.lessons = seen.lessons.copy()
+        """What was learned while alone, and is told now."""
+        self.limits: Limits
+        self.ahead = 0
+        """The time of the limits less that of the loop."""
+
+    def __call__(self, limits: Limits, now: int) -> tuple[Limits, T | Closed, Sequence[Wake]]:
+        """Run it, unless those who are alone have to stay so for a while."""
+        seen, clock = self._seen, self._clock()
+        time = max(now + limits.skew, limits.at)
+        self.ahead = time - clock
+        unserved = time - limits.at
+        if seen.round is not None:
+            hung = seen.opens_at is None and unserved >= clock - seen.lost_at - _SLOW
+        else:
+            # Who came for its place before us, and was not served, may have gone on alone.
+            hung = (
+                unserved > _HUNG
+                and clock - self._began > _SLOW
+                and any(
+                    waiter.wakes < time - _HUNG and name != self._name
+                    for name, waiter in limits.waiters.items()
+                )
+            )
+        known = seen.limits
+        forgot = known is not None and alone.forgot(limits, seen.before, time)
+        if (hung or forgot) and limits.closed <= time:
+            limits.closed = time + alone.CLOSED
+        another = seen.round is not None or alone.is_another(limits, seen.highest)
+        if known is not None and (forgot or another):
+            alone.bring_back(limits, known, self.ahead - seen.ahead)
+        limits.number = max(limits.number, seen.highest)
+        limits.cold += bool(self.lessons)
+        if limits.closed > time and seen.next_place(clock) < clock + limits.closed - time:
+            limits.advance(now)
+            self.limits = limits
+            return limits, Closed(limits.closed - time), ()
+        self.limits, result, wakes = self._step(limits, now)
+        return self.limits, result, wakes

@@ -1,0 +1,325 @@
+"""What all stores that processes share have in common: how long one is waited for, and life without it.
+
+::
+
+                     no answer within a second, or an error
+    with the store ──────────────────────────────────────────▶ alone, in one's own places
+          ▲                                                       │ one task tries the store
+          │  the store is open                                    ▼ every 2 s
+          └──────────────────────────────── back: each account asks first how long it is closed
+
+A store knows nothing of this: it applies a step, or says that it cannot (`StoreAway`).
+"""
+
+import asyncio
+import itertools
+import logging
+import os
+import random
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar, cast
+
+import anyio
+import msgspec
+
+from toggl_async.errors import BudgetError, WrongEventLoop
+from toggl_async.scheduler.budgets import OnTrouble, Step
+from toggl_async.scheduler.budgets.seen import Closed, Passed, Seen
+from toggl_async.scheduler.budgets.store import Store, StoreAway
+from toggl_async.scheduler.core import alone
+from toggl_async.scheduler.core.limits import SECOND, Limits, NewerFormat
+from toggl_async.scheduler.core.memory import Lesson, Memories
+
+__all__ = ["BOUND", "SharedHolder"]
+
+T = TypeVar("T")
+
+BOUND: Final = 1.0
+"""Seconds that a transaction may take; then the process goes on alone."""
+TRIES: Final = (1.8, 2.0)
+"""Seconds between two tries of a store that is away, their own time included; drawn, against herds."""
+
+_PAUSE: Final = 0.05
+"""Seconds between two attempts of one transaction while the store fails."""
+_IDLE: Final = 3600 * SECOND
+_LOOKED_AT: Final = 2
+"""Accounts that are looked at for each new one, to forget those that have rested for an hour."""
+
+_logger = logging.getLogger("toggl_async.budget")
+
+
+class SharedHolder:
+    """A holder on a store that other processes share; goes on alone while the store is away.
+
+    Args:
+        store: the connection.
+        on_trouble: is told, once each time, that the store was lost (with the reason) or is back (None).
+        chance: where chance comes from.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        on_trouble: OnTrouble | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._on_trouble = on_trouble
+        self._chance = chance
+        self._loop = asyncio.get_running_loop()
+        self._process = os.getpid()
+        self._accounts: OrderedDict[str, Seen] = OrderedDict()
+        self._used = False
+        self._trial: asyncio.Task[None] | None = None
+        self._closed = False
+        self.away: bool = False
+        """Whether the store is away; what `transact` gives then comes from no store."""
+
+    def __repr__(self) -> str:
+        return f"<holder {self.name} of {self._store.place}{', alone' if self.away else ''}>"
+
+    @property
+    def name(self) -> str:
+        """What it is called among the waiters."""
+        return self._store.name
+
+    def alive(self, name: str) -> bool:
+        """Say whether another holder still lives, as far as is known."""
+        return self._store.alive(name)
+
+    def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T | Awaitable[T]:
+        """Apply a step to the limits of an account, in the store or alone, within `BOUND`.
+
+        Raises:
+            BudgetError: the store cannot be used as it is configured; only before it has been used.
+            WrongEventLoop: this holder belongs to another loop, or to a process that was forked.
+        """
+        if os.getpid() != self._process or asyncio.get_running_loop() is not self._loop:
+            raise WrongEventLoop(
+                "this hold on a shared budget belongs to another process or event loop: open one in each"
+            )
+        now = self._now()
+        seen = self._accounts.get(account)
+        if seen is None:
+            seen = self._meet(account, now)
+        seen.used_at = now
+        if self.away or self._closed or (seen.round is not None and self._stays_alone(seen, now)):
+            return self._without(seen, step, lessons)
+        passed = Passed(self.name, seen, step, now, self._now)
+        try:
+            result = self._store.transact(account, passed, (*passed.lessons, *lessons))
+        except (StoreAway, NewerFormat, BudgetError) as error:
+            if isinstance(error, StoreAway) and self._used:
+                return self._wait(account, seen, step, lessons, passed, None, str(error))
+            return self._lost(seen, step, lessons, error)
+        if isinstance(result, Awaitable):
+            pending = cast("Awaitable[T | Closed]", result)
+            return self._wait(account, seen, step, lessons, passed, pending, f"no answer within {BOUND:g} s")
+        return self._with(seen, step, passed, result)
+
+    async def _wait(
+        self,
+        account: str,
+        seen: Seen,
+        step: Step[T],
+        lessons: Sequence[Lesson],
+        passed: Passed[T],
+        pending: Awaitable[T | Closed] | None,
+        reason: str,
+    ) -> T:
+        """Await the store, and ask again while it fails: an absence that others don't notice costs nothing.
+
+        Whoever went on alone at the first failure would meet those who came a moment later.
+        """
+        try:
+            with anyio.fail_after(BOUND):
+                while True:
+                    try:
+                        if pending is None:
+                            await anyio.sleep(_PAUSE)
+                            pending = self._again(account, passed, lessons)
+                        result = await pending
+                        break
+                    except StoreAway as error:
+                        if not self._used:
+                            return self._lost(seen, step, lessons, error)
+                        pending, reason = None, str(error)
+        except TimeoutError:
+            return self._lost(seen, step, lessons, StoreAway(reason))
+        except (NewerFormat, BudgetError) as error:
+            return self._lost(seen, step, lessons, error)
+        return self._with(seen, step, passed, result)
+
+    async def _again(self, account: str, passed: Passed[T], lessons: Sequence[Lesson]) -> T | Closed:
+        result = self._store.transact(account, passed, (*passed.lessons, *lessons))
+        return cast("T | Closed", await result) if isinstance(result, Awaitable) else result
+
+    def recall(self, account: str) -> Memories | Awaitable[Memories]:
+        """Return what was learned of an account, its times by the clock of the running loop."""
+        now = self._now()
+        seen = self._accounts.get(account) or self._meet(account, now)
+        if self.away or self._closed or seen.newer:
+            return seen.memories
+        try:
+            found = self._store.recall(account)
+        except (StoreAway, NewerFormat, BudgetError) as error:
+            self._lose(error)
+            return seen.memories
+        if isinstance(found, Awaitable):
+            return self._recalled(seen, found)
+        return self._remember(seen, *found)
+
+    async def aclose(self) -> None:
+        """Let go of the store; requests that are still under way are not told any more."""
+        self._closed = True
+        if self._trial is not None:
+            self._trial.cancel()
+            await asyncio.wait([self._trial])
+            self._trial = None
+        with anyio.move_on_after(BOUND):
+            await self._store.aclose()
+
+    # With the store
+
+    def _meet(self, account: str, now: int) -> Seen:
+        for known in list(itertools.islice(self._accounts, _LOOKED_AT)):
+            seen = self._accounts.pop(known)
+            if now - seen.used_at < _IDLE or seen.round is not None or seen.lessons:
+                self._accounts[known] = seen  # behind the others
+        seen = self._accounts[account] = Seen()
+        return seen
+
+    def _with(self, seen: Seen, step: Step[T], passed: "Passed[T]", result: T | Closed) -> T:
+        """Take what the store answered."""
+        self._used = True
+        if passed.lessons:
+            seen.lessons = [lesson for lesson in seen.lessons if lesson not in passed.lessons]
+        limits = passed.limits
+        seen.highest, seen.before = max(seen.highest, limits.number), limits.before
+        if isinstance(result, Closed):
+            seen.opens_at = self._now() + result.left
+            return self._without(seen, step, ())
+        seen.limits, seen.ahead, seen.round, seen.opens_at = limits, passed.ahead, None, None
+        if limits.holder == self.name:
+            seen.departed = limits.slot
+        return result
+
+    async def _recalled(self, seen: Seen, pending: Awaitable[tuple[Memories, int]]) -> Memories:
+        try:
+            with anyio.fail_after(BOUND):
+                found = await pending
+        except TimeoutError:
+            self._lose(StoreAway(f"no answer within {BOUND:g} s"))
+            return seen.memories
+        except (StoreAway, NewerFormat, BudgetError) as error:
+            self._lose(error)
+            return seen.memories
+        return self._remember(seen, *found)
+
+    def _remember(self, seen: Seen, memories: Memories, at: int) -> Memories:
+        """Keep memories, their instants turned into those of the loop's clock."""
+        ahead = self._now() - at
+        for key, refusal in memories.refusals.items():
+            if refusal.until is not None:
+                memories.refusals[key] = msgspec.structs.replace(refusal, until=refusal.until + ahead)
+        if memories.login is not None and memories.login.until is not None:
+            memories.login = msgspec.structs.replace(memories.login, until=memories.login.until + ahead)
+        for lesson in seen.lessons:
+            memories.take(lesson, self._now(), shared=True)
+        seen.memories = memories
+        return memories
+
+    # Without it
+
+    def _lost(
+        self,
+        seen: Seen,
+        step: Step[T],
+        lessons: Sequence[Lesson],
+        error: StoreAway | NewerFormat | BudgetError,
+    ) -> T:
+        if isinstance(error, NewerFormat):
+            if not seen.newer:
+                seen.newer = True
+                _logger.warning(
+                    "%s: %s; this process goes on alone with this account", self._store.place, error
+                )
+                self._tell(str(error))
+        else:
+            self._lose(error)
+        return self._without(seen, step, lessons)
+
+    def _lose(self, error: StoreAway | NewerFormat | BudgetError) -> None:
+        """Go on alone, with all accounts.
+
+        Raises:
+            BudgetError: that was the error, and the store has never been used.
+        """
+        if isinstance(error, BudgetError) and not self._used:
+            raise error
+        if self.away:
+            return
+        self.away = True
+        _logger.warning(
+            "%s cannot be used (%s): this process keeps its own pace until it can, and tries it every %g s",
+            self._store.place,
+            error,
+            TRIES[1],
+        )
+        self._tell(str(error))
+        self._trial = self._loop.create_task(self._try_again())
+
+    def _tell(self, reason: str | None) -> None:
+        if self._on_trouble is not None:
+            self._on_trouble(reason)
+
+    async def _try_again(self) -> None:
+        while True:
+            began = self._loop.time()
+            try:
+                with anyio.fail_after(BOUND):
+                    await self._store.ping()
+            except (StoreAway, BudgetError, TimeoutError):
+                pause = TRIES[0] + (TRIES[1] - TRIES[0]) * self._chance()
+                await anyio.sleep(max(0.0, began + pause - self._loop.time()))
+            else:
+                break
+        self.away = False
+        for seen in self._accounts.values():
+            seen.opens_at = None
+        _logger.info("%s can be used again", self._store.place)
+        self._tell(None)
+
+    def _stays_alone(self, seen: Seen, now: int) -> bool:
+        """Say whether an account is alone, though the store is back."""
+        if seen.newer:
+            return True
+        return seen.opens_at is not None and seen.next_place(now) < seen.opens_at
+
+    def _without(self, seen: Seen, step: Step[T], lessons: Sequence[Lesson]) -> T:
+        """Apply a step to the limits that were seen last, in one's own places."""
+        now = self._now()
+        for lesson in lessons:
+            seen.lessons.append(lesson)
+            seen.memories.take(lesson, now, shared=True)
+        limits = seen.limits
+        if limits is None:
+            limits = Limits.new(now)
+        if seen.round is None:
+            seen.lost_at = now
+            seen.round = alone.go_alone(limits, self.name, seen.departed)
+            seen.opens_at = None
+        now += seen.ahead
+        interval = alone.interval_by(step, limits.added, now, self.name)
+        if interval is not None:
+            seen.interval = interval
+            alone.draw(seen.round, limits, now, interval, self._chance())
+        alone.make_place(seen.round, limits, now, seen.interval or 0)
+        limits, result, _ = step(limits, now)
+        seen.limits = limits
+        return result
+
+    def _now(self) -> int:
+        return int(self._loop.time() * SECOND)
