@@ -19,6 +19,7 @@ from toggl_async.errors import BudgetError, WrongEventLoop
 from toggl_async.scheduler.budgets import database, file
 from toggl_async.scheduler.budgets.boot_clock import ahead_after_boot
 from toggl_async.scheduler.budgets.file import FileBudget
+from toggl_async.scheduler.budgets.life import begin_life
 from toggl_async.scheduler.budgets.shared import SharedHolder
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.memory import Belongs, Lesson, RefusalMet
@@ -574,3 +575,21 @@ def test_who_never_closed_is_no_longer_alive_when_its_loop_is_over(path: Path) -
         return known
 
     assert not asyncio.run(look())
+
+
+async def test_where_there_are_no_locks_a_damaged_file_is_set_aside_all_the_same(
+    path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toggl_async.scheduler.budgets.database.sys.platform", "win32")
+    path.parent.mkdir()
+    with database._nobody_else(path):
+        assert not list(path.parent.iterdir())
+
+
+async def test_a_sign_of_life_ends_once(tmp_path: Path) -> None:
+    mine, other = (begin_life(tmp_path / "budget.sqlite", name) for name in ("me", "other"))
+    assert other.alive("me")
+    for _ in range(2):
+        mine.end()
+        assert not other.alive("me")
+    other.end()

@@ -63,16 +63,16 @@ async def test_processes_that_begin_at_once_make_one_file_and_lose_nothing(tmp_p
             stdout=subprocess.PIPE,
             text=True,
         )
-        for _ in range(4)
+        for _ in range(3)
     ]
     for process in processes:
         assert process.stdout is not None
         process.stdout.readline()
     for process in processes:
         process.communicate("go\n")
-    assert [process.returncode for process in processes] == [0] * 4
+    assert [process.returncode for process in processes] == [0] * 3
     holder = FileBudget(path).open(nobody)
-    assert await looked(holder, lambda limits, now: limits.calm) == 400
+    assert await looked(holder, lambda limits, now: limits.calm) == 300
     await holder.aclose()
 
 

@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
@@ -20,7 +20,9 @@ from budgets.conftest import Machine
 from budgets.test_outage import locked
 from toggl_async import (
     ApiToken,
+    BudgetError,
     ClientOptions,
+    ConnectionFailed,
     Cooldown,
     EndpointGone,
     FeatureUnavailable,
@@ -32,6 +34,8 @@ from toggl_async import (
     Priority,
     QuotaExceeded,
     QuotaPolicy,
+    Retry,
+    Scheduler,
     TogglClient,
     TogglError,
 )
@@ -455,6 +459,70 @@ async def test_options_that_differ_are_each_process_own(toggl: Toggl) -> None:
     await asyncio.gather(together(slow, 5, 2), together(fast, 20, 2))
     assert toggl.throttled == 0
     assert min(toggl.gaps) > 1
+
+
+async def test_a_lost_request_is_told_with_the_next_step(toggl: Toggl) -> None:
+    def lose(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("gone", request=request)
+
+    toggl.answer = lose
+    client = toggl.client(ClientOptions(retry=Retry(attempts=1)))
+    with pytest.raises(ConnectionFailed):
+        await call(client)
+    toggl.answer = lambda _: None
+    await call(client)
+    assert toggl.throttled == 0
+
+
+async def test_trouble_is_logged_where_nobody_listens(
+    toggl: Toggl, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = toggl.client()
+    await call(client)
+    with locked(tmp_path / "budget.sqlite"):
+        await call(client)
+    assert "this process keeps its own pace until it can" in caplog.text
+
+
+async def test_an_account_that_rests_is_forgotten_here_and_known_by_the_store(toggl: Toggl) -> None:
+    scheduler = Scheduler(OPTIONS, budget=toggl.budget)
+    client = toggl.client(OPTIONS, scheduler=scheduler, budget=None)
+    toggl.token = "b" * 32
+    another = toggl.client(OPTIONS, scheduler=scheduler, budget=None)
+    toggl.answer = lambda _: httpx.Response(410, json="Gone")
+    with pytest.raises(EndpointGone):
+        await call(another)
+    toggl.answer = lambda _: None
+    await asyncio.sleep(3700)
+    await call(client, 3)
+    assert [account.account for account in scheduler.stats().accounts] == [2]
+    with pytest.raises(EndpointGone) as caught:
+        await call(another)
+    assert caught.value.from_memory
+    await scheduler.aclose()
+
+
+async def test_a_store_that_can_never_work_fails_the_calls_that_wait(toggl: Toggl) -> None:
+    class Broken(MemoryBudget):
+        def open(self, on_wake: Any, *, on_trouble: OnTrouble | None = None) -> Any:
+            return BrokenHolder()
+
+    class BrokenHolder:
+        name, away = "broken", False
+
+        def transact(self, *_: object) -> NoReturn:
+            raise ZeroDivisionError
+
+        async def aclose(self) -> None: ...
+
+        def alive(self, _name: str) -> bool:
+            return True
+
+    client = toggl.client(budget=Broken())
+    results = await asyncio.gather(*(call(client) for _ in range(3)), return_exceptions=True)
+    assert len(results) == 3
+    assert all(isinstance(result, BudgetError) for result in results)
+    assert "ZeroDivisionError" in str(results[0])
 
 
 @pytest.mark.parametrize("budget", ["redis://cache", FileBudget, MemoryBudget, 7])

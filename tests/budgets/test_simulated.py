@@ -91,7 +91,7 @@ NIGHTLY = pytest.mark.nightly
 """Stories of hours, whose steps are many."""
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=NIGHTLY) for seed in range(3, 12))])
+@pytest.mark.parametrize("seed", [0, 2, *(pytest.param(seed, marks=NIGHTLY) for seed in (1, *range(3, 12)))])
 def test_a_simulated_account_keeps_its_promises_in_a_file(in_file: Kept, seed: int) -> None:
     simulation = run(seed, in_file)
     assert (simulation.sent, simulation.calls) == outcome_in_memory(seed)

@@ -216,3 +216,15 @@ async def test_what_is_not_in_the_plan_costs_a_402() -> None:
                 "Timesheet is a premium feature",
             )
         assert (await toggl.http.get(f"{toggl.workspace}/tags")).status_code == 200
+
+
+async def test_a_route_that_is_not_there_is_told_rather_than_waited_for() -> None:
+    async with world() as toggl:
+        with pytest.raises(ValueError, match=r"no route 'GET /me'; .* GET /api/v9/me\b"):
+            toggl.sandbox.order(Fault(status=500), route="GET /me")
+        body = {"fault": {"status": 500}, "route": "GET /api/v9/workspaces/1/tags"}
+        answer = await toggl.http.post("/sandbox/faults", json=body)
+        assert answer.status_code == 400
+        assert "GET /api/v9/workspaces/{workspace_id}/tags" in answer.text
+    with pytest.raises(ValueError, match="no route 'GET /nothing'"):
+        await world(gone={"GET /nothing"}).__aenter__()

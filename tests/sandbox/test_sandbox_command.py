@@ -31,7 +31,7 @@ def test_it_says_its_address_its_token_and_what_it_answers_from_state(
     assert f"It answers {known.count('state')} of {len(known)} operations from state" in said
     with httpx.Client(base_url=url[1], auth=(token[1], "api_token"), trust_env=False) as http:
         space = http.get("/api/v9/me").json()["default_workspace_id"]
-        assert http.get(f"/api/v9/workspaces/{space}/alerts").status_code == 200
+        assert http.get(f"/api/v9/workspaces/{space}/expenses").status_code == 200
         assert http.get(f"/api/v9/workspaces/{space}").json()["role"] == "user"
         assert http.post("/sandbox/advance", json={"hours": 1}).status_code == 200
     process.terminate()

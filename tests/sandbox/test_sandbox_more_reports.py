@@ -21,17 +21,17 @@ async def test_each_answer_says_where_it_is_from(caplog: pytest.LogCaptureFixtur
     caplog.set_level("INFO", "toggl_async.sandbox")
     caplog.set_level("INFO", "uvicorn.access")
     async with world() as toggl:
-        alerts = f"{toggl.workspace}/alerts"
-        paths = ("/api/v9/me", alerts, alerts, "/api/v9/nothing", f"{toggl.workspace}/tags?page=x")
+        expenses = f"{toggl.workspace}/expenses"
+        paths = ("/api/v9/me", expenses, expenses, "/api/v9/nothing", f"{toggl.workspace}/tags?page=x")
         answers = [await toggl.http.get(path) for path in paths]
         origins = [answer.headers["x-sandbox-answer"] for answer in answers]
         assert origins == ["state", "sample", "sample", "state", "state"]
-        assert toggl.sandbox.counts.samples == {"GET /api/v9/workspaces/{workspace_id}/alerts": 2}
+        assert toggl.sandbox.counts.samples == {"GET /api/v9/workspaces/{workspace_id}/expenses": 2}
         toggl.sandbox.counts.reset()
         assert toggl.sandbox.counts.samples == {}
     told = [record.getMessage() for record in caplog.records if record.name == "toggl_async.sandbox"]
     (line,) = told
-    assert line.startswith("GET /api/v9/workspaces/{workspace_id}/alerts is answered by a sample")
+    assert line.startswith("GET /api/v9/workspaces/{workspace_id}/expenses is answered by a sample")
     access = [record.getMessage() for record in caplog.records if record.name == "uvicorn.access"]
     assert len(access) == 5
     assert '"GET /api/v9/me HTTP/1.1" 200' in access[0]

@@ -66,7 +66,7 @@ def test_the_thread_ends_with_the_test(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_program.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "2 passed, 1 error" in done.stdout
-    assert "speed must be over 0" in done.stdout
+    assert "'speed' must be > 0" in done.stdout
 
 
 def test_without_the_extra_it_names_the_extra(

@@ -117,6 +117,35 @@ async def test_an_organization_names_its_plan_only_in_the_list(path: str, plan: 
     assert organization["pricing_plan_enterprise"] is False
 
 
+ABSENT = {
+    "me": ("2fa_enabled", "options", "tasks"),
+    "tags": ("deleted_at", "permissions", "integration_provider", "integration_ext_id"),
+    "clients": ("external_reference", "notes", "permissions", "total_count", "integration_provider"),
+    "time_entries": ("expense_ids", "permissions", "shared_with", "task_name"),
+    "projects": (
+        "client_name",
+        "current_period",
+        "end_date",
+        "external_reference",
+        "permissions",
+        "total_count",
+    ),
+    "workspaces": ("disable_approvals", "disable_expenses", "max_data_retention_days", "permissions"),
+}
+"""Fields that the documents name, and no recorded answer had."""
+
+
+async def test_what_is_documented_and_never_came_does_not_come() -> None:
+    async with world(plan="free") as toggl:
+        me = await related(toggl)
+    for kind, names in ABSENT.items():
+        rows = [me] if kind == "me" else me[kind]
+        assert rows
+        # Notes on a client come where somebody has written some.
+        assert not [row for row in rows for name in names if name in row and row[name] is None], kind
+        assert not {name for row in rows for name in row}.intersection(set(names) - {"notes"}), kind
+
+
 async def test_what_runs_is_a_time_entry_or_null() -> None:
     async with world() as toggl:
         running = await toggl.json("GET", CURRENT)

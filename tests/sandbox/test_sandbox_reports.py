@@ -474,3 +474,9 @@ async def test_the_status_of_tasks_needs_a_plan() -> None:
                 if known.reported and known.task_id == row["id"]
             )
             assert await toggl.json("POST", path, {}) == []
+
+
+async def test_a_graph_has_points_of_a_day_a_week_or_a_month() -> None:
+    async with world() as toggl:
+        refused = await toggl.refused("POST", f"{toggl.reports}/comparative", {"resolution": "hour"})
+        assert refused == (400, "Invalid 'resolution' value, allowed values are day, week, month")

@@ -239,3 +239,31 @@ async def test_the_detailed_report_as_a_file() -> None:
         assert page.content[start:].startswith(b"xref\n0 4\n")
         wanted = (400, "Invalid 'extension' value, allowed values are csv, xlsx")
         assert await toggl.refused("POST", f"{path}.doc", body) == wanted
+
+
+@pytest.mark.parametrize("params", [{"start_date": "May"}, {"report_type": "weekly", "user_ids": ["x"]}])
+async def test_a_saved_report_that_makes_no_sense_is_refused(params: dict[str, Any]) -> None:
+    async with world() as toggl:
+        path = f"{toggl.workspace}/reports/shared"
+        saved = await toggl.json("POST", path, {"name": "Odd", "params": params})
+        status, _ = await toggl.refused("POST", f"/reports/api/v3/shared/{saved['token']}", {})
+        assert status == 400
+
+
+async def test_a_favorite_lets_go_of_what_is_deleted() -> None:
+    async with world() as toggl:
+        company, path = toggl.sandbox.company, "/api/v9/me/favorites"
+        task = company.tasks_of(toggl.workspace_id)[0]
+        tag = company.tags_of(toggl.workspace_id)[0]
+        body = {"project_id": task.project_id, "task_id": task.id, "tag_ids": [tag.id]}
+        await toggl.json("POST", path, {"description": "of nothing"})
+        made = await toggl.json("POST", path, body)
+        assert body.items() <= made.items()
+        project = f"{toggl.workspace}/projects/{task.project_id}"
+        await toggl.json("DELETE", f"{project}/tasks/{task.id}")
+        await toggl.json("DELETE", f"{toggl.workspace}/tags/{tag.id}")
+        _, left = await toggl.json("GET", path)
+        assert (left["project_id"], left["task_id"], left["tag_ids"]) == (task.project_id, None, None)
+        await toggl.json("DELETE", project)
+        _, left = await toggl.json("GET", path)
+        assert (left["project_id"], left["project_name"]) == (None, None)

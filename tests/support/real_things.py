@@ -144,7 +144,7 @@ def _saved(sandbox: Sandbox, number: int, callback: str) -> dict[str, Any]:
         name=f"Report {number}",
         params={},
         public=False,
-        fixed=False,
+        fixed_daterange=False,
         token="7f3a",
         at=now,
     )

@@ -17,26 +17,24 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from toggl_async.sandbox.clock import Clock as Clock
-    from toggl_async.sandbox.company import DATASETS as DATASETS
-    from toggl_async.sandbox.company import Company as Company
-    from toggl_async.sandbox.counts import Counts as Counts
-    from toggl_async.sandbox.counts import Spacing as Spacing
-    from toggl_async.sandbox.fast_loop import FastLoop as FastLoop
-    from toggl_async.sandbox.fast_loop import run as run
-    from toggl_async.sandbox.faults import Fault as Fault
-    from toggl_async.sandbox.living import Workday as Workday
-    from toggl_async.sandbox.options import FULL as FULL
-    from toggl_async.sandbox.options import SMALL as SMALL
-    from toggl_async.sandbox.options import CompanySize as CompanySize
-    from toggl_async.sandbox.options import FaultPlan as FaultPlan
-    from toggl_async.sandbox.options import PlanName as PlanName
-    from toggl_async.sandbox.options import RoleName as RoleName
-    from toggl_async.sandbox.options import SandboxOptions as SandboxOptions
-    from toggl_async.sandbox.origin import origins as origins
-    from toggl_async.sandbox.sandbox import Sandbox as Sandbox
-    from toggl_async.sandbox.server import run_forever as run_forever
-    from toggl_async.sandbox.server import serve as serve
+    from toggl_async.sandbox.clock import Clock
+    from toggl_async.sandbox.company import DATASETS, Company
+    from toggl_async.sandbox.counts import Counts, Spacing
+    from toggl_async.sandbox.fast_loop import FastLoop, run
+    from toggl_async.sandbox.faults import Fault
+    from toggl_async.sandbox.living import Workday
+    from toggl_async.sandbox.options import (
+        FULL,
+        SMALL,
+        CompanySize,
+        FaultPlan,
+        PlanName,
+        RoleName,
+        SandboxOptions,
+    )
+    from toggl_async.sandbox.origin import origins
+    from toggl_async.sandbox.sandbox import Sandbox
+    from toggl_async.sandbox.server import run_forever, serve
 
 __all__ = [
     "DATASETS",
@@ -62,34 +60,25 @@ __all__ = [
 ]
 
 _MODULES: Final = {
-    "DATASETS": "company",
-    "FULL": "options",
-    "SMALL": "options",
-    "Clock": "clock",
-    "Company": "company",
-    "CompanySize": "options",
-    "Counts": "counts",
-    "FastLoop": "fast_loop",
-    "Fault": "faults",
-    "FaultPlan": "options",
-    "PlanName": "options",
-    "RoleName": "options",
-    "Sandbox": "sandbox",
-    "SandboxOptions": "options",
-    "Spacing": "counts",
-    "Workday": "living",
-    "origins": "origin",
-    "run": "fast_loop",
-    "run_forever": "server",
-    "serve": "server",
+    "clock": ("Clock",),
+    "company": ("DATASETS", "Company"),
+    "counts": ("Counts", "Spacing"),
+    "fast_loop": ("FastLoop", "run"),
+    "faults": ("Fault",),
+    "living": ("Workday",),
+    "options": ("FULL", "SMALL", "CompanySize", "FaultPlan", "PlanName", "RoleName", "SandboxOptions"),
+    "origin": ("origins",),
+    "sandbox": ("Sandbox",),
+    "server": ("run_forever", "serve"),
 }
 
 
 def __getattr__(name: str) -> object:
     """Load a public name from the module that it lives in."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,7 @@
 """People, organizations, workspaces and groups as the JSON objects that the Track API sends."""
 
 from toggl_async.sandbox.entities import GroupRow, OrganizationRow, PersonRow, WorkspaceRow
-from toggl_async.sandbox.shapes import JsonObject
+from toggl_async.sandbox.shapes import JsonObject, same
 from toggl_async.sandbox.state import State
 from toggl_async.sandbox.timestamps import at_fraction, offset_utc, zulu
 
@@ -25,21 +25,23 @@ _ROLES = {"admin": 1, "user": 3}
 def me(person: PersonRow) -> JsonObject:
     """``GET /api/v9/me``, without the related data."""
     return {
-        "id": person.id,
-        "api_token": person.api_token,
-        "email": person.email,
+        **same(
+            person,
+            "id",
+            "api_token",
+            "email",
+            "timezone",
+            "default_workspace_id",
+            "beginning_of_week",
+            "country_id",
+        ),
         "fullname": person.name,
-        "timezone": person.timezone,
         "toggl_accounts_id": f"ta{person.id:x}",
-        "2fa_enabled": False,
-        "default_workspace_id": person.default_workspace_id,
-        "beginning_of_week": person.beginning_of_week,
         "image_url": "https://assets.track.toggl.com/images/profile.png",
         "created_at": at_fraction(person.created * 1_000_000 + 123_450),
         "updated_at": at_fraction(person.modified * 1_000_000 + 678_900),
         "openid_email": None,
         "openid_enabled": False,
-        "country_id": person.country_id,
         "has_password": True,
         "at": at_fraction(person.modified * 1_000_000 + 678_900),
         "intercom_hash": f"{person.id:064x}",
@@ -87,20 +89,17 @@ def organization(
 def workspace(state: State, row: WorkspaceRow, person: PersonRow) -> JsonObject:
     """``GET /api/v9/workspaces/{workspace_id}``."""
     return {
-        "id": row.id,
-        "organization_id": row.organization_id,
-        "name": row.name,
+        **same(row, "id", "organization_id", "name", "only_admins_may_create_tags"),
         "premium": state.paid,
         "business_ws": state.plan == "premium",
         "admin": person.admin,
         "role": "admin" if person.admin else "user",
         "suspended_at": None,
         "server_deleted_at": None,
-        "default_hourly_rate": row.hourly_rate if state.paid else None,
+        "default_hourly_rate": row.default_hourly_rate if state.paid else None,
         "rate_last_updated": None,
         "default_currency": "EUR",
         "only_admins_may_create_projects": False,
-        "only_admins_may_create_tags": row.only_admins_may_create_tags,
         "only_admins_see_billable_rates": False,
         "only_admins_see_team_dashboard": False,
         "projects_billable_by_default": state.paid,
@@ -118,12 +117,8 @@ def workspace(state: State, row: WorkspaceRow, person: PersonRow) -> JsonObject:
         "ical_enabled": True,
         "csv_upload": None,
         "subscription": None,
-        "hide_start_end_times": False,
-        "disable_approvals": False,
-        "disable_expenses": False,
-        "disable_timesheet_view": False,
+        "hide_start_end_times": state.preferences(row).get("hide_start_end_times", False),
         "working_hours_in_minutes": None,
-        "permissions": None,
     }
 
 
@@ -144,12 +139,8 @@ def organization_user(state: State, person: PersonRow) -> JsonObject:
         "id": person.membership_id,
         "organization_id": next(iter(state.organizations)),
         "user_id": person.id,
-        "name": person.name,
-        "email": person.email,
-        "admin": person.admin,
-        "owner": person.owner,
+        **same(person, "name", "email", "admin", "owner", "inactive"),
         "role_id": _ROLES["admin" if person.admin else "user"],
-        "inactive": person.inactive,
         "joined": True,
         "invitation_id": None,
         "can_edit_email": False,
@@ -188,10 +179,8 @@ def _memberships(state: State, person: PersonRow, workspace_id: int | None = Non
 def simple_user(person: PersonRow) -> JsonObject:
     """An element of ``GET /api/v9/workspaces/{workspace_id}/users``."""
     return {
-        "id": person.id,
-        "email": person.email,
+        **same(person, "id", "email", "inactive"),
         "fullname": person.name,
-        "inactive": person.inactive,
         "is_active": not person.inactive,
         "is_admin": person.admin,
         "role": "admin" if person.admin else "user",
@@ -211,25 +200,28 @@ def workspace_user(state: State, row: WorkspaceRow, person: PersonRow) -> JsonOb
         "uid": person.id,
         "workspace_id": row.id,
         "wid": row.id,
-        "admin": person.admin,
+        **same(
+            person,
+            "admin",
+            "inactive",
+            "email",
+            "timezone",
+            "name",
+            "rate",
+            "labor_cost",
+            "working_hours_in_minutes",
+        ),
         "workspace_admin": person.admin,
         "organization_admin": person.admin,
         "role": "admin" if person.admin else "user",
         "role_id": _ROLES["admin" if person.admin else "user"],
         "active": not person.inactive,
-        "inactive": person.inactive,
-        "email": person.email,
-        "timezone": person.timezone,
-        "name": person.name,
         "at": offset_utc(person.modified),
-        "rate": person.rate,
         "rate_last_updated": None,
-        "labor_cost": person.labor_cost,
         "labor_cost_last_updated": None,
         "avatar_file_name": None,
         "group_ids": [known["group_id"] for known in _memberships(state, person, row.id)] or None,
         "is_direct": True,
-        "working_hours_in_minutes": person.working_minutes,
         "invitation_code": None,
         "invite_url": None,
         "2fa_enabled": False,

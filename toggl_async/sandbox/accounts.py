@@ -68,15 +68,8 @@ class Accounts:
         except msgspec.DecodeError:
             return answers.refusal(400, "JSON is not valid")
         email, password = given.get("email", ""), given.get("password", "")
-        person = next(
-            (
-                one
-                for one in self._state.people.values()
-                if _same(email, one.email) and _same(password, one.password)
-            ),
-            None,
-        )
-        if person is None or self._failed[email] >= _ATTEMPTS:
+        person = self._by_credentials(email, password)
+        if isinstance(person, Response) or self._failed[email] >= _ATTEMPTS:
             self._failed[email] += 1
             left = max(0, _ATTEMPTS - self._failed[email])
             return answers.refusal(403, _WRONG, headers={"X-Remaining-Login-Attempts": str(left)})

@@ -20,7 +20,7 @@ from toggl_async.sandbox import answers, files
 from toggl_async.sandbox.accounts import LOGIN, LOGOUT, SESSION_COOKIE, Accounts
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Happening
-from toggl_async.sandbox.checking import check, check_types
+from toggl_async.sandbox.checking import check
 from toggl_async.sandbox.clock import Clock
 from toggl_async.sandbox.company import Company
 from toggl_async.sandbox.counts import Counts
@@ -29,6 +29,7 @@ from toggl_async.sandbox.documents import DescribedOperation, operations
 from toggl_async.sandbox.entities import PersonRow
 from toggl_async.sandbox.faults import Fault, Faults
 from toggl_async.sandbox.limits import QuotaWindow, ServerLimits
+from toggl_async.sandbox.origin import routes
 from toggl_async.sandbox.routes import HANDLERS
 from toggl_async.sandbox.routing import UNKNOWN, router
 from toggl_async.sandbox.samples import Samples
@@ -101,7 +102,7 @@ class Application:
         self._told: set[str] = set()
         self.control: ASGIApp | None = None
         self._under_way: set[asyncio.Task[object]] = set()
-        self._router = router(frozenset({*operations(), *HANDLERS, *gone, LOGIN, LOGOUT, _STATUS}), _Endpoint)
+        self._router = router(routes(), _Endpoint)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (the ASGI interface)."""
@@ -221,11 +222,9 @@ class Application:
         try:
             if operation is not None:
                 call.enter()
+                check(operation, call, whole=handler is None)
                 if handler is None:
-                    check(operation, call)
                     return self._sampled(endpoint.route, operation, call)
-                if call.raw and operation.json_schema is not None:
-                    check_types(operation.json_schema, call.json(), call.raw)
             if handler is None:
                 return answers.not_found()
             answer = handler(call)

@@ -1,8 +1,9 @@
 """A request as a route sees it: who asks, for what, with which arguments, read as strictly as Toggl does."""
 
 import datetime as dt
+import typing
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 import msgspec
@@ -16,13 +17,24 @@ from toggl_async.sandbox.limits import ServerLimits
 
 __all__ = ["ApiRequest", "Body", "Handler", "Happening", "Pinging"]
 
+RowT = TypeVar("RowT")
+
+
+class _Home(Protocol):
+    workspace_id: int
+
+
+HomeT = TypeVar("HomeT", bound=_Home)
+
+_LARGEST_PAGE: Final = 200
+
 Handler: TypeAlias = Callable[["ApiRequest"], Response | Awaitable[Response]]
 """What answers the requests of one operation."""
 
 
 @attrs.define(kw_only=True)
 class Body:
-    """The JSON object that came with a request, checked by then: its fields are of the right types.
+    """The JSON object that came with a request, checked by then: its fields are of the right kind.
 
     A field that is missing reads as None, as does one that is null: `given` tells them apart.
     """
@@ -35,53 +47,45 @@ class Body:
 
     def text(self, name: str) -> str | None:
         """Read a string."""
-        value: str | None = self.fields.get(name)
-        return value
+        return cast("str | None", self.fields.get(name))
 
     def number(self, name: str) -> int | None:
         """Read a whole number."""
-        value: int | None = self.fields.get(name)
-        return value
+        return cast("int | None", self.fields.get(name))
 
     def money(self, name: str) -> float | None:
         """Read a number, whole or not."""
-        value: float | None = self.fields.get(name)
-        return value
+        return cast("float | None", self.fields.get(name))
 
     def flag(self, name: str) -> bool | None:
         """Read a boolean."""
-        value: bool | None = self.fields.get(name)
-        return value
+        return cast("bool | None", self.fields.get(name))
 
     def numbers(self, name: str) -> list[int | None] | None:
         """Read a list of whole numbers, in which null stands for "none"."""
-        value: list[int | None] | None = self.fields.get(name)
-        return value
+        return cast("list[int | None] | None", self.fields.get(name))
 
     def texts(self, name: str) -> list[str] | None:
         """Read a list of strings."""
-        value: list[str] | None = self.fields.get(name)
-        return value
+        return cast("list[str] | None", self.fields.get(name))
+
+    def write(self, row: attrs.AttrsInstance, *names: str) -> None:
+        """Write the given ones of these fields into a row; null only where the row knows null."""
+        for name in names:
+            value = self.fields.get(name)
+            nullable = type(None) in typing.get_args(attrs.fields_dict(type(row))[name].type)
+            if value not in (None, "") or (nullable and self.given(name)):
+                setattr(row, name, value)
 
     def moment(self, name: str) -> int | None:
         """Read a moment, in seconds of the Unix epoch."""
         text = self.text(name)
-        if text is None:
-            return None
-        try:
-            return timestamps.parse(text)
-        except ValueError:
-            raise ApiError(400, f"{name} is not a valid RFC 3339 time") from None
+        return None if text is None else timestamps.parse(text)
 
     def day(self, name: str) -> dt.date | None:
         """Read a date."""
         text = self.text(name)
-        if not text:
-            return None
-        try:
-            return timestamps.parse_day(text)
-        except ValueError:
-            raise ApiError(400, f"Invalid '{name}' value, allowed format is YYYY-MM-DD") from None
+        return None if text is None else timestamps.parse_day(text)
 
 
 class Pinging(Protocol):
@@ -145,7 +149,7 @@ class ApiRequest:
         return found
 
     def enter(self) -> None:
-        """Insist that the workspace and the organization of the path are there.
+        """Insist that the workspace and the organization of the path are there, before anything is done.
 
         Raises:
             ApiError: 403 or 404, one is not.
@@ -203,6 +207,26 @@ class ApiRequest:
     def since(self) -> int | None:
         """Read ``since``, in seconds of the Unix epoch."""
         return self.number("since", 1) if self.query.get("since") else None
+
+    def page(self, rows: list[RowT], size: int) -> list[RowT]:
+        """Return the page that the query asks for, of so many rows if it does not say how many."""
+        page, size = self.number("page", 1), self.page_size(size)
+        return rows[(page - 1) * size : page * size]
+
+    def page_size(self, default: int) -> int:
+        """Read how many rows a page has; no more than Toggl allows."""
+        return self.number("per_page", default, largest=_LARGEST_PAGE)
+
+    def one(self, table: Mapping[int, HomeT], row_id: int | None, refusal: str) -> HomeT:
+        """Return the row of the path's workspace that has this id.
+
+        Raises:
+            ApiError: 404, there is none.
+        """
+        row = table.get(row_id or 0)
+        if row is None or row.workspace_id != self.path["workspace_id"]:
+            raise ApiError(404, refusal)
+        return row
 
     def flag(self, name: str) -> bool:
         """Read a boolean of the query; a missing one is false."""

@@ -18,7 +18,7 @@ from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest
 from toggl_async.sandbox.documents import Content, DescribedOperation, registry
 
-__all__ = ["check", "check_types", "fits"]
+__all__ = ["check", "check_json", "fits"]
 
 _FORMATS: Final = FormatChecker(formats=())
 
@@ -60,67 +60,65 @@ def fits(value: Any, schema: str) -> bool:
     return valid
 
 
-_TYPES: Final = frozenset({"type", "anyOf", "oneOf"})
-"""The keywords that say of what type a value is: all that Toggl's decoder looks at."""
+_KINDS: Final = frozenset({"type", "anyOf", "oneOf", "enum", "format"})
+"""The keywords that say what kind of value something is. What is missing, too large or too long is left to
+the handlers, which have Toggl's own words for it, or take the largest instead."""
 
 
-def check(operation: DescribedOperation, call: ApiRequest) -> None:
-    """Check all of a request: path, query and body.
+def check(operation: DescribedOperation, call: ApiRequest, *, whole: bool) -> None:
+    """Check a request: path, query and body; all of it, or only of what kind the values are.
 
     Raises:
         ApiError: 400, something is missing or is not what it should be.
     """
     for name, one in operation.parameters.items():
-        if one.place == "query":
-            text = call.query.get(name)
-            if not text and one.required:
-                raise ApiError(400, f"'{name}' is required")
-            if text:
-                _check_text(name, text, one.schema)
-        elif isinstance(call.path[name], str):
-            _check_text(name, call.path[name], one.schema)
+        text = call.path[name] if one.place == "path" else call.query.get(name)
+        if whole and one.required and not text:
+            raise ApiError(400, f"'{name}' is required")
+        if text and isinstance(text, str):
+            _check_text(name, text, one.schema, whole=whole)
     body = operation.body
-    if body is None or not (call.raw or body.required):
+    if body is None or not (call.raw or (whole and body.required)):
         return
     if body.is_json:
-        for error in _errors(body.schema, call.json()):
-            raise ApiError(400, _WORDS.get(str(error.validator), _invalid)(error, call.raw))
+        check_json(body.schema, call.json(), call.raw, whole=whole)
     else:
         _check_form(body, call.raw)
 
 
-def check_types(schema: str, value: object, raw: bytes) -> None:
-    """Check the types alone of a body of JSON, which came in these bytes, on the schema at this place.
-
-    All else is left to the handlers, which have Toggl's own words for it.
+def check_json(schema: str, value: object, raw: bytes, *, whole: bool = False) -> None:
+    """Check a body of JSON, which came in these bytes, on the schema at this place.
 
     Raises:
-        ApiError: 400, something has another type.
+        ApiError: 400, something is not what it should be.
     """
-    for error in _errors(schema, value):
-        if error.validator in _TYPES:
-            raise ApiError(400, _unexpected(error, raw))
+    for error in _errors(schema, _without_nulls(value), whole=whole):
+        raise ApiError(400, _WORDS.get(str(error.validator), _invalid)(error, raw))
 
 
-def _errors(schema: str, value: object) -> Iterator[ValidationError]:
-    return _validator(schema).iter_errors(_without_nulls(value))
+def _errors(schema: str, value: object, *, whole: bool) -> Iterator[ValidationError]:
+    for error in _validator(schema).iter_errors(value):
+        # Orders come in small letters, too.
+        known = error.validator == "enum" and str(error.instance).upper() in cast(
+            "list[object]", error.validator_value
+        )
+        if not known and (whole or error.validator in _KINDS):
+            yield error
 
 
-def _check_text(name: str, text: str, schema: str) -> None:
+def _check_text(name: str, text: str, schema: str, *, whole: bool) -> None:
     """Check a value of path or query, which may stand for a number, a boolean or several values."""
-    validator = _validator(schema)
-    if not any(validator.is_valid(value) for value in _readings(text)):
-        error = next(validator.iter_errors(text))
+    if all(any(_errors(schema, value, whole=whole)) for value in _readings(text)):
+        error = next(_errors(schema, text, whole=whole))
         error.path.append(name)
-        words = {"enum": _not_allowed, "format": _malformed}.get(str(error.validator), _invalid)
-        raise ApiError(400, words(error, b""))
+        raise ApiError(400, _TEXT_WORDS.get(str(error.validator), _invalid)(error, b""))
 
 
 def _readings(text: str) -> Iterator[Any]:
     """Say what a text can stand for."""
     yield text
     yield from _plain(text)
-    parts = text.split(",")
+    parts = [part.strip() for part in text.split(",")]
     yield parts
     yield [_plain(part)[0] for part in parts]
 
@@ -177,7 +175,13 @@ def _not_allowed(error: ValidationError, _: bytes) -> str:
 
 
 def _malformed(error: ValidationError, _: bytes) -> str:
-    return f"Invalid '{_name(error)}' value, allowed format is {error.validator_value}"
+    tried = (error, *(error.context or ()))
+    forms = [_FORMS[str(one.validator_value)] for one in tried if one.validator == "format"]
+    allowed = f"formats are {' and '.join(forms)}" if len(forms) > 1 else f"format is {''.join(forms)}"
+    return f"Invalid '{_name(error)}' value, allowed {allowed}" if forms else _invalid(error, b"")
+
+
+_FORMS: Final[Mapping[str, str]] = {"date": "YYYY-MM-DD", "date-time": "RFC 3339"}
 
 
 def _invalid(error: ValidationError, _: bytes) -> str:
@@ -192,4 +196,7 @@ _WORDS: Final[Mapping[str, Callable[[ValidationError, bytes], str]]] = {
     "enum": _not_allowed,
     "format": _malformed,
 }
-"""How Toggl says what is wrong, by the keyword that says it."""
+"""How Toggl says what is wrong with a body, by the keyword that says it."""
+
+_TEXT_WORDS: Final = {"enum": _not_allowed, "format": _malformed, "oneOf": _malformed}
+"""The same for path and query, where everything is text."""

@@ -65,13 +65,12 @@ class Company(State):
             ),
             "users": lambda: (account_shapes.organization_user(self, row) for row in self.members),
             "groups": lambda: (account_shapes.organization_group(self, row) for row in self.groups.values()),
-            "clients": lambda: (shapes.client(row) for row in self.clients.values()),
-            "projects": lambda: (shapes.project(self, row) for row in self.projects.values()),
-            "tags": lambda: (shapes.tag(row) for row in self.tags.values()),
-            "tasks": lambda: (shapes.task(self, row) for row in self.tasks.values() if self.paid),
             "time_entries": self._time_entries,
         }
-        return list(made[name]())
+        if name in made:
+            return list(made[name]())
+        rows = (row for space_id in self.workspaces for row in shapes.rows(self, name, space_id))
+        return sorted(rows, key=lambda row: int(row["id"]))
 
     def _time_entries(self) -> Iterable[shapes.JsonObject]:
         return (
@@ -87,16 +86,19 @@ def _role(person: PersonRow) -> RoleName:
 
 def _fact(row: TimeEntryRow) -> shapes.JsonObject:
     return {
-        "id": row.id,
-        "workspace_id": row.workspace_id,
-        "user_id": row.user_id,
-        "project_id": row.project_id,
-        "task_id": row.task_id,
-        "billable": row.billable,
-        "description": row.description,
+        **shapes.same(
+            row,
+            "id",
+            "workspace_id",
+            "user_id",
+            "project_id",
+            "task_id",
+            "billable",
+            "description",
+            "seconds",
+            "running",
+        ),
         "start": offset_utc(row.start),
         "stop": None if row.stop is None else offset_utc(row.stop),
-        "seconds": row.seconds,
         "tag_ids": list(row.tag_ids),
-        "running": row.running,
     }

@@ -43,7 +43,7 @@ class WorkspaceRow:
     organization_id: int
     name: str
     modified: int
-    hourly_rate: float
+    default_hourly_rate: float
     members: list[int]
     api_token: str = attrs.field(repr=False)
     only_admins_may_create_tags: bool = False
@@ -70,7 +70,7 @@ class PersonRow:
     left: bool = False
     rate: float | None = None
     labor_cost: float | None = None
-    working_minutes: int | None = None
+    working_hours_in_minutes: int | None = None
     beginning_of_week: int = 1
     country_id: int | None = None
     api_token: str = attrs.field(repr=False)
@@ -108,8 +108,8 @@ class ProjectRow:
 
     id: int
     workspace_id: int
-    client_id: int | None
-    name: str
+    client_id: int | None = None
+    name: str = ""
     color: str
     created: int
     at: int
@@ -138,7 +138,7 @@ class TaskRow:
     id: int
     workspace_id: int
     project_id: int
-    name: str
+    name: str = ""
     at: int
     active: bool = True
     estimated_seconds: int | None = None
@@ -155,14 +155,14 @@ class TimeEntryRow:
     id: int
     workspace_id: int
     user_id: int
-    project_id: int | None
-    task_id: int | None
-    billable: bool
-    start: int
-    seconds: int | None
-    description: str
-    tag_ids: tuple[int, ...]
-    changed: int
+    project_id: int | None = None
+    task_id: int | None = None
+    billable: bool = False
+    start: int = 0
+    seconds: int | None = 0
+    description: str = ""
+    tag_ids: tuple[int, ...] = ()
+    changed: int = 0
     deleted: int | None = None
     bare: bool = False
 
@@ -207,10 +207,10 @@ class SavedReportRow:
     workspace_id: int
     user_id: int
     changed_by: int
-    name: str
-    params: Mapping[str, Any]
-    public: bool
-    fixed: bool
+    name: str = ""
+    params: Mapping[str, Any] = attrs.field(factory=dict)
+    public: bool = False
+    fixed_daterange: bool = False
     token: str = attrs.field(repr=False)
     at: int
 
@@ -233,10 +233,10 @@ class SubscriptionRow:
     id: int
     workspace_id: int
     user_id: int
-    description: str
-    url: str
-    filters: list[tuple[str, str]]
-    enabled: bool
+    description: str = ""
+    url: str = ""
+    filters: list[tuple[str, str]] = attrs.field(factory=list)
+    enabled: bool = False
     created: int
     changed: int
     validated: int | None = None

@@ -51,6 +51,37 @@ _SHEET_PARTS: Final[Mapping[str, str]] = {
 _CALENDAR: Final = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//toggl_async//sandbox//EN\r\nEND:VCALENDAR\r\n"
 
 
+_PDF: Final = (
+    b"%PDF-1.4\n"
+    b"1 0 obj\n"
+    b"<< /Type /Catalog /Pages 2 0 R >>\n"
+    b"endobj\n"
+    b"2 0 obj\n"
+    b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>\n"
+    b"endobj\n"
+    b"3 0 obj\n"
+    b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>\n"
+    b"endobj\n"
+    b"xref\n"
+    b"0 4\n"
+    b"0000000000 65535 f \n"
+    b"0000000009 00000 n \n"
+    b"0000000058 00000 n \n"
+    b"0000000115 00000 n \n"
+    b"trailer\n"
+    b"<< /Size 4 /Root 1 0 R >>\n"
+    b"startxref\n"
+    b"186\n"
+    b"%%EOF\n"
+)
+"""One empty page."""
+
+
+def pdf() -> bytes:
+    """Make a PDF file of one empty page."""
+    return _PDF
+
+
 def table(rows: Iterable[Sequence[object]]) -> bytes:
     """Make a CSV file, of a header and rows, in UTF-8 with the mark that Toggl's files begin with."""
     text = io.StringIO(newline="")
@@ -70,27 +101,6 @@ def archive(files: Mapping[str, bytes]) -> bytes:
 def sheet() -> bytes:
     """Make an XLSX file of one cell."""
     return archive({name: f"{_XML}{text}".encode() for name, text in _SHEET_PARTS.items()})
-
-
-def pdf() -> bytes:
-    """Make a PDF file of one empty page."""
-    objects = (
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>",
-    )
-    content = b"%PDF-1.4\n"
-    places = []
-    for number, thing in enumerate(objects, 1):
-        places.append(len(content))
-        content += b"%d 0 obj\n%b\nendobj\n" % (number, thing)
-    size = len(objects) + 1
-    index = b"".join(b"%010d 00000 n \n" % place for place in places)
-    return (
-        content
-        + b"xref\n0 %d\n0000000000 65535 f \n%b" % (size, index)
-        + b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (size, len(content))
-    )
 
 
 _MAKERS: Final[Mapping[str, Callable[[], bytes]]] = {

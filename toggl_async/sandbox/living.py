@@ -111,13 +111,11 @@ class _Day:
             workspace_id=space.id,
             user_id=person.id,
             project_id=None if project is None else project.id,
-            task_id=None,
             billable=project is not None and project.billable and state.paid,
             start=self._now - rng.randrange(seconds, _DAY),
             seconds=seconds,
             description=rng.choice(words.DESCRIPTIONS),
             tag_ids=tuple(rng.sample(tags, min(len(tags), rng.choice((0, 1, 2))))),
-            changed=0,
         )
         self._touch(entry, "created")
         return entry

@@ -22,35 +22,17 @@ USER_QUOTA: Final = 30
 """Requests an hour to ``/me``, on every plan."""
 
 
-def _name(instance: object, attribute: str) -> str:
-    return f"{type(instance).__name__}.{attribute}"
-
-
-def _share(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{_name(instance, attribute.name)} must lie between 0 and 1, not {value!r}")
-
-
-def _seconds(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not (0 <= value < math.inf):
-        raise ValueError(f"{_name(instance, attribute.name)} must be at least 0, not {value!r}")
-
-
-def _over_zero(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not (0 < value < math.inf):
-        raise ValueError(f"{_name(instance, attribute.name)} must be over 0, not {value!r}")
-
-
-def _quota(instance: object, attribute: "attrs.Attribute[float | None]", value: float | None) -> None:
-    if value is not None and not value >= 0:
-        raise ValueError(f"{_name(instance, attribute.name)} must be at least 0, not {value!r}")
+_SHARE: Final = (attrs.validators.ge(0.0), attrs.validators.le(1.0))
+_SECONDS: Final = (attrs.validators.ge(0.0), attrs.validators.lt(math.inf))
+_OVER_ZERO: Final = (attrs.validators.gt(0.0), attrs.validators.lt(math.inf))
+_QUOTA: Final = attrs.validators.optional(attrs.validators.ge(0.0))
 
 
 def _aware(
     instance: object, attribute: "attrs.Attribute[dt.datetime | None]", value: dt.datetime | None
 ) -> None:
     if value is not None and value.tzinfo is None:
-        raise ValueError(f"{_name(instance, attribute.name)} needs a time zone")
+        raise ValueError(f"{type(instance).__name__}.{attribute.name} needs a time zone")
 
 
 def _texts(texts: Iterable[str]) -> frozenset[str]:
@@ -103,17 +85,17 @@ class FaultPlan:
         slow_seconds: seconds that a slow body takes.
     """
 
-    error_before: float = attrs.field(default=0.0, validator=_share)
-    error_after: float = attrs.field(default=0.0, validator=_share)
-    reset_before: float = attrs.field(default=0.0, validator=_share)
-    reset_after: float = attrs.field(default=0.0, validator=_share)
+    error_before: float = attrs.field(default=0.0, validator=_SHARE)
+    error_after: float = attrs.field(default=0.0, validator=_SHARE)
+    reset_before: float = attrs.field(default=0.0, validator=_SHARE)
+    reset_after: float = attrs.field(default=0.0, validator=_SHARE)
     statuses: tuple[int, ...] = attrs.field(
         default=(500, 502, 503, 504), validator=attrs.validators.min_len(1)
     )
-    latency: float = attrs.field(default=0.0, validator=_seconds)
-    jitter: float = attrs.field(default=0.0, validator=_seconds)
-    slow_bodies: float = attrs.field(default=0.0, validator=_share)
-    slow_seconds: float = attrs.field(default=10.0, validator=_seconds)
+    latency: float = attrs.field(default=0.0, validator=_SECONDS)
+    jitter: float = attrs.field(default=0.0, validator=_SECONDS)
+    slow_bodies: float = attrs.field(default=0.0, validator=_SHARE)
+    slow_seconds: float = attrs.field(default=10.0, validator=_SECONDS)
 
 
 @attrs.frozen(kw_only=True)
@@ -144,11 +126,11 @@ class SandboxOptions:
     seed: int = 2024
     size: CompanySize = FULL
     plan: PlanName = attrs.field(default="starter", validator=attrs.validators.in_(tuple(QUOTAS)))
-    speed: float = attrs.field(default=1.0, validator=_over_zero)
-    interval: float = attrs.field(default=1.0, validator=_seconds)
+    speed: float = attrs.field(default=1.0, validator=_OVER_ZERO)
+    interval: float = attrs.field(default=1.0, validator=_SECONDS)
     burst: int = attrs.field(default=5, validator=attrs.validators.ge(1))
-    org_quota: float | None = attrs.field(default=None, validator=_quota)
-    user_quota: float | None = attrs.field(default=None, validator=_quota)
+    org_quota: float | None = attrs.field(default=None, validator=_QUOTA)
+    user_quota: float | None = attrs.field(default=None, validator=_QUOTA)
     rounding_minutes: int = attrs.field(default=0, validator=attrs.validators.ge(0))
     faults: FaultPlan = FaultPlan()
     gone: frozenset[str] = attrs.field(default=frozenset(), converter=_texts)

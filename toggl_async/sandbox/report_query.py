@@ -178,5 +178,5 @@ def amount(state: State, entry: TimeEntryRow, seconds: int) -> tuple[int | None,
         return None, None
     project = state.projects.get(entry.project_id or 0)
     own = None if project is None else project.rate
-    rate = round(100 * (state.workspaces[entry.workspace_id].hourly_rate if own is None else own))
+    rate = round(100 * (state.workspaces[entry.workspace_id].default_hourly_rate if own is None else own))
     return round(rate * seconds / 3600), rate

@@ -6,8 +6,11 @@ no real ids, and either disobey the documents, are not the same twice, or no lon
 """
 
 import datetime as dt
+import functools
+import itertools
+import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -17,13 +20,19 @@ from toggl_async.sandbox.call import ApiRequest
 from toggl_async.sandbox.checking import fits
 from toggl_async.sandbox.documents import Schema, child, schema_at
 
-__all__ = ["Samples"]
+__all__ = ["Samples", "fields_of"]
 
 _ROWS: Final = 2
 _HOUR: Final = 3600
 _DAY: Final = 24 * _HOUR
 _GONE: Final = ("deleted_at", "suspended_at", "next_page_token", "next_cursor", "error_message")
 """Ends of names that mean that something is over, or that there is more; here nothing is."""
+
+_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""Where a word begins in a name that is written with capitals; all else has underscores."""
+
+_ROLES: Final = ("user", "creator", "creator_user", "owner", "member", "approver")
+"""What a person can be to something, as the names of fields have it."""
 
 _SCOPES: Final = ("organization_id", "workspace_id")
 _LATER: Final = ("end", "stop", "due", "expires", "valid_until")
@@ -36,6 +45,7 @@ _TEXTS: Final[tuple[tuple[str, Callable[[int], str]], ...]] = (
     ("color", lambda seed: words.COLORS[seed % len(words.COLORS)]),
     ("token", lambda seed: f"{seed:08x}" * 4),
     ("uuid", lambda seed: f"{seed:08x}-0000-4000-8000-{seed:012x}"),
+    ("periodicity", lambda _: "weekly"),
     ("description", lambda seed: words.DESCRIPTIONS[seed % 64]),
 )
 """Parts of names, and what is written where one of them stands."""
@@ -57,31 +67,29 @@ class Samples:
     Attributes:
         call: the request: its path and the company tell the real ids.
         sent: the fields of its body, which come back where the answer has them.
+        kept: whether they are all that is known of a row: what else it may have is null, false or zero.
     """
 
     call: ApiRequest
     sent: Mapping[str, Any]
+    kept: bool = False
 
     def answer(self, where: str) -> Any:
-        """Make up the whole answer, from the schema at this place; a page after the first is empty."""
+        """Make up the whole answer, from the schema at this place."""
         where, schema = schema_at(where)
         if schema.get("type") != "array":
             return self._value(where, "", (), 0)
-        if self._goes_on():
-            return []
         made = [self._value(child(where, "items"), "", (f"row {row}",), row) for row in range(_ROWS)]
         return [value for place, value in enumerate(made) if value not in made[:place]]
 
+    def record(self, where: str, number: int) -> Any:
+        """Make up one row of a list, from its schema at this place."""
+        return self._value(where, "", (f"row {number}",), number)
+
     def _goes_on(self) -> bool:
         """Tell whether another page than the first is asked for."""
-        asked = {**self.sent, **self.call.query}
-        pages = (str(asked.get(name) or 1) for name in ("page", "page_number"))
-        places = (str(asked.get(name) or 0) for name in ("start", "start_id", "start_project_id", "offset"))
-        return (
-            any(page != "1" for page in pages)
-            or any(place.isdecimal() and place != "0" for place in places)
-            or bool(asked.get("page_token"))
-        )
+        query = self.call.query
+        return any(map(query.get, ("page_token", "cursor"))) or query.get("page_number", "1") != "1"
 
     def _value(self, where: str, name: str, way: tuple[str, ...], row: int) -> Any:
         """Make up a value; `way` leads to it from the answer's root, and tells it from all others."""
@@ -90,18 +98,20 @@ class Samples:
         if own is not None:
             return own
         for choice in schema.keys() & {"anyOf", "oneOf"}:
+            if self.kept and {"type": "null"} in schema[choice]:
+                return None
             index = next(at for at, option in enumerate(schema[choice]) if option != {"type": "null"})
             return self._value(child(where, choice, index), name, way, row)
-        fields = dict(_fields(where))
+        fields = fields_of(where)
         if fields:
             return self._object(fields, way, row)
         kinds = schema.get("type", "object")
         kind = kinds if isinstance(kinds, str) else next(one for one in kinds if one != "null")
-        if kind != kinds and name.endswith(_GONE):
+        if kind != kinds and (self.kept or name.endswith(_GONE)):
             return None
         if kind == "array":
             # Time entries are state: a sample invents none.
-            some = 0 if self._goes_on() or name == "time_entries" else 1
+            some = 0 if self.kept or self._goes_on() or name == "time_entries" else 1
             many = max(some, schema.get("minItems", 0))
             return [self._value(child(where, "items"), name, (*way, str(n)), row + n) for n in range(many)]
         if kind == "object":
@@ -113,7 +123,7 @@ class Samples:
 
     def _object(self, fields: Mapping[str, str], way: tuple[str, ...], row: int) -> Any:
         """Make up an object; what was sent, what the path says, and what there is goes before."""
-        known = self._facts(row)
+        known = self.facts(row)
         if not way and "id" in fields:
             ids = [value for name, value in self.call.path.items() if name not in _SCOPES]
             known |= {"id": ids[-1]} if ids and isinstance(ids[-1], int) else {}
@@ -125,9 +135,12 @@ class Samples:
         known |= self.sent
         made = {}
         for name, where in fields.items():
-            if name in known and fits(known[name], where):
-                made[name] = known[name]
-            elif known.get(name, ...) is not None:  # what there is none of is left out
+            value = known.get(_CAPITAL.sub("_", name).lower(), ...)
+            if value is not ... and fits(value, where):
+                made[name] = value
+            elif value is not None and not (
+                self.kept and name.endswith("_id")
+            ):  # what isn't there is left out
                 made[name] = self._value(where, name, (*way, name), row)
         return made
 
@@ -141,7 +154,9 @@ class Samples:
             choice: str = allowed[row % len(allowed)]
             return choice
         if kind == "boolean":
-            return seed % 2 == 0
+            return name.endswith("active") if self.kept else seed % 2 == 0
+        if self.kept and kind in {"integer", "number"}:
+            return float(schema.get("minimum", 0)) if kind == "number" else int(schema.get("minimum", 0))
         if kind == "integer":
             least: int = schema.get("minimum", 0)
             return max(self._whole(name, seed), least)
@@ -160,6 +175,8 @@ class Samples:
             return timestamps.offset_utc(moment)
         if form == "date":
             return dt.datetime.fromtimestamp(moment, dt.UTC).date().isoformat()
+        if self.kept:
+            return ""
         return next((make(seed) for part, make in _TEXTS if part in name), f"sample {seed % 997}")
 
     def _moment(self, row: int) -> int:
@@ -168,22 +185,14 @@ class Samples:
         return now - now % _DAY - row * _DAY - 12 * _HOUR
 
     def _own(self, where: str, row: int) -> Any:
-        """Return one of the company's own things, if it has such; None otherwise."""
-        company, person = self.call.company, self.call.person
-        space = self.call.path.get("workspace_id", person.default_workspace_id)
-        tables: Mapping[str, Callable[[], list[shapes.JsonObject]]] = {
-            "Client": lambda: [shapes.client(one) for one in company.clients_of(space)],
-            "Project": lambda: [shapes.project(company, one) for one in company.projects_of(space)],
-            "Tag": lambda: [shapes.tag(one) for one in company.tags_of(space)],
-            "Task": lambda: [shapes.task(company, one) for one in company.tasks_of(space)],
-            "TimeEntry": lambda: [
-                shapes.entry(company, one) for one in company.personal(person.id) if one.reported
-            ],
-        }
-        rows = tables.get(where.rpartition("/")[2], list)()
-        return rows[row % len(rows)] if rows else None
+        """Return one of the person's own time entries, if that is what is wanted; None otherwise."""
+        company = self.call.company
+        if not where.endswith("/TimeEntry"):
+            return None
+        entries = [entry for entry in company.personal(self.call.person.id) if entry.reported]
+        return shapes.entry(company, entries[row % len(entries)]) if entries else None
 
-    def _facts(self, row: int) -> dict[str, Any]:
+    def facts(self, row: int) -> dict[str, Any]:
         """Return what is true of the things that a row speaks of, by the names that fields have."""
         call, company = self.call, self.call.company
         space = company.workspaces[call.path.get("workspace_id", call.person.default_workspace_id)]
@@ -197,23 +206,37 @@ class Samples:
             "organization_id": organization.id,
             "organization_name": organization.name,
             "currency": "EUR",
-            **shapes.project_facts(company, _at(projects, row, call.path.get("project_id"))),
-            **shapes.person_facts(_at([company.people[one] for one in space.members], row, None)),
+            **shapes.project_facts(company, self._at(projects, row, "project_id")),
         }
-        tag, group = (
-            _at(rows, row, None) for rows in (company.tags_of(space.id), company.groups_of(space.id))
-        )
+        people = [company.people[one] for one in space.members]
+        for role in _ROLES:
+            person = self._at(people, row, f"{role}_id")
+            if person is not None:
+                facts |= {f"{role}_id": person.id, f"{role}_name": person.name}
+        person = self._at(people, row, "user_id")
+        if person is not None:
+            facts |= shapes.person_facts(person)
+        entry = self._at(company.reported(space.id), row, "time_entry_id")
+        if entry is not None:
+            facts["time_entry_id"] = entry.id
+        tag = self._at(company.tags_of(space.id), row, "tag_id")
         if tag is not None:
             facts |= {"tag_id": tag.id, "tag_ids": [tag.id], "tag_names": [tag.name], "tags": [tag.name]}
+        group = self._at(company.groups_of(space.id), row, "group_id")
         if group is not None:
-            facts |= {"group_id": group.id, "gid": group.id, "group_name": group.name}
+            facts |= {
+                "group_id": group.id,
+                "gid": group.id,
+                "group_ids": [group.id],
+                "group_name": group.name,
+            }
         return {**facts, **call.path}
 
-
-def _at(rows: list[Any], place: int, wanted: int | None) -> Any:
-    """Return the row with this id, or the one at this place, or None if there is none."""
-    found = [row for row in rows if row.id == wanted] or rows
-    return found[place % len(found)] if found else None
+    def _at(self, rows: list[Any], place: int, name: str) -> Any:
+        """Return the row that the request names by its id, or else the one at this place; None for none."""
+        wanted = self.sent.get(name) or self.call.path.get(name)
+        found = [row for row in rows if row.id == wanted] or ([] if self.kept else rows)
+        return found[place % len(found)] if found else None
 
 
 def _mapped(schema: Schema) -> bool:
@@ -221,10 +244,10 @@ def _mapped(schema: Schema) -> bool:
     return isinstance(schema.get("additionalProperties"), dict)
 
 
-def _fields(where: str) -> Iterator[tuple[str, str]]:
+@functools.cache
+def fields_of(where: str) -> Mapping[str, str]:
     """Gather the fields of an object from all of its parts, and where their schemas stand."""
     where, schema = schema_at(where)
-    for index in range(len(schema.get("allOf", ()))):
-        yield from _fields(child(where, "allOf", index))
-    for name in schema.get("properties", ()):
-        yield name, child(where, "properties", name)
+    parts = (fields_of(child(where, "allOf", index)) for index in range(len(schema.get("allOf", ()))))
+    own = {name: child(where, "properties", name) for name in schema.get("properties", ())}
+    return dict(itertools.chain.from_iterable(part.items() for part in (*parts, own)))

@@ -16,6 +16,7 @@ from toggl_async.sandbox.counts import Counts, Spacing
 from toggl_async.sandbox.entities import PersonRow
 from toggl_async.sandbox.faults import Fault, Faults
 from toggl_async.sandbox.living import Workday, live_a_day
+from toggl_async.sandbox.origin import insist
 
 __all__ = ["Sandbox"]
 
@@ -78,7 +79,13 @@ class Sandbox:
         return self.counts.arrivals(self.company.account.id)
 
     def order(self, fault: Fault, *, route: str | None = None, times: int = 1) -> None:
-        """Let the next requests meet a fault: any, or those of a route such as ``"GET /api/v9/me"``."""
+        """Let the next requests meet a fault: any, or those of a route such as ``"GET /api/v9/me"``.
+
+        Raises:
+            ValueError: there is no such route.
+        """
+        if route is not None:
+            insist([route])
         self._there(lambda: self.faults.order(fault, route=route, times=times))
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:

@@ -8,6 +8,7 @@ can be mistaken for a constant.
 
 import random
 import secrets
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from toggl_async.sandbox import words
@@ -86,7 +87,7 @@ class _Seeding:
                 organization_id=self._organization.id,
                 name=name,
                 modified=self._moment(),
-                hourly_rate=rate,
+                default_hourly_rate=rate,
                 members=[],
                 api_token=secrets.token_hex(16),
             )
@@ -97,13 +98,12 @@ class _Seeding:
     def _hire(self) -> None:
         state = self._state
         for number in range(self._size.people):
-            name = words.PEOPLE[number % len(words.PEOPLE)]
-            again = number // len(words.PEOPLE)
+            name = _named(words.PEOPLE, number)
             created = self._founded if number == 0 else self._moment()
             person = PersonRow(
                 id=state.new_id("user", self._rng.randrange(7, 900)),
                 membership_id=state.new_id("membership", self._rng.randrange(3, 90)),
-                name=f"{name} {again + 1}" if again else name,
+                name=name,
                 email=f"person{number + 1}@example.com",
                 timezone=words.ZONES[number % len(words.ZONES)],
                 created=created,
@@ -138,12 +138,11 @@ class _Seeding:
     def _acquire_clients(self) -> None:
         state = self._state
         for number in range(self._size.clients):
-            name = words.CLIENTS[number % len(words.CLIENTS)]
-            again = number // len(words.CLIENTS)
+            name = _named(words.CLIENTS, number)
             client = ClientRow(
                 id=state.new_id("client", self._rng.randrange(1, 300)),
                 workspace_id=self._home(number),
-                name=f"{name} {again + 1}" if again else name,
+                name=name,
                 creator_id=self._people[0].id,
                 at=self._moment(),
                 archived=number % 7 == 3,
@@ -158,8 +157,7 @@ class _Seeding:
     def _begin_projects(self) -> None:
         state = self._state
         for number in range(self._size.projects):
-            name = words.PROJECTS[number % len(words.PROJECTS)]
-            again = number // len(words.PROJECTS)
+            name = _named(words.PROJECTS, number)
             workspace_id = self._home(number)
             clients = state.clients_of(workspace_id)
             created = self._moment()
@@ -167,7 +165,7 @@ class _Seeding:
                 id=state.new_id("project", self._rng.randrange(1, 4000)),
                 workspace_id=workspace_id,
                 client_id=None if number % 5 == 4 else self._rng.choice(clients).id,
-                name=f"{name} {again + 1}" if again else name,
+                name=name,
                 color=self._rng.choice(words.COLORS),
                 created=created,
                 at=self._rng.randrange(created, self._now),
@@ -182,12 +180,11 @@ class _Seeding:
     def _coin_tags(self) -> None:
         state = self._state
         for number in range(self._size.tags):
-            name = words.TAGS[number % len(words.TAGS)]
-            again = number // len(words.TAGS)
+            name = _named(words.TAGS, number)
             tag = TagRow(
                 id=state.new_id("tag", self._rng.randrange(1, 500)),
                 workspace_id=self._home(number),
-                name=f"{name} {again + 1}" if again else name,
+                name=name,
                 creator_id=self._rng.choice(self._people).id,
                 at=self._moment(),
             )
@@ -313,12 +310,15 @@ class _Seeding:
             workspace_id=self._big.id,
             user_id=self._people[0].id,
             project_id=projects[0].id,
-            task_id=None,
-            billable=False,
             start=started,
             seconds=None,
             description="Käimasolev töö",
-            tag_ids=(),
             changed=started * 1_000_000 + 731_204,
         )
         self._state.entries[entry.id] = entry
+
+
+def _named(names: Sequence[str], number: int) -> str:
+    """Return a name; when all of them are given away, they come again with a number."""
+    again, place = divmod(number, len(names))
+    return f"{names[place]} {again + 1}" if again else names[place]

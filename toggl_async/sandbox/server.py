@@ -19,6 +19,7 @@ from toggl_async.sandbox.counts import Counts
 from toggl_async.sandbox.faults import Faults
 from toggl_async.sandbox.limits import ServerLimits
 from toggl_async.sandbox.options import SandboxOptions
+from toggl_async.sandbox.origin import insist
 from toggl_async.sandbox.sandbox import Sandbox
 
 __all__ = ["run_forever", "serve"]
@@ -44,8 +45,10 @@ async def serve(options: SandboxOptions | None = None) -> AsyncIterator[Sandbox]
 
     Raises:
         OSError: the port is taken.
+        ValueError: a route of `gone` does not exist.
     """
     options = options or SandboxOptions()
+    insist(options.gone)
     started = dt.datetime.now(dt.UTC) if options.now is None else options.now
     company = Company(options, started.timestamp())
     counts = Counts()

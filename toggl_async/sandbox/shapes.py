@@ -4,6 +4,7 @@ Field names are Toggl's, the ones that its documents leave out but its answers h
 (`server_deleted_at`, `tasks_count`, the old short twins `wid`, `pid`, `uid`…).
 """
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from toggl_async.sandbox.entities import (
@@ -27,6 +28,8 @@ __all__ = [
     "person_facts",
     "project",
     "project_facts",
+    "rows",
+    "same",
     "tag",
     "task",
 ]
@@ -35,39 +38,42 @@ JsonObject: TypeAlias = dict[str, Any]
 """A JSON object."""
 
 
+def same(row: object, *names: str) -> JsonObject:
+    """The fields of an object that go by the same names in a row."""
+    return {name: getattr(row, name) for name in names}
+
+
 def client(row: ClientRow) -> JsonObject:
     """A client."""
     return {
-        "id": row.id,
+        **same(row, "id", "archived", "name", "creator_id"),
         "wid": row.workspace_id,
-        "archived": row.archived,
-        "name": row.name,
         "at": offset_utc(row.at),
-        "creator_id": row.creator_id,
-        "notes": row.notes,
+        **({} if row.notes is None else {"notes": row.notes}),
     }
 
 
 def project(state: State, row: ProjectRow) -> JsonObject:
     """A project. What the plan lacks is null."""
-    status = "active" if row.active else "archived"
-    known = state.clients.get(row.client_id or 0)
     return {
-        "id": row.id,
-        "workspace_id": row.workspace_id,
-        "client_id": row.client_id,
-        "name": row.name,
-        "is_private": row.is_private,
-        "active": row.active,
+        **same(
+            row,
+            "id",
+            "workspace_id",
+            "client_id",
+            "name",
+            "is_private",
+            "active",
+            "color",
+            "estimated_seconds",
+        ),
         "at": offset_utc(row.at),
         "created_at": offset_utc(row.created),
         "server_deleted_at": None,
-        "color": row.color,
         "billable": row.billable if state.paid else None,
         "template": False if state.paid else None,
         "auto_estimates": False if state.paid else None,
         "estimated_hours": None if row.estimated_seconds is None else row.estimated_seconds // 3600,
-        "estimated_seconds": row.estimated_seconds,
         "rate": row.rate if state.paid else None,
         "rate_last_updated": None,
         "currency": "EUR" if state.paid else None,
@@ -81,23 +87,18 @@ def project(state: State, row: ProjectRow) -> JsonObject:
         "is_shared": False,
         "can_track_time": row.active,
         "start_date": day_of(row.created).isoformat(),
-        "status": status,
+        "status": "active" if row.active else "archived",
         "wid": row.workspace_id,
         "cid": row.client_id,
         "pinned": False,
-        **({} if known is None else {"client_name": known.name}),
     }
 
 
 def tag(row: TagRow) -> JsonObject:
     """A tag."""
     return {
-        "id": row.id,
-        "workspace_id": row.workspace_id,
-        "name": row.name,
+        **same(row, "id", "workspace_id", "name", "creator_id"),
         "at": at_fraction(row.at * 1_000_000 + row.id % 1_000_000),
-        "creator_id": row.creator_id,
-        "deleted_at": None,
     }
 
 
@@ -107,16 +108,10 @@ def task(state: State, row: TaskRow) -> JsonObject:
     known = state.clients.get(owner.client_id or 0)
     person = state.people.get(row.user_id or 0)
     return {
-        "id": row.id,
-        "name": row.name,
-        "workspace_id": row.workspace_id,
-        "project_id": row.project_id,
-        "user_id": row.user_id,
+        **same(row, "id", "name", "workspace_id", "project_id", "user_id", "active", "estimated_seconds"),
         "recurring": False,
-        "active": row.active,
         "at": offset_utc(row.at),
         "server_deleted_at": None,
-        "estimated_seconds": row.estimated_seconds,
         "tracked_seconds": state.tracked_seconds(row),
         "project_name": owner.name,
         "project_color": owner.color,
@@ -140,24 +135,17 @@ def entry(state: State, row: TimeEntryRow, *, written: bool = False) -> JsonObje
     moment = zulu if written else offset_utc
     bare = row.bare or written
     shape: JsonObject = {
-        "id": row.id,
-        "workspace_id": row.workspace_id,
-        "project_id": row.project_id,
-        "task_id": row.task_id,
-        "billable": row.billable,
+        **same(row, "id", "workspace_id", "project_id", "task_id", "billable", "description", "user_id"),
         "start": moment(row.start),
         "stop": None if row.stop is None else moment(row.stop),
         "duration": -(row.start + 1) if row.seconds is None else row.seconds,
-        "description": row.description,
         "tags": [state.tags[tag_id].name for tag_id in row.tag_ids] or (None if bare else []),
         "tag_ids": list(row.tag_ids) or (None if bare else []),
         "duronly": True,
         "at": at_fraction(row.changed),
         "server_deleted_at": None if row.deleted is None else offset_utc(row.deleted),
-        "user_id": row.user_id,
         "uid": row.user_id,
         "wid": row.workspace_id,
-        "permissions": None,
     }
     if row.project_id is not None:
         shape["pid"] = row.project_id
@@ -190,15 +178,18 @@ def favorite(state: State, row: FavoriteRow) -> JsonObject:
     known = None if owner is None else state.clients.get(owner.client_id or 0)
     return {
         "favorite_id": row.id,
-        "workspace_id": row.workspace_id,
-        "user_id": row.user_id,
-        "description": row.description,
-        "project_id": row.project_id,
-        "task_id": row.task_id,
+        **same(
+            row,
+            "workspace_id",
+            "user_id",
+            "description",
+            "project_id",
+            "task_id",
+            "billable",
+            "rank",
+            "public",
+        ),
         "tag_ids": row.tag_ids or None,
-        "billable": row.billable,
-        "rank": row.rank,
-        "public": row.public,
         "was_public_at": None,
         "tags": [state.tags[tag_id].name for tag_id in row.tag_ids if tag_id in state.tags] or None,
         "client_name": None if known is None else known.name,
@@ -212,6 +203,17 @@ def favorite(state: State, row: FavoriteRow) -> JsonObject:
         "created_at": offset_utc(row.created),
         "deleted_at": None,
     }
+
+
+def rows(state: State, kind: str, workspace_id: int) -> list[JsonObject]:
+    """All clients, projects, tags or tasks of a workspace."""
+    made: dict[str, Callable[[], list[JsonObject]]] = {
+        "clients": lambda: [client(row) for row in state.clients_of(workspace_id)],
+        "projects": lambda: [project(state, row) for row in state.projects_of(workspace_id)],
+        "tags": lambda: [tag(row) for row in state.tags_of(workspace_id)],
+        "tasks": lambda: [task(state, row) for row in state.tasks_of(workspace_id)],
+    }
+    return made[kind]()
 
 
 def project_facts(state: State, row: ProjectRow | None) -> JsonObject:
@@ -246,12 +248,12 @@ def project_facts(state: State, row: ProjectRow | None) -> JsonObject:
 
 def person_facts(row: PersonRow) -> JsonObject:
     """What is true of a person, by the names that fields of others have."""
-    ids = ("user_id", "uid", "creator_id", "owner_id", "member_id", "approver_id", "creator_user_id")
-    names = ("user_name", "username", "fullname", "member_name", "approver_name", "creator_user_name")
     return {
-        **dict.fromkeys(ids, row.id),
-        **dict.fromkeys(names, row.name),
+        "uid": row.id,
+        **dict.fromkeys(("username", "fullname"), row.name),
         "user_ids": [row.id],
+        "pg_time_zone_name": row.timezone,
+        "beginning_of_week": row.beginning_of_week,
         "email": row.email,
         "user_email": row.email,
         "toggl_accounts_id": f"ta{row.id:x}",

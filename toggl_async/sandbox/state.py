@@ -6,7 +6,7 @@ Whoever changes a time entry says so with `touch`: the sorted lists behind repor
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from toggl_async.sandbox.entities import (
     ClientRow,
@@ -36,6 +36,7 @@ _FIRST_IDS = {
     "event": 900_000,
     "favorite": 310_000,
     "group": 410_000,
+    "kept": 30_000_000,
     "membership": 5_200_000,
     "organization": 7_400_000,
     "project": 205_000_000,
@@ -68,6 +69,8 @@ class State:
         self.saved_reports: dict[int, SavedReportRow] = {}
         self.exports: dict[str, ExportRow] = {}
         self.subscriptions: dict[int, SubscriptionRow] = {}
+        self.kept: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
+        self.settings: dict[tuple[str | int, ...], dict[str, Any]] = {}
         self._last_ids = dict(_FIRST_IDS)
         self._reported: dict[int, list[TimeEntryRow]] = {}
         self._personal: dict[int, list[TimeEntryRow]] = {}
@@ -99,6 +102,10 @@ class State:
     def members(self) -> list[PersonRow]:
         """The people of the organization."""
         return [person for person in self.people.values() if not person.left]
+
+    def preferences(self, workspace: WorkspaceRow) -> dict[str, Any]:
+        """Return those of a workspace's preferences that were set."""
+        return self.settings.get(("/api/v9/workspaces/{workspace_id}/preferences", workspace.id), {})
 
     def workspaces_of(self, person: PersonRow) -> list[WorkspaceRow]:
         """Return the workspaces that a person is in."""
@@ -178,6 +185,9 @@ class State:
     def remove_project(self, project: ProjectRow, now: float, *, with_entries: bool) -> None:
         """Remove a project and its tasks; its time entries stay, without one, or are deleted as well."""
         del self.projects[project.id]
+        for favorite in self.favorites.values():
+            if favorite.project_id == project.id:
+                favorite.project_id = favorite.task_id = None
         for task in [task for task in self.tasks.values() if task.project_id == project.id]:
             del self.tasks[task.id]
         for entry in [entry for entry in self.entries.values() if entry.project_id == project.id]:
@@ -192,13 +202,16 @@ class State:
         for entry in self.entries.values():
             if tag.id in entry.tag_ids:
                 entry.tag_ids = tuple(known for known in entry.tag_ids if known != tag.id)
+        for favorite in self.favorites.values():
+            favorite.tag_ids = [known for known in favorite.tag_ids if known != tag.id]
 
     def remove_task(self, task: TaskRow) -> None:
         """Remove a task; its time entries stay, without one."""
         del self.tasks[task.id]
-        for entry in self.entries.values():
-            if entry.task_id == task.id:
-                entry.task_id = None
+        holders: list[TimeEntryRow | FavoriteRow] = [*self.entries.values(), *self.favorites.values()]
+        for holder in holders:
+            if holder.task_id == task.id:
+                holder.task_id = None
 
     def remove_person(self, person: PersonRow) -> None:
         """Remove a person from the organization, its workspaces and groups; the time entries stay."""

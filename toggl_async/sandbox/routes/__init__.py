@@ -1,57 +1,18 @@
 """What answers each operation, by area: from state, where the sandbox keeps one."""
 
+import importlib
+import pkgutil
 from typing import Final
 
 from toggl_async.sandbox.call import Handler
-from toggl_async.sandbox.routes import (
-    clients,
-    dashboard,
-    detailed,
-    downloads,
-    exports,
-    favorites,
-    filters,
-    groups,
-    me,
-    members,
-    organizations,
-    projects,
-    saved_reports,
-    summaries,
-    tags,
-    tasks,
-    time_entries,
-    trends,
-    webhooks,
-    workspaces,
-)
 
 __all__ = ["HANDLERS"]
 
 HANDLERS: Final[dict[str, Handler]] = {
     route: handler
-    for area in (
-        me,
-        organizations,
-        members,
-        groups,
-        workspaces,
-        clients,
-        projects,
-        tags,
-        tasks,
-        time_entries,
-        favorites,
-        detailed,
-        downloads,
-        summaries,
-        trends,
-        dashboard,
-        filters,
-        saved_reports,
-        exports,
-        webhooks,
-    )
-    for route, handler in area.HANDLERS.items()
+    for module in pkgutil.iter_modules(__path__)
+    for route, handler in getattr(
+        importlib.import_module(f"{__name__}.{module.name}"), "HANDLERS", {}
+    ).items()
 }
-"""What answers from state, by method and path."""
+"""What answers from state, by method and path: the tables of all modules here."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from toggl_async.sandbox import answers
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body
-from toggl_async.sandbox.checking import check_types
+from toggl_async.sandbox.checking import check_json
 from toggl_async.sandbox.documents import operations
 from toggl_async.sandbox.shapes import JsonObject
 
@@ -36,7 +36,6 @@ def edit(
         change: carries out one operation on it, or refuses.
         done: called with each that was changed.
     """
-    call.workspace()
     if len(call.ids_in_path) > _MOST:
         raise ApiError(400, f"The number of {kind} must not exceed {_MOST}")
     patches = call.json()
@@ -66,5 +65,5 @@ def replaced(operation: Body, allowed: frozenset[str], like: str) -> Body:
 
 def checked(like: str, fields: JsonObject) -> Body:
     """Return fields as a body, once they are what the body of a route may hold."""
-    check_types(operations()[like].json_schema or "", fields, msgspec.json.encode(fields))
+    check_json(operations()[like].json_schema or "", fields, msgspec.json.encode(fields))
     return Body(fields=fields)

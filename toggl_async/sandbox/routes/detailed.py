@@ -12,15 +12,13 @@ from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, amount, read
 from toggl_async.sandbox.routes.projects import project_of
-from toggl_async.sandbox.shapes import JsonObject
+from toggl_async.sandbox.shapes import JsonObject, same
 from toggl_async.sandbox.sums import Sums, add_up, beginnings, begins, resolution, total
 
 __all__ = ["HANDLERS"]
 
 _PAGE: Final = 50
 _LARGEST: Final = 1000
-
-_ORDERS: Final = ("date", "user", "duration", "description", "last_update")
 
 
 def search(call: ApiRequest) -> Response:
@@ -54,10 +52,6 @@ def search(call: ApiRequest) -> Response:
 def _ordered(call: ApiRequest, body: Body, query: ReportQuery) -> list[TimeEntryRow]:
     """Return the time entries of the whole report in the order asked for: newest first, if none is."""
     order, direction = body.text("order_by") or "date", (body.text("order_dir") or "DESC").upper()
-    if order not in _ORDERS:
-        raise ApiError(400, f"Invalid 'order_by' value, allowed values are {', '.join(_ORDERS)}")
-    if direction not in {"ASC", "DESC"}:
-        raise ApiError(400, "Invalid 'order_dir' value, allowed values are ASC, DESC")
     entries = list(query.entries)
     if order != "date":
         people = call.company.people
@@ -116,12 +110,8 @@ def _writer(
         amounts = [amount(company, entry, query.seconds(entry)) for entry in row]
         rate = None if hide else amounts[0][1]
         shape: JsonObject = {
-            "user_id": head.user_id,
+            **same(head, "user_id", "project_id", "task_id", "billable", "description"),
             "username": company.people[head.user_id].name,
-            "project_id": head.project_id,
-            "task_id": head.task_id,
-            "billable": head.billable,
-            "description": head.description,
             "tag_ids": list(head.tag_ids) or (None if head.bare else []),
             "billable_amount_in_cents": None if rate is None else sum(paid or 0 for paid, _ in amounts),
             "hourly_rate_in_cents": rate,

@@ -12,6 +12,7 @@ from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Handler
 from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, amount, read
+from toggl_async.sandbox.routes import bulk
 from toggl_async.sandbox.routes.detailed import search, totals
 from toggl_async.sandbox.routes.summaries import named, summary_groups, weekly_rows
 from toggl_async.sandbox.routes.summaries import summary as summary_report
@@ -111,6 +112,7 @@ def shared(call: ApiRequest) -> Response:
     today = call.company.zone(call.person).day(int(call.now)).isoformat()
     params.setdefault("start_date", params.get("end_date") or today)
     kind = str(row.params.get("report_type") or "summary")
+    bulk.checked(f"{_REPORTS}/{'search' if kind == 'detailed' else kind}/time_entries", params)
     inner = attrs.evolve(call, path={"workspace_id": row.workspace_id}, raw=msgspec.json.encode(params))
     run = {"detailed": search, "weekly": weekly_report}.get(kind, summary_report)
     results: JsonObject = {"report": msgspec.json.decode(run(inner).body)}
@@ -121,7 +123,7 @@ def shared(call: ApiRequest) -> Response:
             "report_name": row.name,
             "report_type": kind,
             "public": row.public,
-            "fixed_daterange": row.fixed,
+            "fixed_daterange": row.fixed_daterange,
             "hide_amounts": False,
             "is_commenting_enabled": False,
             "workspace_logo": None,
@@ -135,8 +137,6 @@ def shared(call: ApiRequest) -> Response:
 
 def _sheet(call: ApiRequest, rows: list[tuple[str, ...]]) -> Response:
     """Return rows as the kind of file that the path names."""
-    if call.path["extension"] not in {"csv", "xlsx"}:
-        raise ApiError(400, "Invalid 'extension' value, allowed values are csv, xlsx")
     if call.path["extension"] == "xlsx":
         return answers.file(files.sheet(), files.XLSX)
     return answers.file(files.table(rows), files.CSV)

@@ -32,14 +32,6 @@ def created(call: ApiRequest, body: Body) -> TimeEntryRow:
         id=call.company.new_id("entry", 11),
         workspace_id=call.path["workspace_id"],
         user_id=call.person.id,
-        project_id=None,
-        task_id=None,
-        billable=False,
-        start=0,
-        seconds=0,
-        description="",
-        tag_ids=(),
-        changed=0,
     )
     _apply(call, row, body)
     if seconds is None and body.text("stop") is None:

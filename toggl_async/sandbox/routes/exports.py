@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -35,7 +36,6 @@ def listing(call: ApiRequest) -> Response:
 
 def create(call: ApiRequest) -> Response:
     """Ask for an export of the workspace; the body lists the tables."""
-    call.workspace()
     names = call.json()
     if not names:
         raise ApiError(400, "At least one parameter must be set")
@@ -93,10 +93,10 @@ def _tables(call: ApiRequest, row: ExportRow) -> Mapping[str, Callable[[], JsonO
         return {"profile": lambda: account_shapes.me(call.person), "timeline": list}
     space = company.workspaces[row.workspace_id]
     return {
-        "clients": lambda: [shapes.client(one) for one in company.clients_of(space.id)],
-        "projects": lambda: [shapes.project(company, one) for one in company.projects_of(space.id)],
-        "tags": lambda: [shapes.tag(one) for one in company.tags_of(space.id)],
-        "tasks": lambda: [shapes.task(company, one) for one in company.tasks_of(space.id)],
+        **{
+            kind: partial(shapes.rows, company, kind, space.id)
+            for kind in ("clients", "projects", "tags", "tasks")
+        },
         "workspace_users": lambda: [
             account_shapes.workspace_user(company, space, company.people[one]) for one in space.members
         ],

@@ -128,8 +128,6 @@ def _apply(call: ApiRequest, row: FavoriteRow, body: Body) -> None:
     task_id = body.number("task_id") if body.given("task_id") else row.task_id
     given = [tag_id for tag_id in body.numbers("tag_ids") or () if tag_id is not None]
     tag_ids = given if body.given("tag_ids") else row.tag_ids
-    description, billable = body.text("description"), body.flag("billable")
-    public, rank = body.flag("public"), body.number("rank")
     project, task = company.projects.get(project_id or 0), company.tasks.get(task_id or 0)
     if project_id is not None and (project is None or project.workspace_id != row.workspace_id):
         raise ApiError(400, _NO_PROJECT)
@@ -138,10 +136,7 @@ def _apply(call: ApiRequest, row: FavoriteRow, body: Body) -> None:
     if not {tag.id for tag in company.tags_of(row.workspace_id)}.issuperset(tag_ids):
         raise ApiError(400, "Tag not found in workspace")
     row.project_id, row.task_id, row.tag_ids = project_id, task_id, tag_ids
-    row.description = description if body.given("description") else row.description
-    row.billable = billable if body.given("billable") else row.billable
-    row.public = row.public if public is None else public
-    row.rank = row.rank if rank is None else rank
+    body.write(row, "description", "billable", "public", "rank")
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

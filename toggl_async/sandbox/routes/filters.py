@@ -9,6 +9,7 @@ from toggl_async.sandbox import answers
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.routes.trends import status
+from toggl_async.sandbox.shapes import same
 
 __all__ = ["HANDLERS"]
 
@@ -42,12 +43,7 @@ def projects(call: ApiRequest) -> Response:
     return answers.json(
         [
             {
-                "id": row.id,
-                "name": row.name,
-                "color": row.color,
-                "active": row.active,
-                "billable": row.billable,
-                "client_id": row.client_id,
+                **same(row, "id", "name", "color", "active", "billable", "client_id"),
                 "currency": "EUR",
             }
             for row in _page(body, rows)

@@ -3,6 +3,7 @@
 import secrets
 import zoneinfo
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from starlette.responses import Response
@@ -27,13 +28,11 @@ def get(call: ApiRequest) -> Response:
         spaces = company.workspaces_of(call.person)
         shape |= {
             "workspaces": [account_shapes.workspace(company, space, call.person) for space in spaces],
-            "clients": _clients(call) or None,
-            "projects": _projects(call) or None,
-            "tags": _tags(call) or None,
+            **{kind: _rows(call, kind) or None for kind in ("clients", "projects", "tags")},
             "time_entries": time_entries.recent(call) or None,
         }
         if company.paid:
-            shape["tasks"] = _tasks(call) or None
+            shape["tasks"] = _rows(call, "tasks") or None
     return answers.json(shape)
 
 
@@ -53,13 +52,8 @@ def update(call: ApiRequest) -> Response:
     known = {space.id for space in call.company.workspaces_of(person)}
     if workspace_id is not None and workspace_id not in known:
         raise ApiError(400, "Invalid default workspace")
-    email, country = body.text("email"), body.number("country_id")
     person.name = name or person.name
-    person.timezone = zone or person.timezone
-    person.beginning_of_week = person.beginning_of_week if week is None else week
-    person.default_workspace_id = workspace_id or person.default_workspace_id
-    person.email = email or person.email
-    person.country_id = country or person.country_id
+    body.write(person, "timezone", "beginning_of_week", "default_workspace_id", "email", "country_id")
     person.modified = int(call.now)
     return answers.json(account_shapes.me(person))
 
@@ -113,63 +107,41 @@ def workspaces(call: ApiRequest) -> Response:
     )
 
 
-def clients(call: ApiRequest) -> Response:
-    """List the clients of all workspaces."""
-    return answers.json(_clients(call, call.since()))
+def everywhere(kind: str, call: ApiRequest) -> Response:
+    """List the clients or tags of all workspaces."""
+    return answers.json(_rows(call, kind, call.since()))
 
 
 def projects(call: ApiRequest) -> Response:
     """List the projects of all workspaces: active ones, unless archived ones are asked for too."""
-    return answers.json(_projects(call, call.since(), archived=call.flag("include_archived")))
-
-
-def tags(call: ApiRequest) -> Response:
-    """List the tags of all workspaces."""
-    return answers.json(_tags(call, call.since()))
+    rows, archived = _rows(call, "projects", call.since()), call.flag("include_archived")
+    return answers.json([row for row in rows if archived or row["active"]])
 
 
 def tasks(call: ApiRequest) -> Response:
     """List the tasks of all workspaces: active ones, unless others are asked for too."""
-    found = _tasks(call, call.since(), inactive=call.flag("include_not_active"))
+    rows, inactive = _rows(call, "tasks", call.since()), call.flag("include_not_active")
+    found = [row for row in rows if inactive or row["active"]]
     offset = call.number("offset", 1) if call.query.get("offset", "0") != "0" else 0
     size = call.number("per_page", len(found) or 1)
     return answers.json(found[offset : offset + size])
 
 
-def _clients(call: ApiRequest, since: int | None = None) -> list[JsonObject]:
+def _rows(call: ApiRequest, kind: str, since: int | None = None) -> list[JsonObject]:
+    """Return what all workspaces have of a kind, or what was changed of it since a moment."""
     return [
-        shapes.client(row)
+        row
         for space in call.company.workspaces_of(call.person)
-        for row in call.company.clients_of(space.id)
-        if since is None or row.at >= since
+        for row in shapes.rows(call.company, kind, space.id)
+        if since is None or getattr(call.company, kind)[row["id"]].at >= since
     ]
 
 
-def _projects(call: ApiRequest, since: int | None = None, *, archived: bool = True) -> list[JsonObject]:
-    return [
-        shapes.project(call.company, row)
-        for space in call.company.workspaces_of(call.person)
-        for row in call.company.projects_of(space.id)
-        if (archived or row.active) and (since is None or row.at >= since)
-    ]
-
-
-def _tags(call: ApiRequest, since: int | None = None) -> list[JsonObject]:
-    return [
-        shapes.tag(row)
-        for space in call.company.workspaces_of(call.person)
-        for row in call.company.tags_of(space.id)
-        if since is None or row.at >= since
-    ]
-
-
-def _tasks(call: ApiRequest, since: int | None = None, *, inactive: bool = True) -> list[JsonObject]:
-    return [
-        shapes.task(call.company, row)
-        for space in call.company.workspaces_of(call.person)
-        for row in call.company.tasks_of(space.id)
-        if (inactive or row.active) and (since is None or row.at >= since)
-    ]
+def web_timer(call: ApiRequest) -> Response:
+    """Return what the timer of the web page starts with, null where there is none."""
+    made = {kind: _rows(call, kind) for kind in ("clients", "projects", "tags", "tasks")}
+    made["time_entries"] = time_entries.recent(call)
+    return answers.json({name: rows or None for name, rows in made.items()})
 
 
 def own_id(call: ApiRequest) -> Response:
@@ -180,7 +152,7 @@ def own_id(call: ApiRequest) -> Response:
 def projects_from(call: ApiRequest) -> Response:
     """List the projects of all workspaces by id, from one on."""
     start, size = call.query.get("start_project_id") or "0", call.number("per_page", _PAGE)
-    rows = sorted(_projects(call, call.since()), key=lambda row: int(row["id"]))
+    rows = sorted(_rows(call, "projects", call.since()), key=lambda row: int(row["id"]))
     return answers.json([row for row in rows if row["id"] >= int(start)][:size])
 
 
@@ -192,10 +164,11 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "GET /api/v9/me/quota": quota,
     "GET /api/v9/me/organizations": organizations,
     "GET /api/v9/me/workspaces": workspaces,
-    "GET /api/v9/me/clients": clients,
+    "GET /api/v9/me/clients": partial(everywhere, "clients"),
     "GET /api/v9/me/projects": projects,
-    "GET /api/v9/me/tags": tags,
+    "GET /api/v9/me/tags": partial(everywhere, "tags"),
     "GET /api/v9/me/tasks": tasks,
     "GET /api/v9/me/id": own_id,
+    "GET /api/v9/me/web-timer": web_timer,
     "GET /api/v9/me/projects/paginated": projects_from,
 }

@@ -12,25 +12,20 @@ from toggl_async.sandbox.entities import PersonRow
 
 __all__ = ["HANDLERS"]
 
-_ROLES: Final = {"admin": True, "user": False, "projectlead": False, "teamlead": False}
 _ADMIN_ROLE: Final = 1
+_PAID: Final = ("rate", "labor_cost", "working_hours_in_minutes")
 _NOT_FOUND: Final = "User not found"
 
 
 def update(call: ApiRequest) -> Response:
     """Change a member of the workspace: the fields that are given; the answer is empty."""
     person, body = _member(call, call.path["workspace_user_id"]), call.body()
-    role, rate, cost = body.text("role"), body.money("rate"), body.money("labor_cost")
-    minutes = body.number("working_hours_in_minutes")
-    if role is not None and role not in _ROLES:
-        raise ApiError(400, f"Invalid 'role' value, allowed values are {', '.join(_ROLES)}")
-    if not call.company.paid and (rate is not None or cost is not None or minutes is not None):
+    role = body.text("role")
+    if not call.company.paid and any(body.fields.get(name) is not None for name in _PAID):
         raise ApiError(402, "Billable rates are available for Starter and higher plans.")
-    admin = _admin(body) if role is None else _ROLES[role]
+    admin = _admin(body) if role is None else role == "admin"
     _change(call, person, admin, body.flag("inactive"))
-    person.rate = rate if body.given("rate") else person.rate
-    person.labor_cost = cost if body.given("labor_cost") else person.labor_cost
-    person.working_minutes = minutes if body.given("working_hours_in_minutes") else person.working_minutes
+    body.write(person, *_PAID)
     return answers.empty()
 
 
@@ -42,7 +37,6 @@ def delete(call: ApiRequest) -> Response:
 
 def delete_several(call: ApiRequest) -> Response:
     """Remove several people from the workspace: all, or none."""
-    call.organization()
     _leave(call, [_member(call, one) for one in _wanted(call)])
     return answers.empty()
 
@@ -50,7 +44,7 @@ def delete_several(call: ApiRequest) -> Response:
 def update_in_organization(call: ApiRequest) -> Response:
     """Change a person of the organization: the fields that are given; the answer is empty."""
     person, body = _organization_user(call, call.path["organization_user_id"]), call.body()
-    name, email = body.text("name"), body.text("email")
+    email = body.text("email")
     if email is not None and any(
         known.email == email and known is not person for known in call.company.people.values()
     ):
@@ -62,7 +56,7 @@ def update_in_organization(call: ApiRequest) -> Response:
     if groups is not None and not call.company.groups.keys() >= set(groups):
         raise ApiError(400, "Group not found")
     _change(call, person, role_id == _ADMIN_ROLE if role_id is not None else admin, body.flag("inactive"))
-    person.name, person.email = name or person.name, email or person.email
+    body.write(person, "name", "email")
     for group in call.company.groups.values() if groups is not None else ():
         others = [known for known in group.members if known != person.id]
         group.members = [*others, person.id] if group.id in (groups or ()) else others
@@ -100,7 +94,6 @@ def _member(call: ApiRequest, workspace_user_id: int) -> PersonRow:
 
 def _organization_user(call: ApiRequest, organization_user_id: int) -> PersonRow:
     """Return a person of the path's organization by the id of the membership."""
-    call.organization()
     call.administer()
     for person in call.company.members:
         if person.membership_id == organization_user_id:

@@ -10,12 +10,12 @@ from toggl_async.sandbox import account_shapes, answers
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Handler
 from toggl_async.sandbox.entities import PersonRow, WorkspaceRow
+from toggl_async.sandbox.routes.workspaces import workspace_users
 from toggl_async.sandbox.timestamps import offset_utc
 
 __all__ = ["HANDLERS"]
 
 _PAGE: Final = 50
-_LARGEST: Final = 200
 
 
 def get(call: ApiRequest) -> Response:
@@ -36,21 +36,15 @@ def update(call: ApiRequest) -> Response:
 
 def users(call: ApiRequest) -> Response:
     """List the organization's people by name, page by page; the headers tell how many there are."""
-    call.organization()
     call.administer()
     rows = [person for person in call.company.members if _wanted(call, person)]
     direction = call.query.get("sort_dir") or "asc"
-    if direction not in {"asc", "desc"}:
-        raise ApiError(400, "Invalid 'sort_dir' value, allowed values are asc, desc")
     rows.sort(key=lambda person: (person.name, person.id), reverse=direction == "desc")
-    page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
+    size = call.page_size(_PAGE)
     return answers.json(
-        [
-            account_shapes.organization_user(call.company, person)
-            for person in rows[(page - 1) * size : page * size]
-        ],
+        [account_shapes.organization_user(call.company, person) for person in call.page(rows, _PAGE)],
         headers={
-            "X-Page": str(page),
+            "X-Page": str(call.number("page", 1)),
             "X-Page-Size": str(size),
             "X-Pages": str(-(-len(rows) // size)),
             "X-Records": str(len(rows)),
@@ -80,7 +74,6 @@ def _wanted(call: ApiRequest, person: PersonRow) -> bool:
 
 def groups(call: ApiRequest) -> Response:
     """List the organization's groups, with their people and workspaces."""
-    call.organization()
     name, space = call.query.get("name", "").casefold(), call.query.get("workspace", "")
     return answers.json(
         [
@@ -93,7 +86,6 @@ def groups(call: ApiRequest) -> Response:
 
 def workspace_groups(call: ApiRequest) -> Response:
     """List the groups of one of the organization's workspaces, with their people, to administrators."""
-    call.organization()
     space = call.workspace()
     call.administer()
     return answers.json(
@@ -101,21 +93,8 @@ def workspace_groups(call: ApiRequest) -> Response:
     )
 
 
-def workspace_users(call: ApiRequest) -> Response:
-    """List the people of one of the organization's workspaces."""
-    call.organization()
-    space = call.workspace()
-    return answers.json(
-        [
-            account_shapes.workspace_user(call.company, space, call.company.people[user_id])
-            for user_id in space.members
-        ]
-    )
-
-
 def statistics(call: ApiRequest) -> Response:
     """Count the people and groups of all workspaces, and name their administrators."""
-    call.organization()
     spaces = call.company.workspaces.values()
     return answers.json(
         {str(row.id): account_shapes.workspace_statistics(call.company, row) for row in spaces}
@@ -155,7 +134,7 @@ def create_workspace(call: ApiRequest) -> Response:
         organization_id=organization.id,
         name=name,
         modified=int(call.now),
-        hourly_rate=body.money("default_hourly_rate") or 0.0,
+        default_hourly_rate=body.money("default_hourly_rate") or 0.0,
         members=[call.person.id],
         api_token=secrets.token_hex(16),
         only_admins_may_create_tags=bool(body.flag("only_admins_may_create_tags")),

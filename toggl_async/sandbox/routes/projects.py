@@ -15,7 +15,6 @@ from toggl_async.sandbox.timestamps import offset_utc
 __all__ = ["HANDLERS"]
 
 _PAGE: Final = 151
-_LARGEST: Final = 200
 _COLOR: Final = "#0b83d9"
 _GATED: Final = (
     "auto_estimates",
@@ -35,7 +34,6 @@ _PATCHED: Final = frozenset(
 """Fields that a bulk edit may replace."""
 
 _UPDATE: Final = "PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}"
-_NOT_FOUND: Final = "Project not found"
 
 _ORDERS: Final[dict[str, Callable[[ProjectRow], Any]]] = {
     "name": lambda row: (row.name.casefold(), row.id),
@@ -51,8 +49,7 @@ def listing(call: ApiRequest) -> Response:
     if order not in _ORDERS:
         raise ApiError(400, "Invalid 'sort_field' value, allowed values are created_at, name")
     rows.sort(key=_ORDERS[order], reverse=call.query.get("sort_order", "").upper() == "DESC")
-    page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
-    return answers.json([shapes.project(call.company, row) for row in rows[(page - 1) * size : page * size]])
+    return answers.json([shapes.project(call.company, row) for row in call.page(rows, _PAGE)])
 
 
 def _wanted(call: ApiRequest, row: ProjectRow) -> bool:
@@ -87,8 +84,6 @@ def create(call: ApiRequest) -> Response:
     row = ProjectRow(
         id=call.company.new_id("project", 7),
         workspace_id=space.id,
-        client_id=None,
-        name="",
         color=_COLOR,
         created=int(call.now),
         at=int(call.now),
@@ -143,15 +138,9 @@ def _apply(call: ApiRequest, row: ProjectRow, body: Body) -> None:
         for known in call.company.projects_of(row.workspace_id)
     ):
         raise ApiError(400, "Name has already been taken")
-    flags = {flag: body.flag(flag) for flag in ("active", "is_private", "billable")}
-    color, rate, hours = body.text("color"), body.money("rate"), body.number("estimated_hours")
-    row.name, row.client_id = named, home
-    for flag, value in flags.items():
-        if value is not None:
-            setattr(row, flag, value)
-    row.color = color or row.color
-    row.rate = rate if body.given("rate") else row.rate
+    body.write(row, "name", "client_id", "color", "active", "is_private", "billable", "rate")
     if body.given("estimated_hours"):
+        hours = body.number("estimated_hours")
         row.estimated_seconds = None if hours is None else hours * 3600
     row.at = int(call.now)
 
@@ -159,11 +148,8 @@ def _apply(call: ApiRequest, row: ProjectRow, body: Body) -> None:
 def delete(call: ApiRequest) -> Response:
     """Delete a project; its time entries are kept unless ``teDeletionMode=delete``. The answer is its id."""
     row = project_of(call)
-    mode = call.query.get("teDeletionMode") or "unassign"
-    if mode not in {"delete", "unassign"}:
-        raise ApiError(400, "Invalid 'teDeletionMode' value, allowed values are delete, unassign")
     call.happened("project", "deleted", shapes.project(call.company, row))
-    call.company.remove_project(row, call.now, with_entries=mode == "delete")
+    call.company.remove_project(row, call.now, with_entries=call.query.get("teDeletionMode") == "delete")
     return answers.json(row.id)
 
 
@@ -174,15 +160,11 @@ def project_of(call: ApiRequest) -> ProjectRow:
 
 def _project(call: ApiRequest, project_id: int) -> ProjectRow:
     """Return a project of the path's workspace."""
-    row = call.company.projects.get(project_id)
-    if row is None or row.workspace_id != call.workspace().id:
-        raise ApiError(404, _NOT_FOUND)
-    return row
+    return call.one(call.company.projects, project_id, "Project not found")
 
 
-def templates(call: ApiRequest) -> Response:
+def templates(_: ApiRequest) -> Response:
     """List the templates: the company has none."""
-    call.workspace()
     return answers.json([])
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.responses import Response
@@ -11,27 +11,25 @@ from toggl_async.sandbox import answers
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import SavedReportRow
-from toggl_async.sandbox.shapes import JsonObject
+from toggl_async.sandbox.shapes import JsonObject, same
 from toggl_async.sandbox.timestamps import offset_utc
 
 __all__ = ["HANDLERS"]
 
 _PAGE: Final = 50
-_LARGEST: Final = 200
 
 
 def listing(call: ApiRequest) -> Response:
     """List the saved reports that the user may see, by name, page by page."""
     text, rows = call.query.get("name", "").casefold(), _visible(call)
-    flags = {"public": "public", "fixed_dates": "fixed"}
+    flags = {"public": "public", "fixed_dates": "fixed_daterange"}
     for parameter, attribute in flags.items():
         if call.query.get(parameter):
             rows = [row for row in rows if getattr(row, attribute) == call.flag(parameter)]
     rows = sorted((row for row in rows if text in row.name.casefold()), key=lambda row: (row.name, row.id))
     if call.query.get("sort_direction") == "DESC":
         rows.reverse()
-    page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
-    return answers.json([_shape(row) for row in rows[(page - 1) * size : page * size]])
+    return answers.json([_shape(row) for row in call.page(rows, _PAGE)])
 
 
 def get(call: ApiRequest) -> Response:
@@ -50,10 +48,6 @@ def create(call: ApiRequest) -> Response:
         workspace_id=call.path["workspace_id"],
         user_id=call.person.id,
         changed_by=call.person.id,
-        name="",
-        params={},
-        public=False,
-        fixed=False,
         token=secrets.token_hex(16),
         at=int(call.now),
     )
@@ -97,7 +91,6 @@ def _delete(call: ApiRequest, ids: Sequence[int | None]) -> list[JsonObject]:
 
 
 def _gate(call: ApiRequest) -> None:
-    call.workspace()
     if not call.company.paid:
         raise ApiError(402, "Available only for premium workspaces.")
 
@@ -120,27 +113,18 @@ def _report(call: ApiRequest, report_id: int) -> SavedReportRow:
 
 def _apply(call: ApiRequest, row: SavedReportRow, body: Body) -> None:
     """Check the fields of a body; then write those that are given into a saved report."""
-    name, public, fixed = body.text("name"), body.flag("public"), body.flag("fixed_daterange")
-    params: Mapping[str, Any] = body.fields.get("params") or row.params
-    if (row.public or public) and not call.person.admin:
+    if (row.public or body.flag("public")) and not call.person.admin:
         raise ApiError(403, "Only admins can save public reports")
     if body.flag("regenerate_token"):
         row.token = secrets.token_hex(16)
-    row.name = name or row.name
-    row.params = params
-    row.public = row.public if public is None else public
-    row.fixed = row.fixed if fixed is None else fixed
+    body.write(row, "name", "params", "public", "fixed_daterange")
     row.changed_by, row.at = call.person.id, int(call.now)
 
 
 def _shape(row: SavedReportRow) -> JsonObject:
     return {
-        "id": row.id,
-        "name": row.name,
-        "token": row.token,
+        **same(row, "id", "name", "token", "public", "fixed_daterange"),
         "params": msgspec.json.encode(row.params).decode(),
-        "public": row.public,
-        "fixed_daterange": row.fixed,
         "scheduled_email_uids": None,
         "scheduled_email_gids": None,
         "is_commenting_enabled": False,

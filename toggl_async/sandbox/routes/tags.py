@@ -13,7 +13,6 @@ from toggl_async.sandbox.entities import TagRow
 __all__ = ["HANDLERS", "tag_by_name"]
 
 _PAGE: Final = 50
-_LARGEST: Final = 200
 
 
 def listing(call: ApiRequest) -> Response:
@@ -21,13 +20,11 @@ def listing(call: ApiRequest) -> Response:
     space = call.workspace()
     text = call.query.get("search", "").casefold()
     rows = [row for row in call.company.tags_of(space.id) if text in row.name.casefold()]
-    page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
-    return answers.json([shapes.tag(row) for row in rows[(page - 1) * size : page * size]])
+    return answers.json([shapes.tag(row) for row in call.page(rows, _PAGE)])
 
 
 def create(call: ApiRequest) -> Response:
     """Create a tag; the answer is the tag, though the documents promise a list."""
-    call.workspace()
     name = call.body().text("name")
     _check(call, name)
     return answers.json(shapes.tag(tag_by_name(call, name or "")))
@@ -54,7 +51,6 @@ def delete(call: ApiRequest) -> Response:
 
 def delete_several(call: ApiRequest) -> Response:
     """Delete several tags, all of them or none; the answer is empty."""
-    call.workspace()
     known = {row.id: row for row in call.company.tags_of(call.path["workspace_id"])}
     ids = call.body().numbers("delete")
     if not ids or not known.keys() >= set(ids):
@@ -87,11 +83,7 @@ def tag_by_name(call: ApiRequest, name: str) -> TagRow:
 
 
 def _tag(call: ApiRequest) -> TagRow:
-    space = call.workspace()
-    row = call.company.tags.get(call.path["tag_id"])
-    if row is None or row.workspace_id != space.id:
-        raise ApiError(404, "Tag not found")
-    return row
+    return call.one(call.company.tags, call.path["tag_id"], "Tag not found")
 
 
 def _check(call: ApiRequest, name: str | None) -> None:

@@ -15,7 +15,6 @@ from toggl_async.sandbox.routes.projects import project_of
 __all__ = ["HANDLERS"]
 
 _PAGE: Final = 50
-_LARGEST: Final = 200
 _FILTER_PAGE: Final = 201
 _PATCHED: Final = frozenset({"name", "active", "estimated_seconds", "user_id"})
 """Fields that a bulk edit may replace."""
@@ -28,8 +27,6 @@ def listing(call: ApiRequest) -> Response:
     """List the workspace's tasks; an empty page has null for data."""
     space = call.workspace()
     field, order = call.query.get("sort_field") or "name", (call.query.get("sort_order") or "ASC").upper()
-    if field not in {"name", "created_at"}:
-        raise ApiError(400, "Invalid 'sort_field' value, allowed values are created_at, name")
     active, text, since = (
         call.query.get("active") or "true",
         call.query.get("search", "").casefold(),
@@ -50,12 +47,11 @@ def listing(call: ApiRequest) -> Response:
         and (since is None or row.at >= since)
     ]
     rows.sort(key=lambda row: (row.name if field == "name" else "", row.id), reverse=order == "DESC")
-    page, size = call.number("page", 1), call.number("per_page", _PAGE, largest=_LARGEST)
     return answers.json(
         {
-            "data": [shapes.task(call.company, row) for row in rows[(page - 1) * size : page * size]] or None,
-            "page": page,
-            "per_page": size,
+            "data": [shapes.task(call.company, row) for row in call.page(rows, _PAGE)] or None,
+            "page": call.number("page", 1),
+            "per_page": call.page_size(_PAGE),
             "sort_field": field,
             "sort_order": order,
             "total_count": len(rows),
@@ -93,7 +89,6 @@ def create(call: ApiRequest) -> Response:
         id=call.company.new_id("task", 3),
         workspace_id=project.workspace_id,
         project_id=project.id,
-        name="",
         at=int(call.now),
     )
     _apply(call, row, body)
@@ -129,8 +124,7 @@ def _told(call: ApiRequest, row: TaskRow, action: str) -> Response:
 
 def _apply(call: ApiRequest, row: TaskRow, body: Body) -> None:
     """Check the fields of a body; then write them into a task."""
-    name, active = body.text("name"), body.flag("active")
-    seconds, user_id = body.number("estimated_seconds"), body.number("user_id")
+    name, user_id = body.text("name"), body.number("user_id")
     if body.given("name") and not name:
         raise ApiError(400, "Task name can't be blank")
     if any(
@@ -140,10 +134,7 @@ def _apply(call: ApiRequest, row: TaskRow, body: Body) -> None:
         raise ApiError(400, "Name has already been taken")
     if user_id is not None and user_id not in call.workspace().members:
         raise ApiError(400, "User not found in workspace")
-    row.name = name or row.name
-    row.active = row.active if active is None else active
-    row.estimated_seconds = seconds if body.given("estimated_seconds") else row.estimated_seconds
-    row.user_id = user_id if body.given("user_id") else row.user_id
+    body.write(row, "name", "active", "estimated_seconds", "user_id")
     row.at = int(call.now)
 
 

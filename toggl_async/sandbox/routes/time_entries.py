@@ -69,10 +69,7 @@ def _exclude(given: set[str]) -> None:
 
 
 def _moment(call: ApiRequest, name: str) -> int:
-    try:
-        return timestamps.parse(call.query[name].replace(" ", "+"))
-    except ValueError:
-        raise ApiError(400, f"Invalid '{name}' value, allowed formats are YYYY-MM-DD and RFC 3339") from None
+    return timestamps.parse(call.query[name])
 
 
 def _reach(name: str, moment: int, now: float) -> None:
@@ -113,7 +110,6 @@ def create(call: ApiRequest) -> Response:
     Without duration and stop the answer says ``duration: 0, stop: null``, and what remains is a
     stopped entry of no length.
     """
-    call.workspace()
     body = call.body()
     row = entry_writes.created(call, body)
     if row.running:

@@ -11,7 +11,7 @@ from toggl_async.sandbox import answers
 from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Body, Handler
 from toggl_async.sandbox.entities import SubscriptionRow
-from toggl_async.sandbox.shapes import JsonObject
+from toggl_async.sandbox.shapes import JsonObject, same
 from toggl_async.sandbox.timestamps import zulu
 
 __all__ = ["HANDLERS"]
@@ -34,7 +34,6 @@ def event_filters(_: ApiRequest) -> Response:
 
 def limits(call: ApiRequest) -> Response:
     """Tell how many webhooks the plan allows."""
-    call.workspace()
     hooks, events = _LIMITS[call.company.plan]
     return answers.json({"max_webhooks": hooks, "max_events_per_webhook": events})
 
@@ -57,10 +56,6 @@ async def create(call: ApiRequest) -> Response:
         id=call.company.new_id("subscription", 3),
         workspace_id=space.id,
         user_id=call.person.id,
-        description="",
-        url="",
-        filters=[],
-        enabled=False,
         created=int(call.now),
         changed=int(call.now),
         secret=secrets.token_urlsafe(15),
@@ -128,7 +123,7 @@ def _subscription(call: ApiRequest) -> SubscriptionRow:
 
 async def _apply(call: ApiRequest, row: SubscriptionRow, body: Body) -> None:
     """Check the fields of a body, the address by a ping; then write them into a webhook."""
-    description, secret, enabled = body.text("description"), body.text("secret"), body.flag("enabled")
+    description, secret = body.text("description"), body.text("secret")
     url = body.text("url_callback") or row.url
     if any(
         known.description == description and known is not row
@@ -150,8 +145,8 @@ async def _apply(call: ApiRequest, row: SubscriptionRow, body: Body) -> None:
         if trouble is not None:
             row.url, row.secret, row.validated = held
             raise ApiError(400, trouble)
-    row.description, row.filters = description or row.description, filters
-    row.enabled = row.enabled if enabled is None else enabled
+    body.write(row, "description", "enabled")
+    row.filters = filters
     row.changed = int(call.now)
 
 
@@ -177,13 +172,9 @@ def _filters(call: ApiRequest, body: Body) -> list[tuple[str, str]]:
 def _shape(row: SubscriptionRow) -> JsonObject:
     return {
         "subscription_id": row.id,
-        "workspace_id": row.workspace_id,
-        "user_id": row.user_id,
-        "enabled": row.enabled,
-        "description": row.description,
+        **same(row, "workspace_id", "user_id", "enabled", "description", "secret"),
         "event_filters": [{"entity": entity, "action": action} for entity, action in row.filters],
         "url_callback": row.url,
-        "secret": row.secret,
         "validated_at": None if row.validated is None else zulu(row.validated),
         "has_pending_events": row.pending > 0,
         "created_at": zulu(row.created),

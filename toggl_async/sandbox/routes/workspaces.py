@@ -27,16 +27,11 @@ def update(call: ApiRequest) -> Response:
     """Change the workspace: its name, who may create tags, and, where the plan has it, its rate."""
     space, body = call.workspace(), call.body()
     call.administer()
-    name, rate = body.text("name"), body.money("default_hourly_rate")
-    if body.given("name") and not name:
+    if body.given("name") and not body.text("name"):
         raise ApiError(400, "Workspace name can't be blank")
-    if rate is not None and not call.company.paid:
+    if body.money("default_hourly_rate") is not None and not call.company.paid:
         raise ApiError(402, "Must be a premium user to use default_hourly_rate")
-    restricted = body.flag("only_admins_may_create_tags")
-    space.name = name or space.name
-    space.hourly_rate = space.hourly_rate if rate is None else rate
-    if restricted is not None:
-        space.only_admins_may_create_tags = restricted
+    body.write(space, "name", "default_hourly_rate", "only_admins_may_create_tags")
     space.modified = int(call.now)
     return answers.json(account_shapes.workspace(call.company, space, call.person))
 
@@ -78,9 +73,8 @@ def statistics(call: ApiRequest) -> Response:
     return answers.json(account_shapes.workspace_statistics(call.company, call.workspace()))
 
 
-def currencies(call: ApiRequest) -> Response:
+def currencies(_: ApiRequest) -> Response:
     """List the workspace's currencies: it has one."""
-    call.workspace()
     return answers.json(["EUR"])
 
 

@@ -219,10 +219,7 @@ class Asking(Outlook):
     def _failed(self, error: Exception) -> None:
         self._running = self._again = False
         _logger.error("account %d: the budget could not be asked", self.number, exc_info=error)
-        refusal = error
-        if not isinstance(error, TogglError):
-            refusal = BudgetError(f"the budget failed: {type(error).__name__}")
-            refusal.__cause__ = error
+        refusal = _typed(error)
         for call in list(self.schedule.queue):
             self._refuse(call, refusal)
 
@@ -264,7 +261,10 @@ class Asking(Outlook):
             return self._holder.transact(self.key, self._step, lessons)
         self._called, self._standing = False, frozenset()
         began = self.now()
-        asked = self._holder.transact(self.key, self._step_in_store, lessons)
+        try:
+            asked = self._holder.transact(self.key, self._step_in_store, lessons)
+        except Exception as error:  # noqa: BLE001 - a budget may be anybody's
+            raise _typed(error) from None
         if isinstance(asked, Grant):
             return self._answered_by_store(asked, began)
         return self._await_store(asked, began)
@@ -429,6 +429,15 @@ class Asking(Outlook):
         self._timer = None
         self._called = True
         self.poke()
+
+
+def _typed(error: Exception) -> TogglError:
+    """Return an error of ours for what a budget raised."""
+    if isinstance(error, TogglError):
+        return error
+    refusal = BudgetError(f"the budget failed: {type(error).__name__}")
+    refusal.__cause__ = error
+    return refusal
 
 
 def _is_worse(before: View | None, seen: View) -> bool:
