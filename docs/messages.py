@@ -21,7 +21,7 @@ _NOT_OURS: Final = ("records", "scopes", "sandbox/routes", "sandbox/seeding.py",
 
 _CODE: Final = re.compile(
     r"\s*(ALTER|BEGIN|CREATE|DELETE|DROP|INSERT|PRAGMA|REPLACE|SELECT|SET|UPDATE|WITH|AND|WHERE|FROM|ORDER|COPY"
-    r"|GET|PATCH|POST|PUT|local|return|type|tuple)\b|.*(%Y|\(\?|&str|&\w+=)",
+    r"|GET|PATCH|POST|PUT|local|return|type|tuple)\b|.*(%Y|\| None$|\(\?|&str|&\w+=)",
     re.DOTALL,
 )
 """SQL, routes, Lua, types, regular expressions, formats of dates."""

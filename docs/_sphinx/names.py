@@ -29,7 +29,7 @@ __all__ = ["linked", "parsed", "setup"]
 
 _ELSEWHERE = re.compile(
     r"(anyio|asyncio|attrs?|builtins|collections|contextlib|datetime|dt|enum|httpx|httpx2|msgspec|os|pathlib|polars"
-    r"|pyarrow|random|starlette|types|typing)(\.\w+)*"
+    r"|pyarrow|random|starlette|types|typing)(\.\w+)*(\[\[\]?)?"
     r"|[A-Z]\w*T(_co)?|[KTV]"  # the letters of generics
     rf"|{'|'.join(name for name in dir(builtins) if name.isalpha())}"
     rf"|{'|'.join((*typing.__all__, *collections.abc.__all__))}"

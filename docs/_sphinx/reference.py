@@ -9,12 +9,14 @@ import functools
 import importlib
 import inspect
 import shutil
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 
 __all__ = ["PUBLIC_MODULES", "operation_names", "public_names", "setup", "write"]
 
@@ -91,10 +93,26 @@ def module_pages() -> Iterator[tuple[str, str]]:
 def _directive(name: str, value: object) -> list[str]:
     """What autodoc is told of a name."""
     if isinstance(value, type):
-        return [f".. autoclass:: {name}", "   :members:", "   :show-inheritance:", ""]
+        bases = [] if value.__bases__ == (object,) else ["   :show-inheritance:"]
+        return [f".. autoclass:: {name}", "   :members:", *bases, ""]
     if callable(value) and inspect.isfunction(inspect.unwrap(value)):
         return [f".. autofunction:: {name}", ""]
-    return [f".. autodata:: {name}", "   :no-value:", ""]
+    module, _, constant = name.rpartition(".")
+    head = [f".. py:data:: {constant}", f"   :module: {module}", ""]
+    return [*head, *(f"   {line}" for line in _text_under(name)), ""]
+
+
+def _text_under(name: str) -> list[str]:
+    """The text under a constant, in the module that it comes from: autodoc would describe its type."""
+    from names import linked  # noqa: PLC0415 - which imports this module
+
+    package, _, constant = name.rpartition(".")
+    homes = [package, *sorted(module for module in sys.modules if module.startswith(f"{package}."))]
+    for home in homes:
+        text = ModuleAnalyzer.for_module(home).find_attr_docs().get(("", constant))
+        if text:
+            return linked("\n".join(text)).split("\n")
+    return []
 
 
 def write(folder: Path) -> None:
