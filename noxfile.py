@@ -15,7 +15,7 @@ import nox
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 RESULTS = ROOT / "benchmarks" / "results"
-INSTALLED = ".[cli,duckdb,keyring,parquet,redis,sandbox]"
+INSTALLED = ".[cli,duckdb,keyring,otel,parquet,redis,sandbox]"
 
 WORKFLOWS = ".github/workflows/*.yml"
 
@@ -129,7 +129,7 @@ def wheel(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as folder:
         session.run("python", "-m", "build", "--outdir", folder, str(ROOT))
         (sdist,), (built,) = Path(folder).glob("*.tar.gz"), Path(folder).glob("*.whl")
-        extras = "cli,duckdb,keyring,parquet,redis,sandbox"
+        extras = "cli,duckdb,keyring,otel,parquet,redis,sandbox"
         session.install(f"toggl_async[{extras}] @ {built.as_uri()}", *group("test", "codegen"))
         with tarfile.open(sdist) as archive:
             archive.extractall(folder, filter="data")

@@ -88,6 +88,13 @@ def test_the_export_loads_its_own_record_with_the_first_that_asks() -> None:
 
 def test_importing_the_package_loads_nothing_of_the_extras() -> None:
     # click and rich are no proof: httpx loads them by itself where they are installed.
-    extras = {"starlette", "uvicorn", "toggl_async.cli", "toggl_async.sandbox", "toggl_async.export"}
+    extras = {
+        "opentelemetry",
+        "starlette",
+        "uvicorn",
+        "toggl_async.cli",
+        "toggl_async.sandbox",
+        "toggl_async.export",
+    }
     code = LIST_MODULES.replace("toggl_async;", "toggl_async; toggl_async.TogglClient;")
     assert extras.isdisjoint(modules_after(code))

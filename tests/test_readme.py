@@ -63,7 +63,8 @@ async def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncItera
         monkeypatch.chdir(tmp_path)
         (tmp_path / "portrait.png").write_bytes(picture())
         yield sandbox
-    logging.getLogger("httpx").setLevel(logging.NOTSET)
+    for name in ("httpx", "toggl_async"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def picture() -> bytes:
@@ -182,7 +183,7 @@ async def test_the_program_that_makes_a_webhook_makes_one(
 
 def test_there_are_programs_and_commands() -> None:
     assert len(PROGRAMS) == 3
-    assert len(GUIDE) == 16
+    assert len(GUIDE) == 19
     assert COMMANDS[0] == (
         'python -m pip install ".[cli,sandbox]" && toggl-async export --sandbox --out toggl-export'
     )

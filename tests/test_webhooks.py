@@ -1,19 +1,12 @@
 """Deliveries: verified, read, answered; and the receiver of the documentation over a real socket."""
 
-import asyncio
-import contextlib
 import datetime as dt
 import json
 import math
-import re
-import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-import uvicorn
 
 from toggl_async import (
     DecodeError,
@@ -203,52 +196,3 @@ def test_a_delivery_for_another_address_is_refused() -> None:
 def test_every_public_name_is_there() -> None:
     assert sorted(webhooks.__all__) == sorted(set(webhooks.__all__))
     assert all(hasattr(webhooks, name) for name in webhooks.__all__)
-
-
-@contextlib.asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """Serve an application on this machine; yield its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await task
-
-
-@pytest.mark.anyio
-async def test_the_documented_receiver_works(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("TOGGL_WEBHOOK_SECRET", SECRET)
-    monkeypatch.setenv("TOGGL_WEBHOOK_ADDRESS", ADDRESS)
-    blocks = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text("utf-8"), flags=re.DOTALL)
-    module: dict[str, Any] = {"__name__": "receiver"}
-    exec(compile(blocks[0], "webhooks.md", "exec"), module)
-    now = dt.datetime.now(dt.UTC).isoformat()
-    ping = event(payload="ping", validation_code="c-1", timestamp=now)
-    news, stale = event(timestamp=now), event()
-    async with served(module["app"]) as address, httpx.AsyncClient(trust_env=False) as http:
-
-        async def deliver(body: bytes, signature: str | None = None) -> tuple[int, Any]:
-            header = {webhooks.SIGNATURE_HEADER: signature or webhooks.sign(body, SECRET)}
-            found = await http.post(f"{address}/toggl", content=body, headers=header)
-            return found.status_code, found.json()
-
-        assert await deliver(ping) == (200, {"validation_code": "c-1"})
-        assert await deliver(news) == (200, {})
-        assert await deliver(news) == (200, {})
-        status, refusal = await deliver(stale)
-        assert (status, "tolerated" in refusal["error"]) == (403, True)
-        assert (await deliver(news, SIGNATURE))[0] == 403
-    assert capsys.readouterr().out == "created time_entry in workspace 3\nReading\n"
-
-
-def test_the_documented_subscription_is_valid_code() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text("utf-8"), flags=re.DOTALL)
-    assert len(blocks) == 2
-    module: dict[str, Any] = {"__name__": "subscriber"}
-    exec(compile(blocks[1], "webhooks.md", "exec"), module)
-    assert asyncio.iscoroutinefunction(module["subscribe"])

@@ -6,6 +6,13 @@ every record. A name is loaded from its module when it is first asked for, and s
 of it that runs. For type checkers the names stand in ``__init__.pyi``, which is generated from the table.
 """
 
+import os
+
+if _level := os.environ.get("TOGGL_LOG"):
+    from toggl_async._logs import set_up
+
+    set_up(_level)
+
 
 def __getattr__(name: str) -> object:
     """Load a public name from its module, the names themselves, or the version from what is installed."""

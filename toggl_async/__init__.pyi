@@ -12,6 +12,8 @@ from toggl_async._client.auth import EmailPassword as EmailPassword
 from toggl_async._client.auth import SessionCookie as SessionCookie
 from toggl_async._client.catalog import operations as operations
 from toggl_async._client.client import TogglClient as TogglClient
+from toggl_async._client.middleware import Middleware as Middleware
+from toggl_async._client.middleware import Send as Send
 from toggl_async._client.plans import PlanWarning as PlanWarning
 from toggl_async._client.plans import plan_of as plan_of
 from toggl_async._operations.changes import changes as changes
@@ -44,6 +46,7 @@ from toggl_async.errors import MisdirectedDelivery as MisdirectedDelivery
 from toggl_async.errors import MissingCredentials as MissingCredentials
 from toggl_async.errors import NotFound as NotFound
 from toggl_async.errors import NotInPlan as NotInPlan
+from toggl_async.errors import OversizedDelivery as OversizedDelivery
 from toggl_async.errors import PagingError as PagingError
 from toggl_async.errors import PaymentRequired as PaymentRequired
 from toggl_async.errors import QuotaExceeded as QuotaExceeded
@@ -315,37 +318,38 @@ __all__ = [
     "InvitationResult", "InvitedWorkspaceUser", "Invoice", "InvoiceItem", "InvoiceItemInput", "InvoiceTax",
     "InvoiceTaxInput", "KeyboardShortcut", "KeyboardShortcutInput", "Lane", "Location", "LoginRefused",
     "Logo", "MacAutoTrackingRule", "MacAutoTrackingRuleInput", "MalformedDelivery", "MaxWaitExceeded", "Me",
-    "MemoryBudget", "MisdirectedDelivery", "MissingCredentials", "MostActiveUser", "NewOrganization",
-    "NotFound", "NotInPlan", "Operation", "Organization", "OrganizationGroup", "OrganizationGroupUser",
-    "OrganizationInvitation", "OrganizationOwner", "OrganizationSegmentation", "OrganizationSubscription",
-    "OrganizationUser", "OrganizationUserWorkspace", "OrganizationWorkspaceUser", "OwnershipTransfer", "Pace",
-    "Pages", "PagingError", "Patch", "PaymentCard", "PaymentDetails", "PaymentFailure", "PaymentMethod",
-    "PaymentRecord", "PaymentRecordPage", "PaymentRequired", "Permission", "Plan", "PlanFeature", "PlanPrice",
-    "PlanWarning", "PlanWithFeatures", "Preferences", "PreferencesInput", "PriceAmounts", "Pricing",
-    "PricingPlan", "Priority", "ProductPlan", "Project", "ProjectDataTrend", "ProjectDataTrends",
-    "ProjectDataTrendsGraph", "ProjectDataTrendsPoint", "ProjectGroup", "ProjectInvitation", "ProjectPeriod",
-    "ProjectProfitability", "ProjectProfitabilityGraph", "ProjectProfitabilityPoint",
-    "ProjectProfitabilityRow", "ProjectRecurrence", "ProjectRecurrenceInput", "ProjectStatistics",
-    "ProjectSummaryRow", "ProjectTrend", "ProjectUser", "PromotionCode", "Quota", "QuotaExceeded",
-    "QuotaPolicy", "Rate", "RateLimited", "Record", "RedisBudget", "ReportClient", "ReportFilters",
-    "ReportGraphPoint", "ReportProject", "ReportProjectGroup", "ReportProjectUser", "ReportTotals",
-    "ReportUser", "ReportUserDetails", "RequestFailed", "RequestTimeout", "ResponseError", "Retry", "Role",
-    "SavedReport", "SavedReportChange", "ScheduledReport", "ScheduledTransport", "Scheduler", "SepaDebit",
-    "ServerError", "SessionCookie", "SharedDetailedReport", "SharedReport", "SharedReportClient",
-    "SharedReportDictionaries", "SharedReportFilters", "SharedReportName", "SharedReportProject",
-    "SharedReportTask", "SharedReportUser", "SharedSummaryReport", "SharedWeeklyReport", "SsoLogin",
-    "SsoProfile", "StaleDelivery", "StoredGoal", "Subdivision", "Subscription", "SubscriptionInvoice",
-    "SubscriptionPayment", "SubscriptionPeriod", "SubscriptionPlan", "SubscriptionTrial", "SummaryAudit",
-    "SummaryAuditFilter", "SummaryReport", "SummaryReportGroup", "SummaryReportSubGroup", "Tag", "Task",
-    "TaskPage", "TimeEntry", "TimeEntryChecklist", "TimeEntryConstraints", "TimeEntryEventMetadata",
-    "TimeEntryInvitation", "TimeEntryReference", "TimeEntryShare", "TimeEntrySharing", "TimeStatus",
-    "TimelineEvent", "TimelineEventInput", "TimelineSettings", "Timesheet", "TimesheetApprover",
-    "TimesheetChange", "TimesheetError", "TimesheetHours", "TimesheetKey", "TimesheetPage", "TimesheetReview",
-    "TimesheetSetup", "TimesheetSetupList", "Timezone", "TogglClient", "TogglError", "TrackReminder",
-    "TrialInfo", "Unauthorized", "UnsetType", "UsBankAccount", "UsageCounter", "User", "UserDataTrend",
-    "UserDataTrends", "UserDataTrendsGraph", "UserDataTrendsPoint", "WebTimer", "WebTimerEntry",
-    "WebhookError", "WebhookEventFilter", "WebhookEventFilterInput", "WebhookLimits", "WebhookStatus",
-    "WebhookSubscription", "WeeklyReportRow", "WindowsAutoTrackingRule", "WindowsAutoTrackingRuleInput",
+    "MemoryBudget", "Middleware", "MisdirectedDelivery", "MissingCredentials", "MostActiveUser",
+    "NewOrganization", "NotFound", "NotInPlan", "Operation", "Organization", "OrganizationGroup",
+    "OrganizationGroupUser", "OrganizationInvitation", "OrganizationOwner", "OrganizationSegmentation",
+    "OrganizationSubscription", "OrganizationUser", "OrganizationUserWorkspace", "OrganizationWorkspaceUser",
+    "OversizedDelivery", "OwnershipTransfer", "Pace", "Pages", "PagingError", "Patch", "PaymentCard",
+    "PaymentDetails", "PaymentFailure", "PaymentMethod", "PaymentRecord", "PaymentRecordPage",
+    "PaymentRequired", "Permission", "Plan", "PlanFeature", "PlanPrice", "PlanWarning", "PlanWithFeatures",
+    "Preferences", "PreferencesInput", "PriceAmounts", "Pricing", "PricingPlan", "Priority", "ProductPlan",
+    "Project", "ProjectDataTrend", "ProjectDataTrends", "ProjectDataTrendsGraph", "ProjectDataTrendsPoint",
+    "ProjectGroup", "ProjectInvitation", "ProjectPeriod", "ProjectProfitability", "ProjectProfitabilityGraph",
+    "ProjectProfitabilityPoint", "ProjectProfitabilityRow", "ProjectRecurrence", "ProjectRecurrenceInput",
+    "ProjectStatistics", "ProjectSummaryRow", "ProjectTrend", "ProjectUser", "PromotionCode", "Quota",
+    "QuotaExceeded", "QuotaPolicy", "Rate", "RateLimited", "Record", "RedisBudget", "ReportClient",
+    "ReportFilters", "ReportGraphPoint", "ReportProject", "ReportProjectGroup", "ReportProjectUser",
+    "ReportTotals", "ReportUser", "ReportUserDetails", "RequestFailed", "RequestTimeout", "ResponseError",
+    "Retry", "Role", "SavedReport", "SavedReportChange", "ScheduledReport", "ScheduledTransport", "Scheduler",
+    "Send", "SepaDebit", "ServerError", "SessionCookie", "SharedDetailedReport", "SharedReport",
+    "SharedReportClient", "SharedReportDictionaries", "SharedReportFilters", "SharedReportName",
+    "SharedReportProject", "SharedReportTask", "SharedReportUser", "SharedSummaryReport",
+    "SharedWeeklyReport", "SsoLogin", "SsoProfile", "StaleDelivery", "StoredGoal", "Subdivision",
+    "Subscription", "SubscriptionInvoice", "SubscriptionPayment", "SubscriptionPeriod", "SubscriptionPlan",
+    "SubscriptionTrial", "SummaryAudit", "SummaryAuditFilter", "SummaryReport", "SummaryReportGroup",
+    "SummaryReportSubGroup", "Tag", "Task", "TaskPage", "TimeEntry", "TimeEntryChecklist",
+    "TimeEntryConstraints", "TimeEntryEventMetadata", "TimeEntryInvitation", "TimeEntryReference",
+    "TimeEntryShare", "TimeEntrySharing", "TimeStatus", "TimelineEvent", "TimelineEventInput",
+    "TimelineSettings", "Timesheet", "TimesheetApprover", "TimesheetChange", "TimesheetError",
+    "TimesheetHours", "TimesheetKey", "TimesheetPage", "TimesheetReview", "TimesheetSetup",
+    "TimesheetSetupList", "Timezone", "TogglClient", "TogglError", "TrackReminder", "TrialInfo",
+    "Unauthorized", "UnsetType", "UsBankAccount", "UsageCounter", "User", "UserDataTrend", "UserDataTrends",
+    "UserDataTrendsGraph", "UserDataTrendsPoint", "WebTimer", "WebTimerEntry", "WebhookError",
+    "WebhookEventFilter", "WebhookEventFilterInput", "WebhookLimits", "WebhookStatus", "WebhookSubscription",
+    "WeeklyReportRow", "WindowsAutoTrackingRule", "WindowsAutoTrackingRuleInput",
     "WindowsAutoTrackingTrigger", "WindowsAutoTrackingTriggerInput", "Workspace", "WorkspaceAdmin",
     "WorkspaceAssignment", "WorkspaceEntity", "WorkspaceEntityInput", "WorkspaceFeatures",
     "WorkspaceInvitation", "WorkspacePreferences", "WorkspaceStatistics", "WorkspaceSubscription",

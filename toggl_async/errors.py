@@ -20,6 +20,7 @@
     │   ├── InvalidSignature         it was not signed with the webhook's secret
     │   ├── MalformedDelivery        it isn't a delivery of Toggl's
     │   ├── MisdirectedDelivery      it was meant for another address
+    │   ├── OversizedDelivery        it is longer than it may be
     │   └── StaleDelivery            it is too old, or from the future
     └── ResponseError                Toggl answered with a refusal
         ├── BadRequest               400  the input is wrong: never send it again unchanged
@@ -64,6 +65,7 @@ __all__ = [
     "MissingCredentials",
     "NotFound",
     "NotInPlan",
+    "OversizedDelivery",
     "PagingError",
     "PaymentRequired",
     "QuotaExceeded",
@@ -249,6 +251,10 @@ class MalformedDelivery(WebhookError):
 
 class MisdirectedDelivery(WebhookError):
     """The delivery names another address than this one: somebody passed it on."""
+
+
+class OversizedDelivery(WebhookError):
+    """The delivery is longer than its receiver takes; the rest of it wasn't read."""
 
 
 class StaleDelivery(WebhookError):

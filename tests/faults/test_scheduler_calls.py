@@ -432,25 +432,6 @@ async def test_what_belongs_to_the_scheduler_is_refused_beside_it(
             ScheduledTransport(scheduler=Scheduler(), **given)
 
 
-async def test_middleware_sees_every_call_once() -> None:
-    class Watching(httpx.AsyncBaseTransport):
-        def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-            self.inner = inner
-
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            assert "authorization" not in request.headers
-            response = await self.inner.handle_async_request(request)
-            seen.append(response.status_code)
-            return response
-
-    seen: list[int] = []
-    server = Toggl(then(httpx.Response(429, html=NGINX), httpx.Response(503)))
-    async with server.client(middleware=[Watching, Watching]) as toggl:
-        assert await toggl.request("GET", ME) == {}
-    assert seen == [200, 200]
-    assert len(server.asked) == 3
-
-
 # Chance
 
 

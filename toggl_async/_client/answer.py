@@ -3,6 +3,7 @@
 import contextvars
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 import attrs
 
@@ -27,7 +28,8 @@ class Answer:
         headers: its headers, names in lower case.
         body: its body, decompressed; empty where a `Download` passed it on chunk by chunk.
         request_id: Toggl's id of the request; None when it sent none.
-        attempts: how often the request was sent; 0 when another call's answer was shared.
+        attempts: how often the request was sent; 0 when another call's answer was shared, or when
+            middleware answered.
         waited: seconds that it waited for its turn, all attempts together.
     """
 
@@ -41,6 +43,8 @@ class Answer:
     attempts: int
     waited: float
 
+
+_UNSENT: Final = Attempted(attempts=0, waited=0.0)
 
 _captured: contextvars.ContextVar[tuple[list[Answer], ...]] = contextvars.ContextVar("captured", default=())
 
@@ -89,7 +93,7 @@ class Received:
     def answer(self) -> Answer:
         """Make an `Answer` of it."""
         response = self.response
-        attempted: Attempted = response.extensions[EXTENSION]
+        attempted: Attempted = response.extensions.get(EXTENSION, _UNSENT)
         return Answer(
             operation=self.operation,
             method=self.request.method,

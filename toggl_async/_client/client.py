@@ -3,9 +3,9 @@
 import copy
 import functools
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, overload
 
 import anyio
 import attrs
@@ -15,6 +15,7 @@ from toggl_async import scopes
 from toggl_async._client.answer import Answer
 from toggl_async._client.auth import Auth, SessionCookie, auth_from_env
 from toggl_async._client.login import FixedLogin, Login, SessionLogin
+from toggl_async._client.middleware import Middleware, attempts_of, calls_of
 from toggl_async._client.plans import KnownPlans
 from toggl_async._client.session import CallOptions, Session
 from toggl_async._client.wire import Wire, checked_url, network
@@ -28,6 +29,7 @@ from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import Budget, ScheduledTransport, Scheduler
 from toggl_async.scheduler.budgets.named import budget_from_env
 from toggl_async.scheduler.events import OnEvent
+from toggl_async.scheduler.scheduled import see_attempts
 from toggl_async.scheduler.scheduler import refuse_beside
 from toggl_async.scheduler.stats import SchedulerStats
 from toggl_async.scheduler.transport import httpx
@@ -41,9 +43,6 @@ BASE_URL: Final = "https://api.track.toggl.com"
 """Where Toggl serves all four APIs."""
 
 T = TypeVar("T")
-
-Middleware: TypeAlias = Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]
-"""Makes of a transport another one, which does something before or after it."""
 
 _NOTHING: Final[Mapping[str, Value]] = {}
 
@@ -80,8 +79,8 @@ class TogglClient:
             are refused, and so are `budget` and `on_event`.
         budget: where the limits of the account are kept: ``FileBudget()`` for all processes of this
             machine, ``RedisBudget(url)`` for many machines; this client's own memory if not given.
-        middleware: each wraps the transport that is next to it, the first one outermost, so that it sees
-            every call once: its request without credentials, and its final answer.
+        middleware: a program's own code around each call and around each attempt at it, the first one
+            outermost.
         on_event: is told of everything that the scheduler does; see `Scheduler.listen`.
 
     Raises:
@@ -120,12 +119,14 @@ class TogglClient:
             else transport,
             scheduler=scheduler,
         )
+        see_attempts(scheduled, attempts_of(middleware))
         self._login = self._login_with(auth, scheduled, accounts_url)
         self._session = Session(
             wire=Wire(
                 self._base_url,
                 user_agent=self._options.user_agent,
-                transport=_wrapped(self._login, middleware),
+                transport=self._login,
+                around=calls_of(middleware),
             ),
             scheduler=scheduler,
             codec=Codec(keep_unknown=self._options.keep_unknown),
@@ -453,15 +454,6 @@ def _hint(name: str) -> str:
     from toggl_async._client.whereabouts import hint_for_client  # noqa: PLC0415 - loads every scope
 
     return hint_for_client([one for one in vars(TogglClient) if not one.startswith("_")], name)
-
-
-def _wrapped(
-    transport: httpx.AsyncBaseTransport, middleware: Sequence[Middleware]
-) -> httpx.AsyncBaseTransport:
-    """Wrap a transport into others, the first of them outermost."""
-    for wrap in reversed(middleware):
-        transport = wrap(transport)
-    return transport
 
 
 def _kind(value: object) -> str:

@@ -17,7 +17,7 @@ from toggl_async._operations.files import Form
 from toggl_async.codec import query_items
 from toggl_async.errors import DecodeError, InvalidInput
 from toggl_async.scheduler.content_coding import decode
-from toggl_async.scheduler.transport import Network, httpx, proxy_for
+from toggl_async.scheduler.transport import Around, Network, httpx, proxy_for
 
 __all__ = ["Wire", "check_call", "checked_url", "network", "raw_chunks", "read", "undecodable"]
 
@@ -41,11 +41,20 @@ class Wire:
         base_url: the server.
         user_agent: what the client calls itself.
         transport: what sends the requests.
+        around: what goes around each call, if anything.
     """
 
-    def __init__(self, base_url: httpx.URL, *, user_agent: str, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(
+        self,
+        base_url: httpx.URL,
+        *,
+        user_agent: str,
+        transport: httpx.AsyncBaseTransport,
+        around: Around | None = None,
+    ) -> None:
         self.base_url: httpx.URL = base_url
         self.transport: httpx.AsyncBaseTransport = transport
+        self._around = around
         self._prefix = str(base_url).rstrip("/")
         self._headers: tuple[tuple[str, str], ...] = (
             ("Accept", _ACCEPT),
@@ -109,7 +118,8 @@ class Wire:
 
         The answer is not tied to its request, or httpx would hang that, URL and all, on its errors.
         """
-        return await self.transport.handle_async_request(request)
+        send = self.transport.handle_async_request
+        return await (send(request) if self._around is None else self._around(request, send))
 
 
 _LAST_PORT = 65535

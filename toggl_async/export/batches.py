@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast, overload
 import attrs
 
 from toggl_async._client.client import TogglClient
+from toggl_async._extras import needed_by
 from toggl_async._operations.record import Record
 from toggl_async.codec import Codec
 from toggl_async.errors import InvalidInput, TogglError
@@ -91,7 +92,8 @@ class Batch:
 
     def arrow(self) -> "pa.Table":
         """The rows as an Arrow table, with the columns of the format Parquet; needs pyarrow."""
-        from toggl_async.export.formats.arrow import arrow_table  # noqa: PLC0415 - needs pyarrow
+        with needed_by("Batch.arrow", "parquet"):
+            from toggl_async.export.formats.arrow import arrow_table  # noqa: PLC0415 - needs pyarrow
         from toggl_async.export.mirror.tables import table  # noqa: PLC0415 - it loads every record
 
         return arrow_table(table(self.dataset), self.rows)

@@ -16,6 +16,8 @@ toggl_async is installed, with the extra or without.
 import importlib
 from typing import TYPE_CHECKING, Final
 
+from toggl_async._extras import needed_by
+
 if TYPE_CHECKING:
     from toggl_async.sandbox.clock import Clock
     from toggl_async.sandbox.company import DATASETS, Company
@@ -77,7 +79,9 @@ def __getattr__(name: str) -> object:
     """Load a public name from the module that it lives in."""
     for module, names in _MODULES.items():
         if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            with needed_by("the sandbox", "sandbox"):
+                loaded = importlib.import_module(f"{__name__}.{module}")
+            return getattr(loaded, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -19,7 +19,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol, cast
 
-from toggl_async.errors import ConnectionFailed, RequestFailed, RequestTimeout
+from toggl_async.errors import ConnectionFailed, InvalidInput, RequestFailed, RequestTimeout
 from toggl_async.scheduler.content_coding import decode, decode_what_is_there
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
@@ -137,6 +137,7 @@ class Exchange:
         Raises:
             LostRequest: no answer came.
             Recalled: it must not be sent after all.
+            InvalidInput: middleware did what it must not.
             WrongEventLoop: the transport belongs to another event loop.
         """
         inner = self._inner
@@ -149,8 +150,11 @@ class Exchange:
         self._request.extensions = self._watched = {**extensions, "trace": self._trace}
         pool = self._pool = inner.enter()
         try:
-            response = await pool.transport.handle_async_request(self._request)
-        except Recalled:
+            send, around = pool.transport.handle_async_request, inner.around
+            response = await (send(self._request) if around is None else around(self._request, send))
+            if around is not None and inner.traces and self._phase is not _Phase.LEFT:
+                await self._depart(may_wait=True, again=False)  # answered by middleware: its turn is spent
+        except (Recalled, InvalidInput):
             raise
         except Exception as error:
             if isinstance(error, httpx.PoolTimeout):

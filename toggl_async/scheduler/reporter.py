@@ -1,7 +1,10 @@
 """Tells what happens to one account: counters for `stats()`, events for listeners, the log.
 
-Events are only made where somebody listens. Nothing here decides anything. A listener can do anything: it
-is told when the scheduler's own state is whole again, and what it raises is logged and goes no further.
+Events and lines of the log are only made where somebody listens. The log names a request by method and
+path template, and an account by its number: no id of a path, no query, no header, no body.
+
+Nothing here decides anything. A listener can do anything: it is told when the scheduler's own state is
+whole again, and what it raises is logged and goes no further.
 """
 
 import asyncio
@@ -23,7 +26,10 @@ from toggl_async.scheduler.stats import Counters
 __all__ = ["LONG", "Reporter", "tell"]
 
 LONG: Final = 10.0
-"""Seconds from which on a wait is logged."""
+"""Seconds from which on a wait is logged, at INFO."""
+VERY_LONG: Final = 60.0
+"""Seconds from which on it is logged at WARNING."""
+_MILLISECOND: Final = SECOND // 1000
 _SAME_RESET: Final = SECOND
 """Microseconds by which two looks may differ over one reset."""
 
@@ -59,7 +65,7 @@ class Reporter:
     def __init__(self, number: int, counters: Counters, listeners: Sequence[events.OnEvent]) -> None:
         self._number = number
         self._listeners = listeners
-        self._noted = False
+        self._noted = logging.NOTSET
         self._since: tuple[Reason, int] | None = None
         self.counters: Counters = counters
 
@@ -69,14 +75,18 @@ class Reporter:
         return bool(self._listeners)
 
     def queued(self, call: Call, now: int, *, wait: int, reason: Reason, waiting: int) -> None:
-        """A call joins its line; the first that has to queue for long is logged."""
+        """A call joins its line; the first that has to queue for long, or for very long, is logged."""
         seconds = wait / SECOND
         if waiting == 1:
-            self._noted = False
-        if reason is Reason.QUEUE and seconds > LONG and not self._noted:
-            self._noted = True
-            _logger.info(
-                "account %d: %d calls wait, the last at least %.0f s: queue", self._number, waiting, seconds
+            self._noted = logging.NOTSET
+        if reason is Reason.QUEUE and seconds > LONG and (level := _level_of(seconds)) > self._noted:
+            self._noted = level
+            _logger.log(
+                level,
+                "account %d: %s, the last at least %.0f s: queue",
+                self._number,
+                _waiting(waiting),
+                seconds,
             )
         if self._listeners:
             self._tell(
@@ -107,6 +117,9 @@ class Reporter:
         self.counters.answered += 1
         self.counters.throttled += outcome.kind is OutcomeKind.THROTTLED
         self.counters.over_quota += outcome.kind is OutcomeKind.QUOTA
+        if _logger.isEnabledFor(logging.DEBUG):
+            left = "quota unknown" if outcome.remaining is None else f"{outcome.remaining} left this hour"
+            self._log(call, f"{status} in {elapsed / _MILLISECOND:.0f} ms", left)
         if self._listeners:
             self._tell(
                 events.Answered(at=now / SECOND, status=status, elapsed=elapsed / SECOND, **self._of(call))
@@ -115,6 +128,8 @@ class Reporter:
     def lost(self, call: Call, now: int, error: str, *, sent: bool) -> None:
         """No answer will come."""
         self.counters.lost += 1
+        if _logger.isEnabledFor(logging.DEBUG):
+            self._log(call, error, "may have been sent" if sent else "not sent")
         if self._listeners:
             self._tell(events.Lost(at=now / SECOND, error=error, sent=sent, **self._of(call)))
 
@@ -180,12 +195,14 @@ class Reporter:
         if pause is None or pause[0] is Reason.PACE:
             return
         reason, until = pause
-        if LONG < until - now / SECOND < math.inf:
-            _logger.info(
-                "account %d: %d calls wait %.0f s: %s",
+        seconds = until - now / SECOND
+        if LONG < seconds < math.inf:
+            _logger.log(
+                _level_of(seconds),
+                "account %d: %s %.0f s: %s",
                 self._number,
-                waiting,
-                until - now / SECOND,
+                _waiting(waiting),
+                seconds,
                 reason.value,
             )
         if self._listeners:
@@ -235,8 +252,29 @@ class Reporter:
                 )
             )
 
+    def _log(self, call: Call, came: str, then: str) -> None:
+        """Write the one line of a request, at DEBUG."""
+        _logger.debug(
+            "account %d: %s: %s (attempt %d, waited %.1f s, %s)",
+            self._number,
+            call.route,
+            came,
+            call.attempts,
+            call.waited / SECOND,
+            then,
+        )
+
     def _tell(self, event: events.SchedulerEvent) -> None:
         tell(self._listeners, event)
 
     def _of(self, call: Call) -> _Of:
         return {"account": self._number, "call": call.number, "route": call.route}
+
+
+def _level_of(seconds: float) -> int:
+    """Return the level at which a long wait is logged."""
+    return logging.WARNING if seconds > VERY_LONG else logging.INFO
+
+
+def _waiting(calls: int) -> str:
+    return "1 call waits" if calls == 1 else f"{calls} calls wait"

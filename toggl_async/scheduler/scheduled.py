@@ -16,9 +16,9 @@ from toggl_async.scheduler.budgets.named import budget_from_env
 from toggl_async.scheduler.core.route import RequestFacts, window_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.scheduler import Scheduler, drivers_of, refuse_beside
-from toggl_async.scheduler.transport import EnvironmentNetwork, InnerTransport, httpx
+from toggl_async.scheduler.transport import Around, EnvironmentNetwork, InnerTransport, httpx
 
-__all__ = ["ScheduledTransport"]
+__all__ = ["ScheduledTransport", "see_attempts"]
 
 _PLAIN: Final = frozenset({str, bytes, int, float, bool})
 
@@ -95,6 +95,11 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections
                 of one and can't be made to begin anew.
         """
+        around = self._drivers.around
+        return await (self._schedule(request) if around is None else around(request, self._schedule))
+
+    async def _schedule(self, request: httpx.Request) -> httpx.Response:
+        """Schedule a request, or let it share the answer to an identical one."""
         if self._inner.closed:
             raise ClientClosed("the client was closed")
         facts = facts_of(request, max_wait=self._options.max_wait, coalesce=self._options.coalesce)
@@ -154,6 +159,11 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             *request.stream,
             repr(others),  # it tells 1 from True and from 1.0
         )
+
+
+def see_attempts(scheduled: ScheduledTransport, around: Around | None) -> None:
+    """Put something around each attempt of a transport, for what belongs to the library."""
+    scheduled._inner.around = around  # noqa: SLF001 - the public face is smaller
 
 
 def _is_plain(value: object) -> bool:

@@ -36,9 +36,9 @@ from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.events import OnEvent, SchedulerEvent
 from toggl_async.scheduler.reporter import Reporter, tell
 from toggl_async.scheduler.stats import AccountStats, Counters, ProcessStats, SchedulerStats, WindowStats
-from toggl_async.scheduler.transport import httpx, running_loop
+from toggl_async.scheduler.transport import Around, httpx, running_loop
 
-__all__ = ["Drivers", "Scheduler", "drivers_of", "refuse_beside"]
+__all__ = ["Drivers", "Scheduler", "drivers_of", "on_made", "refuse_beside"]
 
 FORGET_AFTER: Final = 3600.0
 """Seconds after which an idle account is forgotten: by then its quota windows are full again."""
@@ -48,6 +48,10 @@ _ITS_OWN: Final = ("pace", "retry", "cooldown", "quota", "max_in_flight")
 
 _HASH: Final = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=16)
 """What makes names of accounts, the same for all schedulers of a process: they may share a `MemoryBudget`."""
+
+
+on_made: Final[list[Callable[["Scheduler"], None]]] = []
+"""Told of each scheduler that is made: how telemetry comes to all of a process."""
 
 
 class Scheduler:
@@ -89,6 +93,8 @@ class Scheduler:
         )
         if on_event is not None:
             self._listeners.append(on_event)
+        for told in on_made:
+            told(self)
 
     def __repr__(self) -> str:
         return f"<Scheduler of {len(self._drivers)} accounts{', closed' if self._drivers.closed else ''}>"
@@ -174,6 +180,8 @@ class Drivers:
     ) -> None:
         self.options: ClientOptions = options
         self.closed: bool = False
+        self.around: Around | None = None
+        """What goes around each call, if anything: a span."""
         self.organizations: dict[int, int] = {}
         """The organization of each workspace that was seen."""
         self._budget = budget

@@ -24,17 +24,20 @@ import logging
 import os
 import ssl
 import urllib.request
-from typing import Final, Self
+from collections.abc import Awaitable, Callable
+from typing import Final, Self, TypeAlias
 
 import httpx
 
 from toggl_async.errors import InvalidInput, WrongEventLoop
 
 __all__ = [
+    "Around",
     "EnvironmentNetwork",
     "InnerTransport",
     "Network",
     "Pool",
+    "Send",
     "httpx",
     "proxy_for",
     "running_loop",
@@ -42,6 +45,11 @@ __all__ = [
 ]
 
 _logger: Final = logging.getLogger("toggl_async.scheduler")
+
+Send: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
+"""Sends a request on, and returns its answer."""
+
+Around: TypeAlias = Callable[[httpx.Request, Send], Awaitable[httpx.Response]]
 
 _CONNECTIONLESS: Final = (httpx.MockTransport, httpx.ASGITransport)
 
@@ -162,7 +170,17 @@ class Pool:
 class InnerTransport:
     """The transport that sends, whichever pool it has at the time."""
 
-    __slots__ = ("_closing", "_loop", "_pool", "_process", "_retired", "closed", "is_httpx", "traces")
+    __slots__ = (
+        "_closing",
+        "_loop",
+        "_pool",
+        "_process",
+        "_retired",
+        "around",
+        "closed",
+        "is_httpx",
+        "traces",
+    )
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         if isinstance(transport, type) or not callable(getattr(transport, "handle_async_request", None)):
@@ -179,6 +197,8 @@ class InnerTransport:
         """Whether it is httpx's own, whose traces and errors are known."""
         self.traces: bool = self.is_httpx
         """Whether it is known to trace what it does."""
+        self.around: Around | None = None
+        """What goes around each attempt, if anything."""
         self.closed: bool = False
         """Whether nothing may be sent by it any more."""
 

@@ -1,18 +1,6 @@
-"""Receiving webhooks: is a delivery Toggl's, is it meant for us, is it fresh, and what does it say.
+"""Deliveries: is one Toggl's, is it meant for us, is it fresh, and what does it say.
 
-Toggl POSTs pings and events to the address of a webhook (`workspace.webhooks` makes those), signed
-with the webhook's secret. One call checks and reads a delivery, in any web framework::
-
-    from toggl_async import webhooks
-
-    delivery = webhooks.receive(request.headers.get(webhooks.SIGNATURE_HEADER), body, secret)
-    match delivery:
-        case webhooks.Event(): …            # delivery.metadata.model, delivery.payload
-    return 200, webhooks.answer(delivery)   # as JSON
-
-Deliveries come at least once: remember `event_id` for a week, and do nothing the second time. What is
-answered with anything but success, Toggl delivers again. No network and no clock of its own is used
-here: the body comes in, a record or a `WebhookError` comes out.
+No network and no clock of its own is used here: a body comes in, a record or a `WebhookError` comes out.
 
 Source: https://engineering.toggl.com/docs/webhooks_start.
 """

@@ -1,0 +1,295 @@
+"""Receivers in a framework: what they take, refuse, answer, and handle once."""
+
+import asyncio
+import datetime as dt
+import importlib
+import json
+import re
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI
+
+from support.served import served
+from toggl_async import InvalidInput, TimeEntry, webhooks
+from toggl_async.webhooks.fastapi import deliveries
+
+pytestmark = pytest.mark.anyio
+
+DOCUMENTATION = Path(__file__).parents[1] / "docs" / "webhooks.md"
+SECRET = "a secret of the test's own"
+ADDRESS = "https://example.com/toggl"
+
+PROGRAMS = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text("utf-8"), flags=re.DOTALL)
+
+
+def delivery(event_id: int = 7, **changed: Any) -> bytes:
+    fields = {
+        "event_id": event_id,
+        "created_at": "2026-05-20T12:00:00.207820267Z",
+        "creator_id": 6,
+        "metadata": {"model": "time_entry", "action": "created", "workspace_id": "3"},
+        "payload": {"id": 5, "workspace_id": 3, "duration": -1, "description": "Reading"},
+        "subscription_id": 9,
+        "timestamp": dt.datetime.now(dt.UTC).isoformat(),
+        "url_callback": ADDRESS,
+    }
+    return json.dumps({**fields, **changed}).encode()
+
+
+def ping(**changed: Any) -> bytes:
+    return delivery(0, payload="ping", **changed)
+
+
+class Handled:
+    """A coroutine that notes what it is given, waits, and fails as often as it is told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.events: list[webhooks.Event] = []
+        self.failures = failures
+        self.may_go = asyncio.Event()
+        self.may_go.set()
+
+    async def __call__(self, event: webhooks.Event) -> None:
+        await self.may_go.wait()
+        if self.failures:
+            self.failures -= 1
+            raise ZeroDivisionError
+        self.events.append(event)
+
+
+def in_asgi(receiver: webhooks.Receiver, handle: Handled) -> Any:
+    return receiver.app(handle)
+
+
+def in_fastapi(receiver: webhooks.Receiver, handle: Handled) -> Any:
+    app = FastAPI()
+
+    @app.post("/toggl")
+    async def toggl(
+        delivery: Annotated[webhooks.Delivery, Depends(deliveries(receiver))],
+    ) -> dict[str, str]:
+        if isinstance(delivery, webhooks.Event):
+            await handle(delivery)
+        return webhooks.answer(delivery)
+
+    return app
+
+
+class Caller:
+    """Toggl, as far as a receiver knows it."""
+
+    def __init__(self, address: str, http: httpx.AsyncClient) -> None:
+        self.address = address
+        self.http = http
+
+    async def deliver(
+        self, body: bytes | AsyncIterator[bytes], signature: str | None = None
+    ) -> tuple[int, Any]:
+        if signature is None and isinstance(body, bytes):
+            signature = webhooks.sign(body, SECRET)
+        headers = {webhooks.SIGNATURE_HEADER: signature or ""}
+        answer = await self.http.post(f"{self.address}/toggl", content=body, headers=headers)
+        return answer.status_code, answer.json() if "json" in answer.headers.get(
+            "content-type", ""
+        ) else answer.text
+
+
+@pytest.fixture(params=[in_asgi, in_fastapi])
+def framework(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def handle() -> Handled:
+    return Handled()
+
+
+@pytest.fixture
+def app(framework: Any, handle: Handled) -> Any:
+    return framework(webhooks.Receiver(SECRET, url_callback=ADDRESS, max_body=1000), handle)
+
+
+@pytest.fixture
+async def toggl(app: Any) -> AsyncIterator[Caller]:
+    """Without a socket, which the documented receivers have."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport) as http:
+        yield Caller("http://receiver", http)
+
+
+async def test_a_ping_is_answered_with_its_code(toggl: Caller, handle: Handled) -> None:
+    assert await toggl.deliver(ping(validation_code="c-1")) == (200, {"validation_code": "c-1"})
+    assert await toggl.deliver(ping()) == (200, {})
+    assert handle.events == []
+
+
+async def test_each_event_is_handled_once(toggl: Caller, handle: Handled) -> None:
+    for event_id in (7, 8, 7, 7):
+        assert (await toggl.deliver(delivery(event_id)))[0] == 200
+    assert (await toggl.deliver(delivery(7, subscription_id=10)))[0] == 200
+    assert [(event.event_id, event.subscription_id) for event in handle.events] == [(7, 9), (8, 9), (7, 10)]
+    assert handle.events[0].payload_as(TimeEntry).description == "Reading"
+
+
+async def test_one_that_is_being_handled_is_waited_for(toggl: Caller, handle: Handled) -> None:
+    handle.may_go.clear()
+    both = [asyncio.create_task(toggl.deliver(delivery())) for _ in range(2)]
+    await asyncio.sleep(0)
+    handle.may_go.set()
+    assert [(await one)[0] for one in both] == [200, 200]
+    assert len(handle.events) == 1
+
+
+async def test_what_failed_is_handled_when_it_comes_again(toggl: Caller, handle: Handled) -> None:
+    handle.failures = 1
+    assert (await toggl.deliver(delivery()))[0] == 500
+    assert (await toggl.deliver(delivery()))[0] == 200
+    assert len(handle.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (delivery(timestamp="2026-05-20T12:00:00Z"), 403, "tolerated"),
+        (delivery(url_callback="https://example.com/other"), 403, "was meant for"),
+        (b"{}", 400, "timestamp: missing"),
+        (b" " * 1001, 413, "longer than 1000 bytes"),
+    ],
+)
+async def test_what_is_not_to_be_trusted_is_refused(
+    body: bytes, status: int, message: str, toggl: Caller, handle: Handled
+) -> None:
+    found, said = await toggl.deliver(body)
+    assert (found, message in str(said)) == (status, True)
+    assert handle.events == []
+
+
+async def test_another_signature_is_refused(toggl: Caller, handle: Handled) -> None:
+    status, said = await toggl.deliver(delivery(), webhooks.sign(b"", SECRET))
+    assert (status, "was not signed" in str(said)) == (403, True)
+    assert SECRET not in str(said)
+    assert (await toggl.deliver(delivery(), ""))[0] == 403
+    assert handle.events == []
+
+
+async def test_a_body_of_unknown_length_is_read_as_far_as_it_may_go(toggl: Caller) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b" " * 500
+
+    assert (await toggl.deliver(body()))[0] == 413
+
+
+async def test_a_body_that_is_too_long_is_not_waited_for(app: Any) -> None:
+    async with served(app) as address:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+        writer.write(b"POST /toggl HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n")
+        assert b" 413 " in await reader.readline()
+        writer.close()
+
+
+async def test_only_posts_are_deliveries(framework: Any, toggl: Caller) -> None:
+    answer = await toggl.http.get(f"{toggl.address}/toggl")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_whoever_hangs_up_is_not_answered() -> None:
+    handle, sent = Handled(), list[Any]()
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "headers": []}
+    await webhooks.Receiver(SECRET).app(handle)(scope, receive, send)
+    assert (sent, handle.events) == ([], [])
+    with pytest.raises(InvalidInput, match="takes HTTP alone, not websocket"):
+        await webhooks.Receiver(SECRET).app(handle)({"type": "websocket"}, receive, send)
+
+
+def test_what_makes_no_receiver_is_refused() -> None:
+    for secret, given, message in [
+        ("", {}, "without a secret"),
+        (SECRET, {"max_body": 0}, "max_body must be over 0"),
+    ]:
+        with pytest.raises(InvalidInput, match=message):
+            webhooks.Receiver(secret, **given)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="seconds and limit must be over 0"):
+        webhooks.SeenInMemory(limit=0)
+    assert SECRET not in repr(webhooks.Receiver(SECRET))
+    assert repr(webhooks.Receiver(SECRET, url_callback=ADDRESS)) == f"<Receiver of {ADDRESS}>"
+
+
+@pytest.mark.jump
+async def test_memory_forgets_after_a_week_and_what_is_too_much() -> None:
+    seen = webhooks.SeenInMemory(limit=2)
+    await seen.add("a")
+    await asyncio.sleep(24 * 3600)
+    await seen.add("b")
+    await seen.add("a")
+    assert await seen.has("a")
+    await seen.add("c")
+    assert [await seen.has(key) for key in "abc"] == [True, False, True]
+    await asyncio.sleep(7 * 24 * 3600)
+    assert [await seen.has(key) for key in "abc"] == [False, False, False]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOGGL_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("TOGGL_WEBHOOK_ADDRESS", ADDRESS)
+
+
+def program(number: int) -> dict[str, Any]:
+    module: dict[str, Any] = {"__name__": f"program_{number}"}
+    exec(compile(PROGRAMS[number], "webhooks.md", "exec"), module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("number", "printed"),
+    [(0, "created time_entry in workspace 3\nReading\n"), (2, "created time_entry\n")],
+)
+async def test_the_documented_receivers_work(
+    number: int, printed: str, environment: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = program(number)["app"]
+    async with served(app) as address, httpx.AsyncClient(trust_env=False) as http:
+        toggl = Caller(address, http)
+        assert await toggl.deliver(ping(validation_code="c-1")) == (200, {"validation_code": "c-1"})
+        for _ in range(2):
+            assert (await toggl.deliver(delivery()))[0] == 200
+    assert capsys.readouterr().out == printed
+
+
+async def test_the_documented_store_outlives_its_process(tmp_path: Path) -> None:
+    store = program(3)["SeenInTable"]
+    for events in ([], ["Reading"]):
+        handle = Handled()
+        receiver = webhooks.Receiver(SECRET, seen=store(str(tmp_path / "seen.sqlite")))
+        transport = httpx.ASGITransport(receiver.app(handle))
+        async with httpx.AsyncClient(transport=transport) as http:
+            assert await Caller("http://receiver", http).deliver(delivery()) == (200, {})
+        assert len(handle.events) == (0 if events else 1)
+
+
+def test_a_delivery_can_be_taken_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    deliver, body = program(4)["deliver"], delivery()
+    assert deliver(webhooks.sign(body, SECRET), body, SECRET, ADDRESS) == (200, {})
+    assert deliver(None, body, SECRET, ADDRESS)[0] == 403
+    assert capsys.readouterr().out.startswith("7 ")
+    assert len(PROGRAMS) == 5
+
+
+def test_without_the_extra_one_sentence_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    monkeypatch.delitem(sys.modules, "toggl_async.webhooks.fastapi")
+    with pytest.raises(ModuleNotFoundError, match=r"needs the extra 'fastapi': python -m pip install"):
+        importlib.import_module("toggl_async.webhooks.fastapi")

@@ -1,0 +1,364 @@
+"""Many writes: outcomes, doubt, going on; by a client over a transport, and against the sandbox."""
+
+import datetime as dt
+import json
+import math
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from support.support_wire import TOKEN
+from toggl_async import (
+    ApiToken,
+    BadRequest,
+    ClientOptions,
+    ConnectionFailed,
+    DecodeError,
+    InvalidInput,
+    Pace,
+    QuotaExceeded,
+    Retry,
+    ServerError,
+    Tag,
+    TogglClient,
+)
+from toggl_async.sandbox import SMALL, Fault, SandboxOptions, serve
+from toggl_async.writes import How, Written, write_all
+
+pytestmark = pytest.mark.anyio
+jump = pytest.mark.jump
+
+OPTIONS = ClientOptions(pace=Pace(interval=0), retry=Retry(attempts=1, minimum=0, maximum=0), max_wait=5)
+
+
+class Tags:
+    """A Toggl that has tags, and troubles by name: before it keeps one, or after."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+        self.sent: list[str] = []
+        self.looked = 0
+        self.before: dict[str, list[httpx.Response | Exception]] = {}
+        self.after: dict[str, list[httpx.Response | Exception]] = {}
+        self.on_look: list[httpx.Response] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            self.looked += 1
+            if self.on_look:
+                return self.on_look.pop(0)
+            return httpx.Response(200, json=[self.tag(name) for name in self.kept])
+        name = json.loads(request.content)["name"]
+        self.sent.append(name)
+        self.trouble(self.before, name)
+        self.kept.append(name)
+        return self.trouble(self.after, name) or httpx.Response(200, json=self.tag(name))
+
+    def trouble(
+        self, troubles: dict[str, list[httpx.Response | Exception]], name: str
+    ) -> httpx.Response | None:
+        if not troubles.get(name):
+            return None
+        trouble = troubles[name].pop(0)
+        if isinstance(trouble, Exception):
+            raise trouble
+        if troubles is self.before:
+            raise Answered(trouble)
+        return trouble
+
+    def tag(self, name: str) -> dict[str, Any]:
+        return {"id": 1 + self.kept.index(name), "workspace_id": 3, "name": name}
+
+    async def respond(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return self(request)
+        except Answered as answered:
+            return answered.response
+
+
+class Answered(Exception):
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+
+
+class Importer:
+    """Writes names as tags, and finds them."""
+
+    def __init__(self, toggl: TogglClient) -> None:
+        self.tags = toggl.workspace(3).tags
+
+    async def write(self, name: str) -> Tag:
+        return await self.tags.create(name=name)
+
+    async def find(self, name: str) -> Tag | None:
+        return next((tag for tag in await self.tags.list() if tag.name == name), None)
+
+
+@pytest.fixture
+def server() -> Tags:
+    return Tags()
+
+
+@pytest.fixture
+async def importer(server: Tags) -> AsyncIterator[Importer]:
+    transport = httpx.MockTransport(server.respond)
+    async with TogglClient(ApiToken(TOKEN), transport=transport, options=OPTIONS) as toggl:
+        yield Importer(toggl)
+
+
+async def run(importer: Importer, rows: Any, **given: Any) -> list[Written[str, Tag]]:
+    given = {"find": importer.find, "settle": 0, **given}
+    return [written async for written in write_all(rows, importer.write, **given)]
+
+
+def hows(written: list[Written[str, Tag]]) -> list[tuple[str, How]]:
+    return [(one.row, one.how) for one in written]
+
+
+def lost() -> Exception:
+    return httpx.ReadError("gone")
+
+
+@jump
+async def test_each_row_is_written_in_its_order_and_counted(importer: Importer, server: Tags) -> None:
+    written = await run(importer, ["a", "b", "c"])
+    assert hows(written) == [("a", How.WRITTEN), ("b", How.WRITTEN), ("c", How.WRITTEN)]
+    assert [(one.done, one.total) for one in written] == [(1, 3), (2, 3), (3, 3)]
+    assert [one.result.name for one in written if one.result] == server.kept == ["a", "b", "c"]
+    assert all(one.is_there for one in written)
+    assert server.looked == 0
+
+
+@jump
+async def test_rows_may_come_as_they_are_made(importer: Importer) -> None:
+    async def rows() -> AsyncIterator[str]:
+        for name in "ab":
+            yield name
+
+    for given in (rows(), iter("cd")):
+        assert [(one.done, one.total) for one in await run(importer, given)] == [(1, None), (2, None)]
+
+
+@jump
+async def test_a_row_that_is_refused_stops_nobody(importer: Importer, server: Tags) -> None:
+    server.before = {"b": [httpx.Response(400, json="Tag already exists")]}
+    written = await run(importer, ["a", "b", "c"])
+    assert hows(written) == [("a", How.WRITTEN), ("b", How.REFUSED), ("c", How.WRITTEN)]
+    assert isinstance(written[1].error, BadRequest)
+    assert not written[1].is_there
+    assert server.looked == 0
+
+
+@jump
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [
+        (lost(), ConnectionFailed),
+        (httpx.Response(502), ServerError),
+        (httpx.Response(200, text="<html>odd</html>"), DecodeError),
+    ],
+)
+async def test_what_may_have_been_written_is_looked_for(
+    trouble: Any, error: type[Exception], importer: Importer, server: Tags
+) -> None:
+    server.after = {"a": [trouble]}
+    (written,) = await run(importer, ["a"])
+    assert (written.how, written.is_there, server.sent, server.looked) == (How.FOUND, True, ["a"], 1)
+    assert written.result is not None
+    assert written.result.name == "a"
+    assert isinstance(written.error, error)
+
+
+@jump
+async def test_what_is_not_there_is_sent_once_more(importer: Importer, server: Tags) -> None:
+    server.before = {"a": [lost()], "b": [lost(), lost()], "c": [lost(), httpx.Response(400)]}
+    server.after = {"d": []}
+    written = await run(importer, ["a", "b", "c", "d"])
+    assert hows(written) == [
+        ("a", How.WRITTEN_AGAIN),
+        ("b", How.IN_DOUBT),
+        ("c", How.REFUSED),
+        ("d", How.WRITTEN),
+    ]
+    assert server.sent == ["a", "a", "b", "b", "c", "c", "d"]
+
+
+@jump
+async def test_a_second_try_that_is_lost_is_looked_for_as_well(importer: Importer, server: Tags) -> None:
+    server.before, server.after = {"a": [lost()]}, {"a": [lost()]}
+    (written,) = await run(importer, ["a"])
+    assert (written.how, server.kept, server.looked) == (How.FOUND, ["a"], 2)
+
+
+@jump
+async def test_looking_waits_until_what_is_new_can_be_seen(importer: Importer, server: Tags) -> None:
+    server.before = {"a": [lost()]}
+    began = anyio.current_time()
+    await run(importer, ["a"], settle=10)
+    assert math.isclose(anyio.current_time() - began, 10, abs_tol=0.01)
+
+
+@jump
+async def test_what_cannot_be_looked_for_stays_in_doubt(importer: Importer, server: Tags) -> None:
+    server.before = {"a": [lost()], "b": [lost()]}
+    server.on_look = [httpx.Response(500)]
+    (a,) = await run(importer, ["a"])
+    (b,) = await run(importer, ["b"], find=None)
+    assert (a.how, type(a.error), b.how, type(b.error)) == (
+        *(How.IN_DOUBT, ServerError),
+        *(How.IN_DOUBT, ConnectionFailed),
+    )
+    assert server.sent == ["a", "b"]
+
+
+async def test_the_next_run_goes_on_after_the_last(importer: Importer, server: Tags, tmp_path: Path) -> None:
+    """What is written is not sent again, what was refused is, and what is in doubt is looked for first."""
+    journal = tmp_path / "import.sqlite"
+    rows = ["done", "refused", "there", "not there", "refused", "done"]
+    server.before = {"refused": [httpx.Response(400)] * 3, "not there": [lost()]}
+    server.after = {"there": [lost()]}
+    await run(importer, rows, journal=journal, find=None)
+    server.sent.clear()
+    written = await run(importer, rows, journal=journal)
+    assert hows(written) == [
+        ("done", How.EARLIER),
+        ("refused", How.REFUSED),
+        ("there", How.FOUND),
+        ("not there", How.WRITTEN_AGAIN),
+        ("refused", How.WRITTEN),
+        ("done", How.EARLIER),
+    ]
+    assert server.sent == ["refused", "not there", "refused"]
+    third = await run(importer, rows, journal=journal)
+    assert {one.how for one in third} == {How.EARLIER, How.WRITTEN}
+
+
+async def test_what_a_process_died_with_is_looked_for(
+    importer: Importer, server: Tags, tmp_path: Path
+) -> None:
+    async def write(name: str) -> Tag:
+        await importer.write(name)
+        raise KeyboardInterrupt
+
+    journal = tmp_path / "import.sqlite"
+    with pytest.raises(KeyboardInterrupt):
+        async for _ in write_all(["a"], write, journal=journal):
+            pass
+    (written,) = await run(importer, ["a"], journal=journal)
+    assert (written.how, written.error, server.sent) == (How.FOUND, None, ["a"])
+
+
+async def test_what_concerns_all_rows_ends_the_run_and_the_next_goes_on(
+    importer: Importer, server: Tags, tmp_path: Path
+) -> None:
+    journal = tmp_path / "import.sqlite"
+    quota = {"X-Toggl-Quota-Remaining": "0", "X-Toggl-Quota-Resets-In": "600"}
+    refusal = httpx.Response(402, json="hourly limit; quota will reset in 600 seconds", headers=quota)
+    server.before = {"b": [refusal]}
+    met: list[str] = []
+
+    async def go() -> None:
+        async for written in write_all(["a", "b", "c"], importer.write, journal=journal):
+            met.append(written.row)  # noqa: PERF401 - what came before the error counts
+
+    with pytest.raises(QuotaExceeded):
+        await go()
+    assert (met, server.sent) == (["a"], ["a", "b"])
+    transport = httpx.MockTransport(server.respond)
+    async with TogglClient(ApiToken(TOKEN), transport=transport, options=OPTIONS) as toggl:
+        written = await run(Importer(toggl), ["a", "b", "c"], journal=journal)
+    assert [one.how for one in written] == [How.EARLIER, How.WRITTEN, How.WRITTEN]
+
+
+async def test_a_row_in_doubt_stays_so_when_a_run_ends_over_it(
+    importer: Importer, server: Tags, tmp_path: Path
+) -> None:
+    async def write(name: str) -> Tag:
+        raise QuotaExceeded(
+            "used up",
+            reset_at=dt.datetime.now(dt.UTC),
+            remaining=0,
+            total=30,
+            organization_id=None,
+            method="POST",
+            path="/",
+        )
+
+    journal = tmp_path / "import.sqlite"
+    server.before = {"a": [lost()]}
+    await run(importer, ["a"], journal=journal, find=None)
+    with pytest.raises(QuotaExceeded):
+        async for _ in write_all(["a"], write, find=importer.find, journal=journal, settle=0):
+            pass
+    server.kept.append("a")
+    assert hows(await run(importer, ["a"], journal=journal)) == [("a", How.FOUND)]
+
+
+async def test_rows_that_are_alike_are_rows_of_their_own(
+    importer: Importer, server: Tags, tmp_path: Path
+) -> None:
+    journal = tmp_path / "import.sqlite"
+    assert len(await run(importer, ["a", "a"], journal=journal)) == 2
+    assert hows(await run(importer, ["a", "a", "a"], journal=journal)) == [
+        ("a", How.EARLIER),
+        ("a", How.EARLIER),
+        ("a", How.WRITTEN),
+    ]
+    (named,) = await run(importer, ["b"], journal=journal, key=lambda row: f"row {row}")
+    assert named.how is How.WRITTEN
+    assert (await run(importer, ["b"], journal=journal, key=lambda row: f"row {row}"))[0].how is How.EARLIER
+
+
+async def test_rows_without_a_key_are_refused_before_anything_is_sent(
+    importer: Importer, server: Tags, tmp_path: Path
+) -> None:
+    journal = tmp_path / "import.sqlite"
+    with pytest.raises(InvalidInput, match="no key can be made of a row that is object: give key="):
+        await run(importer, [object()], journal=journal)
+    with pytest.raises(InvalidInput, match="key must return text, not int"):
+        await run(importer, ["a"], journal=journal, key=len)
+    assert server.sent == []
+
+
+async def test_a_journal_that_cannot_be_used_is_refused(
+    importer: Importer, server: Tags, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"not a journal, but a file of somebody's that is long enough" * 99)
+    with pytest.raises(InvalidInput, match=r"the journal .* can't be used: file is not a database"):
+        await run(importer, ["a"], journal=other)
+    assert server.sent == []
+    journal = tmp_path / "import.sqlite"
+    async with aclosing(write_all(["a", "b"], importer.write, journal=journal)) as writing:
+        await anext(writing)
+        with pytest.raises(InvalidInput, match="can't be used: database is locked"):
+            await run(importer, ["a"], journal=journal)
+    assert hows(await run(importer, ["a"], journal=journal)) == [("a", How.EARLIER)]
+
+
+async def test_what_the_sandbox_loses_is_found_there() -> None:
+    """Over a socket: one tag is made although the answer says 502, one is not made."""
+    async with (
+        serve(SandboxOptions(size=SMALL, interval=0.0)) as sandbox,
+        TogglClient(ApiToken(sandbox.api_token), base_url=sandbox.base_url, options=OPTIONS) as toggl,
+    ):
+        me = await toggl.me.get()
+        tags = toggl.workspace(me.default_workspace_id or 0).tags
+
+        async def find(name: str) -> Tag | None:
+            return next((tag for tag in await tags.iter() if tag.name == name), None)
+
+        route = "POST /api/v9/workspaces/{workspace_id}/tags"
+        for applied in (True, False):
+            sandbox.order(Fault(status=502, applied=applied), route=route)
+        rows = ["one", "two", "three"]
+        found = [
+            (written.row, written.how)
+            async for written in write_all(rows, lambda name: tags.create(name=name), find=find, settle=0)
+        ]
+    assert found == [("one", How.FOUND), ("two", How.WRITTEN_AGAIN), ("three", How.WRITTEN)]

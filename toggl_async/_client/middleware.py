@@ -1,0 +1,273 @@
+"""Middleware: a user's own code around each call, and around each attempt at it.
+
+::
+
+    coroutine ─▶ Middleware.call ─▶ login ─▶ scheduler ─▶ Middleware.attempt ─▶ network
+                 once a call                  once a turn, with credentials
+
+Both are handed a request and what sends it on, and return an answer. What would bypass the scheduler is
+refused: it counts a call by its account, method and path, and gives one turn for one request.
+
+Where nobody overrides a method, nothing of this stands in the way of a request.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import anyio
+
+from toggl_async.errors import InvalidInput
+from toggl_async.scheduler.transport import Around, Send, httpx
+
+__all__ = ["Middleware", "Send", "attempts_of", "calls_of"]
+
+_CREDENTIALS: Final = ("authorization", "cookie")
+
+_FAREWELL: Final = 5.0
+"""Seconds that closing an answer may take, whatever happens to the task that closes."""
+
+
+class Middleware:
+    """Sees and changes requests and answers; override one method or both.
+
+    The first of a client's middleware is the outermost. An answer whose body was read is handed on whole;
+    read it with ``await response.aread()``.
+    """
+
+    async def call(self, request: httpx.Request, send: Send) -> httpx.Response:
+        """Handle a call, once, however often it has to be sent.
+
+        It may answer by itself, as a cache does, and send more than once: each time is a call of its own,
+        with turns of its own. What it raises reaches the caller as it is.
+
+        Args:
+            request: the request, without credentials; its headers, query and body may be changed, but not
+                its method, host and path, by which the scheduler counts it.
+            send: sends it through the scheduler, and returns the final answer, of any status. The body of a
+                download that is streamed is still on the wire.
+
+        Returns:
+            The answer, or another in its place.
+        """
+        return await send(request)
+
+    async def attempt(self, request: httpx.Request, send: Send) -> httpx.Response:
+        """Handle an attempt, each time that a call has its turn; a login is one, too.
+
+        What it raises counts as a connection lost: the call ends, or is sent again, as after any other.
+        If it answers by itself, its turn is spent all the same.
+
+        Args:
+            request: the request as it goes over the wire, **credentials included**; its headers may be
+                changed, but for those.
+            send: sends it, once: to send it again is the scheduler's business. Returns an answer whose body
+                has not been read.
+
+        Returns:
+            The answer, or another in its place; the scheduler judges it as if Toggl had sent it.
+        """
+        return await send(request)
+
+
+class _Chain:
+    """The steps around a request, the first of them outermost."""
+
+    __slots__ = ("_is_attempt", "_steps")
+
+    def __init__(self, steps: Sequence[Around], *, is_attempt: bool) -> None:
+        self._steps = steps
+        self._is_attempt = is_attempt
+
+    async def __call__(self, request: httpx.Request, send: Send) -> httpx.Response:
+        """Take a copy of a request through the steps, and send it.
+
+        Raises:
+            InvalidInput: a step did what it must not.
+        """
+        passed = _Passed(request, send, is_attempt=self._is_attempt)
+        link: Send = passed.send
+        for step in reversed(self._steps):
+            link = functools.partial(_answer_of, step, link)
+        try:
+            answer = await link(_copied(request))
+        except BaseException:
+            await passed.close()
+            raise
+        answer.extensions = {**passed.extensions, **answer.extensions}
+        if isinstance(answer.stream, httpx.ByteStream):
+            await passed.close(but=answer)
+        else:
+            _make_readable(answer)
+        return answer
+
+
+class _Passed:
+    """The end of a chain: a request on its way out of it, and the answers that came."""
+
+    def __init__(self, request: httpx.Request, send: Send, *, is_attempt: bool) -> None:
+        self._request = request
+        self._send = send
+        self._is_attempt = is_attempt
+        self._answers: list[httpx.Response] = []
+        self._left = False
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        """What the latest answer says of how it was come by."""
+        return self._answers[-1].extensions if self._answers else {}
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, if it is still the one that the scheduler knows."""
+        if self._is_attempt:
+            if self._left:
+                raise InvalidInput(
+                    "middleware sent one attempt twice: return the answer, and the scheduler decides whether "
+                    "the call is sent again; or send again in `call`, where each time has a turn of its own"
+                )
+            self._left = True
+            self._refuse_changes(request, _fixed_in_attempt)
+            # The same dict as before: through it the scheduler follows the request to the wire.
+            given = {name: value for name, value in request.extensions.items() if name != "trace"}
+            self._request.extensions.update(given)
+            request.extensions = self._request.extensions
+        else:
+            self._refuse_changes(request, _fixed_in_call)
+            request = _copied(request)  # the credentials of this one are not for middleware
+            request.extensions = {**request.extensions, **self._request.extensions}
+        try:
+            answer = await self._send(request)
+        except Exception:
+            # An error leads to its request, and there are tools that print all they can reach.
+            for name in _CREDENTIALS:
+                request.headers.pop(name, None)
+            raise
+        returned: object = answer
+        if not isinstance(returned, httpx.Response):
+            raise TypeError(f"the transport returned {type(returned).__name__}, not a Response")
+        self._answers.append(returned)
+        return returned
+
+    async def close(self, *, but: httpx.Response | None = None) -> None:
+        """Close the answers that nobody will read."""
+        for answer in self._answers:
+            if answer is not but and not answer.is_closed:
+                # In a scope that was cancelled every wait is cut short.
+                with anyio.move_on_after(_FAREWELL, shield=True), contextlib.suppress(Exception):
+                    await answer.aclose()
+
+    def _refuse_changes(
+        self, request: httpx.Request, fixed: Callable[[httpx.Request], dict[str, object]]
+    ) -> None:
+        """Refuse what the scheduler has counted on.
+
+        Raises:
+            InvalidInput: something was changed; the values are not quoted, they may be secret.
+        """
+        if not isinstance(request, httpx.Request):
+            raise InvalidInput(f"middleware sent on a {type(request).__name__}, not an httpx.Request")
+        for name, value in fixed(request).items():
+            if value != fixed(self._request)[name]:
+                raise InvalidInput(
+                    f"middleware changed the {name} of a request: the scheduler counts it by account, method "
+                    "and path; call `client.request(…)`, or another client, instead"
+                )
+
+
+async def _answer_of(step: Around, send: Send, request: httpx.Request) -> httpx.Response:
+    """Take one step.
+
+    Raises:
+        InvalidInput: it returned anything but an answer.
+    """
+    answer: object = await step(request, send)
+    if not isinstance(answer, httpx.Response):
+        name = getattr(step, "__qualname__", repr(step))
+        raise InvalidInput(
+            f"{name} returned {type(answer).__name__}, not an httpx.Response: end with "
+            "`return await send(request)`"
+        )
+    return answer
+
+
+def calls_of(middleware: Sequence[Middleware]) -> Around | None:
+    """Return what goes around each call; None where no middleware wants to see it.
+
+    Raises:
+        InvalidInput: one of them is no Middleware.
+    """
+    steps = [one.call for one in _checked(middleware) if type(one).call is not Middleware.call]
+    return _Chain(steps, is_attempt=False) if steps else None
+
+
+def attempts_of(middleware: Sequence[Middleware]) -> Around | None:
+    """Return what goes around each attempt; None where no middleware wants to see it.
+
+    Raises:
+        InvalidInput: one of them is no Middleware.
+    """
+    steps = [one.attempt for one in _checked(middleware) if type(one).attempt is not Middleware.attempt]
+    return _Chain(steps, is_attempt=True) if steps else None
+
+
+def _checked(middleware: Sequence[Middleware]) -> Sequence[Middleware]:
+    given: Sequence[object] = middleware
+    for one in given:
+        if not isinstance(one, Middleware):
+            kind = f"the class {one.__name__}" if isinstance(one, type) else type(one).__name__
+            raise InvalidInput(
+                f"middleware must be instances of Middleware, not {kind}: subclass it, and override "
+                "`call` or `attempt`"
+            )
+    return middleware
+
+
+def _fixed_in_call(request: httpx.Request) -> dict[str, object]:
+    """Return what a call must keep."""
+    url = request.url
+    return {
+        "method": request.method,
+        "host": (url.scheme, url.netloc),
+        "path": url.raw_path.partition(b"?")[0],
+        "credentials": [request.headers.get(name) for name in _CREDENTIALS],
+    }
+
+
+def _fixed_in_attempt(request: httpx.Request) -> dict[str, object]:
+    """Return what an attempt must keep: others may share its answer."""
+    return {**_fixed_in_call(request), "query": request.url.query, "body": request.stream}
+
+
+def _copied(request: httpx.Request) -> httpx.Request:
+    """Copy a request, so that what is done to it ends with the chain."""
+    copied = httpx.Request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        stream=request.stream,
+        extensions=request.extensions,
+    )
+    if isinstance(request.stream, httpx.ByteStream):
+        copied.read()
+    return copied
+
+
+def _make_readable(answer: httpx.Response) -> None:
+    """Let a body be read by whoever reads it next.
+
+    Raises:
+        InvalidInput: middleware took it off the wire and did not keep it.
+    """
+    if isinstance(answer.stream, httpx.AsyncByteStream) and not answer.is_stream_consumed:
+        return
+    try:
+        content = answer.content if answer.is_stream_consumed else answer.read()
+    except httpx.ResponseNotRead:
+        raise InvalidInput(
+            "middleware consumed the body of an answer and did not keep it: use `await response.aread()`"
+        ) from None
+    answer.stream = httpx.ByteStream(content)
+    answer.headers.pop("content-encoding", None)
+    if "content-length" in answer.headers:
+        answer.headers["content-length"] = str(len(content))

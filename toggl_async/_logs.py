@@ -1,0 +1,48 @@
+"""``TOGGL_LOG``: what the library logs, on stderr, for a program that hasn't set up logging.
+
+Loaded with the package only where the variable is set. It concerns the logger ``toggl_async`` alone: never
+the root logger, and never those of httpx and httpcore, which write tokens and cookies. Where the root
+logger has handlers, the program has set up logging, and they take the records; nothing is written twice.
+
+Imports nothing of the package.
+"""
+
+import logging
+from typing import Final, TextIO
+
+__all__ = ["set_up"]
+
+LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+"""The values of the variable."""
+
+_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to stderr where nobody else writes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not logging.getLogger().handlers:
+            super().emit(record)
+
+
+def set_up(value: str) -> None:
+    """Log from a level on; anything but a level is told, and changes nothing.
+
+    Args:
+        value: one of `LEVELS`, in any case.
+    """
+    logger = logging.getLogger("toggl_async")
+    level = LEVELS.get(value.strip().lower())
+    if level is None:
+        logger.warning("TOGGL_LOG must be one of %s, not %r; it changes nothing", ", ".join(LEVELS), value)
+        return
+    handler = _Stderr()
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    logger.addHandler(handler)
+    logger.setLevel(level)

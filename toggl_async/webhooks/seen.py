@@ -1,0 +1,65 @@
+"""Which events have been handled: what is delivered twice is handled once."""
+
+from typing import Final, Protocol
+
+import anyio
+
+from toggl_async.errors import InvalidInput
+
+__all__ = ["SeenEvents", "SeenInMemory"]
+
+_WEEK: Final = 7 * 24 * 3600.0
+
+
+class SeenEvents(Protocol):
+    """Remembers events by a key, for at least a week: for so long Toggl may deliver one again.
+
+    Several processes share one that stands in a database. One that fails leaves the event to be delivered
+    again.
+    """
+
+    async def has(self, key: str) -> bool:
+        """Say whether an event was handled."""
+        ...
+
+    async def add(self, key: str) -> None:
+        """Remember that an event was handled."""
+        ...
+
+
+class SeenInMemory:
+    """Remembers events as long as its process lives, by the clock of the event loop.
+
+    Args:
+        seconds: how long.
+        limit: how many at most; of more, the oldest are forgotten.
+
+    Raises:
+        InvalidInput: one of them isn't positive.
+    """
+
+    def __init__(self, *, seconds: float = _WEEK, limit: int = 100_000) -> None:
+        if not (seconds > 0 and limit > 0):
+            raise InvalidInput(f"seconds and limit must be over 0, not {seconds!r} and {limit!r}")
+        self._seconds = seconds
+        self._limit = limit
+        self._until: dict[str, float] = {}  # in the order in which they are to be forgotten
+
+    async def has(self, key: str) -> bool:
+        """Say whether an event was handled."""
+        self._forget()
+        return key in self._until
+
+    async def add(self, key: str) -> None:
+        """Remember that an event was handled."""
+        self._until.pop(key, None)
+        self._until[key] = anyio.current_time() + self._seconds
+        self._forget()
+
+    def _forget(self) -> None:
+        now = anyio.current_time()
+        while self._until:
+            oldest = next(iter(self._until))
+            if len(self._until) <= self._limit and self._until[oldest] > now:
+                return
+            del self._until[oldest]

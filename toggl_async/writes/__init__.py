@@ -1,0 +1,17 @@
+"""Many writes: each row sent once, with its outcome, progress, and a way to go on after anything.
+
+::
+
+    from toggl_async import writes
+
+    async for written in writes.write_all(rows, write, find=find, journal="import.sqlite"):
+        print(written.done, "of", written.total, written.row, written.how, written.error or "")
+
+A write whose answer was lost may have been carried out. Then `find` looks whether the thing is there before
+it is sent again, and the outcome says what it found.
+"""
+
+from toggl_async.writes.outcomes import How, Written
+from toggl_async.writes.writing import write_all
+
+__all__ = ["How", "Written", "write_all"]

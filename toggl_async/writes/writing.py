@@ -1,0 +1,178 @@
+"""Writing rows one after the other.
+
+One after the other, because Toggl takes one request a second: many at once would be no faster, and after
+an accident many would be in doubt instead of one.
+"""
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
+from typing import Final, Generic, TypeVar
+
+import anyio
+import attrs
+
+from toggl_async.errors import (
+    BulkEditInterrupted,
+    ClientClosed,
+    DecodeError,
+    LoginRefused,
+    MaxWaitExceeded,
+    QuotaExceeded,
+    RateLimited,
+    RequestFailed,
+    ServerError,
+    TogglError,
+    Unauthorized,
+    WrongEventLoop,
+)
+from toggl_async.writes.journal import Keys, RowState, WriteJournal
+from toggl_async.writes.outcomes import How, Written
+
+__all__ = ["write_all"]
+
+RowT = TypeVar("RowT")
+ResultT = TypeVar("ResultT")
+
+_FOR_ALL: Final = (
+    ClientClosed,
+    LoginRefused,
+    MaxWaitExceeded,
+    QuotaExceeded,
+    RateLimited,
+    Unauthorized,
+    WrongEventLoop,
+)
+"""Errors that say nothing of a row, which was not written, and that the next one would meet as well."""
+
+
+async def write_all(
+    rows: Iterable[RowT] | AsyncIterable[RowT],
+    write: Callable[[RowT], Awaitable[ResultT]],
+    *,
+    find: Callable[[RowT], Awaitable[ResultT | None]] | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    key: Callable[[RowT], str] | None = None,
+    settle: float = 10.0,
+) -> AsyncGenerator[Written[RowT, ResultT], None]:
+    """Write rows, one after the other, and tell what became of each.
+
+    A row that Toggl refuses doesn't stop the others. What concerns all of them does, such as a used-up quota
+    or wrong credentials: it is raised, and the same call goes on from there if there is a journal.
+
+    Args:
+        rows: what to write; any number, also as they come.
+        write: writes one, such as a coroutine function that calls ``workspace.time_entries.create``.
+        find: looks whether a row is there, and returns it, or None. Without it, what is in doubt stays so.
+            It has to tell rows apart: what it takes for another row's is not written.
+        journal: a file that remembers how far it came; one for each job. None remembers nothing.
+        key: tells rows apart, from run to run; a hash of the row if not given, for which it has to be of what
+            JSON can hold, a dataclass, an attrs class or a named tuple.
+        settle: seconds after which `find` is asked: what was just written can take some to show.
+
+    Yields:
+        A `Written` for each row, in their order.
+
+    Raises:
+        InvalidInput: the journal can't be used, or no key can be made of a row.
+        TogglError: what would meet each row that is left; this one was not written.
+    """
+    total = len(rows) if isinstance(rows, Sized) else None
+    keys: Keys[RowT] = Keys(key)
+    done = 0
+    async with WriteJournal(journal) as books:
+        async for row in _each(rows):
+            done += 1
+            name = keys.of(row) if journal is not None else ""
+            state = await books.state(name)
+            if state is RowState.DONE:
+                yield Written(row=row, how=How.EARLIER, done=done, total=total)
+                continue
+            await books.begin(name)
+            try:
+                ending = await _Writing(row, write, find, settle).run(in_doubt=state is RowState.BEGUN)
+            except _FOR_ALL:
+                if state is RowState.NEW:
+                    await books.forget(name)
+                raise
+            if ending.how is How.REFUSED:
+                await books.forget(name)
+            elif ending.how is not How.IN_DOUBT:
+                await books.end(name)
+            yield Written(
+                row=row, how=ending.how, result=ending.result, error=ending.error, done=done, total=total
+            )
+
+
+@attrs.frozen
+class _Ending(Generic[ResultT]):
+    """How the writing of a row ended."""
+
+    how: How
+    result: ResultT | None = None
+    error: TogglError | None = None
+
+
+@attrs.frozen
+class _Writing(Generic[RowT, ResultT]):
+    """The writing of one row."""
+
+    row: RowT
+    write: Callable[[RowT], Awaitable[ResultT]]
+    find: Callable[[RowT], Awaitable[ResultT | None]] | None
+    settle: float
+
+    async def run(self, *, in_doubt: bool) -> _Ending[ResultT]:
+        """Write it; where that is in doubt look, and write it once more if it is not there.
+
+        Args:
+            in_doubt: whether an earlier run may have written it.
+        """
+        if not in_doubt:
+            ending = await self._send(How.WRITTEN)
+            if ending.how is not How.IN_DOUBT:
+                return ending
+            looked = await self._look(ending.error)
+        else:
+            looked = await self._look(None)
+        if looked is not None:
+            return looked
+        ending = await self._send(How.WRITTEN_AGAIN)
+        if ending.how is not How.IN_DOUBT:
+            return ending
+        return await self._look(ending.error) or ending
+
+    async def _send(self, how: How) -> _Ending[ResultT]:
+        """Send it."""
+        try:
+            return _Ending(how, await self.write(self.row))
+        except _FOR_ALL:
+            raise
+        except TogglError as error:
+            return _Ending(How.IN_DOUBT if _may_be_there(error) else How.REFUSED, error=error)
+
+    async def _look(self, doubt: TogglError | None) -> _Ending[ResultT] | None:
+        """Look whether it is there; None says that it isn't."""
+        if self.find is None:
+            return _Ending(How.IN_DOUBT, error=doubt)
+        await anyio.sleep(self.settle)
+        try:
+            found = await self.find(self.row)
+        except TogglError as error:
+            return _Ending(How.IN_DOUBT, error=error)
+        return None if found is None else _Ending(How.FOUND, found, doubt)
+
+
+def _may_be_there(error: TogglError) -> bool:
+    """Say whether Toggl may have carried out a write that ended with an error."""
+    if isinstance(error, RequestFailed | ServerError):
+        return error.maybe_applied
+    return isinstance(error, BulkEditInterrupted | DecodeError)  # an answer came, or a part of the answers
+
+
+async def _each(rows: Iterable[RowT] | AsyncIterable[RowT]) -> AsyncIterator[RowT]:
+    if isinstance(rows, AsyncIterable):
+        async for row in rows:
+            yield row
+    else:
+        for row in rows:
+            yield row
