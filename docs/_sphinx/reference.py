@@ -36,7 +36,10 @@ _TITLES: Final[Mapping[str, str]] = {
     "toggl_async.scheduler": "Scheduler",
     "toggl_async.scheduler.events": "Scheduler events",
     "toggl_async.timer": "Timer",
+    "toggl_async.opentelemetry": "OpenTelemetry",
     "toggl_async.webhooks": "Webhooks",
+    "toggl_async.webhooks.fastapi": "Webhooks in FastAPI",
+    "toggl_async.writes": "Writes that are sent once",
 }
 
 
