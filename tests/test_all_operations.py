@@ -35,6 +35,7 @@ OTHERWISE: Mapping[str, Mapping[str, str]] = {
     "organization.groups.update": {"users": "user_ids", "workspaces": "workspace_ids"},
     "organization.users.update": {"email": "new_email", "groups": "group_ids"},
     "workspace.reports.saved.bulk_update": {"changes": "report_changes"},
+    "workspace.timesheets.update": {"status": "timesheet_status"},
 }
 """Arguments whose value goes by another name."""
 NEEDED: Mapping[str, frozenset[str]] = {

@@ -67,11 +67,11 @@ async def test_a_later_chunk_that_fails_loses_nothing() -> None:
     assert error.result.success == list(range(0, 100, 2))
     assert (error.failed, error.untouched) == (list(range(100, 200)), list(range(200, 250)))
     assert isinstance(error.__cause__, Forbidden)
-    assert str(error) == "a bulk edit was interrupted: 100 ids failed, 50 are untouched"
+    assert str(error) == "a bulk edit was interrupted; ids that failed: 100, untouched: 50"
 
 
 @pytest.mark.parametrize("interruption", [asyncio.CancelledError, KeyError])
 async def test_another_interruption_goes_on_with_a_note(interruption: type[BaseException]) -> None:
     with pytest.raises(interruption) as caught:
         await in_chunks(Editor(breaks_at=1, breaks_with=interruption()), range(5), size=2)
-    assert caught.value.__notes__ == ["bulk edit: 2 of 5 ids were edited; [2, 3] perhaps; not [4]"]
+    assert caught.value.__notes__ == ["bulk edit: 2 of 5 ids were edited, [2, 3] may have been, [4] were not"]

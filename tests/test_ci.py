@@ -137,7 +137,7 @@ def test_the_readmes_command_is_run_on_each_and_the_rest_once(machine: Machine) 
     ]
     assert machine.done[:6] == each
     *_, once = machine.done
-    assert once == "3.11 nox -s lint typing coverage minimums wheel contract"
+    assert once == "3.11 nox -s lint typing coverage minimums wheel contract docs workflows"
     assert list(machine.home.iterdir()) == []  # no environment is left
 
 

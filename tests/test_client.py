@@ -218,7 +218,7 @@ async def test_what_has_no_coroutine_can_be_asked_for() -> None:
 async def test_a_path_that_would_leave_the_host_is_refused(path: str) -> None:
     fake = FakeToggl()
     async with fake.client() as toggl:
-        with pytest.raises(InvalidInput, match="path must start with one slash"):
+        with pytest.raises(InvalidInput, match="path must start with a single slash"):
             await toggl.request("GET", path)
     assert fake.requests == []
 
@@ -266,7 +266,7 @@ async def test_a_page_that_is_html_is_said_as_such() -> None:
     async with fake.client() as toggl:
         with pytest.raises(DecodeError) as caught:
             await anext(toggl.walk(operation("workspace.projects.list"), path={"workspace_id": 3}))
-    assert str(caught.value) == 'workspace.projects.list: $: HTML came, titled "Sign in"'
+    assert str(caught.value) == 'workspace.projects.list: $: got HTML, titled "Sign in"'
     assert caught.value.body == b"<html><title>Sign in</title>"
 
 
@@ -346,7 +346,7 @@ async def test_a_view_is_neither_entered_nor_does_it_close_its_client() -> None:
     network = Closable()
     async with TogglClient(ApiToken(SECRET), transport=network) as toggl:
         view = toggl.with_options(max_wait=30.0)
-        with pytest.raises(InvalidInput, match="a view of a client is not entered"):
+        with pytest.raises(InvalidInput, match="a view of a client cannot be entered"):
             await view.__aenter__()
         await view.aclose()
         await view.with_options(timeout=1.0).aclose()
@@ -407,9 +407,9 @@ async def test_a_walk_that_is_left_early_is_closed_at_once() -> None:
 @pytest.mark.parametrize("wrong", [[1, 2], "3", True])
 async def test_a_scope_is_bound_to_one_id(wrong: Any) -> None:
     async with FakeToggl([]).client() as toggl:
-        with pytest.raises(InvalidInput, match="workspace_id: give one id"):
+        with pytest.raises(InvalidInput, match="workspace_id: pass one id"):
             toggl.workspace(wrong)
-        with pytest.raises(InvalidInput, match="organization_id: give one id"):
+        with pytest.raises(InvalidInput, match="organization_id: pass one id"):
             toggl.organization(wrong)
 
 
@@ -418,7 +418,7 @@ async def test_a_scope_knows_what_it_is_bound_to() -> None:
         workspace = toggl.workspace(3)
         assert (workspace.workspace_id, workspace.projects.workspace_id) == (3, 3)
         assert toggl.organization(4).organization_id == 4
-        with pytest.raises(AttributeError, match="MeScope is bound to no workspace"):
+        with pytest.raises(AttributeError, match="MeScope is not bound to any workspace"):
             _ = toggl.me.workspace_id
         assert not hasattr(workspace, "organization_id")
         with pytest.raises(AttributeError):
@@ -429,10 +429,10 @@ async def test_a_scope_knows_what_it_is_bound_to() -> None:
     ("since", "message"),
     [
         (dt.datetime(2026, 1, 1), "since: a datetime needs a time zone"),  # noqa: DTZ001 - hence the refusal
-        (dt.date(2026, 1, 1), "since: give a datetime, not a value of type date"),
-        (1.5, "since: give a datetime, not a value of type float"),
-        (True, "since: give a datetime, not a value of type bool"),
-        (1_767_225_600_000, "since: give UNIX seconds, not milliseconds"),
+        (dt.date(2026, 1, 1), "since: pass a datetime, not a value of type date"),
+        (1.5, "since: pass a datetime, not a value of type float"),
+        (True, "since: pass a datetime, not a value of type bool"),
+        (1_767_225_600_000, "since: pass UNIX seconds, not milliseconds"),
     ],
 )
 async def test_what_is_no_moment_is_refused_by_name(since: object, message: str) -> None:
@@ -489,15 +489,15 @@ def test_base_urls_that_keep_the_credentials_safe_are_taken(base_url: str) -> No
 @pytest.mark.parametrize(
     ("base_url", "message"),
     [
-        ("http://api.track.toggl.com", "credentials would travel in clear"),
-        ("http://127.0.0.1.evil.example", "credentials would travel in clear"),
+        ("http://api.track.toggl.com", "credentials would be sent in the clear"),
+        ("http://127.0.0.1.evil.example", "credentials would be sent in the clear"),
         ("ftp://api.track.toggl.com", "must be https://HOST"),
         ("api.track.toggl.com", "must be https://HOST"),
         ("https://", "must be https://HOST"),
         ("https://api.track.toggl.com?x=1", "must be https://HOST"),
-        (f"https://ada:{SECRET}@api.track.toggl.com", "must hold no credentials"),
+        (f"https://ada:{SECRET}@api.track.toggl.com", "must not contain credentials"),
         ("https://api track", "must be https://HOST"),
-        ("https://host:port", "is no URL"),
+        ("https://host:port", "base_url is not a valid URL"),
     ],
 )
 def test_base_urls_that_do_not_are_refused(base_url: str, message: str) -> None:
@@ -522,7 +522,7 @@ def test_the_environment_of_the_process_is_read_when_asked(monkeypatch: pytest.M
     monkeypatch.setenv("TOGGL_BASE_URL", "http://127.0.0.1:9")
     assert TogglClient.from_env().base_url == "http://127.0.0.1:9"
     assert TogglClient.from_env(base_url="http://127.0.0.1:8").base_url == "http://127.0.0.1:8"
-    with pytest.raises(InvalidInput, match="the accounts URL must be https"):
+    with pytest.raises(InvalidInput, match="accounts_url must use https"):
         TogglClient.from_env(accounts_url="http://accounts.toggl.com")
 
 

@@ -148,6 +148,7 @@ def test_what_a_plan_lacks_is_said_for_each_field() -> None:
         plan="free",
     )
     assert str(error) == (
-        "a.b: billable needs the plan Starter; rate, template need the plan Premium, and this is Free"
+        "a.b: billable needs the Starter plan; rate, template need the Premium plan, "
+        "but the plan here is Free"
     )
     assert error.fields == ("billable", "rate", "template")

@@ -96,9 +96,9 @@ async def test_a_form_of_several_parts_needs_no_file() -> None:
         ("missing.png", "file: No such file or directory: 'missing.png'"),
         (
             io.StringIO("text"),
-            re.escape("file: give a path, bytes, a file opened in binary mode, or (name, one of these)"),
+            re.escape("file: pass a path, bytes, a file opened in binary mode, or (name, one of these)"),
         ),
-        (7, re.escape("file: give a path, bytes, a file opened in binary mode, or (name, one of these)")),
+        (7, re.escape("file: pass a path, bytes, a file opened in binary mode, or (name, one of these)")),
     ],
 )
 async def test_what_is_no_file_is_refused_before_anything_is_sent(content: object, message: str) -> None:
@@ -124,7 +124,7 @@ async def test_a_redirect_that_is_the_result_brings_its_target() -> None:
 
 async def test_a_redirect_that_does_not_come_is_said_as_such() -> None:
     async with Network(httpx.Response(200, json="no redirect")).client() as toggl:
-        with pytest.raises(DecodeError, match="a redirect was expected, not 200") as caught:
+        with pytest.raises(DecodeError, match="expected a redirect, got 200") as caught:
             await toggl.me._call(SETUP)
     assert (caught.value.operation, caught.value.body) == ("calendar.setup", b'"no redirect"')
 
@@ -244,7 +244,7 @@ async def test_a_download_that_is_lost_half_way_is_typed(
 
     async with Network(httpx.Response(200, stream=Breaking())).client() as toggl:
         with pytest.raises(
-            error, match=rf"^GET /api/v9/me/csv: the answer broke off: {type(lost).__name__}$"
+            error, match=rf"^GET /api/v9/me/csv: the answer was cut off: {type(lost).__name__}$"
         ):
             await download(toggl).save(tmp_path / "report.csv")
     assert toggl.stats().accounts[0].in_flight == 0
@@ -320,7 +320,7 @@ async def test_a_download_that_breaks_off_over_a_real_socket(tmp_path: Path) -> 
         listening(serve) as port,
         TogglClient(ApiToken("a" * 32), base_url=f"http://127.0.0.1:{port}") as toggl,
     ):
-        with pytest.raises(ConnectionFailed, match="the answer broke off: RemoteProtocolError"):
+        with pytest.raises(ConnectionFailed, match="the answer was cut off: RemoteProtocolError"):
             await download(toggl).save(tmp_path / "report.csv")
     assert list(tmp_path.iterdir()) == []
 

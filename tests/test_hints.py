@@ -97,16 +97,16 @@ def test_such_an_error_can_be_copied_and_sent_on(toggl: Any) -> None:
 
 
 ARGUMENTS: list[tuple[Callable[[Any], object], str]] = [
-    (lambda client: client(api_token=TOKEN), "no argument 'api_token': give TogglClient(ApiToken(…))"),
+    (lambda client: client(api_token=TOKEN), "no argument 'api_token': use TogglClient(ApiToken(…))"),
     (
         lambda client: client(email="a@b.c", password="x"),
-        "give TogglClient(EmailPassword(email, password))",
+        "use TogglClient(EmailPassword(email, password))",
     ),
-    (lambda client: client(ApiToken(TOKEN), timeout=5), "'timeout': give options=ClientOptions(timeout=…)"),
+    (lambda client: client(ApiToken(TOKEN), timeout=5), "'timeout': pass options=ClientOptions(timeout=…)"),
     (lambda client: client(ApiToken(TOKEN), priority=1), "client.with_options(priority=…)"),
     (lambda client: client(ApiToken(TOKEN), base_uri="x"), "'base_uri': did you mean 'base_url'?"),
-    (lambda client: client(ApiToken(TOKEN), xyzzy=1), "'xyzzy'; there are auth, base_url, "),
-    (lambda client: client.from_env(token=TOKEN), "no argument 'token': give TogglClient(ApiToken(…))"),
+    (lambda client: client(ApiToken(TOKEN), xyzzy=1), "'xyzzy'; the arguments are auth, base_url, "),
+    (lambda client: client.from_env(token=TOKEN), "no argument 'token': use TogglClient(ApiToken(…))"),
 ]
 
 
@@ -123,12 +123,12 @@ def test_an_argument_of_the_client_that_is_none_is_told_what_to_write(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("priority", "there is no argument 'priority': take client.with_options(priority=…)"),
-        ("attempts", "'attempts': give retry=Retry(attempts=…)"),
-        ("interval", "'interval': give pace=Pace(interval=…)"),
-        ("base_url", "'base_url': it is an argument of TogglClient"),
+        ("priority", "there is no argument 'priority': use client.with_options(priority=…)"),
+        ("attempts", "'attempts': pass retry=Retry(attempts=…)"),
+        ("interval", "'interval': pass pace=Pace(interval=…)"),
+        ("base_url", "'base_url': pass it to TogglClient"),
         ("time_out", "'time_out': did you mean 'timeout'?"),
-        ("xyzzy", "'xyzzy'; there are pace, retry, "),
+        ("xyzzy", "'xyzzy'; the arguments are pace, retry, "),
     ],
 )
 def test_an_option_that_is_none_is_told_what_to_write(name: str, said: str) -> None:

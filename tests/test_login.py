@@ -363,7 +363,7 @@ async def test_closing_does_not_fail_when_the_session_cannot_be_ended(
     async with toggl_side.client() as toggl:
         await toggl.me.get()
     assert [record.getMessage() for record in caplog.records if record.name == "toggl_async.login"] == [
-        "the session could not be ended: ServerError"
+        "could not end the session: ServerError"
     ]
 
 
@@ -477,7 +477,7 @@ def test_a_session_cookie_shows_nothing_and_is_checked() -> None:
 
 
 def test_the_accounts_url_must_keep_the_password_safe() -> None:
-    with pytest.raises(InvalidInput, match="the accounts URL must be https, or"):
+    with pytest.raises(InvalidInput, match="accounts_url must use https, or"):
         TogglClient(SessionCookie(EMAIL, PASSWORD), accounts_url="http://accounts.toggl.com")
 
 

@@ -27,12 +27,12 @@ def test_the_defaults_are_those_that_toggl_asks_for() -> None:
         (lambda: Pace(interval="1"), "Pace.interval must be a number, not '1'"),  # type: ignore[arg-type]
         (lambda: Retry(attempts=0), "Retry.attempts must be at least 1, not 0"),
         (lambda: Retry(attempts=1.5), "Retry.attempts must be a whole number, not 1.5"),  # type: ignore[arg-type]
-        (lambda: Retry(minimum=3, maximum=2), r"Retry.maximum \(2\) is under its minimum \(3\)"),
-        (lambda: Cooldown(minimum=300), r"Cooldown.maximum \(240\) is under its minimum \(300\)"),
+        (lambda: Retry(minimum=3, maximum=2), r"Retry.maximum \(2\) is less than its minimum \(3\)"),
+        (lambda: Cooldown(minimum=300), r"Cooldown.maximum \(240\) is less than its minimum \(300\)"),
         (lambda: QuotaPolicy(reserve=-1), "QuotaPolicy.reserve must be at least 0, not -1"),
         (lambda: ClientOptions(max_in_flight=0), "ClientOptions.max_in_flight must be at least 1, not 0"),
         (lambda: ClientOptions(max_wait=-1), "ClientOptions.max_wait must be at least 0, not -1"),
-        (lambda: ClientOptions(timeout=0), "ClientOptions.timeout must be over 0, not 0"),
+        (lambda: ClientOptions(timeout=0), "ClientOptions.timeout must be greater than 0, not 0"),
         (lambda: ClientOptions(timeout=math.inf), "ClientOptions.timeout must be finite, not inf"),
         (lambda: Pace(interval=math.inf), "Pace.interval must be finite, not inf"),
         (lambda: Pace(interval=-math.inf), "Pace.interval must be at least 0, not -inf"),

@@ -115,7 +115,7 @@ BODY = {"name": "Apollo", "billable": None, "rate": 5.0, "fixed_fee": UNSET}
 
 def test_fields_that_the_plan_lacks_are_left_out_with_one_warning() -> None:
     plans = known("drop", FREE)
-    with pytest.warns(PlanWarning, match="left out billable, rate, which the plan Free lacks") as caught:
+    with pytest.warns(PlanWarning, match="left out billable, rate, which the Free plan lacks") as caught:
         query, body = allow(plans, CREATE, path={"workspace_id": 3}, query={"rate": 1}, body=BODY)
     assert allow(plans, CREATE, path={"workspace_id": 3}, query={}, body=BODY)[1] == body
     assert body == {"name": "Apollo", "fixed_fee": UNSET}
@@ -131,7 +131,7 @@ def test_fields_that_the_plan_lacks_are_left_out_with_one_warning() -> None:
 
 def test_or_refused() -> None:
     with pytest.raises(
-        NotInPlan, match="create: billable, rate need the plan Starter, and this is Free"
+        NotInPlan, match="create: billable, rate need the Starter plan, but the plan here is Free"
     ) as caught:
         allow(known("error", FREE), CREATE, path={"workspace_id": 3}, query={}, body=BODY)
     error = caught.value
@@ -140,7 +140,7 @@ def test_or_refused() -> None:
 
 
 def test_an_operation_that_the_plan_lacks_is_refused_but_never_left_out() -> None:
-    with pytest.raises(NotInPlan, match=r"tasks\.list needs the plan Starter, and this is Free"):
+    with pytest.raises(NotInPlan, match=r"tasks\.list needs the Starter plan, but the plan here is Free"):
         allow(known("error", FREE), TASKS, path={"workspace_id": 3}, query={}, body=UNSET)
     found = allow(known("drop", FREE), TASKS, path={"workspace_id": 3}, query={"a": 1}, body=UNSET)
     assert found == ({"a": 1}, UNSET)

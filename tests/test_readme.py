@@ -18,6 +18,7 @@ import pytest
 
 from support.hook_receiver import receiver
 from support.patience import patient
+from support.programs import blocks
 from toggl_async import TogglClient, operations, webhooks
 from toggl_async.cli.app import command as toggl_async_command
 from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
@@ -25,12 +26,8 @@ from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parent.parent
-PAGES = {path.name: path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+PAGES = {path.name: path for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))}
 TEXTS = {name: path.read_text("utf-8") for name, path in PAGES.items()}
-
-
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def sections(text: str) -> dict[str, list[str]]:
@@ -43,7 +40,7 @@ def sections(text: str) -> dict[str, list[str]]:
 PROGRAMS = blocks(TEXTS["README.md"], "python")
 COMMANDS = [
     line
-    for name in ("README.md", "guide.md")
+    for name in ("README.md", "guide.md", "tutorial.md", "command.md")
     for part in blocks(TEXTS[name], "sh")
     for line in part.splitlines()
 ]
@@ -136,8 +133,10 @@ def test_the_programs_are_typed(tmp_path: Path, request: pytest.FixtureRequest) 
         for number, program in enumerate(programs)
     )
     (tmp_path / "guide.py").write_text("\n".join(coroutines), "utf-8")
-    for number, program in enumerate(PROGRAMS):
-        (tmp_path / f"readme_{number}.py").write_text(program, "utf-8")
+    for name in ("README.md", "tutorial.md", "concepts.md", "migration.md"):
+        whole = [program for program in blocks(TEXTS[name], "python") if "def test_" not in program]
+        for number, program in enumerate(whole):
+            (tmp_path / f"{Path(name).stem.lower()}_{number}.py").write_text(program, "utf-8")
     files = sorted(map(str, tmp_path.glob("*.py")))
     options = ("--strict", f"--cache-dir={cache.mkdir('mypy-documents')}")
     command = [sys.executable, "-m", "mypy", *options, *files]

@@ -135,12 +135,12 @@ LOOP.append(LOOP)
     ("value", "said"),
     [
         (START.replace(tzinfo=None), r"Patch\.value: .* needs a time zone"),
-        (float("nan"), r"Patch\.value: JSON has no number nan"),
-        ({"a": [float("-inf")]}, r"Patch\.value\.a\[0\]: JSON has no number -inf"),
-        ({1: 2}, r"Patch\.value: JSON has no key but text, and 1 is none"),
-        (b"x", r"Patch\.value: JSON has nothing for a value of type bytes"),
-        (object(), r"Patch\.value: JSON has nothing for a value of type object"),
-        (LOOP, r"Patch: a field is nested too deeply, or holds itself"),
+        (float("nan"), r"Patch\.value: JSON cannot represent nan"),
+        ({"a": [float("-inf")]}, r"Patch\.value\.a\[0\]: JSON cannot represent -inf"),
+        ({1: 2}, r"Patch\.value: keys must be str in JSON, not 1"),
+        (b"x", r"Patch\.value: JSON cannot represent a value of type bytes"),
+        (object(), r"Patch\.value: JSON cannot represent a value of type object"),
+        (LOOP, r"Patch: a field is nested too deeply, or contains itself"),
     ],
     ids=["naive", "nan", "infinite", "key", "bytes", "object", "loop"],
 )

@@ -71,7 +71,7 @@ async def test_a_start_needs_a_time_zone() -> None:
     ) as toggl:
         with pytest.raises(InvalidInput, match="at: a datetime needs a time zone"):
             await timer.start(toggl.workspace(3), at=NOW.replace(tzinfo=None))
-        with pytest.raises(InvalidInput, match="at: give a datetime, not a value of type date"):
+        with pytest.raises(InvalidInput, match="at: pass a datetime, not a value of type date"):
             await timer.start(toggl.workspace(3), at=NOW.date())  # type: ignore[arg-type]
 
 

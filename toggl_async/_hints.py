@@ -83,4 +83,4 @@ def _said(name: str, known: list[str], elsewhere: Mapping[str, str]) -> str:
         return f": {elsewhere[name]}"
     if meant := get_close_matches(name, known, n=1):
         return f": did you mean {meant[0]!r}?"
-    return f"; there are {', '.join(known)}"
+    return f"; the arguments are {', '.join(known)}"

@@ -120,11 +120,11 @@ class NotInPlan(InvalidInput):
         for field, least in fields.items():
             wanting.setdefault(least, []).append(field)
         parts = [
-            f"{', '.join(names)} need{'s' if len(names) == 1 else ''} the plan {least.title()}"
+            f"{', '.join(names)} need{'s' if len(names) == 1 else ''} the {least.title()} plan"
             for least, names in wanting.items()
         ]
-        what = f": {'; '.join(parts)}" if parts else f" needs the plan {needed.title()}"
-        super().__init__(f"{operation}{what}, and this is {plan.title()}")
+        what = f": {'; '.join(parts)}" if parts else f" needs the {needed.title()} plan"
+        super().__init__(f"{operation}{what}, but the plan here is {plan.title()}")
         self.operation = operation
         self.fields: tuple[str, ...] = tuple(fields)
         self.needed = needed
@@ -207,7 +207,7 @@ class BulkEditInterrupted(TogglError):
 
     def __init__(self, *, result: object, failed: Sequence[int], untouched: Sequence[int]) -> None:
         super().__init__(
-            f"a bulk edit was interrupted: {len(failed)} ids failed, {len(untouched)} are untouched"
+            f"a bulk edit was interrupted; ids that failed: {len(failed)}, untouched: {len(untouched)}"
         )
         self.result = result
         self.failed: list[int] = list(failed)
@@ -371,7 +371,7 @@ class FeatureUnavailable(PaymentRequired):
 class Forbidden(ResponseError):
     """403: wrong credentials, or no right to this."""
 
-    _advice = "the user may lack the right to this, or the workspace the feature; its admins can tell"
+    _advice = "the user may lack permission, or the workspace the feature: ask an admin"
 
 
 class LoginRefused(Forbidden):

@@ -47,7 +47,7 @@ def _number(
             raise InvalidInput(f"{name} must be finite, not {value!r}")
         if value < minimum or (exclusive and value == minimum):
             raise InvalidInput(
-                f"{name} must be {'over' if exclusive else 'at least'} {minimum:g}, not {value!r}"
+                f"{name} must be {'greater than' if exclusive else 'at least'} {minimum:g}, not {value!r}"
             )
 
     return validate
@@ -90,10 +90,12 @@ def _plan_check(_instance: object, _attribute: "attrs.Attribute[PlanCheck]", val
 
 
 def _ordered(options: "Retry | Cooldown") -> None:
-    """Refuse a range whose maximum is under its minimum."""
+    """Refuse a range whose maximum is less than its minimum."""
     if options.maximum < options.minimum:
         name = type(options).__name__
-        raise InvalidInput(f"{name}.maximum ({options.maximum:g}) is under its minimum ({options.minimum:g})")
+        raise InvalidInput(
+            f"{name}.maximum ({options.maximum:g}) is less than its minimum ({options.minimum:g})"
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -156,12 +158,12 @@ class QuotaPolicy:
 
 
 _ELSEWHERE: Final[Mapping[str, str]] = {
-    **dict.fromkeys(["auth", "base_url", "scheduler", "transport"], "it is an argument of TogglClient"),
-    **dict.fromkeys(["attempts", "max_retries", "retries"], "give retry=Retry(attempts=…)"),
-    **dict.fromkeys(["interval", "rate_limit"], "give pace=Pace(interval=…)"),
-    "margin": "give pace=Pace(margin=…)",
-    "priority": "take client.with_options(priority=…)",
-    "reserve": "give quota=QuotaPolicy(reserve=…)",
+    **dict.fromkeys(["auth", "base_url", "scheduler", "transport"], "pass it to TogglClient"),
+    **dict.fromkeys(["attempts", "max_retries", "retries"], "pass retry=Retry(attempts=…)"),
+    **dict.fromkeys(["interval", "rate_limit"], "pass pace=Pace(interval=…)"),
+    "margin": "pass pace=Pace(margin=…)",
+    "priority": "use client.with_options(priority=…)",
+    "reserve": "pass quota=QuotaPolicy(reserve=…)",
 }
 """What is looked for among the options of a client, and what to write instead."""
 

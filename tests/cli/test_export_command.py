@@ -49,26 +49,26 @@ def test_a_server_that_would_get_the_token_in_clear(
     out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOGGL_API_TOKEN", "made-up")
-    assert "must be https" in refused(capsys, out, "--base-url", "http://toggl.example.com")
+    assert "must use https" in refused(capsys, out, "--base-url", "http://toggl.example.com")
     monkeypatch.setenv("TOGGL_BASE_URL", "http://toggl.example.com")
-    assert "must be https" in refused(capsys, out)
+    assert "must use https" in refused(capsys, out)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--dataset", "entries"], "unknown dataset 'entries'; there are organizations, "),
+        (["--dataset", "entries"], "unknown dataset 'entries'; choose one of organizations, "),
         (["--since", "2026-02-01", "--until", "2026-01-01"], "comes after until"),
         (["--since", "yesterday"], "'yesterday' does not match the format"),
         (["--workspace", "first"], "'first' is not a valid integer"),
-        (["--speed", "20"], "--speed goes with --sandbox alone"),
-        (["--sandbox", "--base-url", "https://example.com"], "exclude each other"),
+        (["--speed", "20"], "--speed needs --sandbox"),
+        (["--sandbox", "--base-url", "https://example.com"], "cannot be combined"),
         (["--sandbox", "--speed", "0"], "0.0 is not in the range"),
         (["--token", "x"], "No such option"),
-        (["--recheck", "5"], "--recheck goes with --update alone"),
+        (["--recheck", "5"], "--recheck needs --update"),
         (["--update", "--recheck", "-1"], "-1 is not in the range"),
         (["--update", "--recheck", "some"], "'some' is not a valid integer"),
-        (["--update", "--dry-run"], "--dry-run and --update exclude each other"),
+        (["--update", "--dry-run"], "--dry-run cannot be combined with --update"),
     ],
 )
 def test_bad_options(
@@ -180,7 +180,7 @@ def test_totals_that_differ(
     # Where Toggl counts a second and no row came, something is missing: that outweighs a sum that differs.
     assert main(["export", "--out", str(out), "--dataset", "time_entries"]) == 4
     printed = capsys.readouterr()
-    assert "s in the rows, 1 s by Toggl's total" in printed.err
+    assert "s in the rows, but 1 s in Toggl's total" in printed.err
     assert (out / "time_entries.jsonl").exists()
 
 
@@ -191,7 +191,7 @@ def test_what_toggl_refuses_is_missing(
     assert main(["export", "--out", str(out), "--dataset", "groups", "--dataset", "tags"]) == 4
     printed = capsys.readouterr()
     workspace = next(iter(server.company.workspaces))
-    assert f"toggl-async: groups of workspace {workspace} is missing: " in printed.err
+    assert f"toggl-async: groups of workspace {workspace} are missing: " in printed.err
     assert _lines(out / "tags.jsonl") > 0
     assert _lines(out / "groups.jsonl") == 0
 
@@ -262,7 +262,7 @@ def test_ctrl_c_leaves_a_clear_state(out: Path) -> None:
         assert process.wait() == 130
         assert process.stdout.read() == ""
     last = rest.splitlines()[-1]
-    assert last.startswith(f"toggl-async: interrupted; {out} holds an unfinished export; ")
+    assert last.startswith(f"toggl-async: interrupted; {out} contains an unfinished export; ")
     assert "Traceback" not in rest
     manifest = json.loads((out / "manifest.json").read_bytes())
     assert manifest["complete"] is False

@@ -48,7 +48,7 @@ def test_the_same_command_goes_on(server: Sandbox, out: Path, capsys: pytest.Cap
     server.order(Fault(status=403, body='"Incorrect username and/or password"'), route=TAGS)
     assert main(["export", "--out", str(out)]) == 1
     assert capsys.readouterr().err.endswith(
-        "holds an unfinished export; the same command goes on from there\n"
+        "contains an unfinished export; run the same command to resume it\n"
     )
     failed = server.counts.requests
     assert main(["export", "--out", str(out)]) == 0
@@ -57,7 +57,7 @@ def test_the_same_command_goes_on(server: Sandbox, out: Path, capsys: pytest.Cap
     assert main(["export", "--out", str(out.with_name("anew"))]) == 0
     assert gone_on - failed < server.counts.requests - gone_on
     assert main(["export", "--out", str(out)]) == 2
-    assert "holds a finished export; --update brings it up to date" in capsys.readouterr().err
+    assert "contains a finished export; --update brings it up to date" in capsys.readouterr().err
     assert main(["export", "--out", str(out), "--update"]) == 0
     assert json.loads((out / "manifest.json").read_bytes())["update"] is True
 
@@ -95,11 +95,12 @@ def test_an_update_says_how_fresh_everything_is(
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
     assert any(
-        f": edits that change no sum as of {as_of}; --recheck all reads them again" in line for line in lines
+        f": edits that change no total as of {as_of}; --recheck all reads them again" in line
+        for line in lines
     )
     kept = [f"tags of workspace {one}: as of {as_of}, not readable since" for one in company.workspaces]
     [refused] = set(kept) & set(lines)
-    assert f"toggl-async: {refused.partition(':')[0]} was left as it was: " in printed.err
+    assert f"toggl-async: {refused.partition(':')[0]} were left as they were: " in printed.err
     assert main(["export", "--out", str(out), "--update", "--recheck", "all"]) == 0
     (everything, last) = capsys.readouterr().out.splitlines()
     assert everything.endswith(", ".join(manifest["datasets"]))
@@ -280,7 +281,7 @@ def test_what_is_missing_is_said_of_each_account(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "names no account"),
+        ("", "does not name any account"),
         ("alice", "line 1: write NAME env:VARIABLE or NAME keyring:SERVICE/USER"),
         ("alice 5f3a-token", "line 1: write NAME"),
         ("../x env:A_TOKEN", "line 1: write NAME"),
@@ -347,7 +348,7 @@ def test_accounts_in_the_keyring(
 
 def test_the_sandbox_has_one_account(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--out", str(out), "--sandbox", "--accounts", str(tmp_path / "x")]) == 2
-    assert "--sandbox and --accounts exclude each other" in capsys.readouterr().err
+    assert "--sandbox and --accounts cannot be combined" in capsys.readouterr().err
 
 
 def test_a_format_whose_package_is_missing(

@@ -85,7 +85,7 @@ def test_trouble(
     assert main([command]) == 1
     assert "500" in capsys.readouterr().err
     assert main([command, "--base-url", "http://toggl.example.com"]) == 2
-    assert "must be https" in capsys.readouterr().err
+    assert "must use https" in capsys.readouterr().err
     monkeypatch.setenv("TOGGL_API_TOKEN", "wrong")
     assert main([command]) == 2
     assert "Toggl refused the credentials" in capsys.readouterr().err
@@ -200,4 +200,4 @@ def test_a_budget_that_cannot_be_used_now_is_told_and_costs_nothing_else(
     monkeypatch.setenv("TOGGL_BUDGET", f"file:{tmp_path}/file/budget.sqlite")
     assert main(["quota"]) == 0
     told = capsys.readouterr().err
-    assert told.count("the shared budget cannot be used; this keeps a pace of its own") == 1
+    assert told.count("the shared budget cannot be used; this command keeps its own pace") == 1

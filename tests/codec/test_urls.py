@@ -136,7 +136,7 @@ def test_unset_alone_is_left_out() -> None:
     [
         (None, "since: None cannot be sent here"),
         ([], "since: an empty sequence"),
-        (["a,b"], "since: items must be neither empty nor hold a comma"),
+        (["a,b"], "since: items must not be empty or contain a comma"),
         (NAIVE, "since: the datetime 2024-03-12 12:00:00 needs a time zone"),
         (float("nan"), "since: nan cannot be sent here"),
         ({"a": 1}, "since: a value of type dict cannot be sent here"),

@@ -31,7 +31,7 @@ async def test_every_row_comes_once() -> None:
         async for batch in batches:
             assert len(batch) > 0
             found[batch.dataset].append(batch)
-            with pytest.raises(RuntimeError, match="not come to their end"):
+            with pytest.raises(RuntimeError, match="not been read to the end"):
                 _ = batches.summary
     entries = [record for batch in found["time_entries"] for record in batch.records(ExportedTimeEntry)]
     assert all(isinstance(record, ExportedTimeEntry) for record in entries)

@@ -22,7 +22,7 @@ def test_what_cannot_be_a_destination(tmp_path: Path, monkeypatch: pytest.Monkey
     check_destination(tmp_path / "new" / "deep")
     check_destination(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidInput, match="is not empty, and doesn't hold an export"):
+    with pytest.raises(InvalidInput, match="is not empty and does not contain an export"):
         check_destination(tmp_path)
     check_destination(tmp_path, subfolders=True)
     (tmp_path / HEADER).touch()
@@ -34,7 +34,7 @@ def test_what_cannot_be_a_destination(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(InvalidInput, match="cannot write to"):
         check_destination(tmp_path / ("x" * 300) / "below")
     monkeypatch.setattr(os, "access", lambda path, mode, **options: False)  # test_faults has the real thing
-    with pytest.raises(InvalidInput, match="not a directory that you may write to"):
+    with pytest.raises(InvalidInput, match="not a directory that you can write to"):
         check_destination(tmp_path / "new")
 
 
@@ -75,5 +75,5 @@ def test_every_format_has_a_sink(tmp_path: Path, name: str) -> None:
 
 
 def test_an_unknown_format(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="unknown format 'xml'; there are jsonl, csv"):
+    with pytest.raises(InvalidInput, match="unknown format 'xml'; choose one of jsonl, csv"):
         make("xml", tmp_path)

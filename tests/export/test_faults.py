@@ -146,7 +146,7 @@ LIMITS = {"jsonl": 60_000, "csv": 60_000, "parquet": 60_000, "sqlite": 100_000, 
 def test_files_that_cannot_grow_any_more(server: Sandbox, out: Path, here: Exporting, form: str) -> None:
     stopped = limited(LIMITS[form], form, out)
     assert stopped.returncode == 1, stopped.stderr
-    assert stopped.stderr.endswith("the same command goes on from there\n")
+    assert stopped.stderr.endswith("run the same command to resume it\n")
     assert "Traceback" not in stopped.stderr
     asked = server.counts.requests
     code, printed, errors = here(form)
@@ -162,7 +162,7 @@ def test_a_directory_that_may_not_be_written_to(server: Sandbox, ground: Path) -
     refused = limited(0, "jsonl", *places)
     assert refused.returncode == 2, refused.stderr
     assert refused.stderr.splitlines() == [
-        f"toggl-async: cannot write to {place}: {ground} is not a directory that you may write to"
+        f"toggl-async: cannot write to {place}: {ground} is not a directory that you can write to"
         for place in places
     ]
     assert server.counts.requests == 0
@@ -199,7 +199,7 @@ def test_a_file_that_may_not_be_written_to(server: Sandbox, out: Path, here: Exp
     assert stopped.returncode == 1, stopped.stderr
     assert "Traceback" not in stopped.stderr
     assert str(file) in stopped.stderr
-    assert stopped.stderr.endswith("holds an unfinished export; the same command goes on from there\n")
+    assert stopped.stderr.endswith("contains an unfinished export; run the same command to resume it\n")
     assert file.read_bytes() == data
     file.chmod(0o644)
     code, _, errors = here(form)

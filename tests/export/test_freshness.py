@@ -162,7 +162,7 @@ async def test_rows_without_an_id_are_not_doubled(tmp_path: Path, form: str) -> 
     assert {(one.dataset, one.workspace_id) for one in manifest.failed} == {
         (name, FIRST) for name in plan.datasets
     }
-    assert {one.message for one in manifest.failed} == {"rows without an id came"}
+    assert {one.message for one in manifest.failed} == {"got rows without an id"}
     assert not manifest.complete
     before = everything(tmp_path, form, plan.datasets)
     assert [len(before[name]) for name in ("users", "tags")] == [len(odd) + 3, len(odd) + 3]

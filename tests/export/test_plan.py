@@ -23,7 +23,7 @@ def test_datasets_are_found_by_name() -> None:
 
 
 def test_an_unknown_dataset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InvalidInput, match=r"unknown dataset 'entries'; there are organ.*, time_entries"):
+    with pytest.raises(InvalidInput, match=r"unknown dataset 'entries'; choose one of organ.*, time_entries"):
         ExportPlan(datasets=("entries",))
 
 

@@ -243,7 +243,7 @@ async def test_a_full_disk_is_survived(tmp_path: Path, monkeypatch: pytest.Monke
     [
         (
             {"plan": ExportPlan(datasets=("tags",), since=dt.date(2026, 1, 1))},
-            "another plan: datasets, since",
+            "other options: datasets, since",
         ),
         ({"form": "csv"}, "in the format jsonl, not csv"),
     ],
@@ -267,13 +267,13 @@ async def test_a_destination_of_another_account_is_refused(tmp_path: Path) -> No
     with pytest.raises(LoginRefused):
         await run(company, tmp_path)
     company.user = 8
-    with pytest.raises(InvalidInput, match="holds an export of another account"):
+    with pytest.raises(InvalidInput, match="contains an export of another account"):
         await run(company, tmp_path)
     company.user = 7
     company.before = lambda path, body: None
     await run(company, tmp_path)
     company.user = 8
-    with pytest.raises(InvalidInput, match="holds an export of another account"):
+    with pytest.raises(InvalidInput, match="contains an export of another account"):
         await run(company, tmp_path, update=True)
 
 
@@ -294,7 +294,7 @@ async def test_a_destination_of_another_server_or_version_is_refused(tmp_path: P
 
 async def test_a_finished_export_is_not_made_again(tmp_path: Path) -> None:
     await run(Company(), tmp_path)
-    with pytest.raises(InvalidInput, match=r"holds a finished export; --update brings it up to date"):
+    with pytest.raises(InvalidInput, match=r"contains a finished export; --update brings it up to date"):
         await run(Company(), tmp_path)
 
 
@@ -335,7 +335,7 @@ async def test_leftovers_of_an_export_that_was_removed_by_hand_are_no_harm(tmp_p
         company.before = lambda path, body: None
         (directory / HEADER).unlink()
         (directory / "manifest.json").unlink()
-        with pytest.raises(InvalidInput, match="not empty, and doesn't hold an export"):
+        with pytest.raises(InvalidInput, match="not empty and does not contain an export"):
             await run(company, directory, form)
         (directory / "tags.jsonl.partial").touch()
         sink = make(form, directory)

@@ -179,7 +179,7 @@ async def test_lists_get_their_workspace_and_lose_doubles_and_what_is_no_row(tmp
     lines = (tmp_path / "users.jsonl").read_bytes().splitlines()
     assert lines == [b'{"id": 1,"workspace_id":10}', b'{"id": 2,"workspace_id":10}']
     (failure,) = manifest.failed
-    assert (failure.dataset, failure.message) == ("users", "rows without an id came")
+    assert (failure.dataset, failure.message) == ("users", "got rows without an id")
     assert not manifest.complete
     assert server.asked["/api/v9/me/organizations"] == 0  # nobody needs them
 

@@ -35,14 +35,14 @@ async def test_html_is_never_an_answer(call: str, body: bytes) -> None:
     async with Answers(body, content_type="text/html").client() as toggl:
         with pytest.raises(DecodeError) as caught:
             await CALLS[call](toggl)
-    assert 'HTML came, titled "sign in & go[31m"' in str(caught.value).replace("S", "s")
+    assert 'got HTML, titled "sign in & go[31m"' in str(caught.value).replace("S", "s")
     assert caught.value.body == body
 
 
 @pytest.mark.parametrize("call", ["nothing", "text", "file", "record", "list", "number"])
 async def test_an_error_with_status_200_is_never_an_answer(call: str) -> None:
     async with Answers(ERROR).client() as toggl:
-        with pytest.raises(DecodeError, match='an error came, though the status says success: "internal"'):
+        with pytest.raises(DecodeError, match='got an error, although the status says success: "internal"'):
             await CALLS[call](toggl)
 
 
@@ -221,7 +221,7 @@ async def test_a_deep_field_that_nobody_knows_is_kept_whole_or_a_typed_error(
 
 async def test_a_name_that_comes_twice_is_told() -> None:
     async with Answers(b'[{"id":1,"workspace_id":3,"name":"a","name":"b"}]').client() as toggl:
-        with pytest.warns(DriftWarning, match=r"\$\.name: comes twice; the last one counts"):
+        with pytest.warns(DriftWarning, match=r"\$\.name: occurs twice; the last one counts"):
             (tag,) = await toggl.workspace(3).tags.list()
     assert tag.name == "b"
 

@@ -96,7 +96,7 @@ async def test_tasks_without_their_wrapper_are_all_there(tasks: list[dict[str, A
     async with server.client() as toggl:
         rows = await walked(toggl, "workspace.tasks.list")
         assert [json.loads(row) for row in rows] == tasks
-        with pytest.warns(DriftWarning, match="a list where an object that wraps it belongs; read as that"):
+        with pytest.warns(DriftWarning, match="expected an object that wraps it, got a list; converted"):
             page = await Answers(tasks).client().workspace(3).tasks.list()
         assert [task.id for task in page.data] == [task["id"] for task in tasks]
 
@@ -114,7 +114,9 @@ async def test_a_bare_list_is_walked_until_nothing_new_comes() -> None:
 async def test_a_v2_row_is_said_to_be_something_else() -> None:
     row = {"id": 7, "start": "2026-01-01T08:00:00Z", "stop": "2026-01-01T09:00:00Z", "dur": 3600}
     async with Answers([row]).client() as toggl:
-        with pytest.raises(DecodeError, match="an object with 'id', 'start', 'stop', 'dur' where"):
+        with pytest.raises(
+            DecodeError, match="expected DetailedReportRow, got an object with 'id', 'start', 'stop', 'dur'"
+        ):
             await toggl.workspace(3).reports.detailed.search()
     with (
         pytest.warns(DriftWarning, match="DetailedReportRow knows 1 of the 5 fields that came"),
@@ -177,7 +179,7 @@ async def test_one_odd_id_does_not_cost_the_rows_beside_it(odd: object) -> None:
     rows = [{"id": number, "workspace_id": 3, "duration": 60} for number in range(1_000)]
     rows[512]["workspace_id"] = odd  # type: ignore[assignment]
     async with Answers(rows).client() as toggl:
-        with pytest.warns(DriftWarning, match=r"\$\[\]\.workspace_id: .* where a whole number belongs"):
+        with pytest.warns(DriftWarning, match=r"\$\[\]\.workspace_id: expected a whole number"):
             entries = await toggl.me.time_entries.list()
     assert [entry.id for entry in entries] == list(range(1_000))
     assert [entry.workspace_id for entry in entries] == [3] * 512 + [None] + [3] * 487
@@ -186,7 +188,7 @@ async def test_one_odd_id_does_not_cost_the_rows_beside_it(odd: object) -> None:
 
 async def test_null_among_records_is_left_out_and_told() -> None:
     async with Answers([TAG, None, {**TAG, "id": 2}]).client() as toggl:
-        with pytest.warns(DriftWarning, match="null where an object belongs; left out"):
+        with pytest.warns(DriftWarning, match="expected an object, got null; left out"):
             assert [tag.id for tag in await toggl.workspace(3).tags.list()] == [1, 2]
 
 
@@ -252,7 +254,7 @@ async def test_a_walk_never_passes_over_one_of_several_wrappers() -> None:
 
 async def test_a_null_row_of_a_walk_by_keys_is_left_out_and_told() -> None:
     async with Answers([None, TAG]).client() as toggl:
-        with pytest.warns(DriftWarning, match="where a row belongs; left out"):
+        with pytest.warns(DriftWarning, match="expected a row, got .*; left out"):
             rows = await walked(toggl, "me.projects.list_page")
     assert [json.loads(row) for row in rows] == [TAG]
 
@@ -264,10 +266,10 @@ async def test_what_is_no_row_of_a_walk_is_left_out_and_told(odd: object, name: 
     answers = Answers({"data": rows} if "tasks" in name else rows)
     if operation(name).paging is not None:
         async with answers.client() as toggl:
-            with pytest.warns(DriftWarning, match="where a row belongs; left out"):
+            with pytest.warns(DriftWarning, match="expected a row, got .*; left out"):
                 assert [json.loads(row)["id"] for row in await walked(toggl, name)] == [1, 2]
     async with answers.client() as toggl:
-        with pytest.warns(DriftWarning, match="where an object belongs; left out"):
+        with pytest.warns(DriftWarning, match="expected an object, got .*; left out"):
             found = await attrgetter(name.partition(".")[2])(toggl.workspace(3))()
     assert [one.id for one in (found if isinstance(found, list) else found.data)] == [1, 2]
 
@@ -304,14 +306,14 @@ async def test_an_error_that_names_itself_by_its_status_alone(answer: object) ->
             toggl.me.reset_token(),
             toggl.workspace(3).reports.weekly.csv(start_date=dt.date(2026, 1, 1)),
         ):
-            with pytest.raises(DecodeError, match="an error came, though the status says success"):
+            with pytest.raises(DecodeError, match="got an error, although the status says success"):
                 await asked
 
 
 async def test_an_error_that_could_be_a_record_is_told() -> None:
     async with Answers({"status": "failed", "error": "internal"}).client() as toggl:
         with pytest.warns(
-            DriftWarning, match=r'\$: an error came, though the status says success: "internal"'
+            DriftWarning, match=r'\$: got an error, although the status says success: "internal"'
         ):
             goal = await toggl.workspace(3).goals.get(5)
     assert goal.status == "failed"
@@ -320,5 +322,5 @@ async def test_an_error_that_could_be_a_record_is_told() -> None:
 async def test_an_id_that_cannot_be_one_is_no_beginning_of_a_page() -> None:
     page = [{"id": 2**63 + number, "name": "x"} for number in range(200)]
     async with Answers(page).client() as toggl:
-        with pytest.raises(PagingError, match="an id came that is too large to be one"):
+        with pytest.raises(PagingError, match="got an id that is out of range"):
             await walked(toggl, "me.projects.list_page")

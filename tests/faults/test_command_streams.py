@@ -143,7 +143,7 @@ def test_an_export_whose_events_nobody_reads_stops_and_can_go_on(
     arguments = ["export", "--out", str(out), "--dataset", "tags", "--json"]
     assert run(monkeypatch, arguments, out=kind) == 1
     said = capsys.readouterr().err
-    assert "nothing was written" in said or "the same command goes on from there" in said
+    assert "nothing was written" in said or "run the same command to resume it" in said
     assert len(said.splitlines()) == 1
     assert main(arguments) == 0
 

@@ -99,7 +99,7 @@ async def test_a_list_in_which_a_row_has_lost_its_id_deletes_nothing(tmp_path: P
     company.now = NOW + DAY
     manifest = await run(company, tmp_path)
     assert failed(manifest) == {(name, FIRST)}
-    assert manifest.failed[0].message == "rows without an id came, and 1 did not come again"
+    assert manifest.failed[0].message == "got rows without an id; no longer there: 1"
     assert {row.get("id") for row in rows(tmp_path, "jsonl", name)} == {1, 2, 3, 4, 5, None}
     company.before, company.now = lambda path, body: None, NOW + 2 * DAY
     assert (await run(company, tmp_path)).complete

@@ -215,7 +215,7 @@ def test_a_token_that_is_reset_midway_fails_the_export(
         assert stopped.returncode == 1, stopped.stderr
         manifest = json.loads((out / "manifest.json").read_bytes())
         assert (manifest["finished"], manifest["complete"]) == (False, False)
-        assert "the same command goes on from there" in stopped.stderr
+        assert "run the same command to resume it" in stopped.stderr
         company.before = lambda path, body: None
         done = command(*options, TOGGL_BASE_URL=url)
         assert done.returncode == 0, done.stderr
@@ -237,7 +237,7 @@ def test_a_toggl_that_is_gone_midway_fails_the_export(command: Command, tmp_path
         options = ("export", "--out", str(out), "--dataset", "tags", "--dataset", "clients")
         stopped = command(*options, TOGGL_BASE_URL=url)
         assert stopped.returncode == 1, stopped.stderr
-        assert "the same command goes on from there" in stopped.stderr
+        assert "run the same command to resume it" in stopped.stderr
         company.before = lambda path, body: None
         assert command(*options, TOGGL_BASE_URL=url).returncode == 0
 
@@ -274,7 +274,7 @@ def test_what_is_refused_decides_the_exit_code(
     dataset = path.rpartition("/")[2]
     assert manifest["datasets"][dataset]["complete"] is (code == 0)
     if code:
-        assert f"toggl-async: {dataset} of workspace {FIRST} is missing: a premium feature" in done.stderr
+        assert f"toggl-async: {dataset} of workspace {FIRST} are missing: a premium feature" in done.stderr
 
 
 def test_rows_that_are_gone_from_the_destination_are_read_again(
@@ -303,7 +303,7 @@ def test_a_part_of_another_shape_is_named(command: Command, tmp_path: Path) -> N
     with served(company) as url:
         done = command("export", "--out", str(out), "--dataset", "tags", TOGGL_BASE_URL=url)
     assert done.returncode == 4
-    assert f"toggl-async: tags of workspace {FIRST} is not whole: workspace.tags.list: " in done.stderr
+    assert f"toggl-async: tags of workspace {FIRST} are incomplete: workspace.tags.list: " in done.stderr
     assert "in 1 dataset," in done.stdout
 
 

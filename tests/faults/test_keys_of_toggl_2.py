@@ -96,7 +96,9 @@ def nobody() -> Iterator[str]:
 async def test_another_client_on_the_transport_is_told_so_too(way: str, nobody: str) -> None:
     async with httpx.AsyncClient(transport=ScheduledTransport(), base_url=nobody, **FOREIGN[way]) as http:
         for _ in range(2):
-            with pytest.raises(InvalidInput, match=r"header holds a key of Toggl 2\.0 .*/profile") as caught:
+            with pytest.raises(
+                InvalidInput, match=r"header contains a key of Toggl 2\.0 .*/profile"
+            ) as caught:
                 await http.get("/api/v9/me")
             assert "1a2b3c" not in str(caught.value).lower()
 

@@ -218,8 +218,6 @@ async def test_a_right_that_is_lacking_is_told_from_wrong_credentials() -> None:
         lambda request: httpx.Response(200 if request.url.path.endswith("logged") else 403, content=b"")
     )
     async with TogglClient(ApiToken("a" * 32), transport=inner) as toggl:
-        with pytest.raises(
-            Forbidden, match="may lack the right to this, or the workspace the feature"
-        ) as caught:
+        with pytest.raises(Forbidden, match="may lack permission, or the workspace the feature") as caught:
             await toggl.workspace(3).tags.list()
     assert "credentials" not in str(caught.value)

@@ -5,7 +5,13 @@ import itertools
 from typing import Any
 
 from support.samples import MOMENT
-from toggl_async.records import Patch, SavedReportChange, WebhookEventFilterInput
+from toggl_async.records import (
+    Patch,
+    SavedReportChange,
+    TimesheetChange,
+    TimesheetKey,
+    WebhookEventFilterInput,
+)
 from toggl_async.sandbox import Sandbox
 from toggl_async.sandbox.account_shapes import workspace_user_id
 from toggl_async.sandbox.entities import (
@@ -21,6 +27,7 @@ from toggl_async.sandbox.entities import (
     TaskRow,
     TimeEntryRow,
 )
+from toggl_async.sandbox.routes.kept import BY_NAME
 
 _NUMBERS = itertools.count(1)
 
@@ -29,6 +36,7 @@ def real_values(sandbox: Sandbox, *, callback: str) -> dict[str, Any]:
     """Make a new one of everything, and name it by the arguments that want it."""
     number = next(_NUMBERS)
     ids = _work(sandbox, number) | _people(sandbox, number) | _saved(sandbox, number, callback)
+    ids |= _kept(sandbox, ids)
     return {
         **{name: found for name, found in ids.items() if not isinstance(found, list)},
         **{f"{name}s": [found] for name, found in ids.items()},
@@ -46,6 +54,12 @@ def real_values(sandbox: Sandbox, *, callback: str) -> dict[str, Any]:
         "url_callback": callback,
         "event_filters": [WebhookEventFilterInput(entity="*", action="*")],
         "params": {"report_type": "summary"},
+        "periodicity": "weekly",
+        "timesheet_status": "submitted",
+        "changes": [
+            TimesheetChange(timesheet_setup_id=ids["setup_id"], start_date=MOMENT.date(), status="submitted")
+        ],
+        "timesheets": [TimesheetKey(timesheet_setup_id=ids["setup_id"], start_date=MOMENT.date())],
         "role": "user",
         "role_id": 3,
         "uuid": "4b1d",
@@ -166,6 +180,22 @@ def _saved(sandbox: Sandbox, number: int, callback: str) -> dict[str, Any]:
     company.favorites[favorite.id], company.saved_reports[report.id] = favorite, report
     company.subscriptions[hook.id] = hook
     return {"favorite_id": favorite.id, "report_id": report.id, "subscription_id": hook.id}
+
+
+def _kept(sandbox: Sandbox, ids: dict[str, Any]) -> dict[str, Any]:
+    """Make a row in each collection that is kept as it is sent; all have the number of the saved report."""
+    company, row_id, workspace = sandbox.company, ids["report_id"], ids["workspace_id"]
+    for collection in BY_NAME.values():
+        row = {
+            **{name: ids[name] for name in ("project_id", "group_id", "user_id")},
+            **dict.fromkeys(("id", collection.identity), row_id),
+            **dict.fromkeys(("member_id", "approver_id"), company.owner.id),
+            "workspace_id": workspace,
+            "start_date": MOMENT.date().isoformat(),
+        }
+        company.kept.setdefault((collection.name, workspace), {})[row_id] = row
+    people = dict.fromkeys(("member_id", "approver_id"), company.owner.id)
+    return people | {collection.parameter: row_id for collection in BY_NAME.values()}
 
 
 def ready_export(sandbox: Sandbox, workspace_id: int | None) -> None:

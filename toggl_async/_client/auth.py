@@ -35,13 +35,15 @@ def _printable(instance: object, attribute: "attrs.Attribute[str]", value: str) 
     if not value.strip():
         raise MissingCredentials(f"{what} is empty")
     if not value.isprintable():
-        raise InvalidInput(f"{what} holds a line break or another control character")
+        raise InvalidInput(f"{what} contains a line break or another control character")
 
 
 def _without_spaces(instance: object, attribute: "attrs.Attribute[str]", value: str) -> None:
     """Refuse the spaces that copying and pasting leaves around a token."""
     if value != value.strip() or not value.isascii():
-        raise InvalidInput(f"{type(instance).__name__}: the {attribute.name} holds spaces or is not ASCII")
+        raise InvalidInput(
+            f"{type(instance).__name__}: the {attribute.name} contains spaces or characters outside ASCII"
+        )
 
 
 def _of_track(instance: object, attribute: "attrs.Attribute[str]", value: str) -> None:

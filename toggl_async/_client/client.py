@@ -47,13 +47,13 @@ T = TypeVar("T")
 _NOTHING: Final[Mapping[str, Value]] = {}
 
 _ELSEWHERE: Final[Mapping[str, str]] = {
-    **dict.fromkeys(["api_key", "api_token", "token"], "give TogglClient(ApiToken(…))"),
-    **dict.fromkeys(["email", "password"], "give TogglClient(EmailPassword(email, password))"),
-    **{option: f"give options=ClientOptions({option}=…)" for option in attrs.fields_dict(ClientOptions)},
-    "priority": "take client.with_options(priority=…)",
-    "proxy": "set HTTPS_PROXY, or give transport=httpx.AsyncHTTPTransport(proxy=…)",
-    "verify": "give transport=httpx.AsyncHTTPTransport(verify=…)",
-    "workspace_id": "take client.workspace(id)",
+    **dict.fromkeys(["api_key", "api_token", "token"], "use TogglClient(ApiToken(…))"),
+    **dict.fromkeys(["email", "password"], "use TogglClient(EmailPassword(email, password))"),
+    **{option: f"pass options=ClientOptions({option}=…)" for option in attrs.fields_dict(ClientOptions)},
+    "priority": "use client.with_options(priority=…)",
+    "proxy": "set HTTPS_PROXY, or pass transport=httpx.AsyncHTTPTransport(proxy=…)",
+    "verify": "pass transport=httpx.AsyncHTTPTransport(verify=…)",
+    "workspace_id": "use client.workspace(id)",
 }
 """What is looked for among the arguments of a client, and what to write instead."""
 
@@ -224,7 +224,7 @@ class TogglClient:
 
     async def __aenter__(self) -> Self:
         if self._is_view:
-            raise InvalidInput("a view of a client is not entered: enter the client that it was made of")
+            raise InvalidInput("a view of a client cannot be entered: enter the client that it was made from")
         return self
 
     async def __aexit__(

@@ -234,7 +234,7 @@ class FixedLogin(Login):
         try:
             response = await self._send(logged)
         except TogglError as error:
-            _log.info("whether the credentials are good could not be asked: %s", type(error).__name__)
+            _log.info("could not check whether the credentials are valid: %s", type(error).__name__)
             return
         if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR and REFUSED not in response.extensions:
             self._trusted_until = asyncio.get_running_loop().time() + _TRUSTED_FOR
@@ -346,7 +346,7 @@ class SessionLogin(Login):
                     await asyncio.wait([self._logging_in])
                 await self.end_session()
             except TogglError as error:
-                _log.info("the session could not be ended: %s", type(error).__name__)
+                _log.info("could not end the session: %s", type(error).__name__)
 
     async def _log_in(
         self, request: httpx.Request, facts: RequestFacts, *, is_renewal: bool = False
@@ -401,7 +401,7 @@ class SessionLogin(Login):
                 waiting.headers["Cookie"] = f"{_COOKIE}={cookie}"
             return held
         if not response.is_error:
-            raise self._refuse(request, response, "the accounts host gave no session")
+            raise self._refuse(request, response, "the accounts host sent no session")
         if classify(response.status_code, response.headers, response.content).kind in _REFUSALS:
             raise self._refuse(request, response)
         attempted: Attempted = response.extensions[EXTENSION]

@@ -54,7 +54,7 @@ class PlanWarning(UserWarning):
     """
 
     def __init__(self, *, operation: str, fields: tuple[str, ...], plan: Plan) -> None:
-        super().__init__(f"{operation}: left out {', '.join(fields)}, which the plan {plan.title()} lacks")
+        super().__init__(f"{operation}: left out {', '.join(fields)}, which the {plan.title()} plan lacks")
         self.operation = operation
         self.fields = fields
         self.plan = plan

@@ -330,7 +330,7 @@ def _broken_off(operation: Operation[object], request: httpx.Request, error: Exc
     """Return the typed error for an answer of which the first part came alone."""
     kind = RequestTimeout if isinstance(error, httpx.TimeoutException | TimeoutError) else ConnectionFailed
     return kind(
-        f"the answer broke off: {type(error).__name__}",
+        f"the answer was cut off: {type(error).__name__}",
         method=request.method,
         path=shown_path(request),
         maybe_applied=not operation.reads,
@@ -343,7 +343,7 @@ def _target(operation: Operation[object], received: Received) -> str:
         return received.response.headers["location"]
     except KeyError:
         raise DecodeError(
-            impostor(received.body) or f"a redirect was expected, not {received.response.status_code}",
+            impostor(received.body) or f"expected a redirect, got {received.response.status_code}",
             operation=operation.name,
             field="Location",
             body=received.body,

@@ -111,7 +111,7 @@ class Wire:
             )
         except (httpx.InvalidURL, UnicodeError) as error:
             # Neither quotes the URL: there may be a secret in it.
-            raise InvalidInput(f"{method}: the path makes no URL: {error}") from None
+            raise InvalidInput(f"{method}: the path does not make a valid URL: {error}") from None
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its answer, unread.
@@ -134,11 +134,11 @@ def checked_url(address: str, name: str) -> httpx.URL:
     try:
         url = httpx.URL(address)
     except (httpx.InvalidURL, TypeError) as error:
-        raise InvalidInput(f"the {name} URL is no URL: {error}") from None
+        raise InvalidInput(f"{name}_url is not a valid URL: {error}") from None
     if url.port is not None and not 0 < url.port <= _LAST_PORT:
-        raise InvalidInput(f"the {name} URL must have a port from 1 to {_LAST_PORT}, not {url.port}")
+        raise InvalidInput(f"{name}_url must have a port from 1 to {_LAST_PORT}, not {url.port}")
     if url.userinfo:
-        raise InvalidInput(f"the {name} URL must hold no credentials")
+        raise InvalidInput(f"{name}_url must not contain credentials")
     if (
         not url.host
         or any(map(str.isspace, address))
@@ -146,9 +146,11 @@ def checked_url(address: str, name: str) -> httpx.URL:
         or url.query
         or url.fragment
     ):
-        raise InvalidInput(f"the {name} URL must be https://HOST, not {address!r}")
+        raise InvalidInput(f"{name}_url must be https://HOST, not {address!r}")
     if url.scheme == "http" and not _is_loopback(url.host):
-        raise InvalidInput(f"the {name} URL must be https, or credentials would travel in clear: {address!r}")
+        raise InvalidInput(
+            f"{name}_url must use https, or credentials would be sent in the clear: {address!r}"
+        )
     return url
 
 
@@ -173,14 +175,14 @@ def check_call(method: str, path: str, *, has_query: bool) -> None:
     if not _METHOD.fullmatch(method):
         raise InvalidInput(f"method must be an HTTP method, not {method!r}")
     if not path.startswith("/") or path.startswith("//"):
-        raise InvalidInput("path must start with one slash and name no host")
+        raise InvalidInput("path must start with a single slash and must not name a host")
     if "#" in path:
-        raise InvalidInput("path must hold no fragment: write # as %23")
+        raise InvalidInput("path must not contain a fragment: write # as %23")
     way, asked, _ = path.partition("?")
     if asked and has_query:
-        raise InvalidInput("path holds a query already: give all of it in params")
+        raise InvalidInput("path already contains a query: pass all of it in params")
     if any(unquote(segment) in {".", ".."} for segment in way.split("/")):
-        raise InvalidInput("path must hold no dot segments: they would lead elsewhere")
+        raise InvalidInput("path must not contain dot segments: they would lead elsewhere")
 
 
 async def read(response: httpx.Response, *, operation: str) -> bytes:

@@ -34,7 +34,7 @@ def one_id(value: ValueT, name: str) -> ValueT:
         InvalidInput: it is something else, such as several ids.
     """
     if _is_given(value) and not _is_whole(value):
-        raise InvalidInput(f"{name}: give one id, an int, not {_kind(value)}")
+        raise InvalidInput(f"{name}: pass one id (an int), not {_kind(value)}")
     return value
 
 
@@ -55,7 +55,7 @@ def id_list(values: object, name: str) -> object:
     """
     if not isinstance(values, Collection) or isinstance(values, str | bytes | bytearray):
         if _is_given(values):
-            raise InvalidInput(f"{name}: give ids, a collection of int, not {_kind(values)}")
+            raise InvalidInput(f"{name}: pass a collection of ids (int), not {_kind(values)}")
         return values
     for value in values:
         if value is not None and not _is_whole(value):
@@ -70,7 +70,7 @@ def text_list(values: ValueT, name: str) -> ValueT:
         InvalidInput: it is a single one, which as a sequence would be its letters.
     """
     if isinstance(values, str | bytes | bytearray):
-        raise InvalidInput(f"{name}: give a sequence of str, not a single {type(values).__name__}")
+        raise InvalidInput(f"{name}: pass a sequence of str, not a single {type(values).__name__}")
     return values
 
 
@@ -81,7 +81,7 @@ def day(value: ValueT, name: str) -> ValueT:
         InvalidInput: it is no date, or a datetime: which day that is depends on the time zone.
     """
     if _is_given(value) and (isinstance(value, dt.datetime) or not isinstance(value, dt.date)):
-        raise InvalidInput(f"{name}: give a date, not {_kind(value)}")
+        raise InvalidInput(f"{name}: pass a date, not {_kind(value)}")
     return value
 
 
@@ -123,7 +123,7 @@ def unix_seconds(
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) >= _MILLISECONDS:
-            raise InvalidInput(f"{name}: give UNIX seconds, not milliseconds: {value}")
+            raise InvalidInput(f"{name}: pass UNIX seconds, not milliseconds: {value}")
         return value
     return int(aware(value, name).timestamp())
 

@@ -52,7 +52,8 @@ async def in_chunks(
             raise BulkEditInterrupted(result=_joined(results), failed=chunk, untouched=untouched) from error
         except BaseException as interruption:
             interruption.add_note(
-                f"bulk edit: {start} of {len(unique)} ids were edited; {chunk} perhaps; not {untouched}"
+                f"bulk edit: {start} of {len(unique)} ids were edited, "
+                f"{chunk} may have been, {untouched} were not"
             )
             raise
     return _joined(results)

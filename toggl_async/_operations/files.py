@@ -125,7 +125,7 @@ async def _read(field: str, content: object) -> tuple[str, bytes]:
     found = await anyio.to_thread.run_sync(read) if callable(read) else None
     if not isinstance(found, bytes):
         raise InvalidInput(
-            f"{field}: give a path, bytes, a file opened in binary mode, or (name, one of these)"
+            f"{field}: pass a path, bytes, a file opened in binary mode, or (name, one of these)"
         )
     name = getattr(content, "name", field)
     return Path(name).name if isinstance(name, str) else field, found

@@ -258,7 +258,7 @@ class Resource:
         def __getattr__(self, name: str) -> NoReturn:
             message = f"{type(self).__name__} has no attribute {name!r}"
             if name in {"workspace_id", "organization_id"}:
-                message = f"{type(self).__name__} is bound to no {name.removesuffix('_id')}"
+                message = f"{type(self).__name__} is not bound to any {name.removesuffix('_id')}"
             # What Python and notebooks look for by themselves begins with an underscore.
             elif not name.startswith("_"):
                 hint = functools.partial(self._caller.hint, self, name)

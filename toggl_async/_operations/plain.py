@@ -36,7 +36,7 @@ def plain(value: object, path: str) -> Any:
             return value
         case float():
             if not math.isfinite(value):
-                raise InvalidInput(f"{path}: JSON has no number {value}")
+                raise InvalidInput(f"{path}: JSON cannot represent {value}")
             return value
         case dt.datetime():
             return rfc3339(value, path)
@@ -50,7 +50,7 @@ def plain(value: object, path: str) -> Any:
             return [plain(item, f"{path}[{index}]") for index, item in enumerate(value)]
         case _ if attrs.has(type(value)):
             return {name: plain(item, f"{path}.{name}") for name, item in by_wire_name(value)}
-    raise InvalidInput(f"{path}: JSON has nothing for a value of type {type(value).__name__}")
+    raise InvalidInput(f"{path}: JSON cannot represent a value of type {type(value).__name__}")
 
 
 def by_wire_name(record: Any) -> Iterator[tuple[str, object]]:
@@ -85,5 +85,5 @@ def rfc3339(moment: dt.datetime, name: str) -> str:
 
 def _key(key: object, path: str) -> str:
     if not isinstance(key, str):
-        raise InvalidInput(f"{path}: JSON has no key but text, and {key!r} is none")
+        raise InvalidInput(f"{path}: keys must be str in JSON, not {key!r}")
     return key

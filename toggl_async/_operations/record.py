@@ -120,7 +120,7 @@ class Record:
         try:
             found: dict[str, Json] = plain(self, name)
         except RecursionError:
-            raise InvalidInput(f"{name}: a field is nested too deeply, or holds itself") from None
+            raise InvalidInput(f"{name}: a field is nested too deeply, or contains itself") from None
         return found
 
     def to_json(self) -> bytes:
@@ -168,7 +168,7 @@ def aware(moment: object, name: str) -> dt.datetime:
         InvalidInput: it is naive, or no datetime, such as a date.
     """
     if not isinstance(moment, dt.datetime):
-        raise InvalidInput(f"{name}: give a datetime, not a value of type {type(moment).__name__}")
+        raise InvalidInput(f"{name}: pass a datetime, not a value of type {type(moment).__name__}")
     if moment.utcoffset() is None:
         raise InvalidInput(f"{name}: a datetime needs a time zone, for instance tzinfo=datetime.UTC")
     return moment

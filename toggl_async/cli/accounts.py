@@ -50,7 +50,7 @@ def read_accounts(path: Path, environ: Mapping[str, str] | None = None) -> list[
         raise InvalidInput(f"cannot read {path}: {error}") from None
     accounts = list(_accounts(path, lines, os.environ if environ is None else environ))
     if not accounts:
-        raise InvalidInput(f"{path} names no account")
+        raise InvalidInput(f"{path} does not name any account")
     return accounts
 
 

@@ -22,11 +22,11 @@ __all__ = ["api"]
 @click.argument("words", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
 def api(words: tuple[str, ...], as_json: bool) -> int:
-    """List the operations whose name, method, path, plan or summary holds all WORDS; all without.
+    """List the operations whose name, method, path, plan or summary contains all WORDS, or all operations.
 
-    A line has the name (scope, resource and coroutine), method and path, the hourly quota that a
-    call spends (user or organization), and the least plan that has it. An asterisk marks
-    operations with fields that need a higher plan; --json names them.
+    Each line shows the name (scope, resource and coroutine), the method and path, the hourly quota
+    that a call spends (user or organization), and the lowest plan that includes it. An asterisk
+    marks operations with fields that need a higher plan; --json lists these fields.
     """
     found = [one for one in operations() if _holds(one, words)]
     if as_json:

@@ -127,7 +127,9 @@ async def _work(
 def _warn(event: SchedulerEvent) -> None:
     """Tell people that the pace is not shared for a while."""
     if isinstance(event, BudgetLost):
-        complain(f"warning: the shared budget cannot be used; this keeps a pace of its own ({event.reason})")
+        complain(
+            f"warning: the shared budget cannot be used; this command keeps its own pace ({event.reason})"
+        )
 
 
 async def reach(server: Server) -> None:

@@ -29,11 +29,11 @@ _ALL = "all"
 _EXIT_CODES = """\b
 Exit codes:
   0    done
-  1    failed while running; the same command goes on from there
+  1    failed while running; run the same command to resume
   2    bad input or no first contact; nothing was written
   3    done, but the seconds differ from Toggl's own totals
-  4    done, without what Toggl refused to give or what came in an unexpected shape
-  130  Ctrl-C; the same command goes on from there
+  4    done, but incomplete: Toggl refused a part, or sent it in an unexpected shape
+  130  Ctrl-C; run the same command to resume
 """
 
 
@@ -59,7 +59,7 @@ def _ids(name: str, variable: str, what: str) -> Callable[[Command], Command]:
     "destination",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Directory for the files: new, empty, or that of the same export, which goes on.",
+    help="Directory for the files: new, empty, or that of an export to resume.",
 )
 @click.option(
     "--format",
@@ -67,23 +67,23 @@ def _ids(name: str, variable: str, what: str) -> Callable[[Command], Command]:
     type=click.Choice(list(FORMATS)),
     default="jsonl",
     show_default=True,
-    help="Format of the files; parquet and duckdb need the extra of that name.",
+    help="Format of the files; parquet and duckdb need the extra of the same name.",
 )
 @click.option("--update", is_flag=True, help="Bring the finished export in DIR up to date.")
 @click.option(
     "--recheck",
     metavar="DAYS|all",
     type=_Recheck(min=0),
-    help="With --update: read all time entries of so many days before the last run again, or all there "
-    f"are. Older ones are asked for what changed.  [default: {RECHECK_DAYS}]",
+    help="With --update: read all time entries of this many days before the last run again, or of all "
+    f"time. Of older ones, only changes are fetched.  [default: {RECHECK_DAYS}]",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what it would cost: requests, time, quota windows.")
+@click.option("--dry-run", is_flag=True, help="Only show what it would cost: requests, time, quota windows.")
 @click.option("--json", "machine", is_flag=True, help="Write events as JSON lines to stdout.")
 @click.option(
     "--accounts",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Many accounts at once, each into a sub-folder: lines of NAME env:VARIABLE or keyring:SERVICE/USER.",
+    help="Export many accounts, each into a subfolder: lines of NAME env:VARIABLE or keyring:SERVICE/USER.",
 )
 @click.option("--sandbox", is_flag=True, help="Export a made-up company from a fake Toggl in this process.")
 @click.option(
@@ -100,8 +100,10 @@ def _ids(name: str, variable: str, what: str) -> Callable[[Command], Command]:
 @_ids("--user", "users", "Only time entries of this user.")
 @_ids("--project", "projects", "Only time entries of this project.")
 @_ids("--client", "clients", "Only time entries of this client's projects.")
-@_ids("--tag", "tags", "Only time entries with this tag, or another one named so.")
-@click.option("--billable/--not-billable", default=None, help="Only time entries that are, or are not.")
+@_ids("--tag", "tags", "Only time entries with this tag, or with another of the same name.")
+@click.option(
+    "--billable/--not-billable", default=None, help="Only billable time entries, or only the others."
+)
 @click.option("--base-url", metavar="URL", help="Another server that speaks Toggl's API.")
 def export(
     destination: Path | None,
@@ -117,10 +119,10 @@ def export(
     base_url: str | None,
     **choices: Any,
 ) -> int:
-    """Export every dataset of every workspace into DIR, and go on with what was interrupted.
+    """Export every dataset of every workspace into DIR, or resume an interrupted export.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
-    Options that take several values are repeated: --workspace 1 --workspace 2.
+    Repeat an option to give several values: --workspace 1 --workspace 2.
     """
     for end in ("since", "until"):
         moment: dt.datetime | None = choices[end]
@@ -128,13 +130,13 @@ def export(
     plan = ExportPlan(**choices)
     for other, given in (("--base-url", base_url is not None), ("--accounts", accounts is not None)):
         if sandbox and given:
-            raise InvalidInput(f"--sandbox and {other} exclude each other")
+            raise InvalidInput(f"--sandbox and {other} cannot be combined")
     if speed is not None and not sandbox:
-        raise InvalidInput("--speed goes with --sandbox alone")
+        raise InvalidInput("--speed needs --sandbox")
     if recheck is not None and not update:
-        raise InvalidInput("--recheck goes with --update alone")
+        raise InvalidInput("--recheck needs --update")
     if update and dry_run:
-        raise InvalidInput("--dry-run and --update exclude each other: what an update costs shows as it goes")
+        raise InvalidInput("--dry-run cannot be combined with --update: its cost shows as it runs")
     days = RECHECK_DAYS if recheck is None else recheck if isinstance(recheck, int) else None
     if destination is None and not dry_run:
         raise click.MissingParameter(param_hint="'--out'", param_type="option")

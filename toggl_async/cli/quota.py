@@ -56,14 +56,14 @@ class _Quotas:
 @click.command()
 @_base_url
 @click.option(
-    "--forget", is_flag=True, help="First forget what was refused: endpoints, features and credentials."
+    "--forget", is_flag=True, help="First forget what Toggl refused: endpoints, features and credentials."
 )
 @_machine
 def quota(base_url: str | None, *, forget: bool, machine: bool) -> int:
     """Show every hourly quota, and who waits for a turn. Takes two requests of the user's own.
 
-    Used is what all programs of this user have spent. Who waits is told by those that share this
-    command's budget: the file of this machine, unless TOGGL_BUDGET names another one.
+    "Used" counts the requests of all programs of this user. Waiting calls are known of programs that
+    share this command's budget: the file of this machine, unless TOGGL_BUDGET names another one.
 
     After an upgrade, or when a token is valid again, --forget has everybody who shares the budget ask
     again for what Toggl refused; otherwise a refusal is remembered for up to a day.

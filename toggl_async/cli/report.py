@@ -39,7 +39,9 @@ def freshness(manifest: Manifest) -> list[str]:
         before = f"time_entries before {entries.read_from}"
         if entries.older_edits_as_of != entries.as_of:
             edits = _moment(entries.older_edits_as_of)
-            lines.append(f"{before}: edits that change no sum as of {edits}; --recheck all reads them again")
+            lines.append(
+                f"{before}: edits that change no total as of {edits}; --recheck all reads them again"
+            )
         names = _moment(entries.older_read_at)
         lines.append(f"{before}: names of projects, clients, tasks and tags as of {names} or later")
     lines += [
@@ -59,7 +61,7 @@ def verdict(manifest: Manifest) -> tuple[Exit, list[str]]:
     wrong = [check for check in manifest.ranges if check.agrees is False]
     lines = [
         f"workspace {check.workspace_id}, {check.first} to {check.last}: {check.seconds} s in the rows, "
-        f"{check.server_seconds} s by Toggl's total"
+        f"but {check.server_seconds} s in Toggl's total"
         for check in wrong
     ]
     stale = {(one.dataset, one.workspace_id) for one in manifest.stale}
@@ -76,10 +78,10 @@ def verdict(manifest: Manifest) -> tuple[Exit, list[str]]:
 
 
 _STATE = {
-    (False, False): "is missing",
-    (False, True): "was left as it was",
-    (True, False): "is not whole",
-    (True, True): "was not brought up to date",
+    (False, False): "are missing",
+    (False, True): "were left as they were",
+    (True, False): "are incomplete",
+    (True, True): "were not brought up to date",
 }
 """What became of a part that was refused, or failed, without and with rows of an earlier run."""
 
@@ -87,7 +89,7 @@ _STATE = {
 def left_behind(directory: Path) -> str:
     """What an export that did not come to its end has left."""
     if (directory / HEADER).exists():
-        return f"{directory} holds an unfinished export; the same command goes on from there"
+        return f"{directory} contains an unfinished export; run the same command to resume it"
     return "nothing was written"
 
 

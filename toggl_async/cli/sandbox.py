@@ -31,7 +31,7 @@ MISSING = (
     type=click.FloatRange(min=0, min_open=True, max=10_000),
     default=1.0,
     show_default=True,
-    help="Toggl seconds to a real one.",
+    help="How many of Toggl's seconds pass in a real one.",
 )
 @click.option(
     "--plan",
@@ -45,14 +45,14 @@ MISSING = (
     type=click.Choice(["owner", "admin", "user"]),
     default="owner",
     show_default=True,
-    help="Whose token it is; a user sees less.",
+    help="Role of the person whose token it is; a plain user sees less.",
 )
 @click.option("--access-log", is_flag=True, help="Show each request on stderr.")
 @click.option(
     "--operations",
     "listing",
     is_flag=True,
-    help="List all operations and whether they are answered from state or by samples, and exit.",
+    help="List all operations and whether they are answered from state or with samples, and exit.",
 )
 def sandbox(
     port: int, speed: float, plan: "PlanName", role: "RoleName", *, access_log: bool, listing: bool
@@ -112,7 +112,7 @@ def _how_to_use(running: "Sandbox", options: "SandboxOptions") -> str:
         f"  export TOGGL_BASE_URL={running.base_url}\n"
         f"  export TOGGL_API_TOKEN={running.api_token}\n"
         "  toggl-async export --out toggl-export\n"
-        f"It answers {answers.count('state')} of {len(answers)} operations from state, the others by samples "
+        f"It answers {answers.count('state')} of {len(answers)} operations from state, others with samples "
         "(toggl-async sandbox --operations lists them).\n"
         f"Move its time: curl -X POST -d '{{\"hours\": 1}}' {running.base_url}/sandbox/advance"
     )

@@ -25,7 +25,7 @@ _NEVER_READ: Final = (None, bytes, str)
 
 _BROKEN_TEXT: Final = "text that is not valid UTF-8; read with U+FFFD where a character is broken"
 
-_READ_AS_ANOTHER: Final[Mapping[str, str]] = {"list": "a list where", "object": "an object where"}
+_READ_AS_ANOTHER: Final[Mapping[str, str]] = {"list": ", got a list", "object": ", got an object"}
 """Shape to how the tolerant tier begins to tell that it was read as another."""
 
 
@@ -115,7 +115,7 @@ class Codec:
             raise DecodeError(message, operation=operation, field="$", body=body) from error
         except RecursionError:
             raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
-        if documented and report.oddities.get("$", "").startswith(_READ_AS_ANOTHER[documented]):
+        if documented and _READ_AS_ANOTHER[documented] in report.oddities.get("$", ""):
             del report.oddities["$"]
         self._notice(result, body, operation, report)
         self._drift.odd(operation, report.oddities)
@@ -157,7 +157,7 @@ class Codec:
 
     def left_out(self, *, operation: str) -> None:
         """Warn, once an operation, that elements which are no rows were left out."""
-        self._drift.odd(operation, {"$[]": "null, a number or text where a row belongs; left out"})
+        self._drift.odd(operation, {"$[]": "expected a row, got null, a number or text; left out"})
 
     def _notice(self, result: TypeForm, body: bytes, operation: str, report: _Report) -> None:
         """Compare the fields of the first record with those that its class knows.
@@ -178,7 +178,7 @@ class Codec:
         strange = first.keys() - known
         self._drift.unknown(operation, strange)
         for name in sorted(twice):
-            report.odd(f"$.{name}", "comes twice; the last one counts")
+            report.odd(f"$.{name}", "occurs twice; the last one counts")
         if strange and (message := impostor(body)):
             report.odd("$", message)
         shared = len(first.keys() & known)

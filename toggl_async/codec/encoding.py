@@ -34,9 +34,9 @@ def encode(body: object) -> bytes:
     try:
         return msgspec.json.encode(_plain(body, ""))
     except UnicodeEncodeError:
-        raise InvalidInput("the body holds text that is not valid Unicode") from None
+        raise InvalidInput("the body contains text that is not valid Unicode") from None
     except RecursionError:
-        raise InvalidInput("the body is nested too deeply, or holds itself") from None
+        raise InvalidInput("the body is nested too deeply, or contains itself") from None
 
 
 def _plain(value: object, path: str) -> object:
@@ -63,7 +63,7 @@ def _plain(value: object, path: str) -> object:
         case bytes() | bytearray():
             pass
         case dt.timedelta():
-            raise InvalidInput(f"{path or 'body'}: give whole seconds, not a timedelta")
+            raise InvalidInput(f"{path or 'body'}: pass whole seconds, not a timedelta")
         case Sequence() | AbstractSet():
             return [
                 _plain(item, f"{path}[{index}]")

@@ -64,7 +64,7 @@ def impostor(body: bytes) -> str | None:
     start = body[:_GLANCE].lstrip(b"\xef\xbb\xbf \t\r\n")
     if _MARKUP.match(start):
         title = _TITLE.search(start)
-        return f"HTML came, titled {_shown(title[1])}" if title else "HTML came, without a title"
+        return f"got HTML, titled {_shown(title[1])}" if title else "got HTML without a title"
     if not start.startswith(b"{") or len(body) > _GLANCE:
         return None
     try:
@@ -78,7 +78,7 @@ def impostor(body: bytes) -> str | None:
         words = [told.get("message", msgspec.Raw(start.strip()))]
     if not words or told.keys() - _AROUND_ERRORS:
         return None
-    return f"an error came, though the status says success: {_shown(bytes(words[0]))}"
+    return f"got an error, although the status says success: {_shown(bytes(words[0]))}"
 
 
 def _shown(words: bytes) -> str:

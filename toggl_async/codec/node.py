@@ -13,8 +13,8 @@ _KINDS: Final = {
     b'"': "a string",
     b"{": "an object",
     b"[": "a list",
-    b"t": "a truth value",
-    b"f": "a truth value",
+    b"t": "a boolean",
+    b"f": "a boolean",
     b"n": "null",
 }
 
@@ -65,8 +65,8 @@ class Node:
 
     def coerced(self, expected: str) -> None:
         """Tell that the value was not what was expected, but could be read as that."""
-        self.report.odd(self.path, f"{self.kind} where {expected} belongs; read as that")
+        self.report.odd(self.path, f"expected {expected}, got {self.kind}; converted")
 
     def misfit(self, expected: str) -> Misfit:
         """Say that the value cannot be what was expected."""
-        return Misfit(self.path, f"{self.kind} where {expected} belongs")
+        return Misfit(self.path, f"expected {expected}, got {self.kind}")

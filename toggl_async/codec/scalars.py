@@ -47,9 +47,9 @@ def _truth(node: Node, _: TypeForm) -> bool:
     value = node.value
     meanings = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
     if isinstance(value, int | float | str) and value in meanings:
-        node.coerced("a truth value")
+        node.coerced("a boolean")
         return meanings[value]
-    raise node.misfit("a truth value")
+    raise node.misfit("a boolean")
 
 
 def moment(node: Node, _: TypeForm) -> dt.datetime:
@@ -60,7 +60,7 @@ def moment(node: Node, _: TypeForm) -> dt.datetime:
             moment = dt.datetime.fromisoformat(value)
         except ValueError:
             raise node.misfit("a time") from None
-        node.coerced("a time with a zone")
+        node.coerced("a time with a time zone")
         # A bare date is its midnight; what has no zone is UTC, as everywhere in Track.
         return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     raise node.misfit("a time")

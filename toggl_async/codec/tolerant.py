@@ -263,7 +263,7 @@ def _fields(node: Node, record: TypeForm, *, in_part: bool = False) -> Record:
             if field.required:
                 values[field.name] = None
     if names and not shared and record.legacy_names.isdisjoint(names):
-        raise Misfit(node.path, f"an object with {_listing(names)} where {record.__name__} belongs")
+        raise Misfit(node.path, f"expected {record.__name__}, got an object with {_listing(names)}")
     value: Record = record(**values)
     if keep_unknown:
         return _with_unknown(value, {name: free_json(piece) for name, piece in (pieces | lost).items()})

@@ -84,7 +84,7 @@ def _text(value: object, name: str) -> str:
         if not parts:
             raise InvalidInput(f"{name}: an empty sequence cannot be sent: leave it out")
         if any("," in part or not part for part in parts):
-            raise InvalidInput(f"{name}: items must be neither empty nor hold a comma")
+            raise InvalidInput(f"{name}: items must not be empty or contain a comma")
         return ",".join(parts)
     return _scalar(value, name)
 

@@ -148,7 +148,7 @@ class TotalsDiffer(TogglError):
     def __init__(self, ranges: tuple[Check, ...]) -> None:
         told = "; ".join(
             f"workspace {check.workspace_id}, {check.first} to {check.last}: {check.seconds} s in the rows, "
-            f"{check.server_seconds} s by Toggl's total"
+            f"but {check.server_seconds} s in Toggl's total"
             for check in ranges
         )
         super().__init__(told)
@@ -178,7 +178,7 @@ class Batches(AsyncIterator[Batch]):
             RuntimeError: it was not, or something else ended the export.
         """
         if self._summary is None:
-            raise RuntimeError("the batches have not come to their end")
+            raise RuntimeError("the batches have not been read to the end")
         return self._summary
 
     async def _batches(

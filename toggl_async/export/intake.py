@@ -62,9 +62,9 @@ def row_of(piece: object) -> bytes:
     """
     row = bytes(cast("msgspec.Raw", piece))
     if row[:1] != b"{":
-        raise Misshapen(f"{kind_of(piece)} came where a row belongs")
+        raise Misshapen(f"expected a row, got {kind_of(piece)}")
     if row.count(b"[") + row.count(b"{") > _DEEPEST and _depth(row) > _DEEPEST:
-        raise Misshapen(f"a row of more than {_DEEPEST} levels came")
+        raise Misshapen(f"got a row nested more than {_DEEPEST} levels deep")
     return row
 
 

@@ -95,7 +95,7 @@ async def export(
         account = account or await survey(patient, plan)
         if finished is not None:
             if finished.user_id != account.user_id:
-                raise InvalidInput(f"{sink.directory} holds an export of another account")
+                raise InvalidInput(f"{sink.directory} contains an export of another account")
             finished = finished.as_left_in(sink.directory)
         header = _header(client, plan, sink, account, finished, recheck=recheck)
         header.write(sink.directory)
@@ -136,7 +136,7 @@ async def _same_account(client: TogglClient, header: Header, account: Survey | N
     else:
         user_id, requests = account.user_id, account.requests
     if user_id != header.account.user_id:
-        raise InvalidInput(f"{sink.directory} holds an export of another account")
+        raise InvalidInput(f"{sink.directory} contains an export of another account")
     return requests
 
 

@@ -96,7 +96,7 @@ def check_json(schema: str, value: object, raw: bytes, *, whole: bool = False) -
         raise ApiError(400, _WORDS.get(str(error.validator), _invalid)(error, raw))
 
 
-def _errors(schema: str, value: object, *, whole: bool) -> Iterator[ValidationError]:
+def _errors(schema: str, value: Any, *, whole: bool) -> Iterator[ValidationError]:
     for error in _validator(schema).iter_errors(value):
         # Orders come in small letters, too.
         known = error.validator == "enum" and str(error.instance).upper() in cast(

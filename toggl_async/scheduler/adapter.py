@@ -71,7 +71,7 @@ def refuse_key(request: httpx.Request) -> None:
     header = request.headers.get("authorization", "")
     if request.url.host != _ITS_HOST and credentials.holds_key_of_another_product(header):
         raise errors.InvalidInput(
-            f"the request's Authorization header holds {credentials.KEY_OF_ANOTHER_PRODUCT}"
+            f"the request's Authorization header contains {credentials.KEY_OF_ANOTHER_PRODUCT}"
         )
 
 

@@ -187,9 +187,9 @@ def sign(body: bytes, secret: str) -> str:
         InvalidInput: the secret is empty, or the body isn't bytes.
     """
     if not secret:
-        raise InvalidInput("a webhook without a secret cannot be trusted: give it one")
+        raise InvalidInput("a webhook without a secret cannot be trusted: set one")
     if not isinstance(body, bytes):
-        raise InvalidInput("the signature covers the raw body: give bytes, as they came")
+        raise InvalidInput("the signature covers the raw body: pass the bytes as they were received")
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
@@ -291,7 +291,7 @@ def answer(delivery: Delivery) -> dict[str, str]:
 def _metadata(fields: Mapping[str, Json]) -> Metadata:
     found = fields.get("metadata")
     if found is not None and not isinstance(found, dict):
-        raise MalformedDelivery("metadata: no object")
+        raise MalformedDelivery("metadata is not an object")
     values = {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in (found or {}).items()
@@ -338,5 +338,5 @@ def _moment(fields: Mapping[str, Json], name: str) -> dt.datetime | None:
     except ValueError:
         raise MalformedDelivery(f"{name}: no time") from None
     if moment.tzinfo is None:
-        raise MalformedDelivery(f"{name}: a time without zone")
+        raise MalformedDelivery(f"{name}: the time has no time zone")
     return moment

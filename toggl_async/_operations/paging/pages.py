@@ -169,14 +169,14 @@ class Pages(Generic[ItemT]):
             mark = tuple(sorted(position.items()))
             if mark in asked:
                 raise PagingError(
-                    f"the server names a page as the next one that was fetched before: {dict(position)}"
+                    f"the server named as the next page one that was already fetched: {dict(position)}"
                 )
             answer, size = await self._fetched(position, size, first=not asked)
             asked.add(mark)
             items = self._picked(answer)
             total = self._paging.total(answer)
             if total and not items and tally.met == 0:
-                raise self._misshapen(f"no items came where the list says that it has {total}", answer)
+                raise self._misshapen(f"the list says that it has {total} items, but none came", answer)
             rows = [item for item in items if not is_no_row(item)]
             new = seen.new(rows)
             shifted = self._paging.has_shifted(position, rows)

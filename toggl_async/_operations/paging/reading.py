@@ -86,15 +86,15 @@ def listed(rows: object) -> Sequence[object]:
         try:
             rows = msgspec.json.decode(rows, type=list[msgspec.Raw] | None)
         except msgspec.ValidationError:
-            raise Misshapen(f"{kind_of(rows)} came where a list belongs") from None
+            raise Misshapen(f"expected a list, got {kind_of(rows)}") from None
     if rows is None:
         return []
     if not isinstance(rows, list):
-        raise Misshapen(f"{kind_of(rows)} came where a list belongs")
+        raise Misshapen(f"expected a list, got {kind_of(rows)}")
     # Rows that are records already have been held against their type.
     strange = next((row for row in rows if is_no_row(row) and bytes(row) != b"null"), None)
     if strange is not None and all(map(is_no_row, rows)):
-        raise Misshapen(f"{kind_of(strange)} came where a row belongs")
+        raise Misshapen(f"expected a row, got {kind_of(strange)}")
     return rows
 
 
@@ -127,7 +127,7 @@ def wrapped(result: object, *names: str) -> Sequence[object]:
     held = [_opened(one) for one in given]
     for one in held:
         if not any(has(one, name) for name in names):
-            raise Misshapen(f"{kind_of(one)} came where an object with {names[0]!r} belongs")
+            raise Misshapen(f"expected an object with {names[0]!r}, got {kind_of(one)}")
     return held
 
 

@@ -124,7 +124,7 @@ class MappedPages(PageNumber):
         if not isinstance(result, Mapping):
             return listed(result)
         if not all(str(name).isdecimal() for name in result):
-            raise Misshapen("an object came whose names aren't ids")
+            raise Misshapen("got an object whose keys are not ids")
         return [item for rows in result.values() for item in listed(rows)]
 
 
@@ -179,7 +179,7 @@ class Keyset(Paging):
         """Say where the page after this one stands."""
         ids = [key for item in page.items if isinstance(key := identity(item, self.identity), int)]
         if ids and max(ids) > _LARGEST_ID:
-            raise PagingError("an id came that is too large to be one")
+            raise PagingError("got an id that is out of range")
         return {self.parameter: max(ids)} if ids and page.is_full else None
 
 

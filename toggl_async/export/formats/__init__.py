@@ -40,7 +40,7 @@ def make(name: str, directory: str | os.PathLike[str]) -> Sink:
         InvalidInput: there is no such format, or a package that it needs is missing.
     """
     if name not in FORMATS:
-        raise InvalidInput(f"unknown format {name!r}; there are {', '.join(FORMATS)}")
+        raise InvalidInput(f"unknown format {name!r}; choose one of {', '.join(FORMATS)}")
     module, extra = FORMATS[name]
     try:
         found = importlib.import_module(f"toggl_async.export.formats.{module}")

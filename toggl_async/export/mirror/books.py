@@ -36,7 +36,7 @@ _LONG = 50_000
 
 _NEVER_OFFERED = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN)
 
-_NAMELESS = "rows without an id came"
+_NAMELESS = "got rows without an id"
 """They are kept, and told of: an update can't find them again."""
 
 _OF_TIME_ENTRIES = ("running", "changes")

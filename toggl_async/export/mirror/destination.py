@@ -102,7 +102,9 @@ def _is_left(path: Path, file: File) -> bool:
         return False
     except OSError as error:
         if path.is_dir():
-            raise InvalidInput(f"{path} is a directory, but a file belongs there; move it away") from error
+            raise InvalidInput(
+                f"{path} is a directory, but a file is expected there: move it away"
+            ) from error
         return False
 
 
@@ -186,7 +188,7 @@ def standing(directory: Path, *, plan: ExportPlan, base_url: str, format: str, u
         return Standing()
     _refuse_other(directory, finished, plan=plan, base_url=base_url, format=format)
     if not update:
-        raise InvalidInput(f"{directory} holds a finished export; --update brings it up to date")
+        raise InvalidInput(f"{directory} contains a finished export; --update brings it up to date")
     return Standing(finished=finished)
 
 
@@ -200,11 +202,11 @@ def _refuse_other(
 ) -> None:
     """Refuse a destination of another format, version, server or plan."""
     if held.format != format:
-        raise InvalidInput(f"{directory} holds an export in the format {held.format}, not {format}")
+        raise InvalidInput(f"{directory} contains an export in the format {held.format}, not {format}")
     if held.layout != layout_of(format):
-        raise InvalidInput(f"{directory} holds an export made by another version of toggl_async")
+        raise InvalidInput(f"{directory} contains an export made by another version of toggl_async")
     if held.base_url != base_url:
-        raise InvalidInput(f"{directory} holds an export from {held.base_url}, not {base_url}")
+        raise InvalidInput(f"{directory} contains an export from {held.base_url}, not {base_url}")
     if held.plan != plan:
         differing = [
             field.name
@@ -212,7 +214,7 @@ def _refuse_other(
             if getattr(held.plan, field.name) != getattr(plan, field.name)
         ]
         raise InvalidInput(
-            f"{directory} holds an export of another plan: {', '.join(differing)} differ; "
+            f"{directory} contains an export with other options: {', '.join(differing)} differ; "
             "go on with the same choices, or name another directory"
         )
 
@@ -234,13 +236,13 @@ def check_destination(directory: Path, *, subfolders: bool = False) -> None:
             names = {path.name for path in directory.iterdir()}
             begun = {LOCK, HEADER + PARTIAL}  # what a kill in the first moment leaves
             if not subfolders and names - begun and not names & {HEADER, MANIFEST}:
-                raise InvalidInput(f"{directory} is not empty, and doesn't hold an export")
+                raise InvalidInput(f"{directory} is not empty and does not contain an export")
         ground = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     except OSError as error:
         raise InvalidInput(f"cannot write to {directory}: {error.strerror}") from error
     effective = os.access in os.supports_effective_ids
     if not ground.is_dir() or not os.access(ground, os.W_OK | os.X_OK, effective_ids=effective):
-        raise InvalidInput(f"cannot write to {directory}: {ground} is not a directory that you may write to")
+        raise InvalidInput(f"cannot write to {directory}: {ground} is not a directory that you can write to")
 
 
 def _read(path: Path, kind: type[T]) -> T | None:

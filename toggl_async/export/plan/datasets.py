@@ -126,7 +126,7 @@ def dataset(name: str) -> Dataset:
     try:
         return DATASETS[name]
     except KeyError:
-        raise InvalidInput(f"unknown dataset {name!r}; there are {', '.join(DATASETS)}") from None
+        raise InvalidInput(f"unknown dataset {name!r}; choose one of {', '.join(DATASETS)}") from None
 
 
 @functools.cache

@@ -281,16 +281,16 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageS
                 saved = attrs.evolve(saved, readings=1, wide=wide, unseen=tuple(sorted(unmet)))
                 reader.books.commit(piece, saved)
                 return saved
-            why = "an empty answer came" if saved.blank else "Toggl's total has more"
-            doubt = f"{len(unmet)} time entries that did not come again are kept: {why}"
+            why = "the answer was empty" if saved.blank else "Toggl's total has more"
+            doubt = f"{len(unmet)} time entries that were missing this time are kept: {why}"
         elif total is None and len(unmet) * 2 > saved.before:
-            doubt = f"{len(unmet)} time entries that did not come again are kept: Toggl gives no total"
+            doubt = f"{len(unmet)} time entries that were missing this time are kept: Toggl gives no total"
         else:
             doubt = None
     elif saved.shifted:
         doubt = SHIFTED
     else:
-        doubt = "rows without an id came, and others did not come again" if unmet else None
+        doubt = "got rows without an id, and others were missing" if unmet else None
     saved = attrs.evolve(saved, done=True, unseen=())
     gone = set() if doubt else unmet
     reader.write(piece, ENTRIES, lines, saved, removed=sorted(met | gone))

@@ -235,10 +235,10 @@ async def _judge(
         now = _seen_elsewhere(reader, dataset, piece, await reader.seen_now())
         lacking = [number for number in lacking if number in now]
     if unmet and not saved.rows and _has_no_witness(reader, dataset, piece):
-        return _Verdict(final=True, doubt=f"{_EMPTY} came, and {_listed(unmet)} did not come again")
+        return _Verdict(final=True, doubt=f"{_EMPTY}; no longer there: {_listed(unmet)}")
     if unmet and (saved.odd or saved.blank):
         came = "rows without an id" if saved.odd else "an empty answer"
-        return _Verdict(final=True, doubt=f"{came} came, and {_listed(unmet)} did not come again")
+        return _Verdict(final=True, doubt=f"got {came}; no longer there: {_listed(unmet)}")
     doubt = f"the list lacks {_listed(lacking)}, which Toggl shows elsewhere" if lacking else None
     return _Verdict(final=True, gone=unmet - set(lacking), doubt=doubt)
 

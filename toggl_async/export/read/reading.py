@@ -317,7 +317,7 @@ def identified(lines: list[Line], operation: str) -> list[Line]:
     """
     if lines and all(line.id < 0 and line.start is None for line in lines):
         body = b"[" + b",".join(line.data for line in lines) + b"]"
-        raise DecodeError("rows without an id came", operation=operation, field="$", body=body)
+        raise DecodeError("got rows without an id", operation=operation, field="$", body=body)
     return lines
 
 

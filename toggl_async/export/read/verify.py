@@ -60,7 +60,7 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
             lost = Piece(ENTRIES.name, one.workspace_id, one.days, "check")
             reader.failed(
                 lost,
-                f"{check.first} to {check.last} brought no rows, but Toggl's total says more",
+                f"{check.first} to {check.last} brought no rows, but Toggl's total is more",
             )
 
 
