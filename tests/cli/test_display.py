@@ -263,6 +263,7 @@ async def test_events_go_to_the_account_that_they_are_of(clock: Clock) -> None:
 
     await asyncio.gather(work(1, 7, 3), work(0, 8, 2))
     router.on_scheduler(attrs.evolve(sent(100.0), account=7))  # from nobody's task
+    router.on_scheduler(attrs.evolve(sent(100.0), account=0))  # of all accounts, so of none
     assert [watch.requests for watch in watches] == [2, 4]
 
 

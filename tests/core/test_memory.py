@@ -123,3 +123,12 @@ def test_the_error_says_that_it_is_from_memory(status: int, kind: type) -> None:
     error = error_from_memory(RememberedRefusal(status, "no", "abc", None), method="GET", path="/x")
     assert type(error) is kind
     assert (error.status, error.from_memory, error.request_id, error.path) == (status, True, "abc", "/x")
+
+
+def test_a_login_that_others_read_of_is_swept_out_after_a_quarter_of_an_hour() -> None:
+    memories = Memories()
+    assert remember(memories, OutcomeKind.LOGIN, shared=True)
+    memories.sweep(SHARED_LOGIN - 1)
+    assert memories.login is not None
+    memories.sweep(SHARED_LOGIN)
+    assert memories.login is None

@@ -324,3 +324,10 @@ async def test_an_id_that_cannot_be_one_is_no_beginning_of_a_page() -> None:
     async with Answers(page).client() as toggl:
         with pytest.raises(PagingError, match="got an id that is out of range"):
             await walked(toggl, "me.projects.list_page")
+
+
+async def test_one_object_in_place_of_a_page_is_its_only_row() -> None:
+    async with Answers(TAG).client() as toggl:
+        with pytest.warns(DriftWarning):
+            found = await toggl.workspace(3).projects.iter().collect()
+    assert [one.id for one in found] == [TAG["id"]]

@@ -207,7 +207,7 @@ async def test_a_total_that_is_none_leaves_the_export_incomplete(tmp_path: Path,
     ("path", "body"),
     pairs(
         ["/api/v9/me/time_entries", "/api/v9/me/time_entries/current"],
-        [b'{"error":"internal"}', b"[[]]", b"<html>", b"7"],
+        [b'{"error":"internal"}', b"[[]]", b"<html>", b'{"duration":-1}', b"7"],
     ),
 )
 async def test_own_entries_in_another_shape(tmp_path: Path, path: str, body: bytes) -> None:

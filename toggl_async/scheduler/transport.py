@@ -24,8 +24,8 @@ import logging
 import os
 import ssl
 import urllib.request
-from collections.abc import Awaitable, Callable
-from typing import Final, Self, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, Self, TypeAlias
 
 import httpx
 
@@ -49,7 +49,7 @@ _logger: Final = logging.getLogger("toggl_async.scheduler")
 Send: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
 """Sends a request on, and returns its answer."""
 
-Around: TypeAlias = Callable[[httpx.Request, Send], Awaitable[httpx.Response]]
+Around: TypeAlias = Callable[[httpx.Request, Send], Coroutine[Any, Any, httpx.Response]]
 
 _CONNECTIONLESS: Final = (httpx.MockTransport, httpx.ASGITransport)
 

@@ -79,10 +79,6 @@ class MemoryBudget:
             limits = self._limits[account] = Limits.new(now)
         return limits
 
-    def keep(self, account: str, limits: Limits) -> None:
-        """Keep what a step made of the limits of an account."""
-        self._limits[account] = limits
-
     def memories_of(self, account: str) -> Memories:
         """Return what was learned of an account."""
         return self._memories.get(account) or Memories()
@@ -142,10 +138,8 @@ class MemoryHolder:
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T:
         """Apply a step to the limits of an account, and keep what was learned."""
         now = round(self._loop.time() * SECOND)
-        known = self._budget.limits_of(account, now)
-        limits, result, wakes = step(known, now)
-        if limits is not known:
-            self._budget.keep(account, limits)
+        # A step changes the limits in place.
+        _, result, wakes = step(self._budget.limits_of(account, now), now)
         for lesson in lessons:
             self._budget.take(account, lesson, now)
         if wakes:

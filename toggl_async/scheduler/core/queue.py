@@ -197,10 +197,9 @@ class Queue:
         self._size += 1
 
     def discard(self, call: Call) -> None:
-        """Take out a call; does nothing if it does not wait."""
+        """Take out a call that waits."""
         line = call.line
-        if line is None:
-            return
+        assert line is not None  # noqa: S101 - `push` has set it
         line.discard(call)
         self._size -= 1
         if not line.live:

@@ -219,6 +219,10 @@ class Schedule:
         self._start(call, now)
         self._wait(call)
 
+    def hold_back(self, until: int) -> None:
+        """Want nothing before an instant."""
+        self.backoff.until = max(self.backoff.until, until)
+
     def sent(self, call: Call, now: int) -> None:
         """Take note that the first byte leaves."""
         call.state = CallState.UNDER_WAY

@@ -213,8 +213,7 @@ class Asking(Outlook):
             self._failed(error)
         elif task.cancelled():
             self._running = False
-            if not task.get_loop().is_closed():
-                self.poke()
+            self.poke()
 
     def _failed(self, error: Exception) -> None:
         self._running = self._again = False

@@ -159,6 +159,8 @@ class Driver(Asking):
             if passed or limiter is None:
                 break
             if not may_wait and not limiter.has_capacity():
+                # Its next turn would come at once, and be refused here at once, again and again.
+                self.schedule.hold_back(self.now() + self._me.interval)
                 raise Recalled(Reason.PACE)
             await limiter.acquire()
             passed, look = True, self._is_late(call)
