@@ -78,8 +78,9 @@ class Database:
 
     def __init__(self, path: Path, reading: Reading) -> None:
         self._path = path
-        self.ahead = 0
-        self.began = 0
+        self.ahead: int = 0
+        self.began: int = 0
+        self.connection: sqlite3.Connection
         try:
             path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
             if not path.exists():

@@ -50,27 +50,27 @@ class Seen:
     def __init__(self) -> None:
         self.limits: Limits | None = None
         """As they were last seen, or as they go on while alone."""
-        self.ahead = 0
+        self.ahead: int = 0
         """Their time less that of the loop."""
-        self.before = 0
+        self.before: int = 0
         """The last slot but one that the store told of."""
-        self.highest = 0
+        self.highest: int = 0
         """The greatest number of a turn that was seen."""
         self.departed: int | None = None
         """The slot of one's own latest turn."""
         self.interval: int | None = None
         self.round: alone.Round | None = None
         """One's own places while alone; None while with the store."""
-        self.lost_at = 0
+        self.lost_at: int = 0
         """When the store was lost, by the loop's clock."""
         self.opens_at: int | None = None
         """When the store that is back opens, by the loop's clock; None while it has to be asked."""
-        self.newer = False
+        self.newer: bool = False
         """Whether a newer version keeps the limits of this account."""
-        self.memories = Memories()
+        self.memories: Memories = Memories()
         self.lessons: list[Lesson] = []
         """What was learned while alone; the store is told with the next transaction."""
-        self.used_at = 0
+        self.used_at: int = 0
 
     def next_place(self, now: int) -> float:
         """Return one's own next place while alone, by the loop's clock; infinite while with the store."""
@@ -95,10 +95,10 @@ class Passed(Generic[T]):
         self._step = step
         self._began = began
         self._clock = clock
-        self.lessons = seen.lessons.copy()
+        self.lessons: list[Lesson] = seen.lessons.copy()
         """What was learned while alone, and is told now."""
         self.limits: Limits
-        self.ahead = 0
+        self.ahead: int = 0
         """The time of the limits less that of the loop."""
 
     def __call__(self, limits: Limits, now: int) -> tuple[Limits, T | Closed, Sequence[Wake]]:
