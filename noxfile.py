@@ -197,7 +197,7 @@ def contract(session: nox.Session) -> None:
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """The site, into build/site; a broken reference fails. `-- linkcheck` tries links to elsewhere."""
-    session.install("-e", INSTALLED, *group("docs"))
+    session.install("-e", INSTALLED, "-e", ".[fastapi]", *group("docs"))
     builder = session.posargs[0] if session.posargs else "html"
     strict = ("--fail-on-warning", "--fresh-env", "--quiet")
     session.run("sphinx-build", "--builder", builder, *strict, "--jobs", "auto", "docs", "build/site")
