@@ -1,6 +1,6 @@
 """Life without a store: places that are kept, and what is brought back."""
 
-from toggl_async.scheduler.core.alone import Round, bring_back, draw
+from toggl_async.scheduler.core.alone import Round, bring_back, draw, go_alone
 from toggl_async.scheduler.core.limits import SECOND, Limits
 
 NOW = 10**9
@@ -25,3 +25,11 @@ def test_a_rest_that_began_meanwhile_holds_for_all() -> None:
     assert stored.gate.number == stored.number
     bring_back(stored, Limits.new(NOW), 0)
     assert stored.gate.until == NOW + 205 * SECOND, "none is shortened"
+
+
+def test_ones_own_probe_stays_out_and_that_of_others_is_forgotten() -> None:
+    for prober, probe in (("me", 7), ("other", 0)):
+        limits = Limits.new(NOW)
+        limits.gate.probe, limits.gate.prober = 7, prober
+        assert go_alone(limits, "me", NOW) == Round(NOW, 0)
+        assert limits.gate.probe == probe

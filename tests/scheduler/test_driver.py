@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from support.slow_budget import SlowBudget
 from support.support_wire import TOKEN
 from toggl_async import (
     ApiToken,
@@ -19,12 +20,13 @@ from toggl_async import (
     TogglClient,
 )
 from toggl_async.scheduler import MemoryBudget, ScheduledTransport
+from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import Limits
 from toggl_async.scheduler.core.notes import LossTold
 from toggl_async.scheduler.core.queue import Call, CallState
 from toggl_async.scheduler.core.schedule import Recalled
 from toggl_async.scheduler.driver import Driver, Ticket
-from toggl_async.scheduler.driver.tickets import Background
+from toggl_async.scheduler.driver.tickets import Background, deliver
 from toggl_async.scheduler.scheduler import drivers_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -210,6 +212,25 @@ async def test_work_that_fails_as_it_is_stopped_is_over_all_the_same() -> None:
     await ended.wait()
 
 
+async def test_a_turn_that_nobody_waits_for_any_more_is_delivered_to_nobody() -> None:
+    ticket = Ticket(method="GET", path=lambda: ME, owner=None, refusal=lambda: None)
+    deliver(ticket)
+    ticket.future = asyncio.get_running_loop().create_future()
+    deliver(ticket)
+    deliver(ticket)
+    assert ticket.future.done()
+
+
+async def test_calls_that_wait_for_the_first_word_of_a_store_are_said_to_queue() -> None:
+    budget = SlowBudget(seconds=1.0)
+    async with TogglClient(ApiToken(TOKEN), transport=httpx.MockTransport(ok), budget=budget) as toggl:
+        call = asyncio.ensure_future(toggl.request("GET", ME))
+        await asyncio.sleep(0.1)
+        (account,) = toggl.stats().accounts
+        assert account.reason is Reason.QUEUE
+        await call
+
+
 async def test_a_quota_without_a_total_is_taken() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         rows = [{"organization_id": None, "remaining": 0, "resets_in_secs": 600, "total": None}]
@@ -249,7 +270,7 @@ async def test_what_another_scheduler_learned_is_learned_with_the_next_answer() 
 
     async def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.path)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1 if request.url.path.endswith("/old") else 3)
         return httpx.Response(410 if request.url.path.endswith("/old") else 200, json={})
 
     budget, transport = MemoryBudget(), httpx.MockTransport(answer)
@@ -307,7 +328,7 @@ async def test_a_wake_for_a_scheduler_that_is_closed_does_no_harm() -> None:
     budget = MemoryBudget()
 
     async def refuse(_request: httpx.Request) -> httpx.Response:
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1.7)
         return httpx.Response(429)
 
     other = Scheduler(budget=budget)
@@ -316,7 +337,7 @@ async def test_a_wake_for_a_scheduler_that_is_closed_does_no_harm() -> None:
         await asyncio.sleep(1.1)
         driver = driver_of(other)
         await sent(driver)
-        await asyncio.sleep(0.39)
+        await asyncio.sleep(0.55)
         call = call_of(driver)
         waiting = asyncio.ensure_future(_wait(driver.turn(call)))
         await asyncio.sleep(0)

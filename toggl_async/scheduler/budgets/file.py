@@ -116,6 +116,7 @@ class _FileStore:
         self._database: Database | None = None
         self._life: Life | None = None
         self._using_file = threading.Lock()
+        self._held_for_fork = False
         _stores.add(self)
 
     @property
@@ -182,12 +183,13 @@ class _FileStore:
         when the parent has closed it, would hold no lock, and the next process would start a new journal.
         """
         # The loop of another thread may be in a transaction. What hangs must not keep anybody from forking.
-        if self._using_file.acquire(timeout=_FORK_WAITS):
+        self._held_for_fork = self._using_file.acquire(timeout=_FORK_WAITS)
+        if self._held_for_fork:
             self._forget_file()
 
     def go_on_after_fork(self) -> None:
         """Let the parent use the file again."""
-        if self._using_file.locked():
+        if self._held_for_fork:
             self._using_file.release()
 
     def close_after_fork(self) -> None:

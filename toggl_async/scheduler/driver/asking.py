@@ -158,13 +158,11 @@ class Asking(Outlook):
         schedule = self.schedule
         if schedule.queue or self._lessons:
             return False
-        if schedule.notes or self._timer is not None:
+        if schedule.notes:
             told = self._transact(())
             assert isinstance(told, Grant)  # noqa: S101 - memory answers at once
             if told.cold != self._cold:
                 self._learn_cold(told)
-            if self._timer is not None:
-                self._set_timer(None)
         return True
 
     def _has_to_ask(self, wants: Sequence[Want], now: int) -> bool:

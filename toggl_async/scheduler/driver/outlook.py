@@ -195,6 +195,5 @@ class Outlook:
             known = seen.windows.get(window)
             if known is None or known.left != 0:
                 return Reason.PACE, max(now, self._view_at + seen.opens_in) / SECOND
-            if known.resets_in is not None:
-                resets.append(self._view_at + known.resets_in)
-        return Reason.QUOTA, min(resets) / SECOND if resets else math.inf
+            resets.append(self._view_at + (known.resets_in or 0))  # what has nothing left has a reset
+        return Reason.QUOTA, min(resets) / SECOND
