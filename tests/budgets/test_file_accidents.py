@@ -149,7 +149,11 @@ async def test_a_fork_waits_for_a_transaction_of_another_thread_but_not_for_ever
     await seen(holder, me)
 
     def fork_meanwhile(limits: Limits, _now: int) -> tuple[Limits, None, tuple[()]]:
-        forker = threading.Thread(target=file._before_fork)
+        def fork() -> None:
+            file._before_fork()
+            file._after_fork_in_parent()
+
+        forker = threading.Thread(target=fork)
         forker.start()
         forker.join()
         return limits, None, ()

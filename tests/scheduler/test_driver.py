@@ -13,6 +13,7 @@ from toggl_async import (
     ApiToken,
     BudgetError,
     ClientClosed,
+    EndpointGone,
     MaxWaitExceeded,
     Priority,
     RateLimited,
@@ -279,6 +280,7 @@ async def test_what_another_scheduler_learned_is_learned_with_the_next_answer() 
         TogglClient(ApiToken(TOKEN), transport=transport, budget=budget) as other,
     ):
         slow = asyncio.ensure_future(other.request("GET", ME))
+        await asyncio.sleep(0.01)
         with pytest.raises(Exception, match="410"):
             await one.request("GET", f"{ME}/old")
         await slow
@@ -350,3 +352,44 @@ async def test_a_wake_for_a_scheduler_that_is_closed_does_no_harm() -> None:
 async def _wait(waiting: Any) -> None:
     if waiting is not None:
         await waiting
+
+
+async def test_what_two_schedulers_learn_at_once_both_remember() -> None:
+    asked: list[str] = []
+
+    async def gone(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        await asyncio.sleep(0.7)
+        return httpx.Response(410)
+
+    budget, transport = SlowBudget(seconds=0.9), httpx.MockTransport(gone)
+    async with (
+        TogglClient(ApiToken(TOKEN), transport=transport, budget=budget) as one,
+        TogglClient(ApiToken(TOKEN), transport=transport, budget=budget) as other,
+    ):
+        for again in range(2):
+            for toggl in (one, other) if not again else (other, one):
+                calls = [toggl.request("GET", f"{ME}/{number}") for number in range(4)]
+                results = await asyncio.gather(*calls, return_exceptions=True)
+                assert {type(result) for result in results} == {EndpointGone}
+                calls = [one.request("GET", f"{ME}/{number}") for number in (7, 8)]
+                calls += [other.request("GET", f"{ME}/{number}") for number in (8, 9)]
+                await asyncio.gather(*calls, return_exceptions=True)
+    assert all(asked.count(path) == 1 for path in asked if path[-1] in "0123")
+
+
+async def test_a_request_that_others_passed_waits_for_its_new_slot_and_is_not_asked_about_again() -> None:
+    budget = SlowBudget(seconds=0.002)
+    async with Scheduler(budget=budget) as scheduler, Scheduler(budget=budget) as other:
+        driver, second = driver_of(scheduler), driver_of(other)
+        call = call_of(driver)
+        await _wait(driver.turn(call))
+        driver.begin(call)
+        await asyncio.sleep(1.5)
+        passing = await sent(second)
+        left, transactions = asyncio.get_running_loop().time(), budget.transactions
+        await driver.depart(call)
+        assert asyncio.get_running_loop().time() - left >= 1.0
+        assert budget.transactions == transactions + 1
+        driver.finish(call)
+        second.finish(passing)
