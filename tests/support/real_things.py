@@ -183,7 +183,7 @@ def _saved(sandbox: Sandbox, number: int, callback: str) -> dict[str, Any]:
 
 
 def _kept(sandbox: Sandbox, ids: dict[str, Any]) -> dict[str, Any]:
-    """Make a row in each collection that is kept as it is sent; all have the number of the saved report."""
+    """Make a row in each collection that is kept, by the id of the saved report; drop the others."""
     company, row_id, workspace = sandbox.company, ids["report_id"], ids["workspace_id"]
     for collection in BY_NAME.values():
         row = {
@@ -193,7 +193,7 @@ def _kept(sandbox: Sandbox, ids: dict[str, Any]) -> dict[str, Any]:
             "workspace_id": workspace,
             "start_date": MOMENT.date().isoformat(),
         }
-        company.kept.setdefault((collection.name, workspace), {})[row_id] = row
+        company.kept[collection.name, workspace] = {row_id: row}
     people = dict.fromkeys(("member_id", "approver_id"), company.owner.id)
     return people | {collection.parameter: row_id for collection in BY_NAME.values()}
 
