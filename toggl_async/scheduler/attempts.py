@@ -291,7 +291,8 @@ class Attempts(Work[httpx.Response]):
         response.extensions[EXTENSION] = Attempted(
             attempts=call.attempts,
             waited=call.waited / SECOND,
-            maybe_applied=outcome.kind is OutcomeKind.FAILED and not self._facts.reads,
+            maybe_applied=response.status_code >= http.HTTPStatus.INTERNAL_SERVER_ERROR
+            and not self._facts.reads,
             organization_id=quota_of(call.window)[1],
             total=driver.total(call.window),
         )
