@@ -386,9 +386,12 @@ async def test_what_cannot_succeed_is_tried_once(fault: httpx.TransportError) ->
 async def test_what_a_server_cannot_do_is_asked_once() -> None:
     server = Toggl(lambda _: httpx.Response(501))
     async with server.client() as toggl:
-        with pytest.raises(ServerError):
+        with pytest.raises(ServerError) as read:
             await toggl.request("GET", ME)
-    assert len(server.asked) == 1
+        with pytest.raises(ServerError) as written:
+            await toggl.request("POST", ME)
+    assert (read.value.maybe_applied, written.value.maybe_applied) == (False, True)
+    assert len(server.asked) == 2
 
 
 # Options beside a shared scheduler
