@@ -210,7 +210,9 @@ async def test_work_that_fails_as_it_is_stopped_is_over_all_the_same() -> None:
     work, ended = Background(stubborn()), asyncio.Event()
     await asyncio.sleep(0)
     work.stop(ended.set)
-    await ended.wait()
+    await asyncio.wait_for(ended.wait(), 1)
+    with pytest.raises(ValueError, match="no"):
+        await work.wait()
 
 
 async def test_a_turn_that_nobody_waits_for_any_more_is_delivered_to_nobody() -> None:

@@ -156,7 +156,7 @@ class Codec:
             raise DecodeError(message, operation=operation, field="$", body=body) from None
 
     def left_out(self, *, operation: str) -> None:
-        """Warn, once an operation, that elements which are no rows were left out."""
+        """Warn, once an operation, that elements which are not rows were left out."""
         self._drift.odd(operation, {"$[]": "expected a row, got null, a number or text; left out"})
 
     def _notice(self, result: TypeForm, body: bytes, operation: str, report: _Report) -> None:

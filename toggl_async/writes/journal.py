@@ -55,7 +55,7 @@ class WriteJournal:
         """Open the file.
 
         Raises:
-            InvalidInput: it is no journal, can't be written, or another run has it.
+            InvalidInput: it is not a journal, can't be written to, or another run is using it.
         """
         if self._path is not None:
             await self._in_thread(self._open)

@@ -200,7 +200,7 @@ class Pages(Generic[ItemT]):
             raise self._misshapen(str(error), answer) from None
 
     def _count(self, items: Sequence[object], size: int | None, answer: PageAnswer) -> int:
-        """Count the elements of a page, also those that are no rows and were left out when it was read.
+        """Count the elements of a page, including those that are not rows and were left out when it was read.
 
         A page that seems short for them is not the last. It is counted only then: that costs reading twice.
         """

@@ -99,7 +99,7 @@ def listed(rows: object) -> Sequence[object]:
 
 
 def is_no_row(element: object) -> bool:
-    """Whether an element of a list that is still JSON is no object."""
+    """Whether an element of a list that is still JSON is not an object."""
     return isinstance(element, msgspec.Raw) and bytes(memoryview(element)[:1]) != b"{"
 
 

@@ -47,7 +47,7 @@ def budget_from_text(text: str) -> Budget | None:
     ``memory`` is another word for ``none``.
 
     Raises:
-        InvalidInput: it is no name of a budget.
+        InvalidInput: it is not the name of a budget.
         BudgetError: it needs an extra that is not installed.
     """
     # The budgets load when they are named: SQLite and redis-py are much to import for a client in memory.

@@ -60,7 +60,7 @@ class RedisBudget:
         prefix: what all keys and channels begin with. No credential stands in them.
 
     Raises:
-        InvalidInput: the URL is no such URL, or the client decodes answers.
+        InvalidInput: the URL is not a URL of Redis, or the client decodes answers.
         BudgetError: redis-py is not installed.
     """
 
