@@ -233,13 +233,14 @@ class Exchange:
     async def _trace(self, name: str, info: dict[str, Any]) -> None:
         """Let the request leave when it is about to; nothing that comes later matters here."""
         self._inner.traces = True
-        departs = name in _DEPARTURES and not _is_tunnel(info)
-        if departs:
+        if name in _DEPARTURES and not _is_tunnel(info):
             # Where several share a connection, one that waited here would let another take its stream.
             alone = name.startswith("http11.")
             await self._depart(may_wait=alone, again=self._phase is _Phase.LEFT)
             self._phase = _Phase.LEFT
-        else:
+            if alone and self._inner.sends_once:
+                self._stop_watching()  # httpcore has ten more steps to trace, and each costs
+        elif self._phase is not _Phase.LEFT:
             self._note(name, info)
         if self._user_trace is not None:
             await self._user_trace(name, info)
@@ -247,7 +248,7 @@ class Exchange:
     def _note(self, name: str, info: dict[str, Any]) -> None:
         """Take note of an event before the departure."""
         what, _, step = name.rpartition(".")
-        if what in _CLEANING or self._phase in {_Phase.BEGUN, _Phase.LEFT} or step == "failed":
+        if what in _CLEANING or self._phase is _Phase.BEGUN or step == "failed":
             return
         if step == "complete" and self._phase is _Phase.CONNECTING:
             self._phase = _Phase.CONNECTED

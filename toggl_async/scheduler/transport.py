@@ -179,6 +179,7 @@ class InnerTransport:
         "around",
         "closed",
         "is_httpx",
+        "sends_once",
         "traces",
     )
 
@@ -195,6 +196,8 @@ class InnerTransport:
         self._process = os.getpid()
         self.is_httpx: bool = isinstance(transport, httpx.AsyncHTTPTransport)
         """Whether it is httpx's own, whose traces and errors are known."""
+        self.sends_once: bool = isinstance(transport, Network) or type(transport) is httpx.AsyncHTTPTransport
+        """Whether a request whose first byte has left over HTTP/1.1 is certain not to be sent again."""
         self.traces: bool = self.is_httpx
         """Whether it is known to trace what it does."""
         self.around: Around | None = None

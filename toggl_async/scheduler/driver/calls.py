@@ -26,7 +26,8 @@ SOON: Final = SECOND // 1000
 """How much later than its slot a turn may leave without a last look at limits in memory: about as long
 as the way from the turn to the wire takes where a connection is at hand."""
 JITTER: Final = SECOND // 10_000
-"""What a turn may always be late: no network keeps requests apart more finely, and the limiter does."""
+"""What a turn may always be late: no network keeps requests apart more finely, and the limiter does. Where
+turns themselves are closer, none is ever late."""
 LATE: Final = SECOND // 200
 """How much later than its slot a turn may leave without a last look at a store."""
 
@@ -162,8 +163,9 @@ class Driver(Asking):
                 # Its next turn would come at once, and be refused here at once, again and again.
                 self.schedule.hold_back(self.now() + self._me.interval)
                 raise Recalled(Reason.PACE)
+            waits = not limiter.has_capacity()
             await limiter.acquire()
-            passed, look = True, self._is_late(call)
+            passed, look = True, waits and self._is_late(call)
             if not look:
                 break
         now = self.now()
@@ -321,8 +323,9 @@ class Driver(Asking):
         if ticket_of(call).news != self._news:
             return True
         late, interval = self.now() - call.leaves_at, self._me.interval
-        bound = min(SOON, interval // 100) if self._prompt else min(LATE, interval // 10)
-        return late > JITTER and late > bound
+        if late <= JITTER or interval <= JITTER:
+            return False
+        return late > (min(SOON, interval // 100) if self._prompt else min(LATE, interval // 10))
 
     async def _last_look(self, call: Call, *, may_wait: bool) -> None:
         """Look until the request may leave.
