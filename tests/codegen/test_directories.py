@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-import codegen.__main__
 from codegen.__main__ import main
 from codegen.emit import stale, write
-from codegen.load import Specification
 from support import own_documents
 from support.pets import Folder
 
@@ -76,16 +74,6 @@ def test_with_faults_nothing_is_written(
     assert run() == 2
     assert capsys.readouterr().err == "fault: GET /api/v9/workspaces/{workspace_id}/pets: has no summary\n"
     assert not package.exists()
-
-
-def test_the_package_is_fresh(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def read_before(folder: Path) -> Specification:
-        assert folder == own_documents.FOLDER
-        return own_documents.source()
-
-    monkeypatch.setattr(codegen.__main__, "load", read_before)
-    status = main(["--check"])
-    assert (status, *capsys.readouterr()) == (0, "", "")
 
 
 def test_the_command_in_a_process_of_its_own(run: Any, folder: Folder, package: Path) -> None:
