@@ -188,7 +188,7 @@ def stand_in(row: bytes) -> int:
     """
     try:
         fields = _fields.decode(row)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         content = row.strip()
     else:
         fields.pop("row_number", None)
@@ -197,13 +197,13 @@ def stand_in(row: bytes) -> int:
 
 
 def fields_of(row: bytes) -> dict[str, object] | None:
-    """The fields of a row, decoded one by one; None when it isn't an object.
+    """The fields of a row, decoded one by one; None when it isn't an object, or one of its names is no text.
 
     A value that Python cannot hold or write again, such as 1e999, stays as it came: a `msgspec.Raw`.
     """
     try:
         fields = _fields.decode(row)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:  # half a pair of surrogates in a name is none
         return None
     return {name: _value(value) for name, value in fields.items()}
 

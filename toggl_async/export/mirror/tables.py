@@ -11,13 +11,14 @@ import functools
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import attrs
 import msgspec
 
 from toggl_async import records
 from toggl_async._operations.record import Moment, Record
+from toggl_async.export.mirror.documented import Documented, Field
 from toggl_async.export.plan.datasets import DATASETS, Dataset
 from toggl_async.export.rows import SECRET_FIELDS, fields_of, known_of
 
@@ -40,6 +41,10 @@ DAY = "day"
 """The column for the day on which a time entry began, in the profile's time zone, as reports count it."""
 
 _LARGEST = 2**63
+
+_MINUTE = dt.timedelta(minutes=1)
+
+_Moment: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -160,17 +165,25 @@ class Table:
 
     def values(self, data: bytes) -> list[Cell]:
         """The cells of a row, in the order of the columns; those of the key are never empty."""
-        try:
-            fields = _decode(data)
-            row = self._cells_of(fields) if isinstance(fields, dict) else self._only_extra(fields)
-        except (msgspec.DecodeError, ValueError, OverflowError):  # a number that Python cannot hold
-            loose = fields_of(data)
-            row = self._only_extra(msgspec.Raw(data)) if loose is None else self._cells_of(loose)
+        row = self._documented.cells(data)
+        if row is None:
+            row = self._odd(data)
+        else:
+            row.append(None)  # nothing is left for `EXTRA`
         if row[self._id_place] is None:
             row[self._id_place] = known_of(data).id
         if self.dataset.key_has_workspace and row[self._workspace_place] is None:
             row[self._workspace_place] = 0
         return row
+
+    def _odd(self, data: bytes) -> list[Cell]:
+        """The cells of a row of whatever shape."""
+        try:
+            fields = _decode(data)
+            return self._cells_of(fields) if isinstance(fields, dict) else self._only_extra(fields)
+        except (msgspec.DecodeError, ValueError, OverflowError):  # a number that Python cannot hold
+            loose = fields_of(data)
+            return self._only_extra(msgspec.Raw(data)) if loose is None else self._cells_of(loose)
 
     def _only_extra(self, value: object) -> list[Cell]:
         """The cells of what isn't an object."""
@@ -194,10 +207,31 @@ class Table:
                 odd[wire] = value
             row.append(cell)
         if self._has_day:
-            row.append(_day(start[:10]) if isinstance(start, str) else None)
+            moment = row[self.place["start"]]
+            row.append(moment.date() if isinstance(moment, dt.datetime) else _day(str(start)[:10]))
         if not odd and fields.keys() <= self._known:
             return [*row, None]
         return [*row, _as_json(odd | {name: fields[name] for name in fields if name not in self._known})]
+
+    @functools.cached_property
+    def _documented(self) -> Documented[Cell]:
+        """Reads the rows that have a column for every field, and what Toggl documents in each."""
+        fields = [
+            Field[Cell](
+                name=column.wire,
+                twin="" if column.wire == column.name else column.name,
+                type=_JSON_TYPES[column.kind],
+                cell=_as_json if column.kind is ColumnType.JSON else None,
+            )
+            for column in self.columns
+            if column.name not in {DAY, EXTRA}
+        ]
+        return Documented(
+            fields,
+            ignored=self._known,
+            derived=[(self.place["start"], dt.datetime.date)] if self._has_day else (),
+            avoided=_EDGES,
+        )
 
     @functools.cached_property
     def _id_place(self) -> int:
@@ -287,19 +321,25 @@ def _text(value: object) -> str | None:
 
 
 def _moment(value: object) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return moment if moment is not None and moment.tzinfo is not None and _can_be(moment) else None
+    """A moment that every format can hold, as RFC 3339 has it, or else ISO 8601.
 
-
-def _can_be(moment: dt.datetime) -> bool:
-    """Whether every format can hold a moment: in UTC the first and the last year would leave the calendar.
-
-    The first is Go's word for "never", besides.
+    In UTC the first and the last year would leave the calendar; the first is Go's word for "never",
+    besides. Offsets have whole minutes: not every format knows others.
     """
-    return dt.MINYEAR < moment.year < dt.MAXYEAR
+    if not isinstance(value, str):
+        return None
+    moment: dt.datetime
+    try:
+        moment = msgspec.convert(value, _Moment)
+    except msgspec.ValidationError:
+        try:
+            moment = dt.datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    offset = moment.utcoffset()
+    if offset is None or offset % _MINUTE or not dt.MINYEAR < moment.year < dt.MAXYEAR:
+        return None
+    return moment
 
 
 def _day(value: object) -> dt.date | None:
@@ -335,3 +375,21 @@ _CELLS: Mapping[ColumnType, Callable[[object], Cell]] = {
     ColumnType.JSON: _as_json,
 }
 """What makes a cell of a value of JSON; None when it does not fit."""
+
+_Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST - 1)]
+
+_JSON_TYPES: Mapping[ColumnType, Any] = {
+    ColumnType.INTEGER: _Whole,
+    ColumnType.NUMBER: float,
+    ColumnType.BOOLEAN: bool,
+    ColumnType.TEXT: str,
+    ColumnType.MOMENT: _Moment,
+    ColumnType.DAY: dt.date,
+    ColumnType.INTEGERS: list[_Whole],
+    ColumnType.TEXTS: list[str],
+    ColumnType.JSON: Any,
+}
+"""What JSON holds for a column in a row that is as documented."""
+
+_EDGES = (b'"0001-', b'"9999-')
+"""What moments begin with that may not be what every format can hold; see `_moment`."""
