@@ -354,7 +354,7 @@ def test_the_sandbox_has_one_account(out: Path, tmp_path: Path, capsys: pytest.C
 def test_a_format_whose_package_is_missing(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("toggl_async.export.formats.duck")]:
+    for name in [name for name in sys.modules if name.startswith("toggl_async.export.formats._sinks.duck")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "duckdb", None)
     assert main(["export", "--out", str(out), "--format", "duckdb"]) == 2

@@ -16,7 +16,7 @@ from support.export_written import FORMATS, everything, ids
 from toggl_async import ApiToken, ClientOptions, InvalidInput, LoginRefused, Pace, TogglClient
 from toggl_async.export import DatasetFinished, ExportPlan, Manifest, RowsWritten, export
 from toggl_async.export.formats import make
-from toggl_async.export.formats.database import DatabaseSink
+from toggl_async.export.formats._sinks.database import DatabaseSink
 from toggl_async.export.formats.staged import StagedSink
 from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.destination import HEADER

@@ -25,7 +25,7 @@ from toggl_async.export import (
     export,
     survey,
 )
-from toggl_async.export.formats.jsonl import sink as jsonl_sink
+from toggl_async.export.formats._sinks.jsonl import sink as jsonl_sink
 from toggl_async.export.formats.staged import StagedSink
 from toggl_async.export.mirror.sink import Commit
 from toggl_async.scheduler.events import Queued, SchedulerEvent

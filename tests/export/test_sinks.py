@@ -12,7 +12,7 @@ import pytest
 from support.export_written import FORMATS, ids, rows
 from toggl_async.export.batches import _Channel
 from toggl_async.export.formats import Commit, Sink, make
-from toggl_async.export.formats.database import DatabaseSink
+from toggl_async.export.formats._sinks.database import DatabaseSink
 from toggl_async.export.mirror.pieces import Progress
 from toggl_async.export.plan.datasets import Dataset, dataset
 from toggl_async.export.rows import Line, stand_in
