@@ -90,7 +90,7 @@ def test_what_is_missing_is_deleted_only_where_nobody_met_it(store: Store) -> No
     january = Scope(dataset=ENTRIES, workspace_id=10, days=JANUARY)
     for piece in ("one", "other"):
         store.commit(
-            Commit(piece=piece, progress=Progress(begun=True), requests=1, expected=january, spared=[5])
+            commit(ENTRIES, piece=piece, progress=Progress(begun=True), expected=january, spared=[5])
         )
     assert store.unmet("one") == store.unmet("other") == {1, 2, 3, 4}
     store.commit(commit(ENTRIES, [entry(1)], piece="one"))
@@ -98,14 +98,18 @@ def test_what_is_missing_is_deleted_only_where_nobody_met_it(store: Store) -> No
     assert store.unmet("one") == store.unmet("other") == {3, 4}
     store.commit(commit(ENTRIES, missing=[1, 2, 3], piece="one", progress=Progress(done=True)))
     assert (store.unmet("one"), store.unmet("other")) == (set(), {3, 4})
-    assert store.known(january) == {1, 2, 4, 5}
+    store.commit(commit(ENTRIES, piece="third", awaited=[99]))
+    assert store.unmet("third") == {99}
+    store.commit(commit(ENTRIES, [entry(99)]))
+    assert store.unmet("third") == set()
+    assert store.known(january) == {1, 2, 4, 5, 99}
 
 
 def test_a_user_who_was_met_in_one_workspace_is_missing_in_another(store: Store) -> None:
     for space in (10, 20):
         store.commit(commit(USERS, [Line(1, b'{"id":1,"workspace_id":%d}' % space)], workspace_id=space))
         scope = Scope(dataset=USERS, workspace_id=space)
-        store.commit(Commit(piece=f"users/{space}", progress=Progress(), requests=1, expected=scope))
+        store.commit(commit(USERS, piece=f"users/{space}", workspace_id=space, expected=scope))
     store.commit(commit(USERS, [Line(1, b'{"id":1,"workspace_id":10}')], workspace_id=10))
     assert (store.unmet("users/10"), store.unmet("users/20")) == (set(), {1})
 
@@ -185,13 +189,18 @@ def test_the_books_say_what_the_run_is_and_how_far_it_is(store: Store, tmp_path:
     store.commit(commit(TAGS, [Line(1, b"{}")], requests=9, progress=Progress(rows=1)))
     store.commit(Commit(piece="totals", progress=Progress(done=True), requests=12))
     store.close()
-    books = store.open()
-    assert (books.run, books.finished, books.requests, books.revision) == (b'{"run":1}', None, 12, 1)
-    assert books.progress == {"tags": Progress(rows=1), "totals": Progress(done=True)}
+    standing = store.open()
+    assert (standing.run, standing.finished, standing.requests, standing.revision) == (
+        b'{"run":1}',
+        None,
+        12,
+        1,
+    )
+    assert standing.progress == {"tags": Progress(rows=1), "totals": Progress(done=True)}
     store.finish(b'{"done":1}')
-    books = store.open()
-    assert (books.run, books.finished, books.requests) == (None, b'{"done":1}', 0)
-    assert books.progress == {}
+    standing = store.open()
+    assert (standing.run, standing.finished, standing.requests) == (None, b'{"done":1}', 0)
+    assert standing.progress == {}
     store.begin(b'{"run":2}')
     assert (store.open().run, store.open().finished) == (b'{"run":2}', b'{"done":1}')
 

@@ -25,7 +25,16 @@ from toggl_async.export.mirror.schema import (
     create_view,
     drop_view,
 )
-from toggl_async.export.mirror.store import Books, Commit, DaySum, Forget, Scope, Snapshot, StoredRow, Values
+from toggl_async.export.mirror.store import (
+    Commit,
+    DaySum,
+    Forget,
+    Scope,
+    Snapshot,
+    Standing,
+    StoredRow,
+    Values,
+)
 from toggl_async.export.mirror.tables import DAY, Stored, Table, table
 from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset
 from toggl_async.export.rows import Line, day_of
@@ -95,7 +104,7 @@ class SqlStore(abc.ABC):
         """See `Store.close`."""
 
     @abc.abstractmethod
-    def hold(self) -> Books:
+    def hold(self) -> Standing:
         """See `Store.hold`."""
 
     @abc.abstractmethod
@@ -108,7 +117,7 @@ class SqlStore(abc.ABC):
 
     # What they have in common.
 
-    def open(self) -> Books:
+    def open(self) -> Standing:
         """See `Store.open`."""
         self.connect()
         with self.failing():
@@ -121,7 +130,7 @@ class SqlStore(abc.ABC):
         if made != SCHEMA:
             with self.transaction():
                 self._migrate()
-        return self.books()
+        return self.standing()
 
     def _schema(self) -> int:
         """The number of the schema that is there."""
@@ -169,14 +178,14 @@ class SqlStore(abc.ABC):
         if value is not None:
             self.execute(f"INSERT INTO {STATE} VALUES ({mark}, {mark})", (name, value))
 
-    def books(self) -> Books:
-        """What stands in the books."""
+    def standing(self) -> Standing:
+        """How the store stands."""
         with self.failing():
             state = self._state()
             revision, requests = self._counters()
             progress = self.execute(f"SELECT piece, progress FROM {PROGRESS}").fetchall()
         run, finished = state.get(_RUN), state.get(_FINISHED)
-        return Books(
+        return Standing(
             run=None if run is None else run.encode(),
             finished=None if finished is None else finished.encode(),
             progress={piece: msgspec.json.decode(saved, type=Progress) for piece, saved in progress},
@@ -211,8 +220,7 @@ class SqlStore(abc.ABC):
         mark = self.dialect.mark
         with self.transaction():
             revision, _ = self._counters()
-            if commit.expected is not None:
-                self._expect(commit.piece, commit.expected, commit.spared)
+            self._expect(commit)
             if commit.dataset is not None:
                 revision = self._write(commit, commit.dataset, revision)
             if commit.progress.done:
@@ -263,13 +271,17 @@ class SqlStore(abc.ABC):
         scope = (commit.workspace_id or 0,) if dataset.key_has_workspace else ()
         self.execute_many(statements.met, [(number, *scope) for number in ids])
 
-    def _expect(self, piece: str, scope: Scope, spared: Sequence[int]) -> None:
+    def _expect(self, commit: Commit) -> None:
         """Note which rows a piece is to meet."""
-        ids = self.known(scope).difference(spared)
+        ids = set() if commit.expected is None else self.known(commit.expected).difference(commit.spared)
+        ids.update(commit.awaited)
+        dataset = commit.dataset if commit.expected is None else commit.expected.dataset
+        if not ids or dataset is None:
+            return
         mark = self.dialect.mark
         self.execute_many(
             f"INSERT INTO {UNMET} VALUES ({mark}, {mark}, {mark}, {mark}) ON CONFLICT DO NOTHING",
-            [(scope.dataset.name, number, scope.workspace_id or 0, piece) for number in ids],
+            [(dataset.name, number, commit.workspace_id or 0, commit.piece) for number in ids],
         )
 
     def known(self, scope: Scope) -> set[int]:

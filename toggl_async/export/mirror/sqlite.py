@@ -16,7 +16,7 @@ from toggl_async.export.mirror.holding import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore
 from toggl_async.export.mirror.storage import make_private
-from toggl_async.export.mirror.store import Books, Values
+from toggl_async.export.mirror.store import Standing, Values
 from toggl_async.export.mirror.tables import ColumnType, Stored, Table
 
 __all__ = ["SqliteStore"]
@@ -117,10 +117,10 @@ class SqliteStore(SqlStore):
             self._connection.close()
             self._connection = None
 
-    def hold(self) -> Books:
+    def hold(self) -> Standing:
         """See `Store.hold`."""
         self._lock.take()
-        return self.books()
+        return self.standing()
 
     def release(self) -> None:
         """See `Store.release`."""

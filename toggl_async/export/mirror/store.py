@@ -18,7 +18,7 @@ from toggl_async.export.plan.datasets import Dataset, Key
 from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.rows import Line
 
-__all__ = ["Books", "Commit", "DaySum", "Forget", "Scope", "Snapshot", "Store", "StoredRow", "Values"]
+__all__ = ["Commit", "DaySum", "Forget", "Scope", "Snapshot", "Standing", "Store", "StoredRow", "Values"]
 
 Values: TypeAlias = Sequence[Stored] | Mapping[str, Stored]
 """Parameters of a statement, by their place or by their name."""
@@ -56,6 +56,7 @@ class Commit:
             has not met.
         expected: what the piece is to meet, beside what it is waiting for already: these rows, as they stand.
         spared: ids that are not among `expected` although they stand there.
+        awaited: ids that the piece is to meet, whether they stand there or not.
     """
 
     piece: str
@@ -69,11 +70,12 @@ class Commit:
     missing: Sequence[int] = ()
     expected: Scope | None = None
     spared: Sequence[int] = ()
+    awaited: Sequence[int] = ()
 
 
 @attrs.frozen(kw_only=True)
-class Books:
-    """What a store knows of its runs.
+class Standing:
+    """What a store holds: a run under way, a finished one, or nothing.
 
     Attributes:
         run: what the run under way is, as JSON; None where there is none.
@@ -171,8 +173,8 @@ class Store(Protocol):
     name: str
     """What it is called in messages: a path, or a URL without its password."""
 
-    def open(self) -> Books:
-        """Open or make it, migrate what an older version made, and return its books.
+    def open(self) -> Standing:
+        """Open or make it, migrate what an older version made, and say how it stands.
 
         Raises:
             InvalidInput: it can't be opened or made, holds something else, or was made by a newer version.
@@ -183,8 +185,8 @@ class Store(Protocol):
         """Close it, and let go of `hold`; closing twice does no harm."""
         ...
 
-    def hold(self) -> Books:
-        """Keep every other run out, until it is closed or let go of, and return the books as they are then.
+    def hold(self) -> Standing:
+        """Keep every other run out, until it is closed or let go of, and say how it stands then.
 
         Raises:
             InvalidInput: another run has it.
