@@ -1,10 +1,11 @@
 """From what Toggl sent to the lines of a file: pure work on bytes.
 
 Rows keep their bytes: every field, known to this library or not, in Toggl's order and spelling.
-Four things only are done to them. A row without a ``workspace_id`` gets one, because one file holds
+Five things only are done to them. A row without a ``workspace_id`` gets one, because one file holds
 the rows of every workspace. A group that goes by its ``group_id`` gets that as ``id``, too. A row of the
 detailed report, which is a group of time entries, becomes one line for each: the fields of the group
-beside those of the entry. And credentials are blanked (`SECRET_FIELDS`): Toggl sends the token of a
+beside those of the entry, without the number of the row, which says where it stood in the report and
+changes with its neighbours. And credentials are blanked (`SECRET_FIELDS`): Toggl sends the token of a
 workspace along with it, and no file shall hold one.
 
 Every line has a number that it is known by: its id, or what stands in for one (`stand_in`).
@@ -13,7 +14,7 @@ Every line has a number that it is known by: its id, or what stands in for one (
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import attrs
 import msgspec
@@ -24,6 +25,7 @@ __all__ = [
     "NEVER",
     "REPORT_FIELDS",
     "SECRET_FIELDS",
+    "Entry",
     "Known",
     "Line",
     "Running",
@@ -59,7 +61,6 @@ REPORT_FIELDS = (
     "billable_amount_in_cents",
     "hourly_rate_in_cents",
     "currency",
-    "row_number",
     "id",
     "seconds",
     "start",
@@ -78,8 +79,30 @@ NEVER = "0001-01-01"
 """The day that Go servers send for "never"."""
 
 
-@attrs.frozen
-class Line:
+_Int: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A number that every format and store can hold."""
+
+
+class Entry(msgspec.Struct, gc=False):
+    """What is looked at of a time entry that is as Toggl documents it; its line has the rest, too."""
+
+    id: _Int
+    workspace_id: _Int | None = None
+    user_id: _Int | None = None
+    project_id: _Int | None = None
+    task_id: _Int | None = None
+    billable: bool | None = None
+    description: str | None = None
+    tag_ids: list[_Int] | None = None
+    billable_amount_in_cents: _Int | None = None
+    currency: str | None = None
+    seconds: _Int | None = None
+    start: str | None = None
+    stop: str | None = None
+    at: str | None = None
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One line of a file, without its line feed.
 
     Attributes:
@@ -87,12 +110,14 @@ class Line:
         data: the row as JSON.
         seconds: for a time entry, its length; else 0.
         start: for a time entry, the day on which it began, in the profile's time zone.
+        entry: a time entry as it was read; None for any other row, and for one of an unexpected shape.
     """
 
     id: int
     data: bytes
     seconds: int = 0
     start: dt.date | None = None
+    entry: Entry | None = None
 
 
 class Known(NamedTuple):
@@ -170,6 +195,7 @@ _running = msgspec.json.Decoder(_Fields | None)
 _rows = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _total = msgspec.json.Decoder(_Total)
 _typed = msgspec.json.Decoder(_Seen)
+_entry = msgspec.json.Decoder(Entry)
 _untyped = msgspec.json.Decoder()
 _changed = msgspec.json.Decoder(_Changed)
 _chosen = msgspec.json.Decoder(_Running)
@@ -293,6 +319,7 @@ def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
     try:
         group = _fields.decode(row)
         entries = [_fields.decode(entry) for entry in _rows.decode(group.pop("time_entries", _NULL)) or []]
+        group.pop("row_number", None)
         group.setdefault("workspace_id", msgspec.Raw(b"%d" % workspace_id))
         return [_entry_line(_one_line(_encode(group | entry))) for entry in entries or [{}]]
     except msgspec.ValidationError:
@@ -301,6 +328,12 @@ def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
 
 
 def _entry_line(data: bytes) -> Line:
+    try:
+        entry = _entry.decode(data)
+    except (msgspec.ValidationError, ValueError):
+        pass
+    else:
+        return Line(entry.id, data, entry.seconds or 0, day_of(entry.start), entry)
     seen = _seen(data)
     seconds = seen.seconds if seen.seconds is not None and _fits(seen.seconds) else 0
     return Line(_number(seen, data), data, seconds, day_of(seen.start))

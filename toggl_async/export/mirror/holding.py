@@ -1,0 +1,78 @@
+"""One run at a time: a lock beside a file, which the system lets go of when the process is gone.
+
+It is a file of its own: SQLite loses its locks when a process closes another descriptor of the database.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from toggl_async.errors import InvalidInput
+
+__all__ = ["LOCK", "Lock"]
+
+LOCK = ".lock"
+"""The suffix of the file that is locked; it is there while a run goes on, or was killed."""
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    def _take(number: int) -> None:
+        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+
+    def _remove(_: Path, number: int) -> None:
+        os.close(number)  # a file that is open can't be removed, and one that isn't may be another's by now
+
+else:
+    import fcntl
+
+    def _take(number: int) -> None:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _remove(path: Path, number: int) -> None:
+        path.unlink(missing_ok=True)
+        os.close(number)
+
+
+class Lock:
+    """A lock that one process at most holds, and one holder in it.
+
+    Args:
+        path: the file that it is about; the lock stands beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._of = path
+        self._path = path.with_name(path.name + LOCK)
+        self._number: int | None = None
+
+    def take(self) -> None:
+        """Take the lock.
+
+        Raises:
+            InvalidInput: it is taken, or can't be made.
+        """
+        busy = InvalidInput(f"another run is writing to {self._of}; wait until it has ended")
+        if self._number is not None:
+            raise busy
+        while self._number is None:
+            try:
+                number = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise InvalidInput(f"cannot write to {self._path.parent}: {error.strerror}") from error
+            try:
+                _take(number)
+                # Whoever had it may have removed the file just before.
+                if self._path.exists() and os.path.samestat(os.fstat(number), self._path.stat()):
+                    self._number = number
+            except OSError as error:
+                raise busy from error
+            finally:
+                if self._number is None:
+                    os.close(number)
+
+    def let_go(self) -> None:
+        """Let go of the lock, if it is held."""
+        if self._number is not None:
+            _remove(self._path, self._number)
+            self._number = None
