@@ -156,7 +156,7 @@ def test_a_running_entry_has_the_shape_of_a_report_row() -> None:
         "start": "2026-06-01T08:00:00+00:00", "stop": None, "tags": ["späť"], "tag_ids": [3],
         "billable": True,
     }  # fmt: skip
-    running = running_line(json.dumps(entry).encode(), username="Zoë", email="zoe@example.com")
+    running = running_line(json.dumps(entry).encode(), username="Zoë", email="zoe@example.com", timezone=None)
     assert running is not None
     assert running.workspace_id == 9
     assert (running.line.id, running.line.seconds) == (21, 0)
@@ -171,7 +171,7 @@ def test_a_running_entry_has_the_shape_of_a_report_row() -> None:
 
 
 def test_nothing_runs() -> None:
-    assert running_line(b"null", username=None, email=None) is None
+    assert running_line(b"null", username=None, email=None, timezone=None) is None
 
 
 def test_plain_lists_and_totals() -> None:

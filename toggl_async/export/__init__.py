@@ -24,11 +24,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 from toggl_async.export.batches import Batch, Batches, BatchSummary, TotalsDiffer, export_batches
-from toggl_async.export.formats import FORMATS, FileFacts, Sink
+from toggl_async.export.formats import FORMATS
 from toggl_async.export.mirror.manifest import (
     Check,
     Failure,
     File,
+    FileFacts,
     Manifest,
     ManifestEntry,
     MonthCheck,
@@ -45,11 +46,13 @@ from toggl_async.export.mirror.progress import (
     RangeChecked,
     RowsWritten,
 )
+from toggl_async.export.mirror.store import Change
 from toggl_async.export.plan.datasets import DATASETS, Dataset
 from toggl_async.export.plan.estimate import DatasetEstimate, Estimate, QuotaEstimate, estimate
 from toggl_async.export.plan.plan import DateRange, ExportPlan
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
-from toggl_async.export.run import export
+from toggl_async.export.run.directory import export
+from toggl_async.export.run.mirror import Mirror, Selected
 
 if TYPE_CHECKING:
     from toggl_async.export.mirror.tables import ExportedTimeEntry as ExportedTimeEntry
@@ -60,6 +63,7 @@ __all__ = [
     "Batch",
     "BatchSummary",
     "Batches",
+    "Change",
     "Check",
     "Dataset",
     "DatasetEstimate",
@@ -75,6 +79,7 @@ __all__ = [
     "FileFacts",
     "Manifest",
     "ManifestEntry",
+    "Mirror",
     "MonthCheck",
     "OnExportEvent",
     "PieceFailed",
@@ -83,7 +88,7 @@ __all__ = [
     "RangeChecked",
     "Refusal",
     "RowsWritten",
-    "Sink",
+    "Selected",
     "Stale",
     "Survey",
     "SurveyedWorkspace",

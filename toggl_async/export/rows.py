@@ -13,6 +13,7 @@ Every line has a number that it is known by: its id, or what stands in for one (
 
 import datetime as dt
 import hashlib
+import zoneinfo
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
@@ -29,6 +30,7 @@ __all__ = [
     "Known",
     "Line",
     "Running",
+    "Stored",
     "changed_at",
     "day_of",
     "entry_lines",
@@ -78,6 +80,9 @@ SECRET_FIELDS = ("api_token", "ical_url")
 NEVER = "0001-01-01"
 """The day that Go servers send for "never"."""
 
+
+Stored: TypeAlias = int | float | bool | str | None
+"""What stands in a cell of a mirror."""
 
 _Int: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """A number that every format and store can hold."""
@@ -369,13 +374,16 @@ class Running:
     billable: bool | None
 
 
-def running_line(body: bytes, *, username: str | None, email: str | None) -> Running | None:
+def running_line(
+    body: bytes, *, username: str | None, email: str | None, timezone: str | None
+) -> Running | None:
     """The line of the running time entry, which the reports leave out, in the shape of theirs.
 
     Args:
         body: the time entry as Track sends it; null when none runs.
         username: the full name of the token's user.
         email: the user's address.
+        timezone: the time zone of the user's profile, in which reports have it; None where it is unknown.
     """
     known = _running.decode(json_of(body))
     if known is None:
@@ -385,6 +393,8 @@ def running_line(body: bytes, *, username: str | None, email: str | None) -> Run
     known["username"], known["email"] = msgspec.Raw(_encode(username)), msgspec.Raw(_encode(email))
     known["tag_names"] = known.get("tags", _NULL)
     known["seconds"] = known["stop"] = _NULL
+    if "start" in known:
+        known["start"] = _in_zone(known["start"], timezone)
     data = _one_line(_encode({name: known.get(name, _NULL) for name in REPORT_FIELDS}))
     seen = _chosen.decode(json_of(body))
     return Running(
@@ -396,6 +406,16 @@ def running_line(body: bytes, *, username: str | None, email: str | None) -> Run
         tag_ids=seen.tag_ids or (),
         billable=seen.billable,
     )
+
+
+def _in_zone(start: msgspec.Raw, timezone: str | None) -> msgspec.Raw:
+    """When a time entry began, as reports have it: in a time zone, to the second; else as it came."""
+    try:
+        moment = msgspec.json.decode(start, type=dt.datetime)
+        zone = zoneinfo.ZoneInfo(timezone or "")
+        return msgspec.Raw(_encode(moment.astimezone(zone).isoformat(timespec="seconds")))
+    except (msgspec.MsgspecError, ValueError, OverflowError, OSError):
+        return start
 
 
 def known_of(line: bytes) -> Known:

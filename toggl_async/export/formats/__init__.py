@@ -9,26 +9,14 @@ import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.formats._sinks import make
-from toggl_async.export.mirror.sink import Commit, DaySum, FileFacts, Recovered, Sink
-from toggl_async.export.mirror.tables import Table
-from toggl_async.export.rows import Known
 
-__all__ = [
-    "FORMATS",
-    "Commit",
-    "DaySum",
-    "FileFacts",
-    "Format",
-    "Known",
-    "Recovered",
-    "Sink",
-    "format_named",
-    "make",
-]
+if TYPE_CHECKING:
+    from toggl_async.export.mirror.tables import Table
+
+__all__ = ["FORMATS", "Format", "format_named"]
 
 FORMATS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
@@ -53,7 +41,7 @@ class Format(Protocol):
     per_dataset: bool
     """Whether every dataset is a file of its own, ``projects.csv``; else all are in one, ``toggl.sqlite``."""
 
-    def write(self, path: Path, tables: Iterable[tuple[Table, Iterable[bytes]]]) -> dict[str, int]:
+    def write(self, path: Path, tables: Iterable[tuple["Table", Iterable[bytes]]]) -> dict[str, int]:
         """Write a whole file.
 
         Args:

@@ -10,13 +10,13 @@ from typing import Any, Generic, TypeVar
 import attrs
 import msgspec
 
-__all__ = ["Documented", "Field"]
+__all__ = ["Documented", "DocumentedField"]
 
 T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
-class Field(Generic[T]):
+class DocumentedField(Generic[T]):
     """A field of a row that fills a cell.
 
     Attributes:
@@ -44,7 +44,7 @@ class Documented(Generic[T]):
 
     def __init__(
         self,
-        fields: Sequence[Field[T]],
+        fields: Sequence[DocumentedField[T]],
         *,
         ignored: frozenset[str] = frozenset(),
         derived: Sequence[tuple[int, Callable[[Any], T]]] = (),

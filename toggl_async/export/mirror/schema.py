@@ -30,7 +30,6 @@ __all__ = [
     "COUNTER",
     "MARKS",
     "PROGRESS",
-    "SCHEMA",
     "STATE",
     "UNMET",
     "VIEW",
@@ -40,9 +39,6 @@ __all__ = [
     "create_view",
     "drop_view",
 ]
-
-SCHEMA = 1
-"""The number of the schema; it grows with every change of a table or of what stands in one."""
 
 STATE, COUNTER, PROGRESS, UNMET = "mirror_state", "mirror_counter", "mirror_progress", "mirror_unmet"
 """The books: what the run is, revisions and requests, how far each piece is, what it has not met yet."""

@@ -16,7 +16,6 @@ from toggl_async.export.mirror.pieces import Progress
 from toggl_async.export.mirror.schema import (
     COUNTER,
     PROGRESS,
-    SCHEMA,
     STATE,
     UNMET,
     Dialect,
@@ -26,18 +25,19 @@ from toggl_async.export.mirror.schema import (
     drop_view,
 )
 from toggl_async.export.mirror.store import (
+    SCHEMA,
+    Change,
     Commit,
     DaySum,
     Forget,
     Scope,
     Snapshot,
     Standing,
-    StoredRow,
     Values,
 )
-from toggl_async.export.mirror.tables import DAY, Stored, Table, table
+from toggl_async.export.mirror.tables import DAY, Table, table
 from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset
-from toggl_async.export.rows import Line, day_of
+from toggl_async.export.rows import Line, Stored, day_of
 
 __all__ = ["Cursor", "SqlSnapshot", "SqlStore"]
 
@@ -54,7 +54,7 @@ _RUN, _FINISHED, _SCHEMA = "run", "finished", "schema"
 
 
 class SqlStore(abc.ABC):
-    """See `Store`; a kind of database derives from it."""
+    """See `RowStore`; a kind of database derives from it."""
 
     dialect: ClassVar[Dialect]
     name: str
@@ -101,24 +101,24 @@ class SqlStore(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """See `Store.close`."""
+        """See `RowStore.close`."""
 
     @abc.abstractmethod
     def hold(self) -> Standing:
-        """See `Store.hold`."""
+        """See `RowStore.hold`."""
 
     @abc.abstractmethod
     def release(self) -> None:
-        """See `Store.release`."""
+        """See `RowStore.release`."""
 
     @abc.abstractmethod
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """See `Store.snapshot`."""
+        """See `RowStore.snapshot`."""
 
     # What they have in common.
 
     def open(self) -> Standing:
-        """See `Store.open`."""
+        """See `RowStore.open`."""
         self.connect()
         with self.failing():
             made = self._schema() if self.has_books() else None
@@ -198,13 +198,13 @@ class SqlStore(abc.ABC):
         return revision, requests
 
     def begin(self, run: bytes) -> None:
-        """See `Store.begin`."""
+        """See `RowStore.begin`."""
         with self.transaction():
             self._clear_progress()
             self._set_state(_RUN, run.decode())
 
     def finish(self, finished: bytes) -> None:
-        """See `Store.finish`."""
+        """See `RowStore.finish`."""
         with self.transaction():
             self._clear_progress()
             self._set_state(_RUN, None)
@@ -216,7 +216,7 @@ class SqlStore(abc.ABC):
         self.execute(f"UPDATE {COUNTER} SET requests = 0")
 
     def commit(self, commit: Commit) -> None:
-        """See `Store.commit`."""
+        """See `RowStore.commit`."""
         mark = self.dialect.mark
         with self.transaction():
             revision, _ = self._counters()
@@ -285,7 +285,7 @@ class SqlStore(abc.ABC):
         )
 
     def known(self, scope: Scope) -> set[int]:
-        """See `Store.known`."""
+        """See `RowStore.known`."""
         statements = self._statements[scope.dataset.name]
         statement = statements.all
         values: list[Stored] = []
@@ -302,16 +302,15 @@ class SqlStore(abc.ABC):
             return {number for (number,) in self.execute(statement, parameters).fetchall()}
 
     def unmet(self, piece: str) -> set[int]:
-        """See `Store.unmet`."""
+        """See `RowStore.unmet`."""
         return self._ids(f"SELECT id FROM {UNMET} WHERE piece = {self.dialect.mark}", (piece,))
 
-    def stand_ins(self, dataset: Dataset, revision: int) -> set[int]:
-        """See `Store.stand_ins`."""
-        statement = f"{self._statements[dataset.name].all} AND id < 0 AND revision <= {self.dialect.mark}"
-        return self._ids(statement, (revision,))
+    def stand_ins(self, dataset: Dataset) -> set[int]:
+        """See `RowStore.stand_ins`."""
+        return self._ids(f"{self._statements[dataset.name].all} AND id < 0", ())
 
     def sums(self) -> list[DaySum]:
-        """See `Store.sums`."""
+        """See `RowStore.sums`."""
         with self.failing():
             found = self.execute(
                 f"SELECT workspace_id, {DAY}, COUNT(*), SUM(seconds / {_PART}), SUM(seconds % {_PART}) "
@@ -325,7 +324,7 @@ class SqlStore(abc.ABC):
         ]
 
     def forget(self, chosen: Forget) -> int:
-        """See `Store.forget`."""
+        """See `RowStore.forget`."""
         forgotten = 0
         with self.transaction():
             revision, requests = self._counters()
@@ -415,18 +414,18 @@ class SqlSnapshot(abc.ABC):
         for (raw,) in self.fetched(statement):
             yield raw.encode()
 
-    def changes(self, after: int) -> Iterator[StoredRow]:
+    def changes(self, after: int) -> Iterator[Change]:
         """See `Snapshot.changes`."""
         return heapq.merge(*(self._changes(one, after) for one in DATASETS.values()), key=_revision)
 
-    def _changes(self, dataset: Dataset, after: int) -> Iterator[StoredRow]:
+    def _changes(self, dataset: Dataset, after: int) -> Iterator[Change]:
         statement = (
             f"SELECT {', '.join(dataset.key)}, revision, deleted_at, raw FROM {dataset.name} "
             f"WHERE revision > {self._dialect.mark} ORDER BY revision"
         )
         for *key, revision, deleted_at, raw in self.fetched(statement, (after,)):
             deleted = deleted_at is not None
-            yield StoredRow(dataset.name, tuple(key), revision, deleted, None if deleted else raw.encode())
+            yield Change(dataset.name, tuple(key), revision, deleted, None if deleted else raw.encode())
 
     def fetched(self, statement: str, parameters: Sequence[Stored] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement, some at a time."""
@@ -436,5 +435,5 @@ class SqlSnapshot(abc.ABC):
                 yield from rows
 
 
-def _revision(row: StoredRow) -> int:
+def _revision(row: Change) -> int:
     return row.revision

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror.holding import Lock
+from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore
 from toggl_async.export.mirror.storage import make_private
 from toggl_async.export.mirror.store import Standing, Values
-from toggl_async.export.mirror.tables import ColumnType, Stored, Table
+from toggl_async.export.mirror.tables import ColumnType, Table
+from toggl_async.export.rows import Stored
 
 __all__ = ["SqliteStore"]
 
@@ -90,7 +91,8 @@ class SqliteStore(SqlStore):
             self._refuse_other()
         except (OSError, sqlite3.Error) as error:
             self.close()
-            raise InvalidInput(f"cannot open {self.path} as a mirror: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise InvalidInput(f"cannot open {self.path} as a mirror: {why}") from error
         except InvalidInput:
             self.close()
             raise
@@ -111,19 +113,19 @@ class SqliteStore(SqlStore):
         return {row[1] for row in self.execute(f"PRAGMA table_info({declared.name})").fetchall()}
 
     def close(self) -> None:
-        """See `Store.close`."""
+        """See `RowStore.close`."""
         self.release()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def hold(self) -> Standing:
-        """See `Store.hold`."""
+        """See `RowStore.hold`."""
         self._lock.take()
         return self.standing()
 
     def release(self) -> None:
-        """See `Store.release`."""
+        """See `RowStore.release`."""
         self._lock.let_go()
 
     @contextmanager
@@ -159,7 +161,7 @@ class SqliteStore(SqlStore):
 
     @contextmanager
     def snapshot(self) -> Iterator[SqlSnapshot]:
-        """See `Store.snapshot`."""
+        """See `RowStore.snapshot`."""
         with _failing(self.name):
             url = f"{self.path.absolute().as_uri()}?mode=ro"
             connection = sqlite3.connect(

@@ -1,4 +1,4 @@
-"""What a mirror keeps its rows in: the protocol `Store`, what goes into it, and what comes out.
+"""What a mirror keeps its rows in: the protocol `RowStore`, what goes into it, and what comes out.
 
 A store is synchronous, and never called by two threads at once: a mirror calls it from one worker thread.
 It is written to by one run at a time, and read by whoever likes: a `Snapshot` shows the state of one
@@ -13,12 +13,14 @@ from typing import NamedTuple, Protocol, TypeAlias
 import attrs
 
 from toggl_async.export.mirror.pieces import Progress
-from toggl_async.export.mirror.tables import Stored
 from toggl_async.export.plan.datasets import Dataset, Key
 from toggl_async.export.plan.plan import DateRange
-from toggl_async.export.rows import Line
+from toggl_async.export.rows import Line, Stored
 
-__all__ = ["Commit", "DaySum", "Forget", "Scope", "Snapshot", "Standing", "Store", "StoredRow", "Values"]
+__all__ = ["Change", "Commit", "DaySum", "Forget", "RowStore", "Scope", "Snapshot", "Standing", "Values"]
+
+SCHEMA = 1
+"""The number of the schema; it grows with every change of a table or of what stands in one."""
 
 Values: TypeAlias = Sequence[Stored] | Mapping[str, Stored]
 """Parameters of a statement, by their place or by their name."""
@@ -116,22 +118,22 @@ class DaySum(NamedTuple):
     seconds: int
 
 
-class StoredRow(NamedTuple):
-    """A row as it stands in a store, deleted or not.
+class Change(NamedTuple):
+    """The latest change of a row: what the row is since then, or that Toggl has it no more.
 
     Attributes:
         dataset: the name of its dataset.
         key: what makes it unique there, in the order of `Dataset.key`.
-        revision: the revision of its last change.
+        revision: the number of the change: it grows with each, and no two have the same one.
         deleted: whether Toggl has it no more.
-        raw: the row as JSON; None where it is deleted.
+        row: the row as JSON, as Toggl sent it; None where it is deleted.
     """
 
     dataset: str
     key: Key
     revision: int
     deleted: bool
-    raw: bytes | None
+    row: bytes | None
 
 
 class Snapshot(Protocol):
@@ -149,7 +151,7 @@ class Snapshot(Protocol):
         """These rows as JSON, by their keys."""
         ...
 
-    def changes(self, after: int) -> Iterator[StoredRow]:
+    def changes(self, after: int) -> Iterator[Change]:
         """The rows that changed after a revision, of all datasets, deleted ones included, by revision."""
         ...
 
@@ -162,7 +164,7 @@ class Snapshot(Protocol):
         ...
 
 
-class Store(Protocol):
+class RowStore(Protocol):
     """Where the rows of a mirror are, with the books that say how far they are.
 
     Raises (all methods):
@@ -221,8 +223,8 @@ class Store(Protocol):
         """The ids of rows that a piece is to meet, and that neither it nor any other has met yet."""
         ...
 
-    def stand_ins(self, dataset: Dataset, revision: int) -> set[int]:
-        """What stands in for the ids of rows without one, where these are no younger than a revision."""
+    def stand_ins(self, dataset: Dataset) -> set[int]:
+        """What stands in for the ids of rows without one."""
         ...
 
     def sums(self) -> list[DaySum]:

@@ -18,9 +18,9 @@ import msgspec
 
 from toggl_async import records
 from toggl_async._operations.record import Moment, Record
-from toggl_async.export.mirror.documented import Documented, Field
+from toggl_async.export.mirror.documented import Documented, DocumentedField
 from toggl_async.export.plan.datasets import DATASETS, Dataset
-from toggl_async.export.rows import SECRET_FIELDS, Line, fields_of, known_of
+from toggl_async.export.rows import SECRET_FIELDS, Line, Stored, fields_of, known_of
 
 __all__ = [
     "DAY",
@@ -31,7 +31,6 @@ __all__ = [
     "ExportedGroup",
     "ExportedTimeEntry",
     "ExportedUser",
-    "Stored",
     "Table",
     "table",
 ]
@@ -95,9 +94,6 @@ class ColumnType(enum.Enum):
 
 Cell: TypeAlias = int | float | bool | str | dt.datetime | dt.date | list[int] | list[str] | None
 """What stands in a cell: JSON as text, moments with their offset."""
-
-Stored: TypeAlias = int | float | bool | str | None
-"""What stands in a cell of a mirror."""
 
 
 @attrs.frozen(kw_only=True)
@@ -303,7 +299,7 @@ class Table:
     def _documented(self) -> Documented[Cell]:
         """Reads the rows that have a column for every field, and what Toggl documents in each."""
         fields = [
-            Field[Cell](
+            DocumentedField[Cell](
                 name=column.wire,
                 twin="" if column.wire == column.name else column.name,
                 type=_JSON_TYPES[column.kind],

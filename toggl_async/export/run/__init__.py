@@ -1,0 +1,1 @@
+"""Runs: reading into a mirror (`refresh`), what programs ask of one (`mirror`), and files (`directory`)."""
