@@ -5,15 +5,14 @@ import msgspec
 import pytest
 
 from toggl_async.export.intake import rows_of
+from toggl_async.export.read.running import REPORT_FIELDS, running_line
 from toggl_async.export.rows import (
-    REPORT_FIELDS,
     Line,
     changed_at,
     entry_lines,
     is_deleted,
     known_of,
     list_line,
-    running_line,
     stand_in,
     totals_of,
 )

@@ -209,26 +209,26 @@ class Table:
             line: the row.
             workspace_id: the workspace that it was listed for, where the row names none.
         """
-        entry = line.entry
-        if entry is not None and self.record is ExportedTimeEntry:
-            start = entry.start
+        if line.known is not None and self.record is ExportedTimeEntry:
+            group, entry = line.known
+            start = None if line.start is None else entry.start
             return (
                 line.id,
-                workspace_id if entry.workspace_id is None else entry.workspace_id,
-                entry.user_id,
-                entry.project_id,
-                entry.task_id,
-                entry.billable,
-                entry.description,
-                None if entry.tag_ids is None else repr(entry.tag_ids),
-                entry.billable_amount_in_cents,
-                entry.currency,
+                workspace_id,
+                group.user_id,
+                group.project_id,
+                group.task_id,
+                group.billable,
+                group.description,
+                None if group.tag_ids is None else repr(group.tag_ids),
+                group.billable_amount_in_cents,
+                group.currency,
                 entry.seconds,
-                start,
+                entry.start,
                 entry.stop,
                 entry.at,
-                None if line.start is None or start is None else start[:10],
-                None if line.start is None or start is None else start[:19],
+                start and start[:10],
+                start and start[:19],
             )
         cells = self.values(line.data)
         cells[self._id_place] = line.id

@@ -24,7 +24,8 @@ from toggl_async.export.plan.datasets import ENTRIES, EXACT
 from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
-from toggl_async.export.rows import Line, entry_lines, known_of, running_line, totals_of
+from toggl_async.export.read.running import running_line
+from toggl_async.export.rows import Line, entry_lines, known_of, totals_of
 
 __all__ = [
     "REPORT_ROWS",
