@@ -3,7 +3,10 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from toggl_async.export import rows
 from toggl_async.export.intake import rows_of
 from toggl_async.export.read.running import REPORT_FIELDS, running_line
 from toggl_async.export.rows import (
@@ -190,3 +193,43 @@ def test_odd_rows_are_no_obstacle() -> None:
     assert not is_deleted(b'"odd"')
     assert not is_deleted(b'{"server_deleted_at":null}')
     assert is_deleted(b'{"deleted_at":"2026-01-01T00:00:00Z"}')
+
+
+FIELDS: dict[str, st.SearchStrategy[object]] = {
+    "user_id": st.integers(0, 2**63 - 1),
+    "username": st.text(),
+    "description": st.none() | st.text() | st.just('"row_number":5,"time_entries":[{"id":1}]'),
+    "tag_ids": st.lists(st.integers(0, 99), max_size=3),
+    "tag_names": st.lists(st.text(), max_size=3),
+    "billable": st.booleans(),
+    "row_number": st.integers(0, 99),
+    "hourly_rate_in_cents": st.none() | st.integers(0, 99),
+    "novelty": st.integers(0, 9) | st.fixed_dictionaries({"row_number": st.integers(0, 9)}),
+    "workspace_id": st.integers(0, 9),
+}
+ENTRY_FIELDS: dict[str, st.SearchStrategy[object]] = {
+    "seconds": st.none() | st.integers(-9, 2**63 - 1) | st.just("sixty"),
+    "start": st.text() | st.just("2026-02-03T23:30:00+03:00"),
+    "at": st.none() | st.just("}]"),
+    "novelty": st.integers(0, 9),
+}
+
+
+@given(data=st.data())
+def test_a_documented_row_is_cut_together_as_the_tolerant_way_puts_it_together(data: st.DataObject) -> None:
+    """Whatever fields there are, in whatever order, and whatever texts hold that looks like a field."""
+
+    def drawn(fields: dict[str, st.SearchStrategy[object]], *more: tuple[str, object]) -> dict[str, object]:
+        names = data.draw(st.lists(st.sampled_from(sorted(fields)), unique=True))
+        pairs = [*((name, data.draw(fields[name])) for name in names), *more]
+        return dict(data.draw(st.permutations(pairs)))
+
+    entries = [drawn(ENTRY_FIELDS, ("id", number)) for number in range(1, data.draw(st.integers(1, 2)) + 1)]
+    row = msgspec.json.encode(drawn(FIELDS, ("time_entries", entries)))
+    lines = entry_lines(row, workspace_id=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "_documented", lambda *_: None)
+        tolerant = entry_lines(row, workspace_id=10)
+    assert [(line.id, line.data, line.seconds, line.start) for line in lines] == [
+        (line.id, line.data, line.seconds, line.start) for line in tolerant
+    ]

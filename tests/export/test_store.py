@@ -140,18 +140,18 @@ def test_odd_rows_are_kept_as_they_came(store: RowStore) -> None:
 
 def test_the_columns_of_a_time_entry(store: RowStore) -> None:
     data = (
-        b'{"id":1,"workspace_id":10,"user_id":7,"project_id":3,"task_id":null,"billable":true,'
-        b'"description":"caf\xc3\xa9","tag_ids":[1,2],"billable_amount_in_cents":5,"currency":"EUR",'
+        b'{"user_id":7,"project_id":3,"task_id":null,"billable":true,"description":"caf\xc3\xa9",'
+        b'"tag_ids":[1,2],"billable_amount_in_cents":5,"currency":"EUR","row_number":1,"time_entries":[{"id":1,'
         b'"seconds":60,"start":"2026-01-02T00:30:00+01:00","stop":"2026-01-02T00:31:00+01:00",'
-        b'"at":"2026-01-02T00:00:00Z","novelty":1}'
+        b'"at":"2026-01-02T00:00:00Z"}]}'
     )
-    odd = data.replace(b'"id":1', b'"id":2').replace(b'"seconds":60', b'"seconds":"sixty"')
+    odd = data.replace(b'"id":1', b'"id":2,"novelty":1').replace(b'"seconds":60', b'"seconds":"sixty"')
     store.commit(commit(ENTRIES, [line(data), line(odd)]))
     names = [column.name for column in table("time_entries").stored]
     typed, tolerant = query(store, f"SELECT {', '.join(names)} FROM time_entries ORDER BY id")
     assert dict(zip(names, typed, strict=True)) == {
         "id": 1, "workspace_id": 10, "user_id": 7, "project_id": 3, "task_id": None, "billable": 1,
-        "description": "café", "tag_ids": "[1, 2]", "billable_amount_in_cents": 5, "currency": "EUR",
+        "description": "café", "tag_ids": "[1,2]", "billable_amount_in_cents": 5, "currency": "EUR",
         "seconds": 60, "start": "2026-01-02T00:30:00+01:00", "stop": "2026-01-02T00:31:00+01:00",
         "at": "2026-01-02T00:00:00Z", "day": "2026-01-02", "local_start": "2026-01-02T00:30:00",
     }  # fmt: skip

@@ -325,12 +325,13 @@ def _documented(row: bytes, workspace_id: int) -> Line | None:
     data = bytes(inner)
     if not after.startswith(data + b"]") or b"\n" in row or not row.startswith(b"{"):
         return None
-    rest = before.rstrip(b",") + after[len(data) + 1 : -1]
+    # Before the list stands a comma, or nothing but the brace; then the comma behind it goes.
+    rest = (before[1:-1] + after[len(data) + 1 : -1]) if before != b"{" else after[len(data) + 2 : -1]
     if group.row_number is not None:
         number = b'"row_number":%d' % group.row_number
         rest = rest.replace(number + b",", b"", 1).replace(b"," + number, b"", 1).replace(number, b"", 1)
-    between = b"" if rest == b"{" else b","
-    line = b'%b%b"workspace_id":%d,%b' % (rest, between, workspace_id, data[1:])
+    between = b"," if rest else b""
+    line = b'{%b%b"workspace_id":%d,%b' % (rest, between, workspace_id, data[1:])
     return Line(entry.id, line, entry.seconds or 0, day_of(entry.start), (group, entry))
 
 

@@ -220,7 +220,7 @@ class Table:
                 group.task_id,
                 group.billable,
                 group.description,
-                None if group.tag_ids is None else repr(group.tag_ids),
+                None if group.tag_ids is None else _as_json(group.tag_ids),
                 group.billable_amount_in_cents,
                 group.currency,
                 entry.seconds,
