@@ -255,6 +255,16 @@ def test_part_of_the_sandbox_in_this_process(out: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.startswith(f"{out}: 14 rows in 1 dataset, 3 requests")
 
 
+def test_the_sandbox_is_exported_again_from_another_port(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", "--sandbox", "--out", str(out), "--speed", "500", "--dataset", "clients"]
+    assert main(command) == 0
+    assert main(command) == 2
+    assert "contains a finished export; --update brings it up to date" in capsys.readouterr().err
+    assert main([*command, "--update"]) == 0
+
+
 def test_ctrl_c_leaves_a_clear_state(out: Path) -> None:
     with running("export", "--sandbox", "--out", str(out)) as process:
         assert process.stderr is not None

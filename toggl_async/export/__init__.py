@@ -5,19 +5,23 @@
     async with TogglClient.from_env() as toggl:
         manifest = await export(toggl, ExportPlan(), "toggl-export")
 
+The rows go into a mirror, ``mirror.sqlite``, and the files are written from there. `Mirror` is that database
+for programs: `Mirror.refresh` brings it up to date without files, `Mirror.feed` tells what changed.
+
 In JSON Lines each dataset is one file for all workspaces. Its rows are as Toggl sent them, byte for byte,
-but for three things (`toggl_async.export.rows`): a row that names no workspace (users, clients, time
+but for four things (`toggl_async.export.rows`): a row that names no workspace (users, clients, time
 entries of reports) gets a ``workspace_id``; a time entry has the fields of its report row beside its own;
-fields that would let a reader in (`SECRET_FIELDS`) are null. The other formats have the columns that
-`toggl_async.export.mirror.tables` declares.
+the ``row_number`` of a report is left out; fields that would let a reader in (`SECRET_FIELDS`) are null.
+The other formats have the columns that `toggl_async.export.mirror.tables` declares.
 
 Each room has one job. `plan` says what is asked for: `datasets` declares what there is, `survey` makes
 the first contact, `estimate` tells what it will cost. `read` does the asking: `reading` holds the
 requests together, `lists` and `entries` know what for, `update` and `edits` what may have changed,
-`verify` compares with Toggl's totals. `mirror` keeps what came: `pieces` says how far the work is,
-`books` writes it down with the rows, `destination` and `lock` guard the directory, `tables` declares
-the columns, `manifest` is what is left to show for it. `formats` holds one file for each format. `run`
-puts it together, and `batches` hands rows to programs instead.
+`verify` compares with Toggl's totals. `mirror` keeps what came: `store` says what a database does for it,
+`schema`, `sql` and `sqlite` how, `books` count a run, `pieces` say how far it is, `tables` declares the
+columns, `manifest` is what is left to show for it. `formats` writes files from rows. `run` puts it
+together: `refresh` reads, `mirror` is what programs hold, `directory` writes the files. `batches` hands
+rows to programs instead.
 """
 
 import importlib

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import attrs
 import msgspec
@@ -15,6 +16,8 @@ from toggl_async.export.plan.survey import Survey
 __all__ = ["Previous", "Run", "decoded", "encoded", "refuse_other"]
 
 T = TypeVar("T")
+
+_HERE = ("127.0.0.1", "::1", "localhost")
 
 
 @attrs.frozen(kw_only=True)
@@ -110,7 +113,7 @@ def refuse_other(name: str, held: Run | Previous | Manifest, *, plan: ExportPlan
         plan: what is asked for.
         base_url: the server.
     """
-    if held.base_url.rstrip("/") != base_url.rstrip("/"):
+    if _server(held.base_url) != _server(base_url):
         raise InvalidInput(f"{name} contains an export from {held.base_url}, not {base_url}")
     if held.plan != plan:
         differing = [
@@ -122,3 +125,11 @@ def refuse_other(name: str, held: Run | Previous | Manifest, *, plan: ExportPlan
             f"{name} contains an export with other options: {', '.join(differing)} differ; "
             "go on with the same choices, or name another directory"
         )
+
+
+def _server(base_url: str) -> str:
+    """What tells servers apart: not the last slash; on this machine, where sandboxes run, not the port."""
+    parts = urlsplit(base_url.rstrip("/"))
+    if parts.hostname not in _HERE:
+        return parts.geturl()
+    return parts._replace(netloc=parts.hostname).geturl()
