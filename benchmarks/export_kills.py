@@ -53,15 +53,13 @@ async def _export(directory: Path, form: str) -> None:
 
     from toggl_async import ClientOptions, Pace, TogglClient  # noqa: PLC0415
     from toggl_async.export import ExportPlan, export  # noqa: PLC0415
-    from toggl_async.export.formats import make  # noqa: PLC0415
-    from toggl_async.export.mirror.destination import Header, _read  # noqa: PLC0415
+    from toggl_async.export.mirror.sqlite import SqliteStore  # noqa: PLC0415
 
-    header = _read(directory / "progress.json", Header)
-    if header is not None:
-        sink = make(form, directory)
-        recovered = sink.open(header.run, update=())
-        sink.stop()
-        for name, progress in recovered.progress.items():
+    if (directory / "mirror.sqlite").exists():
+        store = SqliteStore(directory / "mirror.sqlite")
+        committed = store.open().progress
+        store.close()
+        for name, progress in committed.items():
             mark = None if progress.bookmark is None else dict(progress.bookmark.position)
             print(json.dumps({"committed": name, "done": progress.done, "next": mark}))
 
@@ -240,22 +238,27 @@ def torment(
         moments: when to kill, as shares of that time.
     """
     tally = Tally(exports=1)
-    progress, manifest = directory / "progress.json", directory / "manifest.json"
+    mirror, manifest = directory / "mirror.sqlite", directory / "manifest.json"
     for moment in moments:
         after = whole.starting + moment * (whole.seconds - whole.starting)
         lines = _run(directory, form, environ, after)
         tally.kills += 1
         tally.again += _asked_again(lines)
-        if any("finished" in line for line in lines) or manifest.exists():
+        if any("finished" in line for line in lines) or _is_finished(manifest):
             break
-        tally.midway += progress.exists()
-    if progress.exists() or not manifest.exists():
+        tally.midway += mirror.exists()
+    if not _is_finished(manifest):
         tally.again += _asked_again(_run(directory, form, environ, None))
     if _rows(directory, form) != whole.rows:
         tally.differing = 1
         print(f"{form}: differs", flush=True)
     shutil.rmtree(directory)
     return tally
+
+
+def _is_finished(manifest: Path) -> bool:
+    """Whether an export came to its end."""
+    return manifest.exists() and bool(json.loads(manifest.read_bytes())["finished"])
 
 
 def kill_all(kills: int, seed: int) -> dict[str, Tally]:

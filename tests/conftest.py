@@ -75,6 +75,7 @@ def no_waiting_for_the_disk() -> Iterator[None]:
     """Bring nothing to the disk for good: a test's files need not outlive the machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda file: None)
+        patch.setattr("toggl_async.export.mirror.sqlite._SYNCHRONOUS", "OFF")
         yield
 
 

@@ -50,10 +50,13 @@ def compare(client: str, directory: Path, truth: Path) -> Found:
 
 
 def _of_toggl_async(directory: Path) -> Iterator[tuple[int, Fact]]:
-    """Read what ``toggl_async`` wrote: under its partial name, if it did not come to its end."""
+    """Read what ``toggl_async`` wrote: what is in its mirror, if it did not come to its end."""
     whole = directory / "time_entries.jsonl"
-    partial = directory / "time_entries.jsonl.partial"
-    return _facts(_lines(whole if whole.exists() else partial), seconds="seconds")
+    if whole.exists():
+        return _facts(_lines(whole), seconds="seconds")
+    with closing(sqlite3.connect(directory / "mirror.sqlite")) as database:
+        rows = database.execute("SELECT raw FROM time_entries WHERE deleted_at IS NULL").fetchall()
+    return _facts([json.loads(row) for (row,) in rows], seconds="seconds")
 
 
 def _of_tap_toggl(directory: Path) -> Iterator[tuple[int, Fact]]:

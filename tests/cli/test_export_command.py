@@ -12,7 +12,7 @@ from support.commands import COMMAND, running
 from support.loopback import nobody_listening
 from support.sandbox_world import GROUPS
 from toggl_async.cli import main
-from toggl_async.export.formats.staged import StagedSink
+from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.export.read import entries
 from toggl_async.sandbox import Fault, Sandbox
 
@@ -153,6 +153,7 @@ def test_a_choice_is_exported(server: Sandbox, out: Path, capsys: pytest.Capture
     assert printed.out == (
         f"{out}: {_lines(out / 'tags.jsonl') + _lines(out / 'users.jsonl')} rows in 2 datasets, "
         f"{server.counts.requests} requests, no totals to compare\n"
+        f"the rows and their changes are in {out / 'mirror.sqlite'}; --update brings it up to date\n"
     )
     assert sorted(printed.err.splitlines()) == [
         f"tags: {_lines(out / 'tags.jsonl')} rows",
@@ -164,13 +165,17 @@ def test_everything_is_exported_from_a_server(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["export", "--out", str(out), "--since", "2020-01-01", "--until", "2030-01-01"]) == 0
-    assert capsys.readouterr().out.endswith("totals agree with Toggl's (2 ranges)\n")
+    told, looked, kept, following = capsys.readouterr().out.splitlines()
+    assert told.endswith("totals agree with Toggl's (2 ranges)")
+    assert looked == "time entries from 2020-01-01 to 2030-01-01 were looked at"
+    assert kept == f"the rows and their changes are in {out / 'mirror.sqlite'}; --update brings it up to date"
+    assert following == f'next: python: pandas.read_json("{out}/time_entries.jsonl", lines=True)'
     manifest = json.loads((out / "manifest.json").read_bytes())
     assert manifest["requests"] == server.counts.requests
     assert (manifest["plan"]["since"], manifest["plan"]["until"]) == ("2020-01-01", "2030-01-01")
     assert server.counts.refused == {402: 0, 429: 0}
-    text = b"".join(path.read_bytes() for path in out.iterdir()).decode()
-    assert server.api_token not in text
+    data = b"".join(path.read_bytes() for path in out.iterdir())
+    assert server.api_token.encode() not in data
 
 
 def test_totals_that_differ(
@@ -222,7 +227,7 @@ def test_a_full_disk(
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(StagedSink, "commit", full)
+    monkeypatch.setattr(SqliteStore, "commit", full)
     assert main(["export", "--out", str(out)]) == 1
     assert "No space left on device; " in capsys.readouterr().err
 
@@ -250,6 +255,16 @@ def test_part_of_the_sandbox_in_this_process(out: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.startswith(f"{out}: 14 rows in 1 dataset, 3 requests")
 
 
+def test_the_sandbox_is_exported_again_from_another_port(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", "--sandbox", "--out", str(out), "--speed", "500", "--dataset", "clients"]
+    assert main(command) == 0
+    assert main(command) == 2
+    assert "contains a finished export; --update brings it up to date" in capsys.readouterr().err
+    assert main([*command, "--update"]) == 0
+
+
 def test_ctrl_c_leaves_a_clear_state(out: Path) -> None:
     with running("export", "--sandbox", "--out", str(out)) as process:
         assert process.stderr is not None
@@ -269,12 +284,8 @@ def test_ctrl_c_leaves_a_clear_state(out: Path) -> None:
     assert manifest["error"] == "interrupted"
     assert manifest["datasets"]["organizations"]["complete"] is True
     assert manifest["datasets"]["time_entries"]["complete"] is False
-    for name, dataset in manifest["datasets"].items():
-        if dataset["file"]:
-            assert dataset["file"] == f"{name}.jsonl" + ("" if dataset["complete"] else ".partial")
-            assert _lines(out / dataset["file"]) == dataset["rows"]
-    files = {dataset["file"] for dataset in manifest["datasets"].values() if dataset["file"]}
-    assert {path.name for path in out.iterdir()} == {*files, "manifest.json", "progress.json", "progress.log"}
+    assert {dataset["file"] for dataset in manifest["datasets"].values()} == {None}
+    assert {path.name for path in out.iterdir()} == {"manifest.json", "mirror.sqlite"}
 
 
 def _lines(path: Path) -> int:

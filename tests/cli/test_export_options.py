@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from support.commands import running
@@ -78,7 +79,7 @@ def test_an_update_says_how_fresh_everything_is(
     facts = manifest["datasets"]["time_entries"]
     as_of = f"{facts['as_of'].replace('T', ' ').removesuffix('Z')} UTC"
     before = f"{facts['older_read_at'].replace('T', ' ').removesuffix('Z')} UTC"
-    everything, names, last = capsys.readouterr().out.splitlines()
+    everything, names, last, *_ = capsys.readouterr().out.splitlines()
     assert everything == f"as of {as_of}: {', '.join(manifest['datasets'])}"
     assert names == (
         f"time_entries before {facts['read_from']}: names of projects, clients, tasks and tags as of "
@@ -102,7 +103,7 @@ def test_an_update_says_how_fresh_everything_is(
     [refused] = set(kept) & set(lines)
     assert f"toggl-async: {refused.partition(':')[0]} were left as they were: " in printed.err
     assert main(["export", "--out", str(out), "--update", "--recheck", "all"]) == 0
-    (everything, last) = capsys.readouterr().out.splitlines()
+    (everything, last, *_) = capsys.readouterr().out.splitlines()
     assert everything.endswith(", ".join(manifest["datasets"]))
 
 
@@ -375,3 +376,58 @@ def test_ctrl_c_and_many_accounts(server: Sandbox, out: Path, accounts: Path) ->
     assert "first: interrupted; " in rest
     assert "second: interrupted; " in rest
     assert "Traceback" not in rest
+
+
+def test_a_database_is_brought_up_to_date_without_files(
+    server: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "deep" / "toggl.sqlite"
+    command = ["export", "--to", f"sqlite:///{path}", "--since", "2020-01-01", "--until", "2030-01-01"]
+    server.order(Fault(status=403, body="Incorrect username and/or password"), route=TAGS, times=1)
+    assert main(command) == 1
+    assert capsys.readouterr().err.endswith(
+        f"{path} contains an unfinished export; run the same command to resume it\n"
+    )
+    assert main(command) == 0
+    told, looked, following = capsys.readouterr().out.splitlines()
+    assert told.startswith(f"{path}: 277 rows in 9 datasets, ")
+    assert told.endswith("totals agree with Toggl's (2 ranges)")
+    assert looked == "time entries from 2020-01-01 to 2030-01-01 were looked at"
+    assert following.startswith(f'next: sqlite3 "{path}" "SELECT project_name, ')
+    statement = following.split('"')[3]
+    with closing(sqlite3.connect(path)) as database:
+        hours = database.execute(statement).fetchall()
+    assert len(hours) > 1
+    assert all(number > 0 for _, number in hours)
+    assert main([*command, "--recheck", "5"]) == 0
+    assert capsys.readouterr().out.startswith("as of ")
+    assert [one.name for one in path.parent.iterdir()] == ["toggl.sqlite"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--to", "sqlite:///x", "--out", "y"], "--to and --out or --format cannot be combined"),
+        (["--to", "sqlite:///x", "--format", "csv"], "--to and --out or --format cannot be combined"),
+        (["--to", "sqlite:///x", "--accounts", "y"], "--to and --accounts cannot be combined"),
+        (["--to", "mysql://u:p@h/d"], "cannot keep a mirror in mysql://…; name a file: sqlite:///PATH"),
+    ],
+)
+def test_what_does_not_go_with_a_database(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["export", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["sqlite", "duckdb"])
+def test_the_next_step_of_a_database_works(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    assert main(["export", "--out", str(out), "--format", form]) == 0
+    following = capsys.readouterr().out.splitlines()[-1]
+    tool, path, _, statement, _ = following.removeprefix("next: ").split('"')
+    assert path == str(out / f"toggl.{form}")
+    connection: Any = sqlite3.connect(path) if tool == "sqlite3 " else duckdb.connect(path)
+    with closing(connection):
+        assert len(connection.execute(statement).fetchall()) > 1

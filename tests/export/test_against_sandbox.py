@@ -13,10 +13,9 @@ import pytest
 
 from support.patience import patient
 from toggl_async import ApiToken, ClientOptions, TogglClient
-from toggl_async.export import DATASETS, Dataset, ExportPlan, FileFacts, Manifest, export
-from toggl_async.export.formats.staged import StagedSink
-from toggl_async.export.mirror import books
+from toggl_async.export import DATASETS, ExportPlan, FileFacts, Manifest, export
 from toggl_async.export.rows import SECRET_FIELDS
+from toggl_async.export.run.files import write_files
 from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
 
 pytestmark = pytest.mark.anyio
@@ -124,7 +123,11 @@ async def test_a_choice_costs_what_it_takes(sandbox: Sandbox, tmp_path: Path) ->
     manifest = await run(sandbox, plan, tmp_path)
     assert manifest.requests == 2  # who am I, and the list
     assert {row["workspace_id"] for row in rows(tmp_path, "users")} == {workspace}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "users.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "manifest.json",
+        "mirror.sqlite",
+        "users.jsonl",
+    ]
 
 
 @pytest.mark.parametrize("refused", [False, True])
@@ -167,50 +170,29 @@ async def test_a_used_up_quota_is_waited_for(tmp_path: Path) -> None:
     assert manifest.complete
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
-async def test_many_rows_are_made_whole_in_a_thread(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
-) -> None:
-    threads = []
-    finish = StagedSink.finish
-
-    def finished(sink: StagedSink, dataset: Dataset) -> FileFacts:
-        threads.append(threading.current_thread() is threading.main_thread())
-        return finish(sink, dataset)
-
-    monkeypatch.setattr(StagedSink, "finish", finished)
-    monkeypatch.setattr(books, "_LONG", 100)
-    options = ClientOptions(timeout=3600)
-    async with TogglClient(ApiToken(sandbox.api_token), base_url=sandbox.base_url, options=options) as client:
-        manifest = await export(client, ExportPlan(), tmp_path, format=form)
-    assert manifest.datasets["time_entries"].rows > 100
-    assert sorted(threads) == [False] + [True] * 8
-
-
-async def test_a_thread_is_waited_for(
+async def test_files_are_written_in_a_thread_which_is_waited_for(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish, ended = StagedSink.finish, False
+    ended = False
     began, release = threading.Event(), threading.Event()
 
-    def slow(sink: StagedSink, dataset: Dataset) -> FileFacts:
+    def slow(*args: Any) -> dict[str, FileFacts]:
         nonlocal ended
         began.set()
         release.wait()
-        facts = finish(sink, dataset)
+        facts = write_files(*args)
         ended = True
         return facts
 
-    monkeypatch.setattr(StagedSink, "finish", slow)
-    monkeypatch.setattr(books, "_LONG", 0)
     plan = ExportPlan(datasets=("tags",))
-    task = asyncio.ensure_future(run(sandbox, plan, tmp_path))
-    await asyncio.to_thread(began.wait)
-    task.cancel()
-    asyncio.get_running_loop().call_soon(release.set)
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    with monkeypatch.context() as patch:
+        patch.setattr("toggl_async.export.run.directory.write_files", slow)
+        task = asyncio.ensure_future(run(sandbox, plan, tmp_path))
+        await asyncio.to_thread(began.wait)
+        task.cancel()
+        asyncio.get_running_loop().call_soon(release.set)
+        with pytest.raises(asyncio.CancelledError):
+            await task
     assert ended
-    monkeypatch.undo()
     manifest = await run(sandbox, plan, tmp_path)
     assert manifest.complete

@@ -1,21 +1,17 @@
 import os
+import sqlite3
+import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from support.export_company import Company
+from support.export_updates import run
+from support.export_written import FORMATS, rows
 from toggl_async.errors import InvalidInput
-from toggl_async.export.formats import FORMATS, Sink, make
-from toggl_async.export.mirror.destination import HEADER, check_destination
-from toggl_async.export.mirror.lock import LOCK, locked
+from toggl_async.export.mirror.destination import MIRROR, check_destination
 from toggl_async.export.mirror.storage import digest, write_atomically
-
-
-def test_an_export_that_was_killed_in_its_first_moment_can_begin_again(tmp_path: Path) -> None:
-    (tmp_path / LOCK).touch()
-    (tmp_path / f"{HEADER}.partial").write_bytes(b'{"ru')
-    check_destination(tmp_path)
-    write_atomically(tmp_path / HEADER, b"{}")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, HEADER]
 
 
 def test_what_cannot_be_a_destination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +21,7 @@ def test_what_cannot_be_a_destination(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(InvalidInput, match="is not empty and does not contain an export"):
         check_destination(tmp_path)
     check_destination(tmp_path, subfolders=True)
-    (tmp_path / HEADER).touch()
+    (tmp_path / MIRROR).touch()
     check_destination(tmp_path)
     with pytest.raises(InvalidInput, match="is not a directory"):
         check_destination(tmp_path / "file")
@@ -38,26 +34,6 @@ def test_what_cannot_be_a_destination(tmp_path: Path, monkeypatch: pytest.Monkey
         check_destination(tmp_path / "new")
 
 
-def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **options: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(InvalidInput, match="Permission denied"), locked(tmp_path / "new"):
-        pass
-
-
-def test_a_lock_is_let_go_of(tmp_path: Path) -> None:
-    for _ in range(2):
-        with (
-            locked(tmp_path / "deep" / "new"),
-            pytest.raises(InvalidInput, match="another export"),
-            locked(tmp_path / "deep" / "new"),
-        ):
-            pass
-    assert list((tmp_path / "deep" / "new").iterdir()) == []
-
-
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_atomically(tmp_path / "m.json", b"{}\n")
     write_atomically(tmp_path / "m.json", b"[]\n")
@@ -66,14 +42,35 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert digest(tmp_path / "m.json").startswith("37517e5f3dc66819")
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_format_has_a_sink(tmp_path: Path, name: str) -> None:
-    sink = make(name, tmp_path)
-    assert isinstance(sink, Sink)
-    assert sink.format == name
-    assert not isinstance(object(), Sink)
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_a_directory_that_has_the_name_of_a_file(tmp_path: Path) -> None:
+    await run(Company(), tmp_path)
+    for name in ("tags.jsonl", "users.jsonl"):
+        (tmp_path / name).unlink()
+        (tmp_path / name).mkdir()
+    (tmp_path / "users.jsonl" / "kept").touch()
+    with pytest.raises(InvalidInput, match=r"users\.jsonl is a directory, but a file is expected there"):
+        await run(Company(), tmp_path)
+    (tmp_path / "users.jsonl" / "kept").unlink()
+    await run(Company(), tmp_path)
+    assert len(rows(tmp_path, "jsonl", "users")) == 5
 
 
-def test_an_unknown_format(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="unknown format 'xml'; choose one of jsonl, csv"):
-        make("xml", tmp_path)
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_every_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    for form in FORMATS:
+        await run(Company(), tmp_path / form, form)
+        assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / form).iterdir()} == {0o600}
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_books_that_nobody_can_read(tmp_path: Path) -> None:
+    await run(Company(), tmp_path)
+    with closing(sqlite3.connect(tmp_path / MIRROR)) as database:
+        database.execute("UPDATE mirror_state SET value = 'odd' WHERE name = 'finished'")
+        database.commit()
+    with pytest.raises(InvalidInput, match="cannot read "):
+        await run(Company(), tmp_path)

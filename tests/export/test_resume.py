@@ -2,9 +2,11 @@
 
 import asyncio
 import datetime as dt
+import errno
 import json
-import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,11 @@ from support.export_company import FIRST, SECOND, TOKEN_REFUSED, Company
 from support.export_written import FORMATS, everything, ids
 from toggl_async import ApiToken, ClientOptions, InvalidInput, LoginRefused, Pace, TogglClient
 from toggl_async.export import DatasetFinished, ExportPlan, Manifest, RowsWritten, export
-from toggl_async.export.formats import make
-from toggl_async.export.formats.database import DatabaseSink
-from toggl_async.export.formats.staged import StagedSink
-from toggl_async.export.mirror.books import Books
-from toggl_async.export.mirror.destination import HEADER
-from toggl_async.export.mirror.journal import Appender
-from toggl_async.export.mirror.lock import locked
+from toggl_async.export.mirror import storage
+from toggl_async.export.mirror.destination import MIRROR
+from toggl_async.export.mirror.lock import Lock
+from toggl_async.export.mirror.sqlite import SqliteStore
+from toggl_async.export.run import files
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -41,48 +41,38 @@ async def run(
 
 @pytest.fixture
 def kill(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """Make the n-th write from now the last thing that the process does; it stops in the middle of it."""
+    """Make the n-th write from now the last thing that the process does; it stops in it, or right after it.
+
+    Writes are the transactions of the mirror, and files that get their names.
+    """
     left = -1
-    opened: list[DatabaseSink] = []
-    append, save, connect, close = Appender.append, DatabaseSink._save, DatabaseSink._recovered, Books.close
+    transaction, replace = SqliteStore.transaction, storage.replace
 
-    def die() -> bool:
+    def die() -> None:
         nonlocal left
-        left -= 1
-        return left == 0
-
-    def appended(file: Appender, data: bytes) -> None:
-        if die():
-            os.write(file._number, data[: len(data) // 2])
+        left -= left > 0
+        if left == 0:  # and stay dead
             raise Killed
-        append(file, data)
 
-    def saved(sink: DatabaseSink, piece: str, progress: bytes, requests: int) -> None:
-        if die():
-            raise Killed
-        save(sink, piece, progress, requests)
+    @contextmanager
+    def dying(store: SqliteStore) -> Iterator[None]:
+        with transaction(store):
+            yield
+            die()
+        die()
 
-    def recovered(sink: DatabaseSink, run: str) -> Any:
-        opened.append(sink)
-        return connect(sink, run)
+    def replaced(partial: Path, path: Path) -> None:
+        die()
+        replace(partial, path)
+        die()
 
-    def closed(books: Books, error: str | None, **options: Any) -> Manifest:
-        if error is not None:
-            raise Killed
-        return close(books, error, **options)
-
-    monkeypatch.setattr(Appender, "append", appended)
-    monkeypatch.setattr(DatabaseSink, "_save", saved)
-    monkeypatch.setattr(DatabaseSink, "_recovered", recovered)
-    monkeypatch.setattr(Books, "close", closed)
+    monkeypatch.setattr(SqliteStore, "transaction", dying)
+    monkeypatch.setattr(storage, "replace", replaced)
+    monkeypatch.setattr(files, "replace", replaced)
 
     def arm(writes: int) -> None:
         nonlocal left
         left = writes
-        while opened:
-            sink = opened.pop()
-            if sink._connection is not None:
-                sink._connection.close()
 
     yield arm
     arm(-1)
@@ -91,7 +81,7 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 @pytest.mark.parametrize(
     ("form", "step"),
     [
-        *[("jsonl", 1), ("csv", 7), ("parquet", 7), ("sqlite", 3), ("duckdb", 11)],
+        *[("jsonl", 1), ("csv", 17), ("parquet", 17), ("sqlite", 17), ("duckdb", 29)],
         *[pytest.param(form, 1, marks=pytest.mark.nightly) for form in FORMATS if form != "jsonl"],
     ],
 )
@@ -107,7 +97,7 @@ async def test_an_export_that_is_killed_in_any_write_ends_like_one_that_was_not(
     await run(company, tmp_path / "whole", form)
     whole, requests = everything(tmp_path / "whole", form), len(company.log)
     killed = 0
-    for writes in range(1, 200, step):
+    for writes in range(1, 1000, step):
         directory = tmp_path / str(writes)
         company.log.clear()
         kill(writes)
@@ -119,13 +109,20 @@ async def test_an_export_that_is_killed_in_any_write_ends_like_one_that_was_not(
             assert everything(directory, form) == whole
             break
         kill(-1)
+        with suppress(FileNotFoundError):
+            if json.loads((directory / "manifest.json").read_bytes())[
+                "finished"
+            ]:  # right after its last write
+                break
         manifest = await run(company, directory, form)
         assert everything(directory, form) == whole, writes
         assert manifest.complete
         # All that was asked twice: whose token it is, and what was under way, one page of each open list.
         assert len(company.log) <= requests + 1 + 8
-        assert company.asked("/organizations") == [{}] or writes == 1
-    assert killed > 20 / step
+        assert company.asked("/organizations") == [{}] or writes < 4
+    else:
+        pytest.fail("it never came to its end")
+    assert killed > 40 / step
     record_property("kills", killed)
 
 
@@ -145,7 +142,7 @@ async def test_no_committed_page_is_asked_for_again(tmp_path: Path, form: str) -
         try:
             await task
         except asyncio.CancelledError:
-            assert (tmp_path / HEADER).exists()
+            assert (tmp_path / MIRROR).exists()
             continue
         break
     pages = [
@@ -192,13 +189,13 @@ async def test_an_export_goes_on_after_its_token_was_refused(tmp_path: Path) -> 
     )
     with pytest.raises(LoginRefused):
         await run(company, tmp_path)
-    assert (tmp_path / HEADER).exists()
+    assert (tmp_path / MIRROR).exists()
     company.before = lambda path, body: None
     manifest = await run(company, tmp_path)
     assert ids(tmp_path, "jsonl") == list(range(1, 25))
     assert manifest.totals_agree is True
     assert manifest.requests <= len(company.log)
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] + [".jsonl"] * 9
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] + [".jsonl"] * 9 + [".sqlite"]
 
 
 async def test_a_refusal_is_remembered_by_the_next_run(tmp_path: Path) -> None:
@@ -216,26 +213,55 @@ async def test_a_refusal_is_remembered_by_the_next_run(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written, really = 0, os.write
+    upsert, left = SqliteStore.upsert, 4
 
-    def write(number: int, data: bytes) -> int:
-        nonlocal written
-        if written + len(data) > 3000:
-            return really(number, data[: 3000 - written]) if written < 3000 and not full() else 0
-        written += len(data)
-        return really(number, data)
-
-    def full() -> bool:
-        raise OSError(28, "No space left on device")
+    def full(store: SqliteStore, *args: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            raise sqlite3.OperationalError("database or disk is full")
+        upsert(store, *args)
 
     company = Company()
-    monkeypatch.setattr(os, "write", write)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(SqliteStore, "upsert", full)
+    with pytest.raises(OSError, match="disk is full") as caught:
         await run(company, tmp_path)
+    assert caught.value.errno == errno.ENOSPC
     monkeypatch.undo()
     await run(company, tmp_path)
     await run(Company(), tmp_path / "whole")
     assert everything(tmp_path, "jsonl") == everything(tmp_path / "whole", "jsonl")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+async def test_files_that_could_not_be_written_are_written_without_a_request_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    company = Company()
+    before = everything(tmp_path, form) if (await run(company, tmp_path, form)).complete else {}
+    company.now += dt.timedelta(days=1)
+    company.lists["tags"][0]["name"] = "renamed"
+
+    def full(partial: Path, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "replace", full)
+        with pytest.raises(OSError, match="No space left"):
+            await run(company, tmp_path, form, update=True)
+    assert everything(tmp_path, form) == before  # what was finished keeps its name
+    held = json.loads((tmp_path / "manifest.json").read_bytes())
+    assert (held["finished"], held["complete"]) == (False, False)
+    assert held["error"].startswith("OSError: [Errno 28] No space left on device")
+    company.log.clear()
+    company.user = 8
+    with pytest.raises(InvalidInput, match="contains an export of another account"):
+        await run(company, tmp_path, form)
+    company.user = 7
+    manifest = await run(company, tmp_path, form)
+    assert manifest.complete
+    assert [path for path, *_ in company.log] == ["/api/v9/me"] * 2
+    assert "renamed" in str(everything(tmp_path, form))
 
 
 @pytest.mark.parametrize(
@@ -299,9 +325,13 @@ async def test_a_finished_export_is_not_made_again(tmp_path: Path) -> None:
 
 
 async def test_two_runs_on_one_destination(tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(InvalidInput, match="another export is writing to"):
-        await run(Company(), tmp_path)
     await run(Company(), tmp_path)
+    lock = Lock(tmp_path / MIRROR)
+    lock.take()
+    with pytest.raises(InvalidInput, match="another run is writing to"):
+        await run(Company(), tmp_path, update=True)
+    lock.let_go()
+    await run(Company(), tmp_path, update=True)
 
 
 async def test_two_runs_that_start_together(tmp_path: Path) -> None:
@@ -325,79 +355,39 @@ async def test_an_account_that_was_surveyed_is_not_asked_for_again(tmp_path: Pat
     assert len(company.asked("/api/v9/me")) == 1
 
 
-async def test_leftovers_of_an_export_that_was_removed_by_hand_are_no_harm(tmp_path: Path) -> None:
-    for form in ("jsonl", "sqlite"):
-        directory = tmp_path / form
-        company = Company()
-        company.refuse_the_token_at("/tags")
-        with pytest.raises(LoginRefused):
-            await run(company, directory, form)
-        company.before = lambda path, body: None
-        (directory / HEADER).unlink()
-        (directory / "manifest.json").unlink()
-        with pytest.raises(InvalidInput, match="not empty and does not contain an export"):
-            await run(company, directory, form)
-        (directory / "tags.jsonl.partial").touch()
-        sink = make(form, directory)
-        assert not sink.open("another run", update=()).progress
-        sink.stop()
-        assert len(list(directory.glob("*.jsonl.partial"))) == (form == "sqlite")
-
-
-async def test_a_rename_just_before_the_crash_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    append = Appender.append
-
-    def dies(file: Appender, data: bytes) -> None:
-        if b'"finished":{"file":"tags.jsonl"' in data:
-            raise Killed
-        append(file, data)
-
-    def closed(*_: Any, **options: Any) -> Manifest:
-        raise Killed
-
+async def test_a_mirror_whose_manifest_was_removed_by_hand_goes_on(tmp_path: Path) -> None:
     company = Company()
-    with monkeypatch.context() as patch:
-        patch.setattr(Appender, "append", dies)
-        patch.setattr(Books, "close", closed)
-        with pytest.raises(Killed):
-            await run(company, tmp_path)
-    assert (tmp_path / "tags.jsonl").exists()
-    await run(company, tmp_path)
-    await run(Company(), tmp_path / "whole")
-    assert everything(tmp_path, "jsonl") == everything(tmp_path / "whole", "jsonl")
+    company.refuse_the_token_at("/tags")
+    with pytest.raises(LoginRefused):
+        await run(company, tmp_path)
+    company.before = lambda path, body: None
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / "tags.jsonl.partial").touch()
+    assert (await run(company, tmp_path)).complete
+    assert not list(tmp_path.glob("*.partial"))
 
 
-def test_a_commit_that_failed_at_its_entry_leaves_no_rows(tmp_path: Path) -> None:
-    from toggl_async.export.formats import Commit  # noqa: PLC0415
-    from toggl_async.export.mirror.pieces import Progress  # noqa: PLC0415
-    from toggl_async.export.plan.datasets import dataset  # noqa: PLC0415
-    from toggl_async.export.rows import Line  # noqa: PLC0415
+async def test_an_export_whose_mirror_was_removed_by_hand_is_read_anew(tmp_path: Path) -> None:
+    await run(Company(), tmp_path)
+    (tmp_path / MIRROR).unlink()
+    with pytest.raises(InvalidInput, match="contains a finished export"):
+        await run(Company(), tmp_path)
+    company = Company(30)
+    manifest = await run(company, tmp_path, update=True)
+    assert (manifest.complete, manifest.update) == (True, False)
+    assert ids(tmp_path, "jsonl") == list(range(1, 31))
 
-    sink = make("jsonl", tmp_path)
-    assert isinstance(sink, StagedSink)
-    sink.open("run", update=())
-    tags = dataset("tags")
 
-    def commit(number: int) -> Commit:
-        lines = [Line(number, b'{"id":%d}' % number)]
-        return Commit(piece="tags/1", progress=Progress(), requests=1, dataset=tags, lines=lines)
-
-    sink.commit(commit(1))
-    journal = sink._journal.append
-
-    def fails(entry: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    sink._journal.append = fails  # type: ignore[method-assign]
-    with pytest.raises(OSError, match="No space"):
-        sink.commit(commit(2))
-    sink._journal.append = journal  # type: ignore[method-assign]
-    sink.commit(commit(3))
-    sink.finish(tags)
-    sink.stop()
-    assert (tmp_path / "tags.jsonl").read_bytes() == b'{"id":1}\n{"id":3}\n'
+async def test_what_an_older_version_left_is_refused(tmp_path: Path) -> None:
+    await run(Company(), tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_bytes())
+    del manifest["timezone"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InvalidInput, match="made by another version of toggl_async"):
+        await run(Company(), tmp_path, update=True)
+    (tmp_path / "progress.json").touch()
+    with pytest.raises(InvalidInput, match="unfinished export made by another version"):
+        await run(Company(), tmp_path)
 
 
 def test_both_workspaces_take_part() -> None:

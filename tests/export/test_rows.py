@@ -3,17 +3,19 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from toggl_async.export import rows
 from toggl_async.export.intake import rows_of
+from toggl_async.export.read.running import REPORT_FIELDS, running_line
 from toggl_async.export.rows import (
-    REPORT_FIELDS,
     Line,
     changed_at,
     entry_lines,
     is_deleted,
     known_of,
     list_line,
-    running_line,
     stand_in,
     totals_of,
 )
@@ -83,7 +85,7 @@ def test_a_report_row_becomes_a_line_for_each_entry() -> None:
     first, second = entry_lines(json.dumps(GROUP).encode(), workspace_id=9)
     assert (first.id, first.seconds, first.start) == (11, 60, dt.date(2026, 2, 3))
     assert (second.id, second.seconds, second.start) == (12, 5, dt.date(2026, 2, 4))
-    common = {name: value for name, value in GROUP.items() if name != "time_entries"}
+    common = {name: value for name, value in GROUP.items() if name not in {"time_entries", "row_number"}}
     entries = GROUP["time_entries"]
     assert isinstance(entries, list)
     assert json.loads(first.data) == {**common, "workspace_id": 9, **entries[0]}
@@ -156,7 +158,7 @@ def test_a_running_entry_has_the_shape_of_a_report_row() -> None:
         "start": "2026-06-01T08:00:00+00:00", "stop": None, "tags": ["späť"], "tag_ids": [3],
         "billable": True,
     }  # fmt: skip
-    running = running_line(json.dumps(entry).encode(), username="Zoë", email="zoe@example.com")
+    running = running_line(json.dumps(entry).encode(), username="Zoë", email="zoe@example.com", timezone=None)
     assert running is not None
     assert running.workspace_id == 9
     assert (running.line.id, running.line.seconds) == (21, 0)
@@ -170,8 +172,28 @@ def test_a_running_entry_has_the_shape_of_a_report_row() -> None:
     assert (row["id"], row["description"], row["billable"]) == (21, "now", True)
 
 
+@pytest.mark.parametrize(
+    ("start", "timezone", "shown"),
+    [
+        ("2026-06-01T22:30:00+00:00", "Asia/Tokyo", "2026-06-02T07:30:00+09:00"),
+        ("2026-06-01T22:30:00Z", "Nowhere/Else", "2026-06-01T22:30:00Z"),
+        ("2026-06-01T22:30:00Z", None, "2026-06-01T22:30:00Z"),
+        ("0001-01-01T00:00:00Z", "America/New_York", "0001-01-01T00:00:00Z"),
+        ("soon", "Asia/Tokyo", "soon"),
+        (None, "Asia/Tokyo", None),
+    ],
+)
+def test_a_running_entry_begins_in_the_time_zone_of_the_profile(
+    start: str | None, timezone: str | None, shown: str | None
+) -> None:
+    entry = {"id": 5, **({} if start is None else {"start": start})}
+    running = running_line(json.dumps(entry).encode(), username=None, email=None, timezone=timezone)
+    assert running is not None
+    assert json.loads(running.line.data)["start"] == shown
+
+
 def test_nothing_runs() -> None:
-    assert running_line(b"null", username=None, email=None) is None
+    assert running_line(b"null", username=None, email=None, timezone=None) is None
 
 
 def test_plain_lists_and_totals() -> None:
@@ -191,3 +213,43 @@ def test_odd_rows_are_no_obstacle() -> None:
     assert not is_deleted(b'"odd"')
     assert not is_deleted(b'{"server_deleted_at":null}')
     assert is_deleted(b'{"deleted_at":"2026-01-01T00:00:00Z"}')
+
+
+FIELDS: dict[str, st.SearchStrategy[object]] = {
+    "user_id": st.integers(0, 2**63 - 1),
+    "username": st.text(),
+    "description": st.none() | st.text() | st.just('"row_number":5,"time_entries":[{"id":1}]'),
+    "tag_ids": st.lists(st.integers(0, 99), max_size=3),
+    "tag_names": st.lists(st.text(), max_size=3),
+    "billable": st.booleans(),
+    "row_number": st.integers(0, 99),
+    "hourly_rate_in_cents": st.none() | st.integers(0, 99),
+    "novelty": st.integers(0, 9) | st.fixed_dictionaries({"row_number": st.integers(0, 9)}),
+    "workspace_id": st.integers(0, 9),
+}
+ENTRY_FIELDS: dict[str, st.SearchStrategy[object]] = {
+    "seconds": st.none() | st.integers(-9, 2**63 - 1) | st.just("sixty"),
+    "start": st.text() | st.just("2026-02-03T23:30:00+03:00"),
+    "at": st.none() | st.just("}]"),
+    "novelty": st.integers(0, 9),
+}
+
+
+@given(data=st.data())
+def test_a_documented_row_is_cut_together_as_the_tolerant_way_puts_it_together(data: st.DataObject) -> None:
+    """Whatever fields there are, in whatever order, and whatever texts hold that looks like a field."""
+
+    def drawn(fields: dict[str, st.SearchStrategy[object]], *more: tuple[str, object]) -> dict[str, object]:
+        names = data.draw(st.lists(st.sampled_from(sorted(fields)), unique=True))
+        pairs = [*((name, data.draw(fields[name])) for name in names), *more]
+        return dict(data.draw(st.permutations(pairs)))
+
+    entries = [drawn(ENTRY_FIELDS, ("id", number)) for number in range(1, data.draw(st.integers(1, 2)) + 1)]
+    row = msgspec.json.encode(drawn(FIELDS, ("time_entries", entries)))
+    lines = entry_lines(row, workspace_id=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "_documented", lambda *_: None)
+        tolerant = entry_lines(row, workspace_id=10)
+    assert [(line.id, line.data, line.seconds, line.start) for line in lines] == [
+        (line.id, line.data, line.seconds, line.start) for line in tolerant
+    ]

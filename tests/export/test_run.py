@@ -25,9 +25,7 @@ from toggl_async.export import (
     export,
     survey,
 )
-from toggl_async.export.formats.jsonl import sink as jsonl_sink
-from toggl_async.export.formats.staged import StagedSink
-from toggl_async.export.mirror.sink import Commit
+from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.scheduler.events import Queued, SchedulerEvent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -64,7 +62,7 @@ def names(directory: Path) -> list[str]:
 
 async def test_an_entry_that_moves_between_pages_is_written_once(tmp_path: Path) -> None:
     first = page([entry(1), entry(2)], following=2)
-    server = Scripted({SEARCH: once(first, page([entry(2, seconds=90), entry(3)])), TOTALS: {"seconds": 180}})
+    server = Scripted({SEARCH: once(first, page([entry(2, seconds=90), entry(3)])), TOTALS: {"seconds": 210}})
     manifest = await run(server, ENTRIES, tmp_path)
     assert [row["id"] for row in rows(tmp_path, "time_entries")] == [1, 2, 3]
     assert (manifest.rows, manifest.totals_agree) == (3, True)
@@ -236,10 +234,10 @@ async def test_a_refused_token_ends_the_export_and_the_manifest_says_so(tmp_path
     assert manifest["error"].startswith("LoginRefused: ")
     assert manifest["datasets"]["users"]["complete"] is True
     assert manifest["datasets"]["projects"] == {
-        "complete": False, "key": ["id"], "file": None, "rows": 0, "bytes": 0, "sha256": None,
+        "complete": False, "key": ["id"], "file": None, "rows": 0, "bytes": None, "sha256": None,
         "as_of": None, "read_from": None, "older_read_at": None, "older_edits_as_of": None,
     }  # fmt: skip
-    assert names(tmp_path) == ["manifest.json", "progress.json", "progress.log", "users.jsonl"]
+    assert names(tmp_path) == ["manifest.json", "mirror.sqlite"]
 
 
 async def test_a_cancelled_export_leaves_a_clear_state(tmp_path: Path) -> None:
@@ -257,22 +255,23 @@ async def test_a_cancelled_export_leaves_a_clear_state(tmp_path: Path) -> None:
             await task
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
     assert (manifest["complete"], manifest["error"]) == (False, "interrupted")
-    assert manifest["datasets"]["time_entries"]["file"] == "time_entries.jsonl.partial"
+    assert manifest["datasets"]["time_entries"]["file"] is None
     assert manifest["datasets"]["time_entries"]["rows"] == 1
-    assert (tmp_path / "time_entries.jsonl.partial").read_bytes().count(b"\n") == 1
+    assert names(tmp_path) == ["manifest.json", "mirror.sqlite"]
 
 
 async def test_a_full_disk_ends_the_export_with_its_own_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(sink: StagedSink, commit: Commit) -> None:
+    def full(*_: object) -> None:
+        (tmp_path / "manifest.json").unlink()
         (tmp_path / "manifest.json.partial").mkdir()  # the manifest finds no room either
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(StagedSink, "commit", full)
+    monkeypatch.setattr(SqliteStore, "commit", full)
     async with TogglClient(ApiToken("made-up"), transport=Scripted()) as client:
         with pytest.raises(OSError, match="No space left"):
-            await export(client, ExportPlan(datasets=("workspaces",)), jsonl_sink(tmp_path))
+            await export(client, ExportPlan(datasets=("workspaces",)), tmp_path)
     assert not (tmp_path / "manifest.json").exists()
 
 

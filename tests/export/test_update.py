@@ -70,20 +70,29 @@ async def test_nothing_new_costs_few_requests(tmp_path: Path) -> None:
     after = await run(company, tmp_path, plan=plan)
     assert sorted((tmp_path / "time_entries.jsonl").read_bytes().splitlines()) == data
     assert after.requests < before.requests
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["manifest.json", "time_entries.jsonl"]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "manifest.json",
+        "mirror.sqlite",
+        "time_entries.jsonl",
+    ]
 
 
-async def test_time_entries_whose_file_is_gone_are_all_read_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+async def test_a_file_that_is_gone_or_was_edited_is_written_again(tmp_path: Path, form: str) -> None:
+    """The mirror has the rows: nothing but what changed is asked for."""
     directory = tmp_path / "export"
     company = Company(60, days=10)
-    await run(company, directory)
-    (directory / "time_entries.jsonl").unlink()
+    first = await run(company, directory, form)
+    for number, path in enumerate(directory.glob(f"*.{form}")):
+        if path.name != "mirror.sqlite":
+            path.unlink()
+            if number % 2:
+                path.write_bytes(b"edited by hand")
     company.now = NOW + DAY
-    manifest = await run(company, directory)
-    await equals_a_fresh_export(company, directory)
-    facts = manifest.datasets["time_entries"]
-    assert (facts.rows, facts.as_of) == (60, company.now)
-    assert (facts.read_from, facts.older_read_at, facts.older_edits_as_of) == (None, None, None)
+    manifest = await run(company, directory, form)
+    await equals_a_fresh_export(company, directory, form)
+    assert manifest.datasets["time_entries"].rows == 60
+    assert manifest.requests < first.requests
 
 
 async def test_a_long_list_is_asked_for_what_changed(tmp_path: Path) -> None:
@@ -251,7 +260,7 @@ async def test_an_interrupted_update_says_so(tmp_path: Path) -> None:
         await run(company, tmp_path, "sqlite")
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
     assert (manifest["complete"], manifest["update"]) == (False, True)
-    assert (tmp_path / "toggl.sqlite.partial").exists()
+    assert (tmp_path / "toggl.sqlite").exists()  # that of the run before
     company.before = lambda path, body: None
     await run(company, tmp_path, "sqlite")
     assert (tmp_path / "toggl.sqlite").exists()

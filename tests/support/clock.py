@@ -1,6 +1,7 @@
 """A loop whose clock jumps to the next timer as soon as nothing is ready: hours pass in milliseconds.
 
-Only for tests without sockets and threads; a deadlock raises instead of hanging.
+Only for tests without sockets; while a thread works for the loop, its time stands still. A deadlock raises
+instead of hanging.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ class _JumpSelector:
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = self._inner.select(0)
+        ready = self._inner.select(None if self._loop.working and timeout != 0 else 0)
         if not ready and timeout is None:
             raise RuntimeError("nothing is ready and no timer runs: deadlock")
         # Work takes time, here as elsewhere: on a clock that stood still while callbacks follow each
@@ -35,6 +36,8 @@ class JumpLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is the attribute `now`, in seconds."""
 
     now = 1000.0
+    working = 0
+    """Calls that threads are busy with."""
     _selector: Any
     _clock_resolution: float
 
@@ -44,6 +47,15 @@ class JumpLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.now
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        self.working += 1
+        working = super().run_in_executor(executor, func, *args)
+        working.add_done_callback(self._worked)
+        return working
+
+    def _worked(self, _: object) -> None:
+        self.working -= 1
 
 
 JUMP: tuple[str, dict[str, Callable[[], asyncio.AbstractEventLoop]]] = ("asyncio", {"loop_factory": JumpLoop})

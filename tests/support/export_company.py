@@ -43,6 +43,7 @@ class Company(httpx.AsyncBaseTransport):
         self.now = NOW
         self.page = page
         self.user = USER
+        self.timezone: str | None = None
         self.entries = [
             Entry(
                 number,
@@ -100,6 +101,7 @@ class Company(httpx.AsyncBaseTransport):
             return {
                 "id": self.user,
                 "fullname": "Zoë",
+                "timezone": self.timezone,
                 "email": "z@example.com",
                 "workspaces": workspaces,
             }, {}

@@ -15,6 +15,7 @@ from toggl_async.cli.jobs import Job, run_jobs
 from toggl_async.errors import InvalidInput
 from toggl_async.export import DATASETS, FORMATS, ExportPlan
 from toggl_async.export.mirror.destination import check_destination
+from toggl_async.export.mirror.urls import store_of
 from toggl_async.export.read.update import RECHECK_DAYS
 
 __all__ = ["export"]
@@ -53,6 +54,18 @@ def _ids(name: str, variable: str, what: str) -> Callable[[Command], Command]:
     return click.option(name, variable, metavar="ID", type=int, multiple=True, help=what)
 
 
+def _day(choice: Any) -> Any:
+    """A choice as a plan has it: a moment as its day."""
+    return choice.date() if isinstance(choice, dt.datetime) else choice
+
+
+def _refuse_beside(option: str, value: object, *others: tuple[str, bool]) -> None:
+    """Refuse options that were given beside one that excludes them."""
+    for other, given in others:
+        if value is not None and given:
+            raise InvalidInput(f"{option} and {other} cannot be combined")
+
+
 @click.command(epilog=_EXIT_CODES)
 @click.option(
     "--out",
@@ -65,9 +78,13 @@ def _ids(name: str, variable: str, what: str) -> Callable[[Command], Command]:
     "--format",
     "name",
     type=click.Choice(list(FORMATS)),
-    default="jsonl",
-    show_default=True,
-    help="Format of the files; parquet and duckdb need the extra of the same name.",
+    help="Format of the files; parquet and duckdb need the extra of the same name.  [default: jsonl]",
+)
+@click.option(
+    "--to",
+    "url",
+    metavar="URL",
+    help="Instead of files: bring a database up to date, as sqlite:///PATH. It is made if it isn't there.",
 )
 @click.option("--update", is_flag=True, help="Bring the finished export in DIR up to date.")
 @click.option(
@@ -108,7 +125,8 @@ def _ids(name: str, variable: str, what: str) -> Callable[[Command], Command]:
 def export(
     destination: Path | None,
     *,
-    name: str,
+    name: str | None,
+    url: str | None,
     update: bool,
     recheck: int | str | None,
     dry_run: bool,
@@ -119,36 +137,34 @@ def export(
     base_url: str | None,
     **choices: Any,
 ) -> int:
-    """Export every dataset of every workspace into DIR, or resume an interrupted export.
+    """Export every dataset of every workspace, or resume an interrupted export.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     Repeat an option to give several values: --workspace 1 --workspace 2.
     """
-    for end in ("since", "until"):
-        moment: dt.datetime | None = choices[end]
-        choices[end] = moment.date() if moment is not None else None
-    plan = ExportPlan(**choices)
-    for other, given in (("--base-url", base_url is not None), ("--accounts", accounts is not None)):
-        if sandbox and given:
-            raise InvalidInput(f"--sandbox and {other} cannot be combined")
+    plan = ExportPlan(**{name: _day(choice) for name, choice in choices.items()})
+    several, served = accounts is not None, base_url is not None
+    _refuse_beside("--sandbox", sandbox or None, ("--base-url", served), ("--accounts", several))
+    _refuse_beside("--to", url, ("--out or --format", bool(destination or name)), ("--accounts", several))
     if speed is not None and not sandbox:
         raise InvalidInput("--speed needs --sandbox")
+    update = update or url is not None
     if recheck is not None and not update:
         raise InvalidInput("--recheck needs --update")
-    if update and dry_run:
+    if update and dry_run and url is None:
         raise InvalidInput("--dry-run cannot be combined with --update: its cost shows as it runs")
     days = RECHECK_DAYS if recheck is None else recheck if isinstance(recheck, int) else None
-    if destination is None and not dry_run:
+    if destination is None and url is None and not dry_run:
         raise click.MissingParameter(param_hint="'--out'", param_type="option")
-    url = base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
     place = destination or Path()
-    if not dry_run:
-        check_destination(place, subfolders=accounts is not None)
-    if sandbox:
-        auths: list[tuple[str | None, Auth | None]] = [(None, None)]
-    elif accounts is not None:
+    if url is not None:
+        store_of(url)
+    elif not dry_run:
+        check_destination(place, subfolders=several)
+    auths: list[tuple[str | None, Auth | None]] = [(None, None)]
+    if accounts is not None:
         auths = [(account.name, account.auth) for account in read_accounts(accounts)]
-    else:
+    elif not sandbox:
         auths = [(None, auth_from_env())]
     jobs = [
         Job(
@@ -156,11 +172,13 @@ def export(
             auth=auth,
             plan=plan,
             destination=place if account is None else place / account,
-            format=name,
+            format=name or "jsonl",
+            url=url,
             update=update,
             recheck=days,
         )
         for account, auth in auths
     ]
+    server = base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
     pace = (speed or _SANDBOX_SPEED) if sandbox else None
-    return run_jobs(jobs, url, speed=pace, dry_run=dry_run, machine=machine)
+    return run_jobs(jobs, server, speed=pace, dry_run=dry_run, machine=machine)

@@ -3,22 +3,35 @@
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from toggl_async._client.auth import Auth
+from toggl_async._client.client import TogglClient
 from toggl_async.cli.connect import Server, first_contact, reach, run_on_sandbox, run_on_server
 from toggl_async.cli.display import Display, Watch, display
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.machine import MachineDisplay, emit
 from toggl_async.cli.many import Router, belonging_to, display_many
 from toggl_async.cli.output import OutputLost, complain, remark, say
-from toggl_async.cli.report import estimate_lines, freshness, left_behind, summary, verdict
+from toggl_async.cli.report import estimate_lines, freshness, left_behind, next_steps, summary, verdict
 from toggl_async.errors import InvalidInput, TogglError
-from toggl_async.export import Estimate, ExportEvent, ExportPlan, ExportStarted, Manifest, estimate
+from toggl_async.export import (
+    Estimate,
+    ExportEvent,
+    ExportPlan,
+    ExportStarted,
+    Manifest,
+    Mirror,
+    OnExportEvent,
+    estimate,
+)
 from toggl_async.export import export as run_export
+from toggl_async.export.mirror.destination import MIRROR
+from toggl_async.export.mirror.urls import store_of
 
 __all__ = ["Job", "run_jobs"]
 
@@ -36,6 +49,7 @@ class Job:
         plan: what is taken.
         destination: where it goes.
         format: the format of the files.
+        url: the database that it goes to instead; None where it goes into files.
         update: whether a finished export is brought up to date.
         recheck: days that it reads again as a whole; None for all.
     """
@@ -45,6 +59,7 @@ class Job:
     plan: ExportPlan
     destination: Path
     format: str
+    url: str | None
     update: bool
     recheck: int | None
 
@@ -53,6 +68,34 @@ class Job:
         chosen = self.auth or sandbox
         assert chosen is not None  # noqa: S101 - without either there is no job
         return chosen
+
+    @property
+    def place(self) -> str:
+        """Where it goes, in words."""
+        return str(self.destination) if self.url is None else store_of(self.url).name
+
+    @property
+    def mirror(self) -> Path:
+        """The file of its mirror."""
+        return self.destination / MIRROR if self.url is None else Path(self.place)
+
+    def export(self, client: TogglClient, on_event: OnExportEvent) -> Coroutine[Any, Any, Manifest]:
+        """Export into files, or bring a database up to date."""
+        if self.url is not None:
+            return self._refresh(client, self.url, on_event)
+        return run_export(
+            client,
+            self.plan,
+            self.destination,
+            format=self.format,
+            update=self.update,
+            recheck=self.recheck,
+            on_event=on_event,
+        )
+
+    async def _refresh(self, client: TogglClient, url: str, on_event: OnExportEvent) -> Manifest:
+        async with Mirror(url) as mirror:
+            return await mirror.refresh(client, self.plan, recheck=self.recheck, on_event=on_event)
 
     def labelled(self, line: str) -> str:
         """A line with the account's name, where there are several."""
@@ -196,15 +239,7 @@ async def _export(job: Job, server: Server, sandbox: Auth | None, output: _Outpu
 
     async with server.client(job.credentials(sandbox)) as client:
         await reach(server)
-        exporting = run_export(
-            client,
-            job.plan,
-            job.destination,
-            format=job.format,
-            update=job.update,
-            recheck=job.recheck,
-            on_event=on_event,
-        )
+        exporting = job.export(client, on_event)
         manifest = await first_contact(exporting, server, made=lambda: started)
     return _told(job, manifest, output)
 
@@ -216,11 +251,13 @@ def _told(job: Job, manifest: Manifest, output: _Output) -> Exit:
         try:
             emit("finished", {"exit": int(code), "manifest": attrs.asdict(manifest)}, account=job.name)
         except OutputLost as error:
-            output.lines.append((f"{job.labelled(str(error))}; {summary(job.destination, manifest)}", True))
+            output.lines.append((f"{job.labelled(str(error))}; {summary(job.place, manifest)}", True))
             code = Exit.FAILED
     else:
         output.lines.extend((job.labelled(line), False) for line in freshness(manifest))
-        output.lines.append((summary(job.destination, manifest), False))
+        output.lines.append((summary(job.place, manifest), False))
+        if job.name is None:
+            output.lines.extend((line, False) for line in next_steps(job.place, job.mirror, manifest))
     output.lines.extend((job.labelled(line), True) for line in (*manifest.warnings, *wrong))
     return code
 
@@ -244,7 +281,7 @@ async def _ended(number: int, job: Job, work: Awaitable[Exit], output: _Output) 
     try:
         return await work
     except asyncio.CancelledError:  # Ctrl-C: the runner cancels
-        output.failed(job, f"interrupted; {left_behind(job.destination)}")
+        output.failed(job, f"interrupted; {left_behind(job.place, job.mirror)}")
         return Exit.INTERRUPTED
     except InvalidInput as error:
         output.failed(job, str(error))
@@ -252,8 +289,8 @@ async def _ended(number: int, job: Job, work: Awaitable[Exit], output: _Output) 
     except OutputLost as error:
         if output.asked:
             raise
-        output.failed(job, f"{error}; {left_behind(job.destination)}")
+        output.failed(job, f"{error}; {left_behind(job.place, job.mirror)}")
         return Exit.FAILED
     except (TogglError, OSError) as error:
-        output.failed(job, f"{error}; {left_behind(job.destination)}")
+        output.failed(job, f"{error}; {left_behind(job.place, job.mirror)}")
         return Exit.FAILED

@@ -6,12 +6,43 @@ from pathlib import Path
 from toggl_async.cli.display import count, spell
 from toggl_async.cli.exits import Exit
 from toggl_async.export import Estimate, Failure, Manifest, Refusal
-from toggl_async.export.mirror.destination import HEADER
 
-__all__ = ["estimate_lines", "freshness", "left_behind", "summary", "verdict"]
+__all__ = ["estimate_lines", "freshness", "left_behind", "next_steps", "summary", "verdict"]
+
+_HOURS = "SELECT {0}, ROUND(SUM(seconds) / 3600.0, 1) AS hours FROM time_entries_named GROUP BY {0}"
+
+_NEXT = {
+    "jsonl": """python: pandas.read_json("{place}/time_entries.jsonl", lines=True)""",
+    "csv": "open {place}/time_entries.csv in a spreadsheet",
+    "parquet": """python: pandas.read_parquet("{place}/time_entries.parquet")""",
+    "sqlite": f"""sqlite3 "{{place}}/toggl.sqlite" "{_HOURS.format("current_project_name")}\"""",
+    "duckdb": f"""duckdb "{{place}}/toggl.duckdb" "{_HOURS.format("current_project_name")}\"""",
+    "mirror": f"""sqlite3 "{{place}}" "{_HOURS.format("project_name")}\"""",
+}
+"""What to do with an export, by its format."""
 
 
-def summary(destination: Path, manifest: Manifest) -> str:
+def next_steps(place: str, mirror: Path, manifest: Manifest) -> list[str]:
+    """What was looked at, where the rows are, and what to do with them.
+
+    Args:
+        place: where it went, in words.
+        mirror: the file of its mirror.
+        manifest: what came of it.
+    """
+    lines = []
+    if manifest.ranges:
+        first = min(check.first for check in manifest.ranges)
+        last = max(check.last for check in manifest.ranges)
+        lines.append(f"time entries from {first} to {last} were looked at")
+    if manifest.format != "mirror":
+        lines.append(f"the rows and their changes are in {mirror}; --update brings it up to date")
+    if "time_entries" in manifest.datasets:
+        lines.append(f"next: {_NEXT[manifest.format].format(place=place)}")
+    return lines
+
+
+def summary(destination: str, manifest: Manifest) -> str:
     """The last line: what is there, what it cost, whether it agrees."""
     # Empty ranges are compared, too, but that is no achievement to boast of.
     checked = sum(check.agrees is not None and bool(check.rows) for check in manifest.ranges)
@@ -86,10 +117,15 @@ _STATE = {
 """What became of a part that was refused, or failed, without and with rows of an earlier run."""
 
 
-def left_behind(directory: Path) -> str:
-    """What an export that did not come to its end has left."""
-    if (directory / HEADER).exists():
-        return f"{directory} contains an unfinished export; run the same command to resume it"
+def left_behind(place: str, mirror: Path) -> str:
+    """What an export that did not come to its end has left.
+
+    Args:
+        place: where it goes, in words.
+        mirror: the file of its mirror.
+    """
+    if mirror.exists():
+        return f"{place} contains an unfinished export; run the same command to resume it"
     return "nothing was written"
 
 

@@ -5,30 +5,35 @@
     async with TogglClient.from_env() as toggl:
         manifest = await export(toggl, ExportPlan(), "toggl-export")
 
+The rows go into a mirror, ``mirror.sqlite``, and the files are written from there. `Mirror` is that database
+for programs: `Mirror.refresh` brings it up to date without files, `Mirror.feed` tells what changed.
+
 In JSON Lines each dataset is one file for all workspaces. Its rows are as Toggl sent them, byte for byte,
-but for three things (`toggl_async.export.rows`): a row that names no workspace (users, clients, time
+but for four things (`toggl_async.export.rows`): a row that names no workspace (users, clients, time
 entries of reports) gets a ``workspace_id``; a time entry has the fields of its report row beside its own;
-fields that would let a reader in (`SECRET_FIELDS`) are null. The other formats have the columns that
-`toggl_async.export.mirror.tables` declares.
+the ``row_number`` of a report is left out; fields that would let a reader in (`SECRET_FIELDS`) are null.
+The other formats have the columns that `toggl_async.export.mirror.tables` declares.
 
 Each room has one job. `plan` says what is asked for: `datasets` declares what there is, `survey` makes
 the first contact, `estimate` tells what it will cost. `read` does the asking: `reading` holds the
 requests together, `lists` and `entries` know what for, `update` and `edits` what may have changed,
-`verify` compares with Toggl's totals. `mirror` keeps what came: `pieces` says how far the work is,
-`books` writes it down with the rows, `destination` and `lock` guard the directory, `tables` declares
-the columns, `manifest` is what is left to show for it. `formats` holds one file for each format. `run`
-puts it together, and `batches` hands rows to programs instead.
+`verify` compares with Toggl's totals. `mirror` keeps what came: `store` says what a database does for it,
+`schema`, `sql` and `sqlite` how, `books` count a run, `pieces` say how far it is, `tables` declares the
+columns, `manifest` is what is left to show for it. `formats` writes files from rows. `run` puts it
+together: `refresh` reads, `mirror` is what programs hold, `directory` writes the files. `batches` hands
+rows to programs instead.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 from toggl_async.export.batches import Batch, Batches, BatchSummary, TotalsDiffer, export_batches
-from toggl_async.export.formats import FORMATS, FileFacts, Sink
+from toggl_async.export.formats import FORMATS
 from toggl_async.export.mirror.manifest import (
     Check,
     Failure,
     File,
+    FileFacts,
     Manifest,
     ManifestEntry,
     MonthCheck,
@@ -45,11 +50,13 @@ from toggl_async.export.mirror.progress import (
     RangeChecked,
     RowsWritten,
 )
+from toggl_async.export.mirror.store import Change
 from toggl_async.export.plan.datasets import DATASETS, Dataset
 from toggl_async.export.plan.estimate import DatasetEstimate, Estimate, QuotaEstimate, estimate
 from toggl_async.export.plan.plan import DateRange, ExportPlan
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
-from toggl_async.export.run import export
+from toggl_async.export.run.directory import export
+from toggl_async.export.run.mirror import Mirror, Selected
 
 if TYPE_CHECKING:
     from toggl_async.export.mirror.tables import ExportedTimeEntry as ExportedTimeEntry
@@ -60,6 +67,7 @@ __all__ = [
     "Batch",
     "BatchSummary",
     "Batches",
+    "Change",
     "Check",
     "Dataset",
     "DatasetEstimate",
@@ -75,6 +83,7 @@ __all__ = [
     "FileFacts",
     "Manifest",
     "ManifestEntry",
+    "Mirror",
     "MonthCheck",
     "OnExportEvent",
     "PieceFailed",
@@ -83,7 +92,7 @@ __all__ = [
     "RangeChecked",
     "Refusal",
     "RowsWritten",
-    "Sink",
+    "Selected",
     "Stale",
     "Survey",
     "SurveyedWorkspace",

@@ -6,31 +6,29 @@ two, so a slow consumer slows the requests down, not the memory up.
 
 import asyncio
 import datetime as dt
-import math
+import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast, overload
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import attrs
 
 from toggl_async._client.client import TogglClient
 from toggl_async._extras import needed_by
 from toggl_async._operations.record import Record
-from toggl_async.codec import Codec
-from toggl_async.errors import InvalidInput, TogglError
+from toggl_async.errors import TogglError
 from toggl_async.export.mirror.books import Books
-from toggl_async.export.mirror.destination import Header
 from toggl_async.export.mirror.manifest import Check, Failure, Refusal, agreement
-from toggl_async.export.mirror.sink import Commit, DaySum, FileFacts, Recovered
-from toggl_async.export.plan.datasets import Dataset
+from toggl_async.export.mirror.records import records_of
+from toggl_async.export.mirror.run import Run
+from toggl_async.export.mirror.store import Commit, DaySum, Scope
+from toggl_async.export.plan.datasets import ENTRIES, Dataset
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import survey
 from toggl_async.export.read.reading import Reader
-from toggl_async.export.rows import Known
-from toggl_async.export.run import read_everything
+from toggl_async.export.rows import Line
+from toggl_async.export.run.refresh import patient, read_everything
 from toggl_async.export.tasks import ungrouped
-from toggl_async.options import Priority
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,20 +73,7 @@ class Batch:
             InvalidInput: the rows of this dataset are not records of that kind.
             DecodeError: a row cannot be made a record.
         """
-        from toggl_async.export.mirror.tables import table  # noqa: PLC0415 - it loads every record
-
-        declared = table(self.dataset)
-        if not issubclass(declared.record, kind):
-            raise InvalidInput(
-                f"the rows of {self.dataset} are {declared.record.__name__}, not {kind.__name__}"
-            )
-        body = b"[" + b",".join(self.rows) + b"]"
-        decoded = Codec(keep_unknown=keep_unknown).decode(
-            list[declared.record],  # type: ignore[name-defined]
-            body,
-            operation=declared.dataset.operation,
-        )
-        return cast("list[Record]", decoded)
+        return records_of(self.dataset, self.rows, kind, keep_unknown=keep_unknown)
 
     def arrow(self) -> "pa.Table":
         """The rows as an Arrow table, with the columns of the format Parquet; needs pyarrow."""
@@ -185,20 +170,17 @@ class Batches(AsyncIterator[Batch]):
         self, client: TogglClient, plan: ExportPlan, *, compare: bool
     ) -> AsyncGenerator[Batch, None]:
         """Read in a task, and give out what it hands over."""
-        patient = client.with_options(priority=Priority.BULK, max_wait=math.inf)
-        account = await survey(patient, plan)
-        header = Header(
-            run="",
-            layout="",
-            format="batches",
+        patiently = patient(client)
+        account = await survey(patiently, plan)
+        run = Run(
             base_url=client.base_url,
             plan=plan,
             account=account,
             started_at=dt.datetime.now(dt.UTC),
         )
         channel = _Channel()
-        books = Books(patient, header, channel, Recovered(), spent=account.requests)
-        reader = Reader(client=patient, books=books, tell=lambda _: None, room=channel.room)
+        books = Books(patiently, run, channel, {}, account.requests)
+        reader = Reader(client=patiently, books=books, tell=lambda _: None, room=channel.room)
         work = asyncio.ensure_future(read_everything(reader, compare=compare, correct=False))
         work.add_done_callback(lambda _: channel.batches.put_nowait(None))
         try:
@@ -209,6 +191,7 @@ class Batches(AsyncIterator[Batch]):
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+            channel.close()
         self._summary = BatchSummary(
             as_of=account.asked_at,
             rows=dict(channel.rows),
@@ -246,18 +229,27 @@ def export_batches(client: TogglClient, plan: ExportPlan, *, compare: bool = Tru
 
 
 class _Channel:
-    """A sink that hands over; `room` is awaited before each request, so that little piles up."""
+    """A keeper that hands over; `room` is awaited before each request, so that little piles up.
 
-    format = "batches"
-    directory = Path()
-    finishes_in_thread = False
+    It remembers which rows were handed over, so that each comes once, in a database that the system removes:
+    a set of a million ids takes 90 MB.
+    """
+
+    name = "batches"
 
     def __init__(self) -> None:
         self.batches: asyncio.Queue[Batch | None] = asyncio.Queue()
         self.rows: Counter[str] = Counter()
         self._days: dict[tuple[int | None, dt.date], tuple[int, int]] = {}
+        self._awaited: dict[str, set[int]] = {}
         self._taken = asyncio.Event()
         self._taken.set()
+        self._met = sqlite3.connect("", isolation_level=None)
+        self._met.execute("PRAGMA journal_mode = OFF")
+        self._met.execute(
+            "CREATE TABLE met (dataset, id, workspace_id, PRIMARY KEY (dataset, id, workspace_id)) "
+            "WITHOUT ROWID"
+        )
 
     async def room(self) -> None:
         """Wait until everything was taken."""
@@ -269,46 +261,58 @@ class _Channel:
             self._taken.set()
         return await self.batches.get()
 
-    def open(self, run: str, *, update: Collection[str]) -> Recovered:  # noqa: ARG002 - nothing is ever resumed
-        """There is nothing to take up."""
-        return Recovered()
+    def close(self) -> None:
+        """Forget what was handed over."""
+        self._met.close()
 
-    def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: Commit) -> None:
         """Hand rows over."""
-        if commit.dataset is not None and commit.lines:
-            self._taken.clear()
-            self.rows[commit.dataset.name] += len(commit.lines)
-            self._add_up(commit)
-            rows = tuple(line.data for line in commit.lines)
-            workspace_id = commit.workspace_id
-            self.batches.put_nowait(Batch(dataset=commit.dataset.name, workspace_id=workspace_id, rows=rows))
+        dataset = commit.dataset
+        if commit.awaited:
+            self._awaited[commit.piece] = {*commit.awaited}
+        lines = [] if dataset is None else self._new(dataset, commit)
+        if dataset is None or not lines:
+            return
+        self._taken.clear()
+        self.rows[dataset.name] += len(lines)
+        self._add_up(commit.workspace_id, lines)
+        rows = tuple(line.data for line in lines)
+        self.batches.put_nowait(Batch(dataset=dataset.name, workspace_id=commit.workspace_id, rows=rows))
 
-    def known(self, dataset: Dataset) -> Iterator[Known]:  # noqa: ARG002
-        """Nothing is kept."""
-        return iter(())
+    def _new(self, dataset: Dataset, commit: Commit) -> list[Line]:
+        """The rows of a commit that were not handed over before, which are noted."""
+        space = commit.workspace_id if dataset.key_has_workspace else 0
+        note = "INSERT OR IGNORE INTO met VALUES (?, ?, ?)"
+        return [
+            line
+            for line in commit.lines
+            if self._met.execute(note, (dataset.name, line.id, space or 0)).rowcount
+        ]
 
-    def sums(self, dataset: Dataset) -> Iterator[DaySum]:  # noqa: ARG002 - no others are asked for
+    async def known(self, scope: Scope) -> set[int]:
+        """The ids of rows that were handed over."""
+        found = self._met.execute("SELECT workspace_id, id FROM met WHERE dataset = ?", (scope.dataset.name,))
+        return {number for space, number in found if scope.workspace_id in {None, space}}
+
+    async def unmet(self, piece: str) -> set[int]:
+        """What a piece awaits, and was not handed over."""
+        return self._awaited.get(piece, set()) - await self.known(Scope(dataset=ENTRIES))
+
+    async def stand_ins(self, dataset: Dataset) -> set[int]:
+        """What stood in for ids."""
+        return {number for number in await self.known(Scope(dataset=dataset)) if number < 0}
+
+    async def sums(self) -> Sequence[DaySum]:
         """The time entries that were handed over, added up."""
-        for (workspace_id, day), (rows, seconds) in self._days.items():
-            yield DaySum(workspace_id, day, rows, seconds)
+        return [DaySum(*key, *sums) for key, sums in self._days.items()]
 
-    def _add_up(self, commit: Commit) -> None:
+    def _add_up(self, workspace_id: int | None, lines: Sequence[Line]) -> None:
         """Add up time entries by workspace and day."""
-        for line in commit.lines:
+        for line in lines:
             if line.start is not None:
-                rows, seconds = self._days.get((commit.workspace_id, line.start), (0, 0))
-                self._days[commit.workspace_id, line.start] = rows + 1, seconds + line.seconds
+                rows, seconds = self._days.get((workspace_id, line.start), (0, 0))
+                self._days[workspace_id, line.start] = rows + 1, seconds + line.seconds
 
-    def finish(self, dataset: Dataset) -> FileFacts:
-        """There is no file."""
-        return FileFacts(file=dataset.name, rows=0)
-
-    def seal(self) -> None:
-        """There is no file."""
-
-    def stop(self) -> dict[str, FileFacts]:
-        """There is no file."""
-        return {}
-
-    def clean(self) -> None:
-        """There is no file."""
+    async def count(self, dataset: Dataset) -> int:
+        """How many rows were handed over."""
+        return self.rows[dataset.name]

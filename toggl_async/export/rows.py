@@ -1,10 +1,11 @@
 """From what Toggl sent to the lines of a file: pure work on bytes.
 
 Rows keep their bytes: every field, known to this library or not, in Toggl's order and spelling.
-Four things only are done to them. A row without a ``workspace_id`` gets one, because one file holds
+Five things only are done to them. A row without a ``workspace_id`` gets one, because one file holds
 the rows of every workspace. A group that goes by its ``group_id`` gets that as ``id``, too. A row of the
 detailed report, which is a group of time entries, becomes one line for each: the fields of the group
-beside those of the entry. And credentials are blanked (`SECRET_FIELDS`): Toggl sends the token of a
+beside those of the entry, without the number of the row, which says where it stood in the report and
+changes with its neighbours. And credentials are blanked (`SECRET_FIELDS`): Toggl sends the token of a
 workspace along with it, and no file shall hold one.
 
 Every line has a number that it is known by: its id, or what stands in for one (`stand_in`).
@@ -12,21 +13,20 @@ Every line has a number that it is known by: its id, or what stands in for one (
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
-import attrs
 import msgspec
 
 from toggl_async.export.intake import json_of
 
 __all__ = [
     "NEVER",
-    "REPORT_FIELDS",
     "SECRET_FIELDS",
+    "Entry",
+    "EntryGroup",
     "Known",
     "Line",
-    "Running",
+    "Stored",
     "changed_at",
     "day_of",
     "entry_lines",
@@ -35,41 +35,10 @@ __all__ = [
     "is_deleted",
     "known_of",
     "list_line",
-    "running_line",
     "stand_in",
     "totals_of",
     "without_secrets",
 ]
-
-REPORT_FIELDS = (
-    "user_id",
-    "username",
-    "email",
-    "project_id",
-    "project_name",
-    "project_color",
-    "project_hex",
-    "client_name",
-    "task_id",
-    "task_name",
-    "billable",
-    "description",
-    "tag_ids",
-    "tag_names",
-    "billable_amount_in_cents",
-    "hourly_rate_in_cents",
-    "currency",
-    "row_number",
-    "id",
-    "seconds",
-    "start",
-    "stop",
-    "at",
-    "at_tz",
-    "workspace_id",
-)
-"""The fields of a time entry's line; the running entry has them all, null where Toggl says nothing."""
-
 
 SECRET_FIELDS = ("api_token", "ical_url")
 """Fields that let whoever reads them in: written as null."""
@@ -78,8 +47,49 @@ NEVER = "0001-01-01"
 """The day that Go servers send for "never"."""
 
 
-@attrs.frozen
-class Line:
+Stored: TypeAlias = int | float | bool | str | None
+"""What stands in a cell of a mirror."""
+
+_Int: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A number that every format and store can hold."""
+
+
+class Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A time entry in a report, as Toggl documents it."""
+
+    id: _Int
+    seconds: _Int | None = None
+    start: str | None = None
+    stop: str | None = None
+    at: str | None = None
+    at_tz: str | None = None
+
+
+class EntryGroup(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What a report says of time entries together, as Toggl documents it."""
+
+    user_id: _Int | None = None
+    username: str | None = None
+    email: str | None = None
+    project_id: _Int | None = None
+    project_name: str | None = None
+    project_color: str | None = None
+    project_hex: str | None = None
+    client_name: str | None = None
+    task_id: _Int | None = None
+    task_name: str | None = None
+    billable: bool | None = None
+    description: str | None = None
+    tag_ids: list[_Int] | None = None
+    tag_names: list[str] | None = None
+    billable_amount_in_cents: _Int | None = None
+    hourly_rate_in_cents: _Int | None = None
+    currency: str | None = None
+    row_number: _Int | None = None
+    time_entries: list[msgspec.Raw] | None = None
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One line of a file, without its line feed.
 
     Attributes:
@@ -87,12 +97,15 @@ class Line:
         data: the row as JSON.
         seconds: for a time entry, its length; else 0.
         start: for a time entry, the day on which it began, in the profile's time zone.
+        known: a time entry as it was read, and its group; None for any other row, and for one that is not
+            as documented.
     """
 
     id: int
     data: bytes
     seconds: int = 0
     start: dt.date | None = None
+    known: tuple[EntryGroup, Entry] | None = None
 
 
 class Known(NamedTuple):
@@ -120,17 +133,6 @@ class _Seen(msgspec.Struct):
     wid: int | None = None
     seconds: int | None = None
     start: str | None = None
-
-
-class _Running(msgspec.Struct):
-    """What decides whether a running time entry is taken."""
-
-    user_id: int | None = None
-    project_id: int | None = None
-    client_id: int | None = None
-    tag_ids: list[int] | None = None
-    billable: bool | None = None
-    workspace_id: int | None = None
 
 
 class _Changed(msgspec.Struct):
@@ -166,13 +168,13 @@ _Fields = dict[str, msgspec.Raw]
 
 _present = msgspec.json.Decoder(_Present)
 _fields = msgspec.json.Decoder(_Fields)
-_running = msgspec.json.Decoder(_Fields | None)
 _rows = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _total = msgspec.json.Decoder(_Total)
 _typed = msgspec.json.Decoder(_Seen)
+_entry = msgspec.json.Decoder(Entry)
+_group = msgspec.json.Decoder(EntryGroup)
 _untyped = msgspec.json.Decoder()
 _changed = msgspec.json.Decoder(_Changed)
-_chosen = msgspec.json.Decoder(_Running)
 _deletable = msgspec.json.Decoder(_Deletable)
 _encode = msgspec.json.Encoder().encode
 
@@ -188,7 +190,7 @@ def stand_in(row: bytes) -> int:
     """
     try:
         fields = _fields.decode(row)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         content = row.strip()
     else:
         fields.pop("row_number", None)
@@ -197,13 +199,13 @@ def stand_in(row: bytes) -> int:
 
 
 def fields_of(row: bytes) -> dict[str, object] | None:
-    """The fields of a row, decoded one by one; None when it isn't an object.
+    """The fields of a row, decoded one by one; None when it isn't an object, or one of its names is no text.
 
     A value that Python cannot hold or write again, such as 1e999, stays as it came: a `msgspec.Raw`.
     """
     try:
         fields = _fields.decode(row)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:  # half a pair of surrogates in a name is none
         return None
     return {name: _value(value) for name, value in fields.items()}
 
@@ -290,17 +292,51 @@ def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
             as is one of another shape.
         workspace_id: the workspace of the report, which its rows do not name.
     """
+    line = _documented(row, workspace_id)
+    if line is not None:
+        return [line]
     try:
         group = _fields.decode(row)
         entries = [_fields.decode(entry) for entry in _rows.decode(group.pop("time_entries", _NULL)) or []]
+        group.pop("row_number", None)
         group.setdefault("workspace_id", msgspec.Raw(b"%d" % workspace_id))
-        return [_entry_line(_one_line(_encode(group | entry))) for entry in entries or [{}]]
+        return [entry_line(_one_line(_encode(group | entry))) for entry in entries or [{}]]
     except msgspec.ValidationError:
-        line = _one_line(row.strip())
-        return [Line(stand_in(line), line)]
+        data = _one_line(row.strip())
+        return [Line(stand_in(data), data)]
 
 
-def _entry_line(data: bytes) -> Line:
+_ENTRIES = b'"time_entries":['
+
+
+def _documented(row: bytes, workspace_id: int) -> Line | None:
+    """The line of a row that is as documented and has one time entry; None for any other row.
+
+    It is cut together out of the row, as the tolerant way would put it together: that costs a third.
+    """
+    try:
+        group = _group.decode(row)
+        (inner,) = group.time_entries or [_NULL]
+        entry = _entry.decode(inner)
+    except (msgspec.ValidationError, ValueError):
+        return None
+    # In a text a quote has a backslash before it, so none of these bytes can be part of one.
+    before, _, after = row.partition(_ENTRIES)
+    data = bytes(inner)
+    if not after.startswith(data + b"]") or b"\n" in row or not row.startswith(b"{"):
+        return None
+    # Before the list stands a comma, or nothing but the brace; then the comma behind it goes.
+    rest = (before[1:-1] + after[len(data) + 1 : -1]) if before != b"{" else after[len(data) + 2 : -1]
+    if group.row_number is not None:
+        number = b'"row_number":%d' % group.row_number
+        rest = rest.replace(number + b",", b"", 1).replace(b"," + number, b"", 1).replace(number, b"", 1)
+    between = b"," if rest else b""
+    line = b'{%b%b"workspace_id":%d,%b' % (rest, between, workspace_id, data[1:])
+    return Line(entry.id, line, entry.seconds or 0, day_of(entry.start), (group, entry))
+
+
+def entry_line(data: bytes) -> Line:
+    """The line of a time entry that stands alone."""
     seen = _seen(data)
     seconds = seen.seconds if seen.seconds is not None and _fits(seen.seconds) else 0
     return Line(_number(seen, data), data, seconds, day_of(seen.start))
@@ -321,48 +357,6 @@ def day_of(moment: str | None) -> dt.date | None:
         return dt.date.fromisoformat((moment or "")[:10])
     except ValueError:
         return None
-
-
-@attrs.frozen(kw_only=True)
-class Running:
-    """A running time entry: its line, and what choices among time entries look at."""
-
-    line: Line
-    workspace_id: int | None
-    user_id: int | None
-    project_id: int | None
-    client_id: int | None
-    tag_ids: Sequence[int]
-    billable: bool | None
-
-
-def running_line(body: bytes, *, username: str | None, email: str | None) -> Running | None:
-    """The line of the running time entry, which the reports leave out, in the shape of theirs.
-
-    Args:
-        body: the time entry as Track sends it; null when none runs.
-        username: the full name of the token's user.
-        email: the user's address.
-    """
-    known = _running.decode(json_of(body))
-    if known is None:
-        return None
-    if id_of(body) is None:
-        raise msgspec.ValidationError("Expected a time entry, got an object without an id")
-    known["username"], known["email"] = msgspec.Raw(_encode(username)), msgspec.Raw(_encode(email))
-    known["tag_names"] = known.get("tags", _NULL)
-    known["seconds"] = known["stop"] = _NULL
-    data = _one_line(_encode({name: known.get(name, _NULL) for name in REPORT_FIELDS}))
-    seen = _chosen.decode(json_of(body))
-    return Running(
-        line=_entry_line(data),
-        workspace_id=seen.workspace_id,
-        user_id=seen.user_id,
-        project_id=seen.project_id,
-        client_id=seen.client_id,
-        tag_ids=seen.tag_ids or (),
-        billable=seen.billable,
-    )
 
 
 def known_of(line: bytes) -> Known:

@@ -289,8 +289,10 @@ class ReportCursor(Paging):
         Servers that find their way by row numbers give the place of a row that is gone to the next one.
         """
         announced = position.get("first_id")
+        if announced is None:
+            return False
         ids = {number for item in items for number in _entry_ids(item)}
-        return announced is not None and announced not in ids and bool(ids or not items)
+        return announced not in ids and bool(ids or not items)
 
     def keys(self, item: object) -> Sequence[Hashable]:
         """The ids of the time entries of a row."""

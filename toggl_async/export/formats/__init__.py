@@ -1,47 +1,73 @@
-"""Where an export goes: one file for each format, all behind one interface, `Sink`.
+"""What an export can be written as: one module for each format, all behind one interface, `Format`.
 
-`make` builds the sink of a format by its name. Formats are imported when they are first used, because
-some need packages that not everybody has.
+A format makes a whole file from rows that it is given, and knows nothing else: not where they come from,
+how far a run has come, or what the file will be called. `format_named` makes a format by its name; its
+module is imported only then, because some need packages that not everybody has.
 """
 
 import importlib
-import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror.sink import Commit, DaySum, FileFacts, Recovered, Sink
-from toggl_async.export.rows import Known
 
-__all__ = ["FORMATS", "Commit", "DaySum", "FileFacts", "Known", "Recovered", "Sink", "make"]
+if TYPE_CHECKING:
+    from toggl_async.export.mirror.tables import Table
 
-FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
+__all__ = ["FORMATS", "Format", "format_named"]
+
+FORMATS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
-        "jsonl": ("jsonl", ""),
-        "csv": ("csv_files", ""),
-        "parquet": ("parquet", "parquet"),
-        "sqlite": ("sqlite", ""),
-        "duckdb": ("duck", "duckdb"),
+        "jsonl": ("jsonl", "JsonLines", ""),
+        "csv": ("csv_files", "Csv", ""),
+        "parquet": ("parquet", "Parquet", "parquet"),
+        "sqlite": ("sqlite", "Sqlite", ""),
+        "duckdb": ("duck", "DuckDb", "duckdb"),
     }
 )
-"""Every format: the module here that makes its sink, and the extra that it needs."""
+"""Every format: the module here and the class in it, and the extra that it needs."""
 
 
-def make(name: str, directory: str | os.PathLike[str]) -> Sink:
-    """The sink of a format.
+@runtime_checkable
+class Format(Protocol):
+    """A way to write datasets to a file."""
 
-    Args:
-        name: one of `FORMATS`.
-        directory: where the files go.
+    name: str
+    """Its name, one of `FORMATS`."""
+    suffix: str
+    """The suffix of its files, with the dot."""
+    per_dataset: bool
+    """Whether every dataset is a file of its own, ``projects.csv``; else all are in one, ``toggl.sqlite``."""
+
+    def write(self, path: Path, tables: Iterable[tuple["Table", Iterable[bytes]]]) -> dict[str, int]:
+        """Write a whole file.
+
+        Args:
+            path: the file, under a name that is nobody's yet: if it fails, what it has written stays there.
+                To bring it to the disk and to give it its own name is the caller's part.
+            tables: the datasets, each with its rows: JSON objects, as Toggl sent them. One dataset, where
+                every dataset is a file of its own.
+
+        Returns:
+            How many rows there are of each dataset.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        ...
+
+
+def format_named(name: str) -> Format:
+    """The format of that name.
 
     Raises:
-        InvalidInput: there is no such format, or a package that it needs is missing.
+        InvalidInput: there is none, or a package that it needs is missing.
     """
     if name not in FORMATS:
         raise InvalidInput(f"unknown format {name!r}; choose one of {', '.join(FORMATS)}")
-    module, extra = FORMATS[name]
+    module, kind, extra = FORMATS[name]
     try:
         found = importlib.import_module(f"toggl_async.export.formats.{module}")
     except ModuleNotFoundError as missing:
@@ -49,4 +75,4 @@ def make(name: str, directory: str | os.PathLike[str]) -> Sink:
             f"{missing.name} is not installed; the format {name} needs the extra {extra!r}: "
             f"python -m pip install 'toggl_async[{extra}]'"
         ) from None
-    return cast("Sink", found.sink(Path(directory)))
+    return cast("Format", getattr(found, kind)())

@@ -1,15 +1,19 @@
-"""Rows as Arrow tables, for Parquet, for DuckDB, and for programs with pandas or polars.
+"""Rows as Arrow tables, for Parquet, and for programs with pandas or polars.
 
-Needs pyarrow (the extra ``parquet`` or ``duckdb``).
+Needs pyarrow (the extra ``parquet``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from toggl_async.export.formats.columns import ROWS, SIZE, columns_of, portions
 from toggl_async.export.mirror.tables import ColumnType, Table
 
-__all__ = ["arrow_schema", "arrow_table"]
+__all__ = ["arrow_batch", "arrow_schema", "arrow_table"]
+
+_ROWS = 5 * ROWS
+"""Rows to a batch: each has its price, too."""
 
 _TYPES = {
     ColumnType.INTEGER: pa.int64(),
@@ -29,12 +33,19 @@ def arrow_schema(declared: Table) -> pa.Schema:
     return pa.schema([(column.name, _TYPES[column.kind]) for column in declared.columns])
 
 
+def arrow_batch(declared: Table, schema: pa.Schema, portion: Sequence[bytes]) -> pa.RecordBatch:
+    """Some rows, each one JSON object."""
+    columns = columns_of(declared, portion)
+    return pa.RecordBatch.from_arrays(
+        [pa.array(cells, type=field.type) for cells, field in zip(columns, schema, strict=True)],
+        schema=schema,
+    )
+
+
 def arrow_table(declared: Table, lines: Iterable[bytes]) -> pa.Table:
     """Rows, each one JSON object, as an Arrow table."""
-    rows = [declared.values(line) for line in lines]
-    columns = zip(*rows, strict=True) if rows else [[] for _ in declared.columns]
     schema = arrow_schema(declared)
-    return pa.Table.from_arrays(
-        [pa.array(list(cells), type=field.type) for cells, field in zip(columns, schema, strict=True)],
+    return pa.Table.from_batches(
+        [arrow_batch(declared, schema, portion) for portion in portions(lines, rows=_ROWS, size=SIZE)],
         schema=schema,
     )

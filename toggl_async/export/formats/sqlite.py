@@ -6,27 +6,27 @@ text; truth values 0 and 1; lists and objects JSON, for ``json_each``.
 
 import datetime as dt
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import msgspec
 
-from toggl_async.export.formats.database import Connection, DatabaseSink
-from toggl_async.export.mirror.tables import Cell, ColumnType, Table
-from toggl_async.export.rows import Line, day_of
+from toggl_async.export.formats.columns import ROWS, SIZE, columns_of
+from toggl_async.export.formats.database import Connection, DatabaseFile
+from toggl_async.export.formats.files import create
+from toggl_async.export.mirror.tables import ColumnType, Table
 
-__all__ = ["SqliteSink", "sink"]
+__all__ = ["Sqlite"]
 
 
-class SqliteSink(DatabaseSink):
+class Sqlite(DatabaseFile):
     """The format ``sqlite``."""
 
-    format = "sqlite"
-    suffix: ClassVar[str] = ".sqlite"
+    name = "sqlite"
+    suffix = ".sqlite"
     failures: ClassVar[type[Exception]] = sqlite3.Error
     types: ClassVar[Mapping[ColumnType, str]] = {
-        # BIGINT, since INTEGER as the only key would be made the row's number, and never null.
         ColumnType.INTEGER: "BIGINT",
         ColumnType.NUMBER: "REAL",
         ColumnType.BOOLEAN: "BOOLEAN",
@@ -40,37 +40,53 @@ class SqliteSink(DatabaseSink):
     tag_names: ClassVar[str] = (
         "(SELECT json_group_array(g.name) FROM json_each(e.tag_ids) AS j JOIN tags AS g ON g.id = j.value)"
     )
+    indexed: ClassVar[bool] = True
+    rows: ClassVar[int] = ROWS
+    size: ClassVar[int] = SIZE
 
     def connect(self, path: Path) -> Connection:
-        """Open the file; transactions are begun by hand."""
-        return cast("Connection", sqlite3.connect(path, isolation_level=None))
+        """Open the file, without the safeguards of one that others read and that must outlive a crash."""
+        create(path)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return cast("Connection", connection)
 
-    def insert(self, declared: Table, lines: Sequence[Line]) -> None:
+    def insert(self, connection: Connection, declared: Table, rows: Sequence[bytes]) -> None:
         """Add rows by one prepared statement."""
-        marks = ", ".join("?" * len(declared.columns))
-        self.database.executemany(
-            f"INSERT OR REPLACE INTO {declared.name} VALUES ({marks})",  # noqa: S608 - names of our own
-            [list(map(_cell, declared.values(line.data))) for line in lines],
+        made = [
+            cells if column.kind not in _MADE else _MADE[column.kind](cells)
+            for column, cells in zip(declared.columns, columns_of(declared, rows), strict=True)
+        ]
+        marks = ", ".join("?" * len(made))
+        connection.executemany(
+            f"INSERT INTO {declared.name} VALUES ({marks})",  # noqa: S608 - names of our own
+            zip(*made, strict=True),
         )
 
-    def day(self, cell: Any) -> Any:
-        """Days are text here."""
-        return day_of(cell)
+
+def _moments(cells: Sequence[Any]) -> Sequence[object]:
+    utc = dt.UTC
+    return _texts([None if cell is None else cell.astimezone(utc) for cell in cells])
 
 
-def _cell(value: Cell) -> object:
-    """A cell as SQLite has it."""
-    match value:
-        case dt.datetime():
-            return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
-        case dt.date():
-            return value.isoformat()
-        case list():
-            return msgspec.json.encode(value).decode()
-        case _:
-            return value
+def _texts(cells: Sequence[Any]) -> Sequence[object]:
+    return cast("Sequence[object]", msgspec.to_builtins(cells))
 
 
-def sink(directory: Path) -> SqliteSink:
-    """A sink of one SQLite file."""
-    return SqliteSink(directory)
+def _lists(cells: Sequence[Any]) -> Sequence[object]:
+    encode = msgspec.json.encode
+    return [None if cell is None else encode(cell).decode() for cell in cells]
+
+
+_MADE: Mapping[ColumnType, Callable[[Sequence[Any]], Sequence[object]]] = {
+    ColumnType.MOMENT: _moments,
+    ColumnType.DAY: _texts,
+    ColumnType.INTEGERS: _lists,
+    ColumnType.TEXTS: _lists,
+}
+"""What makes what SQLite has of a column."""

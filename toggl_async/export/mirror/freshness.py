@@ -4,48 +4,46 @@ from collections.abc import Container, Iterator
 
 import attrs
 
-from toggl_async.export.mirror.destination import Header
 from toggl_async.export.mirror.manifest import ManifestEntry, Stale
+from toggl_async.export.mirror.run import Run
 from toggl_async.export.plan.datasets import Source
 from toggl_async.export.plan.plan import EARLIEST
 
 __all__ = ["stale_rows", "with_older"]
 
 
-def with_older(entry: ManifestEntry, header: Header, *, ordered: bool) -> ManifestEntry:
+def with_older(entry: ManifestEntry, run: Run, *, ordered: bool) -> ManifestEntry:
     """Say of the time entries of an update how fresh those are which were not all read again.
 
     Args:
         entry: what the manifest says of them otherwise.
-        header: what the export is.
+        run: what the export is.
         ordered: whether Toggl could be asked for the last edits.
     """
-    if header.previous is None or header.read_from is None or header.read_from <= EARLIEST:
+    if run.previous is None or run.read_from is None or run.read_from <= EARLIEST:
         return entry
-    before = header.previous.datasets.get("time_entries")
-    if before is None:  # they were read as a whole
-        return entry
+    before = run.previous.datasets["time_entries"]
     return attrs.evolve(
         entry,
-        read_from=header.read_from,
+        read_from=run.read_from,
         older_read_at=before.older_read_at or before.as_of,
         older_edits_as_of=entry.as_of if ordered else before.older_edits_as_of or before.as_of,
     )
 
 
-def stale_rows(header: Header, refused: Container[tuple[str, int]]) -> Iterator[Stale]:
+def stale_rows(run: Run, refused: Container[tuple[str, int]]) -> Iterator[Stale]:
     """The rows of earlier runs that an update could not read again.
 
     Args:
-        header: what the export is.
+        run: what the export is.
         refused: dataset and workspace of what Toggl refused.
     """
-    previous = header.previous
+    previous = run.previous
     if previous is None:
         return
-    seen = {workspace.id for workspace in header.account.workspaces}
+    seen = {workspace.id for workspace in run.account.workspaces}
     known = dict.fromkeys((*previous.workspaces, *(one.workspace_id for one in previous.stale)))
-    for dataset in header.plan.chosen():
+    for dataset in run.plan.chosen():
         if dataset.source is Source.ACCOUNT:
             continue
         for workspace_id in known:

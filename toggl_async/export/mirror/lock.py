@@ -1,55 +1,78 @@
-"""One run at a time: a lock on the destination, which the system lets go of when the process is gone."""
+"""One run at a time: a lock beside a file, which the system lets go of when the process is gone.
 
-import contextlib
+It is a file of its own: SQLite loses its locks when a process closes another descriptor of the database.
+"""
+
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from toggl_async.errors import InvalidInput
 
-__all__ = ["LOCK", "locked"]
+__all__ = ["LOCK", "Lock"]
 
-LOCK = "export.lock"
-"""The file that is locked where a directory itself can't be: on Windows."""
-
-
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold a directory, which is made if need be, against other runs.
-
-    Raises:
-        InvalidInput: it cannot be made, or another run holds it.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        number = _open(directory)
-    except OSError as error:
-        raise InvalidInput(f"cannot write to {directory}: {error.strerror}") from error
-    try:
-        try:
-            _take(number)
-        except OSError as error:
-            raise InvalidInput(f"another export is writing to {directory}") from error
-        yield
-    finally:
-        os.close(number)
-
+LOCK = ".lock"
+"""The suffix of the file that is locked; it is there while a run goes on, or was killed."""
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
-    def _open(directory: Path) -> int:
-        return os.open(directory / LOCK, os.O_RDWR | os.O_CREAT)
-
     def _take(number: int) -> None:
         msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+
+    def _remove(_: Path, number: int) -> None:
+        os.close(number)  # a file that is open can't be removed, and one that isn't may be another's by now
 
 else:
     import fcntl
 
-    def _open(directory: Path) -> int:
-        return os.open(directory, os.O_RDONLY)
-
     def _take(number: int) -> None:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _remove(path: Path, number: int) -> None:
+        path.unlink(missing_ok=True)
+        os.close(number)
+
+
+class Lock:
+    """A lock that one process at most holds, and one holder in it.
+
+    Args:
+        path: the file that it is about; the lock stands beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._of = path
+        self._path = path.with_name(path.name + LOCK)
+        self._number: int | None = None
+
+    def take(self) -> None:
+        """Take the lock.
+
+        Raises:
+            InvalidInput: it is taken, or can't be made.
+        """
+        busy = InvalidInput(f"another run is writing to {self._of}; wait until it has ended")
+        if self._number is not None:
+            raise busy
+        while self._number is None:
+            try:
+                number = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise InvalidInput(f"cannot write to {self._path.parent}: {error.strerror}") from error
+            try:
+                _take(number)
+                # Whoever had it may have removed the file just before.
+                if self._path.exists() and os.path.samestat(os.fstat(number), self._path.stat()):
+                    self._number = number
+            except OSError as error:
+                raise busy from error
+            finally:
+                if self._number is None:
+                    os.close(number)
+
+    def let_go(self) -> None:
+        """Let go of the lock, if it is held."""
+        if self._number is not None:
+            _remove(self._path, self._number)
+            self._number = None

@@ -15,6 +15,7 @@ __all__ = [
     "Check",
     "Failure",
     "File",
+    "FileFacts",
     "Manifest",
     "ManifestEntry",
     "MonthCheck",
@@ -138,8 +139,8 @@ class ManifestEntry:
         complete: whether it is whole: it was read to its end, and nothing of it was refused or failed,
             but for what the plan or the user's role never offers.
         key: the fields that make a row unique in it.
-        file: its file in the destination.
-        rows: rows of the dataset in that file.
+        file: its file in the destination; None where there is none of this run, but the mirror alone.
+        rows: rows of the dataset in the mirror, and in that file.
         bytes: size of the file; None when other datasets are in it as well.
         sha256: checksum of the file; likewise.
         as_of: the server's time at which the dataset was last read or asked for changes: what
@@ -175,6 +176,23 @@ class File:
 
 
 @attrs.frozen(kw_only=True)
+class FileFacts:
+    """What became of a dataset's file.
+
+    Attributes:
+        file: its name in the destination.
+        rows: rows of the dataset in it.
+        bytes: its size; None for a database, which holds other datasets as well.
+        sha256: its checksum, in hexadecimal; None for a database.
+    """
+
+    file: str
+    rows: int
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Manifest:
     """What stands in ``manifest.json``; all times UTC, durations in seconds.
 
@@ -192,6 +210,8 @@ class Manifest:
         duration: how long the last run took, by the clock that the requests are paced with.
         base_url: the server.
         user_id: whose token it was.
+        timezone: the time zone of the user's profile, in which Toggl counts days and writes the times of
+            time entries; None where Toggl doesn't say.
         plan: what was asked for.
         workspaces: the ids of the workspaces that were read.
         requests: requests sent in all runs, repeated ones included.
@@ -222,6 +242,7 @@ class Manifest:
     duration: float
     base_url: str
     user_id: int
+    timezone: str | None
     plan: ExportPlan
     workspaces: tuple[int, ...]
     requests: int

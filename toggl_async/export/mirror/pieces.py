@@ -70,14 +70,13 @@ class Progress:
         done: whether it is whole, or will not be read on.
         rows: rows that it has brought.
         bookmark: where it goes on; None at its beginning.
-        begun: whether `unseen` is known, for a piece that is read again.
-        unseen: ids that stand in the destination and were not met again yet, by this piece or any other;
-            what is left of them at the end was deleted, if something else agrees.
-        before: how many there were at first.
+        begun: whether the rows that it is to meet are known, for a piece that is read again. What nobody has
+            met at the end was deleted, if something else agrees.
+        before: how many these were at first.
         readings: how often it was read already, because what it brought was doubtful.
         wide: whether a day more is read at both ends, because a row that did not come again stands there:
             its own offset may name another day than Toggl counts it on.
-        odd: whether a row came without an id, which may be any of `unseen`.
+        odd: whether a row came without an id, which may be any that did not come.
         blank: whether an answer came without even an empty list, which says nothing about rows.
         shifted: whether a page lacked the row that was announced as its first, so that others may be missing.
         nameless: whether it has brought rows without an id, by which nobody can find them again.
@@ -97,7 +96,6 @@ class Progress:
     rows: int = 0
     bookmark: Bookmark | None = None
     begun: bool = False
-    unseen: tuple[int, ...] = ()
     before: int = 0
     readings: int = 0
     wide: bool = False

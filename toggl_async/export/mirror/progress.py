@@ -8,8 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
-from toggl_async.export.mirror.manifest import Check, Failure, Refusal
-from toggl_async.export.mirror.sink import FileFacts
+from toggl_async.export.mirror.manifest import Check, Failure, FileFacts, Refusal
 
 __all__ = [
     "DatasetFinished",
@@ -80,7 +79,12 @@ class PieceFailed:
 
 @attrs.frozen(kw_only=True)
 class DatasetFinished:
-    """A dataset is whole."""
+    """A dataset was read to its end.
+
+    Attributes:
+        dataset: its name.
+        facts: where its rows are: in the mirror, of which files are made when all datasets are.
+    """
 
     dataset: str
     facts: FileFacts

@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-__all__ = ["PARTIAL", "digest", "sync_directory", "write_atomically"]
+__all__ = ["PARTIAL", "digest", "make_private", "replace", "sync_directory", "write_atomically"]
 
 PARTIAL = ".partial"
 """The suffix of a file that is not whole."""
@@ -26,12 +26,25 @@ def sync_directory(directory: Path) -> None:
             os.close(number)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    partial = path.with_name(path.name + PARTIAL)
-    with partial.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+def make_private(path: Path) -> None:
+    """Make a file that nobody but its owner may read; one that is there stays as it is."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def replace(partial: Path, path: Path) -> None:
+    """Bring a file that was written to the disk, then give it its name in place of what had it."""
+    number = os.open(partial, os.O_RDWR)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
     partial.replace(path)
     sync_directory(path.parent)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, for nobody but its owner to read."""
+    partial = path.with_name(path.name + PARTIAL)
+    make_private(partial)
+    partial.write_bytes(data)
+    replace(partial, path)

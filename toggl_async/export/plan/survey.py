@@ -67,6 +67,7 @@ class Survey:
         user_id: the id of the token's user.
         username: the user's full name.
         email: the user's address.
+        timezone: the time zone of the user's profile, as the IANA names it; None where Toggl doesn't say.
         asked_at: the server's time, UTC.
         seen: the ids of the clients, projects, tags and tasks that came along, by dataset and workspace:
             as far as it goes, what there is.
@@ -85,6 +86,7 @@ class Survey:
     requests: int
     seen: Mapping[str, Mapping[int, tuple[int, ...]]] = attrs.field(factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
+    timezone: str | None = None
 
     @property
     def counts(self) -> Mapping[str, Mapping[int, int]]:
@@ -114,6 +116,7 @@ class _Me(msgspec.Struct):
     id: _Id
     fullname: str | None = None
     email: str | None = None
+    timezone: str | None = None
     default_workspace_id: int | None = None
     workspaces: list[msgspec.Raw] | None = None
 
@@ -178,6 +181,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
         user_id=me.id,
         username=me.fullname,
         email=me.email,
+        timezone=me.timezone,
         asked_at=_time_of(answer),
         workspaces=tuple(
             SurveyedWorkspace(

@@ -87,7 +87,7 @@ async def _read(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -
             while not saved.done:
                 saved = await _walk(reader, piece, saved, body, since)
         except SET_ASIDE as error:
-            reader.set_aside(piece, error)
+            await reader.set_aside(piece, error)
     reader.forecast.end(ENTRIES.name, piece.name)
     return saved.rows
 
@@ -100,13 +100,13 @@ async def _walk(
     steps = reader.steps(ENTRIES.operation, path, body=body, start=saved.bookmark)
     async with aclosing(steps):
         while not saved.done:
-            saved = _take(reader, piece, saved, await anext(steps), since)
+            saved = await _take(reader, piece, saved, await anext(steps), since)
             if not saved.done and saved.bookmark is None:
                 break
     return saved
 
 
-def _take(
+async def _take(
     reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes], since: dt.datetime
 ) -> Progress:
     """Commit what changed of a page."""
@@ -119,8 +119,6 @@ def _take(
     ordered = whole or (len(told) == len(moments) and all(one >= next_ for one, next_ in pairwise(told)))
     changed = [line for line, moment in zip(lines, moments, strict=True) if moment is None or moment >= since]
     behind = bool(told) and told[-1] < since
-    for line in changed:
-        reader.books.ids(ENTRIES, piece.workspace_id).add(line.id)
     done = step.following is None or behind or not ordered
     saved = attrs.evolve(
         saved,
@@ -134,15 +132,15 @@ def _take(
     doubt = done and saved.shifted and saved.readings > 0
     if done and saved.shifted and not doubt:
         saved = attrs.evolve(saved, done=False, readings=1, shifted=False)
-    reader.write(piece, ENTRIES, changed, saved, removed=[line.id for line in changed])
+    await reader.write(piece, ENTRIES, changed, saved)
     if doubt:
-        reader.failed(piece, SHIFTED, progress=saved)
+        await reader.failed(piece, SHIFTED, progress=saved)
     return saved
 
 
 def _since(reader: Reader, workspace: SurveyedWorkspace) -> dt.datetime:
     """The moment up to which the destination has the edits of a workspace, and a little before."""
-    previous = reader.books.header.previous
+    previous = reader.books.run.previous
     assert previous is not None  # noqa: S101 - this is an update
     read_at = previous.read_at(ENTRIES.name, workspace.id)
     assert read_at is not None  # noqa: S101 - else it would be read whole

@@ -3,9 +3,9 @@
 Ranges of at most 366 days are read at once, beside them the older ones, until one brings nothing. When
 answers come slowly, what is left of a long range is cut in two, which are read at once.
 
-A time entry that is edited while the export runs can move to another page or range; ids are remembered,
-so it is written once, as it was first read. One that moves the other way shows as a difference of the
-totals, and its month is read again (`toggl_async.export.read.verify`).
+A time entry that is edited while the export runs can move to another page or range; it is written once, as
+it was last read. One that moves the other way shows as a difference of the totals, and its month is read
+again (`toggl_async.export.read.verify`).
 """
 
 import asyncio
@@ -19,12 +19,13 @@ from toggl_async._operations.paging import PageStep
 from toggl_async._operations.record import Json
 from toggl_async.export.intake import reading
 from toggl_async.export.mirror.pieces import Piece, Progress, Range, ServerTotals
+from toggl_async.export.mirror.store import Scope
 from toggl_async.export.plan.datasets import ENTRIES, EXACT
 from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
 from toggl_async.export.plan.survey import SurveyedWorkspace
-from toggl_async.export.read.lists import unseen
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
-from toggl_async.export.rows import Line, entry_lines, known_of, running_line, totals_of
+from toggl_async.export.read.running import running_line
+from toggl_async.export.rows import Line, entry_lines, known_of, totals_of
 
 __all__ = [
     "REPORT_ROWS",
@@ -74,9 +75,14 @@ async def read_running(reader: Reader) -> None:
     try:
         answer = await reader.fetch(_CURRENT, {})
         with reading(_CURRENT, answer.body):
-            running = running_line(answer.body, username=reader.account.username, email=reader.account.email)
+            running = running_line(
+                answer.body,
+                username=reader.account.username,
+                email=reader.account.email,
+                timezone=reader.account.timezone,
+            )
     except SET_ASIDE as error:
-        reader.set_aside(_RUNNING, error)
+        await reader.set_aside(_RUNNING, error)
         return
     finally:
         reader.forecast.end(_CURRENT, None)
@@ -93,22 +99,23 @@ async def read_running(reader: Reader) -> None:
             billable=running.billable,
         )
     )
-    line = running.line.data.decode() if taken and running is not None else None
-    reader.books.commit(_RUNNING, Progress(done=True, line=line))
+    line = None
+    if taken and running is not None:
+        line = running.line.data.decode()
+        # A report that has it has it stopped: then it isn't awaited any more.
+        await reader.books.commit(_STOPPED, Progress(), dataset=ENTRIES, awaited=[running.line.id])
+    await reader.books.commit(_RUNNING, Progress(done=True, line=line))
 
 
-def write_running(reader: Reader) -> None:
+async def write_running(reader: Reader) -> None:
     """Write the running time entry, unless a report had it because it was stopped in between."""
     saved = reader.books.progress(_RUNNING).line
     if saved is None or reader.books.progress(_STOPPED).done:
         return
     workspace_id = known_of(saved.encode()).workspace_id
-    fresh = unseen(
-        entry_lines(saved.encode(), workspace_id=workspace_id or 0), reader.books.ids(ENTRIES, workspace_id)
-    )
-    # An update finds it where the export before has left it.
-    removed = [line.id for line in fresh if reader.books.header.previous is not None]
-    reader.write(_STOPPED, ENTRIES, fresh, Progress(done=True, rows=len(fresh)), removed=removed)
+    lines = entry_lines(saved.encode(), workspace_id=workspace_id or 0)
+    fresh = [line for line in lines if await reader.books.awaits(_STOPPED, line.id)]
+    await reader.write(_STOPPED, ENTRIES, fresh, Progress(done=True, rows=len(fresh)))
 
 
 async def read_history(reader: Reader, workspace: SurveyedWorkspace) -> list[Range]:
@@ -124,14 +131,15 @@ async def read_history(reader: Reader, workspace: SurveyedWorkspace) -> list[Ran
 
 
 async def read_again(reader: Reader, pieces: Iterable[Piece]) -> None:
-    """Read days again that are in the destination already; what was deleted is removed there."""
+    """Read days again that are in the mirror already; what was deleted is deleted there."""
     left = [piece for piece in pieces if not reader.books.progress(piece).done]
-    fresh = {piece: None for piece in left if not reader.books.progress(piece).begun}
     running = reader.books.progress(_RUNNING).line
     # No report has the running entry; it is written anew at the end.
     spared = {known_of(running.encode()).id} if running is not None else set()
-    for piece, before in reader.books.known_ids(ENTRIES, fresh).items():
-        reader.books.begin(piece, before - spared, Progress())
+    for piece in left:
+        if not reader.books.progress(piece).begun:
+            scope = Scope(dataset=ENTRIES, workspace_id=piece.workspace_id, days=piece.days)
+            await reader.books.begin(piece, scope, Progress(), spared=spared)
     async with asyncio.TaskGroup() as tasks:
         for piece in left:
             tasks.create_task(_read_piece(reader, piece))
@@ -172,7 +180,7 @@ async def _read_piece(reader: Reader, piece: Piece) -> None:
         if not reader.books.progress(piece).done:
             await _walk(reader, piece)
     except SET_ASIDE as error:
-        reader.set_aside(piece, error)
+        await reader.set_aside(piece, error)
     reader.forecast.end(ENTRIES.name, piece.name)
 
 
@@ -194,10 +202,8 @@ async def _walk(reader: Reader, piece: Piece) -> None:
         )
         async with aclosing(steps):
             async for step in steps:
-                if piece.purpose:
-                    saved = await _take_again(reader, piece, saved, step)
-                else:
-                    saved = _take(reader, piece, saved, step)
+                take = _take_again if piece.purpose else _take
+                saved = await take(reader, piece, saved, step)
                 if saved.again:  # what is left was cut in two
                     break
 
@@ -213,15 +219,14 @@ def _lines(reader: Reader, piece: Piece, step: PageStep[bytes]) -> list[Line]:
     return lines
 
 
-def _take(reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes]) -> Progress:
+async def _take(reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes]) -> Progress:
     """Commit one page of a report that is read for the first time."""
     lines = _lines(reader, piece, step)
-    fresh = unseen(lines, reader.books.ids(ENTRIES, piece.workspace_id))
     saved = attrs.evolve(
         saved,
         done=step.following is None,
         bookmark=step.following,
-        rows=saved.rows + len(fresh),
+        rows=saved.rows + len(lines),
         shifted=saved.shifted or step.has_shifted,
         nameless=saved.nameless or step.nulls > 0,
     )
@@ -233,11 +238,11 @@ def _take(reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes]) 
     if saved.done and saved.shifted:
         if saved.readings:
             doubt = SHIFTED
-        else:  # ids tell what is known
+        else:
             saved = attrs.evolve(saved, done=False, bookmark=None, readings=1, again=())
-    reader.write(piece, ENTRIES, fresh, saved)
+    await reader.write(piece, ENTRIES, lines, saved)
     if doubt:
-        reader.failed(piece, doubt, progress=saved)
+        await reader.failed(piece, doubt, progress=saved)
     return saved
 
 
@@ -249,54 +254,62 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageS
     """
     lines = list({line.id: line for line in _lines(reader, piece, step)}.values())
     met = {line.id for line in lines}
-    known = reader.books.ids(ENTRIES, piece.workspace_id)
-    for number in met:
-        known.add(number)
-    unmet = reader.books.meet(piece, met)
+    new_stand_in = await reader.books.has_new_stand_in(ENTRIES, met)
     saved = attrs.evolve(
         saved,
         bookmark=step.following,
         rows=saved.rows + len(lines),
         seconds=saved.seconds + sum(line.seconds for line in lines),
-        odd=saved.odd or step.nulls > 0 or reader.books.has_new_stand_in(ENTRIES, met),
+        odd=saved.odd or step.nulls > 0 or new_stand_in,
         nameless=saved.nameless or step.nulls > 0,
         blank=saved.blank or step.is_blank,
         shifted=saved.shifted or step.has_shifted,
-        unseen=tuple(sorted(unmet)),
     )
-    if step.following is None and saved.shifted and not saved.readings:
+    ended = step.following is None
+    if ended and saved.shifted and not saved.readings:
         saved = attrs.evolve(saved, readings=1)
-        reader.write(piece, ENTRIES, lines, saved, removed=sorted(met))
-        return saved
-    if step.following is not None or (unmet and not saved.odd and not saved.shifted):
-        reader.write(piece, ENTRIES, lines, saved, removed=sorted(met))
-        if step.following is not None:
+        ended = False
+    unmet = await reader.books.unmet(piece) - met if ended else set()
+    doubt: str | None = None
+    if not ended or (unmet and not saved.odd and not saved.shifted):
+        await reader.write(piece, ENTRIES, lines, saved)
+        if not ended:
             return saved
-        lines, met = [], set()
-        wide = not saved.readings and _at_an_end(reader, piece, unmet)
-        total = None if wide else await ask_total(reader, piece, _days_asked(reader, piece, saved))
-        unmet = reader.books.meet(piece, ())  # others may have met some meanwhile
-        if wide or saved.blank or (total is not None and total.seconds != saved.seconds):
-            if not saved.readings:  # entries are edited and deleted while this goes on
-                saved = attrs.evolve(saved, readings=1, wide=wide, unseen=tuple(sorted(unmet)))
-                reader.books.commit(piece, saved)
-                return saved
-            why = "the answer was empty" if saved.blank else "Toggl's total has more"
-            doubt = f"{len(unmet)} time entries that were missing this time are kept: {why}"
-        elif total is None and len(unmet) * 2 > saved.before:
-            doubt = f"{len(unmet)} time entries that were missing this time are kept: Toggl gives no total"
-        else:
-            doubt = None
+        lines = []
+        saved, doubt = await _doubted(reader, piece, saved, unmet)
+        if not saved.done:
+            await reader.books.commit(piece, saved)
+            return saved
     elif saved.shifted:
         doubt = SHIFTED
-    else:
-        doubt = "got rows without an id, and others were missing" if unmet else None
-    saved = attrs.evolve(saved, done=True, unseen=())
-    gone = set() if doubt else unmet
-    reader.write(piece, ENTRIES, lines, saved, removed=sorted(met | gone))
+    elif unmet:
+        doubt = "got rows without an id, and others were missing"
+    saved = attrs.evolve(saved, done=True)
+    await reader.write(piece, ENTRIES, lines, saved, missing=() if doubt else unmet)
     if doubt:
-        reader.failed(piece, doubt, progress=saved)
+        await reader.failed(piece, doubt, progress=saved)
     return saved
+
+
+async def _doubted(
+    reader: Reader, piece: Piece, saved: Progress, unmet: set[int]
+) -> tuple[Progress, str | None]:
+    """Hold what a report that was read again lacks against Toggl's total of the same days.
+
+    Returns:
+        Its progress: done, or to be read once more; and why what is missing is kept, if it is.
+    """
+    wide = not saved.readings and await _at_an_end(reader, piece, unmet)
+    total = None if wide else await ask_total(reader, piece, _days_asked(reader, piece, saved))
+    doubt: str | None = None
+    if wide or saved.blank or (total is not None and total.seconds != saved.seconds):
+        if not saved.readings:  # entries are edited and deleted while this goes on
+            return attrs.evolve(saved, readings=1, wide=wide), None
+        why = "the answer was empty" if saved.blank else "Toggl's total has more"
+        doubt = f"{len(unmet)} time entries that were missing this time are kept: {why}"
+    elif total is None and len(unmet) * 2 > saved.before:
+        doubt = f"{len(unmet)} time entries that were missing this time are kept: Toggl gives no total"
+    return attrs.evolve(saved, done=True), doubt
 
 
 def _days_asked(reader: Reader, piece: Piece, saved: Progress) -> DateRange:
@@ -310,15 +323,16 @@ def _days_asked(reader: Reader, piece: Piece, saved: Progress) -> DateRange:
     )
 
 
-def _at_an_end(reader: Reader, piece: Piece, unmet: set[int]) -> bool:
+async def _at_an_end(reader: Reader, piece: Piece, unmet: set[int]) -> bool:
     """Whether one of these rows stands on the first or last day of a piece that can be read wider."""
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     if (piece.days.last - piece.days.first).days + 3 > LONGEST_RANGE:
         return False
-    ends = {
-        attrs.evolve(piece, days=DateRange(day, day)): None for day in (piece.days.first, piece.days.last)
-    }
-    return any(not unmet.isdisjoint(ids) for ids in reader.books.known_ids(ENTRIES, ends).values())
+    for day in (piece.days.first, piece.days.last):
+        scope = Scope(dataset=ENTRIES, workspace_id=piece.workspace_id, days=DateRange(day, day))
+        if not unmet.isdisjoint(await reader.books.known(scope)):
+            return True
+    return False
 
 
 async def ask_total(reader: Reader, piece: Piece, days: DateRange) -> ServerTotals | None:
@@ -336,7 +350,7 @@ async def ask_total(reader: Reader, piece: Piece, days: DateRange) -> ServerTota
         with reading(TOTALS, answer.body):
             seconds, months = totals_of(answer.body)
     except SET_ASIDE as error:
-        reader.set_aside(attrs.evolve(piece, dataset="totals"), error)
+        await reader.set_aside(attrs.evolve(piece, dataset="totals"), error)
         return None
     return ServerTotals(seconds=seconds, months=months)
 
@@ -344,7 +358,7 @@ async def ask_total(reader: Reader, piece: Piece, days: DateRange) -> ServerTota
 def _cut(reader: Reader, days: DateRange, saved: Progress, lines: list[Line]) -> tuple[DateRange, ...]:
     """What is left of a range, in two parts, when answers are so slow that both can be read at once.
 
-    The last day that was reached is read again, since its rest is missing; ids tell what is known.
+    The last day that was reached is read again, since its rest is missing.
     """
     reached = lines[-1].start if lines else None
     if saved.bookmark is None or reached is None or not reader.has_room:

@@ -18,12 +18,13 @@ import attrs
 from toggl_async._operations.paging import PageStep
 from toggl_async.errors import TogglError
 from toggl_async.export.mirror.pieces import Piece, Progress
+from toggl_async.export.mirror.store import Scope
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
-from toggl_async.export.rows import Line, is_deleted, list_line
+from toggl_async.export.rows import is_deleted, list_line
 
-__all__ = ["list_piece", "read_account_list", "read_workspace_lists", "unseen"]
+__all__ = ["list_piece", "read_account_list", "read_workspace_lists"]
 
 _OVERLAP = 60
 """Seconds before the last reading from which on changes are asked for: clocks differ a little."""
@@ -41,29 +42,24 @@ def list_piece(dataset: Dataset, workspace: SurveyedWorkspace) -> Piece:
     return Piece(dataset.name, workspace.id)
 
 
-def unseen(lines: list[Line], known: Any) -> list[Line]:
-    """The lines that were not there before."""
-    return [line for line in lines if known.add(line.id)]
-
-
-def read_account_list(reader: Reader, dataset: Dataset) -> None:
-    """Write what the first contact brought; in an update, in place of what is there."""
+async def read_account_list(reader: Reader, dataset: Dataset) -> None:
+    """Write what the first contact brought, in place of what is there."""
     piece = Piece(dataset.name)
     if reader.books.progress(piece).done:
         return
     lines = [list_line(row, workspace_id=None) for row in reader.account.rows(dataset.name)]
-    before = reader.books.known_ids(dataset, {piece: None})[piece] if reader.books.header.previous else set()
-    met = {line.id for line in lines}
+    gone = await reader.books.known(Scope(dataset=dataset)) - {line.id for line in lines}
     lacking: set[int] = set()
-    # The row of a workspace that is seen no more stays, as all its other rows do.
-    kept: set[int] = before - met
     if dataset.name == "organizations":
         owners = {workspace.organization_id for workspace in reader.account.workspaces}
-        kept = lacking = {number for number in kept if number in owners}
+        lacking = {number for number in gone if number in owners}
+        gone -= lacking
+    else:  # the row of a workspace that is seen no more stays, as all its other rows do
+        gone = set()
     progress = Progress(done=True, rows=len(lines))
-    reader.write(piece, dataset, lines, progress, removed=sorted(before - kept))
+    await reader.write(piece, dataset, lines, progress, deleted=gone)
     if lacking:
-        reader.failed(
+        await reader.failed(
             piece, f"the list lacks {_listed(lacking)}, which workspaces belong to", progress=progress
         )
 
@@ -75,15 +71,23 @@ async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
         for workspace in reader.account.workspaces
         if not reader.books.progress(list_piece(dataset, workspace)).done
     }
-    if reader.books.header.previous is not None:
-        fresh = {space: piece for space, piece in pieces.items() if not reader.books.progress(piece).begun}
-        before = reader.books.known_ids(dataset, dict.fromkeys(fresh.values()))
-        for workspace, piece in fresh.items():
-            since = _since(reader, dataset, workspace, before[piece])
-            reader.books.begin(piece, set() if since is not None else before[piece], Progress(since=since))
+    if reader.books.run.previous is not None:
+        for workspace, piece in pieces.items():
+            if not reader.books.progress(piece).begun:
+                await _begin(reader, dataset, workspace, piece)
     async with asyncio.TaskGroup() as tasks:
         for workspace, piece in pieces.items():
             tasks.create_task(_read(reader, dataset, workspace), name=piece.name)
+
+
+async def _begin(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, piece: Piece) -> None:
+    """Say how a list is read again: as a whole, or what changed in it."""
+    scope = Scope(dataset=dataset, workspace_id=workspace.id)
+    since = _since(reader, dataset, workspace, len(await reader.books.known(scope)))
+    if since is None:
+        await reader.books.begin(piece, scope, Progress())
+    else:
+        await reader.books.commit(piece, Progress(begun=True, since=since))
 
 
 async def _read(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace) -> None:
@@ -92,7 +96,7 @@ async def _read(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace) 
     async with reader.gate:
         error = await _read_pages(reader, dataset, workspace, piece)
     if error is not None:
-        reader.set_aside(piece, error)
+        await reader.set_aside(piece, error)
     reader.forecast.end(dataset.name, piece.workspace_id)
 
 
@@ -145,47 +149,37 @@ async def _take(
 ) -> Progress:
     """Commit one page of a list."""
     reader.forecast.read(dataset.name, piece.workspace_id)
-    updating = reader.books.header.previous is not None
     paged = saved.bookmark is not None
     lines = identified(
         [list_line(row, workspace_id=piece.workspace_id) for row in step.items], dataset.operation
     )
     met = {line.id for line in lines}
-    known = reader.books.ids(dataset, piece.workspace_id)
-    unmet = reader.books.meet(piece, met)
+    new_stand_in = await reader.books.has_new_stand_in(dataset, met)
+    deleted: set[int] = set()
+    if reader.books.run.previous is not None:
+        deleted = {line.id for line, row in zip(lines, step.items, strict=True) if is_deleted(row)}
+        lines = [line for line in lines if line.id not in deleted]
     saved = attrs.evolve(
         saved,
-        odd=saved.odd or step.nulls > 0 or reader.books.has_new_stand_in(dataset, met),
+        rows=saved.rows + len(lines),
+        odd=saved.odd or step.nulls > 0 or new_stand_in,
         nameless=saved.nameless or step.nulls > 0,
         blank=saved.blank or step.is_blank,
         shifted=saved.shifted or step.has_shifted,
     )
-    gone: set[int] = set()
-    if updating:
-        gone = {line.id for line, row in zip(lines, step.items, strict=True) if is_deleted(row)}
-        lines = [line for line in lines if line.id not in gone]
-    # What is read a second time is known, and written again all the same: it may have changed.
-    fresh = unseen(lines, known)
-    if updating and saved.readings:
-        fresh = lines
-    saved = attrs.evolve(saved, rows=saved.rows + len(fresh))
-    removed = set(met) if updating else set()
     verdict = _Verdict()
     if step.following is None:
-        verdict = await _judge(reader, dataset, piece, saved, unmet, paged=paged)
-        unmet = reader.books.meet(piece, ())  # others may have met some meanwhile
-        removed |= verdict.gone & unmet
+        verdict = await _judge(reader, dataset, piece, saved, met, paged=paged)
     saved = attrs.evolve(
         saved,
         done=step.following is None and not verdict.again,
         bookmark=step.following,
         readings=saved.readings + verdict.again,
-        unseen=tuple(sorted(unmet - verdict.gone)) if not verdict.final else (),
         failed=verdict.doubt,
     )
-    reader.write(piece, dataset, fresh, saved, removed=sorted(removed))
+    await reader.write(piece, dataset, lines, saved, met=met, deleted=deleted, missing=verdict.gone)
     if verdict.doubt is not None:
-        reader.failed(piece, verdict.doubt, progress=saved)
+        await reader.failed(piece, verdict.doubt, progress=saved)
     return saved
 
 
@@ -207,32 +201,39 @@ class _Verdict:
 
 
 async def _judge(
-    reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, unmet: set[int], *, paged: bool
+    reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, met: set[int], *, paged: bool
 ) -> _Verdict:
     """Hold a list that was read to its end against what is known otherwise.
 
     Where it had several pages, a row that did not come may have moved to an earlier one meanwhile.
+
+    Args:
+        reader: asks.
+        dataset: what it is a list of.
+        piece: the list.
+        saved: how far it is.
+        met: what came with its last page, which isn't written yet.
+        paged: whether it had several pages.
     """
     if saved.shifted:
         doubt = _MOVED if saved.readings else None
         return _Verdict(final=bool(saved.readings), again=not saved.readings, doubt=doubt)
     if saved.since is not None:
         return _Verdict(final=True)
-    known = reader.books.ids(dataset, piece.workspace_id)
+    unmet = await reader.books.unmet(piece) - met
+    space = piece.workspace_id if dataset.key_has_workspace else None
+    there = await reader.books.known(Scope(dataset=dataset, workspace_id=space)) | met
     lacking = [
         number
-        for number in _seen_elsewhere(reader, dataset, piece, reader.account.seen)
-        if number not in known and not saved.odd  # it may be the row that came without an id
+        for number in _seen_elsewhere(reader, dataset, piece, reader.account.seen, unmet, there)
+        # One that isn't there may be the row that came without an id.
+        if (number in unmet or number not in there) and not saved.odd
     ]
-    if lacking and reader.books.header.previous is not None:
-        # A run that goes on knows only what it has met itself: the rest of what is not missed was met before.
-        there = reader.books.known_ids(dataset, {piece: None})[piece]
-        lacking = [number for number in lacking if number in unmet or number not in there]
     shrunk = len(unmet) * 2 > saved.before
     if not saved.readings and (lacking or shrunk or (unmet and paged)):
         return _Verdict(again=True)
     if lacking:
-        now = _seen_elsewhere(reader, dataset, piece, await reader.seen_now())
+        now = _seen_elsewhere(reader, dataset, piece, await reader.seen_now(), unmet, there)
         lacking = [number for number in lacking if number in now]
     if unmet and not saved.rows and _has_no_witness(reader, dataset, piece):
         return _Verdict(final=True, doubt=f"{_EMPTY}; no longer there: {_listed(unmet)}")
@@ -244,7 +245,12 @@ async def _judge(
 
 
 def _seen_elsewhere(
-    reader: Reader, dataset: Dataset, piece: Piece, seen: Mapping[str, Mapping[int, Collection[int]]]
+    reader: Reader,
+    dataset: Dataset,
+    piece: Piece,
+    seen: Mapping[str, Mapping[int, Collection[int]]],
+    unmet: Collection[int],
+    there: Collection[int],
 ) -> Collection[int]:
     """The ids of a list that a first contact shows.
 
@@ -253,8 +259,7 @@ def _seen_elsewhere(
     """
     if dataset.name == "users":
         me = reader.account.user_id
-        was_there = me in reader.books.progress(piece).unseen
-        return [me] if was_there or not len(reader.books.ids(dataset, piece.workspace_id)) else []
+        return [me] if me in unmet or there == unmet else []
     return seen.get(dataset.name, {}).get(piece.workspace_id or 0, ())
 
 
@@ -262,7 +267,7 @@ def _has_no_witness(reader: Reader, dataset: Dataset, piece: Piece) -> bool:
     """Whether nothing else tells what a list holds: no first contact, and no earlier run."""
     if dataset.name in reader.account.seen:
         return False
-    previous = reader.books.header.previous
+    previous = reader.books.run.previous
     told = previous.failed if previous is not None else ()
     return not any(
         (one.dataset, one.workspace_id) == (dataset.name, piece.workspace_id)
@@ -278,11 +283,11 @@ def _listed(ids: Collection[int]) -> str:
     return ", ".join(map(str, first)) + more
 
 
-def _since(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, before: set[int]) -> int | None:
+def _since(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, before: int) -> int | None:
     """The moment from which on changes are asked for, in seconds since 1970; None to read everything."""
-    previous = reader.books.header.previous
+    previous = reader.books.run.previous
     as_of = previous.read_at(dataset.name, workspace.id) if previous is not None else None
     paging = operation(dataset.operation).paging
-    if as_of is None or not dataset.since or paging is None or len(before) < (paging.largest or 0):
+    if as_of is None or not dataset.since or paging is None or before < (paging.largest or 0):
         return None
     return int(as_of.timestamp()) - _OVERLAP

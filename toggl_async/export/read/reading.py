@@ -1,7 +1,7 @@
 """How an export asks Toggl: one way for every list and report, counted, resumable, page by page."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
@@ -109,12 +109,12 @@ class Reader:
     @property
     def plan(self) -> ExportPlan:
         """What is exported."""
-        return self.books.header.plan
+        return self.books.run.plan
 
     @property
     def account(self) -> Survey:
         """Whose it is."""
-        return self.books.header.account
+        return self.books.run.account
 
     async def fetch(
         self,
@@ -229,18 +229,22 @@ class Reader:
                         held = _held(step)
                     yield held
 
-    def write(
+    async def write(
         self,
         piece: Piece,
         dataset: Dataset,
         lines: list[Line],
         progress: Progress,
         *,
-        removed: list[int] | None = None,
+        met: Collection[int] = (),
+        deleted: Collection[int] = (),
+        missing: Collection[int] = (),
     ) -> None:
-        """Commit a page and tell of it."""
+        """Commit a page and tell of it; see `Commit`."""
         known = self.books.progress(piece).nameless
-        total = self.books.commit(piece, progress, dataset=dataset, lines=lines, removed=removed or ())
+        total = await self.books.commit(
+            piece, progress, dataset=dataset, lines=lines, met=met, deleted=deleted, missing=missing
+        )
         if self.books.progress(piece).nameless and not known:
             self._tell_failures(piece)
         self.tell(
@@ -254,7 +258,7 @@ class Reader:
             )
         )
 
-    def set_aside(self, piece: Piece, error: TogglError) -> None:
+    async def set_aside(self, piece: Piece, error: TogglError) -> None:
         """Note that a part was refused or failed, and go on with the rest.
 
         Args:
@@ -268,13 +272,13 @@ class Reader:
         if isinstance(error, LoginRefused) or self.traffic.lost is not None:
             raise error
         if isinstance(error, REFUSALS):
-            self._refused(piece, error)
+            await self._refused(piece, error)
         else:
-            self.failed(piece, str(error))
+            await self.failed(piece, str(error))
 
-    def failed(self, piece: Piece, message: str, *, progress: Progress | None = None) -> None:
+    async def failed(self, piece: Piece, message: str, *, progress: Progress | None = None) -> None:
         """Note that a part is not whole, and commit how far it is; unless it is done, it is read again."""
-        self.books.commit(piece, attrs.evolve(progress or self.books.progress(piece), failed=message))
+        await self.books.commit(piece, attrs.evolve(progress or self.books.progress(piece), failed=message))
         self._tell_failures(piece)
 
     def _tell_failures(self, piece: Piece) -> None:
@@ -296,7 +300,7 @@ class Reader:
                     self.traffic.seen = self.account.seen
         return self.traffic.seen
 
-    def _refused(self, piece: Piece, error: ResponseError) -> None:
+    async def _refused(self, piece: Piece, error: ResponseError) -> None:
         """Note that Toggl refused a piece, which is not read on."""
         refusal = Refusal(
             dataset=piece.dataset,
@@ -304,7 +308,7 @@ class Reader:
             status=error.status,
             message=error.message,
         )
-        self.books.commit(piece, attrs.evolve(self.books.progress(piece), done=True, refusal=refusal))
+        await self.books.commit(piece, attrs.evolve(self.books.progress(piece), done=True, refusal=refusal))
         if self.books.refuse(refusal):
             self.tell(PieceRefused(refusal=refusal))
 

@@ -25,8 +25,8 @@ import msgspec
 
 from toggl_async.errors import InvalidInput
 from toggl_async.export.intake import reading, rows_of
-from toggl_async.export.mirror.destination import Header, Previous
 from toggl_async.export.mirror.pieces import Piece, Progress, Range
+from toggl_async.export.mirror.run import Previous, Run
 from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import EARLIEST, DateRange, ranges_between
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace
@@ -59,6 +59,9 @@ class _Changed(msgspec.Struct):
 def first_day(previous: Previous, account: Survey, recheck: int | None) -> dt.date:
     """The first of the days whose time entries are all read again.
 
+    These are all days where the profile has another time zone now: Toggl writes times otherwise, and counts
+    days otherwise.
+
     Args:
         previous: the export that is brought up to date.
         account: whose it is.
@@ -67,21 +70,20 @@ def first_day(previous: Previous, account: Survey, recheck: int | None) -> dt.da
     Raises:
         InvalidInput: the days are negative.
     """
-    if recheck is None:
-        return EARLIEST
-    if recheck < 0:
+    if recheck is not None and recheck < 0:
         raise InvalidInput(f"recheck must not be negative: {recheck}")
+    if recheck is None or previous.timezone != account.timezone:
+        return EARLIEST
     since = _read_at(previous, account).date()
     return since - dt.timedelta(days=min(recheck, (since - EARLIEST).days))
 
 
 async def read_changes(reader: Reader) -> list[Range]:
     """Read what may have changed since the last run, and return the ranges that are to be compared."""
-    header = reader.books.header
-    previous, first = _of_update(header)
+    previous, first = _of_update(reader.books.run)
     ranges: list[Range] = []
     known: dict[SurveyedWorkspace, DateRange] = {}
-    oldest = _oldest(reader)
+    oldest = await _oldest(reader)
     for workspace in reader.account.workspaces:
         if previous.read_at(ENTRIES.name, workspace.id) is None:
             ranges += await read_history(reader, workspace)
@@ -104,11 +106,11 @@ async def read_changes(reader: Reader) -> list[Range]:
     return ranges
 
 
-def _of_update(header: Header) -> tuple[Previous, dt.date]:
+def _of_update(run: Run) -> tuple[Previous, dt.date]:
     """The export before, and the first of the days that are all read again."""
-    assert header.previous is not None  # noqa: S101 - this is an update
-    assert header.read_from is not None  # noqa: S101
-    return header.previous, header.read_from
+    assert run.previous is not None  # noqa: S101 - this is an update
+    assert run.read_from is not None  # noqa: S101
+    return run.previous, run.read_from
 
 
 def _read_at(previous: Previous, account: Survey) -> dt.datetime:
@@ -117,10 +119,10 @@ def _read_at(previous: Previous, account: Survey) -> dt.datetime:
     return min([moment for moment in found if moment is not None], default=account.asked_at)
 
 
-def _oldest(reader: Reader) -> dict[int | None, dt.date]:
+async def _oldest(reader: Reader) -> dict[int | None, dt.date]:
     """The oldest day of each workspace in the destination."""
     days: dict[int | None, dt.date] = {}
-    for one in reader.books.sums(ENTRIES):
+    for one in await reader.books.sums():
         days[one.workspace_id] = min(one.day, days.get(one.workspace_id, one.day))
     return days
 
@@ -137,7 +139,7 @@ async def _own_changes(reader: Reader, first: dt.date) -> list[Piece]:
     piece = Piece("changes")
     saved = reader.books.progress(piece)
     if not saved.done:
-        previous, _ = _of_update(reader.books.header)
+        previous, _ = _of_update(reader.books.run)
         asked_at = reader.account.asked_at
         since = int(max(_read_at(previous, reader.account) - _OVERLAP, asked_at - _REACH).timestamp())
         try:
@@ -146,7 +148,7 @@ async def _own_changes(reader: Reader, first: dt.date) -> list[Piece]:
                 rows = rows_of(answer.body)
                 changed = [(msgspec.json.decode(row, type=_Changed), is_deleted(row)) for row in rows]
         except SET_ASIDE as error:
-            reader.set_aside(piece, error)
+            await reader.set_aside(piece, error)
             return []
         gone = [entry.id for entry, deleted in changed if deleted]
         days: dict[int, set[dt.date]] = defaultdict(set)
@@ -155,7 +157,7 @@ async def _own_changes(reader: Reader, first: dt.date) -> list[Piece]:
             if not deleted and day is not None and entry.workspace_id is not None and day < first:
                 days[entry.workspace_id].add(day)
         line = msgspec.json.encode({space: sorted(found) for space, found in days.items()}).decode()
-        reader.books.commit(piece, Progress(done=True, line=line), dataset=ENTRIES, removed=gone)
+        await reader.books.commit(piece, Progress(done=True, line=line), dataset=ENTRIES, deleted=gone)
         saved = reader.books.progress(piece)
     spaces = msgspec.json.decode(saved.line or "{}", type=dict[int, list[dt.date]])
     mine = {workspace.id for workspace in reader.account.workspaces}

@@ -53,12 +53,12 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
         await read_again(reader, again)
         found |= await _compare(reader, [one for one, months in differing if months], "again")
     for one, check in found.items():
-        reader.books.commit(checks[one], Progress(done=True, check=check))
+        await reader.books.commit(checks[one], Progress(done=True, check=check))
         reader.books.check(check)
         reader.tell(RangeChecked(check=check))
         if not check.rows and check.server_seconds:
             lost = Piece(ENTRIES.name, one.workspace_id, one.days, "check")
-            reader.failed(
+            await reader.failed(
                 lost,
                 f"{check.first} to {check.last} brought no rows, but Toggl's total is more",
             )
@@ -71,7 +71,7 @@ def _months_to_read(reader: Reader, check: Check) -> list[DateRange]:
         for days, month in zip(months_of(DateRange(check.first, check.last)), check.months, strict=False)
         if month.server_seconds is not None and month.server_seconds != month.seconds
     ]
-    if check.rows and reader.books.header.previous is None and len(months) > _MONTHS_AGAIN:
+    if check.rows and reader.books.run.previous is None and len(months) > _MONTHS_AGAIN:
         return []
     if not months and check.agrees is False and not check.rows:  # Toggl's graph has no months
         return [DateRange(check.first, check.last)]
@@ -92,7 +92,7 @@ def _joined(months: Iterable[DateRange]) -> list[DateRange]:
 async def _compare(reader: Reader, ranges: list[Range], purpose: str) -> dict[Range, Check]:
     """Add up what is in the destination, then ask Toggl for its totals of the same days."""
     sums: dict[int | None, list[tuple[int, int, int]]] = defaultdict(list)
-    for day in reader.books.sums(ENTRIES):
+    for day in await reader.books.sums():
         sums[day.workspace_id].append((day.day.toordinal(), day.rows, day.seconds))
     ours = {one: _months(sums.get(one.workspace_id, []), one.days) for one in ranges}
     totals: Mapping[Range, ServerTotals | None]
@@ -153,5 +153,5 @@ async def _total(reader: Reader, one: Range, purpose: str) -> ServerTotals | Non
     async with reader.gate:
         totals = await ask_total(reader, piece, one.days)
     if totals is not None:
-        reader.books.commit(piece, Progress(done=True, totals=totals))
+        await reader.books.commit(piece, Progress(done=True, totals=totals))
     return totals

@@ -1,0 +1,135 @@
+"""What a run is: plan, account, and the finished run that it goes on from. It stands in the store."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import attrs
+import msgspec
+
+from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.manifest import Failure, Manifest, ManifestEntry, Refusal, Stale
+from toggl_async.export.plan.plan import ExportPlan
+from toggl_async.export.plan.survey import Survey
+
+__all__ = ["Previous", "Run", "decoded", "encoded", "refuse_other"]
+
+T = TypeVar("T")
+
+_HERE = ("127.0.0.1", "::1", "localhost")
+
+
+@attrs.frozen(kw_only=True)
+class Previous:
+    """What an update needs to know of the finished run that it goes on from: a part of its manifest.
+
+    Attributes:
+        base_url: the server.
+        user_id: whose token it was.
+        plan: what was asked for.
+        timezone: the time zone of the profile, in which days were counted; None where Toggl didn't say.
+        workspaces: the ids of the workspaces that were read.
+        datasets: each dataset, by name: above all how fresh it is.
+        refused: what Toggl refused.
+        failed: what could not be read.
+        stale: what is older than its dataset says.
+    """
+
+    base_url: str
+    user_id: int
+    plan: ExportPlan
+    timezone: str | None
+    workspaces: tuple[int, ...]
+    datasets: Mapping[str, ManifestEntry]
+    refused: tuple[Refusal, ...]
+    failed: tuple[Failure, ...]
+    stale: tuple[Stale, ...]
+
+    def read_at(self, dataset: str, workspace_id: int) -> dt.datetime | None:
+        """The server's time at which rows were last read, or asked for changes; None when never."""
+        for one in self.stale:
+            if (one.dataset, one.workspace_id) == (dataset, workspace_id):
+                return one.as_of
+        lacking: tuple[Refusal | Failure, ...] = (*self.refused, *self.failed)
+        missing = {(one.dataset, one.workspace_id) for one in lacking}
+        if workspace_id not in self.workspaces or (dataset, workspace_id) in missing:
+            return None
+        found = self.datasets.get(dataset)
+        return None if found is None else found.as_of
+
+
+@attrs.frozen(kw_only=True)
+class Run:
+    """A run under way.
+
+    Attributes:
+        base_url: the server.
+        plan: what is asked for.
+        account: what the first contact brought.
+        started_at: when it began, UTC.
+        previous: the finished run that it brings up to date; None when it is the first.
+        read_from: for an update, the first of the days whose time entries are all read again.
+    """
+
+    base_url: str
+    plan: ExportPlan
+    account: Survey
+    started_at: dt.datetime
+    previous: Previous | None = None
+    read_from: dt.date | None = None
+
+
+def encoded(what: Run | Manifest) -> bytes:
+    """A run, or what came of it, for a store."""
+    return msgspec.json.encode(what)
+
+
+def decoded(name: str, saved: bytes | None, kind: type[T]) -> T | None:
+    """What `encoded` made; None where there is nothing.
+
+    Args:
+        name: what the store is called.
+        saved: what stands there.
+        kind: what it is.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
+    if saved is None:
+        return None
+    try:
+        return msgspec.json.decode(saved, type=kind)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidInput(f"cannot read {name}: {error}") from error
+
+
+def refuse_other(name: str, held: Run | Previous | Manifest, *, plan: ExportPlan, base_url: str) -> None:
+    """Refuse a store of another server or plan.
+
+    Args:
+        name: what the store is called.
+        held: what is in it.
+        plan: what is asked for.
+        base_url: the server.
+    """
+    if _server(held.base_url) != _server(base_url):
+        raise InvalidInput(f"{name} contains an export from {held.base_url}, not {base_url}")
+    if held.plan != plan:
+        differing = [
+            field.name
+            for field in attrs.fields(ExportPlan)
+            if getattr(held.plan, field.name) != getattr(plan, field.name)
+        ]
+        raise InvalidInput(
+            f"{name} contains an export with other options: {', '.join(differing)} differ; "
+            "go on with the same choices, or name another directory"
+        )
+
+
+def _server(base_url: str) -> str:
+    """What tells servers apart: not the last slash; on this machine, where sandboxes run, not the port."""
+    parts = urlsplit(base_url.rstrip("/"))
+    if parts.hostname not in _HERE:
+        return parts.geturl()
+    return parts._replace(netloc=parts.hostname).geturl()

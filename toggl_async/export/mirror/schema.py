@@ -1,0 +1,183 @@
+"""The tables of a mirror, in the SQL that all stores share; `Dialect` says what they word differently.
+
+Each dataset is a table: the columns that `Table.stored` declares, then what a mirror knows of each row:
+
+- ``revision``: grows with each change of any row of the mirror; no two rows have the same one.
+- ``deleted_at``: when the mirror learned that Toggl has the row no more, in UTC; null while it has. A
+  deleted row stays, so that the feed can tell of it.
+- ``raw``: the row as JSON, as Toggl sent it; null once it was forgotten.
+
+Beside them stand the books, whose names begin with ``mirror_``: what the run is, how far its pieces are,
+which rows they have not met yet, and the counter of revisions. They change in the same transaction as
+the rows that they tell of.
+
+What versions promise each other: a store knows the number of its schema. A newer version of this library
+migrates an older schema in one transaction when it opens it; an older version refuses a newer schema and
+leaves it alone. Columns are only ever added, never renamed or given another meaning; those that a version
+adds are filled from ``raw``.
+"""
+
+# ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
+
+from collections.abc import Callable, Iterator, Mapping
+
+import attrs
+
+from toggl_async.export.mirror.tables import ColumnType, Table, table
+from toggl_async.export.plan.datasets import DATASETS, ENTRIES
+
+__all__ = [
+    "COUNTER",
+    "MARKS",
+    "PROGRESS",
+    "STATE",
+    "UNMET",
+    "VIEW",
+    "Dialect",
+    "Statements",
+    "create",
+    "create_view",
+    "drop_view",
+]
+
+STATE, COUNTER, PROGRESS, UNMET = "mirror_state", "mirror_counter", "mirror_progress", "mirror_unmet"
+"""The books: what the run is, revisions and requests, how far each piece is, what it has not met yet."""
+
+VIEW = "time_entries_named"
+"""The time entries that Toggl has, with the names of user, project, client, task and tags as they are now."""
+
+MARKS = ("revision", "deleted_at", "raw")
+"""What a mirror knows of each row; the row itself last, so that columns are read without it."""
+
+
+@attrs.frozen(kw_only=True)
+class Dialect:
+    """What databases word differently.
+
+    Attributes:
+        mark: what stands for a parameter in a statement.
+        differs: the operator that tells whether two values differ, null being one.
+        types: the type of each kind of column.
+        json_field: the text of a field of the row in a column, as an expression: column and field in.
+        tag_names: the current names of the tags of a time entry ``e``, as an expression.
+        clustered: what is added to the table of a key that is all there is to it.
+    """
+
+    mark: str
+    differs: str
+    types: Mapping[ColumnType, str]
+    json_field: Callable[[str, str], str]
+    tag_names: str
+    clustered: str = ""
+
+
+def _quoted(names: Iterator[str] | tuple[str, ...] | list[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def create(dialect: Dialect) -> Iterator[str]:
+    """Make every table and index that isn't there, whether its dataset is taken or not."""
+    text, whole = dialect.types[ColumnType.TEXT], dialect.types[ColumnType.INTEGER]
+    yield f"CREATE TABLE IF NOT EXISTS {STATE} (name {text} PRIMARY KEY, value {text} NOT NULL)"
+    yield f"CREATE TABLE IF NOT EXISTS {COUNTER} (revision {whole} NOT NULL, requests {whole} NOT NULL)"
+    yield f"CREATE TABLE IF NOT EXISTS {PROGRESS} (piece {text} PRIMARY KEY, progress {text} NOT NULL)"
+    yield (
+        f"CREATE TABLE IF NOT EXISTS {UNMET} (dataset {text} NOT NULL, id {whole} NOT NULL, "
+        f"workspace_id {whole} NOT NULL, piece {text} NOT NULL, "
+        f"PRIMARY KEY (dataset, id, workspace_id, piece)){dialect.clustered}"
+    )
+    for name in DATASETS:
+        yield _create_table(dialect, table(name))
+        # With `deleted_at`, so that rows can be counted without a look at them.
+        yield f"CREATE INDEX IF NOT EXISTS {name}_revision ON {name} (revision, deleted_at)"
+    yield f"CREATE INDEX IF NOT EXISTS {ENTRIES.name}_day ON {ENTRIES.name} (day)"
+
+
+def _create_table(dialect: Dialect, declared: Table) -> str:
+    key = declared.dataset.key
+    columns = []
+    for column in declared.stored:
+        kind = dialect.types[column.kind]
+        columns.append(f'"{column.name}" {kind}{" NOT NULL" if column.name in key else ""}')
+    whole, text = dialect.types[ColumnType.INTEGER], dialect.types[ColumnType.TEXT]
+    columns += [f"revision {whole} NOT NULL", f"deleted_at {text}", f"raw {text}"]
+    return f"CREATE TABLE IF NOT EXISTS {declared.name} ({', '.join(columns)}, PRIMARY KEY ({_quoted(key)}))"
+
+
+def drop_view() -> str:
+    """Remove the view, before tables change or it is made anew."""
+    return f"DROP VIEW IF EXISTS {VIEW}"
+
+
+def create_view(dialect: Dialect) -> str:
+    """Make the view of time entries with names; where one is no longer there, the name that it had."""
+
+    def name_then(field: str) -> str:
+        return dialect.json_field("e.raw", field)
+
+    def joined(name: str, on: str) -> str:
+        return f"LEFT JOIN {name} AS {name[0]} ON {on} AND {name[0]}.deleted_at IS NULL "
+
+    columns = ", ".join(f'e."{column.name}"' for column in table(ENTRIES.name).stored)
+    return (
+        f"CREATE VIEW {VIEW} AS SELECT {columns}, "
+        f"COALESCE(u.fullname, {name_then('username')}) AS user_name, "
+        f"COALESCE(p.name, {name_then('project_name')}) AS project_name, "
+        "p.client_id AS client_id, "
+        f"CASE WHEN p.id IS NULL THEN {name_then('client_name')} ELSE c.name END AS client_name, "
+        f"COALESCE(t.name, {name_then('task_name')}) AS task_name, "
+        f"{dialect.tag_names} AS tag_names, w.name AS workspace_name "
+        f"FROM {ENTRIES.name} AS e "
+        + joined("users", "u.workspace_id = e.workspace_id AND u.id = e.user_id")
+        + joined("projects", "p.id = e.project_id")
+        + joined("clients", "c.id = p.client_id")
+        + joined("tasks", "t.id = e.task_id")
+        + joined("workspaces", "w.id = e.workspace_id")
+        + "WHERE e.deleted_at IS NULL"
+    )
+
+
+class Statements:
+    """What a store runs on the table of one dataset.
+
+    Args:
+        dialect: whose SQL it is.
+        declared: the table.
+    """
+
+    def __init__(self, dialect: Dialect, declared: Table) -> None:
+        mark, name, key = dialect.mark, declared.name, declared.dataset.key
+        self.columns: tuple[str, ...] = (*(column.name for column in declared.stored), *MARKS)
+        """The columns of a row that is written, in their order."""
+        self.is_row: str = " AND ".join(f"{part} = {mark}" for part in key)
+        """The condition for one row: its key."""
+        values = ", ".join([mark] * len(self.columns))
+        self.upsert: str = self.upsert_from(dialect, declared, f"VALUES ({values})")
+        """Write a row: one that didn't change keeps its revision."""
+        self.delete: str = (
+            f"UPDATE {name} SET deleted_at = {mark}, revision = {mark} WHERE {self.is_row} "
+            "AND deleted_at IS NULL"
+        )
+        """Mark a row as deleted: moment, revision, key; one that is already keeps both."""
+        self.all: str = f"SELECT id FROM {name} WHERE deleted_at IS NULL"
+        """The ids of the rows that Toggl has."""
+        self.of_workspace: str = f"{self.all} AND workspace_id = {mark}"
+        """The ids of those of a workspace, where the table knows it."""
+        self.count: str = f"SELECT COUNT(*) FROM {name} WHERE deleted_at IS NULL"
+        """How many rows Toggl has."""
+        self.met: str = f"DELETE FROM {UNMET} WHERE dataset = '{name}' AND id = {mark}" + (
+            f" AND workspace_id = {mark}" if declared.dataset.key_has_workspace else ""
+        )
+        """Note that a row was met: its id, and its workspace where it is unique there only."""
+
+    @staticmethod
+    def upsert_from(dialect: Dialect, declared: Table, source: str) -> str:
+        """Write rows from a source: VALUES or a SELECT, whose columns are `columns`."""
+        name, key = declared.name, declared.dataset.key
+        columns = (*(column.name for column in declared.stored), *MARKS)
+        changed = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in key)
+        return (
+            f"INSERT INTO {name} ({_quoted(columns)}) {source} "
+            f"ON CONFLICT ({_quoted(key)}) DO UPDATE SET {changed} "
+            f"WHERE {name}.raw {dialect.differs} excluded.raw OR {name}.deleted_at IS NOT NULL"
+        )

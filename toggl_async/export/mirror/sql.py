@@ -1,0 +1,439 @@
+"""A store in an SQL database, but for how one connects and how many rows are written at once."""
+
+# ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
+
+import abc
+import datetime as dt
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+import msgspec
+
+from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.pieces import Progress
+from toggl_async.export.mirror.schema import (
+    COUNTER,
+    PROGRESS,
+    STATE,
+    UNMET,
+    Dialect,
+    Statements,
+    create,
+    create_view,
+    drop_view,
+)
+from toggl_async.export.mirror.store import (
+    SCHEMA,
+    Change,
+    Commit,
+    DaySum,
+    Forget,
+    Scope,
+    Snapshot,
+    Standing,
+    Values,
+)
+from toggl_async.export.mirror.tables import DAY, Table, table
+from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset
+from toggl_async.export.rows import Line, Stored, day_of
+
+__all__ = ["Cursor", "SqlSnapshot", "SqlStore"]
+
+Cursor = Any
+"""A cursor of DB-API 2.0 (PEP 249): `fetchone`, `fetchmany`, `fetchall`, `description`."""
+
+_PART = 1 << 20
+"""Seconds are added up in two parts, so that no sum leaves 64 bits, whatever length Toggl gives an entry."""
+
+_CHUNK = 1000
+"""Rows that are fetched at once."""
+
+_RUN, _FINISHED, _SCHEMA = "run", "finished", "schema"
+
+
+class SqlStore(abc.ABC):
+    """See `RowStore`; a kind of database derives from it."""
+
+    dialect: ClassVar[Dialect]
+    name: str
+
+    def __init__(self) -> None:
+        self._statements = {name: Statements(self.dialect, table(name)) for name in DATASETS}
+
+    # What a kind of database knows.
+
+    @abc.abstractmethod
+    def connect(self) -> None:
+        """Open a connection for what is written; it begins no transaction by itself."""
+
+    @abc.abstractmethod
+    def transaction(self) -> AbstractContextManager[None]:
+        """Hold the one transaction that writes: commit at the end, or leave everything as it was.
+
+        Whatever the database can't do is raised as OSError.
+        """
+
+    @abc.abstractmethod
+    def execute(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
+        """Run a statement on the connection for what is written, and return its cursor."""
+
+    @abc.abstractmethod
+    def execute_many(self, statement: str, parameters: Sequence[Sequence[Stored]]) -> None:
+        """Run a statement that writes for each of many sets of parameters."""
+
+    @abc.abstractmethod
+    def upsert(self, declared: Table, statements: Statements, rows: Sequence[Sequence[Stored]]) -> None:
+        """Write rows of `Statements.columns`, no key of them twice, as `Statements.upsert` does."""
+
+    @abc.abstractmethod
+    def failing(self) -> AbstractContextManager[None]:
+        """Raise as OSError what the database can't do."""
+
+    @abc.abstractmethod
+    def has_books(self) -> bool:
+        """Whether the books are there."""
+
+    @abc.abstractmethod
+    def columns_of(self, declared: Table) -> Collection[str]:
+        """The columns that a table has; none where it isn't there."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """See `RowStore.close`."""
+
+    @abc.abstractmethod
+    def hold(self) -> Standing:
+        """See `RowStore.hold`."""
+
+    @abc.abstractmethod
+    def release(self) -> None:
+        """See `RowStore.release`."""
+
+    @abc.abstractmethod
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """See `RowStore.snapshot`."""
+
+    # What they have in common.
+
+    def open(self) -> Standing:
+        """See `RowStore.open`."""
+        self.connect()
+        with self.failing():
+            made = self._schema() if self.has_books() else None
+        if made is not None and made > SCHEMA:
+            raise InvalidInput(
+                f"{self.name} is a mirror of schema {made}, made by a newer version of toggl_async; "
+                f"this one knows schemas up to {SCHEMA}: update toggl_async"
+            )
+        if made != SCHEMA:
+            with self.transaction():
+                self._migrate()
+        return self.standing()
+
+    def _schema(self) -> int:
+        """The number of the schema that is there."""
+        return int(self._state().get(_SCHEMA, "0"))
+
+    def _migrate(self) -> None:
+        """Make what isn't there: tables, and columns, which are filled from the rows as they came."""
+        mark = self.dialect.mark
+        self.execute(drop_view())
+        added = {}
+        for name in DATASETS:
+            declared = table(name)
+            there = self.columns_of(declared)
+            new = [column for column in declared.stored if there and column.name not in there]
+            for column in new:
+                kind = self.dialect.types[column.kind]
+                self.execute(f'ALTER TABLE {name} ADD COLUMN "{column.name}" {kind}')
+            if new:
+                added[name] = [column.name for column in new]
+        for statement in create(self.dialect):
+            self.execute(statement)
+        for name, columns in added.items():
+            self._fill(table(name), columns)
+        self.execute(create_view(self.dialect))
+        if self.execute(f"SELECT COUNT(*) FROM {COUNTER}").fetchone()[0] == 0:
+            self.execute(f"INSERT INTO {COUNTER} VALUES ({mark}, {mark})", (0, 0))
+        self._set_state(_SCHEMA, str(SCHEMA))
+
+    def _fill(self, declared: Table, columns: Sequence[str]) -> None:
+        """Fill columns of a table from the rows as they came; that changes no revision."""
+        place = {column.name: index for index, column in enumerate(declared.stored)}
+        settings = ", ".join(f'"{name}" = {self.dialect.mark}' for name in columns)
+        update = f"UPDATE {declared.name} SET {settings} WHERE revision = {self.dialect.mark}"
+        found = self.execute(f"SELECT revision, id, raw FROM {declared.name} WHERE raw IS NOT NULL")
+        for revision, number, raw in found.fetchall():
+            cells = declared.stored_cells(Line(number, raw.encode()), None)
+            self.execute(update, (*(cells[place[name]] for name in columns), revision))
+
+    def _state(self) -> dict[str, str]:
+        return dict(self.execute(f"SELECT name, value FROM {STATE}").fetchall())
+
+    def _set_state(self, name: str, value: str | None) -> None:
+        mark = self.dialect.mark
+        self.execute(f"DELETE FROM {STATE} WHERE name = {mark}", (name,))
+        if value is not None:
+            self.execute(f"INSERT INTO {STATE} VALUES ({mark}, {mark})", (name, value))
+
+    def standing(self) -> Standing:
+        """How the store stands."""
+        with self.failing():
+            state = self._state()
+            revision, requests = self._counters()
+            progress = self.execute(f"SELECT piece, progress FROM {PROGRESS}").fetchall()
+        run, finished = state.get(_RUN), state.get(_FINISHED)
+        return Standing(
+            run=None if run is None else run.encode(),
+            finished=None if finished is None else finished.encode(),
+            progress={piece: msgspec.json.decode(saved, type=Progress) for piece, saved in progress},
+            requests=requests,
+            revision=revision,
+        )
+
+    def _counters(self) -> tuple[int, int]:
+        revision, requests = self.execute(f"SELECT revision, requests FROM {COUNTER}").fetchone()
+        return revision, requests
+
+    def begin(self, run: bytes) -> None:
+        """See `RowStore.begin`."""
+        with self.transaction():
+            self._clear_progress()
+            self._set_state(_RUN, run.decode())
+
+    def finish(self, finished: bytes) -> None:
+        """See `RowStore.finish`."""
+        with self.transaction():
+            self._clear_progress()
+            self._set_state(_RUN, None)
+            self._set_state(_FINISHED, finished.decode())
+
+    def _clear_progress(self) -> None:
+        self.execute(f"DELETE FROM {PROGRESS}")
+        self.execute(f"DELETE FROM {UNMET}")
+        self.execute(f"UPDATE {COUNTER} SET requests = 0")
+
+    def commit(self, commit: Commit) -> None:
+        """See `RowStore.commit`."""
+        mark = self.dialect.mark
+        with self.transaction():
+            revision, _ = self._counters()
+            self._expect(commit)
+            if commit.dataset is not None:
+                revision = self._write(commit, commit.dataset, revision)
+            if commit.progress.done:
+                self.execute(f"DELETE FROM {UNMET} WHERE piece = {mark}", (commit.piece,))
+            self.execute(
+                f"INSERT INTO {PROGRESS} VALUES ({mark}, {mark}) "
+                "ON CONFLICT (piece) DO UPDATE SET progress = excluded.progress",
+                (commit.piece, msgspec.json.encode(commit.progress).decode()),
+            )
+            self.execute(
+                f"UPDATE {COUNTER} SET revision = {mark}, requests = {mark}", (revision, commit.requests)
+            )
+
+    def _write(self, commit: Commit, dataset: Dataset, revision: int) -> int:
+        """Write and delete the rows of a commit, and return the latest revision."""
+        declared, statements = table(dataset.name), self._statements[dataset.name]
+        workspace_id = commit.workspace_id
+        missing = self.unmet(commit.piece).intersection(commit.missing) if commit.missing else set()
+        if commit.lines:
+            rows: list[Sequence[Stored]] = [
+                (*declared.stored_cells(line, workspace_id), number, None, line.data.decode())
+                for number, line in enumerate(commit.lines, revision + 1)
+            ]
+            self.upsert(declared, statements, rows)
+            revision += len(rows)
+        self._meet(commit, dataset, statements)
+        deleted = (*commit.deleted, *sorted(missing))
+        if deleted:
+            now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+            self.execute_many(
+                statements.delete,
+                [
+                    (now, number, *dataset.key_of(workspace_id, id_))
+                    for number, id_ in enumerate(deleted, revision + 1)
+                ],
+            )
+            revision += len(deleted)
+        return revision
+
+    def _meet(self, commit: Commit, dataset: Dataset, statements: Statements) -> None:
+        """Take what came off what all pieces have not met."""
+        waits = self.execute(
+            f"SELECT 1 FROM {UNMET} WHERE dataset = {self.dialect.mark} LIMIT 1", (dataset.name,)
+        ).fetchone()
+        if waits is None:
+            return
+        ids = {line.id for line in commit.lines}.union(commit.met)
+        scope = (commit.workspace_id or 0,) if dataset.key_has_workspace else ()
+        self.execute_many(statements.met, [(number, *scope) for number in ids])
+
+    def _expect(self, commit: Commit) -> None:
+        """Note which rows a piece is to meet."""
+        ids = set() if commit.expected is None else self.known(commit.expected).difference(commit.spared)
+        ids.update(commit.awaited)
+        dataset = commit.dataset if commit.expected is None else commit.expected.dataset
+        if not ids or dataset is None:
+            return
+        mark = self.dialect.mark
+        self.execute_many(
+            f"INSERT INTO {UNMET} VALUES ({mark}, {mark}, {mark}, {mark}) ON CONFLICT DO NOTHING",
+            [(dataset.name, number, commit.workspace_id or 0, commit.piece) for number in ids],
+        )
+
+    def known(self, scope: Scope) -> set[int]:
+        """See `RowStore.known`."""
+        statements = self._statements[scope.dataset.name]
+        statement = statements.all
+        values: list[Stored] = []
+        if scope.workspace_id is not None and "workspace_id" in table(scope.dataset.name).place:
+            statement = statements.of_workspace
+            values.append(scope.workspace_id)
+        if scope.days is not None:
+            statement += f" AND {DAY} BETWEEN {self.dialect.mark} AND {self.dialect.mark}"
+            values += [scope.days.first.isoformat(), scope.days.last.isoformat()]
+        return self._ids(statement, values)
+
+    def _ids(self, statement: str, parameters: Sequence[Stored]) -> set[int]:
+        with self.failing():
+            return {number for (number,) in self.execute(statement, parameters).fetchall()}
+
+    def unmet(self, piece: str) -> set[int]:
+        """See `RowStore.unmet`."""
+        return self._ids(f"SELECT id FROM {UNMET} WHERE piece = {self.dialect.mark}", (piece,))
+
+    def stand_ins(self, dataset: Dataset) -> set[int]:
+        """See `RowStore.stand_ins`."""
+        return self._ids(f"{self._statements[dataset.name].all} AND id < 0", ())
+
+    def sums(self) -> list[DaySum]:
+        """See `RowStore.sums`."""
+        with self.failing():
+            found = self.execute(
+                f"SELECT workspace_id, {DAY}, COUNT(*), SUM(seconds / {_PART}), SUM(seconds % {_PART}) "
+                f"FROM {ENTRIES.name} WHERE deleted_at IS NULL AND {DAY} IS NOT NULL "
+                f"AND seconds IS NOT NULL GROUP BY workspace_id, {DAY}"
+            ).fetchall()
+        return [
+            DaySum(workspace_id, day, rows, int(parts) * _PART + int(rest))
+            for workspace_id, text, rows, parts, rest in found
+            if (day := day_of(text)) is not None
+        ]
+
+    def forget(self, chosen: Forget) -> int:
+        """See `RowStore.forget`."""
+        forgotten = 0
+        with self.transaction():
+            revision, requests = self._counters()
+            for name, dataset in DATASETS.items():
+                where, values = self._forgotten(table(name), chosen)
+                if not where:
+                    continue
+                keys = self.execute(
+                    f"SELECT {', '.join(dataset.key)} FROM {name} WHERE raw IS NOT NULL AND ({where})", values
+                ).fetchall()
+                revision = self._erase(table(name), keys, revision)
+                forgotten += len(keys)
+            mark = self.dialect.mark
+            self.execute(f"UPDATE {COUNTER} SET revision = {mark}, requests = {mark}", (revision, requests))
+        return forgotten
+
+    def _forgotten(self, declared: Table, chosen: Forget) -> tuple[str, list[Stored]]:
+        """The condition for what is forgotten of a table; empty where that is nothing."""
+        mark, name = self.dialect.mark, declared.name
+        terms: list[tuple[str, Stored]] = []
+        if chosen.workspace_id is not None:
+            if name == "workspaces":
+                terms.append(("id", chosen.workspace_id))
+            elif "workspace_id" in declared.place:
+                terms.append(("workspace_id", chosen.workspace_id))
+        if chosen.user_id is not None:
+            if name == "users":
+                terms.append(("id", chosen.user_id))
+            elif name == ENTRIES.name:
+                terms.append(("user_id", chosen.user_id))
+        conditions = [f"{column} = {mark}" for column, _ in terms]
+        values = [value for _, value in terms]
+        if chosen.before is not None and name == ENTRIES.name:
+            conditions.append(f"{DAY} < {mark}")
+            values.append(chosen.before.isoformat())
+        return " OR ".join(conditions), values
+
+    def _erase(self, declared: Table, keys: Iterable[Sequence[int]], revision: int) -> int:
+        """Leave nothing of rows but their keys, and return the latest revision."""
+        mark, key = self.dialect.mark, declared.dataset.key
+        emptied = ", ".join(f'"{column.name}" = NULL' for column in declared.stored if column.name not in key)
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        rows: list[Sequence[Stored]] = [(now, number, *one) for number, one in enumerate(keys, revision + 1)]
+        self.execute_many(
+            f"UPDATE {declared.name} SET {emptied}, raw = NULL, deleted_at = {mark}, revision = {mark} "
+            f"WHERE {self._statements[declared.name].is_row}",
+            rows,
+        )
+        return revision + len(rows)
+
+
+class SqlSnapshot(abc.ABC):
+    """See `Snapshot`; a kind of database derives from it.
+
+    Args:
+        statements: what is run on each table.
+        dialect: whose SQL it is.
+    """
+
+    def __init__(self, statements: Mapping[str, Statements], dialect: Dialect) -> None:
+        self._statements = statements
+        self._dialect = dialect
+
+    @abc.abstractmethod
+    def select(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
+        """Run a statement in the one transaction of the snapshot, rows of which come as they are fetched."""
+
+    @abc.abstractmethod
+    def failing(self) -> AbstractContextManager[None]:
+        """Raise as OSError what the database can't do."""
+
+    @abc.abstractmethod
+    def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:
+        """See `Snapshot.query`."""
+
+    def count(self, dataset: Dataset) -> int:
+        """See `Snapshot.count`."""
+        with self.failing():
+            number: int = self.select(self._statements[dataset.name].count).fetchone()[0]
+            return number
+
+    def rows(self, dataset: Dataset) -> Iterator[bytes]:
+        """See `Snapshot.rows`."""
+        statement = (
+            f"SELECT raw FROM {dataset.name} WHERE deleted_at IS NULL ORDER BY {', '.join(dataset.key)}"
+        )
+        for (raw,) in self.fetched(statement):
+            yield raw.encode()
+
+    def changes(self, after: int) -> Iterator[Change]:
+        """See `Snapshot.changes`."""
+        return heapq.merge(*(self._changes(one, after) for one in DATASETS.values()), key=_revision)
+
+    def _changes(self, dataset: Dataset, after: int) -> Iterator[Change]:
+        statement = (
+            f"SELECT {', '.join(dataset.key)}, revision, deleted_at, raw FROM {dataset.name} "
+            f"WHERE revision > {self._dialect.mark} ORDER BY revision"
+        )
+        for *key, revision, deleted_at, raw in self.fetched(statement, (after,)):
+            deleted = deleted_at is not None
+            yield Change(dataset.name, tuple(key), revision, deleted, None if deleted else raw.encode())
+
+    def fetched(self, statement: str, parameters: Sequence[Stored] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement, some at a time."""
+        with self.failing():
+            found = self.select(statement, parameters)
+            while rows := found.fetchmany(_CHUNK):
+                yield from rows
+
+
+def _revision(row: Change) -> int:
+    return row.revision

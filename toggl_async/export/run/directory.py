@@ -1,0 +1,134 @@
+"""Export: bring a mirror up to date, and write files from it."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import anyio
+import attrs
+
+from toggl_async._client.client import TogglClient
+from toggl_async.errors import InvalidInput
+from toggl_async.export.formats import Format, format_named
+from toggl_async.export.mirror.destination import MIRROR, held_by, layout_of
+from toggl_async.export.mirror.manifest import FileFacts, Manifest, write_manifest
+from toggl_async.export.mirror.progress import OnExportEvent
+from toggl_async.export.mirror.run import decoded, refuse_other
+from toggl_async.export.mirror.store import RowStore
+from toggl_async.export.mirror.urls import store_of
+from toggl_async.export.mirror.worker import Worker
+from toggl_async.export.plan.plan import ExportPlan
+from toggl_async.export.plan.survey import Survey, survey
+from toggl_async.export.read.update import RECHECK_DAYS
+from toggl_async.export.run.files import check_files, with_files, write_files
+from toggl_async.export.run.refresh import (
+    Choices,
+    Holding,
+    held,
+    patient,
+    refresh,
+    said,
+    same_account,
+    silent,
+)
+
+__all__ = ["export"]
+
+
+async def export(
+    client: TogglClient,
+    plan: ExportPlan,
+    destination: str | os.PathLike[str],
+    *,
+    format: str = "jsonl",  # noqa: A002 - it is the word that everybody expects
+    update: bool = False,
+    recheck: int | None = RECHECK_DAYS,
+    account: Survey | None = None,
+    on_event: OnExportEvent | None = None,
+) -> Manifest:
+    """Export what the plan takes, and leave a manifest beside it; or go on with what was begun.
+
+    The rows stand in ``mirror.sqlite``, which `Mirror` reads; files are written from there at the end.
+
+    Args:
+        client: whose account is exported; its scheduler sets the pace for everything.
+        plan: what is taken.
+        destination: a directory: new, empty, or that of the same export.
+        format: one of `toggl_async.export.FORMATS`.
+        update: bring a finished export of the same plan up to date, if there is one.
+        recheck: days before the last run whose time entries an update reads again as a whole; None for
+            all of them. It goes with the export that begins: one that goes on keeps its own.
+        account: what `survey` brought, if it was made already; else it is made first.
+        on_event: is told of the progress.
+
+    Returns:
+        The manifest, as written to ``manifest.json``.
+
+    Raises:
+        InvalidInput: the destination cannot be written to, or holds another export, or another run
+            writes there; or the plan names a workspace that is not there. Nothing was written.
+        TogglError: what ended the export. Whatever ends it, cancellation included, the manifest
+            says ``"finished": false``, and the same call goes on from there.
+        OSError: the destination could not be written on, such as a full disk.
+    """
+    form, directory = format_named(format), Path(destination)
+    before = held_by(directory, plan=plan, base_url=client.base_url, format=format)
+    if before is not None and before.finished and not update:
+        raise InvalidInput(f"{directory} contains a finished export; --update brings it up to date")
+    check_files(directory, form, plan.chosen())
+    if not (directory / MIRROR).exists():  # nothing is made before there is something to take
+        account = account or await survey(patient(client), plan)
+    store, files = store_of(directory / MIRROR), _Files(directory, form, plan)
+    tell, name = on_event or silent, str(directory)
+    choices = Choices(name=name, update=update, recheck=recheck, account=account, tell=tell, note=files.note)
+    async with _opened(store) as worker, held(store, worker) as holding:
+        standing = holding.standing
+        read = None if update or standing.run else decoded(name, standing.finished, Manifest)
+        if read is None:
+            read = await refresh(patient(client), plan, holding, choices)
+        else:  # everything was read, but something came between while the files were written
+            refuse_other(name, read, plan=plan, base_url=client.base_url)
+            await same_account(patient(client), read.user_id, account, name)
+        return await files.write(read, holding)
+
+
+@attrs.frozen
+class _Files:
+    """The files of an export: where they are, their format, and what is in them."""
+
+    directory: Path
+    form: Format
+    plan: ExportPlan
+
+    def note(self, manifest: Manifest) -> None:
+        """Write what there is, while there are no files of it."""
+        self._write_manifest(manifest, {})
+
+    async def write(self, read: Manifest, holding: Holding) -> Manifest:
+        """Write the files of what was read, then the manifest; if that fails, say so in it."""
+        datasets = self.plan.chosen()
+        try:
+            facts = await holding.worker.run(write_files, self.directory, self.form, datasets, holding.store)
+            return self._write_manifest(read, facts)
+        except BaseException as error:
+            with suppress(OSError):  # a full disk has no room for the manifest either
+                self.note(attrs.evolve(read, finished=False, complete=False, error=said(error)))
+            raise
+
+    def _write_manifest(self, manifest: Manifest, facts: Mapping[str, FileFacts]) -> Manifest:
+        whole = with_files(manifest, self.directory, self.form, layout_of(self.form.name), facts)
+        write_manifest(self.directory, whole)
+        return whole
+
+
+@asynccontextmanager
+async def _opened(store: RowStore) -> AsyncIterator[Worker]:
+    """Open a store, and close it at the end."""
+    async with Worker() as worker:
+        await worker.run(store.open)
+        try:
+            yield worker
+        finally:
+            with anyio.CancelScope(shield=True):
+                await worker.run(store.close)

@@ -1,0 +1,105 @@
+"""The files of an export: written from the mirror, each under another name, and renamed when it is whole."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from toggl_async.errors import InvalidInput
+from toggl_async.export.formats import Format
+from toggl_async.export.mirror.manifest import File, FileFacts, Manifest
+from toggl_async.export.mirror.storage import PARTIAL, digest, replace
+from toggl_async.export.mirror.store import RowStore, Snapshot
+from toggl_async.export.plan.datasets import Dataset
+
+if TYPE_CHECKING:
+    from toggl_async.export.mirror.tables import Table
+
+__all__ = ["check_files", "with_files", "write_files"]
+
+_PRIVATE = 0o600
+
+
+def _files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> Mapping[Path, list[Dataset]]:
+    """The files of an export, and which datasets are in each."""
+    if form.per_dataset:
+        return {directory / f"{dataset.name}{form.suffix}": [dataset] for dataset in datasets}
+    return {directory / f"toggl{form.suffix}": list(datasets)}
+
+
+def check_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> None:
+    """Make sure that no directory has the name of a file; one that is empty is removed.
+
+    Raises:
+        InvalidInput: one has, and is not empty.
+    """
+    for path in _files(directory, form, datasets):
+        if path.is_dir():
+            try:
+                path.rmdir()
+            except OSError as error:
+                raise InvalidInput(
+                    f"{path} is a directory, but a file is expected there: move it away"
+                ) from error
+
+
+def write_files(
+    directory: Path, form: Format, datasets: Iterable[Dataset], store: RowStore
+) -> dict[str, FileFacts]:
+    """Write the files of an export, all of one moment; return what became of each dataset.
+
+    A file keeps its name until the new one is whole.
+
+    Raises:
+        OSError: one could not be written.
+    """
+    facts = {}
+    with store.snapshot() as snapshot:
+        for path, parts in _files(directory, form, datasets).items():
+            partial = path.with_name(path.name + PARTIAL)
+            partial.unlink(missing_ok=True)
+            rows = form.write(partial, _tables(snapshot, parts))
+            partial.chmod(_PRIVATE)
+            replace(partial, path)
+            size, checksum = path.stat().st_size, digest(path)
+            for dataset in parts:
+                facts[dataset.name] = FileFacts(
+                    file=path.name,
+                    rows=rows[dataset.name],
+                    bytes=size if form.per_dataset else None,
+                    sha256=checksum if form.per_dataset else None,
+                )
+    return facts
+
+
+def _tables(snapshot: Snapshot, datasets: Iterable[Dataset]) -> Iterator[tuple["Table", Iterator[bytes]]]:
+    from toggl_async.export.mirror.tables import table  # noqa: PLC0415 - it loads every record
+
+    for dataset in datasets:
+        yield table(dataset.name), snapshot.rows(dataset)
+
+
+def with_files(
+    manifest: Manifest, directory: Path, form: Format, layout: str, facts: Mapping[str, FileFacts]
+) -> Manifest:
+    """The manifest of a directory: that of its mirror, and the files that were made of it."""
+    entries = {
+        name: entry
+        if name not in facts
+        else attrs.evolve(
+            entry,
+            file=facts[name].file,
+            rows=facts[name].rows,
+            bytes=facts[name].bytes,
+            sha256=facts[name].sha256,
+        )
+        for name, entry in manifest.datasets.items()
+    }
+    files = {
+        one.file: File(
+            bytes=(directory / one.file).stat().st_size, sha256=one.sha256 or digest(directory / one.file)
+        )
+        for one in {one.file: one for one in facts.values()}.values()
+    }
+    return attrs.evolve(manifest, format=form.name, layout=layout, datasets=entries, files=files)

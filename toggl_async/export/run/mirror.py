@@ -1,0 +1,262 @@
+"""`Mirror`: a copy of a Toggl account in a database of one's own, and what programs ask of it."""
+
+import datetime as dt
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, overload
+
+import anyio
+
+from toggl_async._client.client import TogglClient
+from toggl_async._operations.record import Record
+from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.manifest import Manifest
+from toggl_async.export.mirror.progress import OnExportEvent
+from toggl_async.export.mirror.records import records_of
+from toggl_async.export.mirror.store import Change, Forget, Snapshot, Values
+from toggl_async.export.mirror.urls import store_of
+from toggl_async.export.mirror.worker import Worker
+from toggl_async.export.plan.datasets import dataset as dataset_of
+from toggl_async.export.plan.plan import ExportPlan
+from toggl_async.export.plan.survey import Survey
+from toggl_async.export.read.update import RECHECK_DAYS
+from toggl_async.export.rows import Stored
+from toggl_async.export.run.refresh import Choices, held, patient, refresh, silent
+
+__all__ = ["Mirror", "Selected"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class Mirror:
+    """A copy of what a token can see of Toggl, in a database: rows, what changed, and how far a run is.
+
+    ::
+
+        async with TogglClient.from_env() as toggl, Mirror("toggl.sqlite") as mirror:
+            await mirror.refresh(toggl, ExportPlan())
+            entries = await mirror.records("time_entries")
+
+    Each dataset is a table: typed columns, the row as Toggl sent it (``raw``), a ``revision`` that grows with
+    each change, and ``deleted_at``, which is null while Toggl has the row. The view ``time_entries_named``
+    has the time entries that Toggl has, with the names of now. To read costs no request, and shows one
+    consistent state, also while a run goes on, in this process or in another.
+
+    Args:
+        url: ``sqlite:///PATH``, or the path itself. The file is made when it isn't there.
+
+    Raises:
+        InvalidInput: the URL names no database that can be a mirror; and when it is entered: it can't be
+            opened, holds something else, or was made by a newer version.
+    """
+
+    def __init__(self, url: str | os.PathLike[str]) -> None:
+        self._store = store_of(url)
+        self._worker = Worker()
+        self._open: set[ExitStack] = set()
+
+    async def __aenter__(self) -> Self:
+        """Open the database."""
+        self._worker = Worker()
+        try:
+            await self._worker.run(self._store.open)
+        except BaseException as error:
+            await self._worker.__aexit__(type(error), error, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the database, and what still reads it."""
+        with anyio.CancelScope(shield=True):
+            for reading in self._open:
+                await self._worker.run(reading.close)
+            self._open.clear()
+            await self._worker.run(self._store.close)
+        await self._worker.__aexit__(kind, error, trace)
+
+    def __repr__(self) -> str:
+        return f"Mirror({self._store.name!r})"
+
+    async def refresh(
+        self,
+        client: TogglClient,
+        plan: ExportPlan,
+        *,
+        update: bool = True,
+        recheck: int | None = RECHECK_DAYS,
+        account: Survey | None = None,
+        on_event: OnExportEvent | None = None,
+    ) -> Manifest:
+        """Bring everything that the plan takes into the mirror, or up to date, in the fewest requests.
+
+        Each page is committed with how far the run is: one that ended early, in whatever way, is taken up by
+        the next call with the same plan, which asks for no committed page again.
+
+        Args:
+            client: whose account is read; its scheduler sets the pace for everything.
+            plan: what is taken.
+            update: whether a mirror that is whole is brought up to date; else it is refused.
+            recheck: days before the last run whose time entries an update reads again as a whole; None for
+                all of them.
+            account: what `survey` brought, if it was made already; else it is made first.
+            on_event: is told of the progress.
+
+        Returns:
+            What came of it; it names no files.
+
+        Raises:
+            InvalidInput: the mirror is of another account, server or plan, or another run writes to it; or
+                the plan names a workspace that is not there.
+            TogglError: what ended the run.
+            OSError: the database could not be written.
+        """
+        choices = Choices(
+            name=self._store.name,
+            update=update,
+            recheck=recheck,
+            account=account,
+            tell=on_event or silent,
+            note=lambda _: None,
+        )
+        async with held(self._store, self._worker) as holding:
+            return await refresh(patient(client), plan, holding, choices)
+
+    def feed(self, after: int = 0) -> "Selected[Change]":
+        """What changed after a revision, in the order of the changes: rows that are new, edited or deleted.
+
+        Each row comes once, as it is now. Whoever applies the changes, and goes on after the revision of the
+        last one that was applied, ends with the rows of the mirror::
+
+            async for change in mirror.feed(after=revision):
+                ...
+
+        Args:
+            after: the revision; 0 for everything.
+
+        Returns:
+            For ``async for``, some at a time, all of one moment; or to be awaited, for a list.
+        """
+        return Selected(self._read(lambda snapshot: snapshot.changes(after), list))
+
+    @overload
+    def records(self, dataset: str, *, keep_unknown: bool = False) -> "Selected[Record]": ...
+
+    @overload
+    def records(
+        self, dataset: str, kind: type[RecordT], *, keep_unknown: bool = False
+    ) -> "Selected[RecordT]": ...
+
+    def records(
+        self, dataset: str, kind: type[Record] = Record, *, keep_unknown: bool = False
+    ) -> "Selected[Any]":
+        """The rows of a dataset that Toggl has, as records; those of time entries are `ExportedTimeEntry`.
+
+        Args:
+            dataset: the name of the dataset.
+            kind: the record that they are, as type checkers can't know it from the dataset's name.
+            keep_unknown: keep fields that the records don't know, in `Record.unknown`.
+
+        Returns:
+            For ``async for``, some at a time, all of one moment; or to be awaited, for a list.
+
+        Raises:
+            InvalidInput: there is no such dataset, or its rows are not records of that kind.
+        """
+        declared = dataset_of(dataset)
+        records_of(dataset, (), kind)
+
+        def decoded(rows: Sequence[bytes]) -> Sequence[Record]:
+            return records_of(dataset, rows, kind, keep_unknown=keep_unknown)
+
+        return Selected(self._read(lambda snapshot: snapshot.rows(declared), decoded))
+
+    async def sql(self, statement: str, parameters: Values = ()) -> list[dict[str, Stored]]:
+        """Run a statement that reads, in the SQL of the database, and return its rows.
+
+        Args:
+            statement: the statement.
+            parameters: what stands for its parameters, by their place or by their name.
+
+        Raises:
+            InvalidInput: the database refuses the statement, or it would write.
+        """
+
+        def query() -> list[dict[str, Stored]]:
+            with self._store.snapshot() as snapshot:
+                names, rows = snapshot.query(statement, parameters)
+                return [dict(zip(names, row, strict=True)) for row in rows]
+
+        return await self._worker.run(query)
+
+    async def forget(
+        self, *, workspace: int | None = None, user: int | None = None, before: dt.date | None = None
+    ) -> int:
+        """Delete what is known of a workspace or a user, or old time entries; the feed tells of it.
+
+        Nothing is left of these rows but their keys. What Toggl still has, and the plan takes, comes back
+        when it is read again.
+
+        Args:
+            workspace: everything in this workspace, and the workspace.
+            user: the time entries of this user, and the user.
+            before: the time entries that began before this day.
+
+        Returns:
+            How many rows were forgotten.
+
+        Raises:
+            InvalidInput: nothing was chosen, or a run writes to the mirror.
+        """
+        if workspace is None and user is None and before is None:
+            raise InvalidInput("choose what to forget: a workspace, a user, or what is before a day")
+        chosen = Forget(workspace_id=workspace, user_id=user, before=before)
+        async with held(self._store, self._worker):
+            return await self._worker.run(self._store.forget, chosen)
+
+    async def _read(
+        self, select: Callable[[Snapshot], Iterator[R]], made: Callable[[Sequence[R]], Sequence[T]]
+    ) -> AsyncGenerator[T, None]:
+        """Read from one snapshot, some rows at a time."""
+        stack = ExitStack()
+        self._open.add(stack)
+        try:
+            items = select(await self._worker.run(stack.enter_context, self._store.snapshot()))
+            while chunk := await self._worker.next_of(items):
+                for item in made(chunk):
+                    yield item
+        finally:
+            if stack in self._open:
+                self._open.remove(stack)
+                with anyio.CancelScope(shield=True):
+                    await self._worker.run(stack.close)
+
+
+class Selected(AsyncIterator[T], Generic[T]):
+    """What a mirror reads: for one ``async for``, which holds little in memory, or to be awaited, for a list.
+
+    Made by `Mirror.feed` and `Mirror.records`. Nothing is read before it is asked for.
+    """
+
+    def __init__(self, rows: AsyncGenerator[T, None]) -> None:
+        self._rows = rows
+
+    async def __anext__(self) -> T:
+        """The next one."""
+        return await anext(self._rows)
+
+    def __await__(self) -> Generator[Any, None, list[T]]:
+        """All of them."""
+        return self._all().__await__()
+
+    async def _all(self) -> list[T]:
+        return [one async for one in self._rows]
+
+    async def aclose(self) -> None:
+        """Stop reading, before the end."""
+        await self._rows.aclose()

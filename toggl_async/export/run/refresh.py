@@ -1,0 +1,259 @@
+"""Read everything that a plan takes: every list of every workspace, concurrently, under one scheduler.
+
+How it is built, so that memory stays flat and nothing is asked twice:
+
+- A dataset is a task; so is each list of a workspace, and each range of its time entries. They all
+  wait for the scheduler at BULK priority and as long as it takes: other work of the same client goes
+  first. No more than a few lists are open at once, because an open list holds a page of rows.
+- Rows go page by page from the answer to the mirror, and with each page how far its piece has come, in
+  one commit. A run that ends early, in whatever way, is taken up by the next one with the same plan.
+"""
+
+import asyncio
+import datetime as dt
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import attrs
+
+from toggl_async._client.client import TogglClient
+from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.books import Books
+from toggl_async.export.mirror.keeper import StoreKeeper
+from toggl_async.export.mirror.manifest import Manifest
+from toggl_async.export.mirror.pieces import Piece, Range
+from toggl_async.export.mirror.progress import DatasetFinished, ExportEvent, ExportStarted, OnExportEvent
+from toggl_async.export.mirror.run import Previous, Run, decoded, encoded, refuse_other
+from toggl_async.export.mirror.store import RowStore, Standing
+from toggl_async.export.mirror.worker import Worker
+from toggl_async.export.plan.datasets import Dataset, Source
+from toggl_async.export.plan.plan import ExportPlan
+from toggl_async.export.plan.survey import Survey, identify, survey
+from toggl_async.export.read.entries import TOTALS, read_history, read_running, write_running
+from toggl_async.export.read.lists import list_piece, read_account_list, read_workspace_lists
+from toggl_async.export.read.reading import Reader
+from toggl_async.export.read.update import first_day, read_changes
+from toggl_async.export.read.verify import verify
+from toggl_async.export.tasks import first_error
+from toggl_async.options import Priority
+
+__all__ = [
+    "Choices",
+    "Holding",
+    "held",
+    "patient",
+    "read_everything",
+    "refresh",
+    "said",
+    "same_account",
+    "silent",
+]
+
+
+def patient(client: TogglClient) -> TogglClient:
+    """The client as exports use it: after all other work, and for as long as it takes."""
+    return client.with_options(priority=Priority.BULK, max_wait=math.inf)
+
+
+@attrs.frozen(kw_only=True)
+class Choices:
+    """How a refresh is to go.
+
+    Attributes:
+        name: what the mirror is called in messages.
+        update: whether one that is whole may be brought up to date.
+        recheck: days before the last run that an update reads again; None for all.
+        account: what the first contact brought, if it was made already.
+        tell: is told of the progress.
+        note: is told what there is when a first run begins, and when something ends a run early; it may
+            fail with OSError.
+    """
+
+    name: str
+    update: bool
+    recheck: int | None
+    account: Survey | None
+    tell: OnExportEvent
+    note: Callable[[Manifest], None]
+
+
+@attrs.frozen(kw_only=True)
+class Holding:
+    """A store that no other run writes to: the store, what calls it, and how it stands."""
+
+    store: RowStore
+    worker: Worker
+    standing: Standing
+
+
+@asynccontextmanager
+async def held(store: RowStore, worker: Worker) -> AsyncIterator[Holding]:
+    """Keep other runs out of a store.
+
+    Raises:
+        InvalidInput: another one has it.
+    """
+    taken = False
+
+    def hold() -> Standing:
+        nonlocal taken
+        standing = store.hold()
+        taken = True
+        return standing
+
+    try:
+        # Whoever is cancelled meanwhile has it, or not.
+        standing = await worker.run(hold)
+        yield Holding(store=store, worker=worker, standing=standing)
+    finally:
+        if taken:
+            with anyio.CancelScope(shield=True):
+                await worker.run(store.release)
+
+
+async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choices: Choices) -> Manifest:
+    """Go on with the run that a store holds, or begin one, read everything that is left, and end it.
+
+    Args:
+        client: asks, patiently.
+        plan: what is taken.
+        holding: the store.
+        choices: how it is to go.
+
+    Raises:
+        InvalidInput: the store holds another export, or a finished one that is not to be updated.
+    """
+    books = await _begin(client, plan, holding, choices)
+    reader = Reader(client=client, books=books, tell=choices.tell)
+    try:
+        if books.run.previous is None:
+            choices.note(await books.close("under way"))
+        await read_everything(reader)
+        manifest = await books.close(None)
+        await holding.worker.run(holding.store.finish, encoded(manifest))
+    except BaseException as error:
+        cause = first_error(error)
+        with anyio.CancelScope(shield=True), suppress(OSError):  # a full disk has no room for a manifest
+            choices.note(await books.close(said(cause)))
+        if cause is error:
+            raise
+        raise cause from None
+    return manifest
+
+
+async def _begin(client: TogglClient, plan: ExportPlan, holding: Holding, choices: Choices) -> Books:
+    """Go on with the run that a store holds, or begin one; return its books."""
+    name, account, standing = choices.name, choices.account, holding.standing
+    keeper = StoreKeeper(holding.store, holding.worker)
+    run = decoded(name, standing.run, Run)
+    if run is not None:
+        refuse_other(name, run, plan=plan, base_url=client.base_url)
+        spent = await same_account(client, run.account.user_id, account, name)
+        return Books(client, run, keeper, standing.progress, standing.requests + spent)
+    previous = decoded(name, standing.finished, Previous)
+    if previous is not None:
+        refuse_other(name, previous, plan=plan, base_url=client.base_url)
+        if not choices.update:
+            raise InvalidInput(f"{name} contains a finished export; --update brings it up to date")
+    account = account or await survey(client, plan)
+    if previous is not None and previous.user_id != account.user_id:
+        raise InvalidInput(f"{name} contains an export of another account")
+    run = Run(
+        base_url=client.base_url,
+        plan=plan,
+        account=account,
+        started_at=dt.datetime.now(dt.UTC),
+        previous=previous,
+        read_from=first_day(previous, account, choices.recheck)
+        if previous and "time_entries" in plan
+        else None,
+    )
+    await holding.worker.run(holding.store.begin, encoded(run))
+    return Books(client, run, keeper, {}, account.requests)
+
+
+async def same_account(client: TogglClient, user_id: int, account: Survey | None, name: str) -> int:
+    """Make sure that the token is that of an export; return the requests that it took.
+
+    Raises:
+        InvalidInput: it is another account's.
+    """
+    if account is None:
+        (found, _), requests = await identify(client), 1
+    else:
+        found, requests = account.user_id, account.requests
+    if found != user_id:
+        raise InvalidInput(f"{name} contains an export of another account")
+    return requests
+
+
+async def read_everything(reader: Reader, *, compare: bool = True, correct: bool = True) -> None:
+    """Read and write every dataset.
+
+    Args:
+        reader: asks and writes.
+        compare: whether time entries are compared with Toggl's totals.
+        correct: whether those that differ are read again.
+    """
+    reader.tell(ExportStarted(datasets=reader.plan.datasets, workspaces=len(reader.account.workspaces)))
+    _expect(reader, compare=compare)
+    async with asyncio.TaskGroup() as tasks:
+        for dataset in reader.plan.chosen():
+            if not reader.books.is_finished(dataset):
+                work = _dataset(reader, dataset, compare=compare, correct=correct)
+                tasks.create_task(work, name=dataset.name)
+
+
+def _expect(reader: Reader, *, compare: bool) -> None:
+    """Tell the forecast what will be read in any case."""
+    for dataset in reader.plan.chosen():
+        for workspace in reader.account.workspaces:
+            if dataset.source is Source.WORKSPACE:
+                if not reader.books.progress(list_piece(dataset, workspace)).done:
+                    reader.forecast.expect(dataset.name, workspace.id)
+            elif dataset.source is Source.REPORT and reader.books.run.previous is None:
+                for days in reader.plan.ranges(workspace.created, reader.account.today):
+                    piece = Piece(dataset.name, workspace.id, days)
+                    if not reader.books.progress(piece).done:
+                        reader.forecast.expect(dataset.name, piece.name)
+                    if compare:
+                        reader.forecast.expect(TOTALS, Range(workspace.id, days))
+
+
+async def _dataset(reader: Reader, dataset: Dataset, *, compare: bool, correct: bool) -> None:
+    """Read a dataset from its source, then make it whole."""
+    match dataset.source:
+        case Source.ACCOUNT:
+            await read_account_list(reader, dataset)
+        case Source.WORKSPACE:
+            await read_workspace_lists(reader, dataset)
+        case _:
+            await _time_entries(reader, compare=compare, correct=correct)
+    reader.tell(DatasetFinished(dataset=dataset.name, facts=await reader.books.finish(dataset)))
+
+
+async def _time_entries(reader: Reader, *, compare: bool, correct: bool) -> None:
+    """Read the time entries of every workspace, compare them, then write the one that is running."""
+    await read_running(reader)
+    if reader.books.run.previous is not None:
+        ranges = await read_changes(reader)
+    else:
+        async with asyncio.TaskGroup() as tasks:
+            read = [tasks.create_task(read_history(reader, space)) for space in reader.account.workspaces]
+        ranges = [one for task in read for one in task.result()]
+    if compare:
+        await verify(reader, ranges, correct=correct)
+    await write_running(reader)
+
+
+def said(error: BaseException) -> str:
+    """What the manifest says of the end."""
+    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+        return "interrupted"
+    return f"{type(error).__name__}: {error}"
+
+
+def silent(event: ExportEvent) -> None:
+    """Tell nobody."""
