@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from toggl_async.export.formats import FORMATS, format_named
 from toggl_async.export.mirror.tables import DAY, EXTRA, ColumnType, Table
 
-__all__ = ["FORMATS", "cells_read", "rows_of", "write"]
+__all__ = ["FORMATS", "cells_read", "odd_rows", "rows_of", "write"]
 
 Cells = list[list[Any]]
 
@@ -126,6 +126,15 @@ def rows_of(declared: Table) -> st.SearchStrategy[bytes]:
     )
     other = st.sampled_from([value.encode() for value in _SCALARS])
     return st.one_of(documented, mixed, other)
+
+
+def odd_rows(declared: Table) -> list[bytes]:
+    """A row for each column and each value that one decoder or another takes differently."""
+    return [
+        b'{"%b":%b}' % (column.wire.encode(), value.encode())
+        for column in declared.columns
+        for value in _SCALARS
+    ]
 
 
 def _with(row: bytes, more: bytes, *, first: bool) -> bytes:

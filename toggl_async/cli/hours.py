@@ -1,0 +1,163 @@
+"""``toggl-async report``: hours from a mirror, as a table, CSV or JSON."""
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import click
+import msgspec
+from rich.cells import cell_len
+
+from toggl_async.cli.exits import Exit
+from toggl_async.cli.output import complain, remark, say
+from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.destination import MIRROR
+from toggl_async.export.mirror.hours import Grouping, Hours, HoursBy, Label, groupings, hours_by
+from toggl_async.export.mirror.urls import store_of
+
+__all__ = ["report"]
+
+_DATE = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command()
+@click.argument("mirror", metavar="DIR|URL")
+@click.option(
+    "--by",
+    metavar="WHAT",
+    default=Grouping.PROJECT.value,
+    show_default=True,
+    help=f"What to add up by, separated by commas: {', '.join(Grouping)}.",
+)
+@click.option("--since", metavar="DAY", type=_DATE, help="The first day, as YYYY-MM-DD.")
+@click.option("--until", metavar="DAY", type=_DATE, help="The last day, included.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="How the answer is written.",
+)
+def report(mirror: str, by: str, since: dt.datetime | None, until: dt.datetime | None, form: str) -> int:
+    """Add up the hours of an export, or of any mirror. Makes no request.
+
+    DIR is where `toggl-async export` has put its files; URL names a mirror that was made with --to.
+
+    Days are those on which time entries began, in the time zone of the profile, as Toggl's own reports
+    count them; weeks begin on Mondays. Names are those of now. A time entry with several tags counts for each
+    of them, but once in the total. Running time entries have no length yet, and aren't counted.
+    """
+    chosen = groupings(part.strip() for part in by.split(","))
+    days = [None if one is None else one.date() for one in (since, until)]
+    try:
+        with store_of(_place(mirror)).snapshot() as snapshot:
+            found = hours_by(snapshot, chosen, since=days[0], until=days[1])
+    except OSError as error:
+        complain(f"cannot read {mirror} as a mirror: {error.strerror or error}")
+        return Exit.FAILED
+    say(_WRITTEN[form](found))
+    for doubt in found.doubts:
+        remark(f"toggl-async: {doubt}")
+    return Exit.DONE
+
+
+def _place(mirror: str) -> str:
+    """The store that is meant.
+
+    Raises:
+        InvalidInput: it is neither a URL nor the directory of an export nor a file.
+    """
+    if "://" in mirror:
+        return mirror
+    path = Path(mirror)
+    file = path / MIRROR if path.is_dir() else path
+    if not file.is_file():
+        raise InvalidInput(f"{mirror} contains no mirror; make one: toggl-async export --out {mirror}")
+    return str(file)
+
+
+def _as_table(found: HoursBy) -> str:
+    """A table for people, with a total."""
+    head = [*found.by, "entries", "hours", "billable", "share"]
+    rows = [[*(_shown(label.name) for label in row.labels), *_figures(row)] for row in found.rows]
+    total = [*["total", *[""] * (len(found.by) - 1)], *_figures(found.total)]
+    table = [head, *rows, total]
+    widths = [max(cell_len(row[place]) for row in table) for place in range(len(head))]
+    lines = []
+    for row in table:
+        cells = []
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            space = " " * (width - cell_len(cell))
+            cells.append(cell + space if place < len(found.by) else space + cell)
+        lines.append("  ".join(cells))
+    if found.running:
+        entries = "entry" if found.running == 1 else "entries"
+        lines.append(f"not counted: {found.running:,} running time {entries}")
+    return "\n".join(lines)
+
+
+def _figures(row: Hours) -> list[str]:
+    share = row.billable_share
+    return [
+        str(row.entries),
+        f"{row.hours:.2f}",
+        f"{row.billable_hours:.2f}",
+        "-" if share is None else f"{share:.0%}",
+    ]
+
+
+def _shown(name: str | None) -> str:
+    """A name in one line; what would steer the terminal is left out."""
+    if name is None:
+        return "(none)"
+    return "".join(one if one.isprintable() else " " for one in name)
+
+
+def _fields(by: Sequence[Grouping], row: Hours) -> dict[str, int | float | str | None]:
+    """A row for machines: ids, names and figures."""
+    fields: dict[str, int | float | str | None] = {}
+    for one, label in zip(by, row.labels, strict=True):
+        if not one.is_time:
+            fields[f"{one}_id"] = label.id
+        fields[str(one)] = label.name
+    share = row.billable_share
+    return fields | {
+        "entries": row.entries,
+        "seconds": row.seconds,
+        "hours": round(row.hours, 4),
+        "billable_seconds": row.billable_seconds,
+        "billable_hours": round(row.billable_hours, 4),
+        "billable_share": None if share is None else round(share, 4),
+    }
+
+
+def _as_csv(found: HoursBy) -> str:
+    """A header and a line for each row; the total is left to whoever adds up."""
+    nothing = Hours(labels=(Label(None, None),) * len(found.by), entries=0, seconds=0, billable_seconds=0)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(_fields(found.by, nothing)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_fields(found.by, row) for row in found.rows)
+    return text.getvalue().removesuffix("\n")
+
+
+def _as_json(found: HoursBy) -> str:
+    """An object: the rows, their total, how many time entries are running, and why hours may be missing."""
+    return msgspec.json.encode(
+        {
+            "by": found.by,
+            "rows": [_fields(found.by, row) for row in found.rows],
+            "total": _fields((), found.total),
+            "running": found.running,
+            "doubts": found.doubts,
+        }
+    ).decode()
+
+
+_WRITTEN: Mapping[str, Callable[[HoursBy], str]] = MappingProxyType(
+    {"table": _as_table, "csv": _as_csv, "json": _as_json}
+)
