@@ -187,6 +187,16 @@ def test_a_turn_that_others_passed_leaves_behind_them() -> None:
     assert set(limits.windows["user"].flying) == {other.number, other.number + 1}
 
 
+def test_a_passed_turn_goes_back_where_those_who_passed_it_take_all_that_is_left() -> None:
+    account = Account()
+    late, first, second = account.turn(), account.turn(), account.turn()
+    account.word(account.turn(), 2, 3000)
+    account.limits.windows["user"].word = late - 1
+    departure, _ = leaving(account.limits, account.now, account.me, late, NORMAL, "user")
+    assert departure.number == 0
+    assert list(account.limits.windows["user"].flying) == [first, second]
+
+
 def test_a_turn_in_time_leaves_though_the_next_was_given_ahead() -> None:
     limits = Limits.new(TIME)
     first, _ = ask(limits, TIME, ME, [Want(NORMAL, "user")])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import attrs
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.clock import JumpLoop
@@ -214,6 +214,24 @@ def test_a_write_that_may_have_been_applied_is_never_sent_again(
 
 @RUNS
 @given(models, plans(give_up=False, waits=(math.inf, 600.0)), st.sampled_from([3, 8, 30]))
+@example(
+    # Answers come while nobody waits, and the last one to leave is still connecting.
+    Model(latency=varied(0, 12.0), connecting=varied(1, 4.0)),
+    [
+        Plan(
+            name=str(number),
+            after=0.0,
+            priority=Priority.INTERACTIVE,
+            writes=False,
+            max_wait=math.inf,
+            gives_up=None,
+            resource="alpha",
+            lane=Lane.USER,
+        )
+        for number in range(7)
+    ],
+    3,
+)
 def test_never_more_than_the_window_allows(model: Model, planned: list[Plan], quota: int) -> None:
     model.quota, model.headers = quota, True
     arrivals = play(model, planned).model.arrivals

@@ -329,6 +329,8 @@ def leaving(
     if better or opens - now > interval:
         return _back(limits, now, me, number, window)
     windows.withdraw(limits, window, number)
+    if windows.overdrawn(limits, window, me.reserve, limits.number + 1):
+        return _back(limits, now, me, number, window)  # who passed it has taken what was left
     return Departure(take(limits, now, me, level, window, opens), opens - now), _NO_WAKES
 
 

@@ -337,6 +337,8 @@ class Driver(Asking):
             raise Recalled(Reason.PACE)  # to ask a store takes time
         ticket = ticket_of(call)
         while True:
+            if self._prompt and self.schedule.notes:
+                self.poke()  # answers that came while nobody waited are told with the next step: this one
             ticket.news = self._news
             turn, at = (call.turn, call.level, self.schedule.name_window(call)), 0
 
