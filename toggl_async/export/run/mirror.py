@@ -61,7 +61,12 @@ class Mirror:
 
     async def __aenter__(self) -> Self:
         """Open the database."""
-        await self._worker.run(self._store.open)
+        self._worker = Worker()
+        try:
+            await self._worker.run(self._store.open)
+        except BaseException as error:
+            await self._worker.__aexit__(type(error), error, None)
+            raise
         return self
 
     async def __aexit__(
