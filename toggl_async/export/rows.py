@@ -224,7 +224,7 @@ def _seen(row: bytes) -> _Seen:
     """Look at a row of whatever shape."""
     try:
         return _typed.decode(row)
-    except (msgspec.ValidationError, ValueError):
+    except (msgspec.DecodeError, ValueError):
         fields: dict[str, Any] = fields_of(row) or {}
     return _Seen(**{name: fields[name] for name, kind in _TYPES.items() if type(fields.get(name)) is kind})
 

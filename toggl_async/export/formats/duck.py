@@ -112,5 +112,8 @@ _LISTS: Mapping[ColumnType, str] = {
 }
 """A column as a list in JSON."""
 
-_JSON = 'COALESCE(TRY_CAST("{0}" AS JSON), to_json("{0}"))'
-"""What DuckDB refuses to call JSON, such as half a pair of surrogates, stands there as a string of JSON."""
+_JSON = 'CASE WHEN json_valid("{0}") THEN CAST("{0}" AS JSON) ELSE to_json("{0}") END'
+"""What DuckDB refuses to call JSON, such as half a pair of surrogates, stands there as a string of JSON.
+
+TRY_CAST would say the same, but raises on some of that in DuckDB 1.4.
+"""
