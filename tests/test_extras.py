@@ -15,6 +15,7 @@ EXTRAS = {
         "pyarrow",
         "parquet",
     ),
+    "from toggl_async.export import Mirror; Mirror('postgresql:///toggl')": ("psycopg", "postgres"),
     "from toggl_async import RedisBudget; RedisBudget('redis://127.0.0.1')": ("redis", "redis"),
 }
 

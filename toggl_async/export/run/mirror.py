@@ -47,7 +47,10 @@ class Mirror:
     consistent state, also while a run goes on, in this process or in another.
 
     Args:
-        url: ``sqlite:///PATH``, or the path itself. The file is made when it isn't there.
+        url: ``sqlite:///PATH``, or the path itself: the file is made when it isn't there. Or
+            ``postgresql://USER@HOST:PORT/DATABASE?schema=NAME`` (the extra ``postgres``): the schema and its
+            tables are made when they aren't there. Without ``schema``, that is the first of the search path,
+            ``public`` as a rule. A password comes from ``PGPASSWORD`` or libpq's own files best.
 
     Raises:
         InvalidInput: the URL names no database that can be a mirror; and when it is entered: it can't be
