@@ -1,8 +1,14 @@
 import os
+import sqlite3
+import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from support.export_company import Company
+from support.export_updates import run
+from support.export_written import FORMATS, rows
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.destination import MIRROR, check_destination
 from toggl_async.export.mirror.storage import digest, write_atomically
@@ -34,3 +40,37 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "m.json").read_bytes() == b"[]\n"
     assert [path.name for path in tmp_path.iterdir()] == ["m.json"]
     assert digest(tmp_path / "m.json").startswith("37517e5f3dc66819")
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_a_directory_that_has_the_name_of_a_file(tmp_path: Path) -> None:
+    await run(Company(), tmp_path)
+    for name in ("tags.jsonl", "users.jsonl"):
+        (tmp_path / name).unlink()
+        (tmp_path / name).mkdir()
+    (tmp_path / "users.jsonl" / "kept").touch()
+    with pytest.raises(InvalidInput, match=r"users\.jsonl is a directory, but a file is expected there"):
+        await run(Company(), tmp_path)
+    (tmp_path / "users.jsonl" / "kept").unlink()
+    await run(Company(), tmp_path)
+    assert len(rows(tmp_path, "jsonl", "users")) == 5
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_every_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    for form in FORMATS:
+        await run(Company(), tmp_path / form, form)
+        assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / form).iterdir()} == {0o600}
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_books_that_nobody_can_read(tmp_path: Path) -> None:
+    await run(Company(), tmp_path)
+    with closing(sqlite3.connect(tmp_path / MIRROR)) as database:
+        database.execute("UPDATE mirror_state SET value = 'odd' WHERE name = 'finished'")
+        database.commit()
+    with pytest.raises(InvalidInput, match="cannot read "):
+        await run(Company(), tmp_path)

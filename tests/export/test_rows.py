@@ -172,6 +172,26 @@ def test_a_running_entry_has_the_shape_of_a_report_row() -> None:
     assert (row["id"], row["description"], row["billable"]) == (21, "now", True)
 
 
+@pytest.mark.parametrize(
+    ("start", "timezone", "shown"),
+    [
+        ("2026-06-01T22:30:00+00:00", "Asia/Tokyo", "2026-06-02T07:30:00+09:00"),
+        ("2026-06-01T22:30:00Z", "Nowhere/Else", "2026-06-01T22:30:00Z"),
+        ("2026-06-01T22:30:00Z", None, "2026-06-01T22:30:00Z"),
+        ("0001-01-01T00:00:00Z", "America/New_York", "0001-01-01T00:00:00Z"),
+        ("soon", "Asia/Tokyo", "soon"),
+        (None, "Asia/Tokyo", None),
+    ],
+)
+def test_a_running_entry_begins_in_the_time_zone_of_the_profile(
+    start: str | None, timezone: str | None, shown: str | None
+) -> None:
+    entry = {"id": 5, **({} if start is None else {"start": start})}
+    running = running_line(json.dumps(entry).encode(), username=None, email=None, timezone=timezone)
+    assert running is not None
+    assert json.loads(running.line.data)["start"] == shown
+
+
 def test_nothing_runs() -> None:
     assert running_line(b"null", username=None, email=None, timezone=None) is None
 

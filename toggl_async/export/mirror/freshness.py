@@ -22,9 +22,7 @@ def with_older(entry: ManifestEntry, run: Run, *, ordered: bool) -> ManifestEntr
     """
     if run.previous is None or run.read_from is None or run.read_from <= EARLIEST:
         return entry
-    before = run.previous.datasets.get("time_entries")
-    if before is None:  # they were read as a whole
-        return entry
+    before = run.previous.datasets["time_entries"]
     return attrs.evolve(
         entry,
         read_from=run.read_from,

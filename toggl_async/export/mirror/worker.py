@@ -41,8 +41,7 @@ class Worker:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
             await asyncio.wait([working])  # what is begun is finished, never torn
-            if not working.cancelled():
-                working.exception()  # who was cancelled doesn't hear of it
+            working.exception()  # who was cancelled doesn't hear of it
             raise
 
     async def next_of(self, items: Iterator[T]) -> list[T]:

@@ -112,5 +112,5 @@ def _in_zone(start: msgspec.Raw, timezone: str | None) -> msgspec.Raw:
         moment = msgspec.json.decode(start, type=dt.datetime)
         zone = zoneinfo.ZoneInfo(timezone or "")
         return msgspec.Raw(_encode(moment.astimezone(zone).isoformat(timespec="seconds")))
-    except (msgspec.MsgspecError, ValueError, OverflowError, OSError):
+    except (msgspec.MsgspecError, ValueError, LookupError, OverflowError, OSError):
         return start
