@@ -42,9 +42,10 @@ def store_of(url: str | os.PathLike[str]) -> RowStore:
 
         return PostgresStore(text)
     elif "://" in text:
+        kind = text.partition("://")[0]
         raise InvalidInput(
-            f"cannot keep a mirror in {text.partition('://')[0]}://…; "
-            f"name a file, {_SQLITE}PATH or the path, or a database, postgresql://USER@HOST/DATABASE"
+            f"cannot keep a mirror in {kind}://…; name a file: {_SQLITE}PATH, or the path; "
+            f"or a database: {_POSTGRES[0]}USER@HOST/DATABASE"
         )
     if not text or text == ":memory:":
         raise InvalidInput(f"a mirror needs a file: {_SQLITE}PATH, or the path")
@@ -65,6 +66,6 @@ def refuse_password(url: str) -> None:
 
         if parse_url(url).has_password:
             raise InvalidInput(
-                "the URL holds a password, which every user of the machine can read on a command line; "
+                "the URL has a password in it, which every user of the machine can read on a command line; "
                 "leave it out, and set PGPASSWORD, or write it to ~/.pgpass or a service file"
             )

@@ -60,11 +60,12 @@ class Mirror:
     def __init__(self, url: str | os.PathLike[str]) -> None:
         self._store = store_of(url)
         self._worker = Worker()
+        self._id = ""
         self._open: set[ExitStack] = set()
 
     async def __aenter__(self) -> Self:
         """Open the database."""
-        await self._worker.run(self._store.open)
+        self._id = (await self._worker.run(self._store.open)).id
         return self
 
     async def __aexit__(
@@ -80,6 +81,14 @@ class Mirror:
 
     def __repr__(self) -> str:
         return f"Mirror({self._store.name!r})"
+
+    @property
+    def id(self) -> str:
+        """What tells this mirror from any other, for whoever keeps a revision of it; "" before it is entered.
+
+        A mirror that was made anew has another id, and counts revisions from the beginning.
+        """
+        return self._id
 
     async def refresh(
         self,
@@ -139,6 +148,10 @@ class Mirror:
 
         Returns:
             For ``async for``, some at a time, all of one moment; or to be awaited, for a list.
+
+        Raises:
+            InvalidInput: when it is read: the mirror has not come to that revision yet, so that it is one of
+                another mirror.
         """
         return Selected(self._read(lambda snapshot: snapshot.changes(after), list))
 
