@@ -10,6 +10,7 @@ EXTRAS = {
     "from toggl_async.sandbox import serve": ("uvicorn", "sandbox"),
     "from toggl_async.sandbox import origins": ("starlette", "sandbox"),
     "import toggl_async.opentelemetry": ("opentelemetry", "otel"),
+    "import toggl_async.export.dlt": ("dlt", "dlt"),
     "import toggl_async.webhooks.fastapi": ("fastapi", "fastapi"),
     "from toggl_async.export import Batch; Batch(dataset='tags', workspace_id=1, rows=()).arrow()": (
         "pyarrow",

@@ -418,7 +418,7 @@ class SqlSnapshot(abc.ABC):
         for (raw,) in self.fetched(statement):
             yield raw.encode()
 
-    def changes(self, after: int) -> Iterator[Change]:
+    def changes(self, after: int, dataset: Dataset | None = None) -> Iterator[Change]:
         """See `Snapshot.changes`."""
         with self.failing():
             (latest,) = self.select(f"SELECT revision FROM {COUNTER}").fetchone()
@@ -426,7 +426,8 @@ class SqlSnapshot(abc.ABC):
             raise InvalidInput(
                 f"the mirror has come to revision {latest}, not to {after}: that one is another mirror's"
             )
-        return heapq.merge(*(self._changes(one, after) for one in DATASETS.values()), key=_revision)
+        datasets = DATASETS.values() if dataset is None else (dataset,)
+        return heapq.merge(*(self._changes(one, after) for one in datasets), key=_revision)
 
     def _changes(self, dataset: Dataset, after: int) -> Iterator[Change]:
         statement = (

@@ -153,8 +153,8 @@ class Snapshot(Protocol):
         """These rows as JSON, by their keys."""
         ...
 
-    def changes(self, after: int) -> Iterator[Change]:
-        """The rows that changed after a revision, of all datasets, deleted ones included, by revision.
+    def changes(self, after: int, dataset: Dataset | None = None) -> Iterator[Change]:
+        """The rows that changed after a revision, of one dataset or all, deleted ones included, by revision.
 
         Raises:
             InvalidInput: the store has not come to that revision yet.
