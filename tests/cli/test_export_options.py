@@ -407,8 +407,8 @@ def test_a_database_is_brought_up_to_date_without_files(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--to", "sqlite:///x", "--out", "y"], "--to and --out cannot be combined"),
-        (["--to", "sqlite:///x", "--format", "csv"], "--to and --format cannot be combined"),
+        (["--to", "sqlite:///x", "--out", "y"], "--to and --out or --format cannot be combined"),
+        (["--to", "sqlite:///x", "--format", "csv"], "--to and --out or --format cannot be combined"),
         (["--to", "sqlite:///x", "--accounts", "y"], "--to and --accounts cannot be combined"),
         (["--to", "mysql://u:p@h/d"], "cannot keep a mirror in mysql://…; name a file: sqlite:///PATH"),
     ],

@@ -18,6 +18,7 @@ from toggl_async.export import (
     RowsWritten,
     export,
 )
+from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.records import Tag
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -233,3 +234,30 @@ async def test_another_time_zone_of_the_profile_reads_everything_again(tmp_path:
         again = await refresh(mirror, company)
         assert again.timezone == "Europe/Tallinn"
         assert again.datasets["time_entries"].read_from is None
+
+
+async def test_a_mirror_can_be_opened_again(tmp_path: Path) -> None:
+    company = Company()
+    mirror = Mirror(tmp_path / "mirror.sqlite")
+    async with mirror:
+        await refresh(mirror, company)
+    async with mirror:
+        assert len(await mirror.records("tags")) == 5
+    (tmp_path / "text").write_bytes(b"no database " * 100)
+    with pytest.raises(InvalidInput, match="as a mirror: file is not a database"):
+        async with Mirror(tmp_path / "text"):
+            pass
+
+
+async def test_a_run_whose_books_cannot_be_read_lets_go_of_the_mirror(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    async with Mirror(tmp_path / "mirror.sqlite") as mirror:
+        with monkeypatch.context() as patch:
+            patch.setattr(SqliteStore, "standing", fails)
+            with pytest.raises(OSError, match="Input/output error"):
+                await refresh(mirror, Company())
+        assert (await refresh(mirror, Company())).complete

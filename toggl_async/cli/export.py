@@ -54,6 +54,11 @@ def _ids(name: str, variable: str, what: str) -> Callable[[Command], Command]:
     return click.option(name, variable, metavar="ID", type=int, multiple=True, help=what)
 
 
+def _day(choice: Any) -> Any:
+    """A choice as a plan has it: a moment as its day."""
+    return choice.date() if isinstance(choice, dt.datetime) else choice
+
+
 def _refuse_beside(option: str, value: object, *others: tuple[str, bool]) -> None:
     """Refuse options that were given beside one that excludes them."""
     for other, given in others:
@@ -138,25 +143,12 @@ def export(
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     Repeat an option to give several values: --workspace 1 --workspace 2.
     """
-    for end in ("since", "until"):
-        moment: dt.datetime | None = choices[end]
-        choices[end] = moment.date() if moment is not None else None
-    plan = ExportPlan(**choices)
-    _refuse_beside(
-        "--sandbox",
-        sandbox or None,
-        ("--base-url", base_url is not None),
-        ("--accounts", accounts is not None),
-    )
+    plan = ExportPlan(**{name: _day(choice) for name, choice in choices.items()})
+    several, served = accounts is not None, base_url is not None
+    _refuse_beside("--sandbox", sandbox or None, ("--base-url", served), ("--accounts", several))
+    _refuse_beside("--to", url, ("--out or --format", bool(destination or name)), ("--accounts", several))
     if speed is not None and not sandbox:
         raise InvalidInput("--speed needs --sandbox")
-    _refuse_beside(
-        "--to",
-        url,
-        ("--out", destination is not None),
-        ("--format", name is not None),
-        ("--accounts", accounts is not None),
-    )
     update = update or url is not None
     if recheck is not None and not update:
         raise InvalidInput("--recheck needs --update")
@@ -165,18 +157,16 @@ def export(
     days = RECHECK_DAYS if recheck is None else recheck if isinstance(recheck, int) else None
     if destination is None and url is None and not dry_run:
         raise click.MissingParameter(param_hint="'--out'", param_type="option")
-    server = base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
     place = destination or Path()
     if url is not None:
         refuse_password(url)
         store_of(url)
     elif not dry_run:
-        check_destination(place, subfolders=accounts is not None)
-    if sandbox:
-        auths: list[tuple[str | None, Auth | None]] = [(None, None)]
-    elif accounts is not None:
+        check_destination(place, subfolders=several)
+    auths: list[tuple[str | None, Auth | None]] = [(None, None)]
+    if accounts is not None:
         auths = [(account.name, account.auth) for account in read_accounts(accounts)]
-    else:
+    elif not sandbox:
         auths = [(None, auth_from_env())]
     jobs = [
         Job(
@@ -191,5 +181,6 @@ def export(
         )
         for account, auth in auths
     ]
+    server = base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
     pace = (speed or _SANDBOX_SPEED) if sandbox else None
     return run_jobs(jobs, server, speed=pace, dry_run=dry_run, machine=machine)

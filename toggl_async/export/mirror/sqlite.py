@@ -122,7 +122,11 @@ class SqliteStore(SqlStore):
     def hold(self) -> Standing:
         """See `RowStore.hold`."""
         self._lock.take()
-        return self.standing()
+        try:
+            return self.standing()
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         """See `RowStore.release`."""

@@ -1,7 +1,7 @@
 """Export: bring a mirror up to date, and write files from it."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -10,9 +10,9 @@ import attrs
 
 from toggl_async._client.client import TogglClient
 from toggl_async.errors import InvalidInput
-from toggl_async.export.formats import format_named
+from toggl_async.export.formats import Format, format_named
 from toggl_async.export.mirror.destination import MIRROR, held_by, layout_of
-from toggl_async.export.mirror.manifest import Manifest, write_manifest
+from toggl_async.export.mirror.manifest import FileFacts, Manifest, write_manifest
 from toggl_async.export.mirror.progress import OnExportEvent
 from toggl_async.export.mirror.run import decoded, refuse_other
 from toggl_async.export.mirror.store import RowStore
@@ -22,7 +22,16 @@ from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey, survey
 from toggl_async.export.read.update import RECHECK_DAYS
 from toggl_async.export.run.files import check_files, with_files, write_files
-from toggl_async.export.run.refresh import Choices, held, patient, refresh, said, same_account, silent
+from toggl_async.export.run.refresh import (
+    Choices,
+    Holding,
+    held,
+    patient,
+    refresh,
+    said,
+    same_account,
+    silent,
+)
 
 __all__ = ["export"]
 
@@ -40,8 +49,7 @@ async def export(
 ) -> Manifest:
     """Export what the plan takes, and leave a manifest beside it; or go on with what was begun.
 
-    The rows stand in ``mirror.sqlite``, which `Mirror` reads. The files are written from there when all of it
-    was read; those of a finished export keep their names until the new ones are whole.
+    The rows stand in ``mirror.sqlite``, which `Mirror` reads; files are written from there at the end.
 
     Args:
         client: whose account is exported; its scheduler sets the pace for everything.
@@ -69,40 +77,49 @@ async def export(
     if before is not None and before.finished and not update:
         raise InvalidInput(f"{directory} contains a finished export; --update brings it up to date")
     check_files(directory, form, plan.chosen())
-    if not (
-        directory / MIRROR
-    ).exists():  # nothing is made before it is clear that there is something to take
+    if not (directory / MIRROR).exists():  # nothing is made before there is something to take
         account = account or await survey(patient(client), plan)
-    store = store_of(directory / MIRROR)
-
-    def note(manifest: Manifest) -> None:
-        write_manifest(directory, with_files(manifest, directory, form, layout_of(format), {}))
-
-    choices = Choices(
-        name=str(directory),
-        update=update,
-        recheck=recheck,
-        account=account,
-        tell=on_event or silent,
-        note=note,
-    )
+    store, files = store_of(directory / MIRROR), _Files(directory, form, plan)
+    tell, name = on_event or silent, str(directory)
+    choices = Choices(name=name, update=update, recheck=recheck, account=account, tell=tell, note=files.note)
     async with _opened(store) as worker, held(store, worker) as holding:
         standing = holding.standing
-        read = None if update or standing.run else decoded(str(directory), standing.finished, Manifest)
+        read = None if update or standing.run else decoded(name, standing.finished, Manifest)
         if read is None:
             read = await refresh(patient(client), plan, holding, choices)
         else:  # everything was read, but something came between while the files were written
-            refuse_other(str(directory), read, plan=plan, base_url=client.base_url)
-            await same_account(patient(client), read.user_id, account, str(directory))
+            refuse_other(name, read, plan=plan, base_url=client.base_url)
+            await same_account(patient(client), read.user_id, account, name)
+        return await files.write(read, holding)
+
+
+@attrs.frozen
+class _Files:
+    """The files of an export: where they are, their format, and what is in them."""
+
+    directory: Path
+    form: Format
+    plan: ExportPlan
+
+    def note(self, manifest: Manifest) -> None:
+        """Write what there is, while there are no files of it."""
+        self._write_manifest(manifest, {})
+
+    async def write(self, read: Manifest, holding: Holding) -> Manifest:
+        """Write the files of what was read, then the manifest; if that fails, say so in it."""
+        datasets = self.plan.chosen()
         try:
-            facts = await worker.run(write_files, directory, form, plan.chosen(), store)
-            manifest = with_files(read, directory, form, layout_of(format), facts)
-            write_manifest(directory, manifest)
+            facts = await holding.worker.run(write_files, self.directory, self.form, datasets, holding.store)
+            return self._write_manifest(read, facts)
         except BaseException as error:
             with suppress(OSError):  # a full disk has no room for the manifest either
-                note(attrs.evolve(read, finished=False, complete=False, error=said(error)))
+                self.note(attrs.evolve(read, finished=False, complete=False, error=said(error)))
             raise
-        return manifest
+
+    def _write_manifest(self, manifest: Manifest, facts: Mapping[str, FileFacts]) -> Manifest:
+        whole = with_files(manifest, self.directory, self.form, layout_of(self.form.name), facts)
+        write_manifest(self.directory, whole)
+        return whole
 
 
 @asynccontextmanager

@@ -65,7 +65,12 @@ class Mirror:
 
     async def __aenter__(self) -> Self:
         """Open the database."""
-        self._id = (await self._worker.run(self._store.open)).id
+        self._worker = Worker()
+        try:
+            self._id = (await self._worker.run(self._store.open)).id
+        except BaseException as error:
+            await self._worker.__aexit__(type(error), error, None)
+            raise
         return self
 
     async def __aexit__(

@@ -95,12 +95,22 @@ async def held(store: RowStore, worker: Worker) -> AsyncIterator[Holding]:
     Raises:
         InvalidInput: another one has it.
     """
-    standing = await worker.run(store.hold)
+    taken = False
+
+    def hold() -> Standing:
+        nonlocal taken
+        standing = store.hold()
+        taken = True
+        return standing
+
     try:
+        # Whoever is cancelled meanwhile has it, or not.
+        standing = await worker.run(hold)
         yield Holding(store=store, worker=worker, standing=standing)
     finally:
-        with anyio.CancelScope(shield=True):
-            await worker.run(store.release)
+        if taken:
+            with anyio.CancelScope(shield=True):
+                await worker.run(store.release)
 
 
 async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choices: Choices) -> Manifest:
