@@ -119,7 +119,7 @@ def test_a_mirror_that_was_made_anew_is_loaded_anew(store: SqliteStore, tmp_path
 def test_resources_say_what_their_columns_are(store: SqliteStore) -> None:
     source = toggl_source(str(store.path))
     assert len(source.resources) == 9
-    entries = source.resources["time_entries"].compute_table_schema()
+    entries: dict[str, Any] = {**source.resources["time_entries"].compute_table_schema()}
     columns = entries["columns"]
     assert columns["id"]["primary_key"]
     assert columns["deleted"]["hard_delete"]

@@ -65,7 +65,7 @@ def test_the_schema_is_that_of_the_url_or_of_the_search_path(postgres: PostgresS
             store.open()
             store.commit(commit(TAGS, [Line(number, b"{}")]))
             store.close()
-            assert other.execute(f'SELECT id FROM "{schema}".tags').fetchall() == [(number,)]
+            assert other.execute(f'SELECT id FROM "{schema}".tags'.encode()).fetchall() == [(number,)]
         other.execute("CREATE SCHEMA app; CREATE TABLE app.users (id int)")
         with pytest.raises(
             InvalidInput, match="is not a mirror of toggl_async, but its schema app has users"
@@ -244,6 +244,17 @@ def test_what_the_database_cannot_do_is_an_error_of_the_system(
     # The table for what comes in was made in the transaction, and is made anew.
     store.commit(commit(ENTRIES, [entry(1)]))
     assert query(store, "SELECT id FROM time_entries") == [(1,)]
+
+
+def test_a_connection_that_is_lost_at_its_beginning_is_closed(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise psycopg.OperationalError("lost")
+
+    monkeypatch.setattr("toggl_async.export.mirror.postgres._one", fails)
+    with pytest.raises(InvalidInput, match="as a mirror: lost"):
+        PostgresStore(postgres.url()).open()
 
 
 def test_what_is_committed_is_on_the_disk_whatever_the_role_says(postgres: PostgresServer) -> None:

@@ -149,7 +149,8 @@ def _text(cells: pa.ChunkedArray) -> pa.Array:
     """A column as text without a NUL in it."""
     if pa.types.is_list(cells.type):
         cells = pa.chunked_array([[_json(cell) for cell in cells.to_pylist()]], pa.string())
-    return pc.if_else(pc.match_substring(cells, "\0"), None, cells)
+    has_nul = pc.call_function("match_substring", [cells], pc.MatchSubstringOptions("\0"))
+    return pc.call_function("if_else", [has_nul, pa.scalar(None, pa.string()), cells])
 
 
 def _json(cell: Sequence[Any] | None) -> str | None:

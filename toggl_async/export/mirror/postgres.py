@@ -334,8 +334,7 @@ class _AsStored:
         for kind in psycopg.adapters.types:
             if kind.name not in self.own:
                 self.adapters.register_loader(kind.oid, TextLoader)
-            if kind.array_oid:
-                self.adapters.register_loader(kind.array_oid, TextLoader)
+            self.adapters.register_loader(kind.array_oid, TextLoader)
         self.adapters.register_loader("numeric", _NumberLoader)
 
 
