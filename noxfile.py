@@ -15,7 +15,7 @@ import nox
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 RESULTS = ROOT / "benchmarks" / "results"
-INSTALLED = ".[cli,duckdb,keyring,otel,parquet,redis,sandbox]"
+INSTALLED = ".[cli,dlt,duckdb,keyring,otel,parquet,postgres,redis,sandbox]"
 
 WORKFLOWS = ".github/workflows/*.yml"
 

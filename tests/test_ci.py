@@ -42,6 +42,7 @@ class Machine:
             (self.path / tool).symlink_to(found)
         self.has(self.path / "apt-get", "#!/bin/sh\nexit 100\n")
         self.has(self.path / "redis-server", "#!/bin/sh\n")
+        self.has(self.system / "postgresql" / "15" / "bin" / "initdb", "#!/bin/sh\n")
 
     def has(self, file: Path, text: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +77,7 @@ class Machine:
                 "HOME": str(self.home),
                 "LOG": str(self.log),
                 "PYTHON_FOLDERS": str(self.system),
+                "POSTGRES_FOLDER": str(self.system / "postgresql"),
                 "TMPDIR": str(self.home),
                 **environ,
             },
@@ -171,12 +173,18 @@ def test_a_bare_machine_gets_debians_python(machine: Machine) -> None:
     assert (found.returncode, found.stdout) == (0, f"Python 3.11: {machine.path}/python3\n")
 
 
-def test_a_machine_without_redis_gets_debians_before_any_test(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("program", "package"),
+    [("path/redis-server", "redis-server"), ("system/postgresql/15/bin/initdb", "postgresql")],
+)
+def test_a_machine_without_a_server_gets_debians_before_any_test(
+    machine: Machine, program: str, package: str
+) -> None:
     machine.python(machine.path / "python3.11", "3.11")
-    (machine.path / "redis-server").unlink()
+    (machine.path.parent / program).unlink()
     done = machine.run()
     assert done.returncode != 0
-    assert "installing redis-server" in done.stderr
+    assert f"installing {package}\n" in done.stderr
     assert machine.done == []
     machine.has(machine.path / "apt-get", "#!/bin/sh\n")
     assert machine.run().returncode == 0

@@ -10,11 +10,13 @@ EXTRAS = {
     "from toggl_async.sandbox import serve": ("uvicorn", "sandbox"),
     "from toggl_async.sandbox import origins": ("starlette", "sandbox"),
     "import toggl_async.opentelemetry": ("opentelemetry", "otel"),
+    "import toggl_async.export.dlt": ("dlt", "dlt"),
     "import toggl_async.webhooks.fastapi": ("fastapi", "fastapi"),
     "from toggl_async.export import Batch; Batch(dataset='tags', workspace_id=1, rows=()).arrow()": (
         "pyarrow",
         "parquet",
     ),
+    "from toggl_async.export import Mirror; Mirror('postgresql:///toggl')": ("psycopg", "postgres"),
     "from toggl_async import RedisBudget; RedisBudget('redis://127.0.0.1')": ("redis", "redis"),
 }
 

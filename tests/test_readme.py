@@ -60,6 +60,8 @@ async def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncItera
     async with serve(SandboxOptions(size=SMALL)) as sandbox:
         monkeypatch.setenv("TOGGL_API_TOKEN", sandbox.api_token)
         monkeypatch.setenv("TOGGL_BASE_URL", sandbox.base_url)
+        monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+        monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
         monkeypatch.chdir(tmp_path)
         (tmp_path / "portrait.png").write_bytes(picture())
         yield sandbox

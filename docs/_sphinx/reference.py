@@ -31,6 +31,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "toggl_async": "The front door",
     "toggl_async.errors": "Errors",
     "toggl_async.export": "Exports",
+    "toggl_async.export.dlt": "Exports with dlt",
     "toggl_async.options": "Options",
     "toggl_async.sandbox": "Sandbox",
     "toggl_async.scheduler": "Scheduler",

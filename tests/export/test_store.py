@@ -2,22 +2,20 @@
 
 import datetime as dt
 import hashlib
-import sqlite3
-import stat
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.stores import ENTRIES, TAGS, USERS, commit, entry, line
+from support.stores import ENTRIES, TAGS, USERS, NewStore, Place, commit, entry, line
 from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror import lock, schema, sql
+from toggl_async.export.mirror import schema, sql
 from toggl_async.export.mirror.pieces import Progress
+from toggl_async.export.mirror.sql import SqlStore
 from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.export.mirror.store import SCHEMA, Change, Commit, Forget, RowStore, Scope
 from toggl_async.export.mirror.tables import table
@@ -29,8 +27,14 @@ JANUARY = DateRange(dt.date(2026, 1, 1), dt.date(2026, 1, 31))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RowStore]:
-    made = SqliteStore(tmp_path / "deep" / "mirror.sqlite")
+def place(new_store: NewStore) -> Place:
+    """The place of `store`, of which there may be other stores."""
+    return new_store()
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[RowStore]:
+    made = place()
     made.open()
     made.begin(b'{"run":1}')
     yield made
@@ -185,7 +189,7 @@ def test_the_view_has_the_names_of_now(store: RowStore) -> None:
     assert seen == [("Now", "Now", None, "Then", '["Now"]', "Now")]
 
 
-def test_the_books_say_what_the_run_is_and_how_far_it_is(store: RowStore, tmp_path: Path) -> None:
+def test_the_books_say_what_the_run_is_and_how_far_it_is(store: RowStore) -> None:
     store.commit(commit(TAGS, [Line(1, b"{}")], requests=9, progress=Progress(rows=1)))
     store.commit(Commit(piece="totals", progress=Progress(done=True), requests=12))
     store.close()
@@ -219,8 +223,9 @@ def test_a_snapshot_shows_one_moment(store: RowStore) -> None:
 def test_statements_of_ones_own_read_and_do_not_write(store: RowStore) -> None:
     store.commit(commit(ENTRIES, [entry(1), entry(2, 90)]))
     with store.snapshot() as snapshot:
+        least = ":least" if isinstance(store, SqliteStore) else "%(least)s"
         names, found = snapshot.query(
-            "SELECT id, seconds FROM time_entries WHERE seconds > :least", {"least": 60}
+            f"SELECT id, seconds FROM time_entries WHERE seconds > {least}", {"least": 60}
         )
         assert (list(names), list(found)) == (["id", "seconds"], [(2, 90)])
         for statement in ("DELETE FROM time_entries", "SELECT novelty FROM time_entries", "SELECT ?"):
@@ -272,58 +277,82 @@ def test_what_is_forgotten_leaves_its_key_alone(
     assert store.forget(chosen) == 0
 
 
+@pytest.fixture(scope="module")
+def fed(new_store: NewStore) -> Iterator[RowStore]:
+    """A store for all examples of a property, each of which goes on where the last one has left it."""
+    made = new_store()()
+    made.open()
+    yield made
+    made.close()
+
+
 Step = tuple[str, int, int | None]
 
 
-@given(
-    steps=st.lists(
-        st.lists(
-            st.tuples(
-                st.sampled_from(["tags", "users", "time_entries"]),
-                st.integers(1, 4),
-                st.none() | st.integers(1, 3),
-            ),
-            max_size=4,
+STEPS = st.lists(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["tags", "users", "time_entries"]),
+            st.integers(1, 4),
+            st.none() | st.integers(1, 3),
         ),
-        max_size=8,
+        max_size=4,
     ),
-    data=st.data(),
+    max_size=8,
 )
+
+
+@pytest.mark.parametrize("new_store", ["sqlite"], indirect=True)
+@given(steps=STEPS, data=st.data())
 def test_whoever_replays_the_feed_from_any_revision_ends_with_the_rows(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[list[Step]], data: st.DataObject
+    fed: RowStore, steps: list[list[Step]], data: st.DataObject
 ) -> None:
-    store = SqliteStore(tmp_path_factory.mktemp("feed") / "mirror.sqlite")
-    store.open()
-    states: list[tuple[int, dict[Any, Any]]] = [(0, {})]
-    try:
-        for step in steps:
-            for name, number, value in step:
-                if value is None:
-                    store.commit(commit(dataset(name), deleted=[number]))
-                else:
-                    row = Line(number, b'{"id":%d,"workspace_id":10,"value":%d}' % (number, value))
-                    store.commit(commit(dataset(name), [row]))
-            told = changes(store)
-            assert [row.revision for row in told] == sorted({row.revision for row in told})
-            held = {(row.dataset, row.key): row.row for row in told if not row.deleted}
-            assert Counter(held.values()) == Counter(
-                row for name in DATASETS for row in rows(store, dataset(name))
-            )
-            states.append((max((row.revision for row in told), default=0), held))
-        revision, copy = data.draw(st.sampled_from(states))
-        copy = dict(copy)
-        for change in changes(store, revision):
-            if change.deleted:
-                copy.pop((change.dataset, change.key), None)
+    replay(fed, steps, data)
+
+
+@pytest.mark.parametrize("new_store", ["postgres"], indirect=True)
+@settings(max_examples=max(settings().max_examples // 10, 10))
+@given(steps=STEPS, data=st.data())
+def test_whoever_replays_the_feed_of_a_server_ends_with_the_rows(
+    fed: RowStore, steps: list[list[Step]], data: st.DataObject
+) -> None:
+    replay(fed, steps, data)
+
+
+def replay(fed: RowStore, steps: list[list[Step]], data: st.DataObject) -> None:
+    before, held = standing_rows(fed)
+    states: list[tuple[int, dict[Any, Any]]] = [(before, held)]
+    for step in steps:
+        for name, number, value in step:
+            if value is None:
+                fed.commit(commit(dataset(name), deleted=[number]))
             else:
-                copy[change.dataset, change.key] = change.row
-        assert copy == states[-1][1]
-    finally:
-        store.close()
+                row = Line(number, b'{"id":%d,"workspace_id":10,"value":%d}' % (number, value))
+                fed.commit(commit(dataset(name), [row]))
+        states.append(standing_rows(fed))
+    revision, copy = data.draw(st.sampled_from(states))
+    copy = dict(copy)
+    for change in changes(fed, revision):
+        if change.deleted:
+            copy.pop((change.dataset, change.key), None)
+        else:
+            copy[change.dataset, change.key] = change.row
+    assert copy == states[-1][1]
 
 
-def test_a_second_run_is_kept_out(store: RowStore, tmp_path: Path) -> None:
-    other = SqliteStore(tmp_path / "deep" / "mirror.sqlite")
+def standing_rows(store: RowStore) -> tuple[int, dict[Any, Any]]:
+    """The latest revision that a feed tells, and the rows that Toggl has; the feed and the rows agree."""
+    with store.snapshot() as snapshot:
+        told = list(snapshot.changes(0))
+        assert [row.revision for row in told] == sorted({row.revision for row in told})
+        held = {(row.dataset, row.key): row.row for row in told if not row.deleted}
+        found = Counter(row for name in DATASETS for row in snapshot.rows(dataset(name)))
+    assert Counter(held.values()) == found
+    return max((row.revision for row in told), default=0), held
+
+
+def test_a_second_run_is_kept_out(store: RowStore, place: Place) -> None:
+    other = place()
     other.open()
     store.hold()
     for one in (store, other):
@@ -335,50 +364,6 @@ def test_a_second_run_is_kept_out(store: RowStore, tmp_path: Path) -> None:
     assert other.open().run == b'{"run":1}'
     assert other.hold().run == b'{"run":1}'
     other.close()
-    assert not list((tmp_path / "deep").glob("*.lock"))
-
-
-def test_a_lock_that_is_removed_while_it_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    held, really = lock.Lock(tmp_path / "x"), lock._take
-    removed: list[Path] = []
-
-    def take(number: int) -> None:
-        if not removed:
-            removed.append(tmp_path / "x.lock")
-            removed[0].unlink()
-        really(number)
-
-    monkeypatch.setattr(lock, "_take", take)
-    held.take()
-    assert (tmp_path / "x.lock").exists()
-    held.let_go()
-    with pytest.raises(InvalidInput, match="cannot write to"):
-        lock.Lock(tmp_path / "none" / "x").take()
-
-
-def test_nobody_else_can_read_it(store: RowStore, tmp_path: Path) -> None:
-    store.commit(commit(TAGS, [Line(1, b"{}")]))
-    for path in (tmp_path / "deep").iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
-
-
-def test_what_cannot_be_a_mirror(tmp_path: Path) -> None:
-    (tmp_path / "text").write_bytes(b"no database " * 100)
-    (tmp_path / "folder").mkdir()
-    other = sqlite3.connect(tmp_path / "other")
-    other.execute("CREATE TABLE mine (id)")
-    other.close()
-    for name, message in (
-        ("text", "cannot open .*text as a mirror: file is not a database"),
-        ("folder", "cannot open .*folder as a mirror"),
-        ("text/below", "cannot open .*below as a mirror"),
-        ("other", "other is a database, but not a mirror of toggl_async"),
-    ):
-        store = SqliteStore(tmp_path / name)
-        with pytest.raises(InvalidInput, match=message):
-            store.open()
-        with pytest.raises(RuntimeError, match="is not open"):
-            store.sums()
 
 
 def test_a_store_of_a_newer_version_is_left_alone(store: RowStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,9 +373,10 @@ def test_a_store_of_a_newer_version_is_left_alone(store: RowStore, monkeypatch: 
         store.open()
 
 
-def test_a_store_of_an_older_version_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_of_an_older_version_is_migrated(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """An older version had fewer columns and tables: these are made, and filled from the rows."""
-    old = SqliteStore(tmp_path / "mirror.sqlite")
+    old = place()
+    assert isinstance(old, SqlStore)
     old.open()
     old.commit(commit(ENTRIES, [entry(1), entry(2)], deleted=[2]))
     old.commit(commit(TAGS, [Line(1, b'{"id":1,"workspace_id":10,"name":"one"}')]))
@@ -421,30 +407,18 @@ def test_the_columns_of_this_schema() -> None:
     assert (SCHEMA, digest) == (1, "daf4bdb7b6c3")
 
 
-@pytest.mark.parametrize(("message", "number"), [("database or disk is full", 28), ("something else", 5)])
-def test_what_the_database_cannot_do_is_an_error_of_the_system(
-    store: RowStore, monkeypatch: pytest.MonkeyPatch, message: str, number: int
-) -> None:
-    def fails(*_: Any) -> None:
-        raise sqlite3.OperationalError(message)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "upsert", fails)
-        with pytest.raises(OSError, match=message) as caught:
-            store.commit(commit(ENTRIES, [entry(1)]))
-    assert caught.value.errno == number
-    assert rows(store) == []
-
-
 def test_a_commit_is_there_whole_or_not_at_all(store: RowStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(store, SqlStore)
+    kind = type(store)
+
     class Killed(BaseException):
         pass
 
     def count(calls: int) -> Callable[..., Any]:
         left = [calls]
-        really = SqliteStore.execute
+        really = kind.execute
 
-        def execute(self: SqliteStore, *args: Any) -> Any:
+        def execute(self: SqlStore, *args: Any) -> Any:
             left[0] -= 1
             if left[0] < 0:
                 raise Killed
@@ -456,7 +430,7 @@ def test_a_commit_is_there_whole_or_not_at_all(store: RowStore, monkeypatch: pyt
     calls = 0
     while True:
         with monkeypatch.context() as patch:
-            patch.setattr(SqliteStore, "execute", count(calls))
+            patch.setattr(kind, "execute", count(calls))
             try:
                 store.commit(whole)
                 break

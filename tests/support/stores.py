@@ -1,12 +1,23 @@
-"""Commits for stores, made short."""
+"""Stores of each kind, and commits for them, made short."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
+import pytest
+
+from support.postgres_server import PostgresServer
 from toggl_async.export.mirror.pieces import Progress
-from toggl_async.export.mirror.store import Commit
+from toggl_async.export.mirror.postgres import PostgresStore
+from toggl_async.export.mirror.sqlite import SqliteStore
+from toggl_async.export.mirror.store import Commit, RowStore
 from toggl_async.export.plan.datasets import Dataset, dataset
 from toggl_async.export.rows import Line, entry_lines
+
+Place: TypeAlias = Callable[[], RowStore]
+"""Makes stores of the same place."""
+
+NewStore: TypeAlias = Callable[[], Place]
+"""Makes places, each of its own."""
 
 TAGS, USERS, ENTRIES = dataset("tags"), dataset("users"), dataset("time_entries")
 
@@ -41,3 +52,19 @@ def line(data: bytes) -> Line:
     """The line of a time entry of workspace 10."""
     (one,) = entry_lines(data, workspace_id=10)
     return one
+
+
+def new_sqlite(folders: pytest.TempPathFactory) -> NewStore:
+    def new_place() -> Place:
+        path = folders.mktemp("store") / "deep" / "mirror.sqlite"
+        return lambda: SqliteStore(path)
+
+    return new_place
+
+
+def new_postgres(server: PostgresServer) -> NewStore:
+    def new_place() -> Place:
+        url = server.new_url()
+        return lambda: PostgresStore(url)
+
+    return new_place

@@ -11,6 +11,7 @@ import click
 from toggl_async.cli.api import api
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.export import export
+from toggl_async.cli.feed import feed
 from toggl_async.cli.hours import report
 from toggl_async.cli.interrupts import interruptible
 from toggl_async.cli.output import OutputLost, complain, lost, occupy_closed_descriptors
@@ -33,6 +34,7 @@ def command() -> None:
 
 command.add_command(api)
 command.add_command(export)
+command.add_command(feed)
 command.add_command(quota)
 command.add_command(report)
 command.add_command(sandbox)

@@ -15,7 +15,7 @@ from toggl_async.cli.jobs import Job, run_jobs
 from toggl_async.errors import InvalidInput
 from toggl_async.export import DATASETS, FORMATS, ExportPlan
 from toggl_async.export.mirror.destination import check_destination
-from toggl_async.export.mirror.urls import store_of
+from toggl_async.export.mirror.urls import refuse_password, store_of
 from toggl_async.export.read.update import RECHECK_DAYS
 
 __all__ = ["export"]
@@ -84,7 +84,8 @@ def _refuse_beside(option: str, value: object, *others: tuple[str, bool]) -> Non
     "--to",
     "url",
     metavar="URL",
-    help="Instead of files: bring a database up to date, as sqlite:///PATH. It is made if it isn't there.",
+    help="Instead of files: bring a database up to date, as sqlite:///PATH or "
+    "postgresql://USER@HOST/DATABASE (the password in PGPASSWORD). It is made if it isn't there.",
 )
 @click.option("--update", is_flag=True, help="Bring the finished export in DIR up to date.")
 @click.option(
@@ -158,6 +159,7 @@ def export(
         raise click.MissingParameter(param_hint="'--out'", param_type="option")
     place = destination or Path()
     if url is not None:
+        refuse_password(url)
         store_of(url)
     elif not dry_run:
         check_destination(place, subfolders=several)

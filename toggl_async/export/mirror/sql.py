@@ -5,6 +5,7 @@
 import abc
 import datetime as dt
 import heapq
+import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
@@ -50,7 +51,7 @@ _PART = 1 << 20
 _CHUNK = 1000
 """Rows that are fetched at once."""
 
-_RUN, _FINISHED, _SCHEMA = "run", "finished", "schema"
+_RUN, _FINISHED, _SCHEMA, _ID = "run", "finished", "schema", "id"
 
 
 class SqlStore(abc.ABC):
@@ -157,6 +158,8 @@ class SqlStore(abc.ABC):
         self.execute(create_view(self.dialect))
         if self.execute(f"SELECT COUNT(*) FROM {COUNTER}").fetchone()[0] == 0:
             self.execute(f"INSERT INTO {COUNTER} VALUES ({mark}, {mark})", (0, 0))
+        if _ID not in self._state():
+            self._set_state(_ID, secrets.token_hex(8))
         self._set_state(_SCHEMA, str(SCHEMA))
 
     def _fill(self, declared: Table, columns: Sequence[str]) -> None:
@@ -191,6 +194,7 @@ class SqlStore(abc.ABC):
             progress={piece: msgspec.json.decode(saved, type=Progress) for piece, saved in progress},
             requests=requests,
             revision=revision,
+            id=state[_ID],
         )
 
     def _counters(self) -> tuple[int, int]:
@@ -414,9 +418,16 @@ class SqlSnapshot(abc.ABC):
         for (raw,) in self.fetched(statement):
             yield raw.encode()
 
-    def changes(self, after: int) -> Iterator[Change]:
+    def changes(self, after: int, dataset: Dataset | None = None) -> Iterator[Change]:
         """See `Snapshot.changes`."""
-        return heapq.merge(*(self._changes(one, after) for one in DATASETS.values()), key=_revision)
+        with self.failing():
+            (latest,) = self.select(f"SELECT revision FROM {COUNTER}").fetchone()
+        if after > latest:
+            raise InvalidInput(
+                f"the mirror has come to revision {latest}, not to {after}: that one is another mirror's"
+            )
+        datasets = DATASETS.values() if dataset is None else (dataset,)
+        return heapq.merge(*(self._changes(one, after) for one in datasets), key=_revision)
 
     def _changes(self, dataset: Dataset, after: int) -> Iterator[Change]:
         statement = (

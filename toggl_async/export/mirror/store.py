@@ -85,6 +85,7 @@ class Standing:
         progress: how far each piece of the run under way is.
         requests: requests that it has sent.
         revision: the latest revision.
+        id: what tells the store from any other; revisions of another one mean nothing here.
     """
 
     run: bytes | None = None
@@ -92,6 +93,7 @@ class Standing:
     progress: Mapping[str, Progress] = attrs.field(factory=dict)
     requests: int = 0
     revision: int = 0
+    id: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -151,8 +153,12 @@ class Snapshot(Protocol):
         """These rows as JSON, by their keys."""
         ...
 
-    def changes(self, after: int) -> Iterator[Change]:
-        """The rows that changed after a revision, of all datasets, deleted ones included, by revision."""
+    def changes(self, after: int, dataset: Dataset | None = None) -> Iterator[Change]:
+        """The rows that changed after a revision, of one dataset or all, deleted ones included, by revision.
+
+        Raises:
+            InvalidInput: the store has not come to that revision yet.
+        """
         ...
 
     def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:

@@ -1,32 +1,71 @@
 """Which store a URL names. A store is loaded when it is first asked for: it loads every record."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from toggl_async._extras import needed_by
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.store import RowStore
 
-__all__ = ["store_of"]
+__all__ = ["refuse_password", "store_of"]
 
 _SQLITE = "sqlite:///"
 """What the URL of a file begins with; another slash makes its path absolute."""
+
+_POSTGRES = ("postgresql://", "postgres://")
+"""What the URL of a PostgreSQL database begins with."""
+
+
+@contextmanager
+def _psycopg_needed() -> Iterator[None]:
+    try:
+        with needed_by("a mirror in PostgreSQL", "postgres"):
+            yield
+    except ModuleNotFoundError as missing:
+        raise InvalidInput(str(missing)) from None
 
 
 def store_of(url: str | os.PathLike[str]) -> RowStore:
     """The store that a URL or a path names.
 
     Raises:
-        InvalidInput: it names none.
+        InvalidInput: it names none, or a package that the store needs is not installed.
     """
     text = os.fspath(url)
     if text.startswith(_SQLITE):
         text = text.removeprefix(_SQLITE)
+    elif text.startswith(_POSTGRES):
+        with _psycopg_needed():
+            from toggl_async.export.mirror.postgres import PostgresStore  # noqa: PLC0415 - an extra
+
+        return PostgresStore(text)
     elif "://" in text:
+        kind = text.partition("://")[0]
         raise InvalidInput(
-            f"cannot keep a mirror in {text.partition('://')[0]}://…; name a file: {_SQLITE}PATH, or the path"
+            f"cannot keep a mirror in {kind}://…; name a file: {_SQLITE}PATH, or the path; "
+            f"or a database: {_POSTGRES[0]}USER@HOST/DATABASE"
         )
     if not text or text == ":memory:":
         raise InvalidInput(f"a mirror needs a file: {_SQLITE}PATH, or the path")
     from toggl_async.export.mirror.sqlite import SqliteStore  # noqa: PLC0415 - it loads every record
 
     return SqliteStore(Path(text))
+
+
+def refuse_password(url: str) -> None:
+    """Refuse a URL from the command line that holds a password: every user of the machine can read it there.
+
+    Raises:
+        InvalidInput: it does, or it can't be read.
+    """
+    if url.startswith(_POSTGRES):
+        with _psycopg_needed():
+            from toggl_async.export.mirror.postgres_url import parse_url  # noqa: PLC0415 - an extra
+
+        if parse_url(url).has_password:
+            raise InvalidInput(
+                "the URL has a password in it, which every user of the machine can read on a command line; "
+                "leave it out, and set PGPASSWORD, or write it to ~/.pgpass or a service file"
+            )

@@ -47,7 +47,10 @@ class Mirror:
     consistent state, also while a run goes on, in this process or in another.
 
     Args:
-        url: ``sqlite:///PATH``, or the path itself. The file is made when it isn't there.
+        url: ``sqlite:///PATH``, or the path itself: the file is made when it isn't there. Or
+            ``postgresql://USER@HOST:PORT/DATABASE?schema=NAME`` (the extra ``postgres``): the schema and its
+            tables are made when they aren't there. Without ``schema``, that is the first of the search path,
+            ``public`` as a rule. A password comes from ``PGPASSWORD`` or libpq's own files best.
 
     Raises:
         InvalidInput: the URL names no database that can be a mirror; and when it is entered: it can't be
@@ -57,13 +60,14 @@ class Mirror:
     def __init__(self, url: str | os.PathLike[str]) -> None:
         self._store = store_of(url)
         self._worker = Worker()
+        self._id = ""
         self._open: set[ExitStack] = set()
 
     async def __aenter__(self) -> Self:
         """Open the database."""
         self._worker = Worker()
         try:
-            await self._worker.run(self._store.open)
+            self._id = (await self._worker.run(self._store.open)).id
         except BaseException as error:
             await self._worker.__aexit__(type(error), error, None)
             raise
@@ -82,6 +86,14 @@ class Mirror:
 
     def __repr__(self) -> str:
         return f"Mirror({self._store.name!r})"
+
+    @property
+    def id(self) -> str:
+        """What tells this mirror from any other, for whoever keeps a revision of it; "" before it is entered.
+
+        A mirror that was made anew has another id, and counts revisions from the beginning.
+        """
+        return self._id
 
     async def refresh(
         self,
@@ -141,6 +153,10 @@ class Mirror:
 
         Returns:
             For ``async for``, some at a time, all of one moment; or to be awaited, for a list.
+
+        Raises:
+            InvalidInput: when it is read: the mirror has not come to that revision yet, so that it is one of
+                another mirror.
         """
         return Selected(self._read(lambda snapshot: snapshot.changes(after), list))
 

@@ -1,0 +1,90 @@
+"""What only a store in a SQLite file does; what all stores do stands in test_store.py."""
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.stores import ENTRIES, TAGS, commit, entry
+from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror import lock
+from toggl_async.export.mirror.lock import Lock
+from toggl_async.export.mirror.sqlite import SqliteStore
+from toggl_async.export.rows import Line
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    made = SqliteStore(tmp_path / "deep" / "mirror.sqlite")
+    made.open()
+    yield made
+    made.close()
+
+
+def test_no_lock_is_left_behind(store: SqliteStore, tmp_path: Path) -> None:
+    store.hold()
+    assert list((tmp_path / "deep").glob("*.lock"))
+    store.close()
+    assert not list((tmp_path / "deep").glob("*.lock"))
+
+
+def test_a_lock_that_is_removed_while_it_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, really = Lock(tmp_path / "x"), lock._take
+    removed: list[Path] = []
+
+    def take(number: int) -> None:
+        if not removed:
+            removed.append(tmp_path / "x.lock")
+            removed[0].unlink()
+        really(number)
+
+    monkeypatch.setattr(lock, "_take", take)
+    held.take()
+    assert (tmp_path / "x.lock").exists()
+    held.let_go()
+    with pytest.raises(InvalidInput, match="cannot write to"):
+        Lock(tmp_path / "none" / "x").take()
+
+
+def test_nobody_else_can_read_it(store: SqliteStore, tmp_path: Path) -> None:
+    store.commit(commit(TAGS, [Line(1, b"{}")]))
+    for path in (tmp_path / "deep").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def test_what_cannot_be_a_mirror(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"no database " * 100)
+    (tmp_path / "folder").mkdir()
+    other = sqlite3.connect(tmp_path / "other")
+    other.execute("CREATE TABLE mine (id)")
+    other.close()
+    for name, message in (
+        ("text", "cannot open .*text as a mirror: file is not a database"),
+        ("folder", "cannot open .*folder as a mirror"),
+        ("text/below", "cannot open .*below as a mirror"),
+        ("other", "other is a database, but not a mirror of toggl_async"),
+    ):
+        store = SqliteStore(tmp_path / name)
+        with pytest.raises(InvalidInput, match=message):
+            store.open()
+        with pytest.raises(RuntimeError, match="is not open"):
+            store.sums()
+
+
+@pytest.mark.parametrize(("message", "number"), [("database or disk is full", 28), ("something else", 5)])
+def test_what_the_database_cannot_do_is_an_error_of_the_system(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, message: str, number: int
+) -> None:
+    def fails(*_: Any) -> None:
+        raise sqlite3.OperationalError(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "upsert", fails)
+        with pytest.raises(OSError, match=message) as caught:
+            store.commit(commit(ENTRIES, [entry(1)]))
+    assert caught.value.errno == number
+    with store.snapshot() as snapshot:
+        assert snapshot.count(ENTRIES) == 0

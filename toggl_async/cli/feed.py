@@ -1,0 +1,118 @@
+"""``toggl-async feed``: what changed in a mirror, as JSON lines for other programs."""
+
+from pathlib import Path
+
+import anyio
+import click
+import msgspec
+
+from toggl_async.cli.exits import Exit
+from toggl_async.cli.output import complain, say
+from toggl_async.errors import InvalidInput
+from toggl_async.export import DATASETS, Change, Mirror
+from toggl_async.export.mirror.destination import MIRROR
+from toggl_async.export.mirror.storage import write_atomically
+from toggl_async.export.mirror.urls import refuse_password
+
+__all__ = ["feed"]
+
+_LINES = 500
+"""Lines that are written at once."""
+
+_EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    the mirror cannot be read; what was written is true as far as it goes
+  2    bad input, or a mirror of another run than the state file's
+"""
+
+
+class _State(msgspec.Struct, forbid_unknown_fields=True):
+    """The last line, and what the state file holds: of which mirror, and which revision to go on from."""
+
+    mirror: str
+    revision: int
+
+
+@click.command(epilog=_EXIT_CODES)
+@click.argument("store", metavar="STORE|DIR")
+@click.option(
+    "--after", metavar="N", type=click.IntRange(min=0), help="Begin after this revision.  [default: 0]"
+)
+@click.option(
+    "--state",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Begin where the last run with this file ended, and note in it where this one ends.",
+)
+def feed(store: str, *, after: int | None, state: Path | None) -> int:
+    """Write what changed in a mirror as JSON lines, in the order of the changes. Takes no request.
+
+    The mirror is sqlite:///PATH, a path, postgresql://USER@HOST/DATABASE, or the directory of an export.
+    A line is a row that is new or edited, with its "row" as Toggl sent it, or one that was deleted:
+
+    \b
+      {"dataset":"tags","key":{"id":7},"revision":12,"deleted":false,"row":{"id":7,"name":"a"}}
+      {"dataset":"tags","key":{"id":8},"revision":13,"deleted":true}
+
+    The last line names the revision to go on from. Whoever applies the lines, again and again, has the rows
+    of the mirror; to apply a line twice does no harm.
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    if after is not None and state is not None:
+        raise InvalidInput("--after and --state cannot be combined")
+    refuse_password(store)
+    if "://" not in store:
+        path = Path(store) / MIRROR if Path(store).is_dir() else Path(store)
+        if not path.exists():
+            raise InvalidInput(f"there is no mirror at {path}")
+        store = str(path)
+    begin = _read(state) if state is not None else None
+    try:
+        end = anyio.run(_write, store, begin or _State("", after or 0))
+        if state is not None:
+            write_atomically(state, msgspec.json.encode(end))
+    except OSError as error:
+        complain(f"the feed ended early: {error.strerror or error}")
+        return Exit.FAILED
+    return Exit.DONE
+
+
+def _read(state: Path) -> _State | None:
+    """Where the last run ended; None before the first."""
+    try:
+        return msgspec.json.decode(state.read_bytes(), type=_State)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InvalidInput(f"cannot read {state}: {error.strerror}") from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidInput(f"{state} is not a state of this command: {error}") from error
+
+
+async def _write(store: str, begin: _State) -> _State:
+    """Write the changes, and return where they end."""
+    async with Mirror(store) as mirror:
+        if begin.mirror not in {"", mirror.id}:
+            raise InvalidInput(
+                f"the state file is of another mirror than {store}: apply the whole feed to an empty copy, "
+                "with a state file that isn't there yet"
+            )
+        end, lines = begin.revision, list[bytes]()
+        async for change in mirror.feed(after=begin.revision):
+            end = change.revision
+            lines.append(_line(change))
+            if len(lines) == _LINES:
+                say(b"\n".join(lines).decode())
+                lines.clear()
+        ended = _State(mirror.id, end)
+        say(b"\n".join([*lines, msgspec.json.encode(ended)]).decode())
+        return ended
+
+
+def _line(change: Change) -> bytes:
+    """A change as JSON; a row stands in it byte for byte."""
+    key = dict(zip(DATASETS[change.dataset].key, change.key, strict=True))
+    line = msgspec.json.encode(
+        {"dataset": change.dataset, "key": key, "revision": change.revision, "deleted": change.deleted}
+    )
+    return line if change.row is None else b'%b,"row":%b}' % (line[:-1], change.row)

@@ -1,0 +1,415 @@
+"""A mirror in PostgreSQL: a store that many programs and machines read, each account in a schema.
+
+Rows come by COPY into a temporary table, which costs half of what an INSERT does, and go on to their own
+from there. Connections are the store's own, one for what is written and one for each snapshot; the locks on
+them belong to a session, so a pooler has to pool sessions, not transactions.
+"""
+
+# ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
+
+import errno
+import itertools
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import Any, ClassVar
+
+import psycopg
+from psycopg import sql
+from psycopg.adapt import AdaptersMap, Loader
+from psycopg.types.string import TextLoader
+
+from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.postgres_url import PostgresUrl, parse_url
+from toggl_async.export.mirror.schema import STATE, VIEW, Dialect, Statements
+from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore
+from toggl_async.export.mirror.store import Standing, Values
+from toggl_async.export.mirror.tables import ColumnType, Table
+from toggl_async.export.plan.datasets import DATASETS
+from toggl_async.export.rows import Stored
+
+__all__ = ["PostgresStore"]
+
+_LOCK_TIMEOUT = "60s"
+"""How long another program may hold what is to be written."""
+
+_HOLDING, _WRITING = 0x746F67, 0x746F68
+"""The locks of a schema: of a run, and of each of its transactions."""
+
+_ALIVE = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A server that is gone without a word is given up after a minute; by itself that takes hours."""
+
+_CHUNK = 1000
+"""Rows of a statement of one's own that are fetched at once."""
+
+# Digits and signs in their own order, whatever the database's language.
+_ASCII = 'text COLLATE "C"'
+
+_DIALECT = Dialect(
+    mark="%s",
+    differs="IS DISTINCT FROM",
+    types={
+        ColumnType.INTEGER: "bigint",
+        ColumnType.NUMBER: "double precision",
+        ColumnType.BOOLEAN: "boolean",
+        ColumnType.TEXT: "text",
+        ColumnType.MOMENT: _ASCII,
+        ColumnType.DAY: _ASCII,
+        ColumnType.INTEGERS: "text",
+        ColumnType.TEXTS: "text",
+        ColumnType.JSON: "text",
+    },
+    # Of JSON with a NUL or half a surrogate pair in it, no field can be read, and the statement fails.
+    json_field=lambda column, field: (
+        rf"CASE WHEN {column} !~* '\\u(0000|d[89a-f])' THEN {column}::json ->> '{field}' END"
+    ),
+    tag_names=(
+        "COALESCE((SELECT json_agg(g.name ORDER BY j.place)::text "
+        "FROM json_array_elements_text(e.tag_ids::json) WITH ORDINALITY AS j (id, place) "
+        "JOIN tags AS g ON g.id = j.id::bigint AND g.deleted_at IS NULL), '[]')"
+    ),
+)
+
+
+class PostgresStore(SqlStore):
+    """A store of one schema in a PostgreSQL database.
+
+    Text in PostgreSQL holds no NUL: a cell with one is null, and the row as it came has it.
+
+    Args:
+        url: ``postgresql://USER@HOST:PORT/DATABASE?schema=NAME``, as libpq reads it; what it doesn't say
+            comes from libpq's environment variables and files. Without ``schema`` it is the first schema of
+            the search path that is there, which ``options=-csearch_path%3DNAME`` and the role may set:
+            ``public``, as a rule. Which account it is for isn't known before the first request.
+
+    Raises:
+        InvalidInput: the URL can't be read.
+    """
+
+    dialect: ClassVar[Dialect] = _DIALECT
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = parse_url(url)
+        self.name = self._url.shown
+        self._connection: psycopg.Connection[Any] | None = None
+        self._key = 0
+        self._held = False
+        self._incoming: set[str] = set()
+
+    @property
+    def database(self) -> "psycopg.Connection[Any]":
+        """The open connection."""
+        if self._connection is None:
+            raise RuntimeError(f"{self.name} is not open")
+        return self._connection
+
+    def connect(self) -> None:
+        """See `SqlStore.connect`."""
+        self.close()
+        try:
+            self._connection = connection = _connected(self._url)
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            connection.read_only = False
+            connection.autocommit = True
+            connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'".encode())
+            connection.execute(
+                "SELECT set_config('synchronous_commit', 'on', false) "
+                "WHERE current_setting('synchronous_commit') = 'off'"
+            )
+            self._settle(connection)
+        except (psycopg.Error, OSError) as error:
+            self.close()
+            raise InvalidInput(f"cannot open {self.name} as a mirror: {_said(error)}") from error
+        except InvalidInput:
+            self.close()
+            raise
+
+    def _settle(self, connection: "psycopg.Connection[Any]") -> None:
+        """Make the schema if it isn't there, and leave one alone that holds somebody else's tables."""
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise InvalidInput(f"{self.name} is encoded in {encoding}; a mirror needs a database in UTF8")
+        wanted = self._url.schema
+        self._key = _key_of(wanted or "")
+        if wanted is not None and _one(connection, "SELECT to_regnamespace(%s)", _quoted(wanted)) is None:
+            with self.transaction():
+                self.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(wanted)}")
+        schema = _one(connection, "SELECT current_schema()")
+        if schema is None:
+            raise InvalidInput(f"{self.name} has no schema for tables; name one in the URL: ?schema=NAME")
+        self._key = _key_of(schema)
+        if not self.has_books():
+            ours = [*DATASETS, VIEW]
+            taken = _one(
+                connection,
+                "SELECT min(name) FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL",
+                ours,
+            )
+            if taken is not None:
+                raise InvalidInput(
+                    f"{self.name} is not a mirror of toggl_async, but its schema {schema} has {taken}; "
+                    "name another one in the URL: ?schema=NAME"
+                )
+
+    def has_books(self) -> bool:
+        """See `SqlStore.has_books`."""
+        return _one(self.database, "SELECT to_regclass(%s)", STATE) is not None
+
+    def columns_of(self, declared: Table) -> Collection[str]:
+        """See `SqlStore.columns_of`."""
+        found = self.execute(
+            "SELECT attname FROM pg_attribute "
+            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            (declared.name,),
+        )
+        return {name for (name,) in found.fetchall()}
+
+    def close(self) -> None:
+        """See `RowStore.close`."""
+        self.release()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._incoming.clear()
+
+    def hold(self) -> Standing:
+        """See `RowStore.hold`."""
+        with self.failing():
+            if self._held or not _one(
+                self.database, "SELECT pg_try_advisory_lock(%s, %s)", _HOLDING, self._key
+            ):
+                raise InvalidInput(f"another run is writing to {self.name}; wait until it has ended")
+            self._held = True
+        return self.standing()
+
+    def release(self) -> None:
+        """See `RowStore.release`; a connection that was lost has let go of it already."""
+        if self._held:
+            self._held = False
+            with suppress(psycopg.Error):
+                self.execute("SELECT pg_advisory_unlock(%s, %s)", (_HOLDING, self._key))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """See `SqlStore.transaction`; one at a time, so that revisions are told in their order."""
+        try:
+            with self.failing(), self.database.transaction():
+                self.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_WRITING, self._key))
+                yield
+        except BaseException:
+            self._incoming.clear()  # what was made in the transaction is gone with it
+            raise
+
+    def execute(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
+        """See `SqlStore.execute`."""
+        return self.database.execute(statement.encode(), parameters or None)
+
+    def execute_many(self, statement: str, parameters: Sequence[Sequence[Stored]]) -> None:
+        """See `SqlStore.execute_many`."""
+        with self.database.cursor() as cursor:
+            cursor.executemany(statement.encode(), parameters)
+
+    def upsert(self, declared: Table, statements: Statements, rows: Sequence[Sequence[Stored]]) -> None:
+        """See `SqlStore.upsert`."""
+        incoming = f"incoming_{declared.name}"
+        if incoming not in self._incoming:
+            # Emptied with each commit: rows that are deleted would pile up, and cost more each time.
+            self.execute(f"CREATE TEMPORARY TABLE {incoming} (LIKE {declared.name}) ON COMMIT DELETE ROWS")
+            self._incoming.add(incoming)
+        columns = ", ".join(f'"{name}"' for name in statements.columns)
+        with self.database.cursor() as cursor:
+            with cursor.copy(f"COPY {incoming} ({columns}) FROM STDIN".encode()) as copy:
+                for row in rows:
+                    copy.write_row(_without_nul(row))
+            self._merge(cursor, declared, f"SELECT {columns} FROM {incoming}")
+
+    def _merge(self, cursor: Cursor, declared: Table, source: str) -> None:
+        """Bring rows that came to their table."""
+        cursor.execute(Statements.upsert_from(self.dialect, declared, source).encode())
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """See `SqlStore.failing`."""
+        with _failing(self.name):
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SqlSnapshot]:
+        """See `RowStore.snapshot`."""
+        with _failing(self.name):
+            connection = _connected(self._url)
+        with closing(connection):
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            with _failing(self.name):
+                connection.execute(f"SELECT 1 FROM {STATE}".encode())  # a snapshot begins as it is first read
+            snapshot = _PostgresSnapshot(self._statements, connection, self.name)
+            try:
+                yield snapshot
+            finally:
+                snapshot.close()
+
+
+class _PostgresSnapshot(SqlSnapshot):
+    """A snapshot of a schema: a transaction that can't write, on a connection of its own."""
+
+    def __init__(
+        self, statements: dict[str, Statements], connection: "psycopg.Connection[Any]", name: str
+    ) -> None:
+        super().__init__(statements, _DIALECT)
+        self._connection = connection
+        self._name = name
+        self._numbers = itertools.count()
+        self._cursors: list[psycopg.ServerCursor[Any]] = []
+
+    def select(self, statement: str, parameters: Values = ()) -> Cursor:
+        """See `SqlSnapshot.select`; a cursor on the server, or all rows would be held here."""
+        cursor = self._connection.cursor(name=f"mirror_{next(self._numbers)}")
+        self._cursors.append(cursor)
+        return cursor.execute(statement.encode(), parameters or None)
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """See `SqlSnapshot.failing`."""
+        with _failing(self._name):
+            yield
+
+    def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:
+        """See `Snapshot.query`; parameters are ``%s`` and ``%(name)s``."""
+        with self._asking():
+            cursor = self.select(statement, parameters)
+        return [column.name for column in cursor.description or ()], self._answers(cursor)
+
+    def _answers(self, cursor: Cursor) -> Iterator[tuple[Stored, ...]]:
+        while True:
+            with self._asking():
+                rows = cursor.fetchmany(_CHUNK)
+            if not rows:
+                return
+            yield from rows
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask what may be refused; the savepoint leaves the rest of the snapshot as it was then."""
+        try:
+            with self._connection.transaction():
+                yield
+        except (psycopg.Error, TypeError, ValueError) as error:
+            if self._connection.broken:
+                raise _os_error(error, self._name) from error
+            raise InvalidInput(f"the mirror refuses the statement: {_said(error)}") from error
+
+    def close(self) -> None:
+        """Let go of all cursors."""
+        for cursor in self._cursors:
+            with suppress(psycopg.Error):
+                cursor.close()
+
+
+class _NumberLoader(Loader):
+    """Loads the type numeric, in which PostgreSQL adds up."""
+
+    def load(self, data: Any) -> int | float:
+        """Read a number."""
+        text = bytes(data).decode()
+        return float(text) if text.strip("-0123456789") else int(text)
+
+
+class _AsStored:
+    """How cells are loaded: what isn't of the types of `Stored` comes as text."""
+
+    connection = None
+    own: ClassVar[frozenset[str]] = frozenset(
+        {"bool", "int2", "int4", "int8", "oid", "float4", "float8", "text", "varchar", "bpchar", "name"}
+    )
+
+    def __init__(self) -> None:
+        self.adapters = AdaptersMap(psycopg.adapters)
+        for kind in psycopg.adapters.types:
+            if kind.name not in self.own:
+                self.adapters.register_loader(kind.oid, TextLoader)
+            self.adapters.register_loader(kind.array_oid, TextLoader)
+        self.adapters.register_loader("numeric", _NumberLoader)
+
+
+_AS_STORED = _AsStored()
+
+
+def _connected(url: PostgresUrl) -> "psycopg.Connection[Any]":
+    """Connect, with the schema of the URL as the only one."""
+    defaults: dict[str, Any] = {name: value for name, value in _ALIVE.items() if name not in url.parameters}
+    connection: psycopg.Connection[Any] = psycopg.connect(
+        url.conninfo,
+        context=_AS_STORED,
+        client_encoding="UTF8",
+        fallback_application_name="toggl_async",
+        **defaults,
+    )
+    try:
+        schema = url.schema or _one(connection, "SELECT current_schema()")
+        if schema is not None:
+            connection.execute(f"SET search_path TO {_quoted(schema)}".encode())
+        connection.commit()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _one(connection: "psycopg.Connection[Any]", statement: str, *parameters: Any) -> Any:
+    """The first cell of what a statement returns."""
+    row = connection.execute(statement.encode(), parameters or None).fetchone()
+    return row[0] if row is not None else None
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string(None)
+
+
+def _key_of(schema: str) -> int:
+    """The number by which a schema is locked: 32 bits with a sign."""
+    return zlib.crc32(schema.encode()) - 2**31
+
+
+def _without_nul(row: Sequence[Stored]) -> Sequence[Stored]:
+    """A row whose cells PostgreSQL takes; the row as it came, the last one, has a NUL only as an escape."""
+    raw = row[-1]
+    if isinstance(raw, str) and r"\u0000" in raw:
+        return [None if isinstance(cell, str) and "\0" in cell else cell for cell in row]
+    return row
+
+
+def _said(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return primary or " ".join(str(error).split())
+
+
+def _os_error(error: BaseException, name: str) -> OSError:
+    """The error of the system for one of the database."""
+    if isinstance(error, psycopg.errors.DiskFull):
+        number = errno.ENOSPC
+    elif isinstance(error, psycopg.errors.OperationalError | psycopg.errors.InterfaceError):
+        number = errno.ECONNRESET
+    else:
+        number = errno.EIO
+    return OSError(number, _said(error), name)
+
+
+@contextmanager
+def _failing(name: str) -> Iterator[None]:
+    """Say what the database could not do as the system would.
+
+    Raises:
+        OSError: in place of the library's own error.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _os_error(error, name) from error

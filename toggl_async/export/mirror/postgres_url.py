@@ -1,0 +1,96 @@
+"""Where a mirror in PostgreSQL is: a URL as libpq reads it, with the schema of the account besides."""
+
+import re
+from itertools import zip_longest
+from urllib.parse import quote, unquote
+
+import attrs
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from toggl_async.errors import InvalidInput
+
+__all__ = ["PostgresUrl", "parse_url"]
+
+# Credentials end at the first "@" before any "/", as libpq has it, and may hold a "?".
+_PARTS = re.compile(r"(?P<address>postgres(?:ql)?://(?:[^@/]*@)?[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
+
+_SECRETS = ("password", "sslpassword")
+
+_LONGEST_NAME = 63
+"""Bytes of a name that PostgreSQL takes; it cuts off the rest, and two schemas would become one."""
+
+_EXPECTED = "write it as postgresql://USER@HOST:PORT/DATABASE?schema=NAME, special characters percent-encoded"
+
+
+@attrs.frozen(kw_only=True)
+class PostgresUrl:
+    """A URL that was read.
+
+    Attributes:
+        conninfo: what libpq connects by; it may hold a password.
+        parameters: the names of what it says.
+        schema: the schema of the tables; None for the first of the connection's search path.
+        shown: the URL for messages: who, where and what, and no more.
+    """
+
+    conninfo: str = attrs.field(repr=False)
+    parameters: frozenset[str]
+    schema: str | None
+    shown: str
+
+    @property
+    def has_password(self) -> bool:
+        """Whether a password stands in the URL itself."""
+        return not self.parameters.isdisjoint(_SECRETS)
+
+
+def parse_url(url: str) -> PostgresUrl:
+    """Read a URL.
+
+    Raises:
+        InvalidInput: it is not a URL of PostgreSQL. The message never repeats it, as it may hold a password.
+    """
+    parts = _PARTS.fullmatch(url)
+    if parts is None:
+        raise InvalidInput(f"this is not a URL of PostgreSQL; {_EXPECTED}")
+    schemas: list[str] = []
+    others: list[str] = []
+    try:
+        for part in (parts["query"] or "").split("&"):
+            name, _, value = part.partition("=")
+            if name == "schema":
+                schemas.append(unquote(value, errors="strict"))
+            elif part:
+                others.append(part)
+        conninfo = parts["address"] + ("?" + "&".join(others) if others else "")
+        said = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
+    except (psycopg.Error, ValueError):  # their words may repeat a password
+        raise InvalidInput(f"PostgreSQL cannot read this URL; {_EXPECTED}") from None
+    if "@" in said.get("dbname", ""):  # the end of a password with a slash in it
+        raise InvalidInput(f"PostgreSQL cannot read this URL; {_EXPECTED}")
+    schema = schemas[-1] if schemas else None
+    if schema is not None and not _is_name(schema):
+        raise InvalidInput(f"schema must be a name of 1 to {_LONGEST_NAME} bytes, not {schema!r}")
+    return PostgresUrl(
+        conninfo=conninfo, parameters=frozenset(said), schema=schema, shown=_shown(said, schema)
+    )
+
+
+def _is_name(text: str) -> bool:
+    return text.isprintable() and 0 < len(text.encode()) <= _LONGEST_NAME
+
+
+def _shown(said: dict[str, str], schema: str | None) -> str:
+    """The URL of what is no secret."""
+    user = f"{quote(said['user'])}@" if "user" in said else ""
+    pairs = zip_longest(said.get("host", "").split(","), said.get("port", "").split(","), fillvalue="")
+    hosts = ",".join(f"{host}:{port}" if port else host for host, port in pairs)
+    query = [
+        f"{name}={quote(value)}"
+        for name, value in (("service", said.get("service")), ("schema", schema))
+        if value
+    ]
+    return f"postgresql://{user}{hosts}/{quote(said.get('dbname', ''))}" + (
+        f"?{'&'.join(query)}" if query else ""
+    )
