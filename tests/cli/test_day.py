@@ -1,4 +1,4 @@
-"""`toggl-async today`, `current`, `start` and `stop`, as processes and through the command, on the sandbox."""
+"""`toggl-async today`, `current`, `start` and `stop` on the sandbox, as processes too."""
 
 import datetime as dt
 import json

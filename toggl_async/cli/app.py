@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from toggl_async.cli.api import api
+from toggl_async.cli.call import call
 from toggl_async.cli.day import current, start, stop, today
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.export import export
@@ -26,14 +27,14 @@ __all__ = ["command", "run"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="toggl_async", message="toggl-async %(version)s")
 def command() -> None:
-    """Work with Toggl Track: export everything, or try things out on a fake Toggl.
+    """Work with Toggl Track: a day's timer, everything exported, any operation by hand, or a fake Toggl.
 
     The token is read from the environment variable TOGGL_API_TOKEN, never from the command line,
     where every user of the machine could see it.
     """
 
 
-for _one in (api, current, export, quota, sandbox, start, stop, today, whoami):
+for _one in (api, call, current, export, quota, sandbox, start, stop, today, whoami):
     command.add_command(_one)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeVar
@@ -181,7 +182,9 @@ async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[
         raise InvalidInput(f"{error} (TOGGL_BUDGET=none goes without a shared budget)") from error
 
 
-def ask(work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show: Callable[[T], str]) -> int:
+def ask(
+    work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show: Callable[[T], str | bytes]
+) -> int:
     """Run a command that asks a thing and shows the answer; return its exit code."""
 
     async def asking(server: Server, _: Auth | None) -> Exit:
@@ -208,4 +211,11 @@ def ask(work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show:
             return Exit.FAILED
         return Exit.DONE
 
-    return run_on_server(asking, url)
+    with warnings.catch_warnings():
+        warnings.showwarning = _complain_of
+        return run_on_server(asking, url)
+
+
+def _complain_of(message: Warning | str, *_where: object, **_how: object) -> None:
+    """Show a warning as people are told of anything else: without a line of our source."""
+    complain(f"warning: {message}")

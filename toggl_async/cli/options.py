@@ -10,7 +10,7 @@ from toggl_async._client.client import BASE_URL
 __all__ = ["COMPLETION", "base_url_option", "machine_option", "server_url"]
 
 COMPLETION: Final = "_TOGGL_ASYNC_COMPLETE"
-"""The environment variable by which a shell asks for completions; click derives it from the command's name."""
+"""The environment variable by which a shell asks for completions; click makes its name of the command's."""
 
 base_url_option = click.option("--base-url", metavar="URL", help="Another server that speaks Toggl's API.")
 machine_option = click.option("--json", "machine", is_flag=True, help="Write JSON.")

@@ -71,8 +71,8 @@ class OutputLost(Exception):
         self.abandoned = abandoned
 
 
-def say(text: str) -> None:
-    """Write what was asked for to stdout.
+def say(answer: str | bytes) -> None:
+    """Write what was asked for to stdout: a text, or a file as it is.
 
     Raises:
         OutputLost: it cannot be written.
@@ -80,7 +80,10 @@ def say(text: str) -> None:
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - closed before Python started
         raise OutputLost("it is closed")
     try:
-        click.echo(defused(text))
+        if isinstance(answer, bytes):
+            click.echo(answer, nl=False)
+        else:
+            click.echo(defused(answer))
     except OSError as error:
         raise lost(error) from None
 
