@@ -13,7 +13,7 @@ from toggl_async._client.auth import auth_from_env
 from toggl_async._client.client import TogglClient
 from toggl_async.cli.connect import ask
 from toggl_async.cli.dates import SpokenDay, bounds, day_option, zone_of
-from toggl_async.cli.names import Names, chosen_project, chosen_tags, completed, recall, remember
+from toggl_async.cli.names import KnownNames, chosen_project, chosen_tags, completed, recall, remember
 from toggl_async.cli.options import base_url_option, machine_option, server_url
 from toggl_async.cli.output import complain, on_one_line
 from toggl_async.records import Me, TimeEntry
@@ -165,7 +165,7 @@ def start(
 
     def show(started: tuple[TimeEntry, Me]) -> str:
         entry, me = started
-        return f"started {_told(entry, Names.of(me))} at {_at(entry.start, me.timezone)}"
+        return f"started {_told(entry, KnownNames.of(me))} at {_at(entry.start, me.timezone)}"
 
     return ask(work, url, auth, (lambda started: _entry_as_json(started[0])) if machine else show)
 
@@ -220,7 +220,7 @@ def _day_as_text(found: _Day) -> str:
     for piece in found.pieces:
         begin, end = (f"{moment.astimezone(found.zone):%H:%M}" for moment in (piece.begin, piece.end))
         span = f"{begin} - {'now' if piece.runs else end}"
-        lines.append(f"{span:<13}  {_clock(piece.length):>8}  {_told(piece.entry, Names())}")
+        lines.append(f"{span:<13}  {_clock(piece.length):>8}  {_told(piece.entry, KnownNames())}")
     return "\n".join([*lines, f"{'total':<13}  {_clock(found.total):>8}"])
 
 
@@ -248,7 +248,7 @@ def _entry_as_json(entry: TimeEntry | None) -> str:
     return "null" if entry is None else entry.to_json().decode("utf-8")
 
 
-def _told(entry: TimeEntry, names: Names) -> str:
+def _told(entry: TimeEntry, names: KnownNames) -> str:
     """What a time entry is about, on one line."""
     parts = [on_one_line(entry.description or "") or "(no description)"]
     if entry.project_id is not None:

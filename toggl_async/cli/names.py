@@ -26,7 +26,7 @@ from toggl_async.records import Me, Project, Tag
 from toggl_async.scheduler.core.credentials import public_name
 from toggl_async.scheduler.transport import httpx
 
-__all__ = ["Names", "chosen_project", "chosen_tags", "completed", "recall", "remember"]
+__all__ = ["KnownNames", "chosen_project", "chosen_tags", "completed", "recall", "remember"]
 
 _MOST: Final = 5_000
 """How many projects, and how many tags, are kept."""
@@ -41,7 +41,7 @@ class _Named(msgspec.Struct, frozen=True):
     name: str
 
 
-class Names(msgspec.Struct, frozen=True):
+class KnownNames(msgspec.Struct, frozen=True):
     """What a command learned of an account.
 
     Attributes:
@@ -57,7 +57,7 @@ class Names(msgspec.Struct, frozen=True):
     tags: tuple[_Named, ...] = ()
 
     @classmethod
-    def of(cls, me: Me) -> "Names":
+    def of(cls, me: Me) -> "KnownNames":
         """Take what matters of an account with its related data."""
         return cls(
             timezone=me.timezone,
@@ -79,7 +79,7 @@ def remember(me: Me, auth: Auth, url: str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with open(fresh, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                file.write(msgspec.json.encode(Names.of(me)))
+                file.write(msgspec.json.encode(KnownNames.of(me)))
             fresh.replace(path)
         finally:
             fresh.unlink(missing_ok=True)
@@ -87,12 +87,12 @@ def remember(me: Me, auth: Auth, url: str) -> None:
             old.unlink(missing_ok=True)
 
 
-def recall(auth: Auth, url: str) -> Names:
+def recall(auth: Auth, url: str) -> KnownNames:
     """Return what was written down of an account, if anything."""
     try:
-        return msgspec.json.decode(_path(auth, url).read_bytes(), type=Names)
+        return msgspec.json.decode(_path(auth, url).read_bytes(), type=KnownNames)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return Names()
+        return KnownNames()
 
 
 def _path(auth: Auth, url: str) -> Path:
@@ -154,7 +154,7 @@ def chosen_tags(wanted: Iterable[str], found: Iterable[Tag], workspace_id: int) 
 
 
 def completed(
-    kind: Callable[[Names], Iterable[_Named]],
+    kind: Callable[[KnownNames], Iterable[_Named]],
 ) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
     """Return what completes names of a kind, from what was written down: no request, no error."""
 
