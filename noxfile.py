@@ -68,11 +68,9 @@ def tests(session: nox.Session) -> None:
 def httpx2(session: nox.Session) -> None:
     """The tests with httpx2 in the place of httpx, in every process that they start."""
     session.install("-e", INSTALLED, *group("test", "codegen"))
-    # It is imported before pytest can rewrite it, by what puts it into that place.
-    imported = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
     aliased = {"PYTHONPATH": str(ROOT / "tests" / "support" / "aliased")}
     apart = "--ignore=tests/scheduler/test_httpx2.py"  # about both at once
-    session.run("pytest", *PARALLEL, *imported, apart, *session.posargs, env=aliased)
+    session.run("pytest", *PARALLEL, apart, *session.posargs, env=aliased)
 
 
 @nox.session(default=False)

@@ -82,17 +82,18 @@ async def serve_guest(
     )
 
 
-class _Body(httpx.AsyncByteStream, httpx2.AsyncByteStream):
-    """A body that comes in pieces, for both.
+class _Pieces:
+    """A body that comes in pieces.
 
     Args:
         source: the body.
-        reader: whose errors its reader knows: httpx or httpx2.
     """
 
-    def __init__(self, source: httpx.AsyncByteStream | httpx2.AsyncByteStream, reader: ModuleType) -> None:
+    _reader: ModuleType
+    """Whose errors its reader knows."""
+
+    def __init__(self, source: httpx.AsyncByteStream | httpx2.AsyncByteStream) -> None:
         self._source = source
-        self._reader = reader
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _errors_of(self._reader):
@@ -105,10 +106,18 @@ class _Body(httpx.AsyncByteStream, httpx2.AsyncByteStream):
             await self._source.aclose()
 
 
+class _HttpxBody(_Pieces, httpx.AsyncByteStream):
+    _reader = httpx
+
+
+class _Httpx2Body(_Pieces, httpx2.AsyncByteStream):
+    _reader = httpx2
+
+
 def _to_httpx(stream: httpx2.AsyncByteStream | httpx2.SyncByteStream) -> httpx.AsyncByteStream:
     """Make a body of httpx2's one of httpx's; one that can be sent again still can."""
     if isinstance(stream, httpx2.AsyncByteStream) and not isinstance(stream, httpx2.ByteStream):
-        return _Body(stream, httpx)
+        return _HttpxBody(stream)
     return httpx.ByteStream(b"".join(cast(Iterable[bytes], stream)))
 
 
@@ -117,7 +126,7 @@ def _to_httpx2(stream: httpx.AsyncByteStream | httpx.SyncByteStream) -> httpx2.A
     if isinstance(stream, httpx.ByteStream):
         return httpx2.ByteStream(b"".join(stream))
     assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - what is sent here always is
-    return _Body(stream, httpx2)
+    return _Httpx2Body(stream)
 
 
 @contextlib.contextmanager

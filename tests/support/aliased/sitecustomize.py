@@ -1,8 +1,31 @@
 """Lets httpx2 stand in for httpx, in every process that has this folder on its PYTHONPATH.
 
-It has to happen before anything imports httpx; Python runs this module first.
+That has to happen before anything imports httpx, so Python runs this module first. It doesn't import httpx2
+either, before somebody wants httpx: what httpx2 imports would be there before pytest can rewrite it.
 """
 
-import httpx2
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
-httpx2.alias_httpx()
+
+class _Aliasing(importlib.abc.MetaPathFinder):
+    """Puts httpx2 into httpx's place when httpx or httpcore is looked for."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find a module."""
+        if fullname not in {"httpx", "httpcore"}:
+            return None
+        sys.meta_path.remove(self)
+        import httpx2  # noqa: PLC0415 - see above
+
+        httpx2.alias_httpx()
+        return sys.meta_path[0].find_spec(fullname, path, target)
+
+
+sys.meta_path.insert(0, _Aliasing())
