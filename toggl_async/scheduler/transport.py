@@ -358,7 +358,7 @@ def _kind(transport: httpx.AsyncBaseTransport) -> str:
     guests = _guests()
     given: object = transport
     if guests is not None and isinstance(transport, guests.GuestTransport):
-        given = transport.transport
+        given = cast(Any, transport).transport
     return type(given).__name__
 
 
