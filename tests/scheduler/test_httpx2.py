@@ -146,6 +146,31 @@ async def test_a_transport_that_wraps_one_of_httpx_raises_what_that_raises() -> 
         assert isinstance(lost.value.__cause__, httpx.ReadTimeout)
 
 
+async def test_a_transport_that_returns_no_answer_lost_it() -> None:
+    class Odd(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            return None  # type: ignore[return-value]
+
+    async with TogglClient(ApiToken("a" * 32), transport=Odd(), options=QUICK) as toggl:
+        with pytest.raises(ConnectionFailed, match="the transport returned NoneType, not a Response"):
+            await toggl.me.get()
+
+
+async def test_no_error_leads_to_the_credentials() -> None:
+    class Broken(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            raise httpx2.ReadError("broken", request=request)
+
+    async with TogglClient(ApiToken("a" * 32), transport=Broken(), options=QUICK) as toggl:
+        with pytest.raises(ConnectionFailed) as lost:
+            await toggl.workspace(1).tags.create(name="x")
+    cause: BaseException | None = lost.value
+    while cause is not None:
+        request = getattr(cause, "_request", None)
+        assert request is None or "authorization" not in request.headers
+        cause = cause.__cause__
+
+
 async def test_both_ways_at_once(sandbox: Sandbox) -> None:
     inner = httpx2.AsyncHTTPTransport()
     async with web_client(sandbox, ScheduledTransport(inner, options=QUICK)) as http:

@@ -48,7 +48,9 @@ class GuestTransport(httpx.AsyncBaseTransport):
         # The same dict: a trace that is taken out of it while the request is under way has to be gone.
         sent.extensions = request.extensions
         with _errors_of(httpx):
-            answer = await self.transport.handle_async_request(sent)
+            answer: object = await self.transport.handle_async_request(sent)
+        if not isinstance(answer, httpx2.Response):
+            return cast(httpx.Response, answer)  # whoever waits for it says what it is
         return httpx.Response(
             answer.status_code,
             headers=answer.headers.raw,
@@ -139,4 +141,5 @@ def _errors_of(reader: ModuleType) -> Iterator[None]:
         known: type[Exception] = next(getattr(reader, name) for name in names if hasattr(reader, name))
         if isinstance(error, known):
             raise
+        error._request = None  # noqa: SLF001 - it holds the credentials
         raise known(str(error)) from error

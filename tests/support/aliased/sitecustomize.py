@@ -25,7 +25,10 @@ class _Aliasing(importlib.abc.MetaPathFinder):
         import httpx2  # noqa: PLC0415 - see above
 
         httpx2.alias_httpx()
-        return sys.meta_path[0].find_spec(fullname, path, target)
+        # An import that finds the module there takes the spec of its own, and loads httpx2 once more.
+        del sys.modules["httpx"], sys.modules["httpcore"]
+        found = (finder.find_spec(fullname, path, target) for finder in sys.meta_path)
+        return next(spec for spec in found if spec is not None)
 
 
 sys.meta_path.insert(0, _Aliasing())
