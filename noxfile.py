@@ -65,6 +65,15 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def httpx2(session: nox.Session) -> None:
+    """The tests with httpx2 in the place of httpx, in every process that they start."""
+    session.install("-e", INSTALLED, *group("test", "codegen"))
+    aliased = {"PYTHONPATH": str(ROOT / "tests" / "support" / "aliased")}
+    apart = "--ignore=tests/scheduler/test_httpx2.py"  # about both at once
+    session.run("pytest", *PARALLEL, apart, *session.posargs, env=aliased)
+
+
+@nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """The tests again, held to every branch of the hand-written code; .ci/run takes Python 3.11."""
     session.install("-e", INSTALLED, *group("test", "codegen"))

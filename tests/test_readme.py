@@ -185,7 +185,7 @@ async def test_the_program_that_makes_a_webhook_makes_one(
 
 def test_there_are_programs_and_commands() -> None:
     assert len(PROGRAMS) == 3
-    assert len(GUIDE) == 19
+    assert len(GUIDE) == 20
     assert COMMANDS[0] == (
         'python -m pip install ".[cli,sandbox]" && toggl-async export --sandbox --out toggl-export'
     )

@@ -5,13 +5,13 @@ Of the package it imports `errors` alone.
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import ParamSpec, TypeVar
 
 from toggl_async.errors import InvalidInput
 
-__all__ = ["NoSuchName", "known_arguments", "known_fields"]
+__all__ = ["NoSuchName", "known_arguments", "known_fields", "nearest"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,6 +75,15 @@ def known_fields(elsewhere: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
         return kind
 
     return decorate
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
+    """Say which names are like one that isn't there, behind a message; say nothing if none is."""
+    by_lower = {one.lower(): one for one in known}
+    inside = [lower for lower in by_lower if name and name.lower() in lower]
+    found = dict.fromkeys([*get_close_matches(name.lower(), by_lower, n=count), *inside])
+    meant = [repr(by_lower[lower]) for lower in found][:count]
+    return f"; did you mean {' or '.join(meant)}?" if meant else ""
 
 
 def _said(name: str, known: list[str], elsewhere: Mapping[str, str]) -> str:

@@ -274,3 +274,24 @@ async def test_the_time_of_the_loop_is_known_to_the_thread_that_draws() -> None:
     clock.start()
     before = asyncio.get_running_loop().time()
     assert before <= await asyncio.to_thread(clock) <= asyncio.get_running_loop().time()
+
+
+def test_a_terminal_that_cannot_move_its_cursor_has_plain_lines(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    console = Console(file=io.StringIO(), force_terminal=True)
+    with display(Watch(clock=clock), console) as shown:
+        assert isinstance(shown, PlainDisplay)
+    with display_many({"ann": Watch(clock=clock)}, console) as parts:
+        assert all(isinstance(part, PlainDisplay) for part in parts)
+
+
+def test_trouble_cannot_steer_the_terminal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    written = io.StringIO()
+    shown = RichDisplay(Watch(clock=clock), Console(file=written, force_terminal=True, width=100))
+    refusal = Refusal(dataset="tags", workspace_id=7, status=403, message="\x1b]0;owned\x07")
+    shown.on_export(PieceRefused(refusal=refusal))
+    assert written.getvalue() == "tags of workspace 7: \\u001b]0;owned\\u0007\n"

@@ -32,7 +32,7 @@ from toggl_async.scheduler.events import OnEvent
 from toggl_async.scheduler.scheduled import see_attempts
 from toggl_async.scheduler.scheduler import refuse_beside
 from toggl_async.scheduler.stats import SchedulerStats
-from toggl_async.scheduler.transport import httpx
+from toggl_async.scheduler.transport import AnyTransport
 
 __all__ = ["ACCOUNTS_URL", "BASE_URL", "TogglClient"]
 
@@ -71,8 +71,9 @@ class TogglClient:
         auth: the credentials, such as ``ApiToken("…")``.
         base_url: another server that speaks Toggl's API; https, unless on this machine.
         accounts_url: where a `SessionCookie` logs in; likewise.
-        transport: what sends the requests, in place of httpx's own, which takes the proxy that
-            ``HTTPS_PROXY`` and ``NO_PROXY`` name for the server; the scheduler wraps it.
+        transport: what sends the requests, an asynchronous transport of httpx's or httpx2's; if not given,
+            httpx's own, through the proxy that ``HTTPS_PROXY`` and ``NO_PROXY`` name for the server. The
+            scheduler wraps it.
         options: everything that can be set; those of `scheduler` if not given.
         scheduler: a scheduler shared with other clients, which stays open when this one closes. Pace,
             retries, cool-down, quota and requests in flight are its own: `options` that differ in them
@@ -97,7 +98,7 @@ class TogglClient:
         *,
         base_url: str = BASE_URL,
         accounts_url: str = ACCOUNTS_URL,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: AnyTransport | None = None,
         options: ClientOptions | None = None,
         scheduler: Scheduler | None = None,
         budget: Budget | None = None,
@@ -166,7 +167,7 @@ class TogglClient:
         base_url: str | None = None,
         accounts_url: str = ACCOUNTS_URL,
         environ: Mapping[str, str] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: AnyTransport | None = None,
         options: ClientOptions | None = None,
         scheduler: Scheduler | None = None,
         budget: Budget | None = None,

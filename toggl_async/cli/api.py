@@ -15,7 +15,7 @@ from toggl_async._operations.operation import Caller, Operation, Plan, Resource
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.output import complain, say
 
-__all__ = ["api"]
+__all__ = ["api", "scope_of"]
 
 
 @click.command()
@@ -26,7 +26,8 @@ def api(words: tuple[str, ...], as_json: bool) -> int:
 
     Each line shows the name (scope, resource and coroutine), the method and path, the hourly quota
     that a call spends (user or organization), and the lowest plan that includes it. An asterisk
-    marks operations with fields that need a higher plan; --json lists these fields.
+    marks operations with fields that need a higher plan; --json lists these fields. `toggl-async call`
+    calls one.
     """
     found = [one for one in operations() if _holds(one, words)]
     if as_json:
@@ -53,13 +54,13 @@ def _plain(text: str) -> str:
 def _summary(operation: Operation[object]) -> str:
     """Return what an operation does, in the words of its coroutine; nothing where those are stripped."""
     path = operation.name.partition(".")[2]
-    coroutine: object = operator.attrgetter(path)(_scope(operation.scope))
+    coroutine: object = operator.attrgetter(path)(scope_of(operation.scope))
     first, *_ = (inspect.getdoc(coroutine) or "").split("\n")
     return first.partition("``")[0].rstrip(" :.")
 
 
 @functools.cache
-def _scope(name: str) -> Resource:
+def scope_of(name: str) -> Resource:
     """Return a scope to look around in; whoever called something of it would find nobody there."""
     kind: type[Resource] = getattr(scopes, f"{name.title().replace('_', '')}Scope")
     return kind(cast(Caller, None), {})

@@ -3,18 +3,22 @@
 import errno
 import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
 import click
 
 from toggl_async.cli.api import api
+from toggl_async.cli.call import call
+from toggl_async.cli.day import current, start, stop, today
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.export import export
 from toggl_async.cli.feed import feed
 from toggl_async.cli.hours import report
 from toggl_async.cli.interrupts import interruptible
-from toggl_async.cli.output import OutputLost, complain, lost, occupy_closed_descriptors
+from toggl_async.cli.options import COMPLETION
+from toggl_async.cli.output import ESCAPES, OutputLost, complain, lost, occupy_closed_descriptors
 from toggl_async.cli.quota import quota, whoami
 from toggl_async.cli.sandbox import sandbox
 from toggl_async.errors import BudgetError, InvalidInput
@@ -25,20 +29,15 @@ __all__ = ["command", "run"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="toggl_async", message="toggl-async %(version)s")
 def command() -> None:
-    """Work with Toggl Track: export everything, or try things out on a fake Toggl.
+    """Work with Toggl Track: a day's timer, everything exported, any operation by hand, or a fake Toggl.
 
     The token is read from the environment variable TOGGL_API_TOKEN, never from the command line,
     where every user of the machine could see it.
     """
 
 
-command.add_command(api)
-command.add_command(export)
-command.add_command(feed)
-command.add_command(quota)
-command.add_command(report)
-command.add_command(sandbox)
-command.add_command(whoami)
+for _one in (api, call, current, export, feed, quota, report, sandbox, start, stop, today, whoami):
+    command.add_command(_one)
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -48,7 +47,7 @@ def run(arguments: Sequence[str] | None) -> int:
     logging.getLogger("toggl_async").addHandler(logging.NullHandler())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names need not fit into the terminal's encoding
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=ESCAPES)
     streams = sys.stdout, sys.stderr
     try:
         with interruptible():
@@ -66,7 +65,10 @@ def run(arguments: Sequence[str] | None) -> int:
         return _unheard(error)
     except OSError as error:  # click writes help and version by itself
         return _unheard(lost(error))
-    except SystemExit:  # so click ends where the reader of these has left, with streams of its own
+    except SystemExit as ended:
+        if COMPLETION in os.environ and isinstance(ended.code, int):
+            return ended.code
+        # So click ends where the reader of these has left, with streams of its own.
         sys.stdout, sys.stderr = streams
         return _unheard(lost(BrokenPipeError(errno.EPIPE, "Broken pipe")))
     except (click.Abort, KeyboardInterrupt):

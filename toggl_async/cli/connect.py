@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeVar
@@ -11,22 +12,23 @@ import attrs
 
 from toggl_async._client.auth import ApiToken, Auth
 from toggl_async._client.client import TogglClient
+from toggl_async.cli.display import PlainDisplay, Watch
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.output import complain, say
 from toggl_async.cli.sandbox import MISSING
 from toggl_async.errors import (
     BudgetError,
     ConnectionFailed,
-    Forbidden,
     InvalidInput,
+    LoginRefused,
     RequestTimeout,
     TogglError,
     Unauthorized,
 )
-from toggl_async.options import ClientOptions
+from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import Budget, Scheduler
 from toggl_async.scheduler.budgets.named import budget_from_env
-from toggl_async.scheduler.events import BudgetLost, OnEvent, SchedulerEvent
+from toggl_async.scheduler.events import Answered, BudgetLost, OnEvent, SchedulerEvent
 from toggl_async.scheduler.transport import httpx, proxy_for
 
 __all__ = ["OPTIONS", "Server", "ask", "first_contact", "reach", "run_on_sandbox", "run_on_server"]
@@ -168,7 +170,7 @@ async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[
     """
     try:
         return await asking
-    except (Forbidden, Unauthorized) as error:
+    except (LoginRefused, Unauthorized) as error:
         if made():
             raise
         raise InvalidInput(f"Toggl refused the credentials: {error}") from error
@@ -180,14 +182,27 @@ async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[
         raise InvalidInput(f"{error} (TOGGL_BUDGET=none goes without a shared budget)") from error
 
 
-def ask(work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show: Callable[[T], str]) -> int:
+def ask(
+    work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show: Callable[[T], str | bytes]
+) -> int:
     """Run a command that asks a thing and shows the answer; return its exit code."""
 
     async def asking(server: Server, _: Auth | None) -> Exit:
+        answered = False
+
+        def on_event(event: SchedulerEvent) -> None:
+            nonlocal answered
+            answered = answered or (isinstance(event, Answered) and event.status < httpx.codes.BAD_REQUEST)
+            display.on_scheduler(event)
+
+        display = PlainDisplay(Watch(clock=asyncio.get_running_loop().time))
+        server.scheduler.listen(on_event)
         try:
             async with server.client(auth) as client:
                 await reach(server)
-                say(show(await first_contact(work(client), server, made=lambda: False)))
+                # A person waits for it, while an export, say, doesn't.
+                urgent = client.with_options(priority=Priority.INTERACTIVE)
+                say(show(await first_contact(work(urgent), server, made=lambda: answered)))
         except InvalidInput as error:
             complain(str(error))
             return Exit.REFUSED
@@ -196,4 +211,11 @@ def ask(work: Callable[[TogglClient], Awaitable[T]], url: str, auth: Auth, show:
             return Exit.FAILED
         return Exit.DONE
 
-    return run_on_server(asking, url)
+    with warnings.catch_warnings():
+        warnings.showwarning = _complain_of
+        return run_on_server(asking, url)
+
+
+def _complain_of(message: Warning | str, *_where: object, **_how: object) -> None:
+    """Show a warning as people are told of anything else: without a line of our source."""
+    complain(f"warning: {message}")

@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from toggl_async.cli.output import remark
+from toggl_async.cli.output import defused, remark
 from toggl_async.export import (
     DatasetFinished,
     ExportEvent,
@@ -244,7 +244,7 @@ class ScreenDisplay:
         self._watch.on_export(event)
         wrong = trouble(event)
         if wrong:
-            self._console.print(Text(self._prefix + wrong, style="yellow"))
+            self._console.print(Text(defused(self._prefix + wrong), style="yellow"))
 
 
 class RichDisplay(ScreenDisplay):
@@ -309,7 +309,7 @@ def trouble(event: ExportEvent) -> str:
 def display(watch: Watch, console: Console | None = None) -> Iterator[Display]:
     """Show an export on stderr: as a table where that is a terminal, else in plain lines."""
     screen = console or Console(stderr=True)
-    if not screen.is_terminal:
+    if not screen.is_terminal or screen.is_dumb_terminal:  # no cursor to move
         yield PlainDisplay(watch)
         return
     shown = RichDisplay(watch, screen)

@@ -118,7 +118,7 @@ def display_many(watches: Mapping[str, Watch], console: Console | None = None) -
         console: where to draw; None for stderr.
     """
     screen = console or Console(stderr=True)
-    if not screen.is_terminal:
+    if not screen.is_terminal or screen.is_dumb_terminal:
         yield [PlainDisplay(watch, prefix=f"{name}: ") for name, watch in watches.items()]
         return
     shown = ManyDisplay(watches, screen)

@@ -2,17 +2,60 @@
 
 What was asked for has to arrive, so a stdout that takes no more is a failure, `OutputLost`. What goes to
 stderr is a courtesy: where nobody can read it, the work goes on, and its exit code stands.
+
+Names are other people's text. What in them would steer a terminal, or doesn't fit into its encoding, is
+written as JSON escapes it, so that JSON stays JSON.
 """
 
+import codecs
 import contextlib
 import errno
 import os
+import re
 import sys
-from typing import TextIO
+from typing import Final, TextIO
 
 import click
 
-__all__ = ["OutputLost", "complain", "lost", "occupy_closed_descriptors", "remark", "say"]
+__all__ = [
+    "ESCAPES",
+    "OutputLost",
+    "complain",
+    "defused",
+    "lost",
+    "occupy_closed_descriptors",
+    "on_one_line",
+    "remark",
+    "say",
+]
+
+_STEERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters but tab and line feed; and what turns the direction of writing, which can hide text."""
+
+
+def defused(text: str) -> str:
+    """Escape what a terminal would obey."""
+    return _STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def on_one_line(name: str) -> str:
+    """A name as a table can show it."""
+    return defused(" ".join(name.split()))
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Write what an encoding doesn't have as JSON does, in UTF-16; `backslashreplace` isn't JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    pairs = (units[at : at + 2].hex() for at in range(0, len(units), 2))
+    return "".join(f"\\u{pair}" for pair in pairs), error.end
+
+
+ESCAPES: Final = "toggl_async.escapes"
+"""What streams do with characters that their encoding doesn't have."""
+
+codecs.register_error(ESCAPES, _escaped)
 
 
 class OutputLost(Exception):
@@ -28,8 +71,8 @@ class OutputLost(Exception):
         self.abandoned = abandoned
 
 
-def say(text: str) -> None:
-    """Write what was asked for to stdout.
+def say(answer: str | bytes) -> None:
+    """Write what was asked for to stdout: a text, or a file as it is.
 
     Raises:
         OutputLost: it cannot be written.
@@ -37,7 +80,10 @@ def say(text: str) -> None:
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - closed before Python started
         raise OutputLost("it is closed")
     try:
-        click.echo(text)
+        if isinstance(answer, bytes):
+            click.echo(answer, nl=False)
+        else:
+            click.echo(defused(answer))
     except OSError as error:
         raise lost(error) from None
 
@@ -51,7 +97,7 @@ def lost(error: OSError) -> OutputLost:
 def remark(line: str) -> None:
     """Write a line for people to stderr, if it can be written."""
     try:
-        click.echo(line, err=True)
+        click.echo(defused(line), err=True)
     except OSError:
         _discard(sys.stderr)
 

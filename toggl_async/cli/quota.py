@@ -1,7 +1,6 @@
 """``toggl-async quota``: every hourly quota and who waits, and ``toggl-async whoami``."""
 
 import datetime as dt
-import os
 from typing import Any
 
 import attrs
@@ -9,9 +8,10 @@ import click
 import msgspec
 
 from toggl_async._client.auth import auth_from_env
-from toggl_async._client.client import BASE_URL, TogglClient
+from toggl_async._client.client import TogglClient
 from toggl_async.cli.connect import ask
 from toggl_async.cli.display import spell
+from toggl_async.cli.options import base_url_option, machine_option, server_url
 from toggl_async.export import ExportPlan, Survey, survey
 from toggl_async.export.intake import reading, rows_of
 from toggl_async.export.plan.datasets import operation
@@ -21,9 +21,6 @@ __all__ = ["quota", "whoami"]
 
 _QUOTA = "me.quota"
 _ORGANIZATIONS = "me.organizations.list"
-
-_base_url = click.option("--base-url", metavar="URL", help="Another server that speaks Toggl's API.")
-_machine = click.option("--json", "machine", is_flag=True, help="Write JSON.")
 
 
 class _Window(msgspec.Struct):
@@ -54,11 +51,11 @@ class _Quotas:
 
 
 @click.command()
-@_base_url
+@base_url_option
 @click.option(
     "--forget", is_flag=True, help="First forget what Toggl refused: endpoints, features and credentials."
 )
-@_machine
+@machine_option
 def quota(base_url: str | None, *, forget: bool, machine: bool) -> int:
     """Show every hourly quota, and who waits for a turn. Takes two requests of the user's own.
 
@@ -76,22 +73,20 @@ def quota(base_url: str | None, *, forget: bool, machine: bool) -> int:
             client.scheduler.forget_refusals()
         return await _quotas(client)
 
-    return ask(quotas, _url(base_url), auth_from_env(), _quotas_as_json if machine else _quotas_as_text)
+    return ask(quotas, server_url(base_url), auth_from_env(), _quotas_as_json if machine else _quotas_as_text)
 
 
 @click.command()
-@_base_url
-@_machine
+@base_url_option
+@machine_option
 def whoami(base_url: str | None, *, machine: bool) -> int:
     """Show whose token it is, and which workspaces it sees. Takes two requests.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
-    return ask(_account, _url(base_url), auth_from_env(), _account_as_json if machine else _account_as_text)
-
-
-def _url(base_url: str | None) -> str:
-    return base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
+    return ask(
+        _account, server_url(base_url), auth_from_env(), _account_as_json if machine else _account_as_text
+    )
 
 
 async def _quotas(client: TogglClient) -> _Quotas:

@@ -16,7 +16,14 @@ from toggl_async.scheduler.budgets.named import budget_from_env
 from toggl_async.scheduler.core.route import RequestFacts, window_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.scheduler import Scheduler, drivers_of, refuse_beside
-from toggl_async.scheduler.transport import Around, EnvironmentNetwork, InnerTransport, httpx
+from toggl_async.scheduler.transport import (
+    AnyTransport,
+    Around,
+    EnvironmentNetwork,
+    InnerTransport,
+    foreign_request,
+    httpx,
+)
 
 __all__ = ["ScheduledTransport", "see_attempts"]
 
@@ -24,14 +31,14 @@ _PLAIN: Final = frozenset({str, bytes, int, float, bool})
 
 
 class ScheduledTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that keeps Toggl's limits.
+    """A transport that keeps Toggl's limits, for clients of httpx's and httpx2's.
 
     It returns the final answer of any status, with an `Attempted` in its extensions, or raises a
     `TogglError` where there is none.
 
     Args:
-        inner: what sends the requests; httpx's own transport if not given, through
-            the proxies that the environment names.
+        inner: what sends the requests, a transport of httpx's or httpx2's; httpx's own if not given,
+            through the proxies that the environment names.
         scheduler: what decides when; shared with others, it is not closed with this transport.
         options: those of a scheduler of its own, and the `max_wait` and `coalesce` of requests
             that declare none; the scheduler's if not given. Beside a scheduler, they must not differ in
@@ -47,7 +54,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
 
     def __init__(
         self,
-        inner: httpx.AsyncBaseTransport | None = None,
+        inner: AnyTransport | None = None,
         *,
         scheduler: Scheduler | None = None,
         options: ClientOptions | None = None,
@@ -93,10 +100,14 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             ConnectionFailed: no answer came.
             RequestTimeout: no answer came in time.
             ClientClosed: this transport or its scheduler was closed.
-            InvalidInput: it carries a key of Toggl 2.0, which is another product, anywhere but there.
+            InvalidInput: it carries a key of Toggl 2.0, which is another product, anywhere but there; or it
+                is a request of neither httpx's nor httpx2's.
             WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections
                 of one and can't be made to begin anew.
         """
+        given: object = request
+        if not isinstance(given, httpx.Request):
+            return foreign_request(given, self.handle_async_request)
         # It hands on a coroutine instead of awaiting one, which would be a frame more in every call.
         around = self._drivers.around
         return self._schedule(request) if around is None else around(request, self._schedule)

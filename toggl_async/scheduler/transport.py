@@ -23,21 +23,26 @@ import asyncio
 import logging
 import os
 import ssl
+import sys
 import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, Self, TypeAlias
+from types import ModuleType
+from typing import Any, Final, Never, Protocol, Self, TypeAlias, cast
 
 import httpx
 
 from toggl_async.errors import InvalidInput, WrongEventLoop
 
 __all__ = [
+    "AnyTransport",
     "Around",
     "EnvironmentNetwork",
+    "Httpx2Transport",
     "InnerTransport",
     "Network",
     "Pool",
     "Send",
+    "foreign_request",
     "httpx",
     "proxy_for",
     "running_loop",
@@ -50,6 +55,22 @@ Send: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
 """Sends a request on, and returns its answer."""
 
 Around: TypeAlias = Callable[[httpx.Request, Send], Coroutine[Any, Any, httpx.Response]]
+
+
+class Httpx2Transport(Protocol):
+    """What `httpx2.AsyncBaseTransport` is to a type checker, which needs no httpx2 for that."""
+
+    def handle_async_request(self, request: Never, /) -> Awaitable[object]:
+        """Send a request of httpx2's."""
+        ...
+
+    def aclose(self) -> Awaitable[None]:
+        """Close the transport."""
+        ...
+
+
+AnyTransport: TypeAlias = httpx.AsyncBaseTransport | Httpx2Transport
+"""What can send the requests: an asynchronous transport of httpx's, or of httpx2's."""
 
 _CONNECTIONLESS: Final = (httpx.MockTransport, httpx.ASGITransport)
 
@@ -102,6 +123,29 @@ def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
         raise InvalidInput(
             f"the environment names no proxy for {url.scheme} that can be used: it must be a URL"
         ) from None
+
+
+def _guests() -> ModuleType | None:
+    """Return the adapter for httpx2, if the program has brought httpx2 along, and not in httpx's place."""
+    if sys.modules.get("httpx2") in {None, httpx}:
+        return None
+    from toggl_async.scheduler import guest  # noqa: PLC0415 - httpx2 is there
+
+    return guest
+
+
+def foreign_request(request: object, send: Send) -> Coroutine[Any, Any, httpx.Response]:
+    """Handle a request that isn't httpx's: a client of httpx2's gets an answer of its own kind.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    guests = _guests()
+    if guests is None or not isinstance(request, guests.httpx2.Request):
+        kind = f"{type(request).__module__}.{type(request).__name__}"
+        raise InvalidInput(f"ScheduledTransport takes requests of httpx or httpx2, not of type {kind}")
+    # Whoever sends a request of httpx2's expects its answer; the type is the one that httpx's clients need.
+    return cast(Coroutine[Any, Any, httpx.Response], guests.serve_guest(request, send))
 
 
 class Network(httpx.AsyncHTTPTransport):
@@ -172,6 +216,7 @@ class InnerTransport:
 
     __slots__ = (
         "_closing",
+        "_is_connectionless",
         "_loop",
         "_pool",
         "_process",
@@ -183,19 +228,29 @@ class InnerTransport:
         "traces",
     )
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, transport: AnyTransport) -> None:
         if isinstance(transport, type) or not callable(getattr(transport, "handle_async_request", None)):
             kind = "a class" if isinstance(transport, type) else f"a value of type {type(transport).__name__}"
             raise InvalidInput(
                 f"transport must be asynchronous, such as httpx.AsyncHTTPTransport(), not {kind}"
             )
-        self._pool = Pool(transport)
+        guests = _guests()
+        guest = None
+        if guests is not None and isinstance(transport, guests.httpx2.AsyncBaseTransport):
+            guest = guests.GuestTransport(transport)
+        # Another kind that has httpx's methods is taken at its word.
+        self._pool = Pool(guest or cast(httpx.AsyncBaseTransport, transport))
         self._retired: list[Pool] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
-        self.is_httpx: bool = isinstance(transport, httpx.AsyncHTTPTransport)
-        """Whether it is httpx's own, whose traces and errors are known."""
+        self._is_connectionless = isinstance(transport, _CONNECTIONLESS) or (
+            guest is not None and guest.is_connectionless
+        )
+        self.is_httpx: bool = isinstance(transport, httpx.AsyncHTTPTransport) or (
+            guest is not None and guest.is_own
+        )
+        """Whether it is httpx's own, or httpx2's, whose traces and errors are known."""
         self.sends_once: bool = isinstance(transport, Network) or type(transport) is httpx.AsyncHTTPTransport
         """Whether a request whose first byte has left over HTTP/1.1 is certain not to be sent again."""
         self.traces: bool = self.is_httpx
@@ -283,7 +338,7 @@ class InnerTransport:
         if self._loop is not None:
             if isinstance(pool.transport, Network):
                 self._pool = Pool(pool.transport.renewed())
-            elif isinstance(pool.transport, _CONNECTIONLESS):
+            elif self._is_connectionless:
                 self._pool = Pool(pool.transport)
             elif self.is_httpx and not forked:
                 # It forgets its connections, whatever comes of closing them in a loop that is over.
@@ -291,11 +346,20 @@ class InnerTransport:
                 self._pool = Pool(pool.transport)
             else:
                 raise WrongEventLoop(
-                    f"this {type(pool.transport).__name__} has connections of another "
+                    f"this {_kind(pool.transport)} has connections of another "
                     f"{'process' if forked else 'event loop'}; give each a client of its own"
                 )
         self._loop, self._process = asyncio.get_running_loop(), os.getpid()
         self._retired, self._closing = [], set()
+
+
+def _kind(transport: httpx.AsyncBaseTransport) -> str:
+    """Name the type of a transport, of a guest's as its program knows it."""
+    guests = _guests()
+    given: object = transport
+    if guests is not None and isinstance(transport, guests.GuestTransport):
+        given = cast(Any, transport).transport
+    return type(given).__name__
 
 
 async def _close(transport: httpx.AsyncBaseTransport) -> None:

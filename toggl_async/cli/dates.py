@@ -1,0 +1,96 @@
+"""Days as people say them: today, yesterday, monday, 2026-03-12."""
+
+import calendar
+import contextlib
+import datetime as dt
+import zoneinfo
+from typing import Final, Self
+
+import attrs
+import click
+
+from toggl_async._hints import nearest
+from toggl_async.cli.output import complain
+from toggl_async.errors import InvalidInput
+
+__all__ = ["SpokenDay", "bounds", "day_option", "zone_of"]
+
+_AWAY: Final = {"today": 0, "yesterday": -1, "tomorrow": 1}
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 2200
+_WEEKDAYS: Final = tuple(name.lower() for name in calendar.day_name)
+
+
+@attrs.frozen
+class SpokenDay:
+    """A day as it was said. Which one it is depends on what day it is where the person is.
+
+    Attributes:
+        text: a word, or a date in ISO form.
+    """
+
+    text: str
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no day, before anything is sent for it."""
+        self.on(dt.date(2000, 1, 1))
+
+    @classmethod
+    def said(cls, text: str) -> Self:
+        """Take a day in whichever case it was written.
+
+        Raises:
+            InvalidInput: it is none.
+        """
+        return cls(text.strip().lower())
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether it depends on what day it is."""
+        return self.text in _AWAY or self.text in _WEEKDAYS
+
+    def on(self, today: dt.date) -> dt.date:
+        """Return the day that it means; a weekday is the last one, today included.
+
+        Raises:
+            InvalidInput: it is none.
+        """
+        if self.text in _AWAY:
+            return today + dt.timedelta(days=_AWAY[self.text])
+        if self.text in _WEEKDAYS:
+            return today - dt.timedelta(days=(today.weekday() - _WEEKDAYS.index(self.text)) % 7)
+        with contextlib.suppress(ValueError):
+            day = dt.date.fromisoformat(self.text)
+            if _FIRST_YEAR <= day.year < _LAST_YEAR:
+                return day
+        raise InvalidInput(
+            f"{self.text!r} is not a day: write a date such as 2026-03-12, today, yesterday, or a weekday "
+            f"such as monday, which means the last one{nearest(self.text, (*_AWAY, *_WEEKDAYS))}"
+        )
+
+
+day_option = click.option(
+    "--day",
+    metavar="DAY",
+    default="today",
+    callback=lambda _context, _parameter, text: SpokenDay.said(text),
+    help="Another day: yesterday, monday, 2026-03-12.",
+)
+
+
+def zone_of(name: str | None) -> dt.tzinfo:
+    """Return the time zone of a profile; this machine's where that is unknown here, which is told."""
+    if name:
+        try:
+            return zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            complain(f"warning: this machine doesn't know the time zone {name}, so times are in its own")
+    local = dt.datetime.now().astimezone().tzinfo
+    assert local is not None  # noqa: S101 - `astimezone` gives one
+    return local
+
+
+def bounds(day: dt.date, zone: dt.tzinfo) -> tuple[dt.datetime, dt.datetime]:
+    """Return when a day begins and ends in a time zone; it may have 23 or 25 hours."""
+    first, last = (dt.datetime.combine(one, dt.time(), zone) for one in (day, day + dt.timedelta(days=1)))
+    return first.astimezone(dt.UTC), last.astimezone(dt.UTC)

@@ -1,0 +1,279 @@
+"""A day's work: ``toggl-async today``, ``current``, ``start`` and ``stop``."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+import click
+
+from toggl_async import timer
+from toggl_async._client.auth import auth_from_env
+from toggl_async._client.client import TogglClient
+from toggl_async.cli.connect import ask
+from toggl_async.cli.dates import SpokenDay, bounds, day_option, zone_of
+from toggl_async.cli.names import KnownNames, chosen_project, chosen_tags, completed, recall, remember
+from toggl_async.cli.options import base_url_option, machine_option, server_url
+from toggl_async.cli.output import complain, on_one_line
+from toggl_async.records import Me, TimeEntry
+
+__all__ = ["current", "start", "stop", "today"]
+
+_BEFORE: Final = dt.timedelta(days=7)
+"""How long before a day entries may begin that reach into it: a timer that ran over a weekend."""
+
+_PROGRAM: Final = "toggl-async"
+
+
+@attrs.frozen(kw_only=True)
+class _Piece:
+    """What of a time entry falls into a day.
+
+    Attributes:
+        entry: the time entry.
+        begin: when it begins within the day.
+        end: when it ends within the day, or now.
+        runs: whether it runs.
+    """
+
+    entry: TimeEntry
+    begin: dt.datetime
+    end: dt.datetime
+    runs: bool
+
+    @property
+    def length(self) -> dt.timedelta:
+        """How long it is within the day."""
+        return self.end - self.begin
+
+
+@attrs.frozen(kw_only=True)
+class _Day:
+    """A day's work, in a time zone."""
+
+    day: dt.date
+    zone: dt.tzinfo
+    pieces: Sequence[_Piece]
+
+    @property
+    def total(self) -> dt.timedelta:
+        """All of it."""
+        return sum((piece.length for piece in self.pieces), dt.timedelta())
+
+
+@click.command()
+@day_option
+@base_url_option
+@machine_option
+def today(day: SpokenDay, base_url: str | None, *, machine: bool) -> int:
+    """Show the day's time entries and their sum. Takes two requests of the user's own.
+
+    The time zone of the profile decides when the day begins. An entry that began before counts from
+    midnight on, and one that runs counts until now.
+
+    The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
+    """
+    auth, url = auth_from_env(), server_url(base_url)
+
+    async def work(client: TogglClient) -> _Day:
+        me = await client.me.get(with_related_data=True)
+        remember(me, auth, url)
+        return await _day_of(client, zone_of(me.timezone), day)
+
+    return ask(work, url, auth, _day_as_json if machine else _day_as_text)
+
+
+@click.command()
+@base_url_option
+@machine_option
+def current(base_url: str | None, *, machine: bool) -> int:
+    """Show what runs, and since when. Takes one request of the user's own, a second for an unknown project.
+
+    The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
+    """
+    auth, url = auth_from_env(), server_url(base_url)
+    names = recall(auth, url)
+
+    async def work(client: TogglClient) -> TimeEntry | None:
+        entry = await timer.current(client)
+        if entry is None or entry.project_id is None or names.project(entry.project_id) is not None:
+            return entry
+        return await client.me.time_entries.get(entry.id, meta=True)
+
+    def show(entry: TimeEntry | None) -> str:
+        if entry is None:
+            return "nothing is running"
+        return (
+            f"{_told(entry, names)}: {_clock(timer.elapsed(entry))}, since {_at(entry.start, names.timezone)}"
+        )
+
+    return ask(work, url, auth, _entry_as_json if machine else show)
+
+
+@click.command()
+@click.argument("description", default="")
+@click.option(
+    "--project",
+    metavar="NAME",
+    help="A project, by name or id.",
+    shell_complete=completed(lambda names: names.projects),
+)
+@click.option(
+    "--tag",
+    "tags",
+    metavar="NAME",
+    multiple=True,
+    help="A tag; can be given several times.",
+    shell_complete=completed(lambda names: names.tags),
+)
+@click.option("--billable", is_flag=True, help="Make it billable. Needs the plan Starter.")
+@click.option("--workspace", type=int, metavar="ID", help="Another workspace than the profile's own.")
+@base_url_option
+@machine_option
+def start(
+    description: str,
+    project: str | None,
+    tags: tuple[str, ...],
+    base_url: str | None,
+    *,
+    billable: bool,
+    workspace: int | None,
+    machine: bool,
+) -> int:
+    """Start a time entry, called DESCRIPTION; Toggl stops what runs. Takes two requests.
+
+    Projects and tags have to be there: nothing is made of a name that is misspelt.
+
+    The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
+    """
+    auth, url = auth_from_env(), server_url(base_url)
+
+    async def work(client: TogglClient) -> tuple[TimeEntry, Me]:
+        me = await client.me.get(with_related_data=True)
+        remember(me, auth, url)
+        chosen = me.default_workspace_id if workspace is None else workspace
+        fields: dict[str, Any] = {"description": description}
+        if project is not None:
+            fields["project_id"] = chosen_project(project, me.projects or (), chosen).id
+        if tags:
+            fields["tags"] = chosen_tags(tags, me.tags or (), chosen)
+        if billable:
+            fields["billable"] = True
+        entry = await timer.start(client.workspace(chosen), created_with=_PROGRAM, **fields)
+        return entry, me
+
+    def show(started: tuple[TimeEntry, Me]) -> str:
+        entry, me = started
+        return f"started {_told(entry, KnownNames.of(me))} at {_at(entry.start, me.timezone)}"
+
+    return ask(work, url, auth, (lambda started: _entry_as_json(started[0])) if machine else show)
+
+
+@click.command()
+@base_url_option
+@machine_option
+def stop(base_url: str | None, *, machine: bool) -> int:
+    """Stop what runs, in whichever workspace. Takes two requests, one where nothing runs.
+
+    The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
+    """
+    auth, url = auth_from_env(), server_url(base_url)
+    names = recall(auth, url)
+
+    def show(entry: TimeEntry | None) -> str:
+        if entry is None:
+            return "nothing is running"
+        return f"stopped {_told(entry, names)} after {_clock(timer.elapsed(entry))}"
+
+    return ask(timer.stop, url, auth, _entry_as_json if machine else show)
+
+
+async def _day_of(client: TogglClient, zone: dt.tzinfo, asked: SpokenDay) -> _Day:
+    """Ask for a day's time entries."""
+    now = dt.datetime.now(dt.UTC)
+    day = asked.on(now.astimezone(zone).date())
+    first, last = bounds(day, zone)
+    entries = await client.me.time_entries.list(start_date=first - _BEFORE, end_date=last, meta=True)
+    whole = [entry for entry in entries if entry.start is not None]
+    if len(whole) < len(entries):
+        complain(
+            f"warning: time entries that came without a start are not counted: {len(entries) - len(whole)}"
+        )
+    pieces = [piece for entry in whole if (piece := _piece(entry, first, last, now)) is not None]
+    return _Day(day=day, zone=zone, pieces=sorted(pieces, key=lambda piece: piece.begin))
+
+
+def _piece(entry: TimeEntry, first: dt.datetime, last: dt.datetime, now: dt.datetime) -> _Piece | None:
+    """Cut a time entry to a day; None where nothing is left."""
+    assert entry.start is not None  # noqa: S101 - the others were left out
+    ended = entry.start + timer.elapsed(entry, now)
+    begin, end = max(entry.start, first), min(ended, last)
+    if begin > end or (begin == end and entry.start < first) or begin >= last:
+        return None
+    return _Piece(entry=entry, begin=begin, end=end, runs=timer.is_running(entry) and ended <= last)
+
+
+def _day_as_text(found: _Day) -> str:
+    """A line for each time entry, and the sum."""
+    lines = [f"{found.day:%Y-%m-%d}, {found.day:%A} ({found.zone})"]
+    for piece in found.pieces:
+        begin, end = (f"{moment.astimezone(found.zone):%H:%M}" for moment in (piece.begin, piece.end))
+        span = f"{begin} - {'now' if piece.runs else end}"
+        lines.append(f"{span:<13}  {_clock(piece.length):>8}  {_told(piece.entry, KnownNames())}")
+    return "\n".join([*lines, f"{'total':<13}  {_clock(found.total):>8}"])
+
+
+def _day_as_json(found: _Day) -> str:
+    """The same for programs: the entries as Toggl has them, and their seconds within the day."""
+    return json.dumps(
+        {
+            "day": found.day.isoformat(),
+            "timezone": str(found.zone),
+            "seconds": _seconds(found.total),
+            "entries": [
+                {
+                    "seconds": _seconds(piece.length),
+                    "running": piece.runs,
+                    "time_entry": piece.entry.to_dict(),
+                }
+                for piece in found.pieces
+            ],
+        },
+        ensure_ascii=False,
+    )
+
+
+def _entry_as_json(entry: TimeEntry | None) -> str:
+    return "null" if entry is None else entry.to_json().decode("utf-8")
+
+
+def _told(entry: TimeEntry, names: KnownNames) -> str:
+    """What a time entry is about, on one line."""
+    parts = [on_one_line(entry.description or "") or "(no description)"]
+    if entry.project_id is not None:
+        name = entry.project_name or names.project(entry.project_id) or f"project {entry.project_id}"
+        parts.append(f"[{on_one_line(name)}]")
+    parts += [f"#{on_one_line(tag)}" for tag in entry.tags or ()]
+    if entry.billable:
+        parts.append("$")
+    return " ".join(parts)
+
+
+def _seconds(length: dt.timedelta) -> int:
+    return int(length.total_seconds())
+
+
+def _clock(length: dt.timedelta) -> str:
+    """A length as people read it: ``1:05:00``."""
+    minutes, seconds = divmod(_seconds(length), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
+def _at(moment: dt.datetime | None, timezone: str | None) -> str:
+    """A moment on the clock of the profile's time zone, with its day unless that is today."""
+    if moment is None:
+        return "?"
+    there = moment.astimezone(zone_of(timezone))
+    today_there = dt.datetime.now(there.tzinfo).date()
+    return f"{there:%H:%M}" if there.date() == today_there else f"{there:%Y-%m-%d %H:%M}"

@@ -1,0 +1,21 @@
+"""Options that several commands have."""
+
+import os
+from typing import Final
+
+import click
+
+from toggl_async._client.client import BASE_URL
+
+__all__ = ["COMPLETION", "base_url_option", "machine_option", "server_url"]
+
+COMPLETION: Final = "_TOGGL_ASYNC_COMPLETE"
+"""The environment variable by which a shell asks for completions; click makes its name of the command's."""
+
+base_url_option = click.option("--base-url", metavar="URL", help="Another server that speaks Toggl's API.")
+machine_option = click.option("--json", "machine", is_flag=True, help="Write JSON.")
+
+
+def server_url(base_url: str | None) -> str:
+    """Return the server that a command asks: that of the option, of the environment, or Toggl's."""
+    return base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
