@@ -36,6 +36,10 @@ class Scripted:
     def _now(self) -> int:
         return int(asyncio.get_running_loop().time() * SECOND)
 
+    @property
+    def read_at(self) -> int:
+        return self._now()
+
     def transact(self, account: str, step: Any, lessons: Sequence[Any]) -> Any:
         return self._do(lambda: self._transact(account, step, lessons))
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.budget_steps import result_of
@@ -80,19 +82,19 @@ class Worker:
         self.me.chance = self._chance.random()
 
         def step(limits: Limits, now: int) -> tuple[Limits, Grant, Sequence[Wake]]:
-            # What it answers are durations from now on, not from when the answer has come.
-            self._asked = self._now()
+            self._asked = self.holder.read_at / SECOND
             answer, wakes = ask(limits, now, self.me, wants, notes)
             return limits, answer, wakes
 
         return await self.transact(step)
 
-    async def leave(self, answer: Grant) -> Departure:
+    async def leave(self, answer: Grant, lag: int) -> Departure:
         """Look a last time."""
+        me = msgspec.structs.replace(self.me, lag=max(self.me.lag, lag))
 
         def step(limits: Limits, now: int) -> tuple[Limits, Departure, Sequence[Wake]]:
-            self._asked = self._now()
-            departure, wakes = leaving(limits, now, self.me, answer.number, answer.level, answer.window)
+            self._asked = self.holder.read_at / SECOND
+            departure, wakes = leaving(limits, now, me, answer.number, answer.level, answer.window)
             return limits, departure, wakes
 
         return await self.transact(step)
@@ -113,16 +115,17 @@ class Worker:
     async def send(self, answer: Grant) -> bool:
         """Send a turn at its slot; say whether it left."""
         slot = self._asked + answer.wait / SECOND
-        number = answer.number
+        number, lag = answer.number, 0
         while True:
             if (wait := slot - self._now()) > 0:
                 await asyncio.sleep(wait)
             if self._now() - slot < LATE and not self.poked.is_set():
                 break
             self.poked.clear()
-            departure = await self.leave(answer)
+            departure = await self.leave(answer, lag)
             if not departure.number:
                 return False
+            lag = 2 * int((self._now() - self._asked) * SECOND)
             number = departure.number
             slot = self._asked + departure.wait / SECOND
         self._told({"sent": self._now(), "level": answer.level, "away": getattr(self.holder, "away", False)})

@@ -87,14 +87,14 @@ class Passed(Generic[T]):
     store has answered.
     """
 
-    __slots__ = ("_began", "_clock", "_name", "_seen", "_step", "ahead", "lessons", "limits")
+    __slots__ = ("_began", "_name", "_read", "_seen", "_step", "ahead", "lessons", "limits")
 
-    def __init__(self, name: str, seen: Seen, step: Step[T], began: int, clock: Callable[[], int]) -> None:
+    def __init__(self, name: str, seen: Seen, step: Step[T], began: int, read: Callable[[], int]) -> None:
         self._name = name
         self._seen = seen
         self._step = step
         self._began = began
-        self._clock = clock
+        self._read = read
         self.lessons: list[Lesson] = seen.lessons.copy()
         """What was learned while alone, and is told now."""
         self.limits: Limits
@@ -103,7 +103,7 @@ class Passed(Generic[T]):
 
     def __call__(self, limits: Limits, now: int) -> tuple[Limits, T | Closed, Sequence[Wake]]:
         """Run it, unless those who are alone have to stay so for a while."""
-        seen, clock = self._seen, self._clock()
+        seen, clock = self._seen, self._read()
         time = max(now + limits.skew, limits.at)
         self.ahead = time - clock
         unserved = time - limits.at

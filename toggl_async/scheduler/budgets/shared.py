@@ -76,6 +76,8 @@ class SharedHolder:
         self._closed = False
         self.away: bool = False
         """Whether the store is away; what `transact` gives then comes from no store."""
+        self.read_at: int = 0
+        """When the clock was read that the latest step was given, in microseconds of the loop's."""
 
     def __repr__(self) -> str:
         return f"<holder {self.name} of {self._store.place}{', alone' if self.away else ''}>"
@@ -107,7 +109,7 @@ class SharedHolder:
         seen.used_at = now
         if self.away or self._closed or (seen.round is not None and self._stays_alone(seen, now)):
             return self._without(seen, step, lessons)
-        passed = Passed(self.name, seen, step, now, self._now)
+        passed = Passed(self.name, seen, step, now, self._read)
         try:
             result = self._store.transact(account, passed, (*passed.lessons, *lessons))
         except (StoreAway, NewerFormat, BudgetError) as error:
@@ -300,7 +302,7 @@ class SharedHolder:
 
     def _without(self, seen: Seen, step: Step[T], lessons: Sequence[Lesson]) -> T:
         """Apply a step to the limits that were seen last, in one's own places."""
-        now = self._now()
+        now = self.read_at = self._now()
         for lesson in lessons:
             seen.lessons.append(lesson)
             seen.memories.take(lesson, now, shared=True)
@@ -320,6 +322,11 @@ class SharedHolder:
         limits, result, _ = step(limits, now)
         seen.limits = limits
         return result
+
+    def _read(self) -> int:
+        """Return when the store's clock was read, within a step."""
+        self.read_at = self._store.read_at
+        return self.read_at
 
     def _now(self) -> int:
         return int(self._loop.time() * SECOND)

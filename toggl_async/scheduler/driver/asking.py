@@ -276,7 +276,7 @@ class Asking(Outlook):
 
     def _step_in_store(self, limits: Limits, now: int) -> tuple[Limits, Grant, Sequence[Wake]]:
         """Ask; it may run twice, and the last time counts."""
-        self._stepped_at = self.now()
+        self._stepped_at = self._holder.read_at
         wants, notes = self._asked
         answer, wakes = ask(limits, now, self._me, wants, notes)
         if answer.view is None:

@@ -125,7 +125,7 @@ class Outlook:
         self._prompt = self._memory is not None
         """Whether the limits are at hand: then asking once more costs next to nothing."""
         self._stepped_at = 0
-        """When a store ran the latest step: what it answers are durations from then on."""
+        """When a store read the time of the latest step: what it answers are durations from then on."""
         self._standing: frozenset[tuple[int, str]] = frozenset()
         """The lines with which a store knows this process to wait."""
         self._called = False
