@@ -12,6 +12,7 @@ A store knows nothing of this: it applies a step, or says that it cannot (`Store
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -72,6 +73,10 @@ class SharedHolder:
         self._process = os.getpid()
         self._accounts: OrderedDict[str, Seen] = OrderedDict()
         self._used = False
+        self._refusal = ""
+        """Why the store cannot be used as it is configured, as the log was told."""
+        self._failed = ""
+        """The account in whose name the store was lost."""
         self._trial: asyncio.Task[None] | None = None
         self._closed = False
         self.away: bool = False
@@ -115,7 +120,7 @@ class SharedHolder:
         except (StoreAway, NewerFormat, BudgetError) as error:
             if isinstance(error, StoreAway) and self._used:
                 return self._wait(account, seen, step, lessons, passed, None, str(error))
-            return self._lost(seen, step, lessons, error)
+            return self._lost(account, seen, step, lessons, error)
         if isinstance(result, Awaitable):
             pending = cast("Awaitable[T | Closed]", result)
             return self._wait(account, seen, step, lessons, passed, pending, f"no answer within {BOUND:g} s")
@@ -146,12 +151,12 @@ class SharedHolder:
                         break
                     except StoreAway as error:
                         if not self._used:
-                            return self._lost(seen, step, lessons, error)
+                            return self._lost(account, seen, step, lessons, error)
                         pending, reason = None, str(error)
         except TimeoutError:
-            return self._lost(seen, step, lessons, StoreAway(reason))
+            return self._lost(account, seen, step, lessons, StoreAway(reason))
         except (NewerFormat, BudgetError) as error:
-            return self._lost(seen, step, lessons, error)
+            return self._lost(account, seen, step, lessons, error)
         return self._with(seen, step, passed, result)
 
     async def _again(self, account: str, passed: Passed[T], lessons: Sequence[Lesson]) -> T | Closed:
@@ -167,10 +172,10 @@ class SharedHolder:
         try:
             found = self._store.recall(account)
         except (StoreAway, NewerFormat, BudgetError) as error:
-            self._lose(error)
+            self._lose(account, error)
             return seen.memories
         if isinstance(found, Awaitable):
-            return self._recalled(seen, found)
+            return self._recalled(account, seen, found)
         return self._remember(seen, *found)
 
     async def aclose(self) -> None:
@@ -208,15 +213,15 @@ class SharedHolder:
             seen.departed = limits.slot
         return result
 
-    async def _recalled(self, seen: Seen, pending: Awaitable[tuple[Memories, int]]) -> Memories:
+    async def _recalled(self, account: str, seen: Seen, pending: Awaitable[tuple[Memories, int]]) -> Memories:
         try:
             with anyio.fail_after(BOUND):
                 found = await pending
         except TimeoutError:
-            self._lose(StoreAway(f"no answer within {BOUND:g} s"))
+            self._lose(account, StoreAway(f"no answer within {BOUND:g} s"))
             return seen.memories
         except (StoreAway, NewerFormat, BudgetError) as error:
-            self._lose(error)
+            self._lose(account, error)
             return seen.memories
         return self._remember(seen, *found)
 
@@ -237,6 +242,7 @@ class SharedHolder:
 
     def _lost(
         self,
+        account: str,
         seen: Seen,
         step: Step[T],
         lessons: Sequence[Lesson],
@@ -250,20 +256,23 @@ class SharedHolder:
                 )
                 self._tell(str(error))
         else:
-            self._lose(error)
+            self._lose(account, error)
         return self._without(seen, step, lessons)
 
-    def _lose(self, error: StoreAway | NewerFormat | BudgetError) -> None:
+    def _lose(self, account: str, error: StoreAway | NewerFormat | BudgetError) -> None:
         """Go on alone, with all accounts.
 
         Raises:
             BudgetError: that was the error, and the store has never been used.
         """
         if isinstance(error, BudgetError) and not self._used:
+            if self._refusal != str(error):
+                self._refusal = str(error)
+                _logger.error("%s", error)
             raise error
         if self.away:
             return
-        self.away = True
+        self.away, self._failed = True, account
         _logger.warning(
             "%s cannot be used (%s): this process keeps its own pace until it can, and tries it every %g s",
             self._store.place,
@@ -283,6 +292,7 @@ class SharedHolder:
             try:
                 with anyio.fail_after(BOUND):
                     await self._store.ping()
+                    await self._try(self._failed)
             except (StoreAway, BudgetError, TimeoutError):
                 pause = TRIES[0] + (TRIES[1] - TRIES[0]) * self._chance()
                 await anyio.sleep(max(0.0, began + pause - self._loop.time()))
@@ -293,6 +303,16 @@ class SharedHolder:
             seen.opens_at = None
         _logger.info("%s can be used again", self._store.place)
         self._tell(None)
+
+    async def _try(self, account: str) -> None:
+        """Try what has failed: a store may work for all accounts but one."""
+        with contextlib.suppress(NewerFormat):
+            done = self._store.transact(account, _look, ())
+            if isinstance(done, Awaitable):
+                await done
+            found = self._store.recall(account)
+            if isinstance(found, Awaitable):
+                await found
 
     def _stays_alone(self, seen: Seen, now: int) -> bool:
         """Say whether an account is alone, though the store is back."""
@@ -330,3 +350,8 @@ class SharedHolder:
 
     def _now(self) -> int:
         return int(self._loop.time() * SECOND)
+
+
+def _look(limits: Limits, _now: int) -> tuple[Limits, None, tuple[()]]:
+    """Change nothing."""
+    return limits, None, ()

@@ -51,6 +51,7 @@ class Outlook:
         "_chance",
         "_closed",
         "_cold",
+        "_fault",
         "_holder",
         "_lag",
         "_learned",
@@ -131,6 +132,8 @@ class Outlook:
         self._called = False
         """Whether the store has to be asked: one's time has come, or somebody has woken this process."""
         self._lag = Lag()
+        self._fault = ""
+        """What a budget of somebody else's failed with, and the log was told."""
         self._running = self._again = self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
