@@ -159,6 +159,50 @@ async def test_a_store_that_comes_back_empty_stays_closed_while_others_are_alone
     assert pace_of(fleet.between(back + 6, back + 10)) > 9.4
 
 
+def forget(path: Path) -> None:
+    """Delete the file."""
+    for end in ("", "-wal", "-shm"):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(("count", "interval"), [(1, 0.1), (4, 0.1), (8, 0.1), (4, 1.0)])
+async def test_whose_store_forgets_go_on_in_their_places(
+    tmp_path: Path, machine: Machine, count: int, interval: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    fleet = Fleet(tmp_path / "budget.sqlite", machine, count, interval)
+    await asyncio.sleep(10 + 20 * interval)
+    lost = now()
+    forget(fleet.path)
+    await asyncio.sleep(10 + 20 * interval)
+    ended = now()
+    await fleet.end()
+    pace = interval * (1 + MARGIN)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(fleet.between(lost - 2, ended))]
+    assert fleet.refused() == 0
+    assert max(gaps) < 3 * pace
+    assert pace_of(fleet.between(lost - 0.1, lost + 4)) > 0.8 / pace
+    assert pace_of(fleet.between(lost + 5, ended)) > 0.98 / pace
+    told = fleet.troubles.count("it has lost what it knew")
+    assert fleet.troubles.count(None) == told == len(fleet.troubles) / 2
+    assert told == sum("it has lost what it knew" in record.getMessage() for record in caplog.records)
+    assert count - 1 <= told <= count  # one's place may come just when it opens
+
+
+async def test_one_that_comes_while_a_store_that_forgot_is_closed_waits_for_its_opening(
+    tmp_path: Path, machine: Machine
+) -> None:
+    fleet = Fleet(tmp_path / "budget.sqlite", machine, 4)
+    await asyncio.sleep(10)
+    forget(fleet.path)
+    await asyncio.sleep(1)
+    fleet.start()
+    lost = now()
+    await asyncio.sleep(10)
+    await fleet.end()
+    assert fleet.refused() == 0
+    assert pace_of(fleet.between(lost, lost + 2)) < 9  # those of four alone
+
+
 @given(st.data())
 @settings(max_examples=5)
 def test_no_accident_of_the_store_draws_a_429(data: st.DataObject) -> None:
@@ -178,8 +222,7 @@ def test_no_accident_of_the_store_draws_a_429(data: st.DataObject) -> None:
                 with locked(fleet.path):
                     await asyncio.sleep(away)
             elif how == "deleted":
-                for end in ("", "-wal", "-shm"):
-                    Path(f"{fleet.path}{end}").unlink(missing_ok=True)
+                forget(fleet.path)
             else:
                 fleet.path.parent.rename(folder / "elsewhere")
                 fleet.path.parent.write_text("")

@@ -77,6 +77,8 @@ class SharedHolder:
         """Why the store cannot be used as it is configured, as the log was told."""
         self._failed = ""
         """The account in whose name the store was lost."""
+        self._opening: asyncio.TimerHandle | None = None
+        """Tells that a store can be used that had forgotten, when it opens."""
         self._trial: asyncio.Task[None] | None = None
         self._closed = False
         self.away: bool = False
@@ -181,6 +183,8 @@ class SharedHolder:
     async def aclose(self) -> None:
         """Let go of the store; requests that are still under way are not told any more."""
         self._closed = True
+        if self._opening is not None:
+            self._opening.cancel()
         if self._trial is not None:
             self._trial.cancel()
             await asyncio.wait([self._trial])
@@ -206,8 +210,7 @@ class SharedHolder:
         limits = passed.limits
         seen.highest, seen.before = max(seen.highest, limits.number), limits.before
         if isinstance(result, Closed):
-            seen.opens_at = self._now() + result.left
-            return self._without(seen, step, ())
+            return self._stay_alone(seen, step, result)
         seen.limits, seen.ahead, seen.round, seen.opens_at = limits, passed.ahead, None, None
         if limits.holder == self.name:
             seen.departed = limits.slot
@@ -301,8 +304,7 @@ class SharedHolder:
         self.away = False
         for seen in self._accounts.values():
             seen.opens_at = None
-        _logger.info("%s can be used again", self._store.place)
-        self._tell(None)
+        self._tell_back()
 
     async def _try(self, account: str) -> None:
         """Try what has failed: a store may work for all accounts but one."""
@@ -313,6 +315,43 @@ class SharedHolder:
             found = self._store.recall(account)
             if isinstance(found, Awaitable):
                 await found
+
+    def _stay_alone(self, seen: Seen, step: Step[T], closed: Closed) -> T:
+        """Go on alone until a store opens that others may not know to be back."""
+        now = self._now()
+        if seen.round is None:
+            self._go_alone(seen, now)
+            if closed.forgot and self._opening is None:
+                reason = "it has lost what it knew"
+                _logger.warning(
+                    "%s cannot be used for %g s (%s): this process keeps its own pace until it can",
+                    self._store.place,
+                    closed.left / SECOND,
+                    reason,
+                )
+                self._tell(reason)
+                self._opening = self._loop.call_later(closed.left / SECOND, self._opened)
+        seen.opens_at = now + closed.left
+        return self._without(seen, step, ())
+
+    def _opened(self) -> None:
+        self._opening = None
+        if not self.away:
+            self._tell_back()
+
+    def _tell_back(self) -> None:
+        _logger.info("%s can be used again", self._store.place)
+        self._tell(None)
+
+    def _go_alone(self, seen: Seen, now: int) -> Limits:
+        """Keep to one's own places from now on."""
+        limits = seen.limits
+        if limits is None:
+            limits = seen.limits = Limits.new(now)
+        seen.lost_at = now
+        seen.round = alone.go_alone(limits, self.name, seen.departed)
+        seen.opens_at = None
+        return limits
 
     def _stays_alone(self, seen: Seen, now: int) -> bool:
         """Say whether an account is alone, though the store is back."""
@@ -327,12 +366,9 @@ class SharedHolder:
             seen.lessons.append(lesson)
             seen.memories.take(lesson, now, shared=True)
         limits = seen.limits
-        if limits is None:
-            limits = Limits.new(now)
-        if seen.round is None:
-            seen.lost_at = now
-            seen.round = alone.go_alone(limits, self.name, seen.departed)
-            seen.opens_at = None
+        if seen.round is None or limits is None:
+            limits = self._go_alone(seen, now)
+        assert seen.round is not None  # noqa: S101 - they have just been told
         now += seen.ahead
         interval = alone.interval_by(step, limits.added, now, self.name)
         if interval is not None:
