@@ -19,10 +19,10 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.budget_named import budget_named
 from support.budget_steps import result_of
 from toggl_async.options import ClientOptions, Pace
 from toggl_async.scheduler.budgets import Holder
-from toggl_async.scheduler.budgets.named import budget_from_text
 from toggl_async.scheduler.core.ask import Departure, Grant, ask, leaving
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.notes import AnswerTold, Note
@@ -128,7 +128,14 @@ class Worker:
             lag = 2 * int((self._now() - self._asked) * SECOND)
             number = departure.number
             slot = self._asked + departure.wait / SECOND
-        self._told({"sent": self._now(), "level": answer.level, "away": getattr(self.holder, "away", False)})
+        self._told(
+            {
+                "account": self.account,
+                "sent": self._now(),
+                "level": answer.level,
+                "away": getattr(self.holder, "away", False),
+            }
+        )
         self.waiting[answer.level] -= 1
         self._notes.append(AnswerTold(number, "user"))
         return True
@@ -145,8 +152,7 @@ async def run(given: dict[str, Any]) -> None:
         else:
             lines.append(line)
 
-    budget = budget_from_text(given["budget"])
-    assert budget is not None
+    budget = budget_named(given["budget"])
     workers: dict[str, Worker] = {}
     holder = budget.open(lambda account: workers[account].poked.set() if account in workers else None)
     pace = Pace(interval=given["interval"], margin=given.get("margin", 0.0))
