@@ -265,6 +265,31 @@ async def test_one_that_never_met_its_store_keeps_its_own_pace(tmp_path: Path, m
     assert pace_of([at for at, _ in fleet.sent]) > 9.4
 
 
+async def test_those_that_never_met_their_store_are_no_herd_and_find_one_pace_when_it_comes(
+    tmp_path: Path, machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody knows how many they are: each draws its phase, and keeps its own pace until then."""
+    (tmp_path / "state").write_text("a file where the folder will be")
+    fleet = Fleet(tmp_path / "state" / "budget.sqlite", machine, 8)
+    for number, worker in enumerate(fleet.workers):
+        worker.holder._chance = random.Random(number).random  # type: ignore[attr-defined]
+    await asyncio.sleep(10)
+    firsts = sorted(at for at, _ in fleet.sent[:8])
+    assert 0.5 * INTERVAL < firsts[-1] - firsts[0] <= INTERVAL * (1 + MARGIN)
+    (tmp_path / "state").unlink()
+    await asyncio.sleep(10)
+    came = now()
+    await asyncio.sleep(10)
+    await fleet.end()
+    moments = fleet.between(came, now())
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert min(gaps) >= INTERVAL
+    assert pace_of(moments) > 9.4
+    assert len(fleet.troubles) == 16
+    assert fleet.troubles[8:] == [None] * 8
+    assert [record.levelname for record in caplog.records].count("WARNING") == 8
+
+
 def in_virtual_time(story: Callable[[Path], Any]) -> None:
     """Run a story in a loop of its own."""
     import tempfile  # noqa: PLC0415
