@@ -48,8 +48,8 @@ class Fleet:
         self._running: list[tuple[Process, threading.Thread]] = []
         self._stdin: dict[int | None, IO[str]] = {}
 
-    def start(self, count: int, environ: Mapping[str, str] | None = None, **given: Any) -> list[Process]:
-        """Start processes, which wait for `go`."""
+    def start(self, count: int, environ: Any = None, **given: Any) -> list[Process]:
+        """Start processes, which wait for `go`; `environ` is a mapping, added to their environment."""
         opened: list[tuple[Process, IO[str], IO[str]]] = []
         for _ in range(count):
             process = subprocess.Popen(

@@ -51,7 +51,7 @@ class QuotaServer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_given: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its own names
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

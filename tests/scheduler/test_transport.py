@@ -1174,7 +1174,8 @@ async def test_a_task_that_a_stranger_cancels_is_replaced() -> None:
 
 @pytest.mark.parametrize("seconds", [0.01, 0.2, 0.6, 0.9])
 async def test_a_late_request_whose_last_look_is_answered_late_keeps_its_distance(seconds: float) -> None:
-    memory, sent = MemoryBudget(), []
+    memory = MemoryBudget()
+    sent: list[float] = []
     mine, theirs = (SlowBudget(memory=memory) for _ in range(2))
 
     class Slow(Tracing):

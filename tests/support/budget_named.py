@@ -2,6 +2,8 @@
 ``sentinel:PORT``.
 """
 
+from typing import Any
+
 from toggl_async.scheduler.budgets import Budget
 from toggl_async.scheduler.budgets.named import budget_from_text
 
@@ -16,7 +18,8 @@ def budget_named(text: str) -> Budget:
 
         if kind == "cluster":
             return RedisBudget(RedisCluster(host="127.0.0.1", port=int(port)))
-        return RedisBudget(Sentinel([("127.0.0.1", int(port))], socket_timeout=0.5).master_for("main"))
+        sentinel: Any = Sentinel
+        return RedisBudget(sentinel([("127.0.0.1", int(port))], socket_timeout=0.5).master_for("main"))
     budget = budget_from_text(text)
     assert budget is not None
     return budget
