@@ -66,8 +66,9 @@ class Fleet:
 
     def fork(self, count: int, **given: Any) -> list[Process]:
         """Start bare processes that share what they import: hundreds of them cost a few seconds."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["support.budget_worker"])
+        import support.budget_worker  # noqa: F401, PLC0415 - so that those who are forked need not
+
+        context = multiprocessing.get_context("fork")
         opened: list[tuple[Process, IO[str], IO[str]]] = []
         for _ in range(count):
             (told_by, tell), (read, written_by) = (context.Pipe(duplex=False) for _ in range(2))

@@ -92,7 +92,8 @@ async def run(given: dict[str, Any]) -> None:
             for token in given.get("accounts", ["a" * 32])
         ]
         print("ready", flush=True)  # noqa: T201
-        await asyncio.to_thread(sys.stdin.readline)
+        if not await asyncio.to_thread(sys.stdin.readline):
+            return  # who started it is gone
         cpu = time.process_time()
 
         async def calls(toggl: TogglClient, level: int, count: int) -> None:

@@ -159,7 +159,8 @@ async def run(given: dict[str, Any]) -> None:
     for account in given.get("accounts", ["account"]):
         workers[account] = Worker(holder, account, pace, told)
     print("ready", flush=True)  # noqa: T201
-    await asyncio.to_thread(sys.stdin.readline)
+    if not await asyncio.to_thread(sys.stdin.readline):
+        return  # who started it is gone
     cpu = time.process_time()
 
     async def one(worker: Worker, levels: Sequence[int], count: int, pause: float) -> None:
