@@ -6,103 +6,23 @@ took, how even the pace was, and how many 429s a strict bucket of one request wo
 """
 
 import argparse
-import itertools
 import json
 import random
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+from budget_accidents import ACCIDENTS
+from budget_fleet import BARE, ROOT, Fleet, figures, judged, refused_by
 
-from support.redis_server import RedisServer, redis_server  # noqa: E402
+from support.redis_server import redis_server
 
-CLIENT = ROOT / "tests" / "support" / "budget_caller.py"
-BARE = ROOT / "tests" / "support" / "budget_worker.py"
-
-
-class Fleet:
-    """Worker processes on one budget."""
-
-    worker = CLIENT
-
-    def __init__(self, budget: str) -> None:
-        self.budget = budget
-        self.lines: list[dict[str, Any]] = []
-        self._running: list[tuple[subprocess.Popen[str], threading.Thread]] = []
-
-    def start(self, count: int, **given: Any) -> list[subprocess.Popen[str]]:
-        """Start processes, which wait for `go`."""
-        started = []
-        for _ in range(count):
-            process = subprocess.Popen(
-                [sys.executable, str(self.worker), json.dumps({"budget": self.budget, **given})],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            started.append(process)
-        for process in started:
-            assert process.stdout is not None
-            process.stdout.readline()
-            reader = threading.Thread(target=self._read, args=(process,), daemon=True)
-            reader.start()
-            self._running.append((process, reader))
-        return started
-
-    @staticmethod
-    def go(processes: Sequence[subprocess.Popen[str]]) -> None:
-        """Let them begin."""
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-
-    def end(self, *, kill: bool = False) -> None:
-        """Wait for all of them."""
-        for process, reader in self._running:
-            if kill:
-                process.kill()
-            process.wait()
-            reader.join()
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self.lines.append({"process": process.pid, **json.loads(line)})
-
-
-def figures(fleet: Fleet, interval: float, *, bucket: float = 1.0) -> dict[str, Any]:
-    """Return what the lines of a fleet say."""
-    sent = sorted(line["sent"] for line in fleet.lines if "sent" in line)
-    level, last, refused = 0.0, sent[0], 0
-    for at in sent:
-        level = max(0.0, level - (at - last) / interval)
-        last = at
-        if level + 1 > bucket + 1e-6:
-            refused += 1
-        else:
-            level += 1
-    gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
-    transactions = sum(line.get("transactions", 0) for line in fleet.lines)
-    seconds = sent[-1] - sent[0]
-    return {
-        "sent": len(sent),
-        "seconds": round(seconds, 2),
-        "pace": round((len(sent) - 1) / seconds, 2),
-        "429": refused,
-        "shortest gap": round(min(gaps), 4),
-        "longest gap": round(max(gaps), 3),
-        **({"transactions a grant": round(transactions / len(sent), 2)} if transactions else {}),
-        "cpu": round(sum(line.get("cpu", 0.0) for line in fleet.lines), 2),
-    }
+RESULTS = ROOT / "benchmarks" / "results" / "budget.json"
+NONE_REFUSED = {"429": ("at most", 0.0)}
+Targets = Mapping[str, tuple[str, float]]
 
 
 def waiting(budget: str, interval: float = 0.05, margin: float = 0.0) -> dict[str, Any]:
@@ -151,7 +71,11 @@ def urgent(budget: str) -> dict[str, Any]:
     for asked in sorted(line["urgent"] for line in fleet.lines if "urgent" in line):
         at = next(sent)
         before[min(3, sum(asked < other < at for other in lower))] += 1
-    return {**figures(fleet, 0.05), "bulk calls before an urgent one (0, 1, 2, more)": before}
+    return {
+        **figures(fleet, 0.05),
+        "bulk calls before an urgent one (0, 1, 2, more)": before,
+        "most bulk calls before an urgent one": max(number for number, times in enumerate(before) if times),
+    }
 
 
 def both(budget: str) -> dict[str, Any]:
@@ -166,88 +90,124 @@ def both(budget: str) -> dict[str, Any]:
 def single(budget: str) -> dict[str, Any]:
     """One process, one call at a time, back to back."""
     fleet = Fleet(budget)
-    started = fleet.start(1, calls=0, levels=[1], again=100, pause=0.0, interval=0.02)
+    started = fleet.start(1, calls=0, levels=[1], again=100, pause=0.0, interval=0.05)
     fleet.go(started)
     fleet.end()
-    return figures(fleet, 0.02)
+    return figures(fleet, 0.05)
 
 
-def kills(budget: str, interval: float = 0.1, seconds: float = 30, count: int = 60) -> dict[str, Any]:
-    """Eight processes, one of which is killed now and then, and another starts in its place."""
-    chance = random.Random(7)
-    fleet = Fleet(budget)
-    given: dict[str, Any] = {"calls": 10_000, "interval": interval, "margin": 0.05, "at once": True}
-    living = fleet.start(8, **given)
-    spare = fleet.start(count, **given)
-    fleet.go(living)
-    time.sleep(3 + 4 * interval)
-    began = time.monotonic()
-    for end in sorted(chance.uniform(0, seconds) for _ in range(count)):
-        time.sleep(max(0.0, began + end - time.monotonic()))
-        living.pop(chance.randrange(len(living))).kill()
-        living.append(spare.pop())
-        fleet.go(living[-1:])
-    ended = time.monotonic()
-    fleet.end(kill=True)
-    fleet.lines = [line for line in fleet.lines if began <= line.get("sent", 0) <= ended]
-    return figures(fleet, interval)
+def kills(interval: float, seconds: float, count: int = 200) -> Callable[[str], dict[str, Any]]:
+    """Return a scenario in which one of eight processes is killed now and then, and another follows it."""
 
-
-def dense_kills(budget: str) -> dict[str, Any]:
-    """The same, denser than places."""
-    return kills(budget, 1.0, 60, 60)
-
-
-def trouble(act: Callable[[RedisServer], None]) -> Callable[[str], dict[str, Any]]:
-    """Return a scenario in which Redis is lost in the middle of a run of eight processes."""
-
-    def scenario(_budget: str, interval: float = 0.1) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) as server:
-            fleet = Fleet(server.url)
-            started = fleet.start(8, calls=25, interval=interval, margin=0.05)
-            fleet.go(started)
-            time.sleep(7)
-            act(server)
-            fleet.end()
+    def scenario(budget: str) -> dict[str, Any]:
+        chance = random.Random(7)
+        fleet = Fleet(budget)
+        given: dict[str, Any] = {"calls": 10_000, "interval": interval, "margin": 0.05, "at once": True}
+        living = fleet.fork(8, **given)
+        spare = fleet.fork(count, **given)
+        fleet.go(living)
+        time.sleep(3 + 4 * interval)
+        began = time.monotonic()
+        for end in sorted(chance.uniform(0, seconds) for _ in range(count)):
+            time.sleep(max(0.0, began + end - time.monotonic()))
+            living.pop(chance.randrange(len(living))).kill()
+            living.append(spare.pop())
+            fleet.go(living[-1:])
+        ended = time.monotonic()
+        fleet.end(kill=True)
+        fleet.lines = [line for line in fleet.lines if began <= line.get("sent", 0) <= ended]
         found = figures(fleet, interval)
-        alone = sorted(line["sent"] for line in fleet.lines if line.get("away"))
-        if len(alone) > 1:
-            found["sent alone"] = len(alone)
-            found["pace alone"] = round((len(alone) - 1) / (alone[-1] - alone[0]), 2)
-        return found
+        full = 1 / (interval * 1.05)
+        return {
+            **found,
+            "kills": count,
+            "of the full pace": round(found["pace"] / full, 3),
+            "longest gap in intervals": round(found["longest gap"] * full, 2),
+        }
 
     return scenario
 
 
-def _hang(server: RedisServer) -> None:
-    server.hang()
-    time.sleep(4)
-    server.go_on()
+def steady(budget: str) -> dict[str, Any]:
+    """Four processes that call every eight seconds for an hour, twenty times as fast."""
+    fleet = Fleet(budget)
+    started = fleet.start(4, calls=0, levels=[1], again=450, every=0.4, interval=0.05, margin=0.02)
+    time.sleep(3)
+    fleet.go(started)
+    fleet.end()
+    return {**figures(fleet, 0.05), "failed": sum("failed" in line for line in fleet.lines)}
 
 
-def _restart(server: RedisServer) -> None:
-    server.stop()
-    time.sleep(4)
-    server.start()
+def accounts(budget: str, count: int, *, calls: int = 15) -> dict[str, Any]:
+    """So many accounts, each in one of four processes, at the real pace of each."""
+    fleet = Fleet(budget)
+    names = [f"{number:032x}" for number in range(count)]
+    started = []
+    for number in range(4):
+        started += fleet.start(
+            1, calls=calls, interval=1.0, margin=0.02, accounts=names[number::4], waiting=1
+        )
+    time.sleep(3)
+    fleet.go(started)
+    fleet.end()
+    sent: dict[str, list[float]] = {}
+    for line in fleet.lines:
+        if "sent" in line:
+            sent.setdefault(line["account"], []).append(line["sent"])
+    paces = [(len(moments) - 1) / (max(moments) - min(moments)) for moments in sent.values()]
+    seconds = max(map(max, sent.values())) - min(map(min, sent.values()))
+    cpu = sum(line.get("cpu", 0.0) for line in fleet.lines)
+    return {
+        "accounts": len(sent),
+        "429": sum(refused_by(sorted(moments), 1.0, 1.0) for moments in sent.values()),
+        "worst share of its full pace": round(min(paces) * 1.02, 3),
+        "CPU of all clients, of a core": round(cpu / seconds, 2),
+        "transactions": sum(line.get("transactions", 0) for line in fleet.lines),
+    }
 
 
-def _empty(server: RedisServer) -> None:
-    subprocess.run(["redis-cli", "-p", str(server.port), "flushall"], check=True, stdout=subprocess.DEVNULL)
+def many(budget: str) -> dict[str, Any]:
+    """250 accounts of whole clients."""
+    return accounts(budget, 250)
 
 
-SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
-    "waiting": waiting,
-    "4 processes": even(4, 0.1, 0.05, 400),
-    "8 processes": even(8, 0.1, 0.05, 400),
-    "4 processes, real pace": even(4, 1.0, 0.02),
-    "8 processes, real pace": even(8, 1.0, 0.02),
-    "urgent": urgent,
-    "both": both,
-    "single": single,
-    "kills": kills,
-    "dense kills": dense_kills,
+def bare_many(budget: str) -> dict[str, Any]:
+    """A thousand accounts whose requests are answered at once, without the client."""
+    worker, Fleet.worker = Fleet.worker, BARE
+    try:
+        return accounts(budget, 1000)
+    finally:
+        Fleet.worker = worker
+
+
+EVEN: Targets = {**NONE_REFUSED, "429 with a bucket of 5": ("at most", 0), "of the ideal": ("at most", 1.05)}
+KILLED: Targets = {
+    **NONE_REFUSED,
+    "of the full pace": ("at least", 0.97),
+    "longest gap in intervals": ("at most", 2.5),
 }
-LOSSES = {"hangs": trouble(_hang), "restarts": trouble(_restart), "is emptied": trouble(_empty)}
+CROWD: Targets = {**NONE_REFUSED, "worst share of its full pace": ("at least", 0.97)}
+
+
+def grants(most: float) -> Targets:
+    return {"transactions a grant": ("at most", most)}
+
+
+SCENARIOS: dict[str, tuple[Callable[[str], dict[str, Any]], Targets]] = {
+    "waiting": (waiting, grants(1.2)),
+    "4 processes": (even(4, 0.1, 0.05), EVEN),
+    "8 processes": (even(8, 0.1, 0.05), EVEN),
+    "4 processes, real pace": (even(4, 1.0, 0.02), EVEN),
+    "8 processes, real pace": (even(8, 1.0, 0.02), EVEN),
+    "urgent": (urgent, {**grants(1.5), "most bulk calls before an urgent one": ("at most", 1)}),
+    "both": (both, grants(2)),
+    "single": (single, grants(2.2)),
+    "200 kills, rarer than places": (kills(0.1, 60), KILLED),
+    "200 kills, denser than places": (kills(0.5, 60), KILLED),
+    "a call every 8 s, 20 times as fast": (steady, {**NONE_REFUSED, "failed": ("at most", 0)}),
+    "250 accounts": (many, CROWD),
+    "1,000 accounts, bare": (bare_many, CROWD),
+}
 
 
 @contextmanager
@@ -258,28 +218,33 @@ def places() -> Iterator[dict[str, str]]:
 
 
 def main() -> None:
-    """Run scenarios, and print what was seen."""
+    """Run scenarios, print what was seen beside its targets, and keep it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenarios", nargs="*", default=[*SCENARIOS, *LOSSES])
+    parser.add_argument("scenarios", nargs="*", default=[*SCENARIOS, *ACCIDENTS])
     parser.add_argument("--store", choices=["file", "redis"])
     parser.add_argument("--bare", action="store_true", help="without the client")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help=f"figures are added to it, as to {RESULTS.name}")
     given = parser.parse_args()
     if given.bare:
         Fleet.worker = BARE
-    found: dict[str, Any] = {}
+
+    def keep(name: str, found: dict[str, Any], targets: Targets) -> None:
+        found = judged(found, targets)
+        print("met   " if found["met"] else "MISSED", name, found, flush=True)
+        if given.out:
+            known = json.loads(given.out.read_text()) if given.out.exists() else {}
+            given.out.write_text(json.dumps({**known, name: found}, indent=1) + "\n")
+
     for name in given.scenarios:
-        if name in LOSSES:
-            found[f"Redis {name}"] = LOSSES[name]("")
-            print(f"Redis {name}", found[f"Redis {name}"], flush=True)
+        if name in ACCIDENTS:
+            accident, targets = ACCIDENTS[name]
+            keep(name, accident(), targets)
             continue
+        scenario, targets = SCENARIOS[name]
         with places() as budgets:
             for store, budget in budgets.items():
                 if given.store in {None, store}:
-                    found[f"{name}, {store}"] = SCENARIOS[name](budget)
-                    print(f"{name}, {store}", found[f"{name}, {store}"], flush=True)
-    if given.out:
-        given.out.write_text(json.dumps(found, indent=1) + "\n")
+                    keep(f"{name}, {store}", scenario(budget), targets)
 
 
 if __name__ == "__main__":

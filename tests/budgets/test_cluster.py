@@ -21,6 +21,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.mark.nightly  # a cluster takes eight seconds to stand
 async def test_two_processes_keep_one_pace_in_a_cluster(tmp_path: Path) -> None:
     servers = []
     try:

@@ -36,6 +36,10 @@ class Scripted:
     def _now(self) -> int:
         return int(asyncio.get_running_loop().time() * SECOND)
 
+    @property
+    def read_at(self) -> int:
+        return self._now()
+
     def transact(self, account: str, step: Any, lessons: Sequence[Any]) -> Any:
         return self._do(lambda: self._transact(account, step, lessons))
 
@@ -163,6 +167,40 @@ async def test_a_value_of_a_newer_version_is_told_once(
     store.fault = None
     await ended(holder.transact("another", nothing))  # which this version reads
     assert list(store.limits) == ["another"]
+
+
+async def test_a_store_that_answers_and_fails_one_account_is_told_once_and_left_until_it_is_mended(
+    holder: SharedHolder, store: Scripted, told: list[str | None]
+) -> None:
+    """What fails has to be tried, not what works: else it is lost and found again all the time."""
+    await ended(holder.transact("account", nothing))
+    faults: dict[str, Exception] = {"account": StoreAway("a value of another type")}
+    transact = store.transact
+
+    def fail(account: str, step: Any, lessons: Sequence[Any]) -> Any:
+        if account in faults:
+            raise faults[account]
+        return transact(account, step, lessons)
+
+    store.transact = fail  # type: ignore[method-assign]
+    for _ in range(30):
+        await ended(holder.transact("account", nothing))
+        await ended(holder.transact("another", nothing))
+        await asyncio.sleep(1)
+    assert told == ["a value of another type"]
+    faults["account"] = NewerFormat(9)  # which is not the store's fault
+    await asyncio.sleep(2.1)
+    assert told == ["a value of another type", None]
+
+
+async def test_a_budget_that_cannot_work_is_said_once(
+    holder: SharedHolder, store: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.fault = BudgetError("the password is wrong")
+    for number in range(3):
+        with pytest.raises(BudgetError):
+            await ended(holder.transact(f"account {number}", nothing))
+    assert [record.getMessage() for record in caplog.records] == ["the password is wrong"]
 
 
 async def test_many_that_fail_at_once_are_told_once(

@@ -159,6 +159,50 @@ async def test_a_store_that_comes_back_empty_stays_closed_while_others_are_alone
     assert pace_of(fleet.between(back + 6, back + 10)) > 9.4
 
 
+def forget(path: Path) -> None:
+    """Delete the file."""
+    for end in ("", "-wal", "-shm"):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(("count", "interval"), [(1, 0.1), (4, 0.1), (8, 0.1), (4, 1.0)])
+async def test_whose_store_forgets_go_on_in_their_places(
+    tmp_path: Path, machine: Machine, count: int, interval: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    fleet = Fleet(tmp_path / "budget.sqlite", machine, count, interval)
+    await asyncio.sleep(10 + 20 * interval)
+    lost = now()
+    forget(fleet.path)
+    await asyncio.sleep(10 + 20 * interval)
+    ended = now()
+    await fleet.end()
+    pace = interval * (1 + MARGIN)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(fleet.between(lost - 2, ended))]
+    assert fleet.refused() == 0
+    assert max(gaps) < 3 * pace
+    assert pace_of(fleet.between(lost - 0.1, lost + 4)) > 0.8 / pace
+    assert pace_of(fleet.between(lost + 5, ended)) > 0.98 / pace
+    told = fleet.troubles.count("it has lost what it knew")
+    assert fleet.troubles.count(None) == told == len(fleet.troubles) / 2
+    assert told == sum("it has lost what it knew" in record.getMessage() for record in caplog.records)
+    assert count - 1 <= told <= count  # one's place may come just when it opens
+
+
+async def test_one_that_comes_while_a_store_that_forgot_is_closed_waits_for_its_opening(
+    tmp_path: Path, machine: Machine
+) -> None:
+    fleet = Fleet(tmp_path / "budget.sqlite", machine, 4)
+    await asyncio.sleep(10)
+    forget(fleet.path)
+    await asyncio.sleep(1)
+    fleet.start()
+    lost = now()
+    await asyncio.sleep(10)
+    await fleet.end()
+    assert fleet.refused() == 0
+    assert pace_of(fleet.between(lost, lost + 2)) < 9  # those of four alone
+
+
 @given(st.data())
 @settings(max_examples=5)
 def test_no_accident_of_the_store_draws_a_429(data: st.DataObject) -> None:
@@ -178,8 +222,7 @@ def test_no_accident_of_the_store_draws_a_429(data: st.DataObject) -> None:
                 with locked(fleet.path):
                     await asyncio.sleep(away)
             elif how == "deleted":
-                for end in ("", "-wal", "-shm"):
-                    Path(f"{fleet.path}{end}").unlink(missing_ok=True)
+                forget(fleet.path)
             else:
                 fleet.path.parent.rename(folder / "elsewhere")
                 fleet.path.parent.write_text("")
@@ -220,6 +263,31 @@ async def test_one_that_never_met_its_store_keeps_its_own_pace(tmp_path: Path, m
     await fleet.end()
     assert fleet.refused() == 0
     assert pace_of([at for at, _ in fleet.sent]) > 9.4
+
+
+async def test_those_that_never_met_their_store_are_no_herd_and_find_one_pace_when_it_comes(
+    tmp_path: Path, machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody knows how many they are: each draws its phase, and keeps its own pace until then."""
+    (tmp_path / "state").write_text("a file where the folder will be")
+    fleet = Fleet(tmp_path / "state" / "budget.sqlite", machine, 8)
+    for number, worker in enumerate(fleet.workers):
+        worker.holder._chance = random.Random(number).random  # type: ignore[attr-defined]
+    await asyncio.sleep(10)
+    firsts = sorted(at for at, _ in fleet.sent[:8])
+    assert 0.5 * INTERVAL < firsts[-1] - firsts[0] <= INTERVAL * (1 + MARGIN)
+    (tmp_path / "state").unlink()
+    await asyncio.sleep(10)
+    came = now()
+    await asyncio.sleep(10)
+    await fleet.end()
+    moments = fleet.between(came, now())
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert min(gaps) >= INTERVAL
+    assert pace_of(moments) > 9.4
+    assert len(fleet.troubles) == 16
+    assert fleet.troubles[8:] == [None] * 8
+    assert [record.levelname for record in caplog.records].count("WARNING") == 8
 
 
 def in_virtual_time(story: Callable[[Path], Any]) -> None:

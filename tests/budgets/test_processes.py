@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.budget_program import file_that_is_open
 from support.budget_steps import asked, looked, process_of, result_of, seen
 from toggl_async.scheduler.budgets.file import FileBudget
 from toggl_async.scheduler.core.limits import Limits
@@ -108,7 +109,7 @@ async def test_a_sleeper_is_woken_by_a_datagram(tmp_path: Path) -> None:
 
 async def test_a_killed_process_is_known_to_be_dead_and_its_place_is_free(tmp_path: Path) -> None:
     path = tmp_path / "budget.sqlite"
-    given = {"budget": f"file:{path}", "calls": 1000, "interval": 0.5, "at once": True}
+    given = {"budget": file_that_is_open(path), "calls": 1000, "interval": 0.5, "at once": True}
     process = subprocess.Popen(
         [sys.executable, str(WORKER), json.dumps(given)],
         stdin=subprocess.PIPE,

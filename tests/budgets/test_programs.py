@@ -271,6 +271,7 @@ async def test_a_redis_that_comes_back_is_used_again(
             pass
         for each in (one, other, one, other):
             assert (await each.call(OK)) == {"error": None}
+        # Whoever came after its places were over had not gone on alone, and waited for the opening.
         told = ["BudgetLost", "BudgetBack"] if accident != "emptied" else []
         assert (await one.ask("stats"))["told"] == told
 

@@ -30,6 +30,10 @@ INTERACTIVE = Want(0, "user")
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(is_missing(), reason=REASON)]
 
 
+LIMITS, MEMORIES = (f"toggl_async:{{account}}:{part}" for part in ("limits", "memories"))
+TAKE_KEY = "redis.call('DEL', KEYS[1]); redis.call('RPUSH', KEYS[1], 'of another program')"
+
+
 def nobody(_account: str) -> None:
     pass
 
@@ -296,13 +300,20 @@ async def test_without_a_server_a_process_goes_on_alone_and_comes_back(
     [
         (("config", "set", "maxmemory", "1"), ("config", "set", "maxmemory", "0")),
         (("replicaof", "127.0.0.1", "1"), ("replicaof", "no", "one")),
+        (("acl", "setuser", "default", "-get"), ("acl", "setuser", "default", "+get")),
+        *((("eval", TAKE_KEY, "1", key), ("del", key)) for key in (LIMITS, MEMORIES)),
     ],
-    ids=["out of memory", "a replica"],
+    ids=["out of memory", "a replica", "forbidden", "limits of another type", "memories of another type"],
 )
 async def test_a_server_that_answers_and_cannot_be_written_to_is_told_once(
     own_redis: RedisServer, refuse: tuple[str, ...], accept: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would be lost and found again all the time, with a second's wait for each."""
+
+    async def used() -> None:
+        await asked(holder, me, USER)
+        await result_of(holder.recall("account"))
+
     monkeypatch.setattr(shared, "BOUND", 0.2)
     monkeypatch.setattr(shared, "TRIES", (0.01, 0.01))
     troubles: list[str | None] = []
@@ -319,14 +330,15 @@ async def test_a_server_that_answers_and_cannot_be_written_to_is_told_once(
         await ping()
 
     monkeypatch.setattr(holder._store, "ping", counted)
-    await asked(holder, me, USER)
+    await used()
     await until(lambda: len(tries) > 2)
-    await asked(holder, me, USER)
+    await used()
     assert holder.away
     assert len(troubles) == 1
     await client.execute_command(*accept)
     await client.aclose()
     await until(lambda: not holder.away)
+    await used()
     assert troubles[1:] == [None]
     await holder.aclose()
 

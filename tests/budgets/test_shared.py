@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from budgets.conftest import Machine
-from budgets.test_outage import locked
+from budgets.test_outage import forget, locked
 from toggl_async import (
     ApiToken,
     BudgetError,
@@ -441,6 +441,19 @@ async def test_trouble_is_told_once_and_holds_no_call_for_longer_than_a_second(
     assert [type(event) for event in troubles] == [events.BudgetLost] * 2 + [events.BudgetBack] * 2
     assert {event.account for event in troubles} == {0}
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2 + ["INFO"] * 2
+
+
+async def test_whose_store_forgets_calls_on_one_by_one(toggl: Toggl, tmp_path: Path) -> None:
+    clients = [toggl.client() for _ in range(2)]
+    tasks = [asyncio.ensure_future(call(client, 60)) for client in clients]
+    await asyncio.sleep(15)
+    began = now()
+    forget(tmp_path / "budget.sqlite")
+    await asyncio.sleep(15)
+    times = [at for at, _ in toggl.sent if at > began - 2]
+    assert max(later - earlier for earlier, later in itertools.pairwise(times)) < 3 * INTERVAL
+    assert toggl.throttled == 0
+    await cancelled(tasks)
 
 
 async def test_events_tell_of_a_rest_that_another_met(toggl: Toggl) -> None:

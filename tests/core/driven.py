@@ -160,7 +160,7 @@ class Store:
 class Driver:
     """One process: a schedule, and what the real driver would do for it."""
 
-    __slots__ = ("alive", "calls", "me", "name", "poked", "schedule", "turns", "wakes_at")
+    __slots__ = ("alive", "calls", "leaves", "me", "name", "poked", "schedule", "turns", "wakes_at")
 
     def __init__(self, name: str, me: Process, retry: Retry, max_in_flight: int) -> None:
         self.name = name
@@ -170,6 +170,8 @@ class Driver:
         self.wakes_at: int | None = None
         self.alive = True
         self.calls: list[Call] = []
+        self.leaves: dict[int, int] = {}
+        """By turn, the slot that its last look moved ahead by as long as a store takes to say so."""
         self.turns: dict[int, int] = {}
         """By turn, the call that has it; for the accounts of who watches."""
 
@@ -241,6 +243,11 @@ class Driver:
     def leave(self, store: Store, call: Call, least: int) -> tuple[bool, Sequence[Wake]]:
         """Look a last time, and send; return whether it left."""
         schedule, now = self.schedule, store.now
+        rests = now < store.promises.rests_until  # it would have been woken
+        if self.leaves.pop(call.turn, None) == now and not rests:
+            store.promises.sent(now, least, call.turn)
+            schedule.sent(call, now)
+            return True, ()
 
         def step(limits: Limits, _: int) -> tuple[Departure, Sequence[Wake]]:
             store.promises.elapsed(limits, now)
@@ -253,6 +260,8 @@ class Driver:
             return False, wakes
         self.turns[call.turn] = call.number
         if departure.wait:
+            if self.me.lag:
+                self.leaves[call.turn] = call.leaves_at
             return False, wakes
         store.promises.sent(now, least, call.turn)
         schedule.sent(call, now)

@@ -5,8 +5,10 @@ come at once: nothing but the budget keeps its calls apart.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
 import random
 import resource
 import sys
@@ -18,10 +20,10 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from toggl_async import ApiToken, ClientOptions, Pace, Priority, TogglClient
+from support.budget_named import budget_named
+from toggl_async import ApiToken, ClientOptions, Pace, Priority, Scheduler, TogglClient, TogglError
 from toggl_async.scheduler import SchedulerEvent, events
 from toggl_async.scheduler.budgets import Budget, Holder, OnTrouble
-from toggl_async.scheduler.budgets.named import budget_from_text
 
 IN_FLIGHT = 8
 
@@ -65,43 +67,60 @@ async def run(given: dict[str, Any]) -> None:
             levels[event.call] = event.priority
         elif isinstance(event, events.Sent):
             level = levels.pop(event.call, given.get("levels", [2])[0])
-            told({"sent": event.at, "level": level, "away": budget.holder.away})
+            account = f"{os.getpid()}.{event.account}"
+            told({"sent": event.at, "level": level, "away": budget.holder.away, "account": account})
 
-    named = budget_from_text(given["budget"])
-    assert named is not None
-    budget = Counted(named)
+    budget = Counted(budget_named(given["budget"]))
     options = ClientOptions(
         pace=Pace(interval=given["interval"], margin=given.get("margin", 0.0)),
         max_in_flight=IN_FLIGHT,
         max_wait=None,
         coalesce=False,
     )
-    inner = httpx.MockTransport(lambda _: httpx.Response(200, json=[]))
-    async with TogglClient(
-        ApiToken("a" * 32), transport=inner, options=options, budget=budget, on_event=on_event
-    ) as toggl:
+    inner = httpx.MockTransport(lambda _: httpx.Response(200, json=[])) if "url" not in given else None
+    async with contextlib.AsyncExitStack() as stack:
+        scheduler = await stack.enter_async_context(Scheduler(options, budget=budget, on_event=on_event))
+        clients = [
+            await stack.enter_async_context(
+                TogglClient(
+                    ApiToken(token),
+                    transport=inner,
+                    scheduler=scheduler,
+                    **({"base_url": given["url"]} if "url" in given else {}),
+                )
+            )
+            for token in given.get("accounts", ["a" * 32])
+        ]
         print("ready", flush=True)  # noqa: T201
-        await asyncio.to_thread(sys.stdin.readline)
+        if not await asyncio.to_thread(sys.stdin.readline):
+            return  # who started it is gone
         cpu = time.process_time()
 
-        async def calls(level: int, count: int) -> None:
+        async def calls(toggl: TogglClient, level: int, count: int) -> None:
             tags = toggl.with_options(priority=Priority(level)).workspace(1).tags
             left = iter(range(count))
 
             async def one() -> None:
                 for _ in left:
-                    await tags.list()
+                    try:
+                        await tags.list()
+                    except TogglError as error:
+                        told({"failed": type(error).__name__})
 
             await asyncio.gather(*(one() for _ in range(given.get("waiting", 5))))
 
         async def again() -> None:
             for _ in range(given.get("again", 0)):
-                await asyncio.sleep(given.get("pause", 0.0) * random.random() * 2)
+                await asyncio.sleep(given.get("every") or given.get("pause", 0.0) * random.random() * 2)
                 asked = asyncio.get_running_loop().time()
-                await calls(given.get("levels", [2])[0], given.get("burst", 1))
+                await calls(clients[0], given.get("levels", [2])[0], given.get("burst", 1))
                 told({"urgent": asked})
 
-        bulk = [asyncio.ensure_future(calls(level, given["calls"])) for level in given.get("levels", [2])]
+        bulk = [
+            asyncio.ensure_future(calls(toggl, level, given["calls"]))
+            for toggl in clients
+            for level in given.get("levels", [2])
+        ]
         await again()
         await asyncio.gather(*bulk)
         told(

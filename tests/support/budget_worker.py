@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.budget_named import budget_named
 from support.budget_steps import result_of
 from toggl_async.options import ClientOptions, Pace
 from toggl_async.scheduler.budgets import Holder
-from toggl_async.scheduler.budgets.named import budget_from_text
 from toggl_async.scheduler.core.ask import Departure, Grant, ask, leaving
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.notes import AnswerTold, Note
@@ -80,19 +82,19 @@ class Worker:
         self.me.chance = self._chance.random()
 
         def step(limits: Limits, now: int) -> tuple[Limits, Grant, Sequence[Wake]]:
-            # What it answers are durations from now on, not from when the answer has come.
-            self._asked = self._now()
+            self._asked = self.holder.read_at / SECOND
             answer, wakes = ask(limits, now, self.me, wants, notes)
             return limits, answer, wakes
 
         return await self.transact(step)
 
-    async def leave(self, answer: Grant) -> Departure:
+    async def leave(self, answer: Grant, lag: int) -> Departure:
         """Look a last time."""
+        me = msgspec.structs.replace(self.me, lag=max(self.me.lag, lag))
 
         def step(limits: Limits, now: int) -> tuple[Limits, Departure, Sequence[Wake]]:
-            self._asked = self._now()
-            departure, wakes = leaving(limits, now, self.me, answer.number, answer.level, answer.window)
+            self._asked = self.holder.read_at / SECOND
+            departure, wakes = leaving(limits, now, me, answer.number, answer.level, answer.window)
             return limits, departure, wakes
 
         return await self.transact(step)
@@ -113,19 +115,27 @@ class Worker:
     async def send(self, answer: Grant) -> bool:
         """Send a turn at its slot; say whether it left."""
         slot = self._asked + answer.wait / SECOND
-        number = answer.number
+        number, lag = answer.number, 0
         while True:
             if (wait := slot - self._now()) > 0:
                 await asyncio.sleep(wait)
             if self._now() - slot < LATE and not self.poked.is_set():
                 break
             self.poked.clear()
-            departure = await self.leave(answer)
+            departure = await self.leave(answer, lag)
             if not departure.number:
                 return False
+            lag = 2 * int((self._now() - self._asked) * SECOND)
             number = departure.number
             slot = self._asked + departure.wait / SECOND
-        self._told({"sent": self._now(), "level": answer.level, "away": getattr(self.holder, "away", False)})
+        self._told(
+            {
+                "account": self.account,
+                "sent": self._now(),
+                "level": answer.level,
+                "away": getattr(self.holder, "away", False),
+            }
+        )
         self.waiting[answer.level] -= 1
         self._notes.append(AnswerTold(number, "user"))
         return True
@@ -142,15 +152,15 @@ async def run(given: dict[str, Any]) -> None:
         else:
             lines.append(line)
 
-    budget = budget_from_text(given["budget"])
-    assert budget is not None
+    budget = budget_named(given["budget"])
     workers: dict[str, Worker] = {}
     holder = budget.open(lambda account: workers[account].poked.set() if account in workers else None)
     pace = Pace(interval=given["interval"], margin=given.get("margin", 0.0))
     for account in given.get("accounts", ["account"]):
         workers[account] = Worker(holder, account, pace, told)
     print("ready", flush=True)  # noqa: T201
-    await asyncio.to_thread(sys.stdin.readline)
+    if not await asyncio.to_thread(sys.stdin.readline):
+        return  # who started it is gone
     cpu = time.process_time()
 
     async def one(worker: Worker, levels: Sequence[int], count: int, pause: float) -> None:

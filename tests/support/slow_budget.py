@@ -18,12 +18,12 @@ class SlowBudget:
     seconds: float = 0.002
     faults: list[Exception] = attrs.Factory(list)
     transactions: int = 0
-    _memory: MemoryBudget = attrs.Factory(MemoryBudget)
+    memory: MemoryBudget = attrs.Factory(MemoryBudget)
 
     def open(
         self, on_wake: Callable[[str], None], *, on_trouble: Callable[[str | None], None] | None = None
     ) -> Holder:
-        return SlowHolder(self, self._memory.open(on_wake))
+        return SlowHolder(self, self.memory.open(on_wake))
 
 
 @attrs.define
@@ -35,6 +35,10 @@ class SlowHolder:
     @property
     def name(self) -> str:
         return self.inner.name  # type: ignore[no-any-return]
+
+    @property
+    def read_at(self) -> int:
+        return self.inner.read_at  # type: ignore[no-any-return]
 
     async def transact(self, account: str, step: Any, lessons: Sequence[Lesson] = ()) -> Any:
         await asyncio.sleep(self.budget.seconds / 2)

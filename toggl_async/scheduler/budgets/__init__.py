@@ -40,6 +40,14 @@ class Holder(Protocol):
         """Whether its store cannot be used now, and the process goes on alone."""
         ...
 
+    @property
+    def read_at(self) -> int:
+        """When the clock was read that the latest step was given, in microseconds of the running loop's.
+
+        The durations of its result count from then. It is looked at within the step.
+        """
+        ...
+
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T | Awaitable[T]:
         """Apply a step to the limits of an account, and keep what was learned, all or nothing.
 

@@ -5,6 +5,7 @@ only while another process is in one is it awaited. The file's time is the machi
 start, which nobody can set.
 """
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -27,7 +28,7 @@ from toggl_async.scheduler.budgets.loopback import Loopback
 from toggl_async.scheduler.budgets.shared import SharedHolder
 from toggl_async.scheduler.budgets.store import StoreAway, opened
 from toggl_async.scheduler.budgets.stored import decoded, learned, recalled
-from toggl_async.scheduler.core.limits import Limits
+from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.memory import Lesson, Memories
 
 __all__ = ["ClockSource", "FileBudget"]
@@ -128,6 +129,11 @@ class _FileStore:
     def place(self) -> str:
         """The file's path."""
         return f"the shared budget {self._path}"
+
+    @property
+    def read_at(self) -> int:
+        """When a step is given the time: now."""
+        return int(asyncio.get_running_loop().time() * SECOND)
 
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> T | Awaitable[T]:
         """Apply a step at once; wait only if another process is in a transaction."""

@@ -131,13 +131,18 @@ class MemoryHolder:
         self._on_wake = on_wake
 
     @property
+    def read_at(self) -> int:
+        """When a step is given the time: now."""
+        return round(self._loop.time() * SECOND)
+
+    @property
     def is_alone(self) -> bool:
         """Whether nobody else holds the budget."""
         return self._budget.holders == 1
 
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T:
         """Apply a step to the limits of an account, and keep what was learned."""
-        now = round(self._loop.time() * SECOND)
+        now = self.read_at
         # A step changes the limits in place.
         _, result, wakes = step(self._budget.limits_of(account, now), now)
         for lesson in lessons:

@@ -26,6 +26,7 @@ from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop
 from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.loopback import call_in_time
 from toggl_async.scheduler.budgets.scripts import MARK, READ, WRITE, Script, StoredValue, expiry
+from toggl_async.scheduler.budgets.server_clock import ServerClock
 from toggl_async.scheduler.budgets.shared import BOUND, SharedHolder
 from toggl_async.scheduler.budgets.store import StoreAway, opened
 from toggl_async.scheduler.budgets.stored import decoded, learned, recalled
@@ -146,6 +147,9 @@ class _RedisStore:
         self._listener: asyncio.Task[None] | None = None
         self._subscription: PubSub | None = None
         self._deaf: set[str] = set()
+        self._server_clock = ServerClock()
+        self.read_at: int = 0
+        """When the clock was read that the latest step was given, in microseconds of the loop's."""
         self.clock: Callable[[], int] | None = None
         """Where the time comes from in tests; else it is the server's."""
         host = socket.gethostname().partition(".")[0].replace(" ", "-")[:20]
@@ -197,9 +201,11 @@ class _RedisStore:
             await self._connect()
         keys = self._keys(account)
         channels = self._channels if self._asks else ""
+        asked = self._now()
         found = await self._run(READ, keys[:1], channels)
         while True:
             now, value = self._time_of(found), StoredValue("", b"")
+            read_at = self._server_clock.moment(asked, now, self._now()) if self.clock is None else None
             limits = None
             if len(found) > 2:  # noqa: PLR2004 - there is a value
                 value = StoredValue.of(found[2])
@@ -208,6 +214,7 @@ class _RedisStore:
                 limits = Limits.new(now)
                 limits.closed = opened(now, now if value.tag else await self._mark())
             self._note_who_listens(found[3] if len(found) > 3 else ())  # noqa: PLR2004 - signs of life
+            self.read_at = self._now() if read_at is None else read_at
             limits, result, wakes = step(limits, now)
             memories = b""
             if lessons:
@@ -216,6 +223,7 @@ class _RedisStore:
             for wake in wakes:
                 messages += (self._channels + wake.name, _encode((account, wake.after)))
             stored = StoredValue.made(secrets.token_hex(8), limits, ask=self._asks)
+            asked = self._now()
             found = await self._run(
                 WRITE, keys, channels, value.tag, stored, expiry(limits, now), memories, *messages
             )
@@ -226,6 +234,9 @@ class _RedisStore:
         stored = cast("bytes | None", await self._client.get(self._keys(account)[1]))
         found = await self._run(READ, self._keys(account)[:1], "")
         return recalled(stored), self._time_of(found)
+
+    def _now(self) -> int:
+        return int(self._loop.time() * SECOND)
 
     def _time_of(self, found: Sequence[Any]) -> int:
         try:

@@ -23,9 +23,15 @@ _HUNG: Final = SECOND * 9 // 10
 
 
 class Closed(msgspec.Struct, frozen=True):
-    """The result of a step that was not run, because those who are alone have to stay so for a while."""
+    """The result of a step that was not run, because this process goes on alone for a while.
+
+    Attributes:
+        left: microseconds until the store opens.
+        forgot: whether that is because it lost what it knew.
+    """
 
     left: int
+    forgot: bool
 
 
 class Seen:
@@ -74,10 +80,23 @@ class Seen:
 
     def next_place(self, now: int) -> float:
         """Return one's own next place while alone, by the loop's clock; infinite while with the store."""
-        if self.round is None or self.limits is None:
+        return math.inf if self.round is None else self._next_place(self.round, now, self.interval or 0)
+
+    def next_place_in(self, step: Step[object], name: str, now: int) -> float:
+        """Return one's own next place as the limits told that were seen last; infinite without one."""
+        if self.limits is None:
             return math.inf
-        place = alone.place_after(self.round, self.limits, now + self.ahead, self.interval or 0)
-        return place - self.ahead
+        time = now + self.ahead
+        interval = alone.interval_by(step, self.limits.added, time, name)
+        places = alone.places_in(self.limits, name, self.departed)
+        if not interval or places.anchor is None or not alone.is_on_its_way(places, time, interval):
+            return math.inf
+        return max(places.anchor - self.ahead, self._next_place(places, now, interval))
+
+    def _next_place(self, places: alone.Round, now: int, interval: int) -> float:
+        if self.limits is None:
+            return math.inf
+        return alone.place_after(places, self.limits, now + self.ahead, interval) - self.ahead
 
 
 class Passed(Generic[T]):
@@ -87,14 +106,14 @@ class Passed(Generic[T]):
     store has answered.
     """
 
-    __slots__ = ("_began", "_clock", "_name", "_seen", "_step", "ahead", "lessons", "limits")
+    __slots__ = ("_began", "_name", "_read", "_seen", "_step", "ahead", "lessons", "limits")
 
-    def __init__(self, name: str, seen: Seen, step: Step[T], began: int, clock: Callable[[], int]) -> None:
+    def __init__(self, name: str, seen: Seen, step: Step[T], began: int, read: Callable[[], int]) -> None:
         self._name = name
         self._seen = seen
         self._step = step
         self._began = began
-        self._clock = clock
+        self._read = read
         self.lessons: list[Lesson] = seen.lessons.copy()
         """What was learned while alone, and is told now."""
         self.limits: Limits
@@ -103,7 +122,7 @@ class Passed(Generic[T]):
 
     def __call__(self, limits: Limits, now: int) -> tuple[Limits, T | Closed, Sequence[Wake]]:
         """Run it, unless those who are alone have to stay so for a while."""
-        seen, clock = self._seen, self._clock()
+        seen, clock = self._seen, self._read()
         time = max(now + limits.skew, limits.at)
         self.ahead = time - clock
         unserved = time - limits.at
@@ -121,16 +140,24 @@ class Passed(Generic[T]):
             )
         known = seen.limits
         forgot = known is not None and alone.forgot(limits, seen.before, time)
-        if (hung or forgot) and limits.closed <= time:
+        # Somebody may have closed it since this process was served, and once is enough.
+        served = time if known is None else known.at + self.ahead - seen.ahead
+        if (hung or forgot) and limits.closed <= min(served, time):
             limits.closed = time + alone.CLOSED
         another = seen.round is not None or alone.is_another(limits, seen.highest)
         if known is not None and (forgot or another):
             alone.bring_back(limits, known, self.ahead - seen.ahead)
         limits.number = max(limits.number, seen.highest)
         limits.cold += bool(self.lessons)
-        if limits.closed > time and seen.next_place(clock) < clock + limits.closed - time:
-            limits.advance(now)
-            self.limits = limits
-            return limits, Closed(limits.closed - time), ()
+        if limits.closed > time:
+            place = seen.next_place(clock)
+            if seen.round is None and forgot:
+                # All were promised their places by the same memory, and go on in them. Where a store hung,
+                # it may have promised others since.
+                place = seen.next_place_in(self._step, self._name, clock)
+            if place < clock + limits.closed - time:
+                limits.advance(now)
+                self.limits = limits
+                return limits, Closed(limits.closed - time, forgot), ()
         self.limits, result, wakes = self._step(limits, now)
         return self.limits, result, wakes

@@ -12,6 +12,7 @@ A store knows nothing of this: it applies a step, or says that it cannot (`Store
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -72,10 +73,18 @@ class SharedHolder:
         self._process = os.getpid()
         self._accounts: OrderedDict[str, Seen] = OrderedDict()
         self._used = False
+        self._refusal = ""
+        """Why the store cannot be used as it is configured, as the log was told."""
+        self._failed = ""
+        """The account in whose name the store was lost."""
+        self._opening: asyncio.TimerHandle | None = None
+        """Tells that a store can be used that had forgotten, when it opens."""
         self._trial: asyncio.Task[None] | None = None
         self._closed = False
         self.away: bool = False
         """Whether the store is away; what `transact` gives then comes from no store."""
+        self.read_at: int = 0
+        """When the clock was read that the latest step was given, in microseconds of the loop's."""
 
     def __repr__(self) -> str:
         return f"<holder {self.name} of {self._store.place}{', alone' if self.away else ''}>"
@@ -107,13 +116,13 @@ class SharedHolder:
         seen.used_at = now
         if self.away or self._closed or (seen.round is not None and self._stays_alone(seen, now)):
             return self._without(seen, step, lessons)
-        passed = Passed(self.name, seen, step, now, self._now)
+        passed = Passed(self.name, seen, step, now, self._read)
         try:
             result = self._store.transact(account, passed, (*passed.lessons, *lessons))
         except (StoreAway, NewerFormat, BudgetError) as error:
             if isinstance(error, StoreAway) and self._used:
                 return self._wait(account, seen, step, lessons, passed, None, str(error))
-            return self._lost(seen, step, lessons, error)
+            return self._lost(account, seen, step, lessons, error)
         if isinstance(result, Awaitable):
             pending = cast("Awaitable[T | Closed]", result)
             return self._wait(account, seen, step, lessons, passed, pending, f"no answer within {BOUND:g} s")
@@ -144,12 +153,12 @@ class SharedHolder:
                         break
                     except StoreAway as error:
                         if not self._used:
-                            return self._lost(seen, step, lessons, error)
+                            return self._lost(account, seen, step, lessons, error)
                         pending, reason = None, str(error)
         except TimeoutError:
-            return self._lost(seen, step, lessons, StoreAway(reason))
+            return self._lost(account, seen, step, lessons, StoreAway(reason))
         except (NewerFormat, BudgetError) as error:
-            return self._lost(seen, step, lessons, error)
+            return self._lost(account, seen, step, lessons, error)
         return self._with(seen, step, passed, result)
 
     async def _again(self, account: str, passed: Passed[T], lessons: Sequence[Lesson]) -> T | Closed:
@@ -165,15 +174,17 @@ class SharedHolder:
         try:
             found = self._store.recall(account)
         except (StoreAway, NewerFormat, BudgetError) as error:
-            self._lose(error)
+            self._lose(account, error)
             return seen.memories
         if isinstance(found, Awaitable):
-            return self._recalled(seen, found)
+            return self._recalled(account, seen, found)
         return self._remember(seen, *found)
 
     async def aclose(self) -> None:
         """Let go of the store; requests that are still under way are not told any more."""
         self._closed = True
+        if self._opening is not None:
+            self._opening.cancel()
         if self._trial is not None:
             self._trial.cancel()
             await asyncio.wait([self._trial])
@@ -199,22 +210,21 @@ class SharedHolder:
         limits = passed.limits
         seen.highest, seen.before = max(seen.highest, limits.number), limits.before
         if isinstance(result, Closed):
-            seen.opens_at = self._now() + result.left
-            return self._without(seen, step, ())
+            return self._stay_alone(seen, step, result)
         seen.limits, seen.ahead, seen.round, seen.opens_at = limits, passed.ahead, None, None
         if limits.holder == self.name:
             seen.departed = limits.slot
         return result
 
-    async def _recalled(self, seen: Seen, pending: Awaitable[tuple[Memories, int]]) -> Memories:
+    async def _recalled(self, account: str, seen: Seen, pending: Awaitable[tuple[Memories, int]]) -> Memories:
         try:
             with anyio.fail_after(BOUND):
                 found = await pending
         except TimeoutError:
-            self._lose(StoreAway(f"no answer within {BOUND:g} s"))
+            self._lose(account, StoreAway(f"no answer within {BOUND:g} s"))
             return seen.memories
         except (StoreAway, NewerFormat, BudgetError) as error:
-            self._lose(error)
+            self._lose(account, error)
             return seen.memories
         return self._remember(seen, *found)
 
@@ -235,6 +245,7 @@ class SharedHolder:
 
     def _lost(
         self,
+        account: str,
         seen: Seen,
         step: Step[T],
         lessons: Sequence[Lesson],
@@ -248,20 +259,23 @@ class SharedHolder:
                 )
                 self._tell(str(error))
         else:
-            self._lose(error)
+            self._lose(account, error)
         return self._without(seen, step, lessons)
 
-    def _lose(self, error: StoreAway | NewerFormat | BudgetError) -> None:
+    def _lose(self, account: str, error: StoreAway | NewerFormat | BudgetError) -> None:
         """Go on alone, with all accounts.
 
         Raises:
             BudgetError: that was the error, and the store has never been used.
         """
         if isinstance(error, BudgetError) and not self._used:
+            if self._refusal != str(error):
+                self._refusal = str(error)
+                _logger.error("%s", error)
             raise error
         if self.away:
             return
-        self.away = True
+        self.away, self._failed = True, account
         _logger.warning(
             "%s cannot be used (%s): this process keeps its own pace until it can, and tries it every %g s",
             self._store.place,
@@ -281,6 +295,7 @@ class SharedHolder:
             try:
                 with anyio.fail_after(BOUND):
                     await self._store.ping()
+                    await self._try(self._failed)
             except (StoreAway, BudgetError, TimeoutError):
                 pause = TRIES[0] + (TRIES[1] - TRIES[0]) * self._chance()
                 await anyio.sleep(max(0.0, began + pause - self._loop.time()))
@@ -289,8 +304,54 @@ class SharedHolder:
         self.away = False
         for seen in self._accounts.values():
             seen.opens_at = None
+        self._tell_back()
+
+    async def _try(self, account: str) -> None:
+        """Try what has failed: a store may work for all accounts but one."""
+        with contextlib.suppress(NewerFormat):
+            done = self._store.transact(account, _look, ())
+            if isinstance(done, Awaitable):
+                await done
+            found = self._store.recall(account)
+            if isinstance(found, Awaitable):
+                await found
+
+    def _stay_alone(self, seen: Seen, step: Step[T], closed: Closed) -> T:
+        """Go on alone until a store opens that others may not know to be back."""
+        now = self._now()
+        if seen.round is None:
+            self._go_alone(seen, now)
+            if closed.forgot and self._opening is None:
+                reason = "it has lost what it knew"
+                _logger.warning(
+                    "%s cannot be used for %g s (%s): this process keeps its own pace until it can",
+                    self._store.place,
+                    closed.left / SECOND,
+                    reason,
+                )
+                self._tell(reason)
+                self._opening = self._loop.call_later(closed.left / SECOND, self._opened)
+        seen.opens_at = now + closed.left
+        return self._without(seen, step, ())
+
+    def _opened(self) -> None:
+        self._opening = None
+        if not self.away:
+            self._tell_back()
+
+    def _tell_back(self) -> None:
         _logger.info("%s can be used again", self._store.place)
         self._tell(None)
+
+    def _go_alone(self, seen: Seen, now: int) -> Limits:
+        """Keep to one's own places from now on."""
+        limits = seen.limits
+        if limits is None:
+            limits = seen.limits = Limits.new(now)
+        seen.lost_at = now
+        seen.round = alone.go_alone(limits, self.name, seen.departed)
+        seen.opens_at = None
+        return limits
 
     def _stays_alone(self, seen: Seen, now: int) -> bool:
         """Say whether an account is alone, though the store is back."""
@@ -300,17 +361,14 @@ class SharedHolder:
 
     def _without(self, seen: Seen, step: Step[T], lessons: Sequence[Lesson]) -> T:
         """Apply a step to the limits that were seen last, in one's own places."""
-        now = self._now()
+        now = self.read_at = self._now()
         for lesson in lessons:
             seen.lessons.append(lesson)
             seen.memories.take(lesson, now, shared=True)
         limits = seen.limits
-        if limits is None:
-            limits = Limits.new(now)
-        if seen.round is None:
-            seen.lost_at = now
-            seen.round = alone.go_alone(limits, self.name, seen.departed)
-            seen.opens_at = None
+        if seen.round is None or limits is None:
+            limits = self._go_alone(seen, now)
+        assert seen.round is not None  # noqa: S101 - they have just been told
         now += seen.ahead
         interval = alone.interval_by(step, limits.added, now, self.name)
         if interval is not None:
@@ -321,5 +379,15 @@ class SharedHolder:
         seen.limits = limits
         return result
 
+    def _read(self) -> int:
+        """Return when the store's clock was read, within a step."""
+        self.read_at = self._store.read_at
+        return self.read_at
+
     def _now(self) -> int:
         return int(self._loop.time() * SECOND)
+
+
+def _look(limits: Limits, _now: int) -> tuple[Limits, None, tuple[()]]:
+    """Change nothing."""
+    return limits, None, ()

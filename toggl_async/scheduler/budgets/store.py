@@ -29,6 +29,11 @@ class Store(Protocol):
         """Where the store is, for messages, without a secret."""
         ...
 
+    @property
+    def read_at(self) -> int:
+        """When the clock was read that the latest step was given, in microseconds of the loop's."""
+        ...
+
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> T | Awaitable[T]:
         """Apply a step, and keep what was learned.
 

@@ -31,8 +31,10 @@ __all__ = [
     "forgot",
     "go_alone",
     "interval_by",
+    "is_on_its_way",
     "make_place",
     "place_after",
+    "places_in",
 ]
 
 CLOSED: Final = 3 * SECOND
@@ -71,14 +73,26 @@ def go_alone(limits: Limits, name: str, departed: int | None) -> Round:
         departed: the slot of one's own latest turn, for when no place was promised; None if it never left.
     """
     limits.skew = 0  # what this process's clock reads from now on is the time of the limits itself
-    mine = limits.waiters.pop(name, None)
-    others = len(limits.waiters)
+    places = places_in(limits, name, departed)
+    mine = limits.waiters.get(name)
     limits.waiters.clear()
     if mine is not None:
         limits.waiters[name] = mine
     if limits.gate.prober != name:
         limits.gate.probe = 0
+    return places
+
+
+def places_in(limits: Limits, name: str, departed: int | None) -> Round:
+    """Return one's own places as limits tell them; `departed` as for `go_alone`."""
+    mine = limits.waiters.get(name)
+    others = len(limits.waiters) - (mine is not None)
     return Round(mine.wakes if mine is not None else departed, others)
+
+
+def is_on_its_way(round_: Round, now: int, interval: int) -> bool:
+    """Say whether a process is still in the round, or comes only now: then it has no place in it."""
+    return round_.anchor is not None and now <= round_.anchor + _length(round_, interval)
 
 
 def draw(round_: Round, limits: Limits, now: int, interval: int, chance: float) -> None:
@@ -109,8 +123,12 @@ def place_after(round_: Round, limits: Limits, now: int, interval: int) -> int:
     earliest = max(now - interval // _LATE, limits.slot + interval // 2, limits.gate.until)
     if not interval or not round_.others or round_.anchor is None:
         return max(earliest, now)
-    length = interval * (round_.others + 1) + interval // _SLACK
+    length = _length(round_, interval)
     return round_.anchor + max(0, -((round_.anchor - earliest) // length)) * length
+
+
+def _length(round_: Round, interval: int) -> int:
+    return interval * (round_.others + 1) + interval // _SLACK
 
 
 def make_place(round_: Round, limits: Limits, now: int, interval: int) -> None:

@@ -306,7 +306,8 @@ def leaving(
 ) -> tuple[Departure, Sequence[Wake]]:
     """Look a last time before the first byte of a turn that is late, was given ahead, or met a 429.
 
-    The latest turn moves its slot to now, so that spacing counts from the send. One that others have
+    The latest turn moves its slot to now, so that spacing counts from the send; or to when it will have
+    heard so, where a store takes time to answer. One that others have
     passed gets a new number behind them; it goes back to its queue where that would be too far
     ahead, or if somebody better is due. So it does while the gate is shut to it, and when its window
     has nothing left.
@@ -316,8 +317,8 @@ def leaving(
     if shuts_out(limits.gate, now, number) or windows.overdrawn(limits, window, me.reserve, number):
         return _back(limits, now, me, number, window)
     if number == limits.number:
-        if limits.slot <= now:
-            limits.slot = limits.served[level] = now
+        if limits.slot <= now + me.lag:
+            limits.slot = limits.served[level] = now + me.lag
         return Departure(number, limits.slot - now), _NO_WAKES
     interval = interval_of(limits, me)
     if number == limits.number - 1 and now - limits.before <= min(LATE, interval // 100):

@@ -215,10 +215,21 @@ class Asking(Outlook):
 
     def _failed(self, error: Exception) -> None:
         self._running = self._again = False
-        _logger.error("account %d: the budget could not be asked", self.number, exc_info=error)
-        refusal = _typed(error)
+        refusal = self._typed(error)
         for call in list(self.schedule.queue):
             self._refuse(call, refusal)
+
+    def _typed(self, error: Exception) -> TogglError:
+        """Return an error of ours for what a budget raised; a fault of somebody else's is logged, once."""
+        if isinstance(error, TogglError):
+            return error
+        fault = repr(error)
+        if fault != self._fault:
+            self._fault = fault
+            _logger.error("account %d: the budget could not be asked", self.number, exc_info=error)
+        refusal = BudgetError(f"the budget failed: {type(error).__name__}")
+        refusal.__cause__ = error
+        return refusal
 
     def _steps(self, asked: Grant | Awaitable[Grant] | None) -> Generator[Awaitable[Any], Any, None]:
         """Ask the core as long as something changes; yield what has to be waited for."""
@@ -261,7 +272,8 @@ class Asking(Outlook):
         try:
             asked = self._holder.transact(self.key, self._step_in_store, lessons)
         except Exception as error:  # noqa: BLE001 - a budget may be anybody's
-            raise _typed(error) from None
+            refusal = self._typed(error)
+            raise refusal from refusal.__cause__
         if isinstance(asked, Grant):
             return self._answered_by_store(asked, began)
         return self._await_store(asked, began)
@@ -276,7 +288,7 @@ class Asking(Outlook):
 
     def _step_in_store(self, limits: Limits, now: int) -> tuple[Limits, Grant, Sequence[Wake]]:
         """Ask; it may run twice, and the last time counts."""
-        self._stepped_at = self.now()
+        self._stepped_at = self._holder.read_at
         wants, notes = self._asked
         answer, wakes = ask(limits, now, self._me, wants, notes)
         if answer.view is None:
@@ -288,6 +300,7 @@ class Asking(Outlook):
 
     def _answered_by_store(self, answer: Grant, began: int) -> Grant:
         """Take note of how long it took, and of what it knows this process to wait for."""
+        self._fault = ""
         if not self._holder.away:
             self._me.lag = self._lag.learn(self.now() - began, self._me.interval)
         if answer.sleep is not None:
@@ -426,15 +439,6 @@ class Asking(Outlook):
         self._timer = None
         self._called = True
         self.poke()
-
-
-def _typed(error: Exception) -> TogglError:
-    """Return an error of ours for what a budget raised."""
-    if isinstance(error, TogglError):
-        return error
-    refusal = BudgetError(f"the budget failed: {type(error).__name__}")
-    refusal.__cause__ = error
-    return refusal
 
 
 def _is_worse(before: View | None, seen: View) -> bool:

@@ -5,6 +5,8 @@ import math
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
+import msgspec
+
 from toggl_async.errors import TogglError
 from toggl_async.scheduler.core.ask import Departure, Grant, leaving
 from toggl_async.scheduler.core.foresight import Reason, TooLong
@@ -327,6 +329,12 @@ class Driver(Asking):
             return False
         return late > (min(SOON, interval // 100) if self._prompt else min(LATE, interval // 10))
 
+    def _has_missed(self, call: Call) -> bool:
+        """Say whether a request is too late for the slot that a store has just moved for it."""
+        if ticket_of(call).news != self._news:
+            return True
+        return self.now() - call.leaves_at > LATE and self._me.interval > JITTER
+
     async def _last_look(self, call: Call, *, may_wait: bool) -> None:
         """Look until the request may leave.
 
@@ -335,7 +343,7 @@ class Driver(Asking):
         """
         if not self._prompt and not may_wait:
             raise Recalled(Reason.PACE)  # to ask a store takes time
-        ticket = ticket_of(call)
+        ticket, me = ticket_of(call), self._me
         while True:
             if self._prompt and self.schedule.notes:
                 self.poke()  # answers that came while nobody waited are told with the next step: this one
@@ -344,22 +352,26 @@ class Driver(Asking):
 
             def step(limits: Limits, now: int) -> tuple[Limits, Departure, Sequence[Wake]]:
                 nonlocal at
-                at = self.now()
-                return limits, *leaving(limits, now, self._me, *turn)  # noqa: B023 - used up at once
+                at = self._holder.read_at
+                return limits, *leaving(limits, now, me, *turn)  # noqa: B023 - used up at once
 
             departure = self._holder.transact(self.key, step)
             if not isinstance(departure, Departure):
                 departure = await departure
             if not self.schedule.depart(call, departure, at):
                 raise Recalled(self._why(call))
-            wait = call.leaves_at - self.now()
-            if wait <= 1:
+            answered = self.now()
+            wait = call.leaves_at - answered
+            if wait > 1:
+                if not may_wait:
+                    raise Recalled(Reason.PACE)
+                await asyncio.sleep(wait / SECOND)
+            elif self._prompt:
                 return
-            if not may_wait:
-                raise Recalled(Reason.PACE)
-            await asyncio.sleep(wait / SECOND)
-            if not (self._prompt or self._is_late(call)):
+            if not (self._prompt or self._has_missed(call)):
                 return
+            # The answer came later than it was reckoned with: the next look leaves it more time.
+            me = msgspec.structs.replace(self._me, lag=max(self._me.lag, 2 * (answered - at)))
 
     def _why(self, call: Call) -> Reason:
         """Return why a turn was not used."""

@@ -51,6 +51,7 @@ class Outlook:
         "_chance",
         "_closed",
         "_cold",
+        "_fault",
         "_holder",
         "_lag",
         "_learned",
@@ -125,12 +126,14 @@ class Outlook:
         self._prompt = self._memory is not None
         """Whether the limits are at hand: then asking once more costs next to nothing."""
         self._stepped_at = 0
-        """When a store ran the latest step: what it answers are durations from then on."""
+        """When a store read the time of the latest step: what it answers are durations from then on."""
         self._standing: frozenset[tuple[int, str]] = frozenset()
         """The lines with which a store knows this process to wait."""
         self._called = False
         """Whether the store has to be asked: one's time has come, or somebody has woken this process."""
         self._lag = Lag()
+        self._fault = ""
+        """What a budget of somebody else's failed with, and the log was told."""
         self._running = self._again = self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
