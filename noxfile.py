@@ -143,7 +143,7 @@ def wheel(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as folder:
         session.run("python", "-m", "build", "--outdir", folder, str(ROOT))
         (sdist,), (built,) = Path(folder).glob("*.tar.gz"), Path(folder).glob("*.whl")
-        extras = "cli,duckdb,keyring,otel,parquet,redis,sandbox"
+        extras = INSTALLED.strip(".[]")
         session.install(f"toggl_async[{extras}] @ {built.as_uri()}", *group("test", "codegen"))
         with tarfile.open(sdist) as archive:
             archive.extractall(folder, filter="data")
