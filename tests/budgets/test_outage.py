@@ -52,6 +52,12 @@ class Fleet:
         self._tasks.append(asyncio.get_running_loop().create_task(worker.work()))
         return worker
 
+    def share(self, worker: Worker) -> None:
+        """Let a process have calls of another account as well."""
+        other = Worker(worker.holder, "another account", self.pace, lambda *_: None)
+        other.waiting[2] = 10_000
+        self._tasks.append(asyncio.get_running_loop().create_task(other.work()))
+
     def kill(self, number: int) -> None:
         """Kill a process: nothing is said, and its lock ends."""
         self._tasks.pop(number).cancel()
@@ -201,6 +207,52 @@ async def test_one_that_comes_while_a_store_that_forgot_is_closed_waits_for_its_
     await fleet.end()
     assert fleet.refused() == 0
     assert pace_of(fleet.between(lost, lost + 2)) < 9  # those of four alone
+
+
+async def test_a_store_that_forgot_is_told_once_for_all_accounts_of_a_process(
+    tmp_path: Path, machine: Machine
+) -> None:
+    fleet = Fleet(tmp_path / "budget.sqlite", machine, 4)
+    for worker in fleet.workers:
+        fleet.share(worker)
+    await asyncio.sleep(10)
+    forget(fleet.path)
+    await asyncio.sleep(10)
+    await fleet.end()
+    assert fleet.refused() == 0
+    assert fleet.troubles.count("it has lost what it knew") == fleet.troubles.count(None) <= 4
+
+
+async def test_a_store_that_is_lost_before_it_has_opened_again(tmp_path: Path, machine: Machine) -> None:
+    folder = tmp_path / "state"
+    fleet = Fleet(folder / "budget.sqlite", machine, 4)
+    await asyncio.sleep(10)
+    forget(fleet.path)
+    await asyncio.sleep(1)
+    folder.rename(tmp_path / "elsewhere")
+    folder.write_text("a file where the folder was")
+    await asyncio.sleep(5)
+    assert None not in fleet.troubles[-4:], "the store is not back yet"
+    folder.unlink()
+    (tmp_path / "elsewhere").rename(folder)
+    back = now()
+    await asyncio.sleep(10)
+    assert fleet.troubles[-4:] == [None] * 4
+    await fleet.end()
+    assert pace_of(fleet.between(back + 5, back + 10)) > 9.4
+
+
+async def test_who_closes_before_a_store_that_forgot_opens_leaves_nothing_behind(
+    tmp_path: Path, machine: Machine
+) -> None:
+    fleet = Fleet(tmp_path / "budget.sqlite", machine, 4)
+    await asyncio.sleep(10)
+    forget(fleet.path)
+    await asyncio.sleep(1)
+    await fleet.end()
+    assert fleet.troubles
+    await asyncio.sleep(10)
+    assert None not in fleet.troubles
 
 
 @given(st.data())

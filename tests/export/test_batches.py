@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import json
 from collections import defaultdict
 from typing import Any
 
@@ -49,6 +50,26 @@ async def test_every_row_comes_once() -> None:
     assert sum(check.seconds for check in summary.ranges) == sum(entry.seconds for entry in company.entries)
     assert sum(check.rows for check in summary.ranges) == 30  # the running one has no length yet
     summary.raise_for_totals()
+
+
+async def test_a_row_without_an_id_is_handed_over_and_told() -> None:
+    company = Company(3)
+    odd = {"name": "no id", "workspace_id": FIRST}
+
+    def strange(path: str, _body: Any) -> httpx.Response | None:
+        return httpx.Response(200, json=[odd, {"id": 1}]) if path.endswith(f"/{FIRST}/tags") else None
+
+    company.before = strange
+    async with client(company) as toggl:
+        batches = export_batches(toggl, ExportPlan(datasets=("tags",)))
+        rows = [json.loads(row) for batch in [batch async for batch in batches] for row in batch.rows]
+    assert odd in rows
+    (failure,) = batches.summary.failed
+    assert (failure.dataset, failure.workspace_id, failure.message) == (
+        "tags",
+        FIRST,
+        "got rows without an id",
+    )
 
 
 async def test_totals_are_not_asked_for_unless_wanted() -> None:

@@ -142,6 +142,29 @@ async def test_entries_that_are_made_older_than_all_others(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("form", FORMATS)
+async def test_entries_are_kept_where_one_of_them_may_have_come_without_its_id(
+    tmp_path: Path, form: str
+) -> None:
+    company = Company(6)
+    company.entries.append(Entry(100, FIRST, NOW - 2 * DAY, 50, at=company.now))
+    plan = ExportPlan(datasets=("time_entries",), since=dt.date(2026, 6, 1))
+    await run(company, tmp_path, form, plan)
+    before = {str(row["id"]) for row in rows(tmp_path, form, "time_entries")}
+
+    def strange(path: str, body: Any) -> httpx.Response | None:
+        if path.endswith(f"{FIRST}/search/time_entries"):
+            entry = {"seconds": 60, "start": f"{body['end_date']}T10:00:00+01:00"}
+            return httpx.Response(200, json=[{"row_number": 1, "time_entries": [entry]}])
+        return None
+
+    company.before = strange
+    manifest = await run(company, tmp_path, form, plan)
+    assert "got rows without an id, and others were missing" in {one.message for one in manifest.failed}
+    assert not manifest.complete
+    assert before < {str(row.get("id")) for row in rows(tmp_path, form, "time_entries")}
+
+
+@pytest.mark.parametrize("form", FORMATS)
 async def test_rows_without_an_id_are_not_doubled(tmp_path: Path, form: str) -> None:
     company = Company(6)
     odd: list[Any] = [{"name": "no id"}, {"id": "x", "workspace_id": FIRST}, {"id": None}, {}]

@@ -7,9 +7,13 @@ instead of hanging.
 import asyncio
 import selectors
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 NANOSECOND = 1e-9
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class _JumpSelector:
@@ -48,7 +52,9 @@ class JumpLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+    ) -> asyncio.Future[T]:
         self.working += 1
         working = super().run_in_executor(executor, func, *args)
         working.add_done_callback(self._worked)

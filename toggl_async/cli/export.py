@@ -59,6 +59,15 @@ def _day(choice: Any) -> Any:
     return choice.date() if isinstance(choice, dt.datetime) else choice
 
 
+def _check_place(place: Path, url: str | None, *, subfolders: bool, dry_run: bool) -> None:
+    """Refuse what can't be written to, before anything is asked for."""
+    if url is not None:
+        refuse_password(url)
+        store_of(url)
+    elif not dry_run:
+        check_destination(place, subfolders=subfolders)
+
+
 def _refuse_beside(option: str, value: object, *others: tuple[str, bool]) -> None:
     """Refuse options that were given beside one that excludes them."""
     for other, given in others:
@@ -158,11 +167,7 @@ def export(
     if destination is None and url is None and not dry_run:
         raise click.MissingParameter(param_hint="'--out'", param_type="option")
     place = destination or Path()
-    if url is not None:
-        refuse_password(url)
-        store_of(url)
-    elif not dry_run:
-        check_destination(place, subfolders=several)
+    _check_place(place, url, subfolders=several, dry_run=dry_run)
     auths: list[tuple[str | None, Auth | None]] = [(None, None)]
     if accounts is not None:
         auths = [(account.name, account.auth) for account in read_accounts(accounts)]

@@ -92,7 +92,10 @@ class Books:
         return tuple(
             {
                 (failure.dataset, failure.workspace_id): failure
-                for name, progress in self._progress.items()
+                # What failed says more than that rows came without an id, so it has the last word.
+                for name, progress in sorted(
+                    self._progress.items(), key=lambda one: one[1].failed is not None
+                )
                 for failure in self._failures(name, progress)
             }.values()
         )

@@ -80,23 +80,22 @@ class Seen:
 
     def next_place(self, now: int) -> float:
         """Return one's own next place while alone, by the loop's clock; infinite while with the store."""
-        return math.inf if self.round is None else self._next_place(self.round, now, self.interval or 0)
-
-    def next_place_in(self, step: Step[object], name: str, now: int) -> float:
-        """Return one's own next place as the limits told that were seen last; infinite without one."""
-        if self.limits is None:
+        limits, places = self.limits, self.round
+        if limits is None or places is None:
             return math.inf
+        return self._next_place(places, limits, now, self.interval or 0)
+
+    def next_place_in(self, limits: Limits, step: Step[object], name: str, now: int) -> float:
+        """Return one's own next place as the limits told that were seen last; infinite without one."""
         time = now + self.ahead
-        interval = alone.interval_by(step, self.limits.added, time, name)
-        places = alone.places_in(self.limits, name, self.departed)
+        interval = alone.interval_by(step, limits.added, time, name)
+        places = alone.places_in(limits, name, self.departed)
         if not interval or places.anchor is None or not alone.is_on_its_way(places, time, interval):
             return math.inf
-        return max(places.anchor - self.ahead, self._next_place(places, now, interval))
+        return max(places.anchor - self.ahead, self._next_place(places, limits, now, interval))
 
-    def _next_place(self, places: alone.Round, now: int, interval: int) -> float:
-        if self.limits is None:
-            return math.inf
-        return alone.place_after(places, self.limits, now + self.ahead, interval) - self.ahead
+    def _next_place(self, places: alone.Round, limits: Limits, now: int, interval: int) -> float:
+        return alone.place_after(places, limits, now + self.ahead, interval) - self.ahead
 
 
 class Passed(Generic[T]):
@@ -151,10 +150,10 @@ class Passed(Generic[T]):
         limits.cold += bool(self.lessons)
         if limits.closed > time:
             place = seen.next_place(clock)
-            if seen.round is None and forgot:
+            if seen.round is None and known is not None and forgot:
                 # All were promised their places by the same memory, and go on in them. Where a store hung,
                 # it may have promised others since.
-                place = seen.next_place_in(self._step, self._name, clock)
+                place = seen.next_place_in(known, self._step, self._name, clock)
             if place < clock + limits.closed - time:
                 limits.advance(now)
                 self.limits = limits

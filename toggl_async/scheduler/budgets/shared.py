@@ -321,7 +321,7 @@ class SharedHolder:
         now = self._now()
         if seen.round is None:
             self._go_alone(seen, now)
-            if closed.forgot and self._opening is None:
+            if self._opening is None:
                 reason = "it has lost what it knew"
                 _logger.warning(
                     "%s cannot be used for %g s (%s): this process keeps its own pace until it can",

@@ -331,9 +331,8 @@ class Driver(Asking):
 
     def _has_missed(self, call: Call) -> bool:
         """Say whether a request is too late for the slot that a store has just moved for it."""
-        if ticket_of(call).news != self._news:
-            return True
-        return self.now() - call.leaves_at > LATE and self._me.interval > JITTER
+        is_late = self.now() - call.leaves_at > LATE and self._me.interval > JITTER
+        return is_late or ticket_of(call).news != self._news
 
     async def _last_look(self, call: Call, *, may_wait: bool) -> None:
         """Look until the request may leave.
