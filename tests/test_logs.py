@@ -12,7 +12,7 @@ import pytest
 
 from support.model import NGINX
 from support.support_wire import TOKEN, Received, answer, raw_server
-from toggl_async import ApiToken, ClientOptions, Cooldown, Pace, RequestFailed, TogglClient
+from toggl_async import ApiToken, ClientOptions, Cooldown, EndpointGone, Pace, RequestFailed, TogglClient
 
 LOGGER = "toggl_async.scheduler"
 SECRET = "5e5a3e"
@@ -46,6 +46,41 @@ async def test_each_request_is_one_line_at_debug(caplog: pytest.LogCaptureFixtur
     assert "(attempt 2, waited 0.0 s, 28 left this hour)" in done
     for secret in (TOKEN, SECRET, "314159"):
         assert secret not in str(lines(caplog))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "ann@example.com",
+        "ann%40example.com",
+        "https%3A%2F%2Fexample.com",
+        "203.0.113.7",
+        "A1b2C3",
+        "a1b2c3",
+        "1a2b",
+        "QWxhZGRpbg==",
+        "Xk",
+        "qwertyuiopasdfghjklzxcvbnm",
+        "deadbeef-dead-beef-dead-beefdeadbeef",
+        "8f14e45f-ceea-467f-a1d6-a3f1c1c1f1c1",
+        "eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
+        "~ann",
+    ],
+)
+async def test_a_path_that_is_not_known_is_logged_with_names(
+    secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, LOGGER)
+    async with raw_server(lambda _: answer(410, "Gone")) as server, server.client() as toggl:
+        with pytest.raises(EndpointGone) as caught:
+            await toggl.request("GET", f"/api/v9/new_things/{secret}/sign-in.csv")
+        with pytest.raises(EndpointGone):
+            await toggl.request("GET", f"/api/v9/new_things/{secret}/sign-in.csv")
+    told = " ".join(record.getMessage() for record in caplog.records)
+    assert "GET /api/v9/new_things/{id}/sign-in.csv: 410 in " in told
+    assert secret not in told
+    assert secret not in str(caught.value) or secret == "203.0.113.7"
 
 
 @pytest.mark.anyio

@@ -13,12 +13,16 @@ import pytest
 from support.support_wire import QUICK, TOKEN, Received, answer, raw_server
 from toggl_async import (
     ApiToken,
+    ClientClosed,
     ClientOptions,
     ConnectionFailed,
     InvalidInput,
     LoginRefused,
     Middleware,
     Pace,
+    RequestTimeout,
+    Retry,
+    Scheduler,
     Send,
     ServerError,
     TogglClient,
@@ -203,16 +207,168 @@ async def test_what_an_attempt_raises_is_a_connection_lost() -> None:
     left = [OSError("no route"), OSError("no route")]
 
     async def fail(request: httpx.Request, send: Send) -> httpx.Response:
+        answer = await send(request)
         if left:
             raise left.pop()
-        return await send(request)
+        return answer
 
     async with raw_server(answers()) as server, server.client(middleware=[Attempts(fail)]) as toggl:
         with pytest.raises(ConnectionFailed, match="no route") as caught:
             await toggl.request("POST", TAGS)
         assert isinstance(caught.value.__cause__, OSError)
+        assert caught.value.maybe_applied
         assert await toggl.request("GET", TAGS) == []
         assert toggl.stats().retried == 1
+    assert [received.method for received in server.received] == ["POST", "GET", "GET"]
+
+
+@pytest.mark.parametrize("transport", [None, httpx.MockTransport(lambda _: httpx.Response(200, json=[]))])
+async def test_what_an_attempt_raises_before_it_sends_has_sent_nothing(transport: Any) -> None:
+    left = [OSError("no route")] * 4
+
+    async def fail(request: httpx.Request, send: Send) -> httpx.Response:
+        if left:
+            raise left.pop()
+        return await send(request)
+
+    middleware = [Attempts(fail)]
+    async with (
+        raw_server(answers()) as server,
+        server.client(middleware=middleware, transport=transport) as toggl,
+    ):
+        with pytest.raises(ConnectionFailed, match="no route") as caught:
+            await toggl.request("POST", TAGS)
+        assert not caught.value.maybe_applied
+        assert server.received == []
+        assert await toggl.request("POST", TAGS) == []  # sent again by itself, as nothing was sent
+        assert toggl.stats().retried == 3
+
+
+class Busy(Middleware):
+    """Is busy before it sends an attempt, after, or both, until it is ended."""
+
+    def __init__(self, *when: str, seconds: float = 7 * 24 * 3600.0, read: bool = False) -> None:
+        self.seconds = [seconds if one in when else 0.0 for one in ("before", "after")]
+        self.read = read
+        self.began = asyncio.Event()
+        self.ended = 0
+
+    async def attempt(self, request: httpx.Request, send: Send) -> httpx.Response:
+        before, after = self.seconds
+        try:
+            if before:
+                self.began.set()
+                await asyncio.sleep(before)
+            response = await send(request)
+            if self.read:
+                await response.aread()
+            if after:
+                self.began.set()
+                await asyncio.sleep(after)
+        finally:
+            self.ended += 1
+        return response
+
+
+@pytest.mark.parametrize(
+    ("method", "when", "error", "maybe_applied"),
+    [
+        ("GET", "before", ClientClosed, None),
+        ("GET", "after", ClientClosed, None),
+        ("POST", "before", ClientClosed, None),  # nothing was sent
+        ("POST", "after", ConnectionFailed, True),
+    ],
+)
+@pytest.mark.parametrize("shared", [False, True])
+async def test_closing_the_client_ends_a_busy_attempt(
+    method: str, when: str, error: type[TogglError], maybe_applied: bool | None, shared: bool
+) -> None:
+    busy = Busy(when)
+    async with raw_server(answers()) as server, Scheduler(QUICK) as scheduler:
+        toggl = TogglClient(
+            ApiToken(TOKEN),
+            base_url=server.url,
+            middleware=[busy],
+            options=None if shared else QUICK,
+            scheduler=scheduler if shared else None,
+        )
+        call = asyncio.create_task(toggl.request(method, TAGS))
+        await busy.began.wait()
+        await toggl.aclose()
+        with pytest.raises(error) as caught:
+            await call
+        assert getattr(caught.value, "maybe_applied", None) is maybe_applied
+    assert busy.ended == 1
+
+
+async def test_closing_the_client_ends_an_attempt_once_it_is_back_from_the_wire() -> None:
+    arrived = asyncio.Event()
+
+    async def never(_: Received) -> bytes:
+        arrived.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def stubborn(request: httpx.Request, send: Send) -> httpx.Response:
+        try:
+            return await send(request)
+        except httpx.HTTPError:
+            await asyncio.Event().wait()
+            raise
+
+    async with raw_server(never) as server:
+        toggl = server.client(middleware=[Attempts(stubborn)])
+        call = asyncio.create_task(toggl.request("POST", TAGS))
+        await arrived.wait()
+        await toggl.aclose()
+        with pytest.raises(ConnectionFailed) as caught:
+            await call
+        assert caught.value.maybe_applied
+
+
+@pytest.mark.jump
+@pytest.mark.parametrize(("when", "maybe_applied"), [("before", False), ("after", True)])
+async def test_a_busy_attempt_is_bounded_by_the_timeout(when: str, maybe_applied: bool) -> None:
+    busy = Busy(when)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=[]))
+    options = ClientOptions(timeout=7, pace=Pace(interval=0), retry=Retry(attempts=1))
+    async with TogglClient(ApiToken(TOKEN), transport=transport, options=options, middleware=[busy]) as toggl:
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(
+            RequestTimeout, match="middleware was busy with an attempt for more than 7 s"
+        ) as caught:
+            await toggl.request("POST", TAGS)
+        assert asyncio.get_running_loop().time() - began == pytest.approx(7)
+        assert caught.value.maybe_applied is maybe_applied
+        with pytest.raises(RequestTimeout):
+            await toggl.request("GET", TAGS)
+        assert toggl.stats().accounts[0].in_flight == 0
+
+
+@pytest.mark.jump
+async def test_what_the_wire_takes_is_no_time_of_middleware() -> None:
+    """Neither the answer nor its body, whose chunks come slowly; nor is there a limit where none is set."""
+
+    async def body() -> Any:
+        for byte in (b"[", b"1", b"]"):
+            await asyncio.sleep(6)
+            yield byte
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(60)
+        return httpx.Response(200, content=body())
+
+    transport = httpx.MockTransport(respond)
+    for timeout, busy in [
+        (7.0, Busy("before", "after", seconds=5, read=True)),
+        (7.0, Busy("before", "after", seconds=5)),
+        (None, Busy("before")),
+    ]:
+        options = ClientOptions(timeout=timeout, pace=Pace(interval=0))
+        async with TogglClient(
+            ApiToken(TOKEN), transport=transport, options=options, middleware=[busy]
+        ) as toggl:
+            assert await toggl.request("GET", TAGS) == [1]
 
 
 async def test_what_a_call_raises_reaches_the_caller_as_it_is() -> None:
@@ -295,6 +451,18 @@ async def nothing(_request: httpx.Request, _send: Send) -> None:
     return None
 
 
+def synchronous(_request: httpx.Request, _send: Send) -> httpx.Response:
+    return httpx.Response(200)
+
+
+class SynchronousCalls(Middleware):
+    call = staticmethod(synchronous)  # type: ignore[assignment]
+
+
+class SynchronousAttempts(Middleware):
+    attempt = staticmethod(synchronous)  # type: ignore[assignment]
+
+
 async def send_nothing(_request: httpx.Request, send: Any) -> Any:
     return await send(None)
 
@@ -310,11 +478,21 @@ REFUSED: dict[str, tuple[Middleware, str]] = {
     "an attempt sent twice": (Attempts(twice), "sent one attempt twice"),
     "another method": (Calls(changed(method="PUT")), "changed the method"),
     "another host": (Calls(changed(url=f"https://example.com{TAGS}")), "changed the host"),
+    "another Host header": (Calls(changed(headers={"Host": "example.com"})), "changed the Host header"),
+    "another Host in an attempt": (
+        Attempts(changed(headers={"Host": "a.b"})),
+        "changed the Host header of a",
+    ),
+    "a synchronous call": (SynchronousCalls(), "synchronous is no coroutine function: write `async def`"),
+    "a synchronous attempt": (SynchronousAttempts(), "synchronous is no coroutine function"),
     "another path": (Calls(changed(url="https://api.track.toggl.com/api/v9/me")), "changed the (host|path)"),
     "credentials of its own": (Calls(changed(headers={"Authorization": "Basic x"})), "the credentials"),
     "a cookie": (Calls(changed(headers={"Cookie": "a=b"})), "changed the credentials"),
     "other credentials": (Attempts(changed(headers={"Authorization": "Basic x"})), "the credentials"),
-    "another body": (Attempts(changed(stream=httpx.ByteStream(b"{}"))), "changed the body"),
+    "another body": (
+        Attempts(changed(stream=httpx.ByteStream(b"{}"))),
+        "the body of an attempt: .* in `call` instead",
+    ),
     "no request": (Calls(send_nothing), "sent on a NoneType, not an httpx.Request"),
     "no answer": (Calls(nothing), r"Calls.call returned NoneType, not an httpx.Response"),
     "no answer to an attempt": (Attempts(nothing), r"Attempts.attempt returned NoneType"),
@@ -332,6 +510,17 @@ async def test_what_would_bypass_the_scheduler_is_refused(name: str) -> None:
         (account,) = toggl.stats().accounts or [None]
         assert account is None or (account.in_flight, account.waiting) == (0, 0)
     assert len(server.received) <= 1
+
+
+async def test_another_query_in_an_attempt_is_refused_with_its_reason() -> None:
+    async def change(request: httpx.Request, send: Send) -> httpx.Response:
+        request.url = request.url.copy_merge_params({"meta": "true"})
+        return await send(request)
+
+    async with raw_server(answers()) as server, server.client(middleware=[Attempts(change)]) as toggl:
+        with pytest.raises(InvalidInput, match=r"the query of an attempt: .* in `call` instead"):
+            await toggl.request("GET", TAGS)
+    assert server.received == []
 
 
 @pytest.mark.parametrize(

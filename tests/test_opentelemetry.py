@@ -160,6 +160,46 @@ async def test_a_call_is_one_span_over_its_waits_and_attempts(telemetry: Telemet
     ]
 
 
+@pytest.mark.parametrize(
+    ("base_url", "server"),
+    [
+        ("https://toggl.test:8443", {"server.address": "toggl.test", "server.port": 8443}),
+        ("http://127.0.0.1:8080", {"server.address": "127.0.0.1", "server.port": 8080}),
+        ("https://toggl.test:443", {"server.address": "toggl.test"}),
+        ("https://toggl.test", {"server.address": "toggl.test"}),
+    ],
+)
+async def test_a_port_is_told_where_it_is_not_the_usual_one(
+    base_url: str, server: dict[str, Any], telemetry: Telemetry
+) -> None:
+    async with client(base_url=base_url) as toggl:
+        instrument(toggl, **telemetry.providers)
+        await toggl.request("GET", TAGS)
+    (span,) = telemetry.finished()
+    assert {name: one for name, one in attributes(span).items() if name.startswith("server.")} == server
+
+
+async def test_middleware_of_calls_stands_outside_of_the_span_and_that_of_attempts_inside(
+    telemetry: Telemetry,
+) -> None:
+    class Seeing(Middleware):
+        async def call(self, request: httpx.Request, send: Send) -> httpx.Response:
+            seen.append(trace.get_current_span())
+            return await send(request)
+
+        async def attempt(self, request: httpx.Request, send: Send) -> httpx.Response:
+            seen.append(trace.get_current_span())
+            return await send(request)
+
+    seen: list[trace.Span] = []
+    async with client(middleware=[Seeing()]) as toggl:
+        instrument(toggl, **telemetry.providers)
+        await toggl.request("GET", TAGS)
+    outside, inside = seen
+    assert not outside.get_span_context().is_valid
+    assert inside.get_span_context().span_id == id_of(telemetry.finished()[0])
+
+
 async def test_each_thing_that_happens_is_counted(telemetry: Telemetry) -> None:
     answers = (ok(28), httpx.Response(429, html=NGINX), ok(27), httpx.ReadError("gone"), ok(25), ok(30))
     async with client(*answers) as toggl:
@@ -208,8 +248,11 @@ async def test_calls_that_wait_are_told_apart(telemetry: Telemetry) -> None:
         round(sum(value for name, value in one.items() if name.startswith("toggl.wait."))) for one in found
     )
     assert waits == [0, 0, 1, 2, 3]  # the cancelled one waited half a second
-    cancelled = [one for one in found if one.get("error.type") == "CancelledError"]
-    assert [one["toggl.attempts"] for one in cancelled] == [0]
+    cancelled = [
+        span for span in telemetry.finished() if attributes(span).get("error.type") == "CancelledError"
+    ]
+    assert [attributes(span)["toggl.attempts"] for span in cancelled] == [0]
+    assert [span.status.status_code for span in cancelled] == [StatusCode.ERROR]
     assert telemetry.points("queue.length") == [({"toggl.account": 1}, 0)]
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import datetime as dt
+import functools
 import importlib
 import json
+import math
 import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -215,17 +218,110 @@ async def test_whoever_hangs_up_is_not_answered() -> None:
         await webhooks.Receiver(SECRET).app(handle)({"type": "websocket"}, receive, send)
 
 
+class Synchronous:
+    """A store that forgot to be asynchronous."""
+
+    async def has(self, key: str) -> bool:
+        return False
+
+    def add(self, key: str) -> None: ...
+
+
+REFUSED: list[tuple[Any, dict[str, Any], str]] = [
+    ("", {}, "without a secret"),
+    (b"x", {}, "the secret of a webhook must be text, not bytes"),
+    (None, {}, "the secret of a webhook must be text, not NoneType"),
+    (SECRET, {"url_callback": b"x"}, "url_callback must be text, not bytes"),
+    (SECRET, {"max_body": 0}, "max_body must be a whole number over 0"),
+    (SECRET, {"max_body": 1.5}, "max_body must be a whole number over 0"),
+    (SECRET, {"tolerance": -1}, "tolerance must be 0 or more seconds, not -1"),
+    (SECRET, {"tolerance": math.nan}, "tolerance must be 0 or more seconds, not nan"),
+    (SECRET, {"timeout": 0}, "timeout must be over 0 seconds, not 0"),
+    (SECRET, {"timeout": "1"}, "timeout must be over 0 seconds, not '1'"),
+    (SECRET, {"seen": Synchronous()}, r"Synchronous has no such `add`: write `async def add\(self, key\)`"),
+    (SECRET, {"seen": set()}, "and set has no such `has`"),
+    (SECRET, {"seen": webhooks.SeenInMemory}, "the class SeenInMemory has no such `has`"),
+]
+
+
 def test_what_makes_no_receiver_is_refused() -> None:
-    for secret, given, message in [
-        ("", {}, "without a secret"),
-        (SECRET, {"max_body": 0}, "max_body must be over 0"),
-    ]:
+    for secret, given, message in REFUSED:
         with pytest.raises(InvalidInput, match=message):
-            webhooks.Receiver(secret, **given)  # type: ignore[arg-type]
+            webhooks.Receiver(secret, **given)
     with pytest.raises(InvalidInput, match="seconds and limit must be over 0"):
         webhooks.SeenInMemory(limit=0)
     assert SECRET not in repr(webhooks.Receiver(SECRET))
     assert repr(webhooks.Receiver(SECRET, url_callback=ADDRESS)) == f"<Receiver of {ADDRESS}>"
+
+
+def synchronous(event: webhooks.Event) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handle", "name"),
+    [(synchronous, "the function synchronous"), (7, "int"), (Handled, "the class Handled")],
+)
+def test_a_handler_that_cannot_be_awaited_is_refused_at_once(handle: Any, name: str) -> None:
+    with pytest.raises(InvalidInput, match=f"handle must be a coroutine function, not {name}: write"):
+        webhooks.Receiver(SECRET).app(handle)
+
+
+async def test_a_handler_may_be_anything_that_is_awaited() -> None:
+    async def handle(events: list[int], event: webhooks.Event) -> None:
+        events.append(event.event_id)
+
+    @functools.wraps(handle)
+    def decorated(events: list[int], event: webhooks.Event) -> Any:
+        return handle(events, event)
+
+    events: list[int] = []
+    mock = AsyncMock()
+    for taken in (functools.partial(handle, events), functools.partial(decorated, events), mock, Handled()):
+        transport = httpx.ASGITransport(webhooks.Receiver(SECRET).app(taken))
+        async with httpx.AsyncClient(transport=transport) as http:
+            assert await Caller("http://receiver", http).deliver(delivery()) == (200, {})
+    assert (events, mock.await_count) == ([7, 7], 1)
+
+
+def test_a_signature_that_is_not_text_is_the_callers_mistake() -> None:
+    with pytest.raises(InvalidInput, match="the signature must be the text of a header, not bytes"):
+        webhooks.receive(b"sha256=", b"{}", SECRET)  # type: ignore[arg-type]
+
+
+@pytest.mark.jump
+async def test_a_body_that_never_ends_is_refused_in_time(framework: Any, handle: Handled) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    sent: list[Any] = []
+    chunks = aiter(body())
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": await anext(chunks), "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/toggl", "query_string": b"", "headers": []}
+    began = asyncio.get_running_loop().time()
+    await framework(webhooks.Receiver(SECRET, timeout=20), handle)(scope, receive, send)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(20)
+    assert sent[0]["status"] == 408
+    assert b"did not arrive within 20 s" in sent[1]["body"]
+
+
+async def test_a_body_that_never_ends_is_refused_over_a_socket(app_in_no_time: Any) -> None:
+    async with served(app_in_no_time) as address:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+        writer.write(b"POST /toggl HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n{")
+        assert b" 408 " in await reader.readline()
+        writer.close()
+
+
+@pytest.fixture
+def app_in_no_time(framework: Any, handle: Handled) -> Any:
+    return framework(webhooks.Receiver(SECRET, timeout=0.01), handle)
 
 
 @pytest.mark.jump
@@ -256,14 +352,19 @@ def program(number: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("number", "printed"),
-    [(0, "created time_entry in workspace 3\nReading\n"), (2, "created time_entry\n")],
+    [
+        (0, "created time_entry in workspace 3\nReading\n"),
+        (1, "created\n"),
+        (2, "created\n"),
+        (4, "created time_entry\n"),
+    ],
 )
 async def test_the_documented_receivers_work(
     number: int, printed: str, environment: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = program(number)["app"]
     async with served(app) as address, httpx.AsyncClient(trust_env=False) as http:
-        toggl = Caller(address, http)
+        toggl = Caller(address, http)  # at /toggl, as documented; it follows no redirection
         assert await toggl.deliver(ping(validation_code="c-1")) == (200, {"validation_code": "c-1"})
         for _ in range(2):
             assert (await toggl.deliver(delivery()))[0] == 200
@@ -271,7 +372,7 @@ async def test_the_documented_receivers_work(
 
 
 async def test_the_documented_store_outlives_its_process(tmp_path: Path) -> None:
-    store = program(3)["SeenInTable"]
+    store = program(5)["SeenInTable"]
     for events in ([], ["Reading"]):
         handle = Handled()
         receiver = webhooks.Receiver(SECRET, seen=store(str(tmp_path / "seen.sqlite")))
@@ -282,11 +383,16 @@ async def test_the_documented_store_outlives_its_process(tmp_path: Path) -> None
 
 
 def test_a_delivery_can_be_taken_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
-    deliver, body = program(4)["deliver"], delivery()
+    deliver, body = program(6)["deliver"], delivery()
     assert deliver(webhooks.sign(body, SECRET), body, SECRET, ADDRESS) == (200, {})
     assert deliver(None, body, SECRET, ADDRESS)[0] == 403
     assert capsys.readouterr().out.startswith("7 ")
-    assert len(PROGRAMS) == 5
+    assert len(PROGRAMS) == 8
+
+
+async def test_the_documented_test_of_a_receiver_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    await program(7)["test_an_event_is_handled_once"]()
+    assert capsys.readouterr().out == ""
 
 
 def test_without_the_extra_one_sentence_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,12 @@
 """Many writes: outcomes, doubt, going on; by a client over a transport, and against the sandbox."""
 
+import contextlib
 import datetime as dt
 import json
 import math
+import signal
+import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -336,9 +340,185 @@ async def test_a_journal_that_cannot_be_used_is_refused(
     journal = tmp_path / "import.sqlite"
     async with aclosing(write_all(["a", "b"], importer.write, journal=journal)) as writing:
         await anext(writing)
-        with pytest.raises(InvalidInput, match="can't be used: database is locked"):
+        with pytest.raises(InvalidInput, match=r"another run is using the journal '.*import.sqlite'"):
             await run(importer, ["a"], journal=journal)
     assert hows(await run(importer, ["a"], journal=journal)) == [("a", How.EARLIER)]
+
+
+@pytest.mark.parametrize("journal", [None, "import.sqlite"])
+@pytest.mark.parametrize("kept", [False, True])
+async def test_one_thing_is_not_found_for_two_rows(
+    kept: bool, journal: str | None, importer: Importer, server: Tags, tmp_path: Path
+) -> None:
+    """The second of two rows that are alike is lost, and what is there is the first one's, or may be."""
+    file = tmp_path / journal if journal else None
+    rows = ["a", "b", "a"]
+    server.before["a"] = []
+
+    async def write(name: str) -> Tag:
+        tag = await importer.write(name)
+        if server.sent.count("a") == 1:  # the next one is lost on its way, or on its way back
+            (server.after if kept else server.before)["a"] = [lost()]
+        return tag
+
+    written = [one async for one in write_all(rows, write, find=importer.find, settle=0, journal=file)]
+    assert hows(written) == [("a", How.WRITTEN), ("b", How.WRITTEN), ("a", How.IN_DOUBT)]
+    assert "may be another row's" in str(written[2].error)
+    assert written[2].error is not None
+    assert isinstance(written[2].error.__cause__, ConnectionFailed)
+    if journal:
+        again = await run(importer, rows, journal=file)
+        assert hows(again) == [("a", How.EARLIER), ("b", How.EARLIER), ("a", How.IN_DOUBT)]
+    assert server.sent == ["a", "b", "a"]
+
+
+@jump
+async def test_a_thing_is_found_for_the_row_that_it_belongs_to(importer: Importer, server: Tags) -> None:
+    """A find that can tell rows apart is believed, whatever is alike."""
+
+    async def find(name: str) -> dict[str, int] | None:
+        return {"id": len(server.kept)} if name in server.kept else None
+
+    server.after = {"a": [lost(), lost()], "b": [lost()]}
+    written = [one async for one in write_all(["a", "a", "b"], importer.write, find=find, settle=0)]
+    assert [one.how for one in written] == [How.FOUND, How.FOUND, How.FOUND]
+
+
+@jump
+@pytest.mark.parametrize(
+    ("rows", "last"),
+    [
+        (["a", "b"], How.FOUND),
+        (["a", "a"], How.IN_DOUBT),
+        ([object(), object()], How.IN_DOUBT),  # which of them are alike can't be told
+    ],
+)
+async def test_what_has_no_id_is_found_once_for_rows_that_are_alike(rows: list[Any], last: How) -> None:
+    async def write(row: object) -> None:
+        raise ConnectionFailed("gone", method="POST", path="/", maybe_applied=True)
+
+    async def find(row: object) -> bool:
+        return True
+
+    written = [one async for one in write_all(rows, write, find=find, settle=0)]
+    assert [one.how for one in written] == [How.FOUND, last]
+
+
+@jump
+async def test_a_thing_with_an_id_may_be_a_rows_whose_thing_is_not_known(
+    importer: Importer, server: Tags
+) -> None:
+    async def write(name: str) -> None:
+        await importer.write(name)
+        server.before["a"] = [lost()]
+
+    written = [one async for one in write_all(["a", "a"], write, find=importer.find, settle=0)]
+    assert [one.how for one in written] == [How.WRITTEN, How.IN_DOUBT]
+
+
+async def test_keys_of_the_program_are_not_taken_for_numbers_of_rows(
+    importer: Importer, tmp_path: Path
+) -> None:
+    rows = ["a", "a", "a#2"]
+    written = await run(importer, rows, journal=tmp_path / "import.sqlite", key=str)
+    assert {one.how for one in written} == {How.WRITTEN}
+
+
+@pytest.mark.parametrize("settle", [-1, math.nan, "1", None, True])
+async def test_a_settle_that_is_none_is_refused(settle: Any, importer: Importer, server: Tags) -> None:
+    with pytest.raises(InvalidInput, match="settle must be 0 or more seconds, not"):
+        await run(importer, ["a"], settle=settle)
+    assert server.sent == []
+
+
+@jump
+async def test_functions_that_cannot_be_awaited_are_refused(importer: Importer, server: Tags) -> None:
+    def synchronous(name: str) -> Any:
+        return name
+
+    with pytest.raises(InvalidInput, match="write must be a coroutine function: it returned str"):
+        async for _ in write_all(["a"], synchronous):
+            pass
+    server.before = {"a": [lost()]}
+    with pytest.raises(InvalidInput, match="find must be a coroutine function: it returned str"):
+        await run(importer, ["a"], find=synchronous)
+
+
+async def test_an_error_of_the_programs_own_ends_the_run_and_the_next_looks_first(
+    importer: Importer, server: Tags, tmp_path: Path
+) -> None:
+    async def write(name: str) -> Tag:
+        await importer.write(name)
+        raise ZeroDivisionError
+
+    async def find(name: str) -> Tag | None:
+        raise ZeroDivisionError
+
+    journal = tmp_path / "import.sqlite"
+    with pytest.raises(ZeroDivisionError):
+        async for _ in write_all(["a"], write, journal=journal):
+            pass
+    with pytest.raises(ZeroDivisionError):
+        await run(importer, ["a"], journal=journal, find=find)
+    assert hows(await run(importer, ["a"], journal=journal)) == [("a", How.FOUND)]
+
+
+async def test_a_journal_that_is_short_of_a_byte_is_refused(
+    importer: Importer, server: Tags, tmp_path: Path
+) -> None:
+    journal = tmp_path / "import.sqlite"
+    rows = [f"row {n}" for n in range(200)]
+    await run(importer, rows, journal=journal)
+    whole = journal.read_bytes()
+    server.sent.clear()
+    for lost_bytes in (1, 100, 4096, len(whole) // 2):
+        journal.write_bytes(whole[:-lost_bytes])
+        with pytest.raises(InvalidInput, match=r"can't be used: .*(damaged|malformed)"):
+            await run(importer, rows, journal=journal)
+    assert server.sent == []
+    journal.write_bytes(whole)
+    assert {one.how for one in await run(importer, rows, journal=journal)} == {How.EARLIER}
+
+
+async def test_a_database_of_another_program_is_left_alone(
+    importer: Importer, server: Tags, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.sqlite"
+    with contextlib.closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE writes (key TEXT PRIMARY KEY, state TEXT NOT NULL)")
+    before = other.read_bytes()
+    with pytest.raises(InvalidInput, match="can't be used: it is a database of another program"):
+        await run(importer, ["a"], journal=other)
+    assert (other.read_bytes(), server.sent) == (before, [])
+    assert not list(tmp_path.glob("other.sqlite-*"))
+
+
+async def test_a_killed_process_loses_nothing_that_was_finished(tmp_path: Path) -> None:
+    journal = tmp_path / "import.sqlite"
+    killed = await anyio.run_process([sys.executable, "-c", KILLED, str(journal)], check=False)
+    assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, b"written\nwritten\n")
+
+    async def write(row: str) -> None:
+        raise AssertionError(row)
+
+    written = [one async for one in write_all(["a", "b", "c"], write, journal=journal)]
+    assert [one.how for one in written] == [How.EARLIER, How.EARLIER, How.IN_DOUBT]
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from toggl_async import writes
+
+async def write(row):
+    if row == "c":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+async def main():
+    async for written in writes.write_all(["a", "b", "c"], write, journal=sys.argv[1]):
+        print(written.how, flush=True)
+
+asyncio.run(main())
+"""
 
 
 async def test_what_the_sandbox_loses_is_found_there() -> None:

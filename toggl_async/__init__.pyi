@@ -55,6 +55,7 @@ from toggl_async.errors import RequestFailed as RequestFailed
 from toggl_async.errors import RequestTimeout as RequestTimeout
 from toggl_async.errors import ResponseError as ResponseError
 from toggl_async.errors import ServerError as ServerError
+from toggl_async.errors import SlowDelivery as SlowDelivery
 from toggl_async.errors import StaleDelivery as StaleDelivery
 from toggl_async.errors import TogglError as TogglError
 from toggl_async.errors import Unauthorized as Unauthorized
@@ -337,14 +338,14 @@ __all__ = [
     "Send", "SepaDebit", "ServerError", "SessionCookie", "SharedDetailedReport", "SharedReport",
     "SharedReportClient", "SharedReportDictionaries", "SharedReportFilters", "SharedReportName",
     "SharedReportProject", "SharedReportTask", "SharedReportUser", "SharedSummaryReport",
-    "SharedWeeklyReport", "SsoLogin", "SsoProfile", "StaleDelivery", "StoredGoal", "Subdivision",
-    "Subscription", "SubscriptionInvoice", "SubscriptionPayment", "SubscriptionPeriod", "SubscriptionPlan",
-    "SubscriptionTrial", "SummaryAudit", "SummaryAuditFilter", "SummaryReport", "SummaryReportGroup",
-    "SummaryReportSubGroup", "Tag", "Task", "TaskPage", "TimeEntry", "TimeEntryChecklist",
-    "TimeEntryConstraints", "TimeEntryEventMetadata", "TimeEntryInvitation", "TimeEntryReference",
-    "TimeEntryShare", "TimeEntrySharing", "TimeStatus", "TimelineEvent", "TimelineEventInput",
-    "TimelineSettings", "Timesheet", "TimesheetApprover", "TimesheetChange", "TimesheetError",
-    "TimesheetHours", "TimesheetKey", "TimesheetPage", "TimesheetReview", "TimesheetSetup",
+    "SharedWeeklyReport", "SlowDelivery", "SsoLogin", "SsoProfile", "StaleDelivery", "StoredGoal",
+    "Subdivision", "Subscription", "SubscriptionInvoice", "SubscriptionPayment", "SubscriptionPeriod",
+    "SubscriptionPlan", "SubscriptionTrial", "SummaryAudit", "SummaryAuditFilter", "SummaryReport",
+    "SummaryReportGroup", "SummaryReportSubGroup", "Tag", "Task", "TaskPage", "TimeEntry",
+    "TimeEntryChecklist", "TimeEntryConstraints", "TimeEntryEventMetadata", "TimeEntryInvitation",
+    "TimeEntryReference", "TimeEntryShare", "TimeEntrySharing", "TimeStatus", "TimelineEvent",
+    "TimelineEventInput", "TimelineSettings", "Timesheet", "TimesheetApprover", "TimesheetChange",
+    "TimesheetError", "TimesheetHours", "TimesheetKey", "TimesheetPage", "TimesheetReview", "TimesheetSetup",
     "TimesheetSetupList", "Timezone", "TogglClient", "TogglError", "TrackReminder", "TrialInfo",
     "Unauthorized", "UnsetType", "UsBankAccount", "UsageCounter", "User", "UserDataTrend", "UserDataTrends",
     "UserDataTrendsGraph", "UserDataTrendsPoint", "WebTimer", "WebTimerEntry", "WebhookError",

@@ -34,7 +34,7 @@ FRONT: Final[Mapping[str, tuple[str, ...]]] = {
         "InvalidSignature", "LoginRefused", "MalformedDelivery", "MaxWaitExceeded",
         "MisdirectedDelivery", "MissingCredentials", "NotFound", "NotInPlan", "OversizedDelivery",
         "PagingError", "PaymentRequired", "QuotaExceeded", "RateLimited", "RequestFailed", "RequestTimeout",
-        "ResponseError", "ServerError", "StaleDelivery", "TogglError", "Unauthorized",
+        "ResponseError", "ServerError", "SlowDelivery", "StaleDelivery", "TogglError", "Unauthorized",
         "WebhookError", "WrongEventLoop",
     ),
     "toggl_async.options": ("ClientOptions", "Cooldown", "Pace", "Priority", "QuotaPolicy", "Retry"),

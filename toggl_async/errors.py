@@ -21,6 +21,7 @@
     │   ├── MalformedDelivery        it isn't a delivery of Toggl's
     │   ├── MisdirectedDelivery      it was meant for another address
     │   ├── OversizedDelivery        it is longer than it may be
+    │   ├── SlowDelivery             it did not arrive in time
     │   └── StaleDelivery            it is too old, or from the future
     └── ResponseError                Toggl answered with a refusal
         ├── BadRequest               400  the input is wrong: never send it again unchanged
@@ -74,6 +75,7 @@ __all__ = [
     "RequestTimeout",
     "ResponseError",
     "ServerError",
+    "SlowDelivery",
     "StaleDelivery",
     "TogglError",
     "Unauthorized",
@@ -255,6 +257,10 @@ class MisdirectedDelivery(WebhookError):
 
 class OversizedDelivery(WebhookError):
     """The delivery is longer than its receiver takes; the rest of it wasn't read."""
+
+
+class SlowDelivery(WebhookError):
+    """The body of the delivery takes longer to arrive than its receiver waits; the rest of it wasn't read."""
 
 
 class StaleDelivery(WebhookError):

@@ -17,7 +17,6 @@ live as long as their scheduler.
 Nothing of this is loaded, and nothing listens, unless a program asks for it.
 """
 
-import asyncio
 import contextvars
 from collections.abc import Callable
 from importlib.metadata import version
@@ -215,8 +214,7 @@ class _Call:
     def failed(self, error: BaseException) -> None:
         """Say that nothing came of it, without the error's words."""
         self.span.set_attribute("error.type", type(error).__name__)
-        if not isinstance(error, asyncio.CancelledError):
-            self.span.set_status(Status(StatusCode.ERROR))
+        self.span.set_status(Status(StatusCode.ERROR))
 
     def close(self) -> None:
         """Say how it was come by, and what it waited for."""
@@ -236,14 +234,12 @@ class _Spans:
     async def around(self, request: httpx.Request, send: Send) -> httpx.Response:
         """Make a call inside a span."""
         facts = facts_of(request)
-        method, _, template = facts.route.partition(" ")
         with self._tracer.start_as_current_span(
             facts.route,
             kind=SpanKind.CLIENT,
             attributes={
-                "http.request.method": method,
-                "url.template": template,
-                "server.address": request.url.host,
+                **_named(facts.route),
+                **_server(request.url),
                 "toggl.priority": facts.priority.name.lower(),
             },
             record_exception=False,
@@ -409,6 +405,11 @@ def _named(route: str) -> dict[str, str]:
     """Name a request as the semantic conventions do."""
     method, _, template = route.partition(" ")
     return {"http.request.method": method, "url.template": template}
+
+
+def _server(url: httpx.URL) -> dict[str, str | int]:
+    """Name a server likewise: its port where it is not that of the scheme."""
+    return {"server.address": url.host} | ({} if url.port is None else {"server.port": url.port})
 
 
 def _name_of(reason: Reason) -> str:

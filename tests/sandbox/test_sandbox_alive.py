@@ -9,6 +9,7 @@ import pytest
 
 from support.hook_receiver import receiver
 from support.sandbox_world import NOW, World, until, world
+from toggl_async import ApiToken, BadRequest, TogglClient
 from toggl_async.sandbox import CompanySize, Fault, Workday
 from toggl_async.sandbox.entities import TimeEntryRow
 
@@ -116,6 +117,43 @@ async def test_any_status_with_any_headers_can_be_scripted() -> None:
         assert (limited.status_code, limited.headers["retry-after"]) == (429, "7")
         assert limited.headers["x-sandbox-answer"] == "fault"
         assert (await toggl.http.get("/api/v9/me")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (204, ""),
+        (302, ""),
+        (400, '"Bad Request"'),
+        (401, ""),
+        (403, '"Forbidden"'),
+        (404, '"Not Found"'),
+        (410, '"Gone"'),
+        (429, "nginx"),
+        (500, '"Internal Server Error"'),
+        (502, "nginx"),
+        (503, "nginx"),
+        (504, "nginx"),
+        (505, '"HTTP Version Not Supported"'),
+    ],
+)
+async def test_a_status_comes_with_the_body_that_toggl_sends(status: int, body: str) -> None:
+    async with world() as toggl:
+        toggl.sandbox.order(Fault(status=status), route=ME)
+        answer = await toggl.http.get("/api/v9/me")
+        assert (answer.status_code, answer.headers["x-sandbox-answer"]) == (status, "fault")
+        assert body in answer.text if body == "nginx" else answer.text == body
+
+
+async def test_the_client_takes_a_400_for_what_it_is() -> None:
+    async with (
+        world() as world_,
+        TogglClient(ApiToken(world_.sandbox.api_token), base_url=world_.sandbox.base_url) as toggl,
+    ):
+        world_.sandbox.order(Fault(status=400), route=ME)
+        with pytest.raises(BadRequest, match="Bad Request"):
+            await toggl.me.get()
+        assert toggl.stats().throttled == 0
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,8 @@ class TogglClient:
             else transport,
             scheduler=scheduler,
         )
-        see_attempts(scheduled, attempts_of(middleware))
+        self._attempts = attempts_of(middleware)
+        see_attempts(scheduled, self._attempts)
         self._login = self._login_with(auth, scheduled, accounts_url)
         self._session = Session(
             wire=Wire(
@@ -253,6 +254,8 @@ class TogglClient:
                     if self._owns_scheduler:
                         await self.scheduler.aclose()
                 finally:
+                    if self._attempts is not None:
+                        self._attempts.close()
                     await self._login.aclose()
 
     async def end_session(self) -> None:

@@ -13,17 +13,29 @@ Where nobody overrides a method, nothing of this stands in the way of a request.
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import anyio
 
+from toggl_async._client.allowance import Allowance, Unhurried
 from toggl_async.errors import InvalidInput
 from toggl_async.scheduler.transport import Around, Send, httpx
 
-__all__ = ["Middleware", "Send", "attempts_of", "calls_of"]
+__all__ = ["AttemptChain", "Middleware", "Send", "attempts_of", "calls_of"]
 
 _CREDENTIALS: Final = ("authorization", "cookie")
+
+_COUNTED: Final = (
+    "a request: the scheduler counts it by account, method and path; call `client.request(…)`, or another "
+    "client, instead"
+)
+_SHARED: Final = (
+    "an attempt: identical calls may wait for its answer, and it may have to be sent again as it was; "
+    "change it in `call` instead"
+)
+_WHY_FIXED: Final = {"query": _SHARED, "body": _SHARED}
 
 _FAREWELL: Final = 5.0
 """Seconds that closing an answer may take, whatever happens to the task that closes."""
@@ -56,8 +68,12 @@ class Middleware:
     async def attempt(self, request: httpx.Request, send: Send) -> httpx.Response:
         """Handle an attempt, each time that a call has its turn; a login is one, too.
 
-        What it raises counts as a connection lost: the call ends, or is sent again, as after any other.
-        If it answers by itself, its turn is spent all the same.
+        What it raises counts as a connection lost: the call ends, or is sent again, as after any other; what
+        it raises before it sends, as one that never stood. If it answers by itself, its turn is spent all the
+        same.
+
+        Beside sending and reading it may take the `timeout` of the client before and after, and ends when
+        the client is closed. It must not make calls of the same client, which may wait for its own to end.
 
         Args:
             request: the request as it goes over the wire, **credentials included**; its headers may be
@@ -74,11 +90,10 @@ class Middleware:
 class _Chain:
     """The steps around a request, the first of them outermost."""
 
-    __slots__ = ("_is_attempt", "_steps")
+    __slots__ = ("_steps",)
 
-    def __init__(self, steps: Sequence[Around], *, is_attempt: bool) -> None:
+    def __init__(self, steps: Sequence[Around]) -> None:
         self._steps = steps
-        self._is_attempt = is_attempt
 
     async def __call__(self, request: httpx.Request, send: Send) -> httpx.Response:
         """Take a copy of a request through the steps, and send it.
@@ -86,7 +101,10 @@ class _Chain:
         Raises:
             InvalidInput: a step did what it must not.
         """
-        passed = _Passed(request, send, is_attempt=self._is_attempt)
+        return await self._through(_Passed(request, send), request)
+
+    async def _through(self, passed: "_Passed", request: httpx.Request) -> httpx.Response:
+        """Take a copy of a request through the steps, to where it is passed on."""
         link: Send = passed.send
         for step in reversed(self._steps):
             link = functools.partial(_answer_of, step, link)
@@ -103,15 +121,46 @@ class _Chain:
         return answer
 
 
+class AttemptChain(_Chain):
+    """The steps around an attempt, which end in time, and when their client is closed."""
+
+    __slots__ = ("_under_way",)
+
+    def __init__(self, steps: Sequence[Around]) -> None:
+        super().__init__(steps)
+        self._under_way: set[Allowance] = set()
+
+    async def __call__(self, request: httpx.Request, send: Send) -> httpx.Response:
+        """Take a copy of a request through the steps, and send it.
+
+        Raises:
+            InvalidInput: a step did what it must not.
+            TimeoutError: the steps took too long.
+            ConnectionAbortedError: the client was closed.
+        """
+        seconds: float | None = request.extensions.get("timeout", {}).get("read")
+        allowance = Allowance(seconds)
+        self._under_way.add(allowance)
+        try:
+            with allowance.scope:
+                return await self._through(_PassedOnce(request, send, allowance), request)
+        finally:
+            self._under_way.discard(allowance)
+        raise allowance.error
+
+    def close(self) -> None:
+        """End the attempts that are under way; those that are being sent, once they are back from that."""
+        for allowance in self._under_way:
+            allowance.end()
+
+
 class _Passed:
     """The end of a chain: a request on its way out of it, and the answers that came."""
 
-    def __init__(self, request: httpx.Request, send: Send, *, is_attempt: bool) -> None:
+    def __init__(self, request: httpx.Request, send: Send) -> None:
         self._request = request
         self._send = send
-        self._is_attempt = is_attempt
         self._answers: list[httpx.Response] = []
-        self._left = False
 
     @property
     def extensions(self) -> dict[str, object]:
@@ -120,22 +169,13 @@ class _Passed:
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request, if it is still the one that the scheduler knows."""
-        if self._is_attempt:
-            if self._left:
-                raise InvalidInput(
-                    "middleware sent one attempt twice: return the answer, and the scheduler decides whether "
-                    "the call is sent again; or send again in `call`, where each time has a turn of its own"
-                )
-            self._left = True
-            self._refuse_changes(request, _fixed_in_attempt)
-            # The same dict as before: through it the scheduler follows the request to the wire.
-            given = {name: value for name, value in request.extensions.items() if name != "trace"}
-            self._request.extensions.update(given)
-            request.extensions = self._request.extensions
-        else:
-            self._refuse_changes(request, _fixed_in_call)
-            request = _copied(request)  # the credentials of this one are not for middleware
-            request.extensions = {**request.extensions, **self._request.extensions}
+        self._refuse_changes(request, _fixed_in_call)
+        request = _copied(request)  # the credentials of this one are not for middleware
+        request.extensions = {**request.extensions, **self._request.extensions}
+        return await self._pass_on(request)
+
+    async def _pass_on(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and keep its answer in mind."""
         try:
             answer = await self._send(request)
         except Exception:
@@ -167,23 +207,57 @@ class _Passed:
         """
         if not isinstance(request, httpx.Request):
             raise InvalidInput(f"middleware sent on a {type(request).__name__}, not an httpx.Request")
+        known = fixed(self._request)
+        request.headers.setdefault("Host", self._request.headers.get("Host", ""))
         for name, value in fixed(request).items():
-            if value != fixed(self._request)[name]:
-                raise InvalidInput(
-                    f"middleware changed the {name} of a request: the scheduler counts it by account, method "
-                    "and path; call `client.request(…)`, or another client, instead"
-                )
+            if value != known[name]:
+                raise InvalidInput(f"middleware changed the {name} of {_WHY_FIXED.get(name, _COUNTED)}")
+
+
+class _PassedOnce(_Passed):
+    """The end of a chain around an attempt."""
+
+    def __init__(self, request: httpx.Request, send: Send, allowance: Allowance) -> None:
+        super().__init__(request, send)
+        self._allowance = allowance
+        self._left = False
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, if it is still the one that the scheduler knows, and was not sent before."""
+        if self._left:
+            raise InvalidInput(
+                "middleware sent one attempt twice: return the answer, and the scheduler decides whether "
+                "the call is sent again; or send again in `call`, where each time has a turn of its own"
+            )
+        self._left = True
+        self._refuse_changes(request, _fixed_in_attempt)
+        # The same dict as before: through it the scheduler follows the request to the wire.
+        given = {name: value for name, value in request.extensions.items() if name != "trace"}
+        self._request.extensions.update(given)
+        request.extensions = self._request.extensions
+        self._allowance.pause()
+        try:
+            answer = await self._pass_on(request)
+        finally:
+            self._allowance.begin()
+        stream = answer.stream
+        if isinstance(stream, httpx.AsyncByteStream) and not isinstance(stream, httpx.ByteStream):
+            answer.stream = Unhurried(stream, self._allowance)
+        return answer
 
 
 async def _answer_of(step: Around, send: Send, request: httpx.Request) -> httpx.Response:
     """Take one step.
 
     Raises:
-        InvalidInput: it returned anything but an answer.
+        InvalidInput: it is not asynchronous, or returned anything but an answer.
     """
-    answer: object = await step(request, send)
+    pending: object = step(request, send)
+    name = getattr(step, "__qualname__", repr(step))
+    if not inspect.isawaitable(pending):
+        raise InvalidInput(f"{name} is no coroutine function: write `async def`")
+    answer: object = await pending
     if not isinstance(answer, httpx.Response):
-        name = getattr(step, "__qualname__", repr(step))
         raise InvalidInput(
             f"{name} returned {type(answer).__name__}, not an httpx.Response: end with "
             "`return await send(request)`"
@@ -198,17 +272,17 @@ def calls_of(middleware: Sequence[Middleware]) -> Around | None:
         InvalidInput: one of them is no Middleware.
     """
     steps = [one.call for one in _checked(middleware) if type(one).call is not Middleware.call]
-    return _Chain(steps, is_attempt=False) if steps else None
+    return _Chain(steps) if steps else None
 
 
-def attempts_of(middleware: Sequence[Middleware]) -> Around | None:
+def attempts_of(middleware: Sequence[Middleware]) -> AttemptChain | None:
     """Return what goes around each attempt; None where no middleware wants to see it.
 
     Raises:
         InvalidInput: one of them is no Middleware.
     """
     steps = [one.attempt for one in _checked(middleware) if type(one).attempt is not Middleware.attempt]
-    return _Chain(steps, is_attempt=True) if steps else None
+    return AttemptChain(steps) if steps else None
 
 
 def _checked(middleware: Sequence[Middleware]) -> Sequence[Middleware]:
@@ -229,6 +303,7 @@ def _fixed_in_call(request: httpx.Request) -> dict[str, object]:
     return {
         "method": request.method,
         "host": (url.scheme, url.netloc),
+        "Host header": request.headers.get("Host"),
         "path": url.raw_path.partition(b"?")[0],
         "credentials": [request.headers.get(name) for name in _CREDENTIALS],
     }
@@ -259,6 +334,8 @@ def _make_readable(answer: httpx.Response) -> None:
     Raises:
         InvalidInput: middleware took it off the wire and did not keep it.
     """
+    if isinstance(answer.stream, Unhurried) and not answer.is_stream_consumed:
+        answer.stream = answer.stream.stream
     if isinstance(answer.stream, httpx.AsyncByteStream) and not answer.is_stream_consumed:
         return
     try:

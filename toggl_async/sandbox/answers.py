@@ -11,9 +11,22 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-__all__ = ["ApiError", "empty", "file", "json", "not_found", "proxy_page", "refusal", "unauthorized"]
+__all__ = [
+    "ApiError",
+    "by_status",
+    "empty",
+    "file",
+    "json",
+    "not_found",
+    "proxy_page",
+    "refusal",
+    "unauthorized",
+]
 
 _JSON: Final = "application/json; charset=utf-8"
+
+_PROXYS: Final = frozenset({429, 502, 503, 504})
+"""What the web server in front of Toggl answers by itself."""
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
@@ -67,3 +80,14 @@ def proxy_page(status: int) -> Response:
         "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     )
     return Response(page, status, {"Content-Type": "text/html"})
+
+
+def by_status(status: int) -> Response:
+    """Answer as a status is answered where there is nothing to say but that: by Toggl, or before it."""
+    if status in _PROXYS:
+        return proxy_page(status)
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        return unauthorized()
+    if status < http.HTTPStatus.BAD_REQUEST:
+        return empty(status=status)
+    return refusal(status, http.HTTPStatus(status).phrase)

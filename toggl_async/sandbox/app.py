@@ -326,13 +326,11 @@ def _sample(operation: DescribedOperation, call: ApiRequest) -> Response:
 
 
 def _broken(fault: Fault) -> Response:
-    """Return the answer of a request that failed: an odd one, Toggl's own, or its web server's."""
+    """Return the answer of a request that failed: an odd one, or what its status comes with."""
     if fault.body is not None:
         response = Response(fault.body, fault.status or 200, {"Content-Type": fault.media})
-    elif fault.status is None or fault.status == _OWN_FAILURE:
-        response = answers.refusal(500, "Internal server error")
     else:
-        response = answers.proxy_page(fault.status)
+        response = answers.by_status(_OWN_FAILURE if fault.status is None else fault.status)
     response.headers.update({_ORIGIN: "fault", **fault.headers})
     return response
 

@@ -23,7 +23,9 @@ class Fault:
     """What happens to one request.
 
     Attributes:
-        status: what to answer with, a 5xx or any other; None for the right answer.
+        status: what to answer with, a 5xx or any other; None for the right answer. It comes with the body
+            that Toggl would send: nginx's page with 429, 502, 503 and 504, nothing with 401 and below 400,
+            and else the status in words, as a JSON string.
         headers: what this answer has besides, such as ``Retry-After``.
         body: an odd body in the place of the right one; with no status, that of a 200.
         media: the media type of that body.

@@ -23,7 +23,7 @@ from toggl_async.errors import ConnectionFailed, InvalidInput, RequestFailed, Re
 from toggl_async.scheduler.content_coding import decode, decode_what_is_there
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
-from toggl_async.scheduler.transport import InnerTransport, Pool, httpx
+from toggl_async.scheduler.transport import InnerTransport, Pool, Send, httpx
 
 __all__ = ["Departing", "Exchange", "HeldStream", "LostRequest", "as_failure"]
 
@@ -83,6 +83,8 @@ class Departing(Protocol):
 class _Phase(enum.Enum):
     """How far a request is known to have come."""
 
+    WITHHELD = enum.auto()
+    """Middleware has not sent it on."""
     HANDED_OVER = enum.auto()
     """Nothing was traced."""
     CONNECTING = enum.auto()
@@ -151,7 +153,9 @@ class Exchange:
         pool = self._pool = inner.enter()
         try:
             send, around = pool.transport.handle_async_request, inner.around
-            response = await (send(self._request) if around is None else around(self._request, send))
+            response = await (
+                send(self._request) if around is None else around(self._request, self._withhold(send))
+            )
             if around is not None and inner.traces and self._phase is not _Phase.LEFT:
                 await self._depart(may_wait=True, again=False)  # answered by middleware: its turn is spent
         except (Recalled, InvalidInput):
@@ -166,6 +170,16 @@ class Exchange:
         if not isinstance(response, httpx.Response):
             raise LostRequest(TypeError(f"the transport returned {type(response).__name__}, not a Response"))
         return response
+
+    def _withhold(self, send: Send) -> Send:
+        """Take note of whether middleware sends the request: until then, nothing of it has left."""
+        self._phase = _Phase.WITHHELD
+
+        def hand_over(request: httpx.Request) -> Awaitable[httpx.Response]:
+            self._phase = _Phase.HANDED_OVER
+            return send(request)
+
+        return hand_over
 
     def end(self) -> None:
         """Take note that nothing more of it will be read; once is enough."""
@@ -218,6 +232,8 @@ class Exchange:
 
     def may_have_left(self, error: Exception) -> bool:
         """Say whether the first byte of the request may have left before it failed."""
+        if self._phase is _Phase.WITHHELD:
+            return False
         if not self._inner.is_httpx or self._phase in {_Phase.BEGUN, _Phase.LEFT}:
             return True
         if isinstance(error, httpx.PoolTimeout | httpx.UnsupportedProtocol):

@@ -36,6 +36,7 @@ __all__ = [
     "answer",
     "check_address",
     "check_freshness",
+    "check_tolerance",
     "parse",
     "receive",
     "sign",
@@ -170,7 +171,8 @@ def receive(
         MalformedDelivery: it is neither a ping nor an event.
         MisdirectedDelivery: it was meant for another address.
         StaleDelivery: it is too old, or from the future.
-        InvalidInput: the secret is empty, the body isn't bytes, or `now` has no time zone.
+        InvalidInput: the secret is empty or not text, the body isn't bytes, the signature isn't text, the
+            tolerance is negative or not a number, or `now` has no time zone.
     """
     verify(signature, body, secret)
     delivery = parse(body)
@@ -184,8 +186,10 @@ def sign(body: bytes, secret: str) -> str:
     """Sign a body as Toggl does; useful to test a receiver.
 
     Raises:
-        InvalidInput: the secret is empty, or the body isn't bytes.
+        InvalidInput: the secret is empty or not text, or the body isn't bytes.
     """
+    if not isinstance(secret, str):
+        raise InvalidInput(f"the secret of a webhook must be text, not {type(secret).__name__}")
     if not secret:
         raise InvalidInput("a webhook without a secret cannot be trusted: set one")
     if not isinstance(body, bytes):
@@ -203,11 +207,13 @@ def verify(signature: str | None, body: bytes, secret: str) -> None:
 
     Raises:
         InvalidSignature: it was not.
-        InvalidInput: the secret is empty, or the body isn't bytes.
+        InvalidInput: the secret is empty or not text, the body isn't bytes, or the signature isn't text.
     """
     expected = sign(body, secret)
     if signature is None:
         raise InvalidSignature(f"the delivery has no header {SIGNATURE_HEADER}")
+    if not isinstance(signature, str):
+        raise InvalidInput(f"the signature must be the text of a header, not {type(signature).__name__}")
     if not _SIGNATURE.fullmatch(signature.strip()):
         raise InvalidSignature(f"the header {SIGNATURE_HEADER} is not a signature")
     if not hmac.compare_digest(expected, signature.strip().lower()):
@@ -270,13 +276,24 @@ def check_freshness(
 
     Raises:
         StaleDelivery: it was not.
-        InvalidInput: `now` has no time zone.
+        InvalidInput: `tolerance` is negative or not a number, or `now` has no time zone.
     """
+    check_tolerance(tolerance)
     now = dt.datetime.now(dt.UTC) if now is None else aware(now, "now")
     age = (now - delivery.timestamp).total_seconds()
     if abs(age) > tolerance:
         when = f"{age:.0f} s ago" if age >= 0 else f"{-age:.0f} s ahead of this clock"
         raise StaleDelivery(f"the delivery was sent {when}, more than the {tolerance:g} s tolerated", age=age)
+
+
+def check_tolerance(tolerance: object) -> None:
+    """Check that a tolerance is one: with anything else every delivery would pass, or none.
+
+    Raises:
+        InvalidInput: it is negative, or not a number.
+    """
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance >= 0:
+        raise InvalidInput(f"tolerance must be 0 or more seconds, not {tolerance!r}")
 
 
 def answer(delivery: Delivery) -> dict[str, str]:

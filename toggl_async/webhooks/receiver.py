@@ -5,6 +5,8 @@ dependency of it. What goes wrong in the program's own code is not caught: its s
 delivers the event again.
 """
 
+import functools
+import inspect
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
@@ -12,13 +14,14 @@ from typing import Any, Final, TypeAlias
 
 import anyio
 
-from toggl_async.errors import InvalidInput, MalformedDelivery, OversizedDelivery, WebhookError
+from toggl_async.errors import InvalidInput, MalformedDelivery, OversizedDelivery, SlowDelivery, WebhookError
 from toggl_async.webhooks.deliveries import (
     SIGNATURE_HEADER,
     TOLERANCE,
     Delivery,
     Event,
     answer,
+    check_tolerance,
     receive,
     sign,
 )
@@ -35,6 +38,7 @@ ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], ASGIReceive, ASGISend],
 Handle: TypeAlias = Callable[[Event], Awaitable[object]]
 
 _MAX_BODY: Final = 1 << 20
+_TIMEOUT: Final = 30.0
 _LENGTH: Final = b"content-length"
 _SIGNATURE: Final = SIGNATURE_HEADER.lower().encode()
 
@@ -48,9 +52,11 @@ class Receiver:
         seen: remembers which events were handled; memory of this process if not given.
         max_body: bytes that a delivery may have; the rest of a longer one isn't read.
         tolerance: seconds that a delivery may be old, or ahead.
+        timeout: seconds that the body of a delivery may take to arrive; ``math.inf`` for any number.
 
     Raises:
-        InvalidInput: the secret is empty, or `max_body` isn't positive.
+        InvalidInput: the secret is empty or not text, `seen` has no coroutine functions `has` and `add`, or
+            one of the others is of another type or out of range.
     """
 
     def __init__(
@@ -61,15 +67,20 @@ class Receiver:
         seen: SeenEvents | None = None,
         max_body: int = _MAX_BODY,
         tolerance: float = TOLERANCE,
+        timeout: float = _TIMEOUT,
     ) -> None:
-        sign(b"", secret)  # refuses an empty one here, and not when the first delivery comes
-        if max_body <= 0:
-            raise InvalidInput(f"max_body must be over 0, not {max_body!r}")
+        # All of it here, and not when the first delivery comes.
+        sign(b"", secret)
+        check_tolerance(tolerance)
+        _check_limits(url_callback, max_body, timeout)
+        if seen is not None:
+            _check_store(seen)
         self._secret = secret
         self._url_callback = url_callback
         self._seen: SeenEvents = SeenInMemory() if seen is None else seen
         self._max_body = max_body
         self._tolerance = tolerance
+        self._timeout = timeout
         self._turns: dict[str, _Turn] = {}
 
     def __repr__(self) -> str:
@@ -85,18 +96,19 @@ class Receiver:
 
         Raises:
             OversizedDelivery: it is too long; of one that says so, nothing is read.
+            SlowDelivery: it doesn't arrive in time.
             WebhookError: it is not to be trusted; see `receive`.
         """
         if length is not None and length.isdecimal() and int(length) > self._max_body:
             raise self._oversized()
-        content = bytearray()
-        async for chunk in body:
-            content += chunk
-            if len(content) > self._max_body:
-                raise self._oversized()
+        try:
+            with anyio.fail_after(self._timeout):
+                content = await self._read(body)
+        except TimeoutError:
+            raise SlowDelivery(f"the delivery did not arrive within {self._timeout:g} s") from None
         return receive(
             signature,
-            bytes(content),
+            content,
             self._secret,
             url_callback=self._url_callback,
             tolerance=self._tolerance,
@@ -128,37 +140,69 @@ class Receiver:
                 del self._turns[key]
 
     def app(self, handle: Handle) -> ASGIApp:
-        """Make an ASGI application, to be mounted at the webhook's address or served by itself.
+        """Make an ASGI application, to be routed at the webhook's address or served by itself.
 
         Args:
-            handle: is given each event once. What it raises goes through to the server, and the event is
-                delivered again.
+            handle: a coroutine function that is given each event once. What it raises goes through to the
+                server, and the event is delivered again.
+
+        Raises:
+            InvalidInput: `handle` is no coroutine function.
         """
+        if not _is_coroutine_function(handle):
+            raise InvalidInput(
+                f"handle must be a coroutine function, not {_named(handle)}: write `async def handle(event)`"
+            )
+        return _App(self, handle)
 
-        async def app(scope: MutableMapping[str, Any], receive: ASGIReceive, send: ASGISend) -> None:
-            if scope["type"] != "http":
-                raise InvalidInput(f"a receiver of webhooks takes HTTP alone, not {scope['type']}")
-            if scope["method"] != "POST":
-                await _say(send, 405, {"error": "deliveries are POSTed"}, [(b"allow", b"POST")])
-                return
-            headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-            try:
-                delivery = await self.check(headers.get(_SIGNATURE), headers.get(_LENGTH), _chunks(receive))
-            except _GoneError:
-                return
-            except WebhookError as error:
-                await _say(send, status_of(error), {"error": str(error)})
-                return
-            if isinstance(delivery, Event):
-                async with self.once(delivery) as is_new:
-                    if is_new:
-                        await handle(delivery)
-            await _say(send, 200, answer(delivery))
-
-        return app
+    async def _read(self, body: AsyncIterable[bytes]) -> bytes:
+        """Read a body, no further than it may go."""
+        content = bytearray()
+        async for chunk in body:
+            content += chunk
+            if len(content) > self._max_body:
+                raise self._oversized()
+        return bytes(content)
 
     def _oversized(self) -> OversizedDelivery:
         return OversizedDelivery(f"the delivery is longer than {self._max_body} bytes")
+
+
+class _App:
+    """The ASGI application of a receiver.
+
+    No function, since Starlette and FastAPI take a function at a route for an endpoint of their own kind.
+    """
+
+    def __init__(self, receiver: Receiver, handle: Handle) -> None:
+        self._receiver = receiver
+        self._handle = handle
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: ASGIReceive, send: ASGISend) -> None:
+        """Take a delivery, and answer it.
+
+        Raises:
+            InvalidInput: it is asked for anything but HTTP.
+        """
+        if scope["type"] != "http":
+            raise InvalidInput(f"a receiver of webhooks takes HTTP alone, not {scope['type']}")
+        if scope["method"] != "POST":
+            await _say(send, 405, {"error": "deliveries are POSTed"}, [(b"allow", b"POST")])
+            return
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        receiver = self._receiver
+        try:
+            delivery = await receiver.check(headers.get(_SIGNATURE), headers.get(_LENGTH), _chunks(receive))
+        except _GoneError:
+            return
+        except WebhookError as error:
+            await _say(send, status_of(error), {"error": str(error)})
+            return
+        if isinstance(delivery, Event):
+            async with receiver.once(delivery) as is_new:
+                if is_new:
+                    await self._handle(delivery)
+        await _say(send, 200, answer(delivery))
 
 
 class _Turn:
@@ -179,6 +223,8 @@ def status_of(error: WebhookError) -> int:
     """Return the HTTP status that a delivery is refused with."""
     if isinstance(error, OversizedDelivery):
         return 413
+    if isinstance(error, SlowDelivery):
+        return 408
     return 400 if isinstance(error, MalformedDelivery) else 403
 
 
@@ -205,3 +251,49 @@ async def _say(
     fixed = [(b"content-type", b"application/json"), (_LENGTH, str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
     await send({"type": "http.response.body", "body": body})
+
+
+def _check_limits(url_callback: object, max_body: object, timeout: object) -> None:
+    """Refuse what would only come to light with a delivery.
+
+    Raises:
+        InvalidInput: one of them is of another type or out of range.
+    """
+    if not isinstance(url_callback, str | None):
+        raise InvalidInput(f"url_callback must be text, not {type(url_callback).__name__}")
+    if type(max_body) is not int or max_body <= 0:
+        raise InvalidInput(f"max_body must be a whole number over 0, not {max_body!r}")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise InvalidInput(f"timeout must be over 0 seconds, not {timeout!r}")
+
+
+def _check_store(seen: object) -> None:
+    """Refuse a store that can't be awaited.
+
+    Raises:
+        InvalidInput: it lacks a coroutine function.
+    """
+    for name in ("has", "add"):
+        method = getattr(seen, name, None)
+        if isinstance(seen, type) or not _is_coroutine_function(method):
+            raise InvalidInput(
+                f"seen must have the coroutine functions `has` and `add`, and {_named(seen)} has no such "
+                f"`{name}`: write `async def {name}(self, key)`"
+            )
+
+
+def _is_coroutine_function(given: object) -> bool:
+    """Say whether what is called can be awaited, also through a partial, a decorator or an object's call."""
+    while isinstance(given, functools.partial):
+        given = given.func
+    if not callable(given):
+        return False
+    call = getattr(type(given), "__call__", None)  # noqa: B004 - that of the class is the one called
+    return any(inspect.iscoroutinefunction(inspect.unwrap(one)) for one in (given, call) if callable(one))
+
+
+def _named(given: object) -> str:
+    """Name what was given, as the program knows it."""
+    if isinstance(given, type):
+        return f"the class {given.__name__}"
+    return f"the function {given.__name__}" if inspect.isfunction(given) else type(given).__name__

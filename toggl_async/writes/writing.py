@@ -4,6 +4,7 @@ One after the other, because Toggl takes one request a second: many at once woul
 an accident many would be in doubt instead of one.
 """
 
+import inspect
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
 from typing import Final, Generic, TypeVar
@@ -15,6 +16,7 @@ from toggl_async.errors import (
     BulkEditInterrupted,
     ClientClosed,
     DecodeError,
+    InvalidInput,
     LoginRefused,
     MaxWaitExceeded,
     QuotaExceeded,
@@ -25,7 +27,7 @@ from toggl_async.errors import (
     Unauthorized,
     WrongEventLoop,
 )
-from toggl_async.writes.journal import Keys, RowState, WriteJournal
+from toggl_async.writes.journal import Keys, RowKey, RowState, WriteJournal
 from toggl_async.writes.outcomes import How, Written
 
 __all__ = ["write_all"]
@@ -61,9 +63,12 @@ async def write_all(
 
     Args:
         rows: what to write; any number, also as they come.
-        write: writes one, such as a coroutine function that calls ``workspace.time_entries.create``.
+        write: writes one, such as a coroutine function that calls ``workspace.time_entries.create``. What
+            it raises that is no TogglError ends the run; the next one looks first for that row.
         find: looks whether a row is there, and returns it, or None. Without it, what is in doubt stays so.
-            It has to tell rows apart: what it takes for another row's is not written.
+            It has to tell rows apart. What it finds for one row is not believed for another: where its id is
+            that of a thing that belongs to another row, or it has no id and there are rows that are alike,
+            the row stays in doubt.
         journal: a file that remembers how far it came; one for each job. None remembers nothing.
         key: tells rows apart, from run to run; a hash of the row if not given, for which it has to be of what
             JSON can hold, a dataclass, an attrs class or a named tuple.
@@ -73,23 +78,27 @@ async def write_all(
         A `Written` for each row, in their order.
 
     Raises:
-        InvalidInput: the journal can't be used, or no key can be made of a row.
+        InvalidInput: the journal can't be used, no key can be made of a row, `settle` is negative or not a
+            number, or `write` or `find` can't be awaited.
         TogglError: what would meet each row that is left; this one was not written.
     """
+    _check_settle(settle)
     total = len(rows) if isinstance(rows, Sized) else None
     keys: Keys[RowT] = Keys(key)
     done = 0
     async with WriteJournal(journal) as books:
         async for row in _each(rows):
             done += 1
-            name = keys.of(row) if journal is not None else ""
+            name = keys.of(row, needed=journal is not None)
             state = await books.state(name)
             if state is RowState.DONE:
                 yield Written(row=row, how=How.EARLIER, done=done, total=total)
                 continue
             await books.begin(name)
             try:
-                ending = await _Writing(row, write, find, settle).run(in_doubt=state is RowState.BEGUN)
+                ending = await _Writing(row, write, find, settle, books, name).run(
+                    in_doubt=state is RowState.BEGUN
+                )
             except _FOR_ALL:
                 if state is RowState.NEW:
                     await books.forget(name)
@@ -97,7 +106,7 @@ async def write_all(
             if ending.how is How.REFUSED:
                 await books.forget(name)
             elif ending.how is not How.IN_DOUBT:
-                await books.end(name)
+                await books.end(name, ending.result)
             yield Written(
                 row=row, how=ending.how, result=ending.result, error=ending.error, done=done, total=total
             )
@@ -120,6 +129,8 @@ class _Writing(Generic[RowT, ResultT]):
     write: Callable[[RowT], Awaitable[ResultT]]
     find: Callable[[RowT], Awaitable[ResultT | None]] | None
     settle: float
+    books: WriteJournal
+    name: RowKey
 
     async def run(self, *, in_doubt: bool) -> _Ending[ResultT]:
         """Write it; where that is in doubt look, and write it once more if it is not there.
@@ -144,8 +155,8 @@ class _Writing(Generic[RowT, ResultT]):
     async def _send(self, how: How) -> _Ending[ResultT]:
         """Send it."""
         try:
-            return _Ending(how, await self.write(self.row))
-        except _FOR_ALL:
+            return _Ending(how, await _awaitable(self.write(self.row), "write"))
+        except (_NotAwaitableError, *_FOR_ALL):
             raise
         except TogglError as error:
             return _Ending(How.IN_DOUBT if _may_be_there(error) else How.REFUSED, error=error)
@@ -156,10 +167,47 @@ class _Writing(Generic[RowT, ResultT]):
             return _Ending(How.IN_DOUBT, error=doubt)
         await anyio.sleep(self.settle)
         try:
-            found = await self.find(self.row)
+            found = await _awaitable(self.find(self.row), "find")
+        except _NotAwaitableError:
+            raise
         except TogglError as error:
             return _Ending(How.IN_DOUBT, error=error)
-        return None if found is None else _Ending(How.FOUND, found, doubt)
+        if found is None:
+            return None
+        if await self.books.may_be_anothers(self.name, found):
+            anothers = TogglError(
+                "find found a thing that may be another row's: look in Toggl whether this row has its own"
+            )
+            anothers.__cause__ = doubt
+            return _Ending(How.IN_DOUBT, error=anothers)
+        return _Ending(How.FOUND, found, doubt)
+
+
+def _check_settle(settle: object) -> None:
+    """Refuse what is no time to wait.
+
+    Raises:
+        InvalidInput: it isn't.
+    """
+    if isinstance(settle, bool) or not isinstance(settle, int | float) or not settle >= 0:
+        raise InvalidInput(f"settle must be 0 or more seconds, not {settle!r}")
+
+
+class _NotAwaitableError(InvalidInput):
+    """A mistake of the program, not of a row."""
+
+
+def _awaitable(given: Awaitable[ResultT], name: str) -> Awaitable[ResultT]:
+    """Return what can be awaited.
+
+    Raises:
+        InvalidInput: it can't be.
+    """
+    if not inspect.isawaitable(given):
+        raise _NotAwaitableError(
+            f"{name} must be a coroutine function: it returned {type(given).__name__}, which can't be awaited"
+        )
+    return given
 
 
 def _may_be_there(error: TogglError) -> bool:

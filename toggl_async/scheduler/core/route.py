@@ -83,6 +83,8 @@ _IDENTITY = re.compile(
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?:\.\w+)?"
     rf"|(?=[A-Za-z_.-]*\d)[\w.-]{{{_TOKEN},}}"  # tokens: long, with a digit in them
 )
+_WORDS = re.compile(rf"[a-z]{{1,{_TOKEN - 1}}}\d{{0,2}}(?:[_.-][a-z]{{1,{_TOKEN - 1}}}\d{{0,2}})*")
+"""What a path has else: words, and ``v9``. No token, no e-mail address, and nothing escaped."""
 _PUBLIC = re.compile(r"[\d,.:TZ+-]+")
 """Ids, lists of them, and dates."""
 _PARENTS = {
@@ -229,10 +231,7 @@ def _is_identity(segment: str, parent: str) -> bool:
     """Say whether a segment names one thing of many, by its looks or by what stands before it."""
     if segment.isdecimal() or parent in _SECRET_PARENTS:
         return True
-    if len(segment) < _TOKEN and segment[0].islower():
-        return False  # as most segments are: words, and "v9"
-    is_word = segment.replace("_", "").isalpha()
-    return not is_word and _IDENTITY.fullmatch(unquote(segment)) is not None
+    return _WORDS.fullmatch(segment) is None or _IDENTITY.fullmatch(segment) is not None
 
 
 def _is_validated(segments: list[str], position: int) -> bool:
