@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import gzip
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -349,7 +349,7 @@ async def test_a_busy_attempt_is_bounded_by_the_timeout(when: str, maybe_applied
 async def test_what_the_wire_takes_is_no_time_of_middleware() -> None:
     """Neither the answer nor its body, whose chunks come slowly; nor is there a limit where none is set."""
 
-    async def body() -> Any:
+    async def body() -> AsyncIterator[bytes]:
         for byte in (b"[", b"1", b"]"):
             await asyncio.sleep(6)
             yield byte
@@ -483,8 +483,8 @@ REFUSED: dict[str, tuple[Middleware, str]] = {
         Attempts(changed(headers={"Host": "a.b"})),
         "changed the Host header of a",
     ),
-    "a synchronous call": (SynchronousCalls(), "synchronous is no coroutine function: write `async def`"),
-    "a synchronous attempt": (SynchronousAttempts(), "synchronous is no coroutine function"),
+    "a synchronous call": (SynchronousCalls(), "synchronous is not a coroutine function: write `async def`"),
+    "a synchronous attempt": (SynchronousAttempts(), "synchronous is not a coroutine function"),
     "another path": (Calls(changed(url="https://api.track.toggl.com/api/v9/me")), "changed the (host|path)"),
     "credentials of its own": (Calls(changed(headers={"Authorization": "Basic x"})), "the credentials"),
     "a cookie": (Calls(changed(headers={"Cookie": "a=b"})), "changed the credentials"),

@@ -173,7 +173,8 @@ async def test_the_program_that_makes_a_webhook_makes_one(
         monkeypatch.setenv("TOGGL_WEBHOOK_ADDRESS", hooks.url)
         monkeypatch.setenv("TOGGL_WEBHOOK_SECRET", secret)
         names: dict[str, Any] = {"__name__": "subscriber"}
-        await paste(blocks(TEXTS["webhooks.md"], "python")[1], names, "webhooks.md")
+        (program,) = [one for one in blocks(TEXTS["webhooks.md"], "python") if "def subscribe" in one]
+        await paste(program, names, "webhooks.md")
         workspace_id = (await toggl.me.get()).default_workspace_id
         assert workspace_id is not None
         await names["subscribe"](workspace_id)

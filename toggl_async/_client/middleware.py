@@ -255,7 +255,7 @@ async def _answer_of(step: Around, send: Send, request: httpx.Request) -> httpx.
     pending: object = step(request, send)
     name = getattr(step, "__qualname__", repr(step))
     if not inspect.isawaitable(pending):
-        raise InvalidInput(f"{name} is no coroutine function: write `async def`")
+        raise InvalidInput(f"{name} is not a coroutine function: write `async def`")
     answer: object = await pending
     if not isinstance(answer, httpx.Response):
         raise InvalidInput(

@@ -147,7 +147,7 @@ class Receiver:
                 server, and the event is delivered again.
 
         Raises:
-            InvalidInput: `handle` is no coroutine function.
+            InvalidInput: `handle` is not a coroutine function.
         """
         if not _is_coroutine_function(handle):
             raise InvalidInput(
