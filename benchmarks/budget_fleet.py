@@ -163,7 +163,11 @@ def figures(fleet: Fleet, interval: float, *, bucket: float = 1.0) -> dict[str, 
     """Return what the lines of a fleet say."""
     sent = sorted(line["sent"] for line in fleet.lines if "sent" in line)
     gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
-    transactions = sum(line.get("transactions", 0) for line in fleet.lines)
+    by_process: dict[int, int] = {}
+    for line in fleet.lines:  # those that were killed could not say how many they took in all
+        took = line.get("transactions", line.get("so far", 0))
+        by_process[line["process"]] = max(by_process.get(line["process"], 0), took)
+    transactions = sum(by_process.values())
     seconds = sent[-1] - sent[0]
     return {
         "sent": len(sent),

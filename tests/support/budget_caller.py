@@ -68,7 +68,15 @@ async def run(given: dict[str, Any]) -> None:
         elif isinstance(event, events.Sent):
             level = levels.pop(event.call, given.get("levels", [2])[0])
             account = f"{os.getpid()}.{event.account}"
-            told({"sent": event.at, "level": level, "away": budget.holder.away, "account": account})
+            told(
+                {
+                    "sent": event.at,
+                    "level": level,
+                    "away": budget.holder.away,
+                    "account": account,
+                    "so far": budget.transactions,
+                }
+            )
 
     budget = Counted(budget_named(given["budget"]))
     options = ClientOptions(

@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 from toggl_async.scheduler.core.limits import SECOND, Limits, Window
+from toggl_async.scheduler.core.turns import LATE
 from toggl_async.scheduler.core.waiters import Wake
 
 __all__ = [
@@ -43,7 +44,8 @@ alone have noticed by then that it is back."""
 
 _FAR: Final = 1000 * 3600 * SECOND
 _LATE: Final = 20
-"""A turn that is later than this part of an interval has missed its place."""
+"""A turn that is later than this part of an interval has missed its place, and so has one that is later
+than the pace's margin may be used up."""
 _SLACK: Final = 2
 """By what part of an interval a round is longer than its places. Who is late moves what is promised after
 it, by half an interval at most, so the last of a round may have been promised that much later."""
@@ -120,7 +122,7 @@ def interval_by(
 
 def place_after(round_: Round, limits: Limits, now: int, interval: int) -> int:
     """Return one's own next place, in the time of the limits."""
-    earliest = max(now - interval // _LATE, limits.slot + interval // 2, limits.gate.until)
+    earliest = max(now - min(interval // _LATE, LATE), limits.slot + interval // 2, limits.gate.until)
     if not interval or not round_.others or round_.anchor is None:
         return max(earliest, now)
     length = _length(round_, interval)

@@ -21,7 +21,7 @@ from toggl_async.scheduler.core.gate import shuts_out
 from toggl_async.scheduler.core.limits import LEVELS, SECOND, Demand, Limits
 from toggl_async.scheduler.core.notes import Note, apply
 from toggl_async.scheduler.core.process import Process
-from toggl_async.scheduler.core.turns import give_back, interval_of, near_enough, opening, take
+from toggl_async.scheduler.core.turns import LATE, give_back, interval_of, near_enough, opening, take
 from toggl_async.scheduler.core.waiters import (
     SHUT,
     Rival,
@@ -39,11 +39,6 @@ __all__ = ["Departure", "Elsewhere", "Grant", "View", "WindowView", "ask", "leav
 
 LONGEST_SLEEP: Final = 60 * SECOND
 """How long a process sleeps at most before a shut window: other programs, too, are told of resets."""
-
-
-LATE: Final = SECOND // 200
-"""How much later than its slot a turn may leave without being passed by the next; the pace's margin,
-by default 20 ms, is there for this."""
 
 
 class WindowView(msgspec.Struct, gc=False, frozen=True):
@@ -307,20 +302,23 @@ def leaving(
     """Look a last time before the first byte of a turn that is late, was given ahead, or met a 429.
 
     The latest turn moves its slot to now, so that spacing counts from the send; or to when it will have
-    heard so, where a store takes time to answer. One that others have
-    passed gets a new number behind them; it goes back to its queue where that would be too far
-    ahead, or if somebody better is due. So it does while the gate is shut to it, and when its window
-    has nothing left.
+    heard so, where a store takes time to answer. One that others have passed gets a new number behind
+    them; it goes back to its queue where that would be too far ahead, or if somebody better is due, or
+    to wait for its next own place where this process is alone. So it does while the gate is shut to it,
+    and when its window has nothing left.
     """
     now = limits.advance(now)
     windows.sweep(limits, now)
     if shuts_out(limits.gate, now, number) or windows.overdrawn(limits, window, me.reserve, number):
         return _back(limits, now, me, number, window)
+    interval = interval_of(limits, me)
     if number == limits.number:
         if limits.slot <= now + me.lag:
+            if now - limits.slot > LATE and limits.closed + interval > now + me.lag:
+                # A store closed meanwhile, or this process is alone: what leaves late meets another's.
+                return _back(limits, now, me, number, window)
             limits.slot = limits.served[level] = now + me.lag
         return Departure(number, limits.slot - now), _NO_WAKES
-    interval = interval_of(limits, me)
     if number == limits.number - 1 and now - limits.before <= min(LATE, interval // 100):
         # The next turn was given ahead, but this one is in time: nobody has passed it.
         return Departure(number, max(0, limits.before - now)), _NO_WAKES

@@ -24,7 +24,17 @@ from toggl_async.scheduler.core import windows
 from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.process import Process
 
-__all__ = ["PROBE_LEASE", "give_back", "interval_of", "narrow", "near_enough", "opening", "take", "widen"]
+__all__ = [
+    "LATE",
+    "PROBE_LEASE",
+    "give_back",
+    "interval_of",
+    "narrow",
+    "near_enough",
+    "opening",
+    "take",
+    "widen",
+]
 
 FIRST_STEP: Final = 0.1
 """Least share of the interval that a 429 adds."""
@@ -38,6 +48,10 @@ DECAY: Final = 0.998
 """What each further answer multiplies the added share by."""
 NOTHING: Final = 0.001
 """An added share that is not worth remembering."""
+
+LATE: Final = SECOND // 200
+"""How much later than its slot a turn may leave without being passed by the next; the pace's margin,
+by default 20 ms, is there for this."""
 
 PROBE_LEASE: Final = 5 * SECOND
 """How long a probe may give no sign of life. Its process renews it every 2 s (`gate.keep_probe`): were
