@@ -231,6 +231,8 @@ async def test_a_store_that_is_lost_before_it_has_opened_again(tmp_path: Path, m
     await asyncio.sleep(1)
     folder.rename(tmp_path / "elsewhere")
     folder.write_text("a file where the folder was")
+    for worker in fleet.workers:
+        fleet.share(worker)  # which is told so at once: the other account doesn't ask the store meanwhile
     await asyncio.sleep(5)
     assert None not in fleet.troubles[-4:], "the store is not back yet"
     folder.unlink()

@@ -94,19 +94,7 @@ async def write_all(
             if state is RowState.DONE:
                 yield Written(row=row, how=How.EARLIER, done=done, total=total)
                 continue
-            await books.begin(name)
-            try:
-                ending = await _Writing(row, write, find, settle, books, name).run(
-                    in_doubt=state is RowState.BEGUN
-                )
-            except _FOR_ALL:
-                if state is RowState.NEW:
-                    await books.forget(name)
-                raise
-            if ending.how is How.REFUSED:
-                await books.forget(name)
-            elif ending.how is not How.IN_DOUBT:
-                await books.end(name, ending.result)
+            ending = await _Writing(row, write, find, settle, books, name).kept(state)
             yield Written(
                 row=row, how=ending.how, result=ending.result, error=ending.error, done=done, total=total
             )
@@ -131,6 +119,21 @@ class _Writing(Generic[RowT, ResultT]):
     settle: float
     books: WriteJournal
     name: RowKey
+
+    async def kept(self, state: RowState) -> _Ending[ResultT]:
+        """Write the row, and keep in the journal what became of it; `state` is what stands there."""
+        await self.books.begin(self.name)
+        try:
+            ending = await self.run(in_doubt=state is RowState.BEGUN)
+        except _FOR_ALL:
+            if state is RowState.NEW:
+                await self.books.forget(self.name)
+            raise
+        if ending.how is How.REFUSED:
+            await self.books.forget(self.name)
+        elif ending.how is not How.IN_DOUBT:
+            await self.books.end(self.name, ending.result)
+        return ending
 
     async def run(self, *, in_doubt: bool) -> _Ending[ResultT]:
         """Write it; where that is in doubt look, and write it once more if it is not there.
