@@ -74,6 +74,21 @@ def httpx2(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def elsewhere(session: nox.Session) -> None:
+    """What touches files, locks and signals, on Windows and on macOS as far as both can be simulated here."""
+    session.install("-e", INSTALLED, *group("test", "codegen"))
+    for system in ("windows", "macos"):
+        session.run(
+            "pytest",
+            *PARALLEL,
+            *("-p", "support.elsewhere", "-m", "not nightly and not linux"),
+            *("tests/budgets", "tests/cli", "tests/export", "tests/faults/test_export_damaged.py"),
+            *("tests/test_logs.py", "tests/test_writes.py", "tests/test_files.py", *session.posargs),
+            env={"ELSEWHERE": system, "PYTHONPATH": str(ROOT / "tests")},
+        )
+
+
+@nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """The tests again, held to every branch of the hand-written code; .ci/run takes Python 3.11."""
     session.install("-e", INSTALLED, *group("test", "codegen"))

@@ -78,6 +78,7 @@ async def test_two_processes_keep_one_pace_and_one_gate(path: Path, machine: Mac
     await two.aclose()
 
 
+@pytest.mark.linux
 async def test_the_file_is_the_users_alone(path: Path, machine: Machine) -> None:
     holder = FileBudget(path, _clock=machine.clock).open(nobody)
     await seen(holder, process_of(holder))
@@ -127,6 +128,7 @@ async def test_what_was_learned_is_kept_beside_by_the_loops_own_clock(path: Path
     await two.aclose()
 
 
+@pytest.mark.linux
 async def test_a_dead_process_is_known_by_its_lock(path: Path, machine: Machine) -> None:
     budget = FileBudget(path, _clock=machine.clock)
     one, two = budget.open(nobody), budget.open(nobody)
@@ -338,6 +340,7 @@ async def test_a_full_disk_leaves_a_process_alone(path: Path, machine: Machine) 
     await holder.aclose()
 
 
+@pytest.mark.linux
 async def test_a_file_that_was_deleted_is_made_anew_for_all(path: Path, machine: Machine) -> None:
     budget = FileBudget(path, _clock=machine.clock)
     one, two = budget.open(nobody), budget.open(nobody)
@@ -423,6 +426,7 @@ async def damaged_once(holder: SharedHolder, before: Callable[[], None] = lambda
     await result_of(holder.transact("account", step))
 
 
+@pytest.mark.linux
 async def test_damage_that_shows_in_the_midst_sets_the_file_aside(path: Path, machine: Machine) -> None:
     budget = FileBudget(path, _clock=machine.clock)
     holder = budget.open(nobody)
@@ -440,6 +444,7 @@ async def test_damage_that_shows_in_the_midst_sets_the_file_aside(path: Path, ma
     await holder.aclose()
 
 
+@pytest.mark.linux
 async def test_whoever_is_about_to_set_it_aside_is_not_disturbed(path: Path, machine: Machine) -> None:
     holder = FileBudget(path, _clock=machine.clock).open(nobody)
     await seen(holder, process_of(holder))
@@ -532,6 +537,7 @@ async def test_without_a_sign_of_life_all_count_as_alive(
     await holder.aclose()
 
 
+@pytest.mark.linux
 async def test_a_lock_that_cannot_be_had_is_a_store_that_is_away(
     path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -542,6 +548,7 @@ async def test_a_lock_that_cannot_be_had_is_a_store_that_is_away(
     await holder.aclose()
 
 
+@pytest.mark.linux
 async def test_a_child_lets_go_of_what_its_parent_holds(path: Path, machine: Machine) -> None:
     budget = FileBudget(path, _clock=machine.clock)
     used, new = budget.open(nobody), budget.open(nobody)
@@ -558,6 +565,7 @@ async def test_a_child_lets_go_of_what_its_parent_holds(path: Path, machine: Mac
     await other.aclose()
 
 
+@pytest.mark.linux
 def test_who_never_closed_is_no_longer_alive_when_its_loop_is_over(path: Path) -> None:
     budget = FileBudget(path)
 
@@ -586,6 +594,7 @@ async def test_where_there_are_no_locks_a_damaged_file_is_set_aside_all_the_same
         assert not list(path.parent.iterdir())
 
 
+@pytest.mark.linux
 async def test_a_sign_of_life_ends_once(tmp_path: Path) -> None:
     mine, other = (begin_life(tmp_path / "budget.sqlite", name) for name in ("me", "other"))
     assert other.alive("me")

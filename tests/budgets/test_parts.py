@@ -11,6 +11,7 @@ from toggl_async.scheduler.budgets.boot_clock import BootClock, Reading, ahead_a
 from toggl_async.scheduler.budgets.life import _File, _Silent, begin_life
 
 
+@pytest.mark.linux
 def test_a_lock_on_a_file_of_ones_own_tells_who_lives(tmp_path: Path) -> None:
     path = tmp_path / "budget.sqlite"
     one, two = _File(path, "one"), _File(path, "two")
@@ -23,6 +24,7 @@ def test_a_lock_on_a_file_of_ones_own_tells_who_lives(tmp_path: Path) -> None:
     one.end()
 
 
+@pytest.mark.linux
 def test_without_any_lock_everybody_counts_as_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     life = begin_life(tmp_path / "budget.sqlite", "one")
@@ -31,6 +33,7 @@ def test_without_any_lock_everybody_counts_as_alive(tmp_path: Path, monkeypatch:
     life.end()
 
 
+@pytest.mark.linux
 def test_a_system_without_locks_of_open_files_locks_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -378,6 +378,7 @@ def test_ctrl_c_and_many_accounts(server: Sandbox, out: Path, accounts: Path) ->
     assert "Traceback" not in rest
 
 
+@pytest.mark.linux
 def test_a_database_is_brought_up_to_date_without_files(
     server: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

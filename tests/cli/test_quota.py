@@ -118,6 +118,7 @@ def account_of(url: str, token: str) -> str:
     return public_name(httpx.URL(url).netloc, f"Basic {credential}")
 
 
+@pytest.mark.linux
 def test_who_shares_the_budget_and_waits_is_shown(
     server: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -117,6 +117,7 @@ async def test_the_manifest_tells_what_happened(sandbox: Sandbox, tmp_path: Path
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".partial"]
 
 
+@pytest.mark.linux
 async def test_a_choice_costs_what_it_takes(sandbox: Sandbox, tmp_path: Path) -> None:
     workspace = next(iter(sandbox.company.workspaces))
     plan = ExportPlan(datasets=("users",), workspaces=(workspace,))

@@ -145,6 +145,7 @@ async def test_records_and_sql(tmp_path: Path) -> None:
         assert repr(mirror) == f"Mirror('{tmp_path / 'mirror.sqlite'}')"
 
 
+@pytest.mark.linux
 async def test_a_reader_may_stop_before_the_end(tmp_path: Path) -> None:
     company = Company()
     path = tmp_path / "mirror.sqlite"
@@ -193,6 +194,7 @@ async def test_the_mirror_of_an_export_is_a_mirror(tmp_path: Path) -> None:
     assert found == {"description": "edited"}
 
 
+@pytest.mark.linux
 async def test_a_cancelled_refresh_leaves_a_mirror_that_goes_on(tmp_path: Path) -> None:
     company = Company()
     async with Mirror(tmp_path / "mirror.sqlite") as mirror:

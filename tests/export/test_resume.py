@@ -182,6 +182,7 @@ async def test_checks_of_an_earlier_run_are_kept(tmp_path: Path, form: str) -> N
     assert len(company.asked("totals")) == asked
 
 
+@pytest.mark.linux
 async def test_an_export_goes_on_after_its_token_was_refused(tmp_path: Path) -> None:
     company = Company()
     company.before = lambda path, body: (

@@ -220,6 +220,7 @@ async def test_a_refused_total_leaves_the_range_unchecked(tmp_path: Path) -> Non
     assert manifest.ranges[0].agrees is None
 
 
+@pytest.mark.linux
 async def test_a_refused_token_ends_the_export_and_the_manifest_says_so(tmp_path: Path) -> None:
     server = Scripted(
         {
@@ -240,6 +241,7 @@ async def test_a_refused_token_ends_the_export_and_the_manifest_says_so(tmp_path
     assert names(tmp_path) == ["manifest.json", "mirror.sqlite"]
 
 
+@pytest.mark.linux
 async def test_a_cancelled_export_leaves_a_clear_state(tmp_path: Path) -> None:
     task: asyncio.Task[Manifest]
 

@@ -24,6 +24,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     made.close()
 
 
+@pytest.mark.linux
 def test_no_lock_is_left_behind(store: SqliteStore, tmp_path: Path) -> None:
     store.hold()
     assert list((tmp_path / "deep").glob("*.lock"))
@@ -31,6 +32,7 @@ def test_no_lock_is_left_behind(store: SqliteStore, tmp_path: Path) -> None:
     assert not list((tmp_path / "deep").glob("*.lock"))
 
 
+@pytest.mark.linux
 def test_a_lock_that_is_removed_while_it_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held, really = Lock(tmp_path / "x"), lock._take
     removed: list[Path] = []

@@ -351,6 +351,7 @@ def standing_rows(store: RowStore) -> tuple[int, dict[Any, Any]]:
     return max((row.revision for row in told), default=0), held
 
 
+@pytest.mark.linux
 def test_a_second_run_is_kept_out(store: RowStore, place: Place) -> None:
     other = place()
     other.open()

@@ -62,6 +62,7 @@ async def test_edits_and_deletions_are_applied(tmp_path: Path, form: str) -> Non
     assert again.rows == manifest.rows
 
 
+@pytest.mark.linux
 async def test_nothing_new_costs_few_requests(tmp_path: Path) -> None:
     company = Company(60, days=10)
     plan = ExportPlan(datasets=("time_entries",))
