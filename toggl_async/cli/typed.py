@@ -32,6 +32,8 @@ __all__ = ["described", "from_json", "from_text"]
 _NULL: Final = "null"
 _TRUTH: Final = {"true": True, "false": False}
 _COLLECTIONS: Final = (Collection, Sequence)
+_UNFIT: Final = (ValueError, msgspec.MsgspecError)
+"""What is raised where a value is of another kind; errors of msgspec 0.19 are no ValueErrors yet."""
 
 
 def from_text(text: str, form: object, name: str) -> object:
@@ -56,7 +58,7 @@ def from_text(text: str, form: object, name: str) -> object:
     ):  # any text is a str
         try:
             return _read(text, member, name)
-        except ValueError:  # msgspec's errors and our own are ones, too
+        except _UNFIT:  # our own errors are ones, too
             continue
     raise InvalidInput(f"{name} takes {described(form)}")
 
@@ -75,7 +77,7 @@ def from_json(text: str, form: object, name: str) -> object:
         return _converted(value, form, name)
     except InvalidInput:
         raise
-    except ValueError:
+    except _UNFIT:
         raise InvalidInput(f"{name} takes {described(form)}") from None
 
 
@@ -124,7 +126,7 @@ def _converted(value: object, form: object, name: str) -> object:
     if len(members) == 1:
         return _of_kind(value, members[0], name)
     for member in members:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(*_UNFIT):
             return _of_kind(value, member, name)
     raise ValueError
 
