@@ -121,6 +121,15 @@ class SqlStore(abc.ABC):
     def open(self) -> Standing:
         """See `RowStore.open`."""
         self.connect()
+        try:
+            self._bring_up_to_date()
+            return self.standing()
+        except BaseException:
+            self.close()
+            raise
+
+    def _bring_up_to_date(self) -> None:
+        """Make or migrate what isn't as this version has it."""
         with self.failing():
             made = self._schema() if self.has_books() else None
         if made is not None and made > SCHEMA:
@@ -131,7 +140,6 @@ class SqlStore(abc.ABC):
         if made != SCHEMA:
             with self.transaction():
                 self._migrate()
-        return self.standing()
 
     def _schema(self) -> int:
         """The number of the schema that is there."""
