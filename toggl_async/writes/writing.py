@@ -178,11 +178,11 @@ class _Writing(Generic[RowT, ResultT]):
         if found is None:
             return None
         if await self.books.may_be_anothers(self.name, found):
-            anothers = TogglError(
+            of_another = TogglError(
                 "find found a thing that may be another row's: look in Toggl whether this row has its own"
             )
-            anothers.__cause__ = doubt
-            return _Ending(How.IN_DOUBT, error=anothers)
+            of_another.__cause__ = doubt
+            return _Ending(How.IN_DOUBT, error=of_another)
         return _Ending(How.FOUND, found, doubt)
 
 
