@@ -27,7 +27,6 @@ exclude_patterns = ["_build", "_sphinx"]
 
 # A broken reference is an error: nox runs Sphinx with -W.
 nitpicky = True
-nitpick_ignore = [("py:class", "dlt.extract.source.DltSource")]  # dlt publishes no inventory of its names
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 4
 

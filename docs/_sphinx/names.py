@@ -28,7 +28,7 @@ from reference import PUBLIC_MODULES, operation_names, public_names
 __all__ = ["linked", "parsed", "setup"]
 
 _ELSEWHERE = re.compile(
-    r"(anyio|asyncio|attrs?|builtins|collections|contextlib|datetime|dt|enum|fastapi|httpx|httpx2|msgspec|opentelemetry|os|pathlib|polars"
+    r"(anyio|asyncio|attrs?|builtins|collections|contextlib|datetime|dlt|dt|enum|fastapi|httpx|httpx2|msgspec|opentelemetry|os|pathlib|polars"
     r"|pyarrow|random|starlette|types|typing)(\.\w+)*(\[\[\]?)?"
     r"|[A-Z]\w*T(_co)?|[KTV]"  # the letters of generics
     rf"|{'|'.join(name for name in dir(builtins) if name.isalpha())}"
