@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from support.format_rows import FORMATS, cells_read, odd_rows, rows_of, write
 from toggl_async.codec.apart import ESCAPES
-from toggl_async.export.mirror.tables import ColumnType, Table, table
+from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.mirror.tables import Table, table
 from toggl_async.export.plan.datasets import DATASETS
 
 FEW = settings(max_examples=25, deadline=None)

@@ -252,7 +252,7 @@ def test_a_connection_that_is_lost_at_its_beginning_is_closed(
     def fails(*_: Any) -> None:
         raise psycopg.OperationalError("lost")
 
-    monkeypatch.setattr("toggl_async.export.mirror.postgres._one", fails)
+    monkeypatch.setattr("toggl_async.export.mirror.postgres_connection.one", fails)
     with pytest.raises(InvalidInput, match="as a mirror: lost"):
         PostgresStore(postgres.url()).open()
 

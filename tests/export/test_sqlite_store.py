@@ -51,6 +51,46 @@ def test_a_lock_that_is_removed_while_it_is_taken(tmp_path: Path, monkeypatch: p
         Lock(tmp_path / "none" / "x").take()
 
 
+@pytest.mark.parametrize(
+    ("statement", "parameters"),
+    [
+        ("SELECT abs(CASE id WHEN 1 THEN 1 ELSE -9223372036854775807 - 1 END) FROM tags ORDER BY id", ()),
+        ("SELECT ?", (2**70,)),
+        ("SELECT ?", ("\ud800",)),
+        ("SELECT ?", ({},)),
+        ("SELECT ?, ?", (1,)),
+    ],
+)
+def test_what_a_statement_cannot_do_is_its_own_fault_at_whichever_row(
+    store: SqliteStore, statement: str, parameters: Any
+) -> None:
+    store.commit(commit(TAGS, [Line(1, b'{"id":1}'), Line(2, b'{"id":2}')]))
+    with (
+        store.snapshot() as snapshot,
+        pytest.raises(InvalidInput, match=r"^the mirror refuses the statement: "),
+    ):
+        list(snapshot.query(statement, parameters)[1])
+    with store.snapshot() as snapshot:
+        assert snapshot.count(TAGS) == 2
+
+
+def test_a_file_that_is_damaged_below_a_statement_is_not_the_statements_fault(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "deep" / "mirror.sqlite"
+    store.commit(
+        commit(
+            TAGS, [Line(number, b'{"id":%d,"name":"%s"}' % (number, b"x" * 3000)) for number in range(200)]
+        )
+    )
+    store.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 100_000)
+    with store.snapshot() as snapshot, pytest.raises(OSError, match="malformed"):
+        list(snapshot.query("SELECT length(raw), name FROM tags", ())[1])
+
+
 def test_nobody_else_can_read_it(store: SqliteStore, tmp_path: Path) -> None:
     store.commit(commit(TAGS, [Line(1, b"{}")]))
     for path in (tmp_path / "deep").iterdir():

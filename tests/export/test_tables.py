@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from toggl_async.export.mirror.tables import DAY, EXTRA, ColumnType, _kind, table
+from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.mirror.tables import DAY, EXTRA, _kind, table
 from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.rows import SECRET_FIELDS, known_of
 

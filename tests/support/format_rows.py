@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from toggl_async.export.formats import FORMATS, format_named
-from toggl_async.export.mirror.tables import DAY, EXTRA, ColumnType, Table
+from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.mirror.tables import DAY, EXTRA, Table
 
 __all__ = ["FORMATS", "cells_read", "odd_rows", "rows_of", "write"]
 

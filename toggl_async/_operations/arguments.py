@@ -51,7 +51,7 @@ def id_list(values: object, name: str) -> object:
     """Take ids as a list; None among them stands for things without that, where Toggl takes it.
 
     Raises:
-        InvalidInput: it is no collection of ints, such as a str.
+        InvalidInput: it isn't a collection of ints; a str isn't, for instance.
     """
     if not isinstance(values, Collection) or isinstance(values, str | bytes | bytearray):
         if _is_given(values):
@@ -78,7 +78,7 @@ def day(value: ValueT, name: str) -> ValueT:
     """Take a day.
 
     Raises:
-        InvalidInput: it is no date, or a datetime: which day that is depends on the time zone.
+        InvalidInput: it isn't a date, or it is a datetime: which day that is depends on the time zone.
     """
     if _is_given(value) and (isinstance(value, dt.datetime) or not isinstance(value, dt.date)):
         raise InvalidInput(f"{name}: pass a date, not {_kind(value)}")
@@ -89,7 +89,7 @@ def moment(value: ValueT, name: str) -> ValueT:
     """Take a moment.
 
     Raises:
-        InvalidInput: it is no datetime, such as a date, or has no time zone.
+        InvalidInput: it isn't a datetime, or has no time zone.
     """
     if _is_given(value):
         aware(value, name)

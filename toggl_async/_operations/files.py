@@ -64,7 +64,7 @@ class Form:
     )
 
     async def parts(self) -> tuple[dict[str, object], list[tuple[str, Part]]]:
-        """Take the fields that are no files, and read those that are: field and file, one by one.
+        """Take the fields that aren't files, and read those that are: field and file, one by one.
 
         Raises:
             InvalidInput: a file cannot be read, or is none.

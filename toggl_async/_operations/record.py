@@ -45,7 +45,7 @@ def free_json(piece: msgspec.Raw) -> Json:
 class Record:
     """A value of Toggl's API, made by attrs: frozen, with slots, keyword-only.
 
-    Fields that Toggl sent and the record does not know are no attributes: they stand in `unknown`
+    Fields that Toggl sent and the record does not know are not attributes: they stand in `unknown`
     when `ClientOptions.keep_unknown` asked for them. They take no part in comparison.
 
     Any record can be hashed. One that holds a list or a mapping stays good as a key for as long as nobody

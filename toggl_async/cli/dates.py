@@ -32,7 +32,7 @@ class SpokenDay:
     text: str
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what is no day, before anything is sent for it."""
+        """Refuse what isn't a day, before anything is sent for it."""
         self.on(dt.date(2000, 1, 1))
 
     @classmethod
@@ -40,7 +40,7 @@ class SpokenDay:
         """Take a day in whichever case it was written.
 
         Raises:
-            InvalidInput: it is none.
+            InvalidInput: it isn't a day.
         """
         return cls(text.strip().lower())
 
@@ -53,7 +53,7 @@ class SpokenDay:
         """Return the day that it means; a weekday is the last one, today included.
 
         Raises:
-            InvalidInput: it is none.
+            InvalidInput: it isn't a day.
         """
         if self.text in _AWAY:
             return today + dt.timedelta(days=_AWAY[self.text])

@@ -161,7 +161,7 @@ def completed(
     def complete(ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
         try:
             names = recall(auth_from_env(), server_url(ctx.params.get("base_url")))
-        except InvalidInput:  # no credentials, or a server that is none
+        except InvalidInput:  # no credentials, or no valid URL of a server
             return []
         fitting = (one.name for one in kind(names) if one.name.casefold().startswith(begun.casefold()))
         # What a shell would take for several completions, or a terminal for an order, is left out.

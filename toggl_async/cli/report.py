@@ -44,7 +44,7 @@ def next_steps(place: str, mirror: Path, manifest: Manifest) -> list[str]:
 
 def summary(destination: str, manifest: Manifest) -> str:
     """The last line: what is there, what it cost, whether it agrees."""
-    # Empty ranges are compared, too, but that is no achievement to boast of.
+    # Empty ranges are compared, too, but aren't worth telling.
     checked = sum(check.agrees is not None and bool(check.rows) for check in manifest.ranges)
     agreement = {
         None: "no totals to compare",

@@ -33,7 +33,7 @@ _NULL: Final = "null"
 _TRUTH: Final = {"true": True, "false": False}
 _COLLECTIONS: Final = (Collection, Sequence)
 _UNFIT: Final = (ValueError, msgspec.MsgspecError)
-"""What is raised where a value is of another kind; errors of msgspec 0.19 are no ValueErrors yet."""
+"""What is raised where a value is of another kind; those of msgspec 0.19 are not ValueErrors yet."""
 
 
 def from_text(text: str, form: object, name: str) -> object:
@@ -67,7 +67,7 @@ def from_json(text: str, form: object, name: str) -> object:
     """Read an argument that was written as JSON.
 
     Raises:
-        InvalidInput: it is no JSON, or nothing of that type.
+        InvalidInput: it is not JSON, or not of that type.
     """
     try:
         value = msgspec.json.decode(text)
@@ -87,7 +87,7 @@ def described(form: object) -> str:
 
 
 def _members(form: object) -> list[object]:
-    """The types of a union, one of which a value has; what leaves an argument out is none.
+    """The types of a union, one of which a value has; what leaves an argument out isn't one of them.
 
     Whatever can be a file is its path on the command line.
     """
@@ -103,7 +103,7 @@ def _read(text: str, member: object, name: str) -> object:
     """Read a value of one type.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it isn't one.
     """
     if get_origin(member) is Literal:
         return _one_of(text, get_args(member))
@@ -116,7 +116,7 @@ def _read(text: str, member: object, name: str) -> object:
 
 
 def _converted(value: object, form: object, name: str) -> object:
-    """Make what JSON holds a value of a type; a field that a record doesn't have is no slip to forgive.
+    """Make what JSON holds a value of a type; a field that a record doesn't have is refused.
 
     Raises:
         InvalidInput: something in it doesn't fit.

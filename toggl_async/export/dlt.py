@@ -17,8 +17,9 @@ import msgspec
 
 from toggl_async._extras import needed_by
 from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.store import Change, RowStore
-from toggl_async.export.mirror.tables import ColumnType, Table, table
+from toggl_async.export.mirror.tables import Table, table
 from toggl_async.export.mirror.urls import store_of
 from toggl_async.export.plan.datasets import DATASETS, dataset
 

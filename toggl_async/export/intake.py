@@ -58,7 +58,7 @@ def row_of(piece: object) -> bytes:
     """A row, once it is certain that it can be held.
 
     Raises:
-        Misshapen: it is no object, but may stand for one, or is nested too deeply.
+        Misshapen: it isn't an object, but may stand for one, or it is nested too deeply.
     """
     row = bytes(cast("msgspec.Raw", piece))
     if row[:1] != b"{":

@@ -199,13 +199,13 @@ def stand_in(row: bytes) -> int:
 
 
 def fields_of(row: bytes) -> dict[str, object] | None:
-    """The fields of a row, decoded one by one; None when it isn't an object, or one of its names is no text.
+    """The fields of a row, decoded one by one; None when it isn't an object, or one of its names isn't text.
 
     A value that Python cannot hold or write again, such as 1e999, stays as it came: a `msgspec.Raw`.
     """
     try:
         fields = _fields.decode(row)
-    except msgspec.DecodeError:  # half a pair of surrogates in a name is none
+    except msgspec.DecodeError:  # half a pair of surrogates stands in a name
         return None
     return {name: _value(value) for name, value in fields.items()}
 
@@ -352,7 +352,7 @@ def changed_at(line: bytes) -> dt.datetime | None:
 
 
 def day_of(moment: str | None) -> dt.date | None:
-    """The day of an RFC 3339 datetime, in its own offset; None when it is none."""
+    """The day of an RFC 3339 datetime, in its own offset; None when it isn't one."""
     try:
         return dt.date.fromisoformat((moment or "")[:10])
     except ValueError:

@@ -30,7 +30,7 @@ def _is_day(value: object) -> bool:
 
 @_FORMATS.checks("date-time", ValueError)
 def _is_moment(value: object) -> bool:
-    # A day alone is no moment, though Toggl takes it for one here and there.
+    # A day alone is not a moment, though Toggl takes it for one here and there.
     return not isinstance(value, str) or ("T" in value and timestamps.parse(value) is not None)
 
 

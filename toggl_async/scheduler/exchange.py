@@ -282,7 +282,7 @@ class Exchange:
 
 
 def _is_hopeless(error: Exception) -> bool:
-    """Say whether a request would fare no better the next time.
+    """Say whether a request is bound to fail again.
 
     A certificate that can't be verified, a proxy that wants another password (five wrong ones lock an
     account of a directory), a request that can't be written down.

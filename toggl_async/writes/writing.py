@@ -64,7 +64,7 @@ async def write_all(
     Args:
         rows: what to write; any number, also as they come.
         write: writes one, such as a coroutine function that calls ``workspace.time_entries.create``. What
-            it raises that is no TogglError ends the run; the next one looks first for that row.
+            it raises beside a TogglError ends the run; the next run looks first for that row.
         find: looks whether a row is there, and returns it, or None. Without it, what is in doubt stays so.
             It has to tell rows apart. What it finds for one row is not believed for another: where its id is
             that of a thing that belongs to another row, or it has no id and there are rows that are alike,
@@ -187,7 +187,7 @@ class _Writing(Generic[RowT, ResultT]):
 
 
 def _check_settle(settle: object) -> None:
-    """Refuse what is no time to wait.
+    """Refuse what isn't a time to wait.
 
     Raises:
         InvalidInput: it isn't.

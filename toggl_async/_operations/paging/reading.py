@@ -77,7 +77,7 @@ def field(holder: object, name: str) -> object:
 def listed(rows: object) -> Sequence[object]:
     """Take a list as it is, unpack one that is still JSON, and take null for an empty one.
 
-    What is no row among rows, such as null, stays, and is counted: it may stand for a row.
+    What isn't a row, such as null, stays among the rows, and is counted: it may stand for a row.
 
     Raises:
         Misshapen: it is something else, which is never the same as an empty list, or has no row at all.

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from toggl_async.export.formats.columns import ROWS, SIZE, columns_of, portions
-from toggl_async.export.mirror.tables import ColumnType, Table
+from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.mirror.tables import Table
 
 __all__ = ["arrow_batch", "arrow_schema", "arrow_table"]
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from toggl_async.export.mirror.tables import Cell, Table
+from toggl_async.export.mirror.cells import Cell
+from toggl_async.export.mirror.tables import Table
 
 __all__ = ["ROWS", "SIZE", "Columns", "columns_of", "portions"]
 

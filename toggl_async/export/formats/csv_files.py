@@ -19,7 +19,8 @@ import msgspec
 
 from toggl_async.export.formats.columns import ROWS, SIZE, Columns, columns_of, portions
 from toggl_async.export.formats.files import create
-from toggl_async.export.mirror.tables import ColumnType, Table
+from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.mirror.tables import Table
 
 __all__ = ["Csv"]
 

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Protocol
 
 from toggl_async.export.formats.columns import portions
 from toggl_async.export.formats.files import failing
-from toggl_async.export.mirror.tables import ColumnType, Table, table
+from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.mirror.tables import Table, table
 from toggl_async.export.plan.datasets import DATASETS
 
 __all__ = ["VIEW", "Connection", "DatabaseFile"]

@@ -14,7 +14,8 @@ import msgspec
 from toggl_async.export.formats.columns import ROWS, SIZE, columns_of, portions
 from toggl_async.export.formats.database import Connection, DatabaseFile
 from toggl_async.export.formats.files import READABLE, create
-from toggl_async.export.mirror.tables import ColumnType, Table
+from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.mirror.tables import Table
 
 __all__ = ["DuckDb"]
 

@@ -54,7 +54,7 @@ class Documented(Generic[T]):
         twins = [(place, field) for place, field in enumerate(fields) if field.twin]
         wanted += [(field.twin, field.type | None) for _, field in twins]
         wanted += [(name, msgspec.Raw | None) for name in sorted(ignored - {name for name, _ in wanted})]
-        # The names in JSON are no concern of Python's grammar.
+        # Names in JSON need not be valid names in Python.
         names = {f"_{place}": name for place, (name, _) in enumerate(wanted)}
         row = msgspec.defstruct(
             "Row",

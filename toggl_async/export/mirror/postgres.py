@@ -7,24 +7,22 @@ them belong to a session, so a pooler has to pool sessions, not transactions.
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
 
-import errno
 import itertools
 import zlib
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any, ClassVar
 
 import psycopg
-from psycopg import sql
-from psycopg.adapt import AdaptersMap, Loader
-from psycopg.types.string import TextLoader
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror.postgres_url import PostgresUrl, parse_url
+from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.mirror.postgres_connection import connected, failing, one, os_error, quoted, said
+from toggl_async.export.mirror.postgres_url import parse_url
 from toggl_async.export.mirror.schema import STATE, VIEW, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore
 from toggl_async.export.mirror.store import Standing, Values
-from toggl_async.export.mirror.tables import ColumnType, Table
+from toggl_async.export.mirror.tables import Table
 from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.rows import Stored
 
@@ -35,14 +33,6 @@ _LOCK_TIMEOUT = "60s"
 
 _HOLDING, _WRITING = 0x746F67, 0x746F68
 """The locks of a schema: of a run, and of each of its transactions."""
-
-_ALIVE = {
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "60000",
-}
-"""A server that is gone without a word is given up after a minute; by itself that takes hours."""
 
 _CHUNK = 1000
 """Rows of a statement of one's own that are fetched at once."""
@@ -113,7 +103,7 @@ class PostgresStore(SqlStore):
         """See `SqlStore.connect`."""
         self.close()
         try:
-            self._connection = connection = _connected(self._url)
+            self._connection = connection = connected(self._url)
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             connection.read_only = False
             connection.autocommit = True
@@ -125,7 +115,7 @@ class PostgresStore(SqlStore):
             self._settle(connection)
         except (psycopg.Error, OSError) as error:
             self.close()
-            raise InvalidInput(f"cannot open {self.name} as a mirror: {_said(error)}") from error
+            raise InvalidInput(f"cannot open {self.name} as a mirror: {said(error)}") from error
         except InvalidInput:
             self.close()
             raise
@@ -137,16 +127,16 @@ class PostgresStore(SqlStore):
             raise InvalidInput(f"{self.name} is encoded in {encoding}; a mirror needs a database in UTF8")
         wanted = self._url.schema
         self._key = _key_of(wanted or "")
-        if wanted is not None and _one(connection, "SELECT to_regnamespace(%s)", _quoted(wanted)) is None:
+        if wanted is not None and one(connection, "SELECT to_regnamespace(%s)", quoted(wanted)) is None:
             with self.transaction():
-                self.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(wanted)}")
-        schema = _one(connection, "SELECT current_schema()")
+                self.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(wanted)}")
+        schema = one(connection, "SELECT current_schema()")
         if schema is None:
             raise InvalidInput(f"{self.name} has no schema for tables; name one in the URL: ?schema=NAME")
         self._key = _key_of(schema)
         if not self.has_books():
             ours = [*DATASETS, VIEW]
-            taken = _one(
+            taken = one(
                 connection,
                 "SELECT min(name) FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL",
                 ours,
@@ -159,7 +149,7 @@ class PostgresStore(SqlStore):
 
     def has_books(self) -> bool:
         """See `SqlStore.has_books`."""
-        return _one(self.database, "SELECT to_regclass(%s)", STATE) is not None
+        return one(self.database, "SELECT to_regclass(%s)", STATE) is not None
 
     def columns_of(self, declared: Table) -> Collection[str]:
         """See `SqlStore.columns_of`."""
@@ -181,7 +171,7 @@ class PostgresStore(SqlStore):
     def hold(self) -> Standing:
         """See `RowStore.hold`."""
         with self.failing():
-            if self._held or not _one(
+            if self._held or not one(
                 self.database, "SELECT pg_try_advisory_lock(%s, %s)", _HOLDING, self._key
             ):
                 raise InvalidInput(f"another run is writing to {self.name}; wait until it has ended")
@@ -233,23 +223,21 @@ class PostgresStore(SqlStore):
         """Bring rows that came to their table."""
         cursor.execute(Statements.upsert_from(self.dialect, declared, source).encode())
 
-    @contextmanager
-    def failing(self) -> Iterator[None]:
+    def failing(self) -> AbstractContextManager[None]:
         """See `SqlStore.failing`."""
-        with _failing(self.name):
-            yield
+        return failing(self.name)
 
     @contextmanager
     def snapshot(self) -> Iterator[SqlSnapshot]:
         """See `RowStore.snapshot`."""
-        with _failing(self.name):
-            connection = _connected(self._url)
+        with self.failing():
+            connection = connected(self._url)
         with closing(connection):
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
-            with _failing(self.name):
+            with self.failing():
                 connection.execute(f"SELECT 1 FROM {STATE}".encode())  # a snapshot begins as it is first read
-            snapshot = _PostgresSnapshot(self._statements, connection, self.name)
+            snapshot = _PostgresSnapshot(self, connection)
             try:
                 yield snapshot
             finally:
@@ -259,12 +247,10 @@ class PostgresStore(SqlStore):
 class _PostgresSnapshot(SqlSnapshot):
     """A snapshot of a schema: a transaction that can't write, on a connection of its own."""
 
-    def __init__(
-        self, statements: dict[str, Statements], connection: "psycopg.Connection[Any]", name: str
-    ) -> None:
-        super().__init__(statements, _DIALECT)
+    def __init__(self, store: PostgresStore, connection: "psycopg.Connection[Any]") -> None:
+        super().__init__(store)
         self._connection = connection
-        self._name = name
+        self._name = store.name
         self._numbers = itertools.count()
         self._cursors: list[psycopg.ServerCursor[Any]] = []
 
@@ -273,12 +259,6 @@ class _PostgresSnapshot(SqlSnapshot):
         cursor = self._connection.cursor(name=f"mirror_{next(self._numbers)}")
         self._cursors.append(cursor)
         return cursor.execute(statement.encode(), parameters or None)
-
-    @contextmanager
-    def failing(self) -> Iterator[None]:
-        """See `SqlSnapshot.failing`."""
-        with _failing(self._name):
-            yield
 
     def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:
         """See `Snapshot.query`; parameters are ``%s`` and ``%(name)s``."""
@@ -302,74 +282,14 @@ class _PostgresSnapshot(SqlSnapshot):
                 yield
         except (psycopg.Error, TypeError, ValueError) as error:
             if self._connection.broken:
-                raise _os_error(error, self._name) from error
-            raise InvalidInput(f"the mirror refuses the statement: {_said(error)}") from error
+                raise os_error(error, self._name) from error
+            raise InvalidInput(f"the mirror refuses the statement: {said(error)}") from error
 
     def close(self) -> None:
         """Let go of all cursors."""
         for cursor in self._cursors:
             with suppress(psycopg.Error):
                 cursor.close()
-
-
-class _NumberLoader(Loader):
-    """Loads the type numeric, in which PostgreSQL adds up."""
-
-    def load(self, data: Any) -> int | float:
-        """Read a number."""
-        text = bytes(data).decode()
-        return float(text) if text.strip("-0123456789") else int(text)
-
-
-class _AsStored:
-    """How cells are loaded: what isn't of the types of `Stored` comes as text."""
-
-    connection = None
-    own: ClassVar[frozenset[str]] = frozenset(
-        {"bool", "int2", "int4", "int8", "oid", "float4", "float8", "text", "varchar", "bpchar", "name"}
-    )
-
-    def __init__(self) -> None:
-        self.adapters = AdaptersMap(psycopg.adapters)
-        for kind in psycopg.adapters.types:
-            if kind.name not in self.own:
-                self.adapters.register_loader(kind.oid, TextLoader)
-            self.adapters.register_loader(kind.array_oid, TextLoader)
-        self.adapters.register_loader("numeric", _NumberLoader)
-
-
-_AS_STORED = _AsStored()
-
-
-def _connected(url: PostgresUrl) -> "psycopg.Connection[Any]":
-    """Connect, with the schema of the URL as the only one."""
-    defaults: dict[str, Any] = {name: value for name, value in _ALIVE.items() if name not in url.parameters}
-    connection: psycopg.Connection[Any] = psycopg.connect(
-        url.conninfo,
-        context=_AS_STORED,
-        client_encoding="UTF8",
-        fallback_application_name="toggl_async",
-        **defaults,
-    )
-    try:
-        schema = url.schema or _one(connection, "SELECT current_schema()")
-        if schema is not None:
-            connection.execute(f"SET search_path TO {_quoted(schema)}".encode())
-        connection.commit()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _one(connection: "psycopg.Connection[Any]", statement: str, *parameters: Any) -> Any:
-    """The first cell of what a statement returns."""
-    row = connection.execute(statement.encode(), parameters or None).fetchone()
-    return row[0] if row is not None else None
-
-
-def _quoted(name: str) -> str:
-    return sql.Identifier(name).as_string(None)
 
 
 def _key_of(schema: str) -> int:
@@ -383,33 +303,3 @@ def _without_nul(row: Sequence[Stored]) -> Sequence[Stored]:
     if isinstance(raw, str) and r"\u0000" in raw:
         return [None if isinstance(cell, str) and "\0" in cell else cell for cell in row]
     return row
-
-
-def _said(error: BaseException) -> str:
-    """What went wrong, in one line."""
-    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return primary or " ".join(str(error).split())
-
-
-def _os_error(error: BaseException, name: str) -> OSError:
-    """The error of the system for one of the database."""
-    if isinstance(error, psycopg.errors.DiskFull):
-        number = errno.ENOSPC
-    elif isinstance(error, psycopg.errors.OperationalError | psycopg.errors.InterfaceError):
-        number = errno.ECONNRESET
-    else:
-        number = errno.EIO
-    return OSError(number, _said(error), name)
-
-
-@contextmanager
-def _failing(name: str) -> Iterator[None]:
-    """Say what the database could not do as the system would.
-
-    Raises:
-        OSError: in place of the library's own error.
-    """
-    try:
-        yield
-    except psycopg.Error as error:
-        raise _os_error(error, name) from error

@@ -82,7 +82,7 @@ def _is_name(text: str) -> bool:
 
 
 def _shown(said: dict[str, str], schema: str | None) -> str:
-    """The URL of what is no secret."""
+    """The URL, of parts that aren't secret."""
     user = f"{quote(said['user'])}@" if "user" in said else ""
     pairs = zip_longest(said.get("host", "").split(","), said.get("port", "").split(","), fillvalue="")
     hosts = ",".join(f"{host}:{port}" if port else host for host, port in pairs)

@@ -23,7 +23,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
-from toggl_async.export.mirror.tables import ColumnType, Table, table
+from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.mirror.tables import Table, table
 from toggl_async.export.plan.datasets import DATASETS, ENTRIES
 
 __all__ = [

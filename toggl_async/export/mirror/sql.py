@@ -61,7 +61,10 @@ class SqlStore(abc.ABC):
     name: str
 
     def __init__(self) -> None:
-        self._statements = {name: Statements(self.dialect, table(name)) for name in DATASETS}
+        self.statements: Mapping[str, Statements] = {
+            name: Statements(self.dialect, table(name)) for name in DATASETS
+        }
+        """What is run on each table."""
 
     # What a kind of database knows.
 
@@ -248,7 +251,7 @@ class SqlStore(abc.ABC):
 
     def _write(self, commit: Commit, dataset: Dataset, revision: int) -> int:
         """Write and delete the rows of a commit, and return the latest revision."""
-        declared, statements = table(dataset.name), self._statements[dataset.name]
+        declared, statements = table(dataset.name), self.statements[dataset.name]
         workspace_id = commit.workspace_id
         missing = self.unmet(commit.piece).intersection(commit.missing) if commit.missing else set()
         if commit.lines:
@@ -298,7 +301,7 @@ class SqlStore(abc.ABC):
 
     def known(self, scope: Scope) -> set[int]:
         """See `RowStore.known`."""
-        statements = self._statements[scope.dataset.name]
+        statements = self.statements[scope.dataset.name]
         statement = statements.all
         values: list[Stored] = []
         if scope.workspace_id is not None and "workspace_id" in table(scope.dataset.name).place:
@@ -319,7 +322,7 @@ class SqlStore(abc.ABC):
 
     def stand_ins(self, dataset: Dataset) -> set[int]:
         """See `RowStore.stand_ins`."""
-        return self._ids(f"{self._statements[dataset.name].all} AND id < 0", ())
+        return self._ids(f"{self.statements[dataset.name].all} AND id < 0", ())
 
     def sums(self) -> list[DaySum]:
         """See `RowStore.sums`."""
@@ -382,7 +385,7 @@ class SqlStore(abc.ABC):
         rows: list[Sequence[Stored]] = [(now, number, *one) for number, one in enumerate(keys, revision + 1)]
         self.execute_many(
             f"UPDATE {declared.name} SET {emptied}, raw = NULL, deleted_at = {mark}, revision = {mark} "
-            f"WHERE {self._statements[declared.name].is_row}",
+            f"WHERE {self.statements[declared.name].is_row}",
             rows,
         )
         return revision + len(rows)
@@ -392,21 +395,17 @@ class SqlSnapshot(abc.ABC):
     """See `Snapshot`; a kind of database derives from it.
 
     Args:
-        statements: what is run on each table.
-        dialect: whose SQL it is.
+        store: whose it is.
     """
 
-    def __init__(self, statements: Mapping[str, Statements], dialect: Dialect) -> None:
-        self._statements = statements
-        self._dialect = dialect
+    def __init__(self, store: SqlStore) -> None:
+        self._statements = store.statements
+        self._dialect = store.dialect
+        self.failing = store.failing
 
     @abc.abstractmethod
     def select(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
         """Run a statement in the one transaction of the snapshot, rows of which come as they are fetched."""
-
-    @abc.abstractmethod
-    def failing(self) -> AbstractContextManager[None]:
-        """Raise as OSError what the database can't do."""
 
     @abc.abstractmethod
     def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:

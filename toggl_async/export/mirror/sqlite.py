@@ -7,17 +7,18 @@ committed is brought to the disk (``synchronous = FULL``). Statements keep to wh
 import errno
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
 from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore
 from toggl_async.export.mirror.storage import make_private
 from toggl_async.export.mirror.store import Standing, Values
-from toggl_async.export.mirror.tables import ColumnType, Table
+from toggl_async.export.mirror.tables import Table
 from toggl_async.export.rows import Stored
 
 __all__ = ["SqliteStore"]
@@ -29,6 +30,11 @@ _SYNCHRONOUS = "FULL"
 
 _LOG = 64 * 1024 * 1024
 """Bytes that the write-ahead log is cut to, once readers that were open for long are gone."""
+
+_OF_THE_FILE = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
+)
+"""Codes of errors that no statement is to blame for."""
 
 _DIALECT = Dialect(
     mark="?",
@@ -98,7 +104,7 @@ class SqliteStore(SqlStore):
             raise
 
     def _refuse_other(self) -> None:
-        """Leave a database alone that is none of ours."""
+        """Leave alone a database that isn't ours."""
         (there,) = self.database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         if there and not self.has_books():
             raise InvalidInput(f"{self.path} is a database, but not a mirror of toggl_async")
@@ -157,52 +163,67 @@ class SqliteStore(SqlStore):
         """See `SqlStore.upsert`."""
         self.database.executemany(statements.upsert, rows)
 
-    @contextmanager
-    def failing(self) -> Iterator[None]:
+    def failing(self) -> AbstractContextManager[None]:
         """See `SqlStore.failing`."""
-        with _failing(self.name):
-            yield
+        return _failing(self.name)
 
     @contextmanager
     def snapshot(self) -> Iterator[SqlSnapshot]:
         """See `RowStore.snapshot`."""
-        with _failing(self.name):
+        with self.failing():
             url = f"{self.path.absolute().as_uri()}?mode=ro"
             connection = sqlite3.connect(
                 url, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
         with closing(connection):
-            with _failing(self.name):
+            with self.failing():
                 connection.execute("BEGIN")
                 connection.execute(f"SELECT 1 FROM {STATE}").fetchone()  # noqa: S608 - a snapshot begins as it is first read
-            yield _SqliteSnapshot(self._statements, connection, self.name)
+            yield _SqliteSnapshot(self, connection)
 
 
 class _SqliteSnapshot(SqlSnapshot):
     """A snapshot of a SQLite file, through a connection that can't write."""
 
-    def __init__(self, statements: dict[str, Statements], connection: sqlite3.Connection, name: str) -> None:
-        super().__init__(statements, _DIALECT)
+    def __init__(self, store: SqliteStore, connection: sqlite3.Connection) -> None:
+        super().__init__(store)
         self._connection = connection
-        self._name = name
 
     def select(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
         """See `SqlSnapshot.select`."""
         return self._connection.execute(statement, parameters)
 
-    @contextmanager
-    def failing(self) -> Iterator[None]:
-        """See `SqlSnapshot.failing`."""
-        with _failing(self._name):
-            yield
-
     def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:
         """See `Snapshot.query`."""
-        try:
+        with self._asking():
             found = self._connection.execute(statement, parameters)
-        except sqlite3.Error as error:
+        return [column[0] for column in found.description or ()], self._answers(found)
+
+    def _answers(self, found: Cursor) -> Iterator[tuple[Stored, ...]]:
+        with self._asking():
+            yield from found
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Run what may be refused, at once or at a later row.
+
+        Raises:
+            InvalidInput: it is the statement's fault.
+            OSError: it is the file's.
+        """
+        try:
+            yield
+        except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, sqlite3.Error) and _code_of(error) in _OF_THE_FILE:
+                with self.failing():
+                    raise
             raise InvalidInput(f"the mirror refuses the statement: {error}") from error
-        return [column[0] for column in found.description or ()], found
+
+
+def _code_of(error: sqlite3.Error) -> int | None:
+    """The primary code of an error; None for one that the module itself raises."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 @contextmanager

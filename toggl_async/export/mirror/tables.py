@@ -6,18 +6,27 @@ stands as JSON in the column `EXTRA`.
 """
 
 import datetime as dt
-import enum
 import functools
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
 import attrs
 import msgspec
 
 from toggl_async import records
 from toggl_async._operations.record import Moment, Record
+from toggl_async.export.mirror.cells import (
+    CELLS,
+    EDGES,
+    JSON_TYPES,
+    Cell,
+    ColumnType,
+    as_json,
+    as_stored,
+    calendar_day,
+)
 from toggl_async.export.mirror.documented import Documented, DocumentedField
 from toggl_async.export.plan.datasets import DATASETS, Dataset
 from toggl_async.export.rows import SECRET_FIELDS, Line, Stored, fields_of, known_of
@@ -27,7 +36,6 @@ __all__ = [
     "EXTRA",
     "LOCAL_START",
     "Column",
-    "ColumnType",
     "ExportedGroup",
     "ExportedTimeEntry",
     "ExportedUser",
@@ -68,32 +76,7 @@ a column costs about 0.3 us a row."""
 _DELETED = ("deleted_at", "server_deleted_at")
 """Toggl's own marks of deletion: a mirror has one of its own, and rows with these are deleted in it."""
 
-_LARGEST = 2**63
-
-_MINUTE = dt.timedelta(minutes=1)
-
-_Moment: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
-
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
-
-
-class ColumnType(enum.Enum):
-    """The types that columns have; each format has its own words for them."""
-
-    INTEGER = enum.auto()
-    NUMBER = enum.auto()
-    BOOLEAN = enum.auto()
-    TEXT = enum.auto()
-    MOMENT = enum.auto()
-    DAY = enum.auto()
-    INTEGERS = enum.auto()
-    TEXTS = enum.auto()
-    JSON = enum.auto()
-
-
-Cell: TypeAlias = int | float | bool | str | dt.datetime | dt.date | list[int] | list[str] | None
-"""What stands in a cell: JSON as text, moments with their offset."""
 
 
 @attrs.frozen(kw_only=True)
@@ -220,7 +203,7 @@ class Table:
                 group.task_id,
                 group.billable,
                 group.description,
-                None if group.tag_ids is None else _as_json(group.tag_ids),
+                None if group.tag_ids is None else as_json(group.tag_ids),
                 group.billable_amount_in_cents,
                 group.currency,
                 entry.seconds,
@@ -238,7 +221,7 @@ class Table:
         start_at = found.get("start")
         if isinstance(start_at, dt.datetime):
             found[LOCAL_START] = start_at.isoformat()[:19]
-        return tuple(_as_stored(found.get(column.name)) for column in self.stored)
+        return tuple(as_stored(found.get(column.name)) for column in self.stored)
 
     @functools.cached_property
     def place(self) -> Mapping[str, int]:
@@ -269,7 +252,7 @@ class Table:
 
     def _only_extra(self, value: object) -> list[Cell]:
         """The cells of what isn't an object."""
-        return [*[None] * (len(self.columns) - 1), _as_json(value)]
+        return [*[None] * (len(self.columns) - 1), as_json(value)]
 
     def _cells_of(self, fields: dict[str, Any]) -> list[Cell]:
         """The cells of an object, which is used up."""
@@ -290,10 +273,10 @@ class Table:
             row.append(cell)
         if self._has_day:
             moment = row[self.place["start"]]
-            row.append(moment.date() if isinstance(moment, dt.datetime) else _day(str(start)[:10]))
+            row.append(moment.date() if isinstance(moment, dt.datetime) else calendar_day(str(start)[:10]))
         if not odd and fields.keys() <= self._known:
             return [*row, None]
-        return [*row, _as_json(odd | {name: fields[name] for name in fields if name not in self._known})]
+        return [*row, as_json(odd | {name: fields[name] for name in fields if name not in self._known})]
 
     @functools.cached_property
     def _documented(self) -> Documented[Cell]:
@@ -302,8 +285,8 @@ class Table:
             DocumentedField[Cell](
                 name=column.wire,
                 twin="" if column.wire == column.name else column.name,
-                type=_JSON_TYPES[column.kind],
-                cell=_as_json if column.kind is ColumnType.JSON else None,
+                type=JSON_TYPES[column.kind],
+                cell=as_json if column.kind is ColumnType.JSON else None,
             )
             for column in self.columns
             if column.name not in {DAY, EXTRA}
@@ -312,7 +295,7 @@ class Table:
             fields,
             ignored=self._known,
             derived=[(self.place["start"], dt.datetime.date)] if self._has_day else (),
-            avoided=_EDGES,
+            avoided=EDGES,
         )
 
     @functools.cached_property
@@ -327,7 +310,7 @@ class Table:
     def _cells(self) -> list[tuple[str, str, Callable[[Any], Cell]]]:
         """How the columns are filled that a field fills."""
         return [
-            (column.name, column.name if column.wire == column.name else column.wire, _CELLS[column.kind])
+            (column.name, column.name if column.wire == column.name else column.wire, CELLS[column.kind])
             for column in self.columns
             if column.name not in {DAY, EXTRA}
         ]
@@ -379,110 +362,3 @@ def _kind(hint: object) -> ColumnType:
         return simple.get(hint, ColumnType.JSON)
     except TypeError:  # an annotation that cannot be hashed
         return ColumnType.JSON
-
-
-def _whole(value: Any) -> int | None:
-    if type(value) is int and -_LARGEST <= value < _LARGEST:
-        return value
-    return None
-
-
-def _number(value: object) -> float | None:
-    try:
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-    except OverflowError:
-        return None
-
-
-def _flag(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _moment(value: object) -> dt.datetime | None:
-    """A moment that every format can hold, as RFC 3339 has it, or else ISO 8601.
-
-    In UTC the first and the last year would leave the calendar; the first is Go's word for "never",
-    besides. Offsets have whole minutes: not every format knows others.
-    """
-    if not isinstance(value, str):
-        return None
-    moment: dt.datetime
-    try:
-        moment = msgspec.convert(value, _Moment)
-    except msgspec.ValidationError:
-        try:
-            moment = dt.datetime.fromisoformat(value)
-        except ValueError:
-            return None
-    offset = moment.utcoffset()
-    if offset is None or offset % _MINUTE or not dt.MINYEAR < moment.year < dt.MAXYEAR:
-        return None
-    return moment
-
-
-def _day(value: object) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _integers(value: object) -> list[int] | None:
-    if isinstance(value, list) and all(_whole(item) is not None for item in value):
-        return value
-    return None
-
-
-def _texts(value: object) -> list[str] | None:
-    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
-
-
-def _as_json(value: object) -> str:
-    return _encode(value).decode()
-
-
-def _as_stored(cell: Cell) -> Stored:
-    """A cell as a mirror has it."""
-    match cell:
-        case dt.date():  # a moment is one, too
-            return cell.isoformat()
-        case list():
-            return _as_json(cell)
-        case _:
-            return cell
-
-
-_CELLS: Mapping[ColumnType, Callable[[object], Cell]] = {
-    ColumnType.INTEGER: _whole,
-    ColumnType.NUMBER: _number,
-    ColumnType.BOOLEAN: _flag,
-    ColumnType.TEXT: _text,
-    ColumnType.MOMENT: _moment,
-    ColumnType.DAY: _day,
-    ColumnType.INTEGERS: _integers,
-    ColumnType.TEXTS: _texts,
-    ColumnType.JSON: _as_json,
-}
-"""What makes a cell of a value of JSON; None when it does not fit."""
-
-_Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST - 1)]
-
-_JSON_TYPES: Mapping[ColumnType, Any] = {
-    ColumnType.INTEGER: _Whole,
-    ColumnType.NUMBER: float,
-    ColumnType.BOOLEAN: bool,
-    ColumnType.TEXT: str,
-    ColumnType.MOMENT: _Moment,
-    ColumnType.DAY: dt.date,
-    ColumnType.INTEGERS: list[_Whole],
-    ColumnType.TEXTS: list[str],
-    ColumnType.JSON: Any,
-}
-"""What JSON holds for a column in a row that is as documented."""
-
-_EDGES = (b'"0001-', b'"9999-')
-"""What moments begin with that may not be what every format can hold; see `_moment`."""

@@ -23,7 +23,7 @@ from toggl_async.scheduler.core.limits import SECOND
 
 __all__ = ["Backoff", "Loss", "may_retry"]
 
-_DOUBLINGS = 64  # 2 ** 1024 is no float
+_DOUBLINGS = 64  # 2 ** 1024 does not fit into a float
 
 
 class Loss(enum.Enum):
@@ -34,7 +34,7 @@ class Loss(enum.Enum):
     MAY_HAVE_LEFT = "may have left"
     """Anything else."""
     HOPELESS = "hopeless"
-    """It never left, and would fare no better: certificate, proxy password, unusable URL."""
+    """It never left, and is bound to fail again: certificate, proxy password, unusable URL."""
 
 
 def may_retry(*, failures: int, reads: bool, loss: Loss, replayable: bool, attempts: int) -> bool:

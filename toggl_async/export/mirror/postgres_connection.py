@@ -1,0 +1,114 @@
+"""Connections to PostgreSQL: how they are opened, what comes from them, and what their errors mean."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import psycopg
+from psycopg import sql
+from psycopg.adapt import AdaptersMap, Loader
+from psycopg.types.string import TextLoader
+
+from toggl_async.export.mirror.postgres_url import PostgresUrl
+
+__all__ = ["connected", "failing", "one", "os_error", "quoted", "said"]
+
+_ALIVE = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A server that is gone without a word is given up after a minute; by itself that takes hours."""
+
+
+class _NumberLoader(Loader):
+    """Loads the type numeric, in which PostgreSQL adds up."""
+
+    def load(self, data: Any) -> int | float:
+        """Read a number."""
+        text = bytes(data).decode()
+        return float(text) if text.strip("-0123456789") else int(text)
+
+
+class _AsStored:
+    """How cells are loaded: what isn't of the types of `Stored` comes as text."""
+
+    connection = None
+    own: ClassVar[frozenset[str]] = frozenset(
+        {"bool", "int2", "int4", "int8", "oid", "float4", "float8", "text", "varchar", "bpchar", "name"}
+    )
+
+    def __init__(self) -> None:
+        self.adapters = AdaptersMap(psycopg.adapters)
+        for kind in psycopg.adapters.types:
+            if kind.name not in self.own:
+                self.adapters.register_loader(kind.oid, TextLoader)
+            self.adapters.register_loader(kind.array_oid, TextLoader)
+        self.adapters.register_loader("numeric", _NumberLoader)
+
+
+_AS_STORED = _AsStored()
+
+
+def connected(url: PostgresUrl) -> "psycopg.Connection[Any]":
+    """Connect, with the schema of the URL as the only one."""
+    defaults: dict[str, Any] = {name: value for name, value in _ALIVE.items() if name not in url.parameters}
+    connection: psycopg.Connection[Any] = psycopg.connect(
+        url.conninfo,
+        context=_AS_STORED,
+        client_encoding="UTF8",
+        fallback_application_name="toggl_async",
+        **defaults,
+    )
+    try:
+        schema = url.schema or one(connection, "SELECT current_schema()")
+        if schema is not None:
+            connection.execute(f"SET search_path TO {quoted(schema)}".encode())
+        connection.commit()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def one(connection: "psycopg.Connection[Any]", statement: str, *parameters: Any) -> Any:
+    """The first cell of what a statement returns."""
+    row = connection.execute(statement.encode(), parameters or None).fetchone()
+    return row[0] if row is not None else None
+
+
+def quoted(name: str) -> str:
+    """A name as statements have it, whatever is in it."""
+    return sql.Identifier(name).as_string(None)
+
+
+def said(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return primary or " ".join(str(error).split())
+
+
+def os_error(error: BaseException, name: str) -> OSError:
+    """The error of the system for one of the database."""
+    if isinstance(error, psycopg.errors.DiskFull):
+        number = errno.ENOSPC
+    elif isinstance(error, psycopg.errors.OperationalError | psycopg.errors.InterfaceError):
+        number = errno.ECONNRESET
+    else:
+        number = errno.EIO
+    return OSError(number, said(error), name)
+
+
+@contextmanager
+def failing(name: str) -> Iterator[None]:
+    """Say what the database could not do as the system would.
+
+    Raises:
+        OSError: in place of the library's own error.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise os_error(error, name) from error
