@@ -225,6 +225,9 @@ def main() -> None:
     parser.add_argument("--bare", action="store_true", help="without the client")
     parser.add_argument("--out", type=Path, help=f"figures are added to it, as to {RESULTS.name}")
     given = parser.parse_args()
+    known_scenarios = [*ACCIDENTS, *SCENARIOS]
+    if unknown := [name for name in given.scenarios if name not in known_scenarios]:
+        parser.error(f"there is no scenario {unknown[0]!r}; there are {', '.join(map(repr, known_scenarios))}")
     if given.bare:
         Fleet.worker = BARE
 

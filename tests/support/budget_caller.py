@@ -50,95 +50,106 @@ class Counted:
         return holder  # type: ignore[no-any-return]
 
 
-async def run(given: dict[str, Any]) -> None:
-    """Do what the command line says."""
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
-    lines: list[dict[str, Any]] = []
-    levels: dict[int, int] = {}
+class Caller:
+    """Makes the calls that a command line describes, and tells of them by lines of JSON."""
 
-    def told(line: dict[str, Any]) -> None:
-        if given.get("at once"):
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.given = given
+        self.budget = Counted(budget_named(given["budget"]))
+        self.lines: list[dict[str, Any]] = []
+        self.levels: dict[int, int] = {}
+
+    def told(self, line: dict[str, Any]) -> None:
+        """Tell something, now or at the end."""
+        if self.given.get("at once"):
             print(json.dumps(line), flush=True)  # noqa: T201
         else:
-            lines.append(line)
+            self.lines.append(line)
 
-    def on_event(event: SchedulerEvent) -> None:
+    def heard(self, event: SchedulerEvent) -> None:
+        """Tell of a request that leaves."""
         if isinstance(event, events.Queued):
-            levels[event.call] = event.priority
+            self.levels[event.call] = event.priority
         elif isinstance(event, events.Sent):
-            level = levels.pop(event.call, given.get("levels", [2])[0])
-            account = f"{os.getpid()}.{event.account}"
-            told(
+            self.told(
                 {
                     "sent": event.at,
-                    "level": level,
-                    "away": budget.holder.away,
-                    "account": account,
-                    "so far": budget.transactions,
+                    "level": self.levels.pop(event.call, self.given.get("levels", [2])[0]),
+                    "away": self.budget.holder.away,
+                    "account": f"{os.getpid()}.{event.account}",
+                    "so far": self.budget.transactions,
                 }
             )
 
-    budget = Counted(budget_named(given["budget"]))
-    options = ClientOptions(
-        pace=Pace(interval=given["interval"], margin=given.get("margin", 0.0)),
-        max_in_flight=IN_FLIGHT,
-        max_wait=None,
-        coalesce=False,
-    )
-    inner = httpx.MockTransport(lambda _: httpx.Response(200, json=[])) if "url" not in given else None
-    async with contextlib.AsyncExitStack() as stack:
-        scheduler = await stack.enter_async_context(Scheduler(options, budget=budget, on_event=on_event))
-        clients = [
+    async def call(self, toggl: TogglClient, level: int, count: int) -> None:
+        """Make calls, so many of which wait at once."""
+        tags = toggl.with_options(priority=Priority(level)).workspace(1).tags
+        left = iter(range(count))
+
+        async def one() -> None:
+            for _ in left:
+                try:
+                    await tags.list()
+                except TogglError as error:
+                    self.told({"failed": type(error).__name__})
+
+        await asyncio.gather(*(one() for _ in range(self.given.get("waiting", 5))))
+
+    async def call_again(self, toggl: TogglClient) -> None:
+        """Make calls time and again, after pauses."""
+        given = self.given
+        for _ in range(given.get("again", 0)):
+            await asyncio.sleep(given.get("every") or given.get("pause", 0.0) * random.random() * 2)
+            asked = asyncio.get_running_loop().time()
+            await self.call(toggl, given.get("levels", [2])[0], given.get("burst", 1))
+            self.told({"urgent": asked})
+
+    async def open(self, stack: contextlib.AsyncExitStack) -> list[TogglClient]:
+        """Return a client for each account."""
+        given = self.given
+        options = ClientOptions(
+            pace=Pace(interval=given["interval"], margin=given.get("margin", 0.0)),
+            max_in_flight=IN_FLIGHT,
+            max_wait=None,
+            coalesce=False,
+        )
+        scheduler = Scheduler(options, budget=self.budget, on_event=self.heard)
+        await stack.enter_async_context(scheduler)
+        inner = httpx.MockTransport(lambda _: httpx.Response(200, json=[])) if "url" not in given else None
+        served = {"base_url": given["url"]} if "url" in given else {}
+        return [
             await stack.enter_async_context(
-                TogglClient(
-                    ApiToken(token),
-                    transport=inner,
-                    scheduler=scheduler,
-                    **({"base_url": given["url"]} if "url" in given else {}),
-                )
+                TogglClient(ApiToken(token), transport=inner, scheduler=scheduler, **served)
             )
             for token in given.get("accounts", ["a" * 32])
         ]
+
+
+async def run(given: dict[str, Any]) -> None:
+    """Do what the command line says, once whoever started this says so."""
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
+    caller = Caller(given)
+    async with contextlib.AsyncExitStack() as stack:
+        clients = await caller.open(stack)
         print("ready", flush=True)  # noqa: T201
         if not await asyncio.to_thread(sys.stdin.readline):
             return  # who started it is gone
         cpu = time.process_time()
-
-        async def calls(toggl: TogglClient, level: int, count: int) -> None:
-            tags = toggl.with_options(priority=Priority(level)).workspace(1).tags
-            left = iter(range(count))
-
-            async def one() -> None:
-                for _ in left:
-                    try:
-                        await tags.list()
-                    except TogglError as error:
-                        told({"failed": type(error).__name__})
-
-            await asyncio.gather(*(one() for _ in range(given.get("waiting", 5))))
-
-        async def again() -> None:
-            for _ in range(given.get("again", 0)):
-                await asyncio.sleep(given.get("every") or given.get("pause", 0.0) * random.random() * 2)
-                asked = asyncio.get_running_loop().time()
-                await calls(clients[0], given.get("levels", [2])[0], given.get("burst", 1))
-                told({"urgent": asked})
-
         bulk = [
-            asyncio.ensure_future(calls(toggl, level, given["calls"]))
+            asyncio.ensure_future(caller.call(toggl, level, given["calls"]))
             for toggl in clients
             for level in given.get("levels", [2])
         ]
-        await again()
+        await caller.call_again(clients[0])
         await asyncio.gather(*bulk)
-        told(
+        caller.told(
             {
-                "transactions": budget.transactions,
+                "transactions": caller.budget.transactions,
                 "cpu": time.process_time() - cpu,
                 "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
             }
         )
-    for line in lines:
+    for line in caller.lines:
         print(json.dumps(line))  # noqa: T201
 
 

@@ -20,6 +20,8 @@ from toggl_async.records import Me, TimeEntry
 
 __all__ = ["current", "start", "stop", "today"]
 
+_NOTHING: Final = "nothing is running"
+
 _BEFORE: Final = dt.timedelta(days=7)
 """How long before a day entries may begin that reach into it: a timer that ran over a weekend."""
 
@@ -103,7 +105,7 @@ def current(base_url: str | None, *, machine: bool) -> int:
 
     def show(entry: TimeEntry | None) -> str:
         if entry is None:
-            return "nothing is running"
+            return _NOTHING
         return (
             f"{_told(entry, names)}: {_clock(timer.elapsed(entry))}, since {_at(entry.start, names.timezone)}"
         )
@@ -183,7 +185,7 @@ def stop(base_url: str | None, *, machine: bool) -> int:
 
     def show(entry: TimeEntry | None) -> str:
         if entry is None:
-            return "nothing is running"
+            return _NOTHING
         return f"stopped {_told(entry, names)} after {_clock(timer.elapsed(entry))}"
 
     return ask(timer.stop, url, auth, _entry_as_json if machine else show)

@@ -16,6 +16,7 @@ from toggl_async.export.formats.columns import ROWS, SIZE, columns_of
 from toggl_async.export.formats.database import Connection, DatabaseFile
 from toggl_async.export.formats.files import create
 from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.mirror.sqlite import TYPES
 from toggl_async.export.mirror.tables import Table
 
 __all__ = ["Sqlite"]
@@ -27,17 +28,8 @@ class Sqlite(DatabaseFile):
     name = "sqlite"
     suffix = ".sqlite"
     failures: ClassVar[type[Exception]] = sqlite3.Error
-    types: ClassVar[Mapping[ColumnType, str]] = {
-        ColumnType.INTEGER: "BIGINT",
-        ColumnType.NUMBER: "REAL",
-        ColumnType.BOOLEAN: "BOOLEAN",
-        ColumnType.TEXT: "TEXT",
-        ColumnType.MOMENT: "TEXT",
-        ColumnType.DAY: "TEXT",
-        ColumnType.INTEGERS: "TEXT",
-        ColumnType.TEXTS: "TEXT",
-        ColumnType.JSON: "TEXT",
-    }
+    # Exports have always had BIGINT, and a schema that changes is one that programs stumble over.
+    types: ClassVar[Mapping[ColumnType, str]] = {**TYPES, ColumnType.INTEGER: "BIGINT"}
     tag_names: ClassVar[str] = (
         "(SELECT json_group_array(g.name) FROM json_each(e.tag_ids) AS j JOIN tags AS g ON g.id = j.value)"
     )

@@ -6,7 +6,7 @@ committed is brought to the disk (``synchronous = FULL``). Statements keep to wh
 
 import errno
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +21,7 @@ from toggl_async.export.mirror.store import Standing, Values
 from toggl_async.export.mirror.tables import Table
 from toggl_async.export.rows import Stored
 
-__all__ = ["SqliteStore"]
+__all__ = ["TYPES", "SqliteStore"]
 
 _PATIENCE = 60.0
 """Seconds that another program may hold the file for a change of its own."""
@@ -36,20 +36,23 @@ _OF_THE_FILE = frozenset(
 )
 """Codes of errors that no statement is to blame for."""
 
+TYPES: Mapping[ColumnType, str] = {
+    ColumnType.INTEGER: "INTEGER",
+    ColumnType.NUMBER: "REAL",
+    ColumnType.BOOLEAN: "BOOLEAN",
+    ColumnType.TEXT: "TEXT",
+    ColumnType.MOMENT: "TEXT",
+    ColumnType.DAY: "TEXT",
+    ColumnType.INTEGERS: "TEXT",
+    ColumnType.TEXTS: "TEXT",
+    ColumnType.JSON: "TEXT",
+}
+"""What SQLite calls the types of columns."""
+
 _DIALECT = Dialect(
     mark="?",
     differs="IS NOT",
-    types={
-        ColumnType.INTEGER: "INTEGER",
-        ColumnType.NUMBER: "REAL",
-        ColumnType.BOOLEAN: "BOOLEAN",
-        ColumnType.TEXT: "TEXT",
-        ColumnType.MOMENT: "TEXT",
-        ColumnType.DAY: "TEXT",
-        ColumnType.INTEGERS: "TEXT",
-        ColumnType.TEXTS: "TEXT",
-        ColumnType.JSON: "TEXT",
-    },
+    types=TYPES,
     json_field=lambda column, field: f"json_extract({column}, '$.{field}')",
     tag_names=(
         "(SELECT json_group_array(g.name) FROM json_each(e.tag_ids) AS j "
