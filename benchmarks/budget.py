@@ -227,7 +227,9 @@ def main() -> None:
     given = parser.parse_args()
     known_scenarios = [*ACCIDENTS, *SCENARIOS]
     if unknown := [name for name in given.scenarios if name not in known_scenarios]:
-        parser.error(f"there is no scenario {unknown[0]!r}; there are {', '.join(map(repr, known_scenarios))}")
+        parser.error(
+            f"there is no scenario {unknown[0]!r}; there are {', '.join(map(repr, known_scenarios))}"
+        )
     if given.bare:
         Fleet.worker = BARE
 
