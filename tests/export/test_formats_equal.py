@@ -62,8 +62,8 @@ def test_every_odd_value_of_every_column_is_there(form: str, name: str, tmp_path
     assert cells_read(tmp_path, form, declared) == expected(form, declared, lines)
 
 
-def same(declared: Table, line: bytes) -> None:
-    """Hold what the fast way reads, if it does, against what the tolerant way reads."""
+def is_read_fast_and_the_same(declared: Table, line: bytes) -> bool:
+    """Hold what the fast way reads, if it does, against what the tolerant way reads; say whether it does."""
     fast = declared._documented.cells(line)
     if fast is not None:
         *tolerant, extra = declared._odd(line)
@@ -71,16 +71,18 @@ def same(declared: Table, line: bytes) -> None:
         assert fast == tolerant
         assert list(map(type, fast)) == list(map(type, tolerant))
         assert str(fast) == str(tolerant)  # -0.0, and moments with their offset
+    return fast is not None
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_fast_way_reads_odd_values_as_the_tolerant_one_does(name: str) -> None:
-    for line in odd_rows(table(name)):
-        same(table(name), line)
+    read = [is_read_fast_and_the_same(table(name), line) for line in odd_rows(table(name))]
+    assert any(read)
+    assert not all(read)
 
 
 @pytest.mark.parametrize("name", DATASETS)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_the_fast_way_reads_what_the_tolerant_one_reads(name: str, data: st.DataObject) -> None:
-    same(table(name), data.draw(rows_of(table(name))))
+    is_read_fast_and_the_same(table(name), data.draw(rows_of(table(name))))
