@@ -223,7 +223,10 @@ async def test_a_store_that_forgot_is_told_once_for_all_accounts_of_a_process(
     assert fleet.troubles.count("it has lost what it knew") == fleet.troubles.count(None) <= 4
 
 
-async def test_a_store_that_is_lost_before_it_has_opened_again(tmp_path: Path, machine: Machine) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_store_that_is_lost_before_it_has_opened_again(
+    tmp_path: Path, machine: Machine, *, at_once: bool
+) -> None:
     folder = tmp_path / "state"
     fleet = Fleet(folder / "budget.sqlite", machine, 4)
     await asyncio.sleep(10)
@@ -231,8 +234,9 @@ async def test_a_store_that_is_lost_before_it_has_opened_again(tmp_path: Path, m
     await asyncio.sleep(1)
     folder.rename(tmp_path / "elsewhere")
     folder.write_text("a file where the folder was")
-    for worker in fleet.workers:
-        fleet.share(worker)  # which is told so at once: the other account doesn't ask the store meanwhile
+    if at_once:  # by another account: this one doesn't ask the store before it opens
+        for worker in fleet.workers:
+            fleet.share(worker)
     await asyncio.sleep(5)
     assert None not in fleet.troubles[-4:], "the store is not back yet"
     folder.unlink()
@@ -241,6 +245,7 @@ async def test_a_store_that_is_lost_before_it_has_opened_again(tmp_path: Path, m
     await asyncio.sleep(10)
     assert fleet.troubles[-4:] == [None] * 4
     await fleet.end()
+    assert fleet.refused() == 0
     assert pace_of(fleet.between(back + 5, back + 10)) > 9.4
 
 

@@ -276,6 +276,8 @@ class SharedHolder:
         if self.away:
             return
         self.away, self._failed = True, account
+        for seen in self._accounts.values():
+            seen.lost_at = self._now()  # also where it is alone for another reason, and since before
         _logger.warning(
             "%s cannot be used (%s): this process keeps its own pace until it can, and tries it every %g s",
             self._store.place,
