@@ -4,12 +4,14 @@ import calendar
 import contextlib
 import datetime as dt
 import zoneinfo
+from collections.abc import Callable
 from typing import Final, Self
 
 import attrs
 import click
 
 from toggl_async._hints import nearest
+from toggl_async.cli.options import Command
 from toggl_async.cli.output import complain
 from toggl_async.errors import InvalidInput
 
@@ -69,7 +71,7 @@ class SpokenDay:
         )
 
 
-day_option = click.option(
+day_option: Callable[[Command], Command] = click.option(
     "--day",
     metavar="DAY",
     default="today",

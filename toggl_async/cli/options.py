@@ -1,19 +1,27 @@
 """Options that several commands have."""
 
 import os
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import click
 
 from toggl_async._client.client import BASE_URL
 
-__all__ = ["COMPLETION", "base_url_option", "machine_option", "server_url"]
+__all__ = ["COMPLETION", "Command", "base_url_option", "machine_option", "server_url"]
 
 COMPLETION: Final = "_TOGGL_ASYNC_COMPLETE"
 """The environment variable by which a shell asks for completions; click makes its name of the command's."""
 
-base_url_option = click.option("--base-url", metavar="URL", help="Another server that speaks Toggl's API.")
-machine_option = click.option("--json", "machine", is_flag=True, help="Write JSON.")
+Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
+"""A command, or the function that becomes one."""
+
+base_url_option: Callable[[Command], Command] = click.option(
+    "--base-url", metavar="URL", help="Another server that speaks Toggl's API."
+)
+machine_option: Callable[[Command], Command] = click.option(
+    "--json", "machine", is_flag=True, help="Write JSON."
+)
 
 
 def server_url(base_url: str | None) -> str:

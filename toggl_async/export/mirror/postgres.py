@@ -86,7 +86,7 @@ class PostgresStore(SqlStore):
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = parse_url(url)
-        self.name = self._url.shown
+        self.name: str = self._url.shown
         self._connection: psycopg.Connection[Any] | None = None
         self._key = 0
         self._held = False

@@ -6,7 +6,7 @@ import abc
 import datetime as dt
 import heapq
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -401,7 +401,7 @@ class SqlSnapshot(abc.ABC):
     def __init__(self, store: SqlStore) -> None:
         self._statements = store.statements
         self._dialect = store.dialect
-        self.failing = store.failing
+        self.failing: Callable[[], AbstractContextManager[None]] = store.failing
 
     @abc.abstractmethod
     def select(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:

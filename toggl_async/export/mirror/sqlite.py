@@ -74,7 +74,7 @@ class SqliteStore(SqlStore):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.name = str(path)
+        self.name: str = str(path)
         self._lock = Lock(path)
         self._connection: sqlite3.Connection | None = None
 
