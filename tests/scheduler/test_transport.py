@@ -286,6 +286,26 @@ async def test_quota_is_learned_and_waited_for() -> None:
     assert bench.scheduler.stats().accounts[0].wait is None
 
 
+@pytest.mark.parametrize("shared", [False, True])
+async def test_a_short_quota_refuses_what_it_leaves_over_and_no_more(shared: bool) -> None:
+    left = 5
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        nonlocal left
+        left -= 1
+        headers = {"X-Toggl-Quota-Remaining": str(left), "X-Toggl-Quota-Resets-In": "3600"}
+        return httpx.Response(200, headers=headers)
+
+    bench = Bench(answer, budget=SlowBudget() if shared else None)
+    calls = [bench.client.get(f"{ME}/{n}", extensions=facts(max_wait=300.0)) for n in range(12)]
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    await asyncio.sleep(0.9)
+    assert sum(task.done() for task in tasks) == 1 + 7, "at once, when the first answer tells the quota"
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, errors.QuotaExceeded)]
+    assert (len(refused), len(bench.sent)) == (7, 5)
+
+
 async def test_a_402_goes_back_to_the_queue_even_for_a_write() -> None:
     body = '"Your quota will reset in 133 seconds."'
     bench = Bench(script(httpx.Response(402, text=body)))

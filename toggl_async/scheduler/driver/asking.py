@@ -250,8 +250,11 @@ class Asking(Outlook):
                     if not isinstance(memories, Memories):
                         memories = yield memories
                     self._remember(answer.cold, memories)
-                self._see(answer, at)
+                is_worse = self._see(answer, at)
                 self._settle(answer, at)
+                if is_worse:
+                    # Only now: the call that was given this turn would count as one of those that wait.
+                    self._refuse_doomed()
         finally:
             self._running = False
 
@@ -312,20 +315,24 @@ class Asking(Outlook):
             )
         return answer
 
-    def _see(self, answer: Grant, now: int) -> None:
-        """Take a look at the shared limits, and tell what has changed."""
+    def _see(self, answer: Grant, now: int) -> bool:
+        """Take a look at the shared limits, tell what has changed, and say whether it is for the worse."""
         seen = answer.view
         if seen is None:
-            return
+            return False
         before, before_at, self._view, self._view_at = self._view, self._view_at, seen, now
         self.schedule.see(seen, now)
         if before is not None and seen.rest and not before.rest:
             self._news += 1  # a turn that was given before that must not be used
         self._report.saw(before, seen, now, before_at=before_at)
-        if self.schedule.queue and _is_worse(before, seen):
-            for call, too_long in self.schedule.doomed(now):
-                self._fail(call, self._error(call, too_long, now))
-                self._again = True
+        return _is_worse(before, seen)
+
+    def _refuse_doomed(self) -> None:
+        """End the waiting calls that cannot make it any more."""
+        now = self.now()
+        for call, too_long in self.schedule.doomed(now):
+            self._fail(call, self._error(call, too_long, now))
+            self._again = True
 
     def _settle(self, answer: Grant, at: int) -> None:
         """Take what a step gave that ran at a moment `at`."""
