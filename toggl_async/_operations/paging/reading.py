@@ -51,6 +51,8 @@ def _field_of(piece: msgspec.Raw, name: str) -> object:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
+_BRACE: Final = ord("{")
+
 
 @functools.cache
 def _only(name: str) -> msgspec.json.Decoder[Any]:
@@ -100,7 +102,7 @@ def listed(rows: object) -> Sequence[object]:
 
 def is_no_row(element: object) -> bool:
     """Whether an element of a list that is still JSON is not an object."""
-    return isinstance(element, msgspec.Raw) and bytes(memoryview(element)[:1]) != b"{"
+    return isinstance(element, msgspec.Raw) and memoryview(element)[0] != _BRACE
 
 
 def outline(body: bytes) -> list[msgspec.Raw] | dict[str, msgspec.Raw] | None:
