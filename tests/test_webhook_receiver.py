@@ -214,7 +214,7 @@ async def test_whoever_hangs_up_is_not_answered() -> None:
     scope = {"type": "http", "method": "POST", "headers": []}
     await webhooks.Receiver(SECRET).app(handle)(scope, receive, send)
     assert (sent, handle.events) == ([], [])
-    with pytest.raises(InvalidInput, match="takes HTTP alone, not websocket"):
+    with pytest.raises(InvalidInput, match="only accepts HTTP, not websocket"):
         await webhooks.Receiver(SECRET).app(handle)({"type": "websocket"}, receive, send)
 
 

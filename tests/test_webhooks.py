@@ -151,13 +151,13 @@ def test_ids_may_come_as_text_and_much_may_be_missing() -> None:
         (event(timestamp=...), "timestamp: missing"),
         (event(timestamp="yesterday"), "timestamp: no time"),
         (event(timestamp="2026-05-20T12:00:01"), "timestamp: the time has no time zone"),
-        (event(timestamp=1), "timestamp: no text"),
-        (event(event_id=...), "event_id: no number"),
-        (event(event_id=True), "event_id: no number"),
-        (event(subscription_id="x"), "subscription_id: no number"),
+        (event(timestamp=1), "timestamp: not text"),
+        (event(event_id=...), "event_id: not a number"),
+        (event(event_id=True), "event_id: not a number"),
+        (event(subscription_id="x"), "subscription_id: not a number"),
         (event(metadata=[]), "metadata is not an object"),
         (event(payload=...), "payload: missing"),
-        (event(payload="ping", validation_code=5), "validation_code: no text"),
+        (event(payload="ping", validation_code=5), "validation_code: not text"),
     ],
 )
 def test_what_is_no_delivery_is_said_as_such(body: bytes, message: str) -> None:

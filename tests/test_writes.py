@@ -322,7 +322,7 @@ async def test_rows_without_a_key_are_refused_before_anything_is_sent(
     importer: Importer, server: Tags, tmp_path: Path
 ) -> None:
     journal = tmp_path / "import.sqlite"
-    with pytest.raises(InvalidInput, match="no key can be made of a row that is object: give key="):
+    with pytest.raises(InvalidInput, match="cannot derive a key from a row of type object: pass key="):
         await run(importer, [object()], journal=journal)
     with pytest.raises(InvalidInput, match="key must return text, not int"):
         await run(importer, ["a"], journal=journal, key=len)
@@ -363,7 +363,7 @@ async def test_one_thing_is_not_found_for_two_rows(
 
     written = [one async for one in write_all(rows, write, find=importer.find, settle=0, journal=file)]
     assert hows(written) == [("a", How.WRITTEN), ("b", How.WRITTEN), ("a", How.IN_DOUBT)]
-    assert "may be another row's" in str(written[2].error)
+    assert "may belong to another row" in str(written[2].error)
     assert written[2].error is not None
     assert isinstance(written[2].error.__cause__, ConnectionFailed)
     if journal:
@@ -487,7 +487,7 @@ async def test_a_database_of_another_program_is_left_alone(
     with contextlib.closing(sqlite3.connect(other)) as connection:
         connection.execute("CREATE TABLE writes (key TEXT PRIMARY KEY, state TEXT NOT NULL)")
     before = other.read_bytes()
-    with pytest.raises(InvalidInput, match="can't be used: it is a database of another program"):
+    with pytest.raises(InvalidInput, match="can't be used: it is another program's database"):
         await run(importer, ["a"], journal=other)
     assert (other.read_bytes(), server.sent) == (before, [])
     assert not list(tmp_path.glob("other.sqlite-*"))

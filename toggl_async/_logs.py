@@ -40,7 +40,7 @@ def set_up(value: str) -> None:
     logger = logging.getLogger("toggl_async")
     level = LEVELS.get(value.strip().lower())
     if level is None:
-        logger.warning("TOGGL_LOG must be one of %s, not %r; it changes nothing", ", ".join(LEVELS), value)
+        logger.warning("TOGGL_LOG must be one of %s, not %r; it is ignored", ", ".join(LEVELS), value)
         return
     handler = _Stderr()
     handler.setFormatter(logging.Formatter(_FORMAT))

@@ -310,29 +310,31 @@ class _Meters:
         self._requests = meter.create_histogram(
             "toggl.client.request.duration",
             unit="s",
-            description="Time from sending a request until its answer, or until it was lost.",
+            description="Time from sending a request until it was answered or lost.",
             explicit_bucket_boundaries_advisory=_DURATIONS,
         )
         self._waited = meter.create_histogram(
             "toggl.client.wait.duration",
             unit="s",
-            description="Time that calls waited for their turns.",
+            description="Time that calls waited for their turn.",
             explicit_bucket_boundaries_advisory=_WAITS,
         )
         self._refusals = meter.create_counter(
             "toggl.client.refusals", unit="{call}", description="Calls that failed without being sent."
         )
         self._shared = meter.create_counter(
-            "toggl.client.coalesced", unit="{call}", description="Calls answered by an identical one."
+            "toggl.client.coalesced",
+            unit="{call}",
+            description="Calls that shared the answer of an identical call.",
         )
         self._cooldowns = meter.create_counter(
-            "toggl.client.cooldowns", unit="{cooldown}", description="Rests of an account after a 429."
+            "toggl.client.cooldowns", unit="{cooldown}", description="Cool-downs of an account after a 429."
         )
         self._quota = meter.create_gauge(
             "toggl.client.quota.remaining", unit="{request}", description="Requests left in an hourly quota."
         )
         self._queue = meter.create_up_down_counter(
-            "toggl.client.queue.length", unit="{call}", description="Calls that wait for their turns."
+            "toggl.client.queue.length", unit="{call}", description="Calls waiting for their turn."
         )
         self._waiting: dict[_Key, _Waits] = {}
         self._sent: dict[_Key, float] = {}

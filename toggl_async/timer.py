@@ -124,7 +124,9 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
         try:
             return dt.timedelta(seconds=entry.duration)
         except OverflowError:
-            raise InvalidInput(f"time entry {entry.id} has a duration that no timedelta can hold") from None
+            raise InvalidInput(
+                f"time entry {entry.id} has a duration that does not fit into a timedelta"
+            ) from None
     if entry.start is None:
         raise InvalidInput(f"time entry {entry.id} has no start")
     until = _stop_of(entry) or now or _now()

@@ -277,7 +277,7 @@ async def test_another_programs_file_is_refused(path: Path, machine: Machine) ->
 
 
 async def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BudgetError, match="is a folder"):
+    with pytest.raises(BudgetError, match="is a directory"):
         FileBudget(tmp_path).open(nobody)
 
 

@@ -100,7 +100,7 @@ def test_a_file_does_not_go_to_a_terminal(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     days = ("start_date=2026-03-02", "end_date=2026-03-08")
     assert main(["call", "workspace.reports.weekly.csv", "workspace_id=1", *days]) == 2
-    assert "brings a file: lead it into one, with > behind the command" in capsys.readouterr().err
+    assert "returns a file: redirect it with > FILE" in capsys.readouterr().err
     assert server.counts.requests == 0
 
 
@@ -128,7 +128,7 @@ def test_a_file_is_sent_by_its_path(
         (["workspace.tags.list", "workspace_id"], "write arguments as KEY=VALUE, or as KEY:=JSON"),
         (["workspace.tags.list", "workspace_id=x"], "workspace_id takes a whole number"),
         (["workspace.tags.list", "workspace_id=1", "workspace_id=2"], "workspace_id is given twice"),
-        (["workspace.tags.list", "workspace_id:={"], "workspace_id: what follows := is not JSON: "),
+        (["workspace.tags.list", "workspace_id:={"], "workspace_id: the value after := is not JSON: "),
         (["workspace.tags.list", 'workspace_id:="1"'], "workspace_id takes a whole number"),
     ],
 )
@@ -208,7 +208,7 @@ def test_text_becomes_what_the_signature_says(text: str, form: Any, value: objec
         ("yes", bool, "it takes true or false"),
         ("c", Literal["a", "b"], "it takes a or b"),
         ("2026-03-12T00:00", dt.datetime, "it takes a time with its zone"),
-        ("1,x", Collection[int], "it takes several, with commas between them (a whole number)"),
+        ("1,x", Collection[int], "it takes several, separated by commas (a whole number)"),
         ("1", Mapping[str, Any], "it takes an object, as JSON"),
         ("x", Sequence[Patch], "it takes a list, as JSON"),
         ("x", Patch, "it takes an object, as JSON"),

@@ -287,8 +287,8 @@ def test_what_is_missing_is_said_of_each_account(
         ("alice 5f3a-token", "line 1: write NAME"),
         ("../x env:A_TOKEN", "line 1: write NAME"),
         ("a env:A_TOKEN\nA env:A_TOKEN", "line 2: the name A is used twice"),
-        ("alice env:NOT_SET", "line 1: no token in the environment variable"),
-        ("alice keyring:toggl/alice", "line 1: no token in the keyring entry"),
+        ("alice env:NOT_SET", "line 1: no token found in the environment variable"),
+        ("alice keyring:toggl/alice", "line 1: no token found in the keyring entry"),
         ("alice keyring:broken/alice", "line 1: the keyring cannot be read: locked"),
     ],
 )

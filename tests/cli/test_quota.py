@@ -33,7 +33,7 @@ def test_every_window_is_shown(server: Sandbox, capsys: pytest.CaptureFixture[st
     assert head.split() == ["quota", "used", "left", "of", "resets"]
     assert mine.split()[:4] == ["user", "3", "27", "30"]
     assert " in " in mine
-    assert waiting == "no other program that shares the budget waits"
+    assert waiting == "no other program that shares the budget is waiting"
     assert len(theirs) <= 1
     assert server.counts.requests == 4
 
@@ -134,7 +134,7 @@ def test_who_shares_the_budget_and_waits_is_shown(
         assert (told["process"], told["priority"], told["calls"]) == (name, "BULK", 3)
         assert 0 <= told["seconds"] < 600
     assert main(["quota"]) == 0
-    assert "no other program that shares the budget waits" in capsys.readouterr().out
+    assert "no other program that shares the budget is waiting" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_the_command_shares_by_the_users_file_and_forgets_when_told(
     ("budget", "told"),
     [
         ("nowhere", "TOGGL_BUDGET must be none, file, file:PATH"),
-        ("file:/", "is a folder; name a file in it (TOGGL_BUDGET=none goes without"),
+        ("file:/", "is a directory; name a file in it (set TOGGL_BUDGET=none to do without"),
     ],
 )
 def test_a_budget_that_cannot_be_is_refused(

@@ -7,7 +7,7 @@ import pytest
 
 from toggl_async import ApiToken, InvalidInput, ScheduledTransport, Scheduler, TogglClient
 
-TRANSPORT = "transport must be asynchronous, such as httpx.AsyncHTTPTransport()"
+TRANSPORT = "transport must be asynchronous, for instance httpx.AsyncHTTPTransport()"
 SCHEDULER = "scheduler must be a Scheduler"
 OPTIONS = "options must be a ClientOptions"
 SYNCHRONOUS = httpx.HTTPTransport()

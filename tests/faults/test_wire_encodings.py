@@ -197,7 +197,7 @@ def test_a_coding_whose_package_is_missing_is_unknown(coding: str, monkeypatch: 
     monkeypatch.setitem(sys.modules, "brotli", None)
     monkeypatch.setitem(sys.modules, "brotlicffi", None)
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(httpx.DecodingError, match="takes the package"):
+    with pytest.raises(httpx.DecodingError, match="needs the package"):
         decode(httpx.Headers({"Content-Encoding": coding}), b"x")
 
 

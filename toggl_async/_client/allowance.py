@@ -29,7 +29,7 @@ class Allowance:
         """Why it was cut short."""
         if self._ended:
             return ConnectionAbortedError("the client was closed while middleware was busy with an attempt")
-        return TimeoutError(f"middleware was busy with an attempt for more than {self._seconds:g} s")
+        return TimeoutError(f"middleware took longer than {self._seconds:g} s")
 
     def begin(self) -> None:
         """Count from here."""

@@ -71,7 +71,7 @@ def _accounts(path: Path, lines: list[str], environ: Mapping[str, str]) -> Itera
         token = environ.get(place) if kind == "env" else _from_keyring(where, place)
         if not token or not token.strip():
             missing = "the environment variable" if kind == "env" else "the keyring entry"
-            raise InvalidInput(f"{where}: no token in {missing}")
+            raise InvalidInput(f"{where}: no token found in {missing}")
         yield NamedAccount(name, ApiToken(token.strip()))
 
 

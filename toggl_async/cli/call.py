@@ -95,20 +95,20 @@ def _arguments(context: click.Context, _parameter: click.Parameter, begun: str) 
 @click.argument("arguments", metavar="[KEY=VALUE]...", nargs=-1, shell_complete=_arguments)
 @base_url_option
 def call(name: str, arguments: tuple[str, ...], base_url: str | None) -> int:
-    """Call an OPERATION, such as workspace.tags.list, and print what it brings as JSON.
+    """Call an OPERATION, such as workspace.tags.list, and print the result as JSON.
 
-    `toggl-async api` lists the operations. Leave out the arguments, and an operation that needs some says
-    which it takes, those of its scope first: workspace_id=7.
+    `toggl-async api` lists the operations. Call an operation without its arguments to see
+    which ones it takes; those of its scope come first: workspace_id=7.
 
-    A word for a day is read in the profile's time zone, which takes a request to look up; a date takes none.
-    A list brings one page, and a file is written to stdout as it came. Secrets are printed, too, such as the
-    API token in the answer of me.get.
+    Words such as yesterday are read in the profile's time zone, which costs one request to look up; dates
+    cost none. A list returns one page; a file is written to stdout unchanged. Secrets in an answer are
+    printed, such as the API token in that of me.get.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
     typed = _typed(_operation(name), arguments)
     if typed.operation.result is bytes and sys.stdout is not None and sys.stdout.isatty():
-        raise InvalidInput(f"{name} brings a file: lead it into one, with > behind the command")
+        raise InvalidInput(f"{name} returns a file: redirect it with > FILE")
     if typed.operation.deprecated is not None:
         complain(f"warning: {name}: {typed.operation.deprecated}")
     return ask(typed.make, server_url(base_url), auth_from_env(), _shown)
@@ -147,7 +147,7 @@ def _typed(operation: Operation[object], arguments: Sequence[str]) -> _Call:
                 f"{operation.name} has no argument {name!r}{nearest(name, forms)}{_usage(operation)}"
             )
         if name in values:
-            raise InvalidInput(f"{name} is given twice; write several values with commas between them")
+            raise InvalidInput(f"{name} is given twice; separate several values with commas")
         read = from_json if found["sign"] == ":=" else from_text
         values[name] = read(found["text"], forms[name].annotation, name)
     if missing := [name for name, form in forms.items() if _is_needed(form) and name not in values]:

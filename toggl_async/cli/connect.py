@@ -179,7 +179,7 @@ async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[
             raise
         raise InvalidInput(f"cannot reach {server.url}: {error}") from error
     except BudgetError as error:
-        raise InvalidInput(f"{error} (TOGGL_BUDGET=none goes without a shared budget)") from error
+        raise InvalidInput(f"{error} (set TOGGL_BUDGET=none to do without a shared budget)") from error
 
 
 def ask(

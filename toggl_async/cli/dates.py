@@ -4,7 +4,6 @@ import calendar
 import contextlib
 import datetime as dt
 import zoneinfo
-from collections.abc import Callable
 from typing import Final, Self
 
 import attrs
@@ -71,13 +70,16 @@ class SpokenDay:
         )
 
 
-day_option: Callable[[Command], Command] = click.option(
-    "--day",
-    metavar="DAY",
-    default="today",
-    callback=lambda _context, _parameter, text: SpokenDay.said(text),
-    help="Another day: yesterday, monday, 2026-03-12.",
-)
+def day_option(command: Command) -> Command:
+    """Add ``--day``."""
+    option = click.option(
+        "--day",
+        metavar="DAY",
+        default="today",
+        callback=lambda _context, _parameter, text: SpokenDay.said(text),
+        help="Another day: yesterday, monday, 2026-03-12.",
+    )
+    return option(command)
 
 
 def zone_of(name: str | None) -> dt.tzinfo:

@@ -69,10 +69,10 @@ class _Day:
 @base_url_option
 @machine_option
 def today(day: SpokenDay, base_url: str | None, *, machine: bool) -> int:
-    """Show the day's time entries and their sum. Takes two requests of the user's own.
+    """Show the day's time entries and their total. Spends two requests of the user's quota.
 
-    The time zone of the profile decides when the day begins. An entry that began before counts from
-    midnight on, and one that runs counts until now.
+    The profile's time zone decides when the day begins. An entry that started the day before counts from
+    midnight on, and a running one counts until now.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
@@ -90,7 +90,7 @@ def today(day: SpokenDay, base_url: str | None, *, machine: bool) -> int:
 @base_url_option
 @machine_option
 def current(base_url: str | None, *, machine: bool) -> int:
-    """Show what runs, and since when. Takes one request of the user's own, a second for an unknown project.
+    """Show the running time entry. Spends one request of the user's quota, two if its project is unknown.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
@@ -126,11 +126,13 @@ def current(base_url: str | None, *, machine: bool) -> int:
     "tags",
     metavar="NAME",
     multiple=True,
-    help="A tag; can be given several times.",
+    help="A tag; repeat for several.",
     shell_complete=completed(lambda names: names.tags),
 )
-@click.option("--billable", is_flag=True, help="Make it billable. Needs the plan Starter.")
-@click.option("--workspace", type=int, metavar="ID", help="Another workspace than the profile's own.")
+@click.option("--billable", is_flag=True, help="Make it billable. Needs the Starter plan.")
+@click.option(
+    "--workspace", type=int, metavar="ID", help="Use this workspace instead of the profile's default one."
+)
 @base_url_option
 @machine_option
 def start(
@@ -143,9 +145,9 @@ def start(
     workspace: int | None,
     machine: bool,
 ) -> int:
-    """Start a time entry, called DESCRIPTION; Toggl stops what runs. Takes two requests.
+    """Start a time entry with this DESCRIPTION; Toggl stops the running one. Spends two requests.
 
-    Projects and tags have to be there: nothing is made of a name that is misspelt.
+    Projects and tags must exist already: a misspelt name is an error and creates nothing.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
@@ -176,7 +178,7 @@ def start(
 @base_url_option
 @machine_option
 def stop(base_url: str | None, *, machine: bool) -> int:
-    """Stop what runs, in whichever workspace. Takes two requests, one where nothing runs.
+    """Stop the running time entry, in any workspace. Spends two requests, or one if none is running.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """

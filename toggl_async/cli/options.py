@@ -16,12 +16,15 @@ COMPLETION: Final = "_TOGGL_ASYNC_COMPLETE"
 Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
 """A command, or the function that becomes one."""
 
-base_url_option: Callable[[Command], Command] = click.option(
-    "--base-url", metavar="URL", help="Another server that speaks Toggl's API."
-)
-machine_option: Callable[[Command], Command] = click.option(
-    "--json", "machine", is_flag=True, help="Write JSON."
-)
+
+def base_url_option(command: Command) -> Command:
+    """Add ``--base-url``."""
+    return click.option("--base-url", metavar="URL", help="Another server that speaks Toggl's API.")(command)
+
+
+def machine_option(command: Command) -> Command:
+    """Add ``--json``."""
+    return click.option("--json", "machine", is_flag=True, help="Write JSON.")(command)
 
 
 def server_url(base_url: str | None) -> str:

@@ -53,17 +53,17 @@ class _Quotas:
 @click.command()
 @base_url_option
 @click.option(
-    "--forget", is_flag=True, help="First forget what Toggl refused: endpoints, features and credentials."
+    "--forget", is_flag=True, help="First forget which endpoints, features and credentials Toggl refused."
 )
 @machine_option
 def quota(base_url: str | None, *, forget: bool, machine: bool) -> int:
-    """Show every hourly quota, and who waits for a turn. Takes two requests of the user's own.
+    """Show every hourly quota, and who is waiting for a turn. Spends two requests of the user's quota.
 
-    "Used" counts the requests of all programs of this user. Waiting calls are known of programs that
-    share this command's budget: the file of this machine, unless TOGGL_BUDGET names another one.
+    "Used" counts the requests of all of the user's programs. Waiting calls are shown for programs that share
+    this command's budget: this machine's file, unless TOGGL_BUDGET names another.
 
-    After an upgrade, or when a token is valid again, --forget has everybody who shares the budget ask
-    again for what Toggl refused; otherwise a refusal is remembered for up to a day.
+    Refusals are remembered for up to a day. After an upgrade, or once a token is valid again, --forget makes
+    everyone who shares the budget ask Toggl again.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
@@ -80,7 +80,7 @@ def quota(base_url: str | None, *, forget: bool, machine: bool) -> int:
 @base_url_option
 @machine_option
 def whoami(base_url: str | None, *, machine: bool) -> int:
-    """Show whose token it is, and which workspaces it sees. Takes two requests.
+    """Show whose token this is and which workspaces it can see. Spends two requests.
 
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
@@ -126,7 +126,7 @@ def _quotas_as_text(quotas: _Quotas) -> str:
 def _waiting_as_text(processes: list[ProcessStats]) -> list[str]:
     """A table of who else waits."""
     if not processes:
-        return ["no other program that shares the budget waits"]
+        return ["no other program that shares the budget is waiting"]
     return [
         f"{'waiting':<32}{'calls':>6}{'priority':>12}  since",
         *(

@@ -72,7 +72,7 @@ def from_json(text: str, form: object, name: str) -> object:
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{name}: what follows := is not JSON: {error}") from None
+        raise InvalidInput(f"{name}: the value after := is not JSON: {error}") from None
     try:
         return _converted(value, form, name)
     except InvalidInput:
@@ -226,5 +226,5 @@ def _described(member: object) -> str:
     if get_origin(member) in _COLLECTIONS:
         (item,) = get_args(member)
         plain = all(one in _WORDS or get_origin(one) is Literal for one in _members(item))
-        return f"several, with commas between them ({described(item)})" if plain else "a list, as JSON"
+        return f"several, separated by commas ({described(item)})" if plain else "a list, as JSON"
     return _WORDS.get(member, "an object, as JSON")

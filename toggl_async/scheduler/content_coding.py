@@ -201,12 +201,12 @@ def _installed(*names: str) -> Any:
     for name in names:
         with contextlib.suppress(ImportError):
             return importlib.import_module(name)
-    raise UnknownCoding(f"it takes the package {names[0]} to decode it")
+    raise UnknownCoding(f"decoding it needs the package {names[0]}")
 
 
 def _refuse_more(data: bytes) -> None:
     if data:
-        raise httpx.DecodingError("more follows after its end")
+        raise httpx.DecodingError("there is data after its end")
 
 
 def _cut() -> httpx.RemoteProtocolError:

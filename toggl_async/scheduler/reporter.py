@@ -48,7 +48,7 @@ def tell(listeners: Sequence[events.OnEvent], event: events.SchedulerEvent) -> N
         try:
             listener(event)
         except (Exception, asyncio.CancelledError):
-            _logger.exception("on_event failed on %s", type(event).__name__)
+            _logger.exception("on_event raised an error for %s", type(event).__name__)
 
 
 class Reporter:

@@ -121,7 +121,7 @@ def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
         return httpx.Proxy(address if "://" in address else f"http://{address}")
     except (ValueError, httpx.InvalidURL):
         raise InvalidInput(
-            f"the environment names no proxy for {url.scheme} that can be used: it must be a URL"
+            f"the environment variable that names the proxy for {url.scheme} does not contain a valid URL"
         ) from None
 
 
@@ -232,7 +232,7 @@ class InnerTransport:
         if isinstance(transport, type) or not callable(getattr(transport, "handle_async_request", None)):
             kind = "a class" if isinstance(transport, type) else f"a value of type {type(transport).__name__}"
             raise InvalidInput(
-                f"transport must be asynchronous, such as httpx.AsyncHTTPTransport(), not {kind}"
+                f"transport must be asynchronous, for instance httpx.AsyncHTTPTransport(), not {kind}"
             )
         guests = _guests()
         guest = None

@@ -334,14 +334,14 @@ def _number(fields: Mapping[str, Json], name: str) -> int:
     if isinstance(value, str) and value.isdecimal() and len(value) <= _LONGEST_ID:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise MalformedDelivery(f"{name}: no number")
+        raise MalformedDelivery(f"{name}: not a number")
     return value
 
 
 def _text(fields: Mapping[str, Json], name: str) -> str | None:
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
-        raise MalformedDelivery(f"{name}: no text")
+        raise MalformedDelivery(f"{name}: not text")
     return value
 
 

@@ -185,9 +185,9 @@ class _App:
             InvalidInput: it is asked for anything but HTTP.
         """
         if scope["type"] != "http":
-            raise InvalidInput(f"a receiver of webhooks takes HTTP alone, not {scope['type']}")
+            raise InvalidInput(f"a webhook receiver only accepts HTTP, not {scope['type']}")
         if scope["method"] != "POST":
-            await _say(send, 405, {"error": "deliveries are POSTed"}, [(b"allow", b"POST")])
+            await _say(send, 405, {"error": "deliveries are sent by POST"}, [(b"allow", b"POST")])
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         receiver = self._receiver

@@ -190,7 +190,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         for statement in _TABLES:
             connection.execute(statement)
     elif application != _APPLICATION:
-        raise _UnusableError("it is a database of another program; name a file that is not there yet")
+        raise _UnusableError("it is another program's database; name a file that does not exist yet")
     connection.execute("COMMIT")
 
 
@@ -243,7 +243,9 @@ def _hash_of(row: object) -> str:
     try:
         content = msgspec.json.encode(row, order="deterministic")
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"no key can be made of a row that is {type(row).__name__}: give key=…") from error
+        raise InvalidInput(
+            f"cannot derive a key from a row of type {type(row).__name__}: pass key=…"
+        ) from error
     return hashlib.sha256(content).hexdigest()
 
 

@@ -179,7 +179,8 @@ class _Writing(Generic[RowT, ResultT]):
             return None
         if await self.books.may_be_anothers(self.name, found):
             of_another = TogglError(
-                "find found a thing that may be another row's: look in Toggl whether this row has its own"
+                "find returned something that may belong to another row: check in Toggl whether this row has "
+                "its own"
             )
             of_another.__cause__ = doubt
             return _Ending(How.IN_DOUBT, error=of_another)

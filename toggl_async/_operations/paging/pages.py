@@ -150,7 +150,7 @@ class Pages(Generic[ItemT]):
             if not shifted:
                 return
         raise PagingError(
-            f"items of {self._operation} moved between its pages while they were read, or the list is "
+            f"items of {self._operation} moved between pages while they were being read, or the list is "
             "shorter than it says: some may be missing"
         )
 

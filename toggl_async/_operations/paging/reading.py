@@ -51,6 +51,7 @@ def _field_of(piece: msgspec.Raw, name: str) -> object:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
+
 _BRACE: Final = ord("{")
 
 

@@ -51,7 +51,7 @@ REPORT_ROWS: dict[str, Json] = {
 TOTALS = "workspace.reports.detailed.totals"
 """The operation that says Toggl's own sums."""
 
-SHIFTED = "rows moved between its pages while they were read"
+SHIFTED = "rows moved between pages while they were being read"
 """What is wrong with a report that lacked an announced row twice."""
 
 _CURRENT = "me.time_entries.current"

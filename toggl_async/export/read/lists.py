@@ -33,7 +33,7 @@ _OVERLAP = 60
 _EMPTY = "an empty list"
 """What the failure of a list begins with that has no witness. The next run believes it."""
 
-_MOVED = "rows moved between its pages while they were read, or the list is shorter than it says"
+_MOVED = "rows moved between pages while they were being read, or the list is shorter than it says"
 """What is wrong with a list that may lack rows, twice."""
 
 

@@ -250,7 +250,7 @@ def refuse_folder(path: Path) -> None:
     """
     with contextlib.suppress(OSError):
         if path.is_dir():
-            raise BudgetError(f"{path} is a folder; name a file in it")
+            raise BudgetError(f"{path} is a directory; name a file in it")
 
 
 def refuse_network(path: Path) -> None:

@@ -376,12 +376,12 @@ def _misconfigured(error: BaseException) -> str:
         if isinstance(seen, exceptions.AuthenticationError | exceptions.AuthenticationWrongNumberOfArgsError):
             return "the user name or the password is wrong"
         if isinstance(seen, exceptions.NoPermissionError):
-            return f"this user may not do what a budget needs ({seen})"
+            return f"this user lacks a permission that a budget needs ({seen})"
         if isinstance(seen, ssl.SSLCertVerificationError):
             return f"its certificate cannot be verified ({seen.verify_message})"
         if isinstance(seen, ssl.SSLError):
-            return f"it does not answer by TLS ({seen.reason})"
+            return f"it does not speak TLS ({seen.reason})"
         if isinstance(seen, socket.gaierror) and seen.errno != socket.EAI_AGAIN:  # else nobody could say
-            return f"its host is not known ({seen.strerror})"
+            return f"its host name cannot be resolved ({seen.strerror})"
         seen = seen.__cause__ or seen.__context__
     return "a password is needed" if "NOAUTH" in str(error) else ""

@@ -255,7 +255,7 @@ class SharedHolder:
             if not seen.newer:
                 seen.newer = True
                 _logger.warning(
-                    "%s: %s; this process goes on alone with this account", self._store.place, error
+                    "%s: %s; this process carries on alone for this account", self._store.place, error
                 )
                 self._tell(str(error))
         else:

@@ -25,7 +25,7 @@ def decoded(stored: bytes) -> Limits | None:
     try:
         return Limits.from_bytes(stored)
     except (msgspec.MsgspecError, TypeError):  # SQLite may give a text, or a number
-        _logger.warning("the stored limits of an account are damaged; they begin anew")
+        _logger.warning("the stored limits of an account are damaged; starting afresh")
         return None
 
 
