@@ -40,7 +40,10 @@ from toggl_async.export.mirror.tables import DAY, Table, table
 from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset
 from toggl_async.export.rows import Line, Stored, day_of
 
-__all__ = ["Cursor", "SqlSnapshot", "SqlStore"]
+__all__ = ["DAMAGED", "Cursor", "SqlSnapshot", "SqlStore", "no_mirror"]
+
+DAMAGED = "it is damaged: put a copy in its place, or remove it, and the next run reads everything anew"
+"""What is said of a mirror that can't be read any more."""
 
 Cursor = Any
 """A cursor of DB-API 2.0 (PEP 249): `fetchone`, `fetchmany`, `fetchall`, `description`."""
@@ -134,19 +137,10 @@ class SqlStore(abc.ABC):
     def _bring_up_to_date(self) -> None:
         """Make or migrate what isn't as this version has it."""
         with self.failing():
-            made = self._schema() if self.has_books() else None
-        if made is not None and made > SCHEMA:
-            raise InvalidInput(
-                f"{self.name} is a mirror of schema {made}, made by a newer version of toggl_async; "
-                f"this one knows schemas up to {SCHEMA}: update toggl_async"
-            )
+            made = _schema_of(self.name, self._state()) if self.has_books() else None
         if made != SCHEMA:
             with self.transaction():
                 self._migrate()
-
-    def _schema(self) -> int:
-        """The number of the schema that is there."""
-        return int(self._state().get(_SCHEMA, "0"))
 
     def _migrate(self) -> None:
         """Make what isn't there: tables, and columns, which are filled from the rows as they came."""
@@ -199,13 +193,17 @@ class SqlStore(abc.ABC):
             revision, requests = self._counters()
             progress = self.execute(f"SELECT piece, progress FROM {PROGRESS}").fetchall()
         run, finished = state.get(_RUN), state.get(_FINISHED)
+        try:
+            read = {piece: msgspec.json.decode(saved, type=Progress) for piece, saved in progress}
+        except (msgspec.DecodeError, ValueError) as error:
+            raise InvalidInput(f"cannot read {self.name}: {error}; {DAMAGED}") from error
         return Standing(
             run=None if run is None else run.encode(),
             finished=None if finished is None else finished.encode(),
-            progress={piece: msgspec.json.decode(saved, type=Progress) for piece, saved in progress},
+            progress=read,
             requests=requests,
             revision=revision,
-            id=state[_ID],
+            id=state.get(_ID, ""),
         )
 
     def _counters(self) -> tuple[int, int]:
@@ -399,6 +397,8 @@ class SqlSnapshot(abc.ABC):
     """
 
     def __init__(self, store: SqlStore) -> None:
+        self.id: str = ""
+        self.name: str = store.name
         self._statements = store.statements
         self._dialect = store.dialect
         self.failing: Callable[[], AbstractContextManager[None]] = store.failing
@@ -410,6 +410,28 @@ class SqlSnapshot(abc.ABC):
     @abc.abstractmethod
     def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:
         """See `Snapshot.query`."""
+
+    @abc.abstractmethod
+    def interrupt(self) -> None:
+        """See `Snapshot.interrupt`."""
+
+    @abc.abstractmethod
+    def has_books(self) -> bool:
+        """Whether the books are there."""
+
+    def begin(self) -> None:
+        """Read what the mirror is: a snapshot is of the moment at which it is first read.
+
+        Raises:
+            InvalidInput: it isn't one, or a newer version made it.
+            OSError: it can't be read.
+        """
+        with self.failing():
+            if not self.has_books():
+                raise no_mirror(self.name)
+            state = dict(self.select(f"SELECT name, value FROM {STATE}").fetchall())
+        _schema_of(self.name, state)
+        self.id = state.get(_ID, "")
 
     def count(self, dataset: Dataset) -> int:
         """See `Snapshot.count`."""
@@ -451,6 +473,28 @@ class SqlSnapshot(abc.ABC):
             found = self.select(statement, parameters)
             while rows := found.fetchmany(_CHUNK):
                 yield from rows
+
+
+def no_mirror(name: str) -> InvalidInput:
+    """The error of whoever reads a mirror where none is."""
+    return InvalidInput(f"there is no mirror at {name}; `toggl-async export` and Mirror.refresh make one")
+
+
+def _schema_of(name: str, state: Mapping[str, str]) -> int:
+    """The number of the schema of a mirror.
+
+    Raises:
+        InvalidInput: a newer version made it, or it can't be read.
+    """
+    told = state.get(_SCHEMA, "0")
+    if not told.isdecimal():
+        raise InvalidInput(f"cannot read {name}: its schema is {told!r}; {DAMAGED}")
+    if int(told) > SCHEMA:
+        raise InvalidInput(
+            f"{name} is a mirror of schema {told}, made by a newer version of toggl_async; "
+            f"this one knows schemas up to {SCHEMA}: update toggl_async"
+        )
+    return int(told)
 
 
 def _revision(row: Change) -> int:
