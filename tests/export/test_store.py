@@ -482,7 +482,7 @@ def test_what_another_program_has_locked_is_waited_for_and_then_named(
         store.commit(commit(TAGS, [Line(1, b"{}")]))
     assert caught.value.errno == errno.EBUSY
     assert caught.value.filename == store.name
-    assert caught.value.strerror.endswith("; end it, then run this again")
+    assert str(caught.value.strerror).endswith("; end it, then run this again")
     store.commit(commit(TAGS, [Line(1, b"{}")]))
     assert rows(store, TAGS) == [b"{}"]
     store.close()

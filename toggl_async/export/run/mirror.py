@@ -279,7 +279,8 @@ class Mirror:
         for name, value in (("workspace", workspace), ("user", user)):
             if value is not None and not _is_whole(value):
                 raise InvalidInput(f"{name} must be an id, a whole number, not {value!r}")
-        if before is not None and (not isinstance(before, dt.date) or isinstance(before, dt.datetime)):
+        day: object = before
+        if day is not None and (isinstance(day, dt.datetime) or not isinstance(day, dt.date)):
             raise InvalidInput(f"before must be a date, not {before!r}")
         worker = self._opened()
         async with held(self._store, worker):
