@@ -96,12 +96,16 @@ async def test_a_list_that_is_proven_wrong_deletes_nothing_however_often_it_come
         if path == "/api/v9/me/organizations":
             told = answers if name == "organizations" else {}
             return httpx.Response(200, json=told.get(name, whole["organizations"]))
-        return httpx.Response(200, json=answers[name]) if path.endswith(f"{FIRST}/{name}") and answers else None
+        return (
+            httpx.Response(200, json=answers[name]) if path.endswith(f"{FIRST}/{name}") and answers else None
+        )
 
     company.before = answer
     before = (await run(company, tmp_path)).datasets[name].rows
     kept = ids(tmp_path, "jsonl", name)
-    wrong = [row for row in shown if row["id"] != USER][:left] if shown else [{"id": 2, "name": "Other"}][:left]
+    wrong = (
+        [row for row in shown if row["id"] != USER][:left] if shown else [{"id": 2, "name": "Other"}][:left]
+    )
     answers[name] = {"data": wrong, "total_count": left} if name == "tasks" else wrong
     where = 0 if name == "organizations" else FIRST
     for days in range(1, 4):
