@@ -67,8 +67,8 @@ class Choices:
         recheck: days before the last run that an update reads again; None for all.
         account: what the first contact brought, if it was made already.
         tell: is told of the progress.
-        note: is told what there is when a first run begins, and when something ends a run early; it may
-            fail with OSError.
+        note: is told what there is when a run begins, and when something ends it early; it may fail with
+            OSError.
 
     Raises:
         InvalidInput: `recheck` isn't a number of days.
@@ -136,8 +136,7 @@ async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choic
     books = await _begin(client, plan, holding, choices)
     reader = Reader(client=client, books=books, tell=choices.tell)
     try:
-        if books.run.previous is None:
-            choices.note(await books.close("under way"))
+        choices.note(await books.close("under way"))  # whoever is killed can't say so any more
         await read_everything(reader)
         manifest = await books.close(None)
         await holding.worker.run(holding.store.finish, encoded(manifest))
