@@ -1,4 +1,4 @@
-"""A snapshot of a store, read in the thread of its mirror until it is closed or nobody waits any more."""
+"""A snapshot that a mirror reads in its thread, until it is closed or nobody waits for it any more."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from toggl_async.errors import ClientClosed
 from toggl_async.export.mirror.store import RowStore, Snapshot
 from toggl_async.export.mirror.worker import Worker, interrupted
 
-__all__ = ["CLOSED", "Reading"]
+__all__ = ["CLOSED", "OpenSnapshot"]
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ CLOSED = "the mirror is not open: use it within `async with`"
 """What whoever asks a mirror is told before it is entered, and after it is left."""
 
 
-class Reading:
+class OpenSnapshot:
     """One snapshot, for as long as somebody reads it.
 
     Args:

@@ -16,8 +16,8 @@ from toggl_async._client.client import TogglClient
 from toggl_async._operations.record import Record
 from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.export.mirror.manifest import Manifest
+from toggl_async.export.mirror.open_snapshot import CLOSED, OpenSnapshot
 from toggl_async.export.mirror.progress import OnExportEvent
-from toggl_async.export.mirror.reading import CLOSED, Reading
 from toggl_async.export.mirror.records import records_of
 from toggl_async.export.mirror.store import Change, Forget, Snapshot, Values
 from toggl_async.export.mirror.urls import store_of
@@ -74,12 +74,12 @@ class Mirror:
         self._store = store_of(url)
         self._worker: Worker | None = None
         self._id = ""
-        self._readings: set[Reading] = set()
+        self._snapshots: set[OpenSnapshot] = set()
 
     async def __aenter__(self) -> Self:
         """Open the database."""
         if self._worker is not None:
-            raise InvalidInput(f"{self!r} is entered already: use another Mirror, or this one twice in turn")
+            raise InvalidInput(f"{self!r} is entered already: leave it first, or make another Mirror")
         self._worker = worker = Worker()
         try:
             self._id = (await worker.run(self._store.open)).id
@@ -96,14 +96,14 @@ class Mirror:
     ) -> None:
         """Close the database, and what still reads it."""
         worker, self._worker = self._opened(), None
-        readings = tuple(self._readings)
-        self._readings.clear()
+        snapshots = tuple(self._snapshots)
+        self._snapshots.clear()
         try:
             with anyio.CancelScope(shield=True):
                 async with AsyncExitStack() as closing:  # closes the rest, whatever fails
                     closing.callback(worker.close)
                     closing.push_async_callback(worker.run, self._store.close)
-                    for done in [asyncio.ensure_future(reading.close()) for reading in readings]:
+                    for done in [asyncio.ensure_future(opened.close()) for opened in snapshots]:
                         closing.push_async_callback(asyncio.shield, done)
         except Exception as failure:
             if error is None:
@@ -241,11 +241,11 @@ class Mirror:
             _check_columns(names)
             return [dict(zip(names, row, strict=True)) for row in rows]
 
-        reading = self._reading()
+        opened = self._snapshot()
         try:
-            return await reading.run(query)
+            return await opened.run(query)
         finally:
-            await self._close(reading)
+            await self._close(opened)
 
     async def forget(
         self, *, workspace: int | None = None, user: int | None = None, before: dt.date | None = None
@@ -298,29 +298,29 @@ class Mirror:
             raise ClientClosed(CLOSED)
         return self._worker
 
-    def _reading(self) -> Reading:
+    def _snapshot(self) -> OpenSnapshot:
         """Begin to read, for as long as the mirror is open; `_close` ends it."""
-        reading = Reading(self._store, self._opened())
-        self._readings.add(reading)
-        return reading
+        opened = OpenSnapshot(self._store, self._opened())
+        self._snapshots.add(opened)
+        return opened
 
-    async def _close(self, reading: Reading) -> None:
-        self._readings.discard(reading)
+    async def _close(self, opened: OpenSnapshot) -> None:
+        self._snapshots.discard(opened)
         with anyio.CancelScope(shield=True):
-            await reading.close()
+            await opened.close()
 
     async def _read(
         self, select: Callable[[Snapshot], Iterator[R]], made: Callable[[Sequence[R]], Sequence[T]]
     ) -> AsyncGenerator[T, None]:
         """Read from one snapshot, some rows at a time."""
-        reading = self._reading()
+        opened = self._snapshot()
         try:
-            items = await reading.run(select)
-            while chunk := await reading.run(lambda _: list(islice(items, _CHUNK))):
+            items = await opened.run(select)
+            while chunk := await opened.run(lambda _: list(islice(items, _CHUNK))):
                 for item in made(chunk):
                     yield item
         finally:
-            await self._close(reading)
+            await self._close(opened)
 
 
 def _is_whole(value: object) -> bool:
