@@ -1,17 +1,21 @@
 """A `Mirror` that is left, or whose caller is cancelled, while it is read: all is closed, nothing hidden."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
+import psycopg
 import pytest
 
+from support.export_company import Company
 from support.stores import TAGS, commit
 from toggl_async import ApiToken, ClientClosed, ClientOptions, InvalidInput, Pace, TogglClient
-from toggl_async.export import ExportPlan, Mirror
+from toggl_async.export import ExportPlan, Manifest, Mirror
+from toggl_async.export.mirror import postgres
 from toggl_async.export.mirror.sql import SqlSnapshot
 from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.export.mirror.urls import store_of
@@ -202,3 +206,37 @@ async def test_a_mirror_whose_opening_is_cancelled_is_closed(
     with pytest.raises(asyncio.CancelledError):
         await entering
     assert [one.name for one in tmp_path.iterdir()] == ["mirror.sqlite"]  # its log went with the connection
+
+
+async def test_a_run_that_goes_on_when_the_mirror_is_left_ends_typed_and_can_go_on(mirror_url: str) -> None:
+    company = Company(6)
+    going = anyio.Event()
+
+    async def refresh(mirror: Mirror) -> Manifest:
+        options = ClientOptions(pace=Pace(interval=0))
+        async with TogglClient(ApiToken("made-up"), transport=company, options=options) as client:
+            return await mirror.refresh(client, ExportPlan(), on_event=lambda _: going.set())
+
+    async with Mirror(mirror_url) as mirror:
+        running = asyncio.ensure_future(refresh(mirror))
+        await going.wait()
+    with pytest.raises(ClientClosed, match="the mirror is not open"):
+        await running
+    async with mirror:
+        assert (await refresh(mirror)).complete
+    assert len(company.asked("/organizations")) == 1
+
+
+@pytest.mark.parametrize("mirror_url", ["postgres"], indirect=True)
+async def test_a_table_that_is_locked_is_waited_for_and_then_named(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_LOCK_TIMEOUT", "10ms")
+    async with Mirror(url) as mirror:
+        with psycopg.connect(url.partition("?")[0]) as other:
+            other.execute(f"LOCK TABLE {url.partition('=')[2]}.tags IN ACCESS EXCLUSIVE MODE".encode())
+            for read in (mirror.feed(), mirror.records("tags"), mirror.sql("SELECT id FROM tags")):
+                with pytest.raises(OSError, match="another program holds a lock") as caught:
+                    await read
+                assert caught.value.errno == errno.EBUSY
+        assert len(await mirror.feed()) == ROWS

@@ -6,15 +6,13 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from toggl_async.errors import ClientClosed
+from toggl_async.export.mirror.storage import CLOSED
 from toggl_async.export.mirror.store import RowStore, Snapshot
 from toggl_async.export.mirror.worker import Worker, interrupted
 
-__all__ = ["CLOSED", "OpenSnapshot"]
+__all__ = ["OpenSnapshot"]
 
 T = TypeVar("T")
-
-CLOSED = "the mirror is not open: use it within `async with`"
-"""What whoever asks a mirror is told before it is entered, and after it is left."""
 
 
 class OpenSnapshot:

@@ -15,12 +15,13 @@ from typing import Any, ClassVar
 
 import psycopg
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.postgres_connection import connected, failing, one, os_error, quoted, said
 from toggl_async.export.mirror.postgres_url import parse_url
 from toggl_async.export.mirror.schema import STATE, VIEW, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore
+from toggl_async.export.mirror.storage import CLOSED
 from toggl_async.export.mirror.store import Standing, Values
 from toggl_async.export.mirror.tables import Table
 from toggl_async.export.plan.datasets import DATASETS
@@ -99,7 +100,7 @@ class PostgresStore(SqlStore):
     def database(self) -> "psycopg.Connection[Any]":
         """The open connection."""
         if self._connection is None:
-            raise RuntimeError(f"{self.name} is not open")
+            raise ClientClosed(CLOSED)
         return self._connection
 
     def connect(self) -> None:
@@ -238,6 +239,8 @@ class PostgresStore(SqlStore):
         with closing(connection):
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
+            with self.failing():
+                connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'".encode())
             snapshot = _PostgresSnapshot(self, connection)
             try:
                 snapshot.begin()
@@ -291,7 +294,7 @@ class _PostgresSnapshot(SqlSnapshot):
             with self._connection.transaction():
                 yield
         except (psycopg.Error, TypeError, ValueError) as error:
-            if self._connection.broken:
+            if self._connection.broken or isinstance(error, psycopg.errors.LockNotAvailable):
                 raise os_error(error, self.name) from error
             raise InvalidInput(f"the mirror refuses the statement: {said(error)}") from error
 

@@ -25,6 +25,7 @@ from toggl_async.export.mirror.schema import (
     create_view,
     drop_view,
 )
+from toggl_async.export.mirror.storage import DAMAGED
 from toggl_async.export.mirror.store import (
     SCHEMA,
     Change,
@@ -40,11 +41,7 @@ from toggl_async.export.mirror.tables import DAY, Table, table
 from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset
 from toggl_async.export.rows import Line, Stored, day_of
 
-__all__ = ["DAMAGED", "Cursor", "SqlSnapshot", "SqlStore", "no_mirror"]
-
-DAMAGED = "it is damaged: put a copy in its place, or remove it, and the next run reads everything anew"
-"""What is said of a mirror that can't be read any more."""
-
+__all__ = ["Cursor", "SqlSnapshot", "SqlStore", "no_mirror"]
 Cursor = Any
 """A cursor of DB-API 2.0 (PEP 249): `fetchone`, `fetchmany`, `fetchall`, `description`."""
 

@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
-from toggl_async.export.mirror.sql import DAMAGED, Cursor, SqlSnapshot, SqlStore, no_mirror
-from toggl_async.export.mirror.storage import make_private
+from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore, no_mirror
+from toggl_async.export.mirror.storage import CLOSED, DAMAGED, make_private
 from toggl_async.export.mirror.store import Standing, Values
 from toggl_async.export.mirror.tables import Table
 from toggl_async.export.rows import Stored
@@ -95,7 +95,7 @@ class SqliteStore(SqlStore):
     def database(self) -> sqlite3.Connection:
         """The open connection."""
         if self._connection is None:
-            raise RuntimeError(f"{self.name} is not open")
+            raise ClientClosed(CLOSED)
         return self._connection
 
     def connect(self) -> None:

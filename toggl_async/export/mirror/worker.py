@@ -8,6 +8,9 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 
 import anyio
 
+from toggl_async.errors import ClientClosed
+from toggl_async.export.mirror.storage import CLOSED
+
 __all__ = ["Worker", "interrupted"]
 
 P = ParamSpec("P")
@@ -26,6 +29,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="toggl_async-mirror")
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -37,12 +41,16 @@ class Worker:
 
     def close(self) -> None:
         """Take no more work; what was taken is finished."""
+        self._is_closed = True
         self._thread.shutdown(wait=False)
 
     async def run(self, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
-        """Do work in the thread; a caller that is cancelled meanwhile goes on when it is done."""
-        loop = asyncio.get_running_loop()
-        working = loop.run_in_executor(self._thread, lambda: work(*args, **options))
+        """Do work in the thread; a caller that is cancelled meanwhile goes on when it is done.
+
+        Raises:
+            ClientClosed: it is closed.
+        """
+        working = self._begin(lambda: work(*args, **options))
         try:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
@@ -57,6 +65,9 @@ class Worker:
         Args:
             work: what is done.
             interrupt: ends it early; it is called in another thread, and does no harm before and after.
+
+        Raises:
+            ClientClosed: it is closed.
         """
         begun = unwanted = False
 
@@ -65,7 +76,7 @@ class Worker:
             begun = True  # before it is looked whether somebody waits, or neither would see the other
             return None if unwanted else work()
 
-        working = asyncio.get_running_loop().run_in_executor(self._thread, wanted)
+        working = self._begin(wanted)
         try:
             return cast(T, await asyncio.shield(working))
         except asyncio.CancelledError:
@@ -73,6 +84,11 @@ class Worker:
             if begun:
                 await interrupted(working, interrupt)
             raise
+
+    def _begin(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        if self._is_closed:
+            raise ClientClosed(CLOSED)
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
 async def interrupted(working: "asyncio.Future[Any]", interrupt: Callable[[], None]) -> None:

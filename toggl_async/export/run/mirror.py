@@ -16,9 +16,10 @@ from toggl_async._client.client import TogglClient
 from toggl_async._operations.record import Record
 from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.export.mirror.manifest import Manifest
-from toggl_async.export.mirror.open_snapshot import CLOSED, OpenSnapshot
+from toggl_async.export.mirror.open_snapshot import OpenSnapshot
 from toggl_async.export.mirror.progress import OnExportEvent
 from toggl_async.export.mirror.records import records_of
+from toggl_async.export.mirror.storage import CLOSED
 from toggl_async.export.mirror.store import Change, Forget, Snapshot, Values
 from toggl_async.export.mirror.urls import store_of
 from toggl_async.export.mirror.worker import Worker
