@@ -16,7 +16,7 @@ from support.stores import TAGS, commit
 from toggl_async import ApiToken, ClientClosed, ClientOptions, InvalidInput, Pace, TogglClient
 from toggl_async.export import ExportPlan, Manifest, Mirror
 from toggl_async.export.mirror import postgres
-from toggl_async.export.mirror.sql import SqlSnapshot
+from toggl_async.export.mirror.sql_snapshot import SqlSnapshot
 from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.export.mirror.urls import store_of
 from toggl_async.export.rows import Line

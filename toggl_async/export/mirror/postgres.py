@@ -20,7 +20,8 @@ from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.postgres_connection import connected, failing, one, os_error, quoted, said
 from toggl_async.export.mirror.postgres_url import parse_url
 from toggl_async.export.mirror.schema import STATE, VIEW, Dialect, Statements
-from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore
+from toggl_async.export.mirror.sql import Cursor, SqlStore
+from toggl_async.export.mirror.sql_snapshot import SqlSnapshot
 from toggl_async.export.mirror.storage import CLOSED
 from toggl_async.export.mirror.store import Standing, Values
 from toggl_async.export.mirror.tables import Table

@@ -4,9 +4,8 @@
 
 import abc
 import datetime as dt
-import heapq
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -28,30 +27,28 @@ from toggl_async.export.mirror.schema import (
 from toggl_async.export.mirror.storage import DAMAGED
 from toggl_async.export.mirror.store import (
     SCHEMA,
-    Change,
     Commit,
     DaySum,
     Forget,
     Scope,
     Snapshot,
     Standing,
-    Values,
 )
 from toggl_async.export.mirror.tables import DAY, Table, table
 from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset
 from toggl_async.export.rows import Line, Stored, day_of
 
-__all__ = ["Cursor", "SqlSnapshot", "SqlStore", "no_mirror"]
+__all__ = ["ID", "Cursor", "SqlStore", "schema_of"]
 Cursor = Any
 """A cursor of DB-API 2.0 (PEP 249): `fetchone`, `fetchmany`, `fetchall`, `description`."""
 
 _PART = 1 << 20
 """Seconds are added up in two parts, so that no sum leaves 64 bits, whatever length Toggl gives an entry."""
 
-_CHUNK = 1000
-"""Rows that are fetched at once."""
+_RUN, _FINISHED, _SCHEMA = "run", "finished", "schema"
 
-_RUN, _FINISHED, _SCHEMA, _ID = "run", "finished", "schema", "id"
+ID = "id"
+"""The name in the state of what tells a store from any other."""
 
 
 class SqlStore(abc.ABC):
@@ -134,7 +131,7 @@ class SqlStore(abc.ABC):
     def _bring_up_to_date(self) -> None:
         """Make or migrate what isn't as this version has it."""
         with self.failing():
-            made = _schema_of(self.name, self._state()) if self.has_books() else None
+            made = schema_of(self.name, self._state()) if self.has_books() else None
         if made != SCHEMA:
             with self.transaction():
                 self._migrate()
@@ -160,8 +157,8 @@ class SqlStore(abc.ABC):
         self.execute(create_view(self.dialect))
         if self.execute(f"SELECT COUNT(*) FROM {COUNTER}").fetchone()[0] == 0:
             self.execute(f"INSERT INTO {COUNTER} VALUES ({mark}, {mark})", (0, 0))
-        if _ID not in self._state():
-            self._set_state(_ID, secrets.token_hex(8))
+        if ID not in self._state():
+            self._set_state(ID, secrets.token_hex(8))
         self._set_state(_SCHEMA, str(SCHEMA))
 
     def _fill(self, declared: Table, columns: Sequence[str]) -> None:
@@ -200,7 +197,7 @@ class SqlStore(abc.ABC):
             progress=read,
             requests=requests,
             revision=revision,
-            id=state.get(_ID, ""),
+            id=state.get(ID, ""),
         )
 
     def _counters(self) -> tuple[int, int]:
@@ -386,98 +383,7 @@ class SqlStore(abc.ABC):
         return revision + len(rows)
 
 
-class SqlSnapshot(abc.ABC):
-    """See `Snapshot`; a kind of database derives from it.
-
-    Args:
-        store: whose it is.
-    """
-
-    def __init__(self, store: SqlStore) -> None:
-        self.id: str = ""
-        self.name: str = store.name
-        self._statements = store.statements
-        self._dialect = store.dialect
-        self.failing: Callable[[], AbstractContextManager[None]] = store.failing
-
-    @abc.abstractmethod
-    def select(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
-        """Run a statement in the one transaction of the snapshot, rows of which come as they are fetched."""
-
-    @abc.abstractmethod
-    def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:
-        """See `Snapshot.query`."""
-
-    @abc.abstractmethod
-    def interrupt(self) -> None:
-        """See `Snapshot.interrupt`."""
-
-    @abc.abstractmethod
-    def has_books(self) -> bool:
-        """Whether the books are there."""
-
-    def begin(self) -> None:
-        """Read what the mirror is: a snapshot is of the moment at which it is first read.
-
-        Raises:
-            InvalidInput: it isn't one, or a newer version made it.
-            OSError: it can't be read.
-        """
-        with self.failing():
-            if not self.has_books():
-                raise no_mirror(self.name)
-            state = dict(self.select(f"SELECT name, value FROM {STATE}").fetchall())
-        _schema_of(self.name, state)
-        self.id = state.get(_ID, "")
-
-    def count(self, dataset: Dataset) -> int:
-        """See `Snapshot.count`."""
-        with self.failing():
-            number: int = self.select(self._statements[dataset.name].count).fetchone()[0]
-            return number
-
-    def rows(self, dataset: Dataset) -> Iterator[bytes]:
-        """See `Snapshot.rows`."""
-        statement = (
-            f"SELECT raw FROM {dataset.name} WHERE deleted_at IS NULL ORDER BY {', '.join(dataset.key)}"
-        )
-        for (raw,) in self.fetched(statement):
-            yield raw.encode()
-
-    def changes(self, after: int, dataset: Dataset | None = None) -> Iterator[Change]:
-        """See `Snapshot.changes`."""
-        with self.failing():
-            (latest,) = self.select(f"SELECT revision FROM {COUNTER}").fetchone()
-        if after > latest:
-            raise InvalidInput(
-                f"the mirror has come to revision {latest}, not to {after}: that one is another mirror's"
-            )
-        datasets = DATASETS.values() if dataset is None else (dataset,)
-        return heapq.merge(*(self._changes(one, after) for one in datasets), key=_revision)
-
-    def _changes(self, dataset: Dataset, after: int) -> Iterator[Change]:
-        statement = (
-            f"SELECT {', '.join(dataset.key)}, revision, deleted_at, raw FROM {dataset.name} "
-            f"WHERE revision > {self._dialect.mark} ORDER BY revision"
-        )
-        for *key, revision, deleted_at, raw in self.fetched(statement, (after,)):
-            deleted = deleted_at is not None
-            yield Change(dataset.name, tuple(key), revision, deleted, None if deleted else raw.encode())
-
-    def fetched(self, statement: str, parameters: Sequence[Stored] = ()) -> Iterator[tuple[Any, ...]]:
-        """The rows of a statement, some at a time."""
-        with self.failing():
-            found = self.select(statement, parameters)
-            while rows := found.fetchmany(_CHUNK):
-                yield from rows
-
-
-def no_mirror(name: str) -> InvalidInput:
-    """The error of whoever reads a mirror where none is."""
-    return InvalidInput(f"there is no mirror at {name}; `toggl-async export` and Mirror.refresh make one")
-
-
-def _schema_of(name: str, state: Mapping[str, str]) -> int:
+def schema_of(name: str, state: Mapping[str, str]) -> int:
     """The number of the schema of a mirror.
 
     Raises:
@@ -492,7 +398,3 @@ def _schema_of(name: str, state: Mapping[str, str]) -> int:
             f"this one knows schemas up to {SCHEMA}: update toggl_async"
         )
     return int(told)
-
-
-def _revision(row: Change) -> int:
-    return row.revision

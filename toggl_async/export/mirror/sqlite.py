@@ -16,7 +16,8 @@ from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
-from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore, no_mirror
+from toggl_async.export.mirror.sql import Cursor, SqlStore
+from toggl_async.export.mirror.sql_snapshot import SqlSnapshot, no_mirror
 from toggl_async.export.mirror.storage import CLOSED, DAMAGED, make_private
 from toggl_async.export.mirror.store import Standing, Values
 from toggl_async.export.mirror.tables import Table
