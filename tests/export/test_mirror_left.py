@@ -16,6 +16,7 @@ from support.stores import TAGS, commit
 from toggl_async import ApiToken, ClientClosed, ClientOptions, InvalidInput, Pace, TogglClient
 from toggl_async.export import ExportPlan, Manifest, Mirror
 from toggl_async.export.mirror import postgres
+from toggl_async.export.mirror.open_snapshot import OpenSnapshot
 from toggl_async.export.mirror.sql_snapshot import SqlSnapshot
 from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.export.mirror.urls import store_of
@@ -227,6 +228,31 @@ async def test_a_run_that_goes_on_when_the_mirror_is_left_ends_typed_and_can_go_
     assert len(company.asked("/organizations")) == 1
 
 
+async def test_a_read_that_has_only_begun_when_the_mirror_is_left_ends_typed(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going, held = threading.Event(), threading.Event()
+    interrupt = OpenSnapshot._interrupt
+
+    def begun(snapshot: SqlSnapshot) -> None:
+        begin(snapshot)
+        going.set()
+        held.wait()
+
+    def interrupted(opened: OpenSnapshot) -> None:
+        interrupt(opened)
+        held.set()
+
+    begin = SqlSnapshot.begin
+    monkeypatch.setattr(SqlSnapshot, "begin", begun)
+    monkeypatch.setattr(OpenSnapshot, "_interrupt", interrupted)
+    async with Mirror(url) as mirror:
+        asking = asyncio.ensure_future(mirror.sql(ENDLESS))
+        await asyncio.to_thread(going.wait)
+    with pytest.raises(ClientClosed):
+        await asking
+
+
 @pytest.mark.parametrize("mirror_url", ["postgres"], indirect=True)
 async def test_a_table_that_is_locked_is_waited_for_and_then_named(
     url: str, monkeypatch: pytest.MonkeyPatch
@@ -236,7 +262,7 @@ async def test_a_table_that_is_locked_is_waited_for_and_then_named(
         with psycopg.connect(url.partition("?")[0]) as other:
             other.execute(f"LOCK TABLE {url.partition('=')[2]}.tags IN ACCESS EXCLUSIVE MODE".encode())
             for read in (mirror.feed(), mirror.records("tags"), mirror.sql("SELECT id FROM tags")):
-                with pytest.raises(OSError, match="another program holds a lock") as caught:
+                with pytest.raises(OSError, match="another program has locked the database") as caught:
                     await read
                 assert caught.value.errno == errno.EBUSY
         assert len(await mirror.feed()) == ROWS

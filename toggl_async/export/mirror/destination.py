@@ -119,5 +119,5 @@ def _read(path: Path) -> Held | None:
         raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise InvalidInput(
-            f"cannot read {path}: {error}; it is damaged: remove it, and the export goes on from its mirror"
+            f"cannot read {path}: {error}; it is damaged: remove it, and run this again"
         ) from error

@@ -96,7 +96,10 @@ def os_error(error: BaseException, name: str) -> OSError:
     if isinstance(error, psycopg.errors.DiskFull):
         number = errno.ENOSPC
     elif isinstance(error, psycopg.errors.LockNotAvailable):
-        number, what = errno.EBUSY, f"another program holds a lock ({what}); end it, then run this again"
+        number, what = (
+            errno.EBUSY,
+            f"another program has locked the database ({what}); end it, then run this again",
+        )
     elif isinstance(error, psycopg.errors.OperationalError | psycopg.errors.InterfaceError):
         number = errno.ECONNRESET
     else:
