@@ -141,7 +141,7 @@ class BudgetError(TogglError):
 
 
 class ClientClosed(TogglError):
-    """The client, or the scheduler behind it, was closed before the call could go."""
+    """The client, the scheduler behind it, or a `Mirror` is closed; what was asked for was not done."""
 
 
 class WrongEventLoop(TogglError, RuntimeError):

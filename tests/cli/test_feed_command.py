@@ -107,7 +107,11 @@ def test_the_state_file_says_where_to_go_on(store: SqliteStore, tmp_path: Path) 
         (["{mirror}", "--after", "-1"], "-1 is not in the range x>=0"),
         (["{state}.none"], "there is no mirror at"),
         (["{mirror}", "--state", "{state}"], "state.json is not a state of this command"),
-        (["{mirror}", "--state", "{state}/below"], "cannot read .*below: Not a directory"),
+        (
+            ["{mirror}", "--state", "{state}/below"],
+            "cannot write .*below: there is no directory .*state.json",
+        ),
+        (["{mirror}", "--state", "{state}" + 300 * "x"], "cannot read .*xxx: File name too long"),
         (["{mirror}", "--state", "{other}"], "the state file is of another mirror than"),
         (["postgresql://ann:hunter2@host/toggl"], "the URL has a password in it"),
         (["mysql://host"], "cannot keep a mirror in mysql://"),

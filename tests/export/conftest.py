@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +23,12 @@ def new_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     if request.param == "sqlite":
         return new_sqlite(tmp_path_factory)
     return new_postgres(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def mirror_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a place for a mirror, of each kind of store."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'mirror.sqlite'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_url()

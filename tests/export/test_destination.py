@@ -74,3 +74,19 @@ async def test_books_that_nobody_can_read(tmp_path: Path) -> None:
         database.commit()
     with pytest.raises(InvalidInput, match="cannot read "):
         await run(Company(), tmp_path)
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_a_manifest_that_nobody_can_read(tmp_path: Path) -> None:
+    await run(Company(), tmp_path)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_bytes(b"{")
+    with pytest.raises(InvalidInput, match="it is damaged: remove it, and run this again"):
+        await run(Company(), tmp_path)
+    manifest.unlink()
+    manifest.mkdir()
+    with pytest.raises(InvalidInput, match=r"cannot read .*manifest\.json: Is a directory"):
+        await run(Company(), tmp_path)
+    manifest.rmdir()
+    assert (await run(Company(), tmp_path)).complete

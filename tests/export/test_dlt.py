@@ -130,3 +130,9 @@ def test_resources_say_what_their_columns_are(store: SqliteStore) -> None:
         toggl_source(str(store.path), datasets=["novelty"])
     with pytest.raises(InvalidInput, match="cannot keep a mirror in mysql://"):
         toggl_source("mysql://host")
+
+
+def test_where_no_mirror_is_none_is_made(tmp_path: Path) -> None:
+    with pytest.raises(PipelineStepFailed, match="there is no mirror at"):
+        pipeline_to("duckdb").run(toggl_source(str(tmp_path / "none" / "mirror.sqlite")))
+    assert not (tmp_path / "none").exists()

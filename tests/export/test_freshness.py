@@ -123,7 +123,7 @@ async def test_how_much_is_read_again_is_a_choice(tmp_path: Path) -> None:
     company.now = NOW + 2 * DAY
     after = await run(company, directory)
     assert after.datasets["time_entries"].older_read_at == NOW + DAY
-    with pytest.raises(InvalidInput, match="recheck must not be negative: -1"):
+    with pytest.raises(InvalidInput, match="recheck must be a number of days, 0 or more"):
         await run(company, directory, recheck=-1)
 
 

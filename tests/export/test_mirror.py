@@ -143,6 +143,8 @@ async def test_records_and_sql(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match="the mirror refuses the statement"):
             await mirror.sql("DELETE FROM time_entries")
         assert repr(mirror) == f"Mirror('{tmp_path / 'mirror.sqlite'}')"
+        async with Mirror(tmp_path / "mirror.sqlite") as same, Mirror(tmp_path / "other.sqlite") as other:
+            assert same.id == mirror.id != other.id
 
 
 @pytest.mark.linux

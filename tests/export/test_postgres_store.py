@@ -11,7 +11,7 @@ import pytest
 
 from support.postgres_server import PASSWORD, PostgresServer, postgres_server
 from support.stores import ENTRIES, TAGS, commit, entry, line
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.export.mirror.pieces import Progress
 from toggl_async.export.mirror.postgres import PostgresStore
 from toggl_async.export.mirror.urls import refuse_password, store_of
@@ -216,7 +216,7 @@ def test_a_server_that_is_started_anew_in_the_middle(monkeypatch: pytest.MonkeyP
         store.release()
         with pytest.raises(InvalidInput, match=r"cannot open .* as a mirror: .*Connection refused"):
             store.open()
-        with pytest.raises(RuntimeError, match="is not open"):
+        with pytest.raises(ClientClosed, match="is not open"):
             store.standing()
         server.start()
         standing = store.open()

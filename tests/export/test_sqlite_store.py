@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.stores import ENTRIES, TAGS, commit, entry
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.export.mirror import lock
 from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.sqlite import SqliteStore
@@ -112,7 +112,7 @@ def test_what_cannot_be_a_mirror(tmp_path: Path) -> None:
         store = SqliteStore(tmp_path / name)
         with pytest.raises(InvalidInput, match=message):
             store.open()
-        with pytest.raises(RuntimeError, match="is not open"):
+        with pytest.raises(ClientClosed, match="is not open"):
             store.sums()
 
 

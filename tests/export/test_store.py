@@ -1,6 +1,7 @@
 """Every store through its protocol: what goes in comes out, and the feed of changes tells all of it."""
 
 import datetime as dt
+import errno
 import hashlib
 import threading
 from collections import Counter
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from support.stores import ENTRIES, TAGS, USERS, NewStore, Place, commit, entry, line
 from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror import schema, sql
+from toggl_async.export.mirror import postgres, schema, sql, sqlite
 from toggl_async.export.mirror.pieces import Progress
 from toggl_async.export.mirror.sql import SqlStore
 from toggl_async.export.mirror.sqlite import SqliteStore
@@ -460,3 +461,47 @@ def test_readers_are_consistent_while_rows_are_written(store: RowStore) -> None:
     done.set()
     reader.join()
     assert {len(one) for one in seen} == {1}
+
+
+def test_where_no_mirror_is_none_is_read_or_made(place: Place) -> None:
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match="there is no mirror at"), place().snapshot():
+            pass
+
+
+def test_what_another_program_has_locked_is_waited_for_and_then_named(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
+    monkeypatch.setattr(postgres, "_LOCK_TIMEOUT", "10ms")
+    store, other = place(), place()
+    other.open()
+    store.open()
+    assert isinstance(other, SqlStore)
+    with other.transaction(), pytest.raises(OSError, match="another program") as caught:
+        store.commit(commit(TAGS, [Line(1, b"{}")]))
+    assert caught.value.errno == errno.EBUSY
+    assert caught.value.filename == store.name
+    assert str(caught.value.strerror).endswith("; end it, then run this again")
+    store.commit(commit(TAGS, [Line(1, b"{}")]))
+    assert rows(store, TAGS) == [b"{}"]
+    store.close()
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("INSERT INTO mirror_progress VALUES ('tags/10', '{')", "cannot read .*; it is damaged: put a copy"),
+        ("UPDATE mirror_state SET value = 'x' WHERE name = 'schema'", "its schema is 'x'; it is damaged"),
+    ],
+)
+def test_books_that_cannot_be_read_are_refused(place: Place, statement: str, message: str) -> None:
+    store = place()
+    store.open()
+    assert isinstance(store, SqlStore)
+    with store.transaction():
+        store.execute(statement)
+    store.close()
+    with pytest.raises(InvalidInput, match=message):
+        place().open()

@@ -284,3 +284,26 @@ async def test_rows_that_are_gone_from_a_database_come_back(tmp_path: Path, form
     manifest = await run(company, tmp_path, form, recheck=0)
     assert manifest.complete
     assert everything(tmp_path, form) == before
+
+
+async def test_the_manifest_claims_nothing_while_an_update_is_under_way(tmp_path: Path) -> None:
+    """Whoever is killed meanwhile leaves what it says then."""
+    company = Company()
+    assert (await run(company, tmp_path)).complete
+    said: list[tuple[Any, ...]] = []
+
+    def looking(path: str, body: Any) -> httpx.Response | None:
+        told = json.loads((tmp_path / "manifest.json").read_bytes())
+        said.append((path, told["finished"], told["complete"], told["error"]))
+        return httpx.Response(403, json="Incorrect username and/or password") if len(said) == 9 else None
+
+    company.now, company.before = NOW + DAY, looking
+    with pytest.raises(LoginRefused):
+        await run(company, tmp_path)
+    at_first, *later = said
+    assert at_first == ("/api/v9/me", True, True, None)  # nothing has begun
+    begun = [what for what in later if what[0] != "/api/v9/me/organizations"]
+    assert len(begun) >= 5
+    assert {what[1:] for what in begun} == {(False, False, "under way")}
+    company.before = lambda path, body: None
+    assert (await run(company, tmp_path, update=False)).complete  # goes on with the update

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from support.stores import TAGS, commit
 from toggl_async import ClientOptions, Pace, Retry
 from toggl_async.cli import connect, main
+from toggl_async.export.mirror.sqlite import SqliteStore
+from toggl_async.export.rows import Line
 from toggl_async.sandbox import Sandbox
 from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
 
@@ -91,6 +94,10 @@ def run(
         ["export", "--dry-run"],
         ["export", "--dry-run", "--json"],
         ["sandbox", "--operations"],
+        ["call", "me.get"],
+        ["feed", "{mirror}"],
+        ["report", "{mirror}"],
+        ["report", "{mirror}", "--format", "csv"],
     ],
     ids=" ".join,
 )
@@ -98,11 +105,55 @@ def test_an_answer_that_cannot_be_written_is_a_failure(
     arguments: list[str],
     kind: str,
     server: Sandbox,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(monkeypatch, arguments, out=kind) == 1
+    path = mirror(tmp_path / "mirror.sqlite")
+    assert run(monkeypatch, [one.format(mirror=path) for one in arguments], out=kind) == 1
     assert capsys.readouterr().err == SAID[kind]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def mirror(path: Path) -> Path:
+    """A mirror whose feed is more than a pipe holds."""
+    store = SqliteStore(path)
+    store.open()
+    store.commit(commit(TAGS, [Line(number, b'{"id":%d}' % number) for number in range(1, 2000)]))
+    store.close()
+    return path
+
+
+@pytest.mark.parametrize("kind", ["full", "left"])
+@pytest.mark.parametrize("state", [False, True])
+def test_a_feed_that_is_not_heard_to_its_end_is_told_again(
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    state: bool,
+) -> None:
+    """A process of its own, as its reader is another one's, which leaves after the first line."""
+    path = mirror(tmp_path / "mirror.sqlite")
+    noted = tmp_path / "state.json"
+    feed = [sys.executable, "-m", "toggl_async", "feed", str(path), *(["--state", str(noted)] * state)]
+    if kind == "full":
+        with FULL.open("w") as stream:
+            done = subprocess.run(feed, stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
+        code, said = done.returncode, done.stderr
+    else:
+        with subprocess.Popen(feed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            assert json.loads(running.stdout.readline())["revision"] == 1
+            running.stdout.close()
+            said = running.stderr.read()
+        code = running.returncode
+    assert (code, said) == (1, SAID[kind])
+    assert list(tmp_path.iterdir()) == [path]
+    assert main(["feed", str(path), "--state", str(noted)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2000
 
 
 @pytest.mark.parametrize("kind", ["full", "left"])

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.export_company import FIRST, NOW, USER, Company
+from support.export_company import FIRST, NOW, ORGANIZATION, USER, Company
 from support.export_scripted import SEARCH, TOTALS, WORKSPACE, Scripted
 from support.export_updates import OPTIONS, run
 from support.export_written import everything, ids, rows
@@ -75,6 +75,57 @@ async def test_a_list_without_a_witness_must_be_empty_in_two_runs(tmp_path: Path
     if shape:
         assert (await run(company, tmp_path)).complete
         assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", "groups")} == {20}
+
+
+@pytest.mark.parametrize("left", [0, 1])
+@pytest.mark.parametrize("name", ["users", "clients", "projects", "tags", "tasks", "organizations"])
+async def test_a_list_that_is_proven_wrong_deletes_nothing_however_often_it_comes(
+    tmp_path: Path, name: str, left: int
+) -> None:
+    """Something else shows one row that the list lacks, so nobody knows what else it lacks."""
+    company = Company(3)
+    company.lists["users"] += [{"id": USER, "workspace_id": FIRST, "name": "me"}]
+    shown = [row for row in company.lists.get(name, ()) if row["workspace_id"] == FIRST]
+    whole = {"organizations": [{"id": ORGANIZATION, "name": "Org"}, {"id": 2, "name": "Other"}]}
+    answers: dict[str, Any] = {}
+
+    def answer(path: str, body: Any) -> httpx.Response | None:
+        if path == "/api/v9/me":
+            me, _ = company._answer(path, {}, body)
+            return httpx.Response(200, json={**me, name: shown}) if name in me or shown else None
+        if path == "/api/v9/me/organizations":
+            told = answers if name == "organizations" else {}
+            return httpx.Response(200, json=told.get(name, whole["organizations"]))
+        return (
+            httpx.Response(200, json=answers[name]) if path.endswith(f"{FIRST}/{name}") and answers else None
+        )
+
+    company.before = answer
+    before = (await run(company, tmp_path)).datasets[name].rows
+    kept = ids(tmp_path, "jsonl", name)
+    wrong = (
+        [row for row in shown if row["id"] != USER][:left] if shown else [{"id": 2, "name": "Other"}][:left]
+    )
+    answers[name] = {"data": wrong, "total_count": left} if name == "tasks" else wrong
+    where = 0 if name == "organizations" else FIRST
+    for days in range(1, 4):
+        company.now = NOW + days * DAY
+        manifest = await run(company, tmp_path)
+        assert (manifest.finished, manifest.complete) == (True, False)
+        assert failed(manifest) == {(name, where)}
+        assert ids(tmp_path, "jsonl", name) == kept
+        assert manifest.datasets[name].rows == before
+    # A right answer deletes what is gone.
+    answers.clear()
+    if name == "organizations":
+        whole[name].pop()
+    else:
+        gone = [row for row in shown if row["id"] != USER][-1]
+        company.lists[name].remove(gone)
+        shown.remove(gone)
+    company.now = NOW + 5 * DAY
+    assert (await run(company, tmp_path)).complete
+    assert len(ids(tmp_path, "jsonl", name)) == before - 1
 
 
 @pytest.mark.parametrize("name", ["users", "groups"])

@@ -37,6 +37,7 @@ OTHER_FACTS: dict[str, Any] = {
     "streams": True,
     "coalesce": False,
     "account": "another",
+    "recalls": False,
 }
 
 

@@ -418,6 +418,7 @@ class TogglClient:
         path: Mapping[str, PathValue],
         query: Mapping[str, Value] = _NOTHING,
         body: Value = UNSET,
+        recalls: bool = True,
     ) -> Answer:
         """Make one call of an operation and return its answer as it came, not decoded.
 
@@ -429,12 +430,14 @@ class TogglClient:
             path: the values for the names in its path.
             query: its query; UNSET is left out.
             body: its body; UNSET sends none, and is left out at every depth.
+            recalls: whether a 410, or a 402 for a feature, that is remembered answers it, so that nothing is
+                sent; else Toggl is asked again. Credentials that were refused are remembered all the same.
 
         Raises:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        return await self._session.fetch(operation, Arguments(path, query, body))
+        return await self._session.fetch(operation, Arguments(path, query, body), recalls=recalls)
 
     def walk(
         self,

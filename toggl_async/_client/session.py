@@ -172,14 +172,21 @@ class Session:
         self,
         operation: Operation[object],
         arguments: Arguments,
+        *,
+        recalls: bool = True,
     ) -> Answer:
         """Make one call of an operation and return its answer as it came.
+
+        Args:
+            operation: what is called.
+            arguments: what it is called with.
+            recalls: whether a refusal that is remembered may answer it.
 
         Raises:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        return (await self._received(operation, arguments)).answer()
+        return (await self._received(operation, arguments, recalls=recalls)).answer()
 
     async def walk(
         self,
@@ -216,9 +223,11 @@ class Session:
         # Named by its route: the path may hold secrets, and there are as many paths as there are ids.
         return self.codec.decode(returns, received.body, operation=derived.route)
 
-    async def _received(self, operation: Operation[object], arguments: Arguments) -> Received:
+    async def _received(
+        self, operation: Operation[object], arguments: Arguments, *, recalls: bool = True
+    ) -> Received:
         """Make one call of an operation."""
-        request = await self._prepared(operation, arguments)
+        request = await self._prepared(operation, arguments, recalls=recalls)
         return await self._sent(request, operation.name, redirects=operation.redirects)
 
     async def _prepared(
@@ -227,6 +236,7 @@ class Session:
         arguments: Arguments,
         *,
         streams: bool = False,
+        recalls: bool = True,
     ) -> httpx.Request:
         """Build the request of an operation, as far as the workspace's plan allows it."""
         allowed = self.plans.allow(operation, arguments)
@@ -241,6 +251,7 @@ class Session:
             workspace_id=_id(path.get("workspace_id")),
             organization_id=_id(path.get("organization_id")),
             streams=streams,
+            recalls=recalls,
             **self.options.declared,
         )
         return request

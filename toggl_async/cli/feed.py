@@ -1,18 +1,18 @@
 """``toggl-async feed``: what changed in a mirror, as JSON lines for other programs."""
 
+import os
 from pathlib import Path
 
-import anyio
 import click
 import msgspec
 
 from toggl_async.cli.exits import Exit
+from toggl_async.cli.mirrors import store_at
 from toggl_async.cli.output import complain, say
 from toggl_async.errors import InvalidInput
-from toggl_async.export import DATASETS, Change, Mirror
-from toggl_async.export.mirror.destination import MIRROR
+from toggl_async.export import DATASETS, Change
 from toggl_async.export.mirror.storage import write_atomically
-from toggl_async.export.mirror.urls import refuse_password
+from toggl_async.export.mirror.store import Snapshot
 
 __all__ = ["feed"]
 
@@ -22,8 +22,8 @@ _LINES = 500
 _EXIT_CODES = """\b
 Exit codes:
   0    done
-  1    the mirror cannot be read; what was written is true as far as it goes
-  2    bad input, or a mirror of another run than the state file's
+  1    the mirror cannot be read, or the lines or the state cannot be written; what was written is true
+  2    bad input, no mirror, or another one than the state file's; nothing was written
 """
 
 
@@ -60,21 +60,33 @@ def feed(store: str, *, after: int | None, state: Path | None) -> int:
     """  # noqa: D301 - click's mark for lines that stay as they are
     if after is not None and state is not None:
         raise InvalidInput("--after and --state cannot be combined")
-    refuse_password(store)
-    if "://" not in store:
-        path = Path(store) / MIRROR if Path(store).is_dir() else Path(store)
-        if not path.exists():
-            raise InvalidInput(f"there is no mirror at {path}")
-        store = str(path)
-    begin = _read(state) if state is not None else None
+    source = store_at(store)
+    begin = _State("", after or 0)
+    if state is not None:
+        _check_folder(state)
+        begin = _read(state) or begin
     try:
-        end = anyio.run(_write, store, begin or _State("", after or 0))
-        if state is not None:
-            write_atomically(state, msgspec.json.encode(end))
+        with source.snapshot() as snapshot:
+            end = _write(snapshot, begin, store)
     except OSError as error:
         complain(f"the feed ended early: {error.strerror or error}")
         return Exit.FAILED
+    if state is not None:
+        try:
+            write_atomically(state, msgspec.json.encode(end))
+        except OSError as error:
+            complain(f"cannot write {state}: {error.strerror or error}; the lines are told again next time")
+            return Exit.FAILED
     return Exit.DONE
+
+
+def _check_folder(state: Path) -> None:
+    """Make sure that the state can be written at the end, before any line is."""
+    folder = state.parent
+    if not folder.is_dir():
+        raise InvalidInput(f"cannot write {state}: there is no directory {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InvalidInput(f"cannot write {state}: {folder} is not a directory that you can write to")
 
 
 def _read(state: Path) -> _State | None:
@@ -89,24 +101,23 @@ def _read(state: Path) -> _State | None:
         raise InvalidInput(f"{state} is not a state of this command: {error}") from error
 
 
-async def _write(store: str, begin: _State) -> _State:
+def _write(snapshot: Snapshot, begin: _State, store: str) -> _State:
     """Write the changes, and return where they end."""
-    async with Mirror(store) as mirror:
-        if begin.mirror not in {"", mirror.id}:
-            raise InvalidInput(
-                f"the state file is of another mirror than {store}: apply the whole feed to an empty copy, "
-                "with a state file that isn't there yet"
-            )
-        end, lines = begin.revision, list[bytes]()
-        async for change in mirror.feed(after=begin.revision):
-            end = change.revision
-            lines.append(_line(change))
-            if len(lines) == _LINES:
-                say(b"\n".join(lines).decode())
-                lines.clear()
-        ended = _State(mirror.id, end)
-        say(b"\n".join([*lines, msgspec.json.encode(ended)]).decode())
-        return ended
+    if begin.mirror not in {"", snapshot.id}:
+        raise InvalidInput(
+            f"the state file is of another mirror than {store}: apply the whole feed to an empty copy, "
+            "with a state file that isn't there yet"
+        )
+    end, lines = begin.revision, list[bytes]()
+    for change in snapshot.changes(begin.revision):
+        end = change.revision
+        lines.append(_line(change))
+        if len(lines) == _LINES:
+            say(b"\n".join(lines).decode())
+            lines.clear()
+    ended = _State(snapshot.id, end)
+    say(b"\n".join([*lines, msgspec.json.encode(ended)]).decode())
+    return ended
 
 
 def _line(change: Change) -> bytes:

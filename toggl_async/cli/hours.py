@@ -4,7 +4,6 @@ import csv
 import datetime as dt
 import io
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 import click
@@ -12,11 +11,9 @@ import msgspec
 from rich.cells import cell_len
 
 from toggl_async.cli.exits import Exit
+from toggl_async.cli.mirrors import store_at
 from toggl_async.cli.output import complain, remark, say
-from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror.destination import MIRROR
 from toggl_async.export.mirror.hours import Grouping, Hours, HoursBy, Label, groupings, hours_by
-from toggl_async.export.mirror.urls import store_of
 
 __all__ = ["report"]
 
@@ -54,7 +51,7 @@ def report(mirror: str, by: str, since: dt.datetime | None, until: dt.datetime |
     chosen = groupings(part.strip() for part in by.split(","))
     days = [None if one is None else one.date() for one in (since, until)]
     try:
-        with store_of(_place(mirror)).snapshot() as snapshot:
+        with store_at(mirror).snapshot() as snapshot:
             found = hours_by(snapshot, chosen, since=days[0], until=days[1])
     except OSError as error:
         complain(f"cannot read {mirror} as a mirror: {error.strerror or error}")
@@ -63,21 +60,6 @@ def report(mirror: str, by: str, since: dt.datetime | None, until: dt.datetime |
     for doubt in found.doubts:
         remark(f"toggl-async: {doubt}")
     return Exit.DONE
-
-
-def _place(mirror: str) -> str:
-    """The store that is meant.
-
-    Raises:
-        InvalidInput: it is neither a URL nor the directory of an export nor a file.
-    """
-    if "://" in mirror:
-        return mirror
-    path = Path(mirror)
-    file = path / MIRROR if path.is_dir() else path
-    if not file.is_file():
-        raise InvalidInput(f"{mirror} contains no mirror; make one: toggl-async export --out {mirror}")
-    return str(file)
 
 
 def _as_table(found: HoursBy) -> str:

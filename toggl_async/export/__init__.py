@@ -18,10 +18,10 @@ Each room has one job. `plan` says what is asked for: `datasets` declares what t
 the first contact, `estimate` tells what it will cost. `read` does the asking: `reading` holds the
 requests together, `lists` and `entries` know what for, `update` and `edits` what may have changed,
 `verify` compares with Toggl's totals. `mirror` keeps what came: `store` says what a database does for
-it, `schema`, `sql`, `sqlite` and `postgres` how, `books` count a run, `pieces` say how far it is,
-`tables` declares the columns, `manifest` is what is left to show for it. `formats` writes files from
-rows. `run` puts it together: `refresh` reads, `mirror` is what programs hold, `directory` writes the
-files. `batches` hands rows to programs instead; `dlt` hands a mirror to dlt.
+it, `schema`, `sql`, `sqlite` and `postgres` how, `open_snapshot` how it is read, `books` count a run,
+`pieces` say how far it is, `tables` declares the columns, `manifest` is what is left to show for it.
+`formats` writes files from rows. `run` puts it together: `refresh` reads, `mirror` is what programs hold,
+`directory` writes the files. `batches` hands rows to programs instead; `dlt` hands a mirror to dlt.
 """
 
 import importlib

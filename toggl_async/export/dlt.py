@@ -76,7 +76,7 @@ def toggl_source(mirror_url: str, *, datasets: Collection[str] | None = None) ->
 
     Raises:
         InvalidInput: the URL names no mirror, or there is no such dataset; and, as the cause of dlt's own
-            error, when it is loaded: the mirror can't be opened, or is another than the one loaded before.
+            error, when it is loaded: there is no mirror, or it is another than the one loaded before.
     """
     store = store_of(mirror_url)
     names = list(DATASETS if datasets is None else dict.fromkeys(datasets))
@@ -107,23 +107,19 @@ def _resource(store: RowStore, declared: Table) -> DltResource:
 
 def _changed(store: RowStore, declared: Table, state: _State) -> Iterator[pa.Table]:
     """What has changed since the state, which is brought up to date."""
-    standing = store.open()
-    try:
-        if state.setdefault("mirror", standing.id) != standing.id:
+    with store.snapshot() as snapshot:
+        if state.setdefault("mirror", snapshot.id) != snapshot.id:
             raise InvalidInput(
                 f"{store.name} is another mirror than the one that was loaded before; "
                 'load everything anew: pipeline.run(source, refresh="drop_sources")'
             )
-        with store.snapshot() as snapshot:
-            changes = snapshot.changes(state.get(REVISION, 0), declared.dataset)
-            if REVISION not in state:
-                state[REVISION] = 0
-                yield _arrow(declared, ())  # so that a dataset without rows is a table, too
-            while portion := list(islice(changes, _ROWS)):
-                yield _arrow(declared, portion)
-                state[REVISION] = portion[-1].revision
-    finally:
-        store.close()
+        changes = snapshot.changes(state.get(REVISION, 0), declared.dataset)
+        if REVISION not in state:
+            state[REVISION] = 0
+            yield _arrow(declared, ())  # so that a dataset without rows is a table, too
+        while portion := list(islice(changes, _ROWS)):
+            yield _arrow(declared, portion)
+            state[REVISION] = portion[-1].revision
 
 
 def _arrow(declared: Table, changes: Sequence[Change]) -> pa.Table:

@@ -98,7 +98,7 @@ class Attempts(Work[httpx.Response]):
             method=request.method,
             path=lambda: shown_path(request),
             owner=inner,
-            refusal=lambda: refusal_of(driver, request),
+            refusal=lambda: refusal_of(driver, request, facts),
         )
         self._call = driver.call(
             facts.priority,
@@ -144,7 +144,7 @@ class Attempts(Work[httpx.Response]):
             except Recalled as recalled:
                 reason = recalled.reason
                 self._next_turn = driver.back
-                if (remembered := refusal_of(driver, self._request)) is not None:
+                if (remembered := refusal_of(driver, self._request, self._facts)) is not None:
                     raise driver.refuse(call, remembered) from None
             else:
                 if reason is None:
@@ -328,10 +328,12 @@ class Attempts(Work[httpx.Response]):
             driver.tell_remembered(status, self._facts.route, how_long)
 
 
-def refusal_of(driver: Driver, request: httpx.Request) -> TogglError | None:
+def refusal_of(driver: Driver, request: httpx.Request, facts: RequestFacts) -> TogglError | None:
     """Return the refusal that is remembered for a request, if any."""
     memories = driver.memories
     if memories.login is None and not memories.refusals:
+        return None
+    if not facts.recalls and not memories.refuses_login(driver.now()):
         return None
     path, _, query = request.url.raw_path.partition(b"?")
     found = memories.recall(request.method, path.decode("ascii"), query, _body_of(request), driver.now())

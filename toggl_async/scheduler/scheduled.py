@@ -118,7 +118,7 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
             raise ClientClosed("the client was closed")
         facts = facts_of(request, max_wait=self._options.max_wait, coalesce=self._options.coalesce)
         driver = self._drivers.of(request)
-        remembered = refusal_of(driver, request)
+        remembered = refusal_of(driver, request, facts)
         if remembered is not None:
             driver.refused(remembered, facts.route)
             raise remembered

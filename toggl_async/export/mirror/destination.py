@@ -115,5 +115,9 @@ def _read(path: Path) -> Held | None:
         return msgspec.json.decode(path.read_bytes(), type=Held)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError, ValueError) as error:
-        raise InvalidInput(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidInput(
+            f"cannot read {path}: {error}; it is damaged: remove it, and run this again"
+        ) from error

@@ -15,12 +15,14 @@ from typing import Any, ClassVar
 
 import psycopg
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.postgres_connection import connected, failing, one, os_error, quoted, said
 from toggl_async.export.mirror.postgres_url import parse_url
 from toggl_async.export.mirror.schema import STATE, VIEW, Dialect, Statements
-from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore
+from toggl_async.export.mirror.sql import Cursor, SqlStore
+from toggl_async.export.mirror.sql_snapshot import SqlSnapshot
+from toggl_async.export.mirror.storage import CLOSED
 from toggl_async.export.mirror.store import Standing, Values
 from toggl_async.export.mirror.tables import Table
 from toggl_async.export.plan.datasets import DATASETS
@@ -28,7 +30,7 @@ from toggl_async.export.rows import Stored
 
 __all__ = ["PostgresStore"]
 
-_LOCK_TIMEOUT = "60s"
+_LOCK_TIMEOUT = "30s"
 """How long another program may hold what is to be written."""
 
 _HOLDING, _WRITING = 0x746F67, 0x746F68
@@ -36,6 +38,9 @@ _HOLDING, _WRITING = 0x746F67, 0x746F68
 
 _CHUNK = 1000
 """Rows of a statement of one's own that are fetched at once."""
+
+_FAREWELL = 5.0
+"""Seconds that the server has to take in that nobody waits for a statement any more."""
 
 # Digits and signs in their own order, whatever the database's language.
 _ASCII = 'text COLLATE "C"'
@@ -96,7 +101,7 @@ class PostgresStore(SqlStore):
     def database(self) -> "psycopg.Connection[Any]":
         """The open connection."""
         if self._connection is None:
-            raise RuntimeError(f"{self.name} is not open")
+            raise ClientClosed(CLOSED)
         return self._connection
 
     def connect(self) -> None:
@@ -236,9 +241,10 @@ class PostgresStore(SqlStore):
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             with self.failing():
-                connection.execute(f"SELECT 1 FROM {STATE}".encode())  # a snapshot begins as it is first read
+                connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'".encode())
             snapshot = _PostgresSnapshot(self, connection)
             try:
+                snapshot.begin()
                 yield snapshot
             finally:
                 snapshot.close()
@@ -250,9 +256,17 @@ class _PostgresSnapshot(SqlSnapshot):
     def __init__(self, store: PostgresStore, connection: "psycopg.Connection[Any]") -> None:
         super().__init__(store)
         self._connection = connection
-        self._name = store.name
         self._numbers = itertools.count()
         self._cursors: list[psycopg.ServerCursor[Any]] = []
+
+    def has_books(self) -> bool:
+        """See `SqlSnapshot.has_books`."""
+        return one(self._connection, "SELECT to_regclass(%s)", STATE) is not None
+
+    def interrupt(self) -> None:
+        """See `Snapshot.interrupt`."""
+        with suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=_FAREWELL)
 
     def select(self, statement: str, parameters: Values = ()) -> Cursor:
         """See `SqlSnapshot.select`; a cursor on the server, or all rows would be held here."""
@@ -281,8 +295,8 @@ class _PostgresSnapshot(SqlSnapshot):
             with self._connection.transaction():
                 yield
         except (psycopg.Error, TypeError, ValueError) as error:
-            if self._connection.broken:
-                raise os_error(error, self._name) from error
+            if self._connection.broken or isinstance(error, psycopg.errors.LockNotAvailable):
+                raise os_error(error, self.name) from error
             raise InvalidInput(f"the mirror refuses the statement: {said(error)}") from error
 
     def close(self) -> None:

@@ -92,13 +92,19 @@ def said(error: BaseException) -> str:
 
 def os_error(error: BaseException, name: str) -> OSError:
     """The error of the system for one of the database."""
+    what = said(error)
     if isinstance(error, psycopg.errors.DiskFull):
         number = errno.ENOSPC
+    elif isinstance(error, psycopg.errors.LockNotAvailable):
+        number, what = (
+            errno.EBUSY,
+            f"another program has locked the database ({what}); end it, then run this again",
+        )
     elif isinstance(error, psycopg.errors.OperationalError | psycopg.errors.InterfaceError):
         number = errno.ECONNRESET
     else:
         number = errno.EIO
-    return OSError(number, said(error), name)
+    return OSError(number, what, name)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import msgspec
 
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.manifest import Failure, Manifest, ManifestEntry, Refusal, Stale
+from toggl_async.export.mirror.storage import DAMAGED
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey
 
@@ -101,7 +102,7 @@ def decoded(name: str, saved: bytes | None, kind: type[T]) -> T | None:
     try:
         return msgspec.json.decode(saved, type=kind)
     except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidInput(f"cannot read {name}: {error}") from error
+        raise InvalidInput(f"cannot read {name}: {error}; {DAMAGED}") from error
 
 
 def refuse_other(name: str, held: Run | Previous | Manifest, *, plan: ExportPlan, base_url: str) -> None:

@@ -4,9 +4,8 @@
 
 import abc
 import datetime as dt
-import heapq
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -25,33 +24,31 @@ from toggl_async.export.mirror.schema import (
     create_view,
     drop_view,
 )
+from toggl_async.export.mirror.storage import DAMAGED
 from toggl_async.export.mirror.store import (
     SCHEMA,
-    Change,
     Commit,
     DaySum,
     Forget,
     Scope,
     Snapshot,
     Standing,
-    Values,
 )
 from toggl_async.export.mirror.tables import DAY, Table, table
 from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset
 from toggl_async.export.rows import Line, Stored, day_of
 
-__all__ = ["Cursor", "SqlSnapshot", "SqlStore"]
-
+__all__ = ["ID", "Cursor", "SqlStore", "schema_of"]
 Cursor = Any
 """A cursor of DB-API 2.0 (PEP 249): `fetchone`, `fetchmany`, `fetchall`, `description`."""
 
 _PART = 1 << 20
 """Seconds are added up in two parts, so that no sum leaves 64 bits, whatever length Toggl gives an entry."""
 
-_CHUNK = 1000
-"""Rows that are fetched at once."""
+_RUN, _FINISHED, _SCHEMA = "run", "finished", "schema"
 
-_RUN, _FINISHED, _SCHEMA, _ID = "run", "finished", "schema", "id"
+ID = "id"
+"""The name in the state of what tells a store from any other."""
 
 
 class SqlStore(abc.ABC):
@@ -134,19 +131,10 @@ class SqlStore(abc.ABC):
     def _bring_up_to_date(self) -> None:
         """Make or migrate what isn't as this version has it."""
         with self.failing():
-            made = self._schema() if self.has_books() else None
-        if made is not None and made > SCHEMA:
-            raise InvalidInput(
-                f"{self.name} is a mirror of schema {made}, made by a newer version of toggl_async; "
-                f"this one knows schemas up to {SCHEMA}: update toggl_async"
-            )
+            made = schema_of(self.name, self._state()) if self.has_books() else None
         if made != SCHEMA:
             with self.transaction():
                 self._migrate()
-
-    def _schema(self) -> int:
-        """The number of the schema that is there."""
-        return int(self._state().get(_SCHEMA, "0"))
 
     def _migrate(self) -> None:
         """Make what isn't there: tables, and columns, which are filled from the rows as they came."""
@@ -169,8 +157,8 @@ class SqlStore(abc.ABC):
         self.execute(create_view(self.dialect))
         if self.execute(f"SELECT COUNT(*) FROM {COUNTER}").fetchone()[0] == 0:
             self.execute(f"INSERT INTO {COUNTER} VALUES ({mark}, {mark})", (0, 0))
-        if _ID not in self._state():
-            self._set_state(_ID, secrets.token_hex(8))
+        if ID not in self._state():
+            self._set_state(ID, secrets.token_hex(8))
         self._set_state(_SCHEMA, str(SCHEMA))
 
     def _fill(self, declared: Table, columns: Sequence[str]) -> None:
@@ -199,13 +187,17 @@ class SqlStore(abc.ABC):
             revision, requests = self._counters()
             progress = self.execute(f"SELECT piece, progress FROM {PROGRESS}").fetchall()
         run, finished = state.get(_RUN), state.get(_FINISHED)
+        try:
+            read = {piece: msgspec.json.decode(saved, type=Progress) for piece, saved in progress}
+        except (msgspec.DecodeError, ValueError) as error:
+            raise InvalidInput(f"cannot read {self.name}: {error}; {DAMAGED}") from error
         return Standing(
             run=None if run is None else run.encode(),
             finished=None if finished is None else finished.encode(),
-            progress={piece: msgspec.json.decode(saved, type=Progress) for piece, saved in progress},
+            progress=read,
             requests=requests,
             revision=revision,
-            id=state[_ID],
+            id=state.get(ID, ""),
         )
 
     def _counters(self) -> tuple[int, int]:
@@ -391,67 +383,18 @@ class SqlStore(abc.ABC):
         return revision + len(rows)
 
 
-class SqlSnapshot(abc.ABC):
-    """See `Snapshot`; a kind of database derives from it.
+def schema_of(name: str, state: Mapping[str, str]) -> int:
+    """The number of the schema of a mirror.
 
-    Args:
-        store: whose it is.
+    Raises:
+        InvalidInput: a newer version made it, or it can't be read.
     """
-
-    def __init__(self, store: SqlStore) -> None:
-        self._statements = store.statements
-        self._dialect = store.dialect
-        self.failing: Callable[[], AbstractContextManager[None]] = store.failing
-
-    @abc.abstractmethod
-    def select(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
-        """Run a statement in the one transaction of the snapshot, rows of which come as they are fetched."""
-
-    @abc.abstractmethod
-    def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:
-        """See `Snapshot.query`."""
-
-    def count(self, dataset: Dataset) -> int:
-        """See `Snapshot.count`."""
-        with self.failing():
-            number: int = self.select(self._statements[dataset.name].count).fetchone()[0]
-            return number
-
-    def rows(self, dataset: Dataset) -> Iterator[bytes]:
-        """See `Snapshot.rows`."""
-        statement = (
-            f"SELECT raw FROM {dataset.name} WHERE deleted_at IS NULL ORDER BY {', '.join(dataset.key)}"
+    told = state.get(_SCHEMA, "0")
+    if not told.isdecimal():
+        raise InvalidInput(f"cannot read {name}: its schema is {told!r}; {DAMAGED}")
+    if int(told) > SCHEMA:
+        raise InvalidInput(
+            f"{name} is a mirror of schema {told}, made by a newer version of toggl_async; "
+            f"this one knows schemas up to {SCHEMA}: update toggl_async"
         )
-        for (raw,) in self.fetched(statement):
-            yield raw.encode()
-
-    def changes(self, after: int, dataset: Dataset | None = None) -> Iterator[Change]:
-        """See `Snapshot.changes`."""
-        with self.failing():
-            (latest,) = self.select(f"SELECT revision FROM {COUNTER}").fetchone()
-        if after > latest:
-            raise InvalidInput(
-                f"the mirror has come to revision {latest}, not to {after}: that one is another mirror's"
-            )
-        datasets = DATASETS.values() if dataset is None else (dataset,)
-        return heapq.merge(*(self._changes(one, after) for one in datasets), key=_revision)
-
-    def _changes(self, dataset: Dataset, after: int) -> Iterator[Change]:
-        statement = (
-            f"SELECT {', '.join(dataset.key)}, revision, deleted_at, raw FROM {dataset.name} "
-            f"WHERE revision > {self._dialect.mark} ORDER BY revision"
-        )
-        for *key, revision, deleted_at, raw in self.fetched(statement, (after,)):
-            deleted = deleted_at is not None
-            yield Change(dataset.name, tuple(key), revision, deleted, None if deleted else raw.encode())
-
-    def fetched(self, statement: str, parameters: Sequence[Stored] = ()) -> Iterator[tuple[Any, ...]]:
-        """The rows of a statement, some at a time."""
-        with self.failing():
-            found = self.select(statement, parameters)
-            while rows := found.fetchmany(_CHUNK):
-                yield from rows
-
-
-def _revision(row: Change) -> int:
-    return row.revision
+    return int(told)

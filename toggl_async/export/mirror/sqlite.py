@@ -5,36 +5,50 @@ committed is brought to the disk (``synchronous = FULL``). Statements keep to wh
 """
 
 import errno
+import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
-from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore
-from toggl_async.export.mirror.storage import make_private
+from toggl_async.export.mirror.sql import Cursor, SqlStore
+from toggl_async.export.mirror.sql_snapshot import SqlSnapshot, no_mirror
+from toggl_async.export.mirror.storage import CLOSED, DAMAGED, make_private
 from toggl_async.export.mirror.store import Standing, Values
 from toggl_async.export.mirror.tables import Table
 from toggl_async.export.rows import Stored
 
 __all__ = ["TYPES", "SqliteStore"]
 
-_PATIENCE = 60.0
+_PATIENCE = 30.0
 """Seconds that another program may hold the file for a change of its own."""
+
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+"""Codes of errors that another program is to blame for."""
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""Codes of errors that say that the file isn't whole."""
 
 _SYNCHRONOUS = "FULL"
 
 _LOG = 64 * 1024 * 1024
 """Bytes that the write-ahead log is cut to, once readers that were open for long are gone."""
 
-_OF_THE_FILE = frozenset(
-    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
-)
+_OF_THE_FILE = _BUSY | _DAMAGED | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
 """Codes of errors that no statement is to blame for."""
+
+_READS = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+)
+"""What a statement does that reads; a connection that can't write still attaches files, which makes them."""
+
+_DESCRIBE = frozenset({"index_info", "index_list", "index_xinfo", "table_info", "table_list", "table_xinfo"})
+"""Pragmas that say what there is."""
 
 TYPES: Mapping[ColumnType, str] = {
     ColumnType.INTEGER: "INTEGER",
@@ -82,26 +96,26 @@ class SqliteStore(SqlStore):
     def database(self) -> sqlite3.Connection:
         """The open connection."""
         if self._connection is None:
-            raise RuntimeError(f"{self.name} is not open")
+            raise ClientClosed(CLOSED)
         return self._connection
 
     def connect(self) -> None:
         """See `SqlStore.connect`."""
         self.close()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            make_private(self.path)
-            self._connection = sqlite3.connect(
-                self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
-            self._connection.execute(f"PRAGMA journal_size_limit = {_LOG}")
-            self._refuse_other()
-        except (OSError, sqlite3.Error) as error:
+            with self.failing():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                make_private(self.path)
+                self._connection = sqlite3.connect(
+                    self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                )
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
+                self._connection.execute(f"PRAGMA journal_size_limit = {_LOG}")
+                self._refuse_other()
+        except OSError as error:
             self.close()
-            why = error.strerror if isinstance(error, OSError) else error
-            raise InvalidInput(f"cannot open {self.path} as a mirror: {why}") from error
+            raise InvalidInput(f"cannot open {self.path} as a mirror: {error.strerror}") from error
         except InvalidInput:
             self.close()
             raise
@@ -114,8 +128,7 @@ class SqliteStore(SqlStore):
 
     def has_books(self) -> bool:
         """See `SqlStore.has_books`."""
-        statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-        return self.execute(statement, (STATE,)).fetchone() is not None
+        return _has_books(self.database)
 
     def columns_of(self, declared: Table) -> Collection[str]:
         """See `SqlStore.columns_of`."""
@@ -173,16 +186,23 @@ class SqliteStore(SqlStore):
     @contextmanager
     def snapshot(self) -> Iterator[SqlSnapshot]:
         """See `RowStore.snapshot`."""
+        if not self.path.is_file():
+            raise no_mirror(self.name)
+        # The last connection takes the log away, if it may write.
+        mode = "ro" if self._connection is not None or not os.access(self.path, os.W_OK) else "rw"
         with self.failing():
-            url = f"{self.path.absolute().as_uri()}?mode=ro"
+            url = f"{self.path.absolute().as_uri()}?mode={mode}"
             connection = sqlite3.connect(
                 url, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
         with closing(connection):
+            snapshot = _SqliteSnapshot(self, connection)
             with self.failing():
+                connection.execute("PRAGMA query_only = ON")
                 connection.execute("BEGIN")
-                connection.execute(f"SELECT 1 FROM {STATE}").fetchone()  # noqa: S608 - a snapshot begins as it is first read
-            yield _SqliteSnapshot(self, connection)
+                connection.set_authorizer(_authorized)
+            snapshot.begin()
+            yield snapshot
 
 
 class _SqliteSnapshot(SqlSnapshot):
@@ -191,6 +211,15 @@ class _SqliteSnapshot(SqlSnapshot):
     def __init__(self, store: SqliteStore, connection: sqlite3.Connection) -> None:
         super().__init__(store)
         self._connection = connection
+
+    def has_books(self) -> bool:
+        """See `SqlSnapshot.has_books`."""
+        return _has_books(self._connection)
+
+    def interrupt(self) -> None:
+        """See `Snapshot.interrupt`."""
+        with suppress(sqlite3.ProgrammingError):  # it was closed just now
+            self._connection.interrupt()
 
     def select(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
         """See `SqlSnapshot.select`."""
@@ -204,7 +233,11 @@ class _SqliteSnapshot(SqlSnapshot):
 
     def _answers(self, found: Cursor) -> Iterator[tuple[Stored, ...]]:
         with self._asking():
-            yield from found
+            for row in found:
+                for cell in row:
+                    if isinstance(cell, bytes):
+                        raise ValueError("a cell is a blob; write hex(…) around the column")  # noqa: TRY004
+                yield row
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -216,14 +249,36 @@ class _SqliteSnapshot(SqlSnapshot):
         """
         try:
             yield
-        except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
-            if isinstance(error, sqlite3.Error) and _code_of(error) in _OF_THE_FILE:
+        except (sqlite3.Error, sqlite3.Warning, TypeError, ValueError, OverflowError) as error:
+            code = _code_of(error)
+            if code in _OF_THE_FILE:
                 with self.failing():
                     raise
-            raise InvalidInput(f"the mirror refuses the statement: {error}") from error
+            why = str(error)
+            if why.startswith("not authorized"):
+                why = "it would do more than read"
+            raise InvalidInput(f"the mirror refuses the statement: {why}") from error
 
 
-def _code_of(error: sqlite3.Error) -> int | None:
+def _authorized(action: int, first: str | None, second: str | None, *_: object) -> int:
+    """Whether a statement may do a thing, as SQLite asks while it prepares it."""
+    if action == sqlite3.SQLITE_FUNCTION:
+        allowed = second != "load_extension"
+    elif action == sqlite3.SQLITE_PRAGMA:
+        allowed = first in _DESCRIBE
+    elif action == sqlite3.SQLITE_UPDATE:  # so SQLite asks for json_each and its like; it refuses real ones
+        allowed = first == "sqlite_master"
+    else:
+        allowed = action in _READS
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
+def _has_books(connection: sqlite3.Connection) -> bool:
+    statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(statement, (STATE,)).fetchone() is not None
+
+
+def _code_of(error: Exception) -> int | None:
     """The primary code of an error; None for one that the module itself raises."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
@@ -239,5 +294,12 @@ def _failing(name: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        full = "full" in str(error).lower()
-        raise OSError(errno.ENOSPC if full else errno.EIO, str(error), name) from error
+        number, said, code = errno.EIO, str(error), _code_of(error)
+        if "full" in said.lower():
+            number = errno.ENOSPC
+        elif code in _BUSY:
+            number = errno.EBUSY
+            said = f"another program has locked the database for {_PATIENCE:g} s; end it, then run this again"
+        elif code in _DAMAGED:
+            said = f"{said}; {DAMAGED}"
+        raise OSError(number, said, name) from error

@@ -1,13 +1,28 @@
-"""Small things about files: checksums, and writing so that a file is there whole or not at all."""
+"""Small things about files: checksums, writing them whole or not at all, and what is said when that fails."""
 
 import hashlib
 import os
 from pathlib import Path
 
-__all__ = ["PARTIAL", "digest", "make_private", "replace", "sync_directory", "write_atomically"]
+__all__ = [
+    "CLOSED",
+    "DAMAGED",
+    "PARTIAL",
+    "digest",
+    "make_private",
+    "replace",
+    "sync_directory",
+    "write_atomically",
+]
 
 PARTIAL = ".partial"
 """The suffix of a file that is not whole."""
+
+CLOSED = "the mirror is not open: use it within `async with`"
+"""What whoever asks a mirror is told before it is entered, and after it is left."""
+
+DAMAGED = "it is damaged: put a copy in its place, or remove it, and the next run reads everything anew"
+"""What is said of a mirror that can't be read any more."""
 
 
 def digest(path: Path) -> str:

@@ -145,6 +145,9 @@ class Snapshot(Protocol):
         OSError: the store cannot be read.
     """
 
+    id: str
+    """What tells the store from any other; see `Standing`."""
+
     def count(self, dataset: Dataset) -> int:
         """How many rows Toggl has of a dataset, as far as the mirror knows."""
         ...
@@ -165,8 +168,12 @@ class Snapshot(Protocol):
         """Run a statement that reads, and return the names of its columns, and its rows.
 
         Raises:
-            InvalidInput: the database refuses the statement, or it would write.
+            InvalidInput: the database refuses the statement, or it would do more than read.
         """
+        ...
+
+    def interrupt(self) -> None:
+        """End early what is being read in another thread, with an error there; else nothing happens."""
         ...
 
 
@@ -245,5 +252,9 @@ class RowStore(Protocol):
         ...
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """The state of now, to be read in the same thread."""
+        """The state of now, to be read in the same thread; the store need not be open.
+
+        Raises:
+            InvalidInput: no mirror is there, and none is made; or a newer version made it.
+        """
         ...

@@ -31,11 +31,19 @@ def store_of(url: str | os.PathLike[str]) -> RowStore:
     """The store that a URL or a path names.
 
     Raises:
-        InvalidInput: it names none, or a package that the store needs is not installed.
+        InvalidInput: it names none, or says more than where it is;
+            or a package that the store needs is not installed.
     """
+    if not isinstance(url, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidInput(f"a mirror is named by a URL or a path, not by {type(url).__name__}")
     text = os.fspath(url)
     if text.startswith(_SQLITE):
-        text = text.removeprefix(_SQLITE)
+        text, asks, query = text.removeprefix(_SQLITE).partition("?")
+        if asks:
+            raise InvalidInput(
+                f"{_SQLITE}PATH takes no parameters, such as {asks}{query}; "
+                "a file with a question mark in its name is named by its path alone"
+            )
     elif text.startswith(_POSTGRES):
         with _psycopg_needed():
             from toggl_async.export.mirror.postgres import PostgresStore  # noqa: PLC0415 - an extra

@@ -125,7 +125,7 @@ def dataset(name: str) -> Dataset:
     """
     try:
         return DATASETS[name]
-    except KeyError:
+    except (KeyError, TypeError):  # a list, say, which can't be looked up
         raise InvalidInput(f"unknown dataset {name!r}; choose one of {', '.join(DATASETS)}") from None
 
 

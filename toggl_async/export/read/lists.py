@@ -5,7 +5,8 @@ for changes would take, and shows what was deleted. A longer one is asked for wh
 offers that; deleted rows come marked.
 
 A list that lacks what the first contact showed, or most of what it had in the run before, is read once
-more before anything of it is removed, and held against a first contact of now. What that shows is kept.
+more before anything of it is removed, and held against a first contact of now. Where that shows a row that
+the list lacks, the list is wrong, and nothing is removed.
 """
 
 import asyncio
@@ -52,8 +53,9 @@ async def read_account_list(reader: Reader, dataset: Dataset) -> None:
     lacking: set[int] = set()
     if dataset.name == "organizations":
         owners = {workspace.organization_id for workspace in reader.account.workspaces}
-        lacking = {number for number in gone if number in owners}
-        gone -= lacking
+        lacking = gone & owners
+        if lacking:  # who is wrong about one may be wrong about all
+            gone = set()
     else:  # the row of a workspace that is seen no more stays, as all its other rows do
         gone = set()
     progress = Progress(done=True, rows=len(lines))
@@ -240,8 +242,9 @@ async def _judge(
     if unmet and (saved.odd or saved.blank):
         came = "rows without an id" if saved.odd else "an empty answer"
         return _Verdict(final=True, doubt=f"got {came}; no longer there: {_listed(unmet)}")
-    doubt = f"the list lacks {_listed(lacking)}, which Toggl shows elsewhere" if lacking else None
-    return _Verdict(final=True, gone=unmet - set(lacking), doubt=doubt)
+    if lacking:  # a list that is wrong about one row says nothing about the others
+        return _Verdict(final=True, doubt=f"the list lacks {_listed(lacking)}, which Toggl shows elsewhere")
+    return _Verdict(final=True, gone=unmet)
 
 
 def _seen_elsewhere(

@@ -1,9 +1,10 @@
 """How an export asks Toggl: one way for every list and report, counted, resumable, page by page."""
 
 import asyncio
+import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, aclosing
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 import msgspec
@@ -16,6 +17,8 @@ from toggl_async.errors import (
     BadRequest,
     Conflict,
     DecodeError,
+    EndpointGone,
+    FeatureUnavailable,
     LoginRefused,
     PagingError,
     RequestFailed,
@@ -28,7 +31,7 @@ from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
-from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
+from toggl_async.export.plan.datasets import DATASETS, REFUSALS, Dataset, operation
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import ME, Survey, identify, related_ids
 from toggl_async.export.rows import Line
@@ -49,6 +52,9 @@ SET_ASIDE = (*REFUSALS, *_FAULTS)
 
 _NOTHING: Mapping[str, Any] = {}
 
+_Place: TypeAlias = tuple[str, frozenset[tuple[str, int]]]
+"""An operation, and what its path names."""
+
 
 class Traffic:
     """What the requests of a run have shown.
@@ -60,6 +66,7 @@ class Traffic:
             before it is asked for again.
         answers: how many requests brought an answer that isn't a failure of Toggl's own.
         lost: what showed that Toggl cannot be reached at all; None while it can.
+        refused: the operations that Toggl refused, and where.
     """
 
     def __init__(self) -> None:
@@ -68,6 +75,7 @@ class Traffic:
         self.seen: Mapping[str, Mapping[int, tuple[int, ...]]] | None = None
         self.answers = 0
         self.lost: TogglError | None = None
+        self.refused: set[_Place] = set()
         self.reaching: asyncio.Lock = asyncio.Lock()
         """Is held while Toggl is asked whether it can be reached."""
         self.checking: asyncio.Lock = asyncio.Lock()
@@ -134,7 +142,7 @@ class Reader:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            answer = await self.client.fetch(operation(name), path=path, query=query, body=body)
+            answer = await self._ask(name, path, query, body)
         except _LOST as error:
             self.books.spend(1)
             await self._reach(error)
@@ -142,11 +150,41 @@ class Reader:
         except ResponseError as error:
             self.traffic.answers += 1
             self.books.spend(0 if error.from_memory else 1)
+            self.traffic.refused.add(_place(name, path))
             raise
         self.traffic.answers += 1
         self.books.spend(answer.attempts)
         self.traffic.elapsed = loop.time() - began - answer.waited
         return answer
+
+    async def _ask(self, name: str, path: Mapping[str, int], query: Mapping[str, Any], body: Any) -> Answer:
+        """Call an operation, again where the scheduler remembers a refusal that this mirror never met."""
+        ask = functools.partial(self.client.fetch, operation(name), path=path, query=query, body=body)
+        try:
+            return await ask()
+        except (FeatureUnavailable, EndpointGone) as error:
+            if not error.from_memory or self._is_known(error, name, path):
+                raise
+        return await ask(recalls=False)
+
+    def _is_known(self, error: ResponseError, name: str, path: Mapping[str, int]) -> bool:
+        """Whether this mirror was told of a refusal itself: in this run, or by the one before it.
+
+        What somebody else was told, at whatever time within the day, doesn't say that nothing is missing.
+        """
+        previous = self.books.run.previous
+        return _place(name, path) in self.traffic.refused or (
+            previous is not None
+            and (
+                # Where another list takes its place, nothing is noted, but the run before has asked.
+                any(dataset.for_admins == name for dataset in DATASETS.values())
+                or any(
+                    (one.workspace_id, one.status, one.message)
+                    == (path.get("workspace_id", 0), error.status, error.message)
+                    for one in previous.refused
+                )
+            )
+        )
 
     async def _reach(self, error: TogglError) -> None:
         """Note that Toggl cannot be reached, if it cannot."""
@@ -311,6 +349,10 @@ class Reader:
         await self.books.commit(piece, attrs.evolve(self.books.progress(piece), done=True, refusal=refusal))
         if self.books.refuse(refusal):
             self.tell(PieceRefused(refusal=refusal))
+
+
+def _place(name: str, path: Mapping[str, int]) -> _Place:
+    return name, frozenset(path.items())
 
 
 def identified(lines: list[Line], operation: str) -> list[Line]:

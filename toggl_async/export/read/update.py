@@ -23,7 +23,6 @@ from collections.abc import Iterable
 import attrs
 import msgspec
 
-from toggl_async.errors import InvalidInput
 from toggl_async.export.intake import reading, rows_of
 from toggl_async.export.mirror.pieces import Piece, Progress, Range
 from toggl_async.export.mirror.run import Previous, Run
@@ -66,12 +65,7 @@ def first_day(previous: Previous, account: Survey, recheck: int | None) -> dt.da
         previous: the export that is brought up to date.
         account: whose it is.
         recheck: days before the last run; None for all.
-
-    Raises:
-        InvalidInput: the days are negative.
     """
-    if recheck is not None and recheck < 0:
-        raise InvalidInput(f"recheck must not be negative: {recheck}")
     if recheck is None or previous.timezone != account.timezone:
         return EARLIEST
     since = _read_at(previous, account).date()

@@ -1,9 +1,12 @@
 """`Mirror`: a copy of a Toggl account in a database of one's own, and what programs ask of it."""
 
+import asyncio
 import datetime as dt
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
+from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -11,10 +14,12 @@ import anyio
 
 from toggl_async._client.client import TogglClient
 from toggl_async._operations.record import Record
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.export.mirror.manifest import Manifest
+from toggl_async.export.mirror.open_snapshot import OpenSnapshot
 from toggl_async.export.mirror.progress import OnExportEvent
 from toggl_async.export.mirror.records import records_of
+from toggl_async.export.mirror.storage import CLOSED
 from toggl_async.export.mirror.store import Change, Forget, Snapshot, Values
 from toggl_async.export.mirror.urls import store_of
 from toggl_async.export.mirror.worker import Worker
@@ -30,6 +35,12 @@ __all__ = ["Mirror", "Selected"]
 R = TypeVar("R")
 T = TypeVar("T")
 RecordT = TypeVar("RecordT", bound=Record)
+
+_CHUNK = 1000
+"""Rows that are read at once."""
+
+_BITS = 64
+"""Bits of a whole number in a database, its sign included."""
 
 
 class Mirror:
@@ -52,24 +63,32 @@ class Mirror:
             tables are made when they aren't there. Without ``schema``, that is the first of the search path,
             ``public`` as a rule. A password comes from ``PGPASSWORD`` or libpq's own files best.
 
+    Whatever is done with a mirror before it is entered, or after it is left, raises ClientClosed.
+
     Raises:
-        InvalidInput: the URL names no database that can be a mirror; and when it is entered: it can't be
-            opened, holds something else, or was made by a newer version.
+        InvalidInput: the URL names no database that can be a mirror, or says more than where it is; and when
+            it is entered: it can't be opened, is damaged, holds something else, was made by a newer version,
+            or is entered already.
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
         self._store = store_of(url)
-        self._worker = Worker()
+        self._worker: Worker | None = None
         self._id = ""
-        self._open: set[ExitStack] = set()
+        self._snapshots: set[OpenSnapshot] = set()
 
     async def __aenter__(self) -> Self:
         """Open the database."""
-        self._worker = Worker()
+        if self._worker is not None:
+            raise InvalidInput(f"{self!r} is entered already: leave it first, or make another Mirror")
+        self._worker = worker = Worker()
         try:
-            self._id = (await self._worker.run(self._store.open)).id
-        except BaseException as error:
-            await self._worker.__aexit__(type(error), error, None)
+            self._id = (await worker.run(self._store.open)).id
+        except BaseException:
+            self._worker = None
+            with anyio.CancelScope(shield=True):  # whoever is cancelled has it open
+                await worker.run(self._store.close)
+            worker.close()
             raise
         return self
 
@@ -77,12 +96,20 @@ class Mirror:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the database, and what still reads it."""
-        with anyio.CancelScope(shield=True):
-            for reading in self._open:
-                await self._worker.run(reading.close)
-            self._open.clear()
-            await self._worker.run(self._store.close)
-        await self._worker.__aexit__(kind, error, trace)
+        worker, self._worker = self._opened(), None
+        snapshots = tuple(self._snapshots)
+        self._snapshots.clear()
+        try:
+            with anyio.CancelScope(shield=True):
+                async with AsyncExitStack() as closing:  # closes the rest, whatever fails
+                    closing.callback(worker.close)
+                    closing.push_async_callback(worker.run, self._store.close)
+                    for done in [asyncio.ensure_future(opened.close()) for opened in snapshots]:
+                        closing.push_async_callback(asyncio.shield, done)
+        except Exception as failure:
+            if error is None:
+                raise
+            error.add_note(f"{self!r} could not be closed: {failure}")
 
     def __repr__(self) -> str:
         return f"Mirror({self._store.name!r})"
@@ -136,7 +163,7 @@ class Mirror:
             tell=on_event or silent,
             note=lambda _: None,
         )
-        async with held(self._store, self._worker) as holding:
+        async with held(self._store, self._opened()) as holding:
             return await refresh(patient(client), plan, holding, choices)
 
     def feed(self, after: int = 0) -> "Selected[Change]":
@@ -155,9 +182,11 @@ class Mirror:
             For ``async for``, some at a time, all of one moment; or to be awaited, for a list.
 
         Raises:
-            InvalidInput: when it is read: the mirror has not come to that revision yet, so that it is one of
-                another mirror.
+            InvalidInput: the revision isn't a whole number from 0 on; or, when it is read: the mirror has not
+                come to it yet, so that it is one of another mirror.
         """
+        if not _is_whole(after) or after < 0:
+            raise InvalidInput(f"after must be a revision: a whole number, 0 or more, not {after!r}")
         return Selected(self._read(lambda snapshot: snapshot.changes(after), list))
 
     @overload
@@ -195,20 +224,29 @@ class Mirror:
     async def sql(self, statement: str, parameters: Values = ()) -> list[dict[str, Stored]]:
         """Run a statement that reads, in the SQL of the database, and return its rows.
 
+        A caller that is cancelled meanwhile interrupts the statement.
+
         Args:
-            statement: the statement.
+            statement: one statement.
             parameters: what stands for its parameters, by their place or by their name.
 
         Raises:
-            InvalidInput: the database refuses the statement, or it would write.
+            InvalidInput: the database refuses the statement, it would do more than read, or it returns no
+                rows that can be told: two columns of one name, or cells without a type of `Stored`.
         """
+        if not isinstance(statement, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInput(f"statement must be text, not {type(statement).__name__}")
 
-        def query() -> list[dict[str, Stored]]:
-            with self._store.snapshot() as snapshot:
-                names, rows = snapshot.query(statement, parameters)
-                return [dict(zip(names, row, strict=True)) for row in rows]
+        def query(snapshot: Snapshot) -> list[dict[str, Stored]]:
+            names, rows = snapshot.query(statement, parameters)
+            _check_columns(names)
+            return [dict(zip(names, row, strict=True)) for row in rows]
 
-        return await self._worker.run(query)
+        opened = self._snapshot()
+        try:
+            return await opened.run(query)
+        finally:
+            await self._close(opened)
 
     async def forget(
         self, *, workspace: int | None = None, user: int | None = None, before: dt.date | None = None
@@ -216,41 +254,90 @@ class Mirror:
         """Delete what is known of a workspace or a user, or old time entries; the feed tells of it.
 
         Nothing is left of these rows but their keys. What Toggl still has, and the plan takes, comes back
-        when it is read again.
+        when it is read again. One choice at a time: two could mean what fits both, or either.
 
         Args:
-            workspace: everything in this workspace, and the workspace.
-            user: the time entries of this user, and the user.
+            workspace: everything in the workspace of this id, and the workspace.
+            user: the time entries of the user of this id, in all workspaces, and the user.
             before: the time entries that began before this day.
 
         Returns:
             How many rows were forgotten.
 
         Raises:
-            InvalidInput: nothing was chosen, or a run writes to the mirror.
+            InvalidInput: nothing was chosen, or more than one thing; it isn't an id or a date; or a run
+                writes to the mirror.
+            OSError: the database could not be written.
         """
-        if workspace is None and user is None and before is None:
+        given = {"workspace": workspace, "user": user, "before": before}
+        chosen = [name for name, value in given.items() if value is not None]
+        if not chosen:
             raise InvalidInput("choose what to forget: a workspace, a user, or what is before a day")
-        chosen = Forget(workspace_id=workspace, user_id=user, before=before)
-        async with held(self._store, self._worker):
-            return await self._worker.run(self._store.forget, chosen)
+        if len(chosen) > 1:
+            raise InvalidInput(
+                f"forget one thing at a time: {' and '.join(chosen)} could mean both or either"
+            )
+        for name, value in (("workspace", workspace), ("user", user)):
+            if value is not None and not _is_whole(value):
+                raise InvalidInput(f"{name} must be an id, a whole number, not {value!r}")
+        day: object = before
+        if day is not None and (isinstance(day, dt.datetime) or not isinstance(day, dt.date)):
+            raise InvalidInput(f"before must be a date, not {before!r}")
+        worker = self._opened()
+        async with held(self._store, worker):
+            return await worker.run(
+                self._store.forget, Forget(workspace_id=workspace, user_id=user, before=before)
+            )
+
+    def _opened(self) -> Worker:
+        """What calls the database.
+
+        Raises:
+            ClientClosed: the mirror is not open.
+        """
+        if self._worker is None:
+            raise ClientClosed(CLOSED)
+        return self._worker
+
+    def _snapshot(self) -> OpenSnapshot:
+        """Begin to read, for as long as the mirror is open; `_close` ends it."""
+        opened = OpenSnapshot(self._store, self._opened())
+        self._snapshots.add(opened)
+        return opened
+
+    async def _close(self, opened: OpenSnapshot) -> None:
+        self._snapshots.discard(opened)
+        with anyio.CancelScope(shield=True):
+            await opened.close()
 
     async def _read(
         self, select: Callable[[Snapshot], Iterator[R]], made: Callable[[Sequence[R]], Sequence[T]]
     ) -> AsyncGenerator[T, None]:
         """Read from one snapshot, some rows at a time."""
-        stack = ExitStack()
-        self._open.add(stack)
+        opened = self._snapshot()
         try:
-            items = select(await self._worker.run(stack.enter_context, self._store.snapshot()))
-            while chunk := await self._worker.next_of(items):
+            items = await opened.run(select)
+            while chunk := await opened.run(lambda _: list(islice(items, _CHUNK))):
                 for item in made(chunk):
                     yield item
         finally:
-            if stack in self._open:
-                self._open.remove(stack)
-                with anyio.CancelScope(shield=True):
-                    await self._worker.run(stack.close)
+            await self._close(opened)
+
+
+def _is_whole(value: object) -> bool:
+    """Whether it is a whole number that a database can hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < _BITS
+
+
+def _check_columns(names: Sequence[str]) -> None:
+    """Refuse rows that can't be told by the names of their columns."""
+    if not names:
+        raise InvalidInput("the statement returns no rows: write one that reads, such as SELECT")
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise InvalidInput(
+            f"the statement returns several columns named {twice[0]}: name them apart, with AS"
+        )
 
 
 class Selected(AsyncIterator[T], Generic[T]):

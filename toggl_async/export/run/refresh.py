@@ -67,8 +67,11 @@ class Choices:
         recheck: days before the last run that an update reads again; None for all.
         account: what the first contact brought, if it was made already.
         tell: is told of the progress.
-        note: is told what there is when a first run begins, and when something ends a run early; it may
-            fail with OSError.
+        note: is told what there is when a run begins, and when something ends it early; it may fail with
+            OSError.
+
+    Raises:
+        InvalidInput: `recheck` isn't a number of days.
     """
 
     name: str
@@ -77,6 +80,11 @@ class Choices:
     account: Survey | None
     tell: OnExportEvent
     note: Callable[[Manifest], None]
+
+    def __attrs_post_init__(self) -> None:
+        days: object = self.recheck
+        if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < 0):
+            raise InvalidInput(f"recheck must be a number of days, 0 or more, or None, not {days!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -128,8 +136,7 @@ async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choic
     books = await _begin(client, plan, holding, choices)
     reader = Reader(client=client, books=books, tell=choices.tell)
     try:
-        if books.run.previous is None:
-            choices.note(await books.close("under way"))
+        choices.note(await books.close("under way"))  # whoever is killed can't say so any more
         await read_everything(reader)
         manifest = await books.close(None)
         await holding.worker.run(holding.store.finish, encoded(manifest))

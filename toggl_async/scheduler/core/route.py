@@ -61,6 +61,7 @@ class RequestFacts:
         coalesce: share one answer with identical reads under way.
         account: what the account is known by in place of the credential in the headers, where that
             changes while the account stays the same; kept as a keyed hash, like a credential.
+        recalls: let a 410 or a feature's 402 that is remembered answer it; else it is asked for again.
     """
 
     route: str
@@ -74,6 +75,7 @@ class RequestFacts:
     streams: bool = False
     coalesce: bool = True
     account: str | None = attrs.field(default=None, repr=False)
+    recalls: bool = True
 
 
 _TOKEN = 16
