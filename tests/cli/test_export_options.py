@@ -436,3 +436,33 @@ def test_the_next_step_of_a_database_works(
     connection: Any = sqlite3.connect(path) if tool == "sqlite3" else duckdb.connect(path)
     with closing(connection):
         assert len(connection.execute(statement).fetchall()) > 1
+
+
+def test_csv_for_excel(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tag = next(iter(server.company.tags.values()))
+    tag.name = "=HYPERLINK(1)"
+    command = ["export", "--out", str(out), "--format", "csv", "--excel"]
+    assert main(command) == 0
+    assert f"next: open {out / 'time_entries.csv'} in Excel" in capsys.readouterr().out.splitlines()
+    data = (out / "tags.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf")
+    assert data.count(b"\n") == data.count(b"\r\n") > 1
+    assert b",'=HYPERLINK(1)," in data
+    assert json.loads((out / "manifest.json").read_bytes())["excel"] is True
+    machines = command[:-1]
+    assert main([*machines, "--update"]) == 2
+    assert "contains CSV files for spreadsheets (excel); go on with those" in capsys.readouterr().err
+    assert main([*command, "--update"]) == 0
+    assert (out / "tags.csv").read_bytes() == data
+    other = out.with_name("machines")
+    assert main(["export", "--out", str(other), "--format", "csv"]) == 0
+    assert main(["export", "--out", str(other), "--format", "csv", "--excel", "--update"]) == 2
+    assert "contains CSV files for machines, not for spreadsheets" in capsys.readouterr().err
+    assert b",=HYPERLINK(1)," in (other / "tags.csv").read_bytes()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--format", "jsonl"], ["--format", "sqlite"]])
+def test_excel_opens_csv_alone(out: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(["export", "--out", str(out), "--excel", *arguments]) == 2
+    assert capsys.readouterr().err == "toggl-async: --excel needs --format csv\n"
+    assert not out.exists()

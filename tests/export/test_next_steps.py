@@ -73,6 +73,13 @@ async def test_the_next_step_of_a_format(
     assert " 24 " in capsys.readouterr().out
 
 
+async def test_the_next_step_of_a_file_for_excel(tmp_path: Path) -> None:
+    manifest = await run(Company(), tmp_path / "export", "csv", excel=True)
+    opening, _ = steps(str(tmp_path / "export"), manifest)
+    tool, file, *_, program = opening
+    assert (tool, Path(file).read_bytes()[:3], program) == ("open", b"\xef\xbb\xbf", "Excel")
+
+
 async def test_the_next_step_of_a_mirror(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "toggl mirror.sqlite"
     manifest = await refreshed(path)

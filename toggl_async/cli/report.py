@@ -49,6 +49,8 @@ def next_steps(place: str, mirror: Path, manifest: Manifest) -> list[str]:
 def _opening(place: str, manifest: Manifest) -> str:
     """How to open an export, by its format."""
     name = manifest.format
+    if manifest.excel:
+        return f"open {Path(place) / 'time_entries.csv'} in Excel"
     if name in _PROGRAMS:
         file = json.dumps(str(Path(place) / f"time_entries.{name}"), ensure_ascii=False)
         return _line("python", "-c", _PROGRAMS[name].format(file=file))

@@ -228,6 +228,7 @@ class Manifest:
         failed: what could not be read, or came in an unexpected shape.
         stale: what an update could not read again.
         warnings: why what Toggl says of the account may not be the whole.
+        excel: whether the CSV files are for people and their spreadsheets.
     """
 
     toggl_async: str
@@ -257,6 +258,7 @@ class Manifest:
     failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
     warnings: tuple[str, ...] = ()
+    excel: bool = False
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
