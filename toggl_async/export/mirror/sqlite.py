@@ -17,7 +17,7 @@ from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlSnapshot, SqlStore
 from toggl_async.export.mirror.storage import make_private
-from toggl_async.export.mirror.store import Standing, Values
+from toggl_async.export.mirror.store import Forget, Standing, Values
 from toggl_async.export.mirror.tables import Table
 from toggl_async.export.rows import Stored
 
@@ -165,6 +165,12 @@ class SqliteStore(SqlStore):
     def upsert(self, declared: Table, statements: Statements, rows: Sequence[Sequence[Stored]]) -> None:  # noqa: ARG002 - others need it
         """See `SqlStore.upsert`."""
         self.database.executemany(statements.upsert, rows)
+
+    def forget(self, chosen: Forget) -> int:
+        """See `RowStore.forget`; what is forgotten leaves the free pages of the file, too."""
+        with self.failing():
+            self.execute("PRAGMA secure_delete = ON")
+        return super().forget(chosen)
 
     def failing(self) -> AbstractContextManager[None]:
         """See `SqlStore.failing`."""

@@ -33,7 +33,7 @@ from toggl_async.export.run.refresh import (
     silent,
 )
 
-__all__ = ["export"]
+__all__ = ["export", "opened"]
 
 
 async def export(
@@ -87,7 +87,7 @@ async def export(
     store, files = store_of(directory / MIRROR), _Files(directory, form, excel, plan)
     tell, name = on_event or silent, str(directory)
     choices = Choices(name=name, update=update, recheck=recheck, account=account, tell=tell, note=files.note)
-    async with _opened(store) as worker, held(store, worker) as holding:
+    async with opened(store) as worker, held(store, worker) as holding:
         standing = holding.standing
         read = None if update or standing.run else decoded(name, standing.finished, Manifest)
         if read is None:
@@ -130,7 +130,7 @@ class _Files:
 
 
 @asynccontextmanager
-async def _opened(store: RowStore) -> AsyncIterator[Worker]:
+async def opened(store: RowStore) -> AsyncIterator[Worker]:
     """Open a store, and close it at the end."""
     async with Worker() as worker:
         await worker.run(store.open)
