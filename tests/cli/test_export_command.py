@@ -165,11 +165,13 @@ def test_everything_is_exported_from_a_server(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["export", "--out", str(out), "--since", "2020-01-01", "--until", "2030-01-01"]) == 0
-    told, looked, kept, following = capsys.readouterr().out.splitlines()
+    told, looked, kept, following, report = capsys.readouterr().out.splitlines()
     assert told.endswith("totals agree with Toggl's (2 ranges)")
     assert looked == "time entries from 2020-01-01 to 2030-01-01 were looked at"
     assert kept == f"the rows and their changes are in {out / 'mirror.sqlite'}; --update brings it up to date"
-    assert following == f'next: python: pandas.read_json("{out}/time_entries.jsonl", lines=True)'
+    program = f'import pandas; print(pandas.read_json("{out}/time_entries.jsonl", lines=True))'
+    assert following == f"next: python -c '{program}'"
+    assert report == f"next: toggl-async report {out}"
     manifest = json.loads((out / "manifest.json").read_bytes())
     assert manifest["requests"] == server.counts.requests
     assert (manifest["plan"]["since"], manifest["plan"]["until"]) == ("2020-01-01", "2030-01-01")

@@ -1,6 +1,7 @@
 """`toggl-async export`: formats, resuming, updates, estimates, events for machines, many accounts."""
 
 import json
+import shlex
 import signal
 import sqlite3
 import sys
@@ -390,12 +391,13 @@ def test_a_database_is_brought_up_to_date_without_files(
         f"{path} contains an unfinished export; run the same command to resume it\n"
     )
     assert main(command) == 0
-    told, looked, following = capsys.readouterr().out.splitlines()
+    told, looked, following, report = capsys.readouterr().out.splitlines()
     assert told.startswith(f"{path}: 277 rows in 9 datasets, ")
     assert told.endswith("totals agree with Toggl's (2 ranges)")
     assert looked == "time entries from 2020-01-01 to 2030-01-01 were looked at"
-    assert following.startswith(f'next: sqlite3 "{path}" "SELECT project_name, ')
-    statement = following.split('"')[3]
+    assert report == f"next: toggl-async report {path}"
+    _, tool, file, statement = shlex.split(following)
+    assert (tool, file) == ("sqlite3", str(path))
     with closing(sqlite3.connect(path)) as database:
         hours = database.execute(statement).fetchall()
     assert len(hours) > 1
@@ -426,9 +428,41 @@ def test_the_next_step_of_a_database_works(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
     assert main(["export", "--out", str(out), "--format", form]) == 0
-    following = capsys.readouterr().out.splitlines()[-1]
-    tool, path, _, statement, _ = following.removeprefix("next: ").split('"')
+    *_, following, report = capsys.readouterr().out.splitlines()
+    _, tool, path, statement = shlex.split(following)
     assert path == str(out / f"toggl.{form}")
-    connection: Any = sqlite3.connect(path) if tool == "sqlite3 " else duckdb.connect(path)
+    assert main(shlex.split(report)[2:]) == 0
+    assert "total" in capsys.readouterr().out
+    connection: Any = sqlite3.connect(path) if tool == "sqlite3" else duckdb.connect(path)
     with closing(connection):
         assert len(connection.execute(statement).fetchall()) > 1
+
+
+def test_csv_for_excel(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tag = next(iter(server.company.tags.values()))
+    tag.name = "=HYPERLINK(1)"
+    command = ["export", "--out", str(out), "--format", "csv", "--excel"]
+    assert main(command) == 0
+    assert f"next: open {out / 'time_entries.csv'} in Excel" in capsys.readouterr().out.splitlines()
+    data = (out / "tags.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf")
+    assert data.count(b"\n") == data.count(b"\r\n") > 1
+    assert b",'=HYPERLINK(1)," in data
+    assert json.loads((out / "manifest.json").read_bytes())["excel"] is True
+    machines = command[:-1]
+    assert main([*machines, "--update"]) == 2
+    assert "contains CSV files for spreadsheets (excel); go on with those" in capsys.readouterr().err
+    assert main([*command, "--update"]) == 0
+    assert (out / "tags.csv").read_bytes() == data
+    other = out.with_name("machines")
+    assert main(["export", "--out", str(other), "--format", "csv"]) == 0
+    assert main(["export", "--out", str(other), "--format", "csv", "--excel", "--update"]) == 2
+    assert "contains CSV files for machines, not for spreadsheets" in capsys.readouterr().err
+    assert b",=HYPERLINK(1)," in (other / "tags.csv").read_bytes()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--format", "jsonl"], ["--format", "sqlite"]])
+def test_excel_opens_csv_alone(out: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(["export", "--out", str(out), "--excel", *arguments]) == 2
+    assert capsys.readouterr().err == "toggl-async: --excel needs --format csv\n"
+    assert not out.exists()

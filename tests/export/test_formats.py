@@ -61,6 +61,12 @@ def test_a_format_that_there_is_not() -> None:
         format_named("xml")
 
 
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "csv"])
+def test_spreadsheets_open_csv_alone(form: str) -> None:
+    with pytest.raises(InvalidInput, match=f"excel .* needs the format csv, not {form}"):
+        format_named(form, excel=True)
+
+
 @pytest.mark.parametrize("form", ["parquet", "duckdb"])
 def test_a_format_whose_package_is_missing(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = {"parquet": "parquet", "duckdb": "duck"}[form]

@@ -18,7 +18,7 @@ from toggl_async.export.mirror import postgres, schema, sql, sqlite
 from toggl_async.export.mirror.pieces import Progress
 from toggl_async.export.mirror.sql import SqlStore
 from toggl_async.export.mirror.sqlite import SqliteStore
-from toggl_async.export.mirror.store import SCHEMA, Change, Commit, Forget, RowStore, Scope
+from toggl_async.export.mirror.store import SCHEMA, Change, Commit, Forget, RowStore, Scope, Standing
 from toggl_async.export.mirror.tables import table
 from toggl_async.export.plan.datasets import DATASETS, Dataset, dataset
 from toggl_async.export.plan.plan import DateRange
@@ -276,6 +276,41 @@ def test_what_is_forgotten_leaves_its_key_alone(
         (found,) = query(store, f"SELECT * FROM {row.dataset} WHERE {condition}")
         assert "secret" not in str(found)
     assert store.forget(chosen) == 0
+
+
+def standing_of(store: RowStore) -> Standing:
+    standing = store.hold()
+    store.release()
+    return standing
+
+
+def test_a_store_tells_what_was_forgotten(store: RowStore) -> None:
+    rows = [
+        line(
+            b'{"id":%d,"user_id":%d,"workspace_id":%d,"start":"2026-01-0%dT00:30:00Z"}'
+            % (number, user, space, number)
+        )
+        for number, user, space in ((1, 7, 10), (2, 7, 20), (3, 8, 30), (4, 7, 10))
+    ]
+    store.commit(commit(ENTRIES, [*rows, line(b'{"id":5,"user_id":7}')], progress=Progress(done=True)))
+    standing = standing_of(store)
+    assert standing.progress
+    assert (standing.kept_from, standing.unread) == (None, frozenset())
+    assert store.forget(Forget(before=dt.date(2026, 1, 2))) == 1
+    assert store.forget(Forget(before=dt.date(2026, 1, 1))) == 0
+    standing = standing_of(store)
+    assert not standing.progress
+    assert (standing.kept_from, standing.unread) == (dt.date(2026, 1, 2), frozenset())
+    assert store.forget(Forget(user_id=7)) == 3
+    entries = {("time_entries", 10), ("time_entries", 20)}
+    assert standing_of(store).unread == entries
+    assert store.forget(Forget(workspace_id=30)) == 1
+    assert standing_of(store).unread == entries | {(name, 30) for name in DATASETS}
+    store.close()
+    assert store.open().kept_from == dt.date(2026, 1, 2)
+    store.finish(b"{}")
+    standing = standing_of(store)
+    assert (standing.kept_from, standing.unread) == (dt.date(2026, 1, 2), frozenset())
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from toggl_async.cli.day import current, start, stop, today
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.export import export
 from toggl_async.cli.feed import feed
+from toggl_async.cli.forget import forget
 from toggl_async.cli.hours import report
 from toggl_async.cli.interrupts import interruptible
 from toggl_async.cli.options import COMPLETION
@@ -36,7 +37,7 @@ def command() -> None:
     """
 
 
-for _one in (api, call, current, export, feed, quota, report, sandbox, start, stop, today, whoami):
+for _one in (api, call, current, export, feed, forget, quota, report, sandbox, start, stop, today, whoami):
     command.add_command(_one)
 
 

@@ -90,6 +90,11 @@ def _refuse_beside(option: str, value: object, *others: tuple[str, bool]) -> Non
     help="Format of the files; parquet and duckdb need the extra of the same name.  [default: jsonl]",
 )
 @click.option(
+    "--excel",
+    is_flag=True,
+    help="With --format csv: files that Excel opens as they are, and in which it runs no text as a formula.",
+)
+@click.option(
     "--to",
     "url",
     metavar="URL",
@@ -136,6 +141,7 @@ def export(
     destination: Path | None,
     *,
     name: str | None,
+    excel: bool,
     url: str | None,
     update: bool,
     recheck: int | str | None,
@@ -156,6 +162,8 @@ def export(
     several, served = accounts is not None, base_url is not None
     _refuse_beside("--sandbox", sandbox or None, ("--base-url", served), ("--accounts", several))
     _refuse_beside("--to", url, ("--out or --format", bool(destination or name)), ("--accounts", several))
+    if excel and name != "csv":
+        raise InvalidInput("--excel needs --format csv")
     if speed is not None and not sandbox:
         raise InvalidInput("--speed needs --sandbox")
     update = update or url is not None
@@ -180,6 +188,7 @@ def export(
             plan=plan,
             destination=place if account is None else place / account,
             format=name or "jsonl",
+            excel=excel,
             url=url,
             update=update,
             recheck=days,

@@ -49,6 +49,7 @@ class Job:
         plan: what is taken.
         destination: where it goes.
         format: the format of the files.
+        excel: whether they are CSV for spreadsheets.
         url: the database that it goes to instead; None where it goes into files.
         update: whether a finished export is brought up to date.
         recheck: days that it reads again as a whole; None for all.
@@ -59,6 +60,7 @@ class Job:
     plan: ExportPlan
     destination: Path
     format: str
+    excel: bool
     url: str | None
     update: bool
     recheck: int | None
@@ -88,6 +90,7 @@ class Job:
             self.plan,
             self.destination,
             format=self.format,
+            excel=self.excel,
             update=self.update,
             recheck=self.recheck,
             on_event=on_event,

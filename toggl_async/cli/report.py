@@ -1,7 +1,12 @@
 """What the command says at the end, and before: verdicts, and estimates, in plain lines. Pure."""
 
 import datetime as dt
+import json
+import os
+import shlex
+import subprocess
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
 
 from toggl_async.cli.display import count, spell
 from toggl_async.cli.exits import Exit
@@ -9,17 +14,15 @@ from toggl_async.export import Estimate, Failure, Manifest, Refusal
 
 __all__ = ["estimate_lines", "freshness", "left_behind", "next_steps", "summary", "verdict"]
 
-_HOURS = "SELECT {0}, ROUND(SUM(seconds) / 3600.0, 1) AS hours FROM time_entries_named GROUP BY {0}"
+_HOURS = "SELECT {0}, ROUND(SUM(seconds) / 3600.0, 1) AS hours FROM {1} GROUP BY {0} ORDER BY 2 DESC"
+_VIEW = "time_entries_named"
 
-_NEXT = {
-    "jsonl": """python: pandas.read_json("{place}/time_entries.jsonl", lines=True)""",
-    "csv": "open {place}/time_entries.csv in a spreadsheet",
-    "parquet": """python: pandas.read_parquet("{place}/time_entries.parquet")""",
-    "sqlite": f"""sqlite3 "{{place}}/toggl.sqlite" "{_HOURS.format("current_project_name")}\"""",
-    "duckdb": f"""duckdb "{{place}}/toggl.duckdb" "{_HOURS.format("current_project_name")}\"""",
-    "mirror": f"""sqlite3 "{{place}}" "{_HOURS.format("project_name")}\"""",
+_PROGRAMS = {
+    "jsonl": "import pandas; print(pandas.read_json({file}, lines=True))",
+    "csv": "import pandas; print(pandas.read_csv({file}))",
+    "parquet": "import polars; print(polars.read_parquet({file}))",
 }
-"""What to do with an export, by its format."""
+"""What opens the time entries of a format in Python; the file's name is put in as text in quotes."""
 
 
 def next_steps(place: str, mirror: Path, manifest: Manifest) -> list[str]:
@@ -38,8 +41,35 @@ def next_steps(place: str, mirror: Path, manifest: Manifest) -> list[str]:
     if manifest.format != "mirror":
         lines.append(f"the rows and their changes are in {mirror}; --update brings it up to date")
     if "time_entries" in manifest.datasets:
-        lines.append(f"next: {_NEXT[manifest.format].format(place=place)}")
+        lines.append(f"next: {_opening(place, manifest)}")
+        lines.append(f"next: {_line('toggl-async', 'report', place)}")
     return lines
+
+
+def _opening(place: str, manifest: Manifest) -> str:
+    """How to open an export, by its format."""
+    name = manifest.format
+    if manifest.excel:
+        return f"open {Path(place) / 'time_entries.csv'} in Excel"
+    if name in _PROGRAMS:
+        file = json.dumps(str(Path(place) / f"time_entries.{name}"), ensure_ascii=False)
+        return _line("python", "-c", _PROGRAMS[name].format(file=file))
+    if name != "mirror":
+        tool = {"sqlite": "sqlite3", "duckdb": "duckdb"}[name]
+        return _line(tool, str(Path(place) / f"toggl.{name}"), _HOURS.format("current_project_name", _VIEW))
+    if "://" not in place:
+        return _line("sqlite3", place, _HOURS.format("project_name", _VIEW))
+    address, _, query = place.partition("?")
+    others = [(key, value) for key, value in parse_qsl(query) if key != "schema"]
+    schema = dict(parse_qsl(query)).get("schema")
+    view = _VIEW if schema is None else '"{}".{}'.format(schema.replace('"', '""'), _VIEW)
+    url = f"{address}?{urlencode(others)}" if others else address
+    return _line("psql", url, "-c", _HOURS.format("project_name", view))
+
+
+def _line(*words: str) -> str:
+    """A line for the shell."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def summary(destination: str, manifest: Manifest) -> str:

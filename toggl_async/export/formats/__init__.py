@@ -59,14 +59,21 @@ class Format(Protocol):
         ...
 
 
-def format_named(name: str) -> Format:
+def format_named(name: str, *, excel: bool = False) -> Format:
     """The format of that name.
 
+    Args:
+        name: one of `FORMATS`.
+        excel: CSV for people and their spreadsheets, not for machines.
+
     Raises:
-        InvalidInput: there is none, or a package that it needs is missing.
+        InvalidInput: there is none, a package that it needs is missing, or `excel` goes with another format
+            than CSV.
     """
     if name not in FORMATS:
         raise InvalidInput(f"unknown format {name!r}; choose one of {', '.join(FORMATS)}")
+    if excel and name != "csv":
+        raise InvalidInput(f"excel makes CSV files for spreadsheets, so it needs the format csv, not {name}")
     module, kind, extra = FORMATS[name]
     try:
         found = importlib.import_module(f"toggl_async.export.formats.{module}")
@@ -75,4 +82,4 @@ def format_named(name: str) -> Format:
             f"{missing.name} is not installed; the format {name} needs the extra {extra!r}: "
             f"python -m pip install 'toggl_async[{extra}]'"
         ) from None
-    return cast("Format", getattr(found, kind)())
+    return cast("Format", getattr(found, kind)(**({"excel": True} if excel else {})))

@@ -302,6 +302,7 @@ class Books:
             failed=self.failures,
             stale=tuple(stale_rows(run, self._missing())),
             warnings=run.account.warnings,
+            kept_from=run.kept_from,
         )
 
     def _lacking(self) -> set[str]:

@@ -33,11 +33,13 @@ class Held(Previous):
         layout: which columns and files there are.
         format: the format of the files.
         finished: whether it came to its end.
+        excel: whether its CSV files are for spreadsheets.
     """
 
     layout: str
     format: str
     finished: bool
+    excel: bool = False
 
 
 def layout_of(name: str) -> str:
@@ -52,7 +54,14 @@ def layout_of(name: str) -> str:
     return f"{_LAYOUT}-{hashlib.sha256(msgspec.json.encode(columns)).hexdigest()[:16]}"
 
 
-def held_by(directory: Path, *, plan: ExportPlan, base_url: str, format: str) -> Held | None:  # noqa: A002
+def held_by(
+    directory: Path,
+    *,
+    plan: ExportPlan,
+    base_url: str,
+    format: str,  # noqa: A002
+    excel: bool = False,
+) -> Held | None:
     """The export whose files a directory holds; None where there is none.
 
     Args:
@@ -60,6 +69,7 @@ def held_by(directory: Path, *, plan: ExportPlan, base_url: str, format: str) ->
         plan: what is asked for.
         base_url: the server.
         format: the format of the files.
+        excel: whether they are CSV for spreadsheets.
 
     Raises:
         InvalidInput: the directory can't be a destination, or holds an export of another format, version,
@@ -71,6 +81,11 @@ def held_by(directory: Path, *, plan: ExportPlan, base_url: str, format: str) ->
         return None
     if held.format != format:
         raise InvalidInput(f"{directory} contains an export in the format {held.format}, not {format}")
+    if held.excel is not excel:
+        made = "for spreadsheets (excel)" if held.excel else "for machines, not for spreadsheets (excel)"
+        raise InvalidInput(
+            f"{directory} contains CSV files {made}; go on with those, or name another directory"
+        )
     if held.layout != layout_of(format):
         raise InvalidInput(f"{directory} contains an export made by another version of toggl_async")
     refuse_other(str(directory), held, plan=plan, base_url=base_url)

@@ -20,6 +20,7 @@ from toggl_async.export.mirror.manifest import Manifest
 from toggl_async.export.mirror.run import decoded
 from toggl_async.export.mirror.store import Snapshot
 from toggl_async.export.plan.datasets import ENTRIES
+from toggl_async.export.rows import day_of
 
 __all__ = ["Grouping", "Hours", "HoursBy", "Label", "groupings", "hours_by"]
 
@@ -208,7 +209,7 @@ def _doubts(state: Mapping[str, str], since: dt.date | None, until: dt.date | No
         return
     if "run" in state:
         yield "an update is under way, or was interrupted: hours may be missing"
-    plan = manifest.plan
+    plan, kept_from = manifest.plan, day_of(state.get("kept_from"))
     if ENTRIES.name not in plan:
         yield "the export takes no time entries"
     elif not manifest.complete:
@@ -217,6 +218,8 @@ def _doubts(state: Mapping[str, str], since: dt.date | None, until: dt.date | No
         yield f"the export takes only some time entries, chosen by {', '.join(plan.filters)}"
     if plan.since is not None and (since is None or since < plan.since):
         yield f"the export takes time entries from {plan.since} on"
+    if kept_from is not None and (since is None or since < kept_from):
+        yield f"time entries from before {kept_from} were forgotten"
     if plan.until is not None and (until is None or until > plan.until):
         yield f"the export takes time entries until {plan.until}"
 

@@ -228,6 +228,9 @@ class Manifest:
         failed: what could not be read, or came in an unexpected shape.
         stale: what an update could not read again.
         warnings: why what Toggl says of the account may not be the whole.
+        excel: whether the CSV files are for people and their spreadsheets.
+        kept_from: the first day of the time entries that the mirror keeps, since older ones were forgotten;
+            None where none were.
     """
 
     toggl_async: str
@@ -257,6 +260,8 @@ class Manifest:
     failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
     warnings: tuple[str, ...] = ()
+    excel: bool = False
+    kept_from: dt.date | None = None
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

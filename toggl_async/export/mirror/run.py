@@ -1,8 +1,8 @@
 """What a run is: plan, account, and the finished run that it goes on from. It stands in the store."""
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Collection, Mapping
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -11,10 +11,11 @@ import msgspec
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.manifest import Failure, Manifest, ManifestEntry, Refusal, Stale
 from toggl_async.export.mirror.storage import DAMAGED
-from toggl_async.export.plan.plan import ExportPlan
+from toggl_async.export.mirror.store import UnreadPart
+from toggl_async.export.plan.plan import EARLIEST, ExportPlan
 from toggl_async.export.plan.survey import Survey
 
-__all__ = ["Previous", "Run", "decoded", "encoded", "refuse_other"]
+__all__ = ["Previous", "Run", "decoded", "encoded", "kept_of", "refuse_other"]
 
 T = TypeVar("T")
 
@@ -47,6 +48,12 @@ class Previous:
     failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
 
+    def without(self, parts: Collection[UnreadPart]) -> Self:
+        """The same run, as if it had not read these parts."""
+        missing = [Failure(dataset=name, workspace_id=number, message="forgotten") for name, number in parts]
+        older = [one for one in self.stale if (one.dataset, one.workspace_id) not in parts]
+        return attrs.evolve(self, failed=(*self.failed, *missing), stale=tuple(older))
+
     def read_at(self, dataset: str, workspace_id: int) -> dt.datetime | None:
         """The server's time at which rows were last read, or asked for changes; None when never."""
         for one in self.stale:
@@ -71,6 +78,7 @@ class Run:
         started_at: when it began, UTC.
         previous: the finished run that it brings up to date; None when it is the first.
         read_from: for an update, the first of the days whose time entries are all read again.
+        kept_from: the first day of time entries that the mirror keeps; None for all.
     """
 
     base_url: str
@@ -79,6 +87,32 @@ class Run:
     started_at: dt.datetime
     previous: Previous | None = None
     read_from: dt.date | None = None
+    kept_from: dt.date | None = None
+
+    @property
+    def taken(self) -> ExportPlan:
+        """The plan, but for the time entries that the mirror no longer keeps."""
+        return kept_of(self.plan, self.kept_from)
+
+
+def kept_of(plan: ExportPlan, first: dt.date | None) -> ExportPlan:
+    """A plan without the time entries that a mirror doesn't keep.
+
+    Args:
+        plan: the plan.
+        first: the first day of time entries that the mirror keeps; None for all.
+
+    Raises:
+        InvalidInput: the plan takes none of those that it keeps.
+    """
+    if first is None or (plan.since or EARLIEST) >= first:
+        return plan
+    if plan.until is not None and plan.until < first:
+        raise InvalidInput(
+            f"the mirror keeps time entries from {first} on, but the plan takes them until {plan.until}; "
+            "name another mirror"
+        )
+    return attrs.evolve(plan, since=first)
 
 
 def encoded(what: Run | Manifest) -> bytes:

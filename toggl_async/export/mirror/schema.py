@@ -160,6 +160,12 @@ class Statements:
             "AND deleted_at IS NULL"
         )
         """Mark a row as deleted: moment, revision, key; one that is already keeps both."""
+        emptied = ", ".join(f'"{column.name}" = NULL' for column in declared.stored if column.name not in key)
+        self.erase: str = (
+            f"UPDATE {name} SET {emptied}, raw = NULL, deleted_at = {mark}, revision = {mark} "
+            f"WHERE {self.is_row}"
+        )
+        """Leave nothing of a row but its key: moment, revision, key."""
         self.all: str = f"SELECT id FROM {name} WHERE deleted_at IS NULL"
         """The ids of the rows that Toggl has."""
         self.of_workspace: str = f"{self.all} AND workspace_id = {mark}"

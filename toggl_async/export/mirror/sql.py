@@ -5,13 +5,14 @@
 import abc
 import datetime as dt
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import msgspec
 
 from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.erase import condition_of, parts_to_read
 from toggl_async.export.mirror.pieces import Progress
 from toggl_async.export.mirror.schema import (
     COUNTER,
@@ -33,6 +34,7 @@ from toggl_async.export.mirror.store import (
     Scope,
     Snapshot,
     Standing,
+    UnreadPart,
 )
 from toggl_async.export.mirror.tables import DAY, Table, table
 from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset
@@ -49,6 +51,8 @@ _RUN, _FINISHED, _SCHEMA = "run", "finished", "schema"
 
 ID = "id"
 """The name in the state of what tells a store from any other."""
+
+_KEPT_FROM, _UNREAD = "kept_from", "unread"
 
 
 class SqlStore(abc.ABC):
@@ -198,7 +202,13 @@ class SqlStore(abc.ABC):
             requests=requests,
             revision=revision,
             id=state.get(ID, ""),
+            kept_from=day_of(state.get(_KEPT_FROM)),
+            unread=self._unread(state),
         )
+
+    @staticmethod
+    def _unread(state: Mapping[str, str]) -> frozenset[UnreadPart]:
+        return msgspec.json.decode(state.get(_UNREAD, "[]"), type=frozenset[UnreadPart])
 
     def _counters(self) -> tuple[int, int]:
         revision, requests = self.execute(f"SELECT revision, requests FROM {COUNTER}").fetchone()
@@ -215,12 +225,16 @@ class SqlStore(abc.ABC):
         with self.transaction():
             self._clear_progress()
             self._set_state(_RUN, None)
+            self._set_state(_UNREAD, None)
             self._set_state(_FINISHED, finished.decode())
 
     def _clear_progress(self) -> None:
+        self._clear_pieces()
+        self.execute(f"UPDATE {COUNTER} SET requests = 0")
+
+    def _clear_pieces(self) -> None:
         self.execute(f"DELETE FROM {PROGRESS}")
         self.execute(f"DELETE FROM {UNMET}")
-        self.execute(f"UPDATE {COUNTER} SET requests = 0")
 
     def commit(self, commit: Commit) -> None:
         """See `RowStore.commit`."""
@@ -335,8 +349,9 @@ class SqlStore(abc.ABC):
         forgotten = 0
         with self.transaction():
             revision, requests = self._counters()
+            self._note_forgotten(chosen)
             for name, dataset in DATASETS.items():
-                where, values = self._forgotten(table(name), chosen)
+                where, values = condition_of(chosen, table(name), self.dialect.mark)
                 if not where:
                     continue
                 keys = self.execute(
@@ -348,39 +363,28 @@ class SqlStore(abc.ABC):
             self.execute(f"UPDATE {COUNTER} SET revision = {mark}, requests = {mark}", (revision, requests))
         return forgotten
 
-    def _forgotten(self, declared: Table, chosen: Forget) -> tuple[str, list[Stored]]:
-        """The condition for what is forgotten of a table; empty where that is nothing."""
-        mark, name = self.dialect.mark, declared.name
-        terms: list[tuple[str, Stored]] = []
-        if chosen.workspace_id is not None:
-            if name == "workspaces":
-                terms.append(("id", chosen.workspace_id))
-            elif "workspace_id" in declared.place:
-                terms.append(("workspace_id", chosen.workspace_id))
-        if chosen.user_id is not None:
-            if name == "users":
-                terms.append(("id", chosen.user_id))
-            elif name == ENTRIES.name:
-                terms.append(("user_id", chosen.user_id))
-        conditions = [f"{column} = {mark}" for column, _ in terms]
-        values = [value for _, value in terms]
-        if chosen.before is not None and name == ENTRIES.name:
-            conditions.append(f"{DAY} < {mark}")
-            values.append(chosen.before.isoformat())
-        return " OR ".join(conditions), values
+    def _note_forgotten(self, chosen: Forget) -> None:
+        """Note what runs need to know of what is about to be forgotten."""
+        state = self._state()
+        self._clear_pieces()
+        if chosen.before is not None:
+            self._set_state(_KEPT_FROM, max(chosen.before.isoformat(), state.get(_KEPT_FROM, "")))
+        found = self.execute(
+            f"SELECT DISTINCT workspace_id FROM {ENTRIES.name} "
+            f"WHERE user_id = {self.dialect.mark} AND workspace_id IS NOT NULL",
+            (chosen.user_id,),
+        ).fetchall()
+        unread = self._unread(state).union(parts_to_read(chosen, (one for (one,) in found)))
+        self._set_state(_UNREAD, msgspec.json.encode(sorted(unread)).decode())
 
-    def _erase(self, declared: Table, keys: Iterable[Sequence[int]], revision: int) -> int:
+    def _erase(self, declared: Table, keys: Sequence[Sequence[int]], revision: int) -> int:
         """Leave nothing of rows but their keys, and return the latest revision."""
-        mark, key = self.dialect.mark, declared.dataset.key
-        emptied = ", ".join(f'"{column.name}" = NULL' for column in declared.stored if column.name not in key)
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        rows: list[Sequence[Stored]] = [(now, number, *one) for number, one in enumerate(keys, revision + 1)]
         self.execute_many(
-            f"UPDATE {declared.name} SET {emptied}, raw = NULL, deleted_at = {mark}, revision = {mark} "
-            f"WHERE {self.statements[declared.name].is_row}",
-            rows,
+            self.statements[declared.name].erase,
+            [(now, number, *key) for number, key in enumerate(keys, revision + 1)],
         )
-        return revision + len(rows)
+        return revision + len(keys)
 
 
 def schema_of(name: str, state: Mapping[str, str]) -> int:

@@ -19,7 +19,7 @@ from toggl_async.export.mirror.schema import STATE, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlStore
 from toggl_async.export.mirror.sql_snapshot import SqlSnapshot, no_mirror
 from toggl_async.export.mirror.storage import CLOSED, DAMAGED, make_private
-from toggl_async.export.mirror.store import Standing, Values
+from toggl_async.export.mirror.store import Forget, Standing, Values
 from toggl_async.export.mirror.tables import Table
 from toggl_async.export.rows import Stored
 
@@ -178,6 +178,12 @@ class SqliteStore(SqlStore):
     def upsert(self, declared: Table, statements: Statements, rows: Sequence[Sequence[Stored]]) -> None:  # noqa: ARG002 - others need it
         """See `SqlStore.upsert`."""
         self.database.executemany(statements.upsert, rows)
+
+    def forget(self, chosen: Forget) -> int:
+        """See `RowStore.forget`; what is forgotten leaves the free pages of the file, too."""
+        with self.failing():
+            self.execute("PRAGMA secure_delete = ON")
+        return super().forget(chosen)
 
     def failing(self) -> AbstractContextManager[None]:
         """See `SqlStore.failing`."""

@@ -17,13 +17,27 @@ from toggl_async.export.plan.datasets import Dataset, Key
 from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.rows import Line, Stored
 
-__all__ = ["Change", "Commit", "DaySum", "Forget", "RowStore", "Scope", "Snapshot", "Standing", "Values"]
+__all__ = [
+    "Change",
+    "Commit",
+    "DaySum",
+    "Forget",
+    "RowStore",
+    "Scope",
+    "Snapshot",
+    "Standing",
+    "UnreadPart",
+    "Values",
+]
 
 SCHEMA = 1
 """The number of the schema; it grows with every change of a table or of what stands in one."""
 
 Values: TypeAlias = Sequence[Stored] | Mapping[str, Stored]
 """Parameters of a statement, by their place or by their name."""
+
+UnreadPart: TypeAlias = tuple[str, int]
+"""What an update reads for itself: the name of a dataset, and the id of a workspace."""
 
 
 @attrs.frozen(kw_only=True)
@@ -86,6 +100,8 @@ class Standing:
         requests: requests that it has sent.
         revision: the latest revision.
         id: what tells the store from any other; revisions of another one mean nothing here.
+        kept_from: the first day of time entries that it keeps; None where it keeps all.
+        unread: parts of which rows were forgotten since the last finished run, and which may come back.
     """
 
     run: bytes | None = None
@@ -94,6 +110,12 @@ class Standing:
     requests: int = 0
     revision: int = 0
     id: str = ""
+    kept_from: dt.date | None = None
+    unread: frozenset[UnreadPart] = frozenset()
+
+
+def _day(before: dt.date | None) -> dt.date | None:
+    return before.date() if isinstance(before, dt.datetime) else before
 
 
 @attrs.frozen(kw_only=True)
@@ -103,12 +125,12 @@ class Forget:
     Attributes:
         workspace_id: all that is in a workspace, and the workspace itself.
         user_id: the time entries of a user, and the user.
-        before: time entries that began before a day.
+        before: time entries that began before a day; of a moment, the day.
     """
 
     workspace_id: int | None = None
     user_id: int | None = None
-    before: dt.date | None = None
+    before: dt.date | None = attrs.field(default=None, converter=_day)
 
 
 class DaySum(NamedTuple):
@@ -247,7 +269,9 @@ class RowStore(Protocol):
     def forget(self, chosen: Forget) -> int:
         """Delete rows and all that is said in them but their keys; return how many.
 
-        The feed tells of them as deleted. What was deleted before is forgotten as well.
+        The feed tells of them as deleted. What was deleted before is forgotten as well. Time entries from
+        before a day are not to come back: `Standing.kept_from` says which day. The rest is to be read as if
+        it had never been: `Standing.unread`. So a run under way forgets how far it is.
         """
         ...
 

@@ -116,8 +116,8 @@ class Reader:
 
     @property
     def plan(self) -> ExportPlan:
-        """What is exported."""
-        return self.books.run.plan
+        """What is read."""
+        return self.books.run.taken
 
     @property
     def account(self) -> Survey:

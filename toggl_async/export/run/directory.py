@@ -33,7 +33,7 @@ from toggl_async.export.run.refresh import (
     silent,
 )
 
-__all__ = ["export"]
+__all__ = ["export", "opened"]
 
 
 async def export(
@@ -42,6 +42,7 @@ async def export(
     destination: str | os.PathLike[str],
     *,
     format: str = "jsonl",  # noqa: A002 - it is the word that everybody expects
+    excel: bool = False,
     update: bool = False,
     recheck: int | None = RECHECK_DAYS,
     account: Survey | None = None,
@@ -56,6 +57,9 @@ async def export(
         plan: what is taken.
         destination: a directory: new, empty, or that of the same export.
         format: one of `toggl_async.export.FORMATS`.
+        excel: with the format ``csv``, make files for people who open them in a spreadsheet: with a byte
+            order mark, so that Excel reads UTF-8, and with an apostrophe in front of text that it would run
+            as a formula.
         update: bring a finished export of the same plan up to date, if there is one.
         recheck: days before the last run whose time entries an update reads again as a whole; None for
             all of them. It goes with the export that begins: one that goes on keeps its own.
@@ -67,22 +71,23 @@ async def export(
 
     Raises:
         InvalidInput: the destination cannot be written to, or holds another export, or another run
-            writes there; or the plan names a workspace that is not there. Nothing was written.
+            writes there; or the plan names a workspace that is not there, or `excel` goes with another
+            format than CSV. Nothing was written.
         TogglError: what ended the export. Whatever ends it, cancellation included, the manifest
             says ``"finished": false``, and the same call goes on from there.
         OSError: the destination could not be written on, such as a full disk.
     """
-    form, directory = format_named(format), Path(destination)
-    before = held_by(directory, plan=plan, base_url=client.base_url, format=format)
+    form, directory = format_named(format, excel=excel), Path(destination)
+    before = held_by(directory, plan=plan, base_url=client.base_url, format=format, excel=excel)
     if before is not None and before.finished and not update:
         raise InvalidInput(f"{directory} contains a finished export; --update brings it up to date")
     check_files(directory, form, plan.chosen())
     if not (directory / MIRROR).exists():  # nothing is made before there is something to take
         account = account or await survey(patient(client), plan)
-    store, files = store_of(directory / MIRROR), _Files(directory, form, plan)
+    store, files = store_of(directory / MIRROR), _Files(directory, form, excel, plan)
     tell, name = on_event or silent, str(directory)
     choices = Choices(name=name, update=update, recheck=recheck, account=account, tell=tell, note=files.note)
-    async with _opened(store) as worker, held(store, worker) as holding:
+    async with opened(store) as worker, held(store, worker) as holding:
         standing = holding.standing
         read = None if update or standing.run else decoded(name, standing.finished, Manifest)
         if read is None:
@@ -99,6 +104,7 @@ class _Files:
 
     directory: Path
     form: Format
+    excel: bool
     plan: ExportPlan
 
     def note(self, manifest: Manifest) -> None:
@@ -118,12 +124,13 @@ class _Files:
 
     def _write_manifest(self, manifest: Manifest, facts: Mapping[str, FileFacts]) -> Manifest:
         whole = with_files(manifest, self.directory, self.form, layout_of(self.form.name), facts)
+        whole = attrs.evolve(whole, excel=self.excel)
         write_manifest(self.directory, whole)
         return whole
 
 
 @asynccontextmanager
-async def _opened(store: RowStore) -> AsyncIterator[Worker]:
+async def opened(store: RowStore) -> AsyncIterator[Worker]:
     """Open a store, and close it at the end."""
     async with Worker() as worker:
         await worker.run(store.open)

@@ -16,12 +16,12 @@ from toggl_async.export.plan.datasets import Dataset
 if TYPE_CHECKING:
     from toggl_async.export.mirror.tables import Table
 
-__all__ = ["check_files", "with_files", "write_files"]
+__all__ = ["check_files", "files_of", "remove_partial_files", "with_files", "write_files"]
 
 _PRIVATE = 0o600
 
 
-def _files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> Mapping[Path, list[Dataset]]:
+def files_of(directory: Path, form: Format, datasets: Iterable[Dataset]) -> Mapping[Path, list[Dataset]]:
     """The files of an export, and which datasets are in each."""
     if form.per_dataset:
         return {directory / f"{dataset.name}{form.suffix}": [dataset] for dataset in datasets}
@@ -34,7 +34,7 @@ def check_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> N
     Raises:
         InvalidInput: one has, and is not empty.
     """
-    for path in _files(directory, form, datasets):
+    for path in files_of(directory, form, datasets):
         if path.is_dir():
             try:
                 path.rmdir()
@@ -42,6 +42,12 @@ def check_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> N
                 raise InvalidInput(
                     f"{path} is a directory, but a file is expected there: move it away"
                 ) from error
+
+
+def remove_partial_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> None:
+    """Remove what a run that was killed has left of files that it was writing."""
+    for path in files_of(directory, form, datasets):
+        path.with_name(path.name + PARTIAL).unlink(missing_ok=True)
 
 
 def write_files(
@@ -56,7 +62,7 @@ def write_files(
     """
     facts = {}
     with store.snapshot() as snapshot:
-        for path, parts in _files(directory, form, datasets).items():
+        for path, parts in files_of(directory, form, datasets).items():
             partial = path.with_name(path.name + PARTIAL)
             partial.unlink(missing_ok=True)
             rows = form.write(partial, _tables(snapshot, parts))
@@ -102,4 +108,11 @@ def with_files(
         )
         for one in {one.file: one for one in facts.values()}.values()
     }
-    return attrs.evolve(manifest, format=form.name, layout=layout, datasets=entries, files=files)
+    return attrs.evolve(
+        manifest,
+        format=form.name,
+        layout=layout,
+        rows=sum(entry.rows for entry in entries.values()),
+        datasets=entries,
+        files=files,
+    )

@@ -253,8 +253,12 @@ class Mirror:
     ) -> int:
         """Delete what is known of a workspace or a user, or old time entries; the feed tells of it.
 
-        Nothing is left of these rows but their keys. What Toggl still has, and the plan takes, comes back
-        when it is read again. One choice at a time: two could mean what fits both, or either.
+        Nothing is left of these rows but their keys. Time entries from before a day stay away: no later
+        `refresh` asks for them, and the day can't be set back. What is in a workspace or of a user comes
+        back with the next `refresh` as long as Toggl has it and the plan takes it. One choice at a time:
+        two could mean what fits both, or either.
+
+        The files of an export are made anew by its next update, or at once by ``toggl-async forget DIR``.
 
         Args:
             workspace: everything in the workspace of this id, and the workspace.

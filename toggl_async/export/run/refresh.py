@@ -25,7 +25,7 @@ from toggl_async.export.mirror.keeper import StoreKeeper
 from toggl_async.export.mirror.manifest import Manifest
 from toggl_async.export.mirror.pieces import Piece, Range
 from toggl_async.export.mirror.progress import DatasetFinished, ExportEvent, ExportStarted, OnExportEvent
-from toggl_async.export.mirror.run import Previous, Run, decoded, encoded, refuse_other
+from toggl_async.export.mirror.run import Previous, Run, decoded, encoded, kept_of, refuse_other
 from toggl_async.export.mirror.store import RowStore, Standing
 from toggl_async.export.mirror.worker import Worker
 from toggl_async.export.plan.datasets import Dataset, Source
@@ -154,10 +154,14 @@ async def _begin(client: TogglClient, plan: ExportPlan, holding: Holding, choice
     """Go on with the run that a store holds, or begin one; return its books."""
     name, account, standing = choices.name, choices.account, holding.standing
     keeper = StoreKeeper(holding.store, holding.worker)
+    kept_of(plan, standing.kept_from)  # before anything is sent
     run = decoded(name, standing.run, Run)
     if run is not None:
         refuse_other(name, run, plan=plan, base_url=client.base_url)
         spent = await same_account(client, run.account.user_id, account, name)
+        run = attrs.evolve(
+            run, kept_from=standing.kept_from, previous=run.previous and run.previous.without(standing.unread)
+        )
         return Books(client, run, keeper, standing.progress, standing.requests + spent)
     previous = decoded(name, standing.finished, Previous)
     if previous is not None:
@@ -172,10 +176,11 @@ async def _begin(client: TogglClient, plan: ExportPlan, holding: Holding, choice
         plan=plan,
         account=account,
         started_at=dt.datetime.now(dt.UTC),
-        previous=previous,
+        previous=previous and previous.without(standing.unread),
         read_from=first_day(previous, account, choices.recheck)
         if previous and "time_entries" in plan
         else None,
+        kept_from=standing.kept_from,
     )
     await holding.worker.run(holding.store.begin, encoded(run))
     return Books(client, run, keeper, {}, account.requests)

@@ -1,0 +1,169 @@
+"""`toggl-async forget`: what is erased, where, and what is told."""
+
+import contextlib
+import datetime as dt
+import io
+import json
+import re
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from toggl_async.cli import main
+from toggl_async.export.mirror.sqlite import SqliteStore
+from toggl_async.sandbox import Sandbox
+
+DAY = dt.timedelta(days=1)
+DOCS = Path(__file__).parent.parent.parent / "docs"
+COMMANDS = sorted(
+    {
+        line
+        for page in ("export.md", "command.md")
+        for line in re.findall(r"^toggl-async (forget .*)$", (DOCS / page).read_text("utf-8"), re.MULTILINE)
+    }
+)
+
+
+@pytest.fixture
+def exported(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    assert main(["export", "--out", str(out), "--format", "csv"]) == 0
+    capsys.readouterr()
+    return out
+
+
+def days(directory: Path) -> list[str]:
+    """The days of the time entries that a mirror has."""
+    with contextlib.closing(sqlite3.connect(directory / "mirror.sqlite")) as database:
+        found = database.execute("SELECT day FROM time_entries WHERE deleted_at IS NULL ORDER BY day")
+        return [day for (day,) in found]
+
+
+def lines(directory: Path) -> int:
+    """The rows of the file of time entries."""
+    return (directory / "time_entries.csv").read_bytes().count(b"\r\n") - 1
+
+
+def test_old_time_entries_are_erased_and_stay_away(
+    exported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = days(exported)
+    first = before[len(before) // 2]
+    gone = sum(day < first for day in before)
+    assert main(["forget", str(exported), "--before", first]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{exported}: forgot {gone} rows",
+        f"time entries are kept from {first} on; updates ask for no older ones",
+    ]
+    assert lines(exported) == len(days(exported)) == len(before) - gone
+    assert main(["export", "--out", str(exported), "--format", "csv", "--update", "--recheck", "all"]) == 0
+    assert min(days(exported)) == first
+    assert f"time entries from {first} to " in capsys.readouterr().out
+    assert main(["report", str(exported)]) == 0
+    assert f"time entries from before {first} were forgotten" in capsys.readouterr().err
+    assert main(["report", str(exported), "--since", first]) == 0
+    assert capsys.readouterr().err == ""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        assert main(["feed", str(exported)]) == 0
+    deleted = [row for row in map(json.loads, told.getvalue().splitlines()) if row.get("deleted")]
+    assert len(deleted) == gone
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_each_command_of_the_documents_runs(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    monkeypatch.chdir(exported.parent)
+    exported.rename("toggl-export")
+    assert main(line.split()) == 0
+    assert capsys.readouterr().out.startswith("toggl-export: forgot ")
+
+
+@pytest.mark.parametrize("place", ["{}", "{}/mirror.sqlite", "sqlite:///{}/mirror.sqlite"])
+def test_what_is_older_than_some_days(exported: Path, place: str) -> None:
+    assert main(["forget", place.format(exported), "--older-than", "30"]) == 0
+    first = (dt.datetime.now(dt.UTC).date() - 30 * DAY).isoformat()
+    assert first <= min(days(exported))
+    assert lines(exported) == len(days(exported))
+
+
+def test_a_user_and_a_workspace_may_come_back(
+    exported: Path, server: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = days(exported)
+    (_, workspace), user = server.company.workspaces, next(iter(server.company.people))
+    assert main(["forget", str(exported), "--user", str(user), "--workspace", str(workspace)]) == 0
+    told, note = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf"{re.escape(str(exported))}: forgot \d+ rows", told)
+    assert note == "what Toggl still shows to the token comes back with the next update"
+    assert 0 < lines(exported) == len(days(exported)) < len(before)
+    assert main(["export", "--out", str(exported), "--format", "csv", "--update"]) == 0
+    assert days(exported) == before
+
+
+def test_a_mirror_without_files(exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alone = tmp_path / "alone.sqlite"
+    shutil.copyfile(exported / "mirror.sqlite", alone)
+    assert main(["forget", str(alone), "--older-than", "1"]) == 0
+    assert capsys.readouterr().out.startswith(f"{alone}: forgot ")
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    shutil.copyfile(exported / "mirror.sqlite", bare / "mirror.sqlite")
+    assert main(["forget", str(bare), "--older-than", "1"]) == 0
+    assert not (bare / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "choose what to forget: --user, --workspace, --before or --older-than"),
+        (["--before", "2020-01-01", "--older-than", "3"], "--before and --older-than cannot be combined"),
+        (["--before", "2199-01-01"], "--before 2199-01-01 is in the future; nothing would be left"),
+        (["--before", "lately"], "'lately' does not match the format '%Y-%m-%d'"),
+        (["--older-than", "0"], "0 is not in the range 1<=x<=36500"),
+    ],
+)
+def test_bad_input_erases_nothing(
+    exported: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    before = days(exported)
+    assert main(["forget", str(exported), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert days(exported) == before
+
+
+@pytest.mark.parametrize("place", ["none", "sqlite:///none", "."])
+def test_no_mirror_is_made_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["forget", place, "--user", "1"]) == 2
+    assert "there is no mirror at " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_mirror(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["forget", "mysql://db/reports", "--user", "1"]) == 2
+    assert "cannot keep a mirror in mysql://" in capsys.readouterr().err
+
+
+def test_a_password_on_the_command_line_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["forget", "postgresql://toggl:secret@db/reports", "--user", "1"]) == 2
+    told = capsys.readouterr().err
+    assert "leave it out, and set PGPASSWORD" in told
+    assert "secret" not in told
+
+
+def test_a_mirror_that_cannot_be_written(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SqliteStore, "forget", full)
+    assert main(["forget", str(exported), "--user", "1"]) == 1
+    assert capsys.readouterr().err == (
+        "toggl-async: not everything was forgotten: No space left on device; run the same command again\n"
+    )

@@ -1,0 +1,106 @@
+"""``toggl-async forget``: erase what a mirror, or an export, knows of a user, a workspace, or years ago."""
+
+import datetime as dt
+from pathlib import Path
+
+import anyio
+import click
+
+from toggl_async.cli.display import count
+from toggl_async.cli.exits import Exit
+from toggl_async.cli.output import complain, say
+from toggl_async.errors import InvalidInput
+from toggl_async.export import Mirror
+from toggl_async.export.mirror.destination import MIRROR
+from toggl_async.export.mirror.manifest import MANIFEST
+from toggl_async.export.mirror.store import Forget
+from toggl_async.export.mirror.urls import refuse_password
+from toggl_async.export.run.forget import forget_in
+
+__all__ = ["forget"]
+
+_FILE = "sqlite:///"
+
+_EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    the mirror or the files cannot be written; run the same command again
+  2    bad input; nothing was forgotten
+"""
+
+
+@click.command(epilog=_EXIT_CODES)
+@click.argument("store", metavar="STORE|DIR")
+@click.option("--user", metavar="ID", type=int, help="The time entries of this user, and the user.")
+@click.option("--workspace", metavar="ID", type=int, help="Everything in this workspace, and the workspace.")
+@click.option(
+    "--before",
+    metavar="DAY",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Time entries that began before this day, as YYYY-MM-DD. No update brings them back.",
+)
+@click.option(
+    "--older-than",
+    metavar="DAYS",
+    type=click.IntRange(min=1, max=36_500),
+    help="The same, counted back from today in UTC: --older-than 730.",
+)
+def forget(
+    store: str, *, user: int | None, workspace: int | None, before: dt.datetime | None, older_than: int | None
+) -> int:
+    """Erase what is known of a user or a workspace, or old time entries. Makes no request.
+
+    STORE is sqlite:///PATH, a path, or postgresql://USER@HOST/DATABASE; DIR is where an export has put its
+    files, which are written again without the rows. Nothing is left of a row but its key, so that
+    `toggl-async feed` can tell of it as deleted.
+
+    Old time entries stay away: updates no longer ask for them. What Toggl still shows to the token of a user
+    or workspace comes back with an update: erase it in Toggl first.
+    """
+    today = dt.datetime.now(dt.UTC).date()
+    first = None if before is None else before.date()
+    if older_than is not None:
+        if first is not None:
+            raise InvalidInput("--before and --older-than cannot be combined")
+        first = today - dt.timedelta(days=older_than)
+    if first is not None and first > today:
+        raise InvalidInput(f"--before {first} is in the future; nothing would be left")
+    if user is None and workspace is None and first is None:
+        raise InvalidInput("choose what to forget: --user, --workspace, --before or --older-than")
+    refuse_password(store)
+    place = _place(store)
+    try:
+        forgotten = anyio.run(_forget, place, Forget(workspace_id=workspace, user_id=user, before=first))
+    except OSError as error:
+        complain(f"not everything was forgotten: {error.strerror or error}; run the same command again")
+        return Exit.FAILED
+    say(f"{store}: forgot {count(forgotten, 'row')}")
+    if first is not None:
+        say(f"time entries are kept from {first} on; updates ask for no older ones")
+    if user is not None or workspace is not None:
+        say("what Toggl still shows to the token comes back with the next update")
+    return Exit.DONE
+
+
+def _place(store: str) -> Path | str:
+    """The directory of an export, or else the mirror.
+
+    Raises:
+        InvalidInput: there is no such file: a mirror must not be made to forget something.
+    """
+    if "://" in store and not store.startswith(_FILE):
+        return store
+    path = Path(store.removeprefix(_FILE))
+    if path.is_dir():
+        path /= MIRROR
+    if not path.exists():
+        raise InvalidInput(f"there is no mirror at {path}")
+    is_of_an_export = path.name == MIRROR and (path.parent / MANIFEST).exists()
+    return path.parent if is_of_an_export else str(path)
+
+
+async def _forget(place: Path | str, chosen: Forget) -> int:
+    if isinstance(place, Path):
+        return await forget_in(place, chosen)
+    async with Mirror(place) as mirror:
+        return await mirror.forget(workspace=chosen.workspace_id, user=chosen.user_id, before=chosen.before)

@@ -1,0 +1,67 @@
+"""Forget rows of an export into a directory: in its mirror, and in the files that were made of it."""
+
+from pathlib import Path
+
+import msgspec
+
+from toggl_async.errors import InvalidInput
+from toggl_async.export.formats import Format, format_named
+from toggl_async.export.mirror.destination import MIRROR, layout_of
+from toggl_async.export.mirror.manifest import MANIFEST, Manifest, write_manifest
+from toggl_async.export.mirror.store import Forget, RowStore
+from toggl_async.export.mirror.urls import store_of
+from toggl_async.export.run.directory import opened
+from toggl_async.export.run.files import files_of, remove_partial_files, with_files, write_files
+from toggl_async.export.run.refresh import held
+
+__all__ = ["forget_in"]
+
+
+async def forget_in(directory: Path, chosen: Forget) -> int:
+    """Forget rows in the mirror of an export, then write the files that are there again, without them.
+
+    Args:
+        directory: the destination of the export.
+        chosen: what is forgotten.
+
+    Returns:
+        How many rows were forgotten.
+
+    Raises:
+        InvalidInput: another run writes there, the directory holds no export or one made by another version
+            of this library, or a package that the files' format needs is missing. Nothing was forgotten.
+        OSError: the mirror or the files could not be written. What was forgotten in the mirror may still
+            stand in the files: do it again.
+    """
+    manifest = _read(directory / MANIFEST)
+    form = format_named(manifest.format, excel=manifest.excel)
+    if manifest.layout != layout_of(manifest.format):
+        raise InvalidInput(f"{directory} contains an export made by another version of toggl_async")
+    store = store_of(directory / MIRROR)
+    async with opened(store) as worker, held(store, worker) as holding:
+        forgotten = await worker.run(store.forget, chosen)
+        await worker.run(_write_again, directory, manifest, form, holding.store)
+    return forgotten
+
+
+def _read(path: Path) -> Manifest:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError, ValueError) as error:
+        raise InvalidInput(f"cannot read {path}: {error}") from error
+
+
+def _write_again(directory: Path, manifest: Manifest, form: Format, store: RowStore) -> None:
+    """Write the files of an export again; one that is unfinished has none, or those of the run before."""
+    datasets = manifest.plan.chosen()
+    remove_partial_files(directory, form, datasets)
+    if not manifest.finished:
+        datasets = [
+            dataset
+            for path, parts in files_of(directory, form, datasets).items()
+            if path.exists()
+            for dataset in parts
+        ]
+    facts = write_files(directory, form, datasets, store)
+    if manifest.finished:
+        write_manifest(directory, with_files(manifest, directory, form, manifest.layout, facts))
