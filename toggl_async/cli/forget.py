@@ -57,20 +57,22 @@ def forget(
     Old time entries stay away: updates no longer ask for them. What Toggl still shows to the token of a user
     or workspace comes back with an update: erase it in Toggl first.
     """
+    choices = {"--user": user, "--workspace": workspace, "--before": before, "--older-than": older_than}
+    given = [option for option, value in choices.items() if value is not None]
+    if len(given) != 1:
+        raise InvalidInput(
+            f"choose one thing to forget: {', '.join(choices)}; got {' and '.join(given) or 'none'}"
+        )
     today = dt.datetime.now(dt.UTC).date()
     first = None if before is None else before.date()
     if older_than is not None:
-        if first is not None:
-            raise InvalidInput("--before and --older-than cannot be combined")
         first = today - dt.timedelta(days=older_than)
     if first is not None and first > today:
         raise InvalidInput(f"--before {first} is in the future; nothing would be left")
-    if user is None and workspace is None and first is None:
-        raise InvalidInput("choose what to forget: --user, --workspace, --before or --older-than")
     refuse_password(store)
-    place = _place(store)
+    chosen, place = Forget(workspace_id=workspace, user_id=user, before=first), _place(store)
     try:
-        forgotten = anyio.run(_forget, place, Forget(workspace_id=workspace, user_id=user, before=first))
+        forgotten = anyio.run(_forget, place, chosen)
     except OSError as error:
         complain(f"not everything was forgotten: {error.strerror or error}; run the same command again")
         return Exit.FAILED

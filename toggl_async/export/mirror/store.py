@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 import attrs
 
+from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.pieces import Progress
 from toggl_async.export.plan.datasets import Dataset, Key
 from toggl_async.export.plan.plan import DateRange
@@ -28,6 +29,7 @@ __all__ = [
     "Standing",
     "UnreadPart",
     "Values",
+    "is_whole",
 ]
 
 SCHEMA = 1
@@ -114,23 +116,47 @@ class Standing:
     unread: frozenset[UnreadPart] = frozenset()
 
 
-def _day(before: dt.date | None) -> dt.date | None:
-    return before.date() if isinstance(before, dt.datetime) else before
+_BITS = 64
+"""Bits of a whole number in a database, its sign included."""
+
+
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number that a database can hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < _BITS
 
 
 @attrs.frozen(kw_only=True)
 class Forget:
-    """Which rows are to be forgotten; at least one of them is given, and each widens the choice.
+    """Which rows are to be forgotten: one choice, since two could mean what fits both, or either.
 
     Attributes:
         workspace_id: all that is in a workspace, and the workspace itself.
         user_id: the time entries of a user, and the user.
-        before: time entries that began before a day; of a moment, the day.
+        before: time entries that began before a day.
+
+    Raises:
+        InvalidInput: nothing was chosen, or more than one thing; or it isn't an id or a date.
     """
 
     workspace_id: int | None = None
     user_id: int | None = None
-    before: dt.date | None = attrs.field(default=None, converter=_day)
+    before: dt.date | None = None
+
+    def __attrs_post_init__(self) -> None:
+        given = {"workspace": self.workspace_id, "user": self.user_id, "before": self.before}
+        chosen = [name for name, value in given.items() if value is not None]
+        if not chosen:
+            raise InvalidInput("choose what to forget: a workspace, a user, or what is before a day")
+        if len(chosen) > 1:
+            raise InvalidInput(
+                f"forget one thing at a time: {' and '.join(chosen)} could mean both or either"
+            )
+        for name, value in (("workspace", self.workspace_id), ("user", self.user_id)):
+            if value is not None and not is_whole(value):
+                raise InvalidInput(f"{name} must be an id, a whole number, not {value!r}")
+        day: object = self.before
+        if day is not None and (isinstance(day, dt.datetime) or not isinstance(day, dt.date)):
+            raise InvalidInput(f"before must be a date, not {day!r}")
 
 
 class DaySum(NamedTuple):

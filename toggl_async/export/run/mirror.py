@@ -20,7 +20,7 @@ from toggl_async.export.mirror.open_snapshot import OpenSnapshot
 from toggl_async.export.mirror.progress import OnExportEvent
 from toggl_async.export.mirror.records import records_of
 from toggl_async.export.mirror.storage import CLOSED
-from toggl_async.export.mirror.store import Change, Forget, Snapshot, Values
+from toggl_async.export.mirror.store import Change, Forget, Snapshot, Values, is_whole
 from toggl_async.export.mirror.urls import store_of
 from toggl_async.export.mirror.worker import Worker
 from toggl_async.export.plan.datasets import dataset as dataset_of
@@ -38,9 +38,6 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 _CHUNK = 1000
 """Rows that are read at once."""
-
-_BITS = 64
-"""Bits of a whole number in a database, its sign included."""
 
 
 class Mirror:
@@ -185,7 +182,7 @@ class Mirror:
             InvalidInput: the revision isn't a whole number from 0 on; or, when it is read: the mirror has not
                 come to it yet, so that it is one of another mirror.
         """
-        if not _is_whole(after) or after < 0:
+        if not is_whole(after) or after < 0:
             raise InvalidInput(f"after must be a revision: a whole number, 0 or more, not {after!r}")
         return Selected(self._read(lambda snapshot: snapshot.changes(after), list))
 
@@ -273,25 +270,10 @@ class Mirror:
                 writes to the mirror.
             OSError: the database could not be written.
         """
-        given = {"workspace": workspace, "user": user, "before": before}
-        chosen = [name for name, value in given.items() if value is not None]
-        if not chosen:
-            raise InvalidInput("choose what to forget: a workspace, a user, or what is before a day")
-        if len(chosen) > 1:
-            raise InvalidInput(
-                f"forget one thing at a time: {' and '.join(chosen)} could mean both or either"
-            )
-        for name, value in (("workspace", workspace), ("user", user)):
-            if value is not None and not _is_whole(value):
-                raise InvalidInput(f"{name} must be an id, a whole number, not {value!r}")
-        day: object = before
-        if day is not None and (isinstance(day, dt.datetime) or not isinstance(day, dt.date)):
-            raise InvalidInput(f"before must be a date, not {before!r}")
+        chosen = Forget(workspace_id=workspace, user_id=user, before=before)
         worker = self._opened()
         async with held(self._store, worker):
-            return await worker.run(
-                self._store.forget, Forget(workspace_id=workspace, user_id=user, before=before)
-            )
+            return await worker.run(self._store.forget, chosen)
 
     def _opened(self) -> Worker:
         """What calls the database.
@@ -326,11 +308,6 @@ class Mirror:
                     yield item
         finally:
             await self._close(opened)
-
-
-def _is_whole(value: object) -> bool:
-    """Whether it is a whole number that a database can hold."""
-    return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < _BITS
 
 
 def _check_columns(names: Sequence[str]) -> None:
