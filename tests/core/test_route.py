@@ -126,6 +126,7 @@ def test_facts_are_read_off_the_url(
         workspace_id=workspace_id,
         organization_id=organization_id,
         max_wait=5.0,
+        streams=path.endswith(("/csv", ".zip")),
     )
 
 

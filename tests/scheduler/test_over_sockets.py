@@ -227,6 +227,31 @@ class TestBodies:
             assert (await other).status_code == 200
             assert scheduler.stats().accounts[0].in_flight == 0
 
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/reports/api/v3/workspace/1/summary/time_entries.pdf",
+            "/reports/api/v3/shared/0a1b2c3d4e5f6a7b/csv",
+            "/api/v9/workspaces/1/exports/data/f81d4fae-7dec-11d0-a765-00a0c91e6bf6.zip?x=1",
+        ],
+    )
+    async def test_a_file_is_streamed_to_another_client_without_a_word_of_its_own(self, path: str) -> None:
+        more = asyncio.Event()
+
+        async def trickle(asked: Asked) -> None:
+            asked.head(200, 6, Content_Type="application/octet-stream")
+            asked.writer.write(b"abc")
+            await more.wait()
+            asked.writer.write(b"def")
+
+        async with http_server(trickle) as server, World() as world:
+            async with world.client.stream("GET", f"{server.url}{path}") as response:
+                body = response.aiter_raw()
+                assert await anext(body) == b"abc"
+                more.set()
+                assert [piece async for piece in body] == [b"def"]
+            assert (await world.client.post(f"{server.url}{path}", json={})).content == b"abcdef"
+
     async def test_a_streamed_download_that_breaks_off_frees_its_slot(self) -> None:
         async with http_server(break_off) as server, World() as world:
             download = world.client.stream("GET", f"{server.url}/api/v9/me", extensions=facts(streams=True))

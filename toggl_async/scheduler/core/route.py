@@ -112,6 +112,8 @@ _SECRET_PARENTS = frozenset(
 """Segments that a code or token follows, be it ever so short."""
 _SECRET_WORDS = frozenset({"code", "token", "uid", "uuid"})
 """How the names of parameters end whose values open something."""
+_FILE = re.compile(rb"[./](?:csv|pdf|xlsx|zip)(?:\?|$)")
+"""How the path of a file ends, or goes over into its query."""
 _LONGEST_ID = 19
 """Digits that an id has at most: it is a signed integer of 64 bits."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -121,6 +123,9 @@ def facts_of(
     method: str, raw_path: bytes, *, max_wait: float | None = 600.0, coalesce: bool = True
 ) -> RequestFacts:
     """Return the facts of a request that declares none.
+
+    Nothing tells whether its caller wants the body piece by piece, as ``client.stream(…)`` does. But that
+    is for files, so answers that are files stay on the wire until they are read.
 
     Args:
         method: the HTTP method.
@@ -139,6 +144,7 @@ def facts_of(
         workspace_id=ids.get("workspace_id"),
         organization_id=ids.get("organization_id"),
         max_wait=max_wait,
+        streams=_FILE.search(raw_path) is not None,
         coalesce=coalesce,
     )
 
