@@ -334,7 +334,8 @@ class SqlStore(abc.ABC):
         )
         with self.failing():
             found = self.execute(
-                f"SELECT workspace_id, {DAY}, COUNT(*), SUM(seconds / {_PART}), SUM(seconds % {_PART}) "
+                f"SELECT workspace_id, {DAY}, COUNT(*), SUM(seconds / {_PART}), "
+                f"SUM(seconds - seconds / {_PART} * {_PART}) "  # psycopg takes % for a parameter
                 f"FROM {ENTRIES.name} WHERE deleted_at IS NULL AND {DAY} IS NOT NULL "
                 f"AND seconds IS NOT NULL{left_out} GROUP BY workspace_id, {DAY}",
                 without,
