@@ -10,7 +10,8 @@ import attrs
 import pytest
 
 from support.export_written import ids
-from toggl_async.cli import jobs, main
+from toggl_async.cli import main
+from toggl_async.export import export
 from toggl_async.export.mirror.destination import MIRROR
 from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.sandbox import Sandbox, answers
@@ -87,14 +88,12 @@ def unparseable(scene: Scene) -> None:
 
 
 def unexpected(scene: Scene) -> None:
-    export = jobs.run_export
-
     async def failing(client: Any, plan: Any, destination: Path, **options: Any) -> Any:
         if destination.name == "second":
             raise ZeroDivisionError("of nobody's making")
         return await export(client, plan, destination, **options)
 
-    scene.patch.setattr(jobs, "run_export", failing)
+    scene.patch.setattr("toggl_async.cli.jobs.run_export", failing)
 
 
 @pytest.mark.parametrize(
