@@ -111,7 +111,7 @@ def nightly(session: nox.Session) -> None:
         *("--examples", str(5_000 // shorter)),
         *("--results", str(RESULTS / "nightly.json")),
     )
-    session.run("python", "benchmarks/export_kills.py", "--kills", str(1_000 // shorter))
+    session.run("python", "benchmarks/export_kills.py", "--kills", str(300 // shorter))
 
 
 @nox.session(default=False)

@@ -135,6 +135,20 @@ def test_sums_do_not_leave_what_a_database_can_count(store: RowStore) -> None:
     assert store.sums() == [(10, dt.date(2026, 1, 2), 3, 2 * largest - 5)]
 
 
+def test_sums_leave_out_what_pieces_have_not_met(store: RowStore) -> None:
+    store.commit(commit(ENTRIES, [entry(1), entry(2, 90), entry(3, 7)]))
+    scope = Scope(dataset=ENTRIES)
+    for name, met in (("one", entry(1)), ("other", entry(2, 90))):
+        store.commit(commit(ENTRIES, piece=name, expected=scope))
+        store.commit(commit(ENTRIES, [met], piece=name, progress=Progress(done=True, deletes=True)))
+    day = dt.date(2026, 1, 2)
+    assert store.sums() == [(10, day, 3, 157)]
+    assert store.sums(["one"]) == [(10, day, 2, 150)]
+    assert store.sums(["one", "other"]) == [(10, day, 1, 90)]  # the other had to meet the first, too
+    store.commit(commit(ENTRIES, piece="one", missing=sorted(store.unmet("one"))))
+    assert store.known(scope) == {1, 2}
+
+
 def test_odd_rows_are_kept_as_they_came(store: RowStore) -> None:
     odd = [b'"odd"', b'{"id":"x"}', b"[1]", b'{"id":1e999}', rb'{"id":5,"name":"\u0000"}']
     lines = [Line(5 if b":5" in row else stand_in(row), row) for row in odd]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from toggl_async.export.mirror.destination import MIRROR
 from toggl_async.export.mirror.urls import store_of
 
 __all__ = ["Job", "run_jobs"]
+
+_logger = logging.getLogger("toggl_async.cli")
 
 _WORST_FIRST = (Exit.INTERRUPTED, Exit.FAILED, Exit.REFUSED, Exit.DIFFERS, Exit.INCOMPLETE, Exit.DONE)
 """Which exit code the command has when jobs end differently."""
@@ -296,4 +299,15 @@ async def _ended(number: int, job: Job, work: Awaitable[Exit], output: _Output) 
         return Exit.FAILED
     except (TogglError, OSError) as error:
         output.failed(job, f"{error}; {left_behind(job.place, job.mirror)}")
+        return Exit.FAILED
+    except Exception as error:
+        if job.name is None:
+            raise
+        # A bug of ours, but no reason to end the other accounts.
+        _logger.exception("%s: unexpected error", job.name)
+        output.failed(
+            job,
+            f"unexpected {type(error).__name__}: {error}, which is a bug; please report it; "
+            f"{left_behind(job.place, job.mirror)}",
+        )
         return Exit.FAILED

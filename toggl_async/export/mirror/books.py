@@ -108,8 +108,8 @@ class Books:
         said = progress.failed or (_NAMELESS if progress.nameless else None)
         if said is None:
             return
-        dataset, workspace, *_ = (*name.split("/"), "")
-        spaces = [int(workspace)] if workspace.isdecimal() else [0]
+        dataset, workspace_id = _place(name)
+        spaces = [workspace_id or 0]
         if dataset in _OF_TIME_ENTRIES:  # they are of all workspaces at once
             dataset, spaces = "time_entries", [one.id for one in self.run.account.workspaces]
         for workspace_id in spaces:
@@ -149,7 +149,6 @@ class Books:
         lines: Sequence[Line] = (),
         met: Collection[int] = (),
         deleted: Collection[int] = (),
-        missing: Collection[int] = (),
         awaited: Sequence[int] = (),
     ) -> int:
         """Write rows and how far their piece has come with them, both or neither; see `Commit`.
@@ -172,7 +171,6 @@ class Books:
                 lines=list({line.id: line for line in lines}.values()),
                 met=sorted(met),
                 deleted=sorted(deleted),
-                missing=sorted(missing),
                 awaited=awaited,
             )
         )
@@ -243,8 +241,42 @@ class Books:
         return not any(progress.unordered for progress in self._progress.values())
 
     async def sums(self) -> Sequence[DaySum]:
-        """The time entries in the mirror, added up by workspace and day."""
-        return await self._keeper.sums()
+        """The time entries in the mirror, added up by workspace and day, without what is to be deleted."""
+        return await self._keeper.sums(self._deleting(ENTRIES))
+
+    def _deleting(self, dataset: Dataset) -> list[str]:
+        """The pieces of a dataset that delete, when all of it was read, what nobody has met."""
+        return [
+            name
+            for name, progress in self._progress.items()
+            if progress.deletes and _place(name)[0] == dataset.name
+        ]
+
+    def is_deleting(self, dataset: Dataset) -> bool:
+        """Whether pieces of a dataset wait for all of it to be read, to delete what nobody has met."""
+        return bool(self._deleting(dataset))
+
+    async def delete(self, dataset: Dataset) -> None:
+        """Delete what pieces of a dataset lack, now that all of it was read, and nobody has met it."""
+        for name in self._deleting(dataset):
+            await self._end_deleting(name, dataset, await self._keeper.unmet(name))
+
+    async def keep(self, dataset: Dataset) -> None:
+        """Keep what pieces of a dataset lack: it may be where nobody has looked again."""
+        for name in self._deleting(dataset):
+            await self._end_deleting(name, dataset, ())
+
+    async def _end_deleting(self, name: str, dataset: Dataset, missing: Iterable[int]) -> None:
+        await self._commit(
+            Commit(
+                piece=name,
+                progress=attrs.evolve(self._progress[name], deletes=False),
+                requests=self._requests,
+                dataset=dataset,
+                workspace_id=_place(name)[1],
+                missing=sorted(missing),
+            )
+        )
 
     def check(self, check: Check) -> None:
         """Note a range that was compared with Toggl's total."""
@@ -327,6 +359,12 @@ class Books:
         if dataset is not ENTRIES or not finished:
             return entry
         return with_older(entry, self.run, ordered=self.is_ordered)
+
+
+def _place(name: str) -> tuple[str, int | None]:
+    """The dataset and the workspace of a piece, by its name."""
+    dataset, workspace, *_ = (*name.split("/"), "")
+    return dataset, int(workspace) if workspace.isdecimal() else None
 
 
 def _newest_first(key: tuple[int, DateRange]) -> tuple[int, int]:

@@ -34,8 +34,8 @@ class Keeper(Protocol):
         """What stands in for ids."""
         ...
 
-    async def sums(self) -> Sequence[DaySum]:
-        """The time entries, added up by workspace and day."""
+    async def sums(self, without: Sequence[str] = ()) -> Sequence[DaySum]:
+        """The time entries, added up by workspace and day, without those that pieces have not met yet."""
         ...
 
     async def count(self, dataset: Dataset) -> int:
@@ -71,9 +71,9 @@ class StoreKeeper:
         """See `Keeper.stand_ins`."""
         return await self._worker.run(self._store.stand_ins, dataset)
 
-    async def sums(self) -> Sequence[DaySum]:
+    async def sums(self, without: Sequence[str] = ()) -> Sequence[DaySum]:
         """See `Keeper.sums`."""
-        return await self._worker.run(self._store.sums)
+        return await self._worker.run(self._store.sums, without)
 
     async def count(self, dataset: Dataset) -> int:
         """See `Keeper.count`."""

@@ -73,6 +73,8 @@ class Progress:
         begun: whether the rows that it is to meet are known, for a piece that is read again. What nobody has
             met at the end was deleted, if something else agrees.
         before: how many these were at first.
+        deletes: whether what nobody has met is to be deleted when all of its dataset was read: until then
+            another piece may meet it elsewhere, where it was moved to.
         readings: how often it was read already, because what it brought was doubtful.
         wide: whether a day more is read at both ends, because a row that did not come again stands there:
             its own offset may name another day than Toggl counts it on.
@@ -97,6 +99,7 @@ class Progress:
     bookmark: Bookmark | None = None
     begun: bool = False
     before: int = 0
+    deletes: bool = False
     readings: int = 0
     wide: bool = False
     odd: bool = False

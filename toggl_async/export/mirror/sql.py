@@ -244,7 +244,7 @@ class SqlStore(abc.ABC):
             self._expect(commit)
             if commit.dataset is not None:
                 revision = self._write(commit, commit.dataset, revision)
-            if commit.progress.done:
+            if commit.progress.done and not commit.progress.deletes:
                 self.execute(f"DELETE FROM {UNMET} WHERE piece = {mark}", (commit.piece,))
             self.execute(
                 f"INSERT INTO {PROGRESS} VALUES ({mark}, {mark}) "
@@ -330,13 +330,21 @@ class SqlStore(abc.ABC):
         """See `RowStore.stand_ins`."""
         return self._ids(f"{self.statements[dataset.name].all} AND id < 0", ())
 
-    def sums(self) -> list[DaySum]:
+    def sums(self, without: Sequence[str] = ()) -> list[DaySum]:
         """See `RowStore.sums`."""
+        left_out = (
+            f" AND id NOT IN (SELECT id FROM {UNMET} WHERE dataset = '{ENTRIES.name}' "
+            f"AND piece IN ({', '.join([self.dialect.mark] * len(without))}))"
+            if without
+            else ""
+        )
         with self.failing():
             found = self.execute(
-                f"SELECT workspace_id, {DAY}, COUNT(*), SUM(seconds / {_PART}), SUM(seconds % {_PART}) "
+                f"SELECT workspace_id, {DAY}, COUNT(*), SUM(seconds / {_PART}), "
+                f"SUM(seconds - seconds / {_PART} * {_PART}) "  # psycopg takes % for a parameter
                 f"FROM {ENTRIES.name} WHERE deleted_at IS NULL AND {DAY} IS NOT NULL "
-                f"AND seconds IS NOT NULL GROUP BY workspace_id, {DAY}"
+                f"AND seconds IS NOT NULL{left_out} GROUP BY workspace_id, {DAY}",
+                without,
             ).fetchall()
         return [
             DaySum(workspace_id, day, rows, int(parts) * _PART + int(rest))

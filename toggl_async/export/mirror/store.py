@@ -288,8 +288,12 @@ class RowStore(Protocol):
         """What stands in for the ids of rows without one."""
         ...
 
-    def sums(self) -> list[DaySum]:
-        """The time entries that Toggl has and that have ended, added up by workspace and day."""
+    def sums(self, without: Sequence[str] = ()) -> list[DaySum]:
+        """The time entries that Toggl has and that have ended, added up by workspace and day.
+
+        Args:
+            without: pieces; what they are to meet, and nobody has met yet, is left out.
+        """
         ...
 
     def forget(self, chosen: Forget) -> int:

@@ -40,7 +40,7 @@ async def read_edits(
         before: the day.
 
     Returns:
-        Days older than those of `known` that brought something, by workspace.
+        Days older than those of `known` that were looked at, by workspace.
     """
     older: dict[SurveyedWorkspace, list[DateRange]] = {}
     async with asyncio.TaskGroup() as tasks:
@@ -55,13 +55,13 @@ async def read_edits(
 
 
 async def _read_older(
-    reader: Reader, workspace: SurveyedWorkspace, days: DateRange, found: list[DateRange]
+    reader: Reader, workspace: SurveyedWorkspace, days: DateRange, looked_at: list[DateRange]
 ) -> None:
     """Look for entries that were made older than all others, range by range, until one brings nothing."""
     older = days.older()
-    while older is not None and await _read(reader, workspace, older):
-        found.append(older)
-        older = older.older()
+    while older is not None:
+        looked_at.append(older)  # also where it brings nothing: an entry can be moved there right after
+        older = older.older() if await _read(reader, workspace, older) else None
 
 
 async def _read(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -> int:

@@ -250,7 +250,8 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageS
     """Commit one page of a report that is read again, and at its end what was deleted.
 
     What is not met again was deleted only if Toggl's total of the same days agrees with what was: a report
-    can't vouch for what it lacks.
+    can't vouch for what it lacks. And only if nobody meets it elsewhere: it may have moved to another day
+    or workspace; see `Books.delete`.
     """
     lines = list({line.id: line for line in _lines(reader, piece, step)}.values())
     met = {line.id for line in lines}
@@ -284,8 +285,8 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageS
         doubt = SHIFTED
     elif unmet:
         doubt = "got rows without an id, and others were missing"
-    saved = attrs.evolve(saved, done=True)
-    await reader.write(piece, ENTRIES, lines, saved, missing=() if doubt else unmet)
+    saved = attrs.evolve(saved, done=True, deletes=bool(unmet) and doubt is None)
+    await reader.write(piece, ENTRIES, lines, saved)
     if doubt:
         await reader.failed(piece, doubt, progress=saved)
     return saved

@@ -80,6 +80,7 @@ async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
     async with asyncio.TaskGroup() as tasks:
         for workspace, piece in pieces.items():
             tasks.create_task(_read(reader, dataset, workspace), name=piece.name)
+    await reader.books.delete(dataset)
 
 
 async def _begin(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, piece: Piece) -> None:
@@ -178,8 +179,9 @@ async def _take(
         bookmark=step.following,
         readings=saved.readings + verdict.again,
         failed=verdict.doubt,
+        deletes=bool(verdict.gone),
     )
-    await reader.write(piece, dataset, lines, saved, met=met, deleted=deleted, missing=verdict.gone)
+    await reader.write(piece, dataset, lines, saved, met=met | verdict.kept, deleted=deleted)
     if verdict.doubt is not None:
         await reader.failed(piece, verdict.doubt, progress=saved)
     return saved
@@ -192,13 +194,15 @@ class _Verdict:
     Attributes:
         final: whether the list is read, and not once more.
         again: whether it is to be read once more.
-        gone: ids of rows that were deleted.
+        gone: ids of rows that were deleted, unless another workspace's list has them.
+        kept: ids of rows that the list lacks and Toggl shows elsewhere.
         doubt: what is wrong with the list.
     """
 
     final: bool = False
     again: bool = False
     gone: set[int] = attrs.field(factory=set)
+    kept: set[int] = attrs.field(factory=set)
     doubt: str | None = None
 
 
@@ -243,7 +247,8 @@ async def _judge(
         came = "rows without an id" if saved.odd else "an empty answer"
         return _Verdict(final=True, doubt=f"got {came}; no longer there: {_listed(unmet)}")
     if lacking:  # a list that is wrong about one row says nothing about the others
-        return _Verdict(final=True, doubt=f"the list lacks {_listed(lacking)}, which Toggl shows elsewhere")
+        doubt = f"the list lacks {_listed(lacking)}, which Toggl shows elsewhere"
+        return _Verdict(final=True, kept=set(lacking), doubt=doubt)
     return _Verdict(final=True, gone=unmet)
 
 

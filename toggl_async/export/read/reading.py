@@ -276,12 +276,11 @@ class Reader:
         *,
         met: Collection[int] = (),
         deleted: Collection[int] = (),
-        missing: Collection[int] = (),
     ) -> None:
         """Commit a page and tell of it; see `Commit`."""
         known = self.books.progress(piece).nameless
         total = await self.books.commit(
-            piece, progress, dataset=dataset, lines=lines, met=met, deleted=deleted, missing=missing
+            piece, progress, dataset=dataset, lines=lines, met=met, deleted=deleted
         )
         if self.books.progress(piece).nameless and not known:
             self._tell_failures(piece)

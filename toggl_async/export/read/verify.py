@@ -3,10 +3,15 @@
 Totals are asked for each range that was looked at, also where it brought nothing: what is lost altogether
 would show nowhere else.
 
-A month that differs is read again, once, because a time entry that was edited or deleted while the
-export ran may stand in the wrong place, or in none; then the total is asked for again. What differs all
-the same is reported. Months that differ in large numbers have another cause, which reading again would
-not cure, unless an update looks for old edits.
+A month that differs is read again, because a time entry that was edited or deleted while the export ran
+may stand in the wrong place, or in none; then the total is asked for again. What differs all the same is
+reported. Months that differ in large numbers have another cause, which reading again would not cure,
+unless an update looks for old edits.
+
+What was read again and lacked entries deletes them here, when nobody has met them elsewhere. An entry that
+moved meanwhile, to a month or workspace that was read before, shows there: it differs by another sum than
+when it was compared first. Such months are read once more; if some differ anew all the same, nothing is
+deleted, and the next update looks again.
 """
 
 import asyncio
@@ -29,6 +34,8 @@ __all__ = ["verify"]
 _MONTHS_AGAIN = 6
 """Months of a range that are read again at most in a first export."""
 
+_AGAIN, _ONCE_MORE = "again", "once more"
+
 
 async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = True) -> None:
     """Compare ranges with Toggl's totals, and note the outcome.
@@ -42,16 +49,9 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
     checks = {one: Piece("check", one.workspace_id, one.days) for one in checked}
     if all(reader.books.progress(piece).done for piece in checks.values()):
         return  # by an earlier run, which may even have given the file its name
-    for one in checked:
-        reader.forecast.expect(TOTALS, one)
-    found = await _compare(reader, checked, "")
-    differing = [(one, _months_to_read(reader, check)) for one, check in found.items() if correct]
-    again = [
-        Piece(ENTRIES.name, one.workspace_id, days, "again") for one, months in differing for days in months
-    ]
-    if again:
-        await read_again(reader, again)
-        found |= await _compare(reader, [one for one, months in differing if months], "again")
+    found = await _first_comparison(reader, checks)
+    if correct:
+        found = await _correct(reader, found)
     for one, check in found.items():
         await reader.books.commit(checks[one], Progress(done=True, check=check))
         reader.books.check(check)
@@ -62,6 +62,64 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
                 lost,
                 f"{check.first} to {check.last} brought no rows, but Toggl's total is more",
             )
+
+
+async def _first_comparison(reader: Reader, checks: Mapping[Range, Piece]) -> dict[Range, Check]:
+    """Compare all ranges, unless an earlier process has."""
+    found = {
+        one: check
+        for one, piece in checks.items()
+        if (check := reader.books.progress(piece).check) is not None
+    }
+    compared = await _compare(reader, [one for one in checks if one not in found], "")
+    for one, check in compared.items():
+        await reader.books.commit(checks[one], Progress(check=check))
+    return found | compared
+
+
+async def _correct(reader: Reader, first: dict[Range, Check]) -> dict[Range, Check]:
+    """Read months that differ again, then delete what nobody has met; return how it stands then.
+
+    Args:
+        reader: asks and writes.
+        first: the first comparison of all ranges.
+    """
+    months = {one: _months_to_read(reader, check) for one, check in first.items()}
+    found = first
+    for purpose in (_AGAIN, _ONCE_MORE):
+        pieces = [
+            Piece(ENTRIES.name, one.workspace_id, days, purpose)
+            for one, parts in months.items()
+            for days in parts
+        ]
+        if not pieces:
+            break
+        await read_again(reader, pieces)
+        # What is missing may have gone anywhere.
+        anywhere = reader.books.is_deleting(ENTRIES)
+        ranges = [one for one, parts in months.items() if parts or anywhere]
+        found = found | await _compare(reader, ranges, purpose)
+        months = {one: _joined(_changed(first[one], check)) for one, check in found.items()}
+    if any(months.values()):
+        await reader.books.keep(ENTRIES)
+    else:
+        await reader.books.delete(ENTRIES)
+    return found
+
+
+def _changed(first: Check, now: Check) -> list[DateRange]:
+    """The months that differ by another sum than at first."""
+    days = DateRange(now.first, now.last)
+    if all(month.server_seconds is not None for month in (*first.months, *now.months)):
+        pairs = zip(months_of(days), map(_surplus, first.months), map(_surplus, now.months), strict=True)
+    else:
+        pairs = zip([days], [_surplus(first)], [_surplus(now)], strict=True)
+    return [part for part, before, after in pairs if after not in {0, before}]
+
+
+def _surplus(one: Check | MonthCheck) -> int:
+    """By how many seconds Toggl has more; 0 where it gives no total."""
+    return 0 if one.server_seconds is None else one.server_seconds - one.seconds
 
 
 def _months_to_read(reader: Reader, check: Check) -> list[DateRange]:
@@ -91,6 +149,8 @@ def _joined(months: Iterable[DateRange]) -> list[DateRange]:
 
 async def _compare(reader: Reader, ranges: list[Range], purpose: str) -> dict[Range, Check]:
     """Add up what is in the destination, then ask Toggl for its totals of the same days."""
+    for one in ranges:
+        reader.forecast.expect(TOTALS, one)
     sums: dict[int | None, list[tuple[int, int, int]]] = defaultdict(list)
     for day in await reader.books.sums():
         sums[day.workspace_id].append((day.day.toordinal(), day.rows, day.seconds))
