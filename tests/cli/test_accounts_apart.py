@@ -141,3 +141,15 @@ def test_machines_are_told_which_account_failed(scene: Scene, capsys: pytest.Cap
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     ended = {event["account"]: event["event"] for event in events if event["event"] in {"finished", "failed"}}
     assert ended == {"first": "finished", "second": "failed", "third": "finished"}
+
+
+def test_an_account_that_is_alone_shows_where_a_bug_is(
+    server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("toggl_async.cli.jobs.run_export", failing)
+    with pytest.raises(ZeroDivisionError):
+        main(["export", "--out", str(tmp_path / "out")])
+    assert server.counts.requests == 0

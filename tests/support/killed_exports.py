@@ -83,7 +83,7 @@ class Tally:
     """What came of the kills of one target.
 
     Attributes:
-        kills: how many.
+        kills: how many met a process that had not ended.
         midway: how many of them left a run to go on with.
         runs: runs that were finished after kills.
         differing: those that differ from the uninterrupted one.
@@ -232,9 +232,9 @@ class Nursery:
             line = {"at": time.monotonic(), **json.loads(data)}
             child = line.get("pid", child)
             asked += "asked" in line
+            told.append(line)
             if "ended" in line:
                 break
-            told.append(line)
             if kill is not None and asked == kill[0] and "asked" in line:
                 time.sleep(kill[1])
                 # If it has ended meanwhile, the nursery has taken note, and its number isn't another's yet.
@@ -383,11 +383,12 @@ def leave_alone(ground: Ground, kind: str, nursery: Nursery) -> Whole:
     run = ground.new(kind)
     told = nursery.run(run)
     asked = [line for line in told if "asked" in line]
-    assert told[-1]["complete"] is True, told[-1]
+    (finished,) = (line for line in told if "finished" in line)
+    assert finished["complete"] is True, finished
     return Whole(
         written=written(run),
         asked=Counter(map(request_of, asked)),
-        moments=[line["at"] - asked[0]["at"] for line in (*asked, told[-1])],
+        moments=[line["at"] - asked[0]["at"] for line in (*asked, finished)],
     )
 
 
@@ -396,7 +397,7 @@ def torment(ground: Ground, kind: str, whole: Whole, nursery: Nursery, shares: S
     tally, run, ended = Tally(runs=1), ground.new(kind), False
     for share in shares:
         told = nursery.run(run, whole.kill_at(share))
-        tally.kills += 1
+        tally.kills += told[-1]["ended"] == -signal.SIGKILL
         tally.again += asked_again(told, whole)
         ended = any("finished" in line for line in told) or (kind == FIRST and run.is_finished)
         if ended:
