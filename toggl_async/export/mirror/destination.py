@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
 import msgspec
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror.manifest import MANIFEST
+from toggl_async.export.mirror.manifest import MANIFEST, File
 from toggl_async.export.mirror.run import Previous, refuse_other
 from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.plan.plan import ExportPlan
@@ -33,11 +34,15 @@ class Held(Previous):
         layout: which columns and files there are.
         format: the format of the files.
         finished: whether it came to its end.
+        files: size and checksum of each file.
+        revision: the latest revision of the mirror when they were written.
     """
 
     layout: str
     format: str
     finished: bool
+    files: Mapping[str, File] = attrs.field(factory=dict)
+    revision: int = 0
 
 
 def layout_of(name: str) -> str:

@@ -69,6 +69,7 @@ class Progress:
     Attributes:
         done: whether it is whole, or will not be read on.
         rows: rows that it has brought.
+        deleted: rows that it has deleted, for a piece that is read again.
         bookmark: where it goes on; None at its beginning.
         begun: whether the rows that it is to meet are known, for a piece that is read again. What nobody has
             met at the end was deleted, if something else agrees.
@@ -112,6 +113,7 @@ class Progress:
     line: str | None = None
     again: tuple[DateRange, ...] = ()
     unordered: bool = False
+    deleted: int = 0
 
 
 def months_of(days: DateRange) -> list[DateRange]:

@@ -9,13 +9,17 @@ import attrs
 import msgspec
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror.manifest import Failure, Manifest, ManifestEntry, Refusal, Stale
+from toggl_async.export.mirror.manifest import Changes, Failure, Manifest, ManifestEntry, Refusal, Stale
+from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey
 
 __all__ = ["Previous", "Run", "decoded", "encoded", "refuse_other"]
 
 T = TypeVar("T")
+
+_TOTALS = "totals"
+"""What refusals and failures call Toggl's sums of time entries."""
 
 _HERE = ("127.0.0.1", "::1", "localhost")
 
@@ -34,6 +38,7 @@ class Previous:
         refused: what Toggl refused.
         failed: what could not be read.
         stale: what is older than its dataset says.
+        changes: what it changed in each dataset.
     """
 
     base_url: str
@@ -45,6 +50,7 @@ class Previous:
     refused: tuple[Refusal, ...]
     failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
+    changes: Mapping[str, Changes] = attrs.field(factory=dict)
 
     def read_at(self, dataset: str, workspace_id: int) -> dt.datetime | None:
         """The server's time at which rows were last read, or asked for changes; None when never."""
@@ -70,6 +76,10 @@ class Run:
         started_at: when it began, UTC.
         previous: the finished run that it brings up to date; None when it is the first.
         read_from: for an update, the first of the days whose time entries are all read again.
+        datasets: for an update, the datasets that it reads; None for all of the plan.
+        older: whether an update looks for changes of the time entries before `read_from`.
+        revision: the latest revision of the mirror when it began.
+        before: how many rows each dataset had then.
     """
 
     base_url: str
@@ -78,6 +88,22 @@ class Run:
     started_at: dt.datetime
     previous: Previous | None = None
     read_from: dt.date | None = None
+    datasets: tuple[str, ...] | None = None
+    older: bool = True
+    revision: int = 0
+    before: Mapping[str, int] = attrs.field(factory=dict)
+
+    def reads(self, dataset: str) -> bool:
+        """Whether it reads a dataset; any other is as the run before left it.
+
+        Toggl's totals, which refusals and failures know as ``"totals"``, are all compared only where older
+        time entries are looked at.
+        """
+        if self.previous is None:
+            return True
+        if dataset == _TOTALS:
+            return self.older and self.reads(ENTRIES.name)
+        return self.datasets is None or dataset in self.datasets
 
 
 def encoded(what: Run | Manifest) -> bytes:

@@ -284,8 +284,9 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageS
         doubt = SHIFTED
     elif unmet:
         doubt = "got rows without an id, and others were missing"
-    saved = attrs.evolve(saved, done=True)
-    await reader.write(piece, ENTRIES, lines, saved, missing=() if doubt else unmet)
+    missing = set() if doubt else unmet
+    saved = attrs.evolve(saved, done=True, deleted=len(missing))
+    await reader.write(piece, ENTRIES, lines, saved, missing=missing)
     if doubt:
         await reader.failed(piece, doubt, progress=saved)
     return saved
