@@ -1,6 +1,7 @@
 """How the commands reach Toggl: server, credentials, first contact; one job for each account."""
 
 import asyncio
+import datetime as dt
 import ssl
 import warnings
 from collections.abc import Awaitable, Callable
@@ -47,11 +48,13 @@ class Server:
         url: the server.
         options: pace and the rest.
         scheduler: keeps every account's pace.
+        live_on: lets the company of a sandbox live on by a day; None where it is none.
     """
 
     url: str
     options: ClientOptions
     scheduler: Scheduler
+    live_on: Callable[[], object] | None = None
 
     def client(self, auth: Auth) -> TogglClient:
         """A client for an account, which belongs in an ``async with``.
@@ -91,18 +94,32 @@ def run_on_server(work: Action[T], url: str, on_event: OnEvent | None = None) ->
         return runner.run(_work(work, url, None, on_event, budget=budget))
 
 
-def run_on_sandbox(work: Action[int], speed: float, on_event: OnEvent | None = None) -> int:
-    """Run a command's work against a sandbox in this process, on a loop whose time runs faster for both."""
+def run_on_sandbox(
+    work: Action[int], speed: float, on_event: OnEvent | None, *, now: dt.datetime, days: int
+) -> int:
+    """Run a command's work against a sandbox in this process, on a loop whose time runs faster for both.
+
+    Args:
+        work: the work.
+        speed: how many times faster.
+        on_event: is told what the scheduler does.
+        now: the moment at which its company's time begins.
+        days: how many days the company lives before the work.
+    """
     try:
-        from toggl_async.sandbox import FastLoop, serve  # noqa: PLC0415
+        from toggl_async.sandbox import FastLoop, SandboxOptions, serve  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         complain(MISSING.format(missing.name))
         return Exit.REFUSED
 
     async def main() -> int:
-        async with serve() as fake:
+        async with serve(SandboxOptions(now=now)) as fake:
+            for _ in range(days):
+                fake.next_day()
             token = ApiToken(fake.api_token)
-            return await _work(work, fake.base_url, token, on_event, budget=None, speed=speed)
+            return await _work(
+                work, fake.base_url, token, on_event, budget=None, speed=speed, live_on=fake.next_day
+            )
 
     with asyncio.Runner(loop_factory=lambda: FastLoop(speed)) as runner:
         return runner.run(main())
@@ -116,6 +133,7 @@ async def _work(
     *,
     budget: Budget | None,
     speed: float = 1.0,
+    live_on: Callable[[], object] | None = None,
 ) -> T:
     # The work on this machine is not sped up: it gets as long as ever.
     timeout = None if OPTIONS.timeout is None else OPTIONS.timeout * speed
@@ -123,7 +141,7 @@ async def _work(
     async with aclosing(Scheduler(options, budget=budget, on_event=on_event)) as scheduler:
         if budget is not None:
             scheduler.listen(_warn)
-        return await work(Server(url=url, options=options, scheduler=scheduler), auth)
+        return await work(Server(url=url, options=options, scheduler=scheduler, live_on=live_on), auth)
 
 
 def _warn(event: SchedulerEvent) -> None:

@@ -11,10 +11,12 @@ import click
 from toggl_async._client.auth import Auth, auth_from_env
 from toggl_async._client.client import BASE_URL
 from toggl_async.cli.accounts import read_accounts
-from toggl_async.cli.jobs import Job, run_jobs
+from toggl_async.cli.durations import Duration
+from toggl_async.cli.jobs import Job, MadeUp, run_jobs
+from toggl_async.cli.made_up import days_lived
 from toggl_async.errors import InvalidInput
 from toggl_async.export import DATASETS, FORMATS, ExportPlan
-from toggl_async.export.mirror.destination import check_destination
+from toggl_async.export.mirror.destination import MIRROR, check_destination
 from toggl_async.export.mirror.urls import refuse_password, store_of
 from toggl_async.export.read.update import RECHECK_DAYS
 
@@ -109,6 +111,19 @@ def _refuse_beside(option: str, value: object, *others: tuple[str, bool]) -> Non
     help="With --update: read all time entries of this many days before the last run again, or of all "
     f"time. Of older ones, only changes are fetched.  [default: {RECHECK_DAYS}]",
 )
+@click.option(
+    "--every",
+    metavar="DURATION",
+    type=Duration(1),
+    help="Keep the files, or the database, fresh until SIGTERM or Ctrl-C: a round of updates every 10m, say.",
+)
+@click.option(
+    "--max-wait",
+    metavar="DURATION",
+    type=Duration(0),
+    help="How long to wait at a time for Toggl's limits, such as a used-up quota, before the run ends with "
+    "exit code 1; run the same command to resume.  [default: as long as it takes]",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what it would cost: requests, time, quota windows.")
 @click.option("--json", "machine", is_flag=True, help="Write events as JSON lines to stdout.")
 @click.option(
@@ -145,6 +160,8 @@ def export(
     url: str | None,
     update: bool,
     recheck: int | str | None,
+    every: float | None,
+    max_wait: float | None,
     dry_run: bool,
     machine: bool,
     accounts: Path | None,
@@ -166,7 +183,9 @@ def export(
         raise InvalidInput("--excel needs --format csv")
     if speed is not None and not sandbox:
         raise InvalidInput("--speed needs --sandbox")
-    update = update or url is not None
+    _refuse_beside("--every", every, ("--dry-run", dry_run), ("--recheck", recheck is not None))
+    _refuse_beside("--max-wait", max_wait, ("--dry-run", dry_run))
+    update = update or url is not None or every is not None
     if recheck is not None and not update:
         raise InvalidInput("--recheck needs --update")
     if update and dry_run and url is None:
@@ -192,9 +211,14 @@ def export(
             url=url,
             update=update,
             recheck=days,
+            every=every,
+            max_wait=max_wait,
         )
         for account, auth in auths
     ]
     server = base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
-    pace = (speed or _SANDBOX_SPEED) if sandbox else None
-    return run_jobs(jobs, server, speed=pace, dry_run=dry_run, machine=machine)
+    made_up = None
+    if sandbox:
+        days = 0 if dry_run else days_lived(place / MIRROR if url is None else url, update=update)
+        made_up = MadeUp(speed=speed or _SANDBOX_SPEED, days=days)
+    return run_jobs(jobs, server, made_up=made_up, dry_run=dry_run, machine=machine)

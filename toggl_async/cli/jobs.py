@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,23 @@ import attrs
 from toggl_async._client.auth import Auth
 from toggl_async._client.client import TogglClient
 from toggl_async.cli.connect import Server, first_contact, reach, run_on_sandbox, run_on_server
+from toggl_async.cli.daemon import RoundsDisplay, keep_fresh, terminable
 from toggl_async.cli.display import Display, Watch, display
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.machine import MachineDisplay, emit
+from toggl_async.cli.made_up import BEGINNING
 from toggl_async.cli.many import Router, belonging_to, display_many
 from toggl_async.cli.output import OutputLost, complain, remark, say
-from toggl_async.cli.report import estimate_lines, freshness, left_behind, next_steps, summary, verdict
-from toggl_async.errors import InvalidInput, TogglError
+from toggl_async.cli.report import (
+    changed,
+    estimate_lines,
+    freshness,
+    left_behind,
+    next_steps,
+    summary,
+    verdict,
+)
+from toggl_async.errors import Forbidden, InvalidInput, TogglError, Unauthorized
 from toggl_async.export import (
     Estimate,
     ExportEvent,
@@ -28,13 +38,16 @@ from toggl_async.export import (
     Manifest,
     Mirror,
     OnExportEvent,
+    RefreshRound,
     estimate,
+    export_every,
+    refresh_every,
 )
 from toggl_async.export import export as run_export
 from toggl_async.export.mirror.destination import MIRROR
 from toggl_async.export.mirror.urls import store_of
 
-__all__ = ["Job", "run_jobs"]
+__all__ = ["Job", "MadeUp", "run_jobs"]
 
 _logger = logging.getLogger("toggl_async.cli")
 
@@ -56,6 +69,8 @@ class Job:
         url: the database that it goes to instead; None where it goes into files.
         update: whether a finished export is brought up to date.
         recheck: days that it reads again as a whole; None for all.
+        every: seconds from one round to the next, where it is kept fresh; None where it is made once.
+        max_wait: seconds that it may wait at a time for Toggl's limits; None for as long as it takes.
     """
 
     name: str | None
@@ -67,6 +82,8 @@ class Job:
     url: str | None
     update: bool
     recheck: int | None
+    every: float | None = None
+    max_wait: float | None = None
 
     def credentials(self, sandbox: Auth | None) -> Auth:
         """Its own credentials, or those of the sandbox."""
@@ -96,12 +113,33 @@ class Job:
             excel=self.excel,
             update=self.update,
             recheck=self.recheck,
+            max_wait=self.max_wait,
             on_event=on_event,
         )
 
     async def _refresh(self, client: TogglClient, url: str, on_event: OnExportEvent) -> Manifest:
         async with Mirror(url) as mirror:
-            return await mirror.refresh(client, self.plan, recheck=self.recheck, on_event=on_event)
+            return await mirror.refresh(
+                client, self.plan, recheck=self.recheck, max_wait=self.max_wait, on_event=on_event
+            )
+
+    def rounds(
+        self, client: TogglClient, every: float, on_event: OnExportEvent
+    ) -> AsyncGenerator[RefreshRound, None]:
+        """Keep the files, or the database, fresh."""
+        if self.url is not None:
+            return refresh_every(
+                client, self.plan, self.url, every=every, max_wait=self.max_wait, on_event=on_event
+            )
+        return export_every(
+            client,
+            self.plan,
+            self.destination,
+            every=every,
+            format=self.format,
+            max_wait=self.max_wait,
+            on_event=on_event,
+        )
 
     def labelled(self, line: str) -> str:
         """A line with the account's name, where there are several."""
@@ -166,20 +204,33 @@ class _LoopClock:
         return self._time()
 
 
-def run_jobs(jobs: Sequence[Job], url: str, *, speed: float | None, dry_run: bool, machine: bool) -> int:
+@attrs.frozen(kw_only=True)
+class MadeUp:
+    """A made-up company, which a sandbox in this process serves.
+
+    Attributes:
+        speed: how many times faster time runs.
+        days: how many days it has lived.
+    """
+
+    speed: float
+    days: int
+
+
+def run_jobs(jobs: Sequence[Job], url: str, *, made_up: MadeUp | None, dry_run: bool, machine: bool) -> int:
     """Run exports, or estimates, and return the exit code.
 
     Args:
         jobs: one for each account.
         url: the server.
-        speed: how many times faster time runs in a sandbox; None for a server.
+        made_up: the company of a sandbox; None for a server.
         dry_run: whether only the cost is estimated.
         machine: whether events go to stdout, as JSON.
     """
     clock, output = _LoopClock(), _Output(machine, asked=dry_run)
     try:
-        with _shown(jobs, clock, speed or 1.0, machine=machine) as displays:
-            return _run(jobs, url, displays, clock, output, speed=speed, dry_run=dry_run)
+        with _shown(jobs, clock, made_up.speed if made_up else 1.0, machine=machine) as displays:
+            return _run(jobs, url, displays, clock, output, made_up=made_up, dry_run=dry_run)
     finally:
         output.flush()
 
@@ -191,30 +242,34 @@ def _run(
     clock: _LoopClock,
     output: _Output,
     *,
-    speed: float | None,
+    made_up: MadeUp | None,
     dry_run: bool,
 ) -> int:
     """Run all jobs at once, and return the exit code."""
     on_event = Router(displays).on_scheduler
+    speed = made_up.speed if made_up is not None else 1.0
 
     async def work(server: Server, sandbox: Auth | None) -> int:
         clock.start()
         running = []
         for number, (job, shown) in enumerate(zip(jobs, displays, strict=True)):
-            one = (
-                _estimate(job, server, sandbox, output)
-                if dry_run
-                else _export(job, server, sandbox, output, shown)
-            )
+            if dry_run:
+                one = _estimate(job, server, sandbox, output)
+            elif job.every is not None:
+                one = _keep_fresh(job, job.every, server, sandbox, output, shown, speed)
+            else:
+                one = _export(job, server, sandbox, output, shown)
             running.append(_ended(number, job, one, output))
-        try:
-            codes = await asyncio.gather(*running)
-        except asyncio.CancelledError:  # Ctrl-C: each job has said so
-            return Exit.INTERRUPTED
+        rounds = any(job.every is not None for job in jobs)
+        with terminable() if rounds else contextlib.nullcontext(bool) as was_terminated:
+            try:
+                codes = await asyncio.gather(*running)
+            except asyncio.CancelledError:  # Ctrl-C or SIGTERM: each job has said so
+                return Exit.DONE if was_terminated() else Exit.INTERRUPTED
         return next(code for code in _WORST_FIRST if code in codes)
 
-    if speed is not None:
-        return run_on_sandbox(work, speed, on_event)
+    if made_up is not None:
+        return run_on_sandbox(work, made_up.speed, on_event, now=BEGINNING, days=made_up.days)
     return run_on_server(work, url, on_event)
 
 
@@ -226,6 +281,9 @@ def _shown(
     watches = [Watch(clock=clock, speed=speed) for _ in jobs]
     if machine:
         yield [MachineDisplay(account=job.name) for job in jobs]
+    elif any(job.every is not None for job in jobs):
+        prefixes = ["" if job.name is None else f"{job.name}: " for job in jobs]
+        yield [RoundsDisplay(one, prefix=prefix) for one, prefix in zip(watches, prefixes, strict=True)]
     elif len(jobs) > 1:
         with display_many({job.name or "": watch for job, watch in zip(jobs, watches, strict=True)}) as parts:
             yield parts
@@ -250,6 +308,31 @@ async def _export(job: Job, server: Server, sandbox: Auth | None, output: _Outpu
     return _told(job, manifest, output)
 
 
+async def _keep_fresh(
+    job: Job,
+    every: float,
+    server: Server,
+    sandbox: Auth | None,
+    output: _Output,
+    shown: Display,
+    speed: float,
+) -> Exit:
+    """Export an account round after round."""
+    async with server.client(job.credentials(sandbox)) as client:
+        try:
+            await keep_fresh(
+                job.rounds(client, every, shown.on_export),
+                place=job.place,
+                account=job.name,
+                machine=output.machine,
+                speed=speed,
+                after_each=server.live_on,
+            )
+        except (Forbidden, Unauthorized) as error:
+            output.failed(job, f"Toggl refused the credentials, so no round can follow: {error}")
+            return Exit.FAILED
+
+
 def _told(job: Job, manifest: Manifest, output: _Output) -> Exit:
     """Say what came of an export that is finished."""
     code, wrong = verdict(manifest)
@@ -262,6 +345,7 @@ def _told(job: Job, manifest: Manifest, output: _Output) -> Exit:
     else:
         output.lines.extend((job.labelled(line), False) for line in freshness(manifest))
         output.lines.append((summary(job.place, manifest), False))
+        output.lines.extend((job.labelled(line), False) for line in changed(manifest))
         if job.name is None:
             output.lines.extend((line, False) for line in next_steps(job.place, job.mirror, manifest))
     output.lines.extend((job.labelled(line), True) for line in (*manifest.warnings, *wrong))
@@ -286,7 +370,9 @@ async def _ended(number: int, job: Job, work: Awaitable[Exit], output: _Output) 
     belonging_to(number)
     try:
         return await work
-    except asyncio.CancelledError:  # Ctrl-C: the runner cancels
+    except asyncio.CancelledError:  # Ctrl-C: the runner cancels; and SIGTERM, where rounds follow each other
+        if job.every is not None:
+            return Exit.INTERRUPTED
         output.failed(job, f"interrupted; {left_behind(job.place, job.mirror)}")
         return Exit.INTERRUPTED
     except InvalidInput as error:

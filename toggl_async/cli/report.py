@@ -12,7 +12,7 @@ from toggl_async.cli.display import count, spell
 from toggl_async.cli.exits import Exit
 from toggl_async.export import Estimate, Failure, Manifest, Refusal
 
-__all__ = ["estimate_lines", "freshness", "left_behind", "next_steps", "summary", "verdict"]
+__all__ = ["changed", "estimate_lines", "freshness", "left_behind", "next_steps", "summary", "verdict"]
 
 _HOURS = "SELECT {0}, ROUND(SUM(seconds) / 3600.0, 1) AS hours FROM {1} GROUP BY {0} ORDER BY 2 DESC"
 _VIEW = "time_entries_named"
@@ -85,6 +85,21 @@ def summary(destination: str, manifest: Manifest) -> str:
         f"{destination}: {count(manifest.rows, 'row')} in {count(len(manifest.datasets), 'dataset')}, "
         f"{count(manifest.requests, 'request')}, {agreement}"
     )
+
+
+def changed(manifest: Manifest) -> list[str]:
+    """What an update changed, such as ``"tags: 1 added, 2 edited"`` for each dataset; nothing otherwise."""
+    if not manifest.update:
+        return []
+    return [
+        f"{name}: "
+        + ", ".join(
+            f"{number:,} {what}"
+            for number, what in ((one.added, "added"), (one.edited, "edited"), (one.deleted, "deleted"))
+            if number
+        )
+        for name, one in manifest.changes.items()
+    ]
 
 
 def freshness(manifest: Manifest) -> list[str]:

@@ -21,7 +21,8 @@ requests together, `lists` and `entries` know what for, `update` and `edits` wha
 it, `schema`, `sql`, `sqlite` and `postgres` how, `open_snapshot` how it is read, `books` count a run,
 `pieces` say how far it is, `tables` declares the columns, `manifest` is what is left to show for it.
 `formats` writes files from rows. `run` puts it together: `refresh` reads, `mirror` is what programs hold,
-`directory` writes the files. `batches` hands rows to programs instead; `dlt` hands a mirror to dlt.
+`directory` writes the files, `every` keeps either fresh, and `rounds` says what each round reads.
+`batches` hands rows to programs instead; `dlt` hands a mirror to dlt.
 """
 
 import importlib
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING
 from toggl_async.export.batches import Batch, Batches, BatchSummary, TotalsDiffer, export_batches
 from toggl_async.export.formats import FORMATS
 from toggl_async.export.mirror.manifest import (
+    Changes,
     Check,
     Failure,
     File,
@@ -56,6 +58,7 @@ from toggl_async.export.plan.estimate import DatasetEstimate, Estimate, QuotaEst
 from toggl_async.export.plan.plan import DateRange, ExportPlan
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
 from toggl_async.export.run.directory import export
+from toggl_async.export.run.every import QuotaLeft, RefreshRound, export_every, refresh_every
 from toggl_async.export.run.mirror import Mirror, Selected
 
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ __all__ = [
     "BatchSummary",
     "Batches",
     "Change",
+    "Changes",
     "Check",
     "Dataset",
     "DatasetEstimate",
@@ -89,7 +93,9 @@ __all__ = [
     "PieceFailed",
     "PieceRefused",
     "QuotaEstimate",
+    "QuotaLeft",
     "RangeChecked",
+    "RefreshRound",
     "Refusal",
     "RowsWritten",
     "Selected",
@@ -100,6 +106,8 @@ __all__ = [
     "estimate",
     "export",
     "export_batches",
+    "export_every",
+    "refresh_every",
     "survey",
 ]
 

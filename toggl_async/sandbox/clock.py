@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 __all__ = ["Clock"]
 
+_DAY = 86_400.0
+
 
 class Clock:
     """Tells Toggl's time in seconds of the Unix epoch; belongs to the running event loop.
@@ -19,12 +21,17 @@ class Clock:
         self._loop = asyncio.get_running_loop()
         self._origin = self._loop.time()
         self._start = start
+        self._began = start
         self._speed = speed
         self._on_move = on_move
 
     def now(self) -> float:
         """Return the time, in seconds since 1970-01-01 UTC."""
         return self._start + (self._loop.time() - self._origin) * self._speed
+
+    def days_after_the_beginning(self) -> float:
+        """Return the moment as many whole days after the beginning as have passed, which is not after now."""
+        return self._began + (self.now() - self._began) // _DAY * _DAY
 
     def advance(self, seconds: float) -> None:
         """Set the clock forward, so that a test need not wait for a quota window to end.

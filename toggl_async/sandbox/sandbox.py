@@ -107,7 +107,8 @@ class Sandbox:
     def _live(self) -> Workday:
         self.clock.advance(dt.timedelta(days=1).total_seconds())
         rng = random.Random(f"{self._seed}:{self.now.date()}")
-        return live_a_day(self.company, rng, self.clock.now(), self._publish)
+        # However long it took to ask for it, the day is the same.
+        return live_a_day(self.company, rng, self.clock.days_after_the_beginning(), self._publish)
 
     def _there(self, work: Callable[[], ResultT]) -> ResultT:
         """Work in the sandbox's own thread, so that no request sees it half done."""

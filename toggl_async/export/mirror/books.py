@@ -65,6 +65,9 @@ class Books:
         self._rows = dict.fromkeys(run.plan.datasets, 0)
         self._checks: dict[tuple[int, DateRange], Check] = {}
         self._refusals: dict[tuple[str, int], Refusal] = {}
+        for refusal in run.previous.refused if run.previous is not None else ():
+            if not run.reads(refusal.dataset):
+                self.refuse(refusal)
         for saved in self._progress.values():
             if saved.refusal is not None:
                 self.refuse(saved.refusal)
@@ -89,16 +92,12 @@ class Books:
     @property
     def failures(self) -> tuple[Failure, ...]:
         """What could not be read, or not be trusted."""
-        return tuple(
-            {
-                (failure.dataset, failure.workspace_id): failure
-                # What failed says more than that rows came without an id, so it has the last word.
-                for name, progress in sorted(
-                    self._progress.items(), key=lambda one: one[1].failed is not None
-                )
-                for failure in self._failures(name, progress)
-            }.values()
-        )
+        before = () if self.run.previous is None else self.run.previous.failed
+        kept = [one for one in before if not self.run.reads(one.dataset)]
+        # What failed says more than that rows came without an id, so it has the last word.
+        pieces = sorted(self._progress.items(), key=lambda one: one[1].failed is not None)
+        found = [failure for name, progress in pieces for failure in self._failures(name, progress)]
+        return tuple({(one.dataset, one.workspace_id): one for one in (*kept, *found)}.values())
 
     def failures_of(self, piece: Piece) -> Iterable[Failure]:
         """What is not whole because a piece is not."""
@@ -335,6 +334,7 @@ class Books:
             stale=tuple(stale_rows(run, self._missing())),
             warnings=run.account.warnings,
             kept_from=run.kept_from,
+            read=tuple(name for name in run.plan.datasets if run.reads(name)),
         )
 
     def _lacking(self) -> set[str]:
@@ -348,6 +348,16 @@ class Books:
 
     async def _entry(self, dataset: Dataset) -> ManifestEntry:
         """What the manifest says of a dataset: whole, begun, or not begun."""
+        previous = self.run.previous
+        if previous is not None and not self.run.reads(dataset.name):
+            return attrs.evolve(
+                previous.datasets[dataset.name],
+                complete=dataset.name not in self._lacking(),
+                file=None,
+                rows=await self._keeper.count(dataset),
+                bytes=None,
+                sha256=None,
+            )
         finished = self.is_finished(dataset)
         entry = ManifestEntry(
             complete=finished and dataset.name not in self._lacking(),

@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
 import msgspec
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror.manifest import MANIFEST
+from toggl_async.export.mirror.manifest import MANIFEST, File
 from toggl_async.export.mirror.run import Previous, refuse_other
 from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.plan.plan import ExportPlan
@@ -34,12 +35,16 @@ class Held(Previous):
         format: the format of the files.
         finished: whether it came to its end.
         excel: whether its CSV files are for spreadsheets.
+        files: size and checksum of each file.
+        revision: the latest revision of the mirror when they were written.
     """
 
     layout: str
     format: str
     finished: bool
     excel: bool = False
+    files: Mapping[str, File] = attrs.field(factory=dict)
+    revision: int = 0
 
 
 def layout_of(name: str) -> str:

@@ -27,7 +27,7 @@ def with_older(entry: ManifestEntry, run: Run, *, ordered: bool) -> ManifestEntr
         entry,
         read_from=run.read_from,
         older_read_at=before.older_read_at or before.as_of,
-        older_edits_as_of=entry.as_of if ordered else before.older_edits_as_of or before.as_of,
+        older_edits_as_of=entry.as_of if ordered and run.older else before.older_edits_as_of or before.as_of,
     )
 
 
@@ -45,6 +45,9 @@ def stale_rows(run: Run, refused: Container[tuple[str, int]]) -> Iterator[Stale]
     known = dict.fromkeys((*previous.workspaces, *(one.workspace_id for one in previous.stale)))
     for dataset in run.plan.chosen():
         if dataset.source is Source.ACCOUNT:
+            continue
+        if not run.reads(dataset.name):
+            yield from (one for one in previous.stale if one.dataset == dataset.name)
             continue
         for workspace_id in known:
             as_of = previous.read_at(dataset.name, workspace_id)

@@ -12,6 +12,7 @@ from toggl_async.export.plan.plan import ExportPlan
 
 __all__ = [
     "MANIFEST",
+    "Changes",
     "Check",
     "Failure",
     "File",
@@ -152,7 +153,8 @@ class ManifestEntry:
         older_read_at: for the entries older than that, when the last of them were read for whatever
             reason, at the latest: so old may those names be.
         older_edits_as_of: up to when edits of them that change no sum are applied; earlier than `as_of`
-            only if Toggl did not sort a report by its last changes.
+            if Toggl did not sort a report by its last changes; and where the run left older ones out, up
+            to when any change of them is.
     """
 
     complete: bool
@@ -190,6 +192,21 @@ class FileFacts:
     rows: int
     bytes: int | None = None
     sha256: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Changes:
+    """What a run changed in a dataset of the mirror, in rows.
+
+    Attributes:
+        added: those that were not there, or were deleted.
+        edited: those that Toggl has otherwise than before.
+        deleted: those that Toggl has no more.
+    """
+
+    added: int = 0
+    edited: int = 0
+    deleted: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -231,6 +248,9 @@ class Manifest:
         excel: whether the CSV files are for people and their spreadsheets.
         kept_from: the first day of the time entries that the mirror keeps, since older ones were forgotten;
             None where none were.
+        read: the names of the datasets that the run read; the others are as an earlier one left them.
+        changes: what it changed in each dataset; only those that it changed are named.
+        revision: the latest revision of the mirror at its end.
     """
 
     toggl_async: str
@@ -262,6 +282,9 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     excel: bool = False
     kept_from: dt.date | None = None
+    read: tuple[str, ...] = ()
+    changes: Mapping[str, Changes] = attrs.field(factory=dict)
+    revision: int = 0
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

@@ -9,15 +9,19 @@ import attrs
 import msgspec
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror.manifest import Failure, Manifest, ManifestEntry, Refusal, Stale
+from toggl_async.export.mirror.manifest import Changes, Failure, Manifest, ManifestEntry, Refusal, Stale
 from toggl_async.export.mirror.storage import DAMAGED
 from toggl_async.export.mirror.store import UnreadPart
+from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import EARLIEST, ExportPlan
 from toggl_async.export.plan.survey import Survey
 
 __all__ = ["Previous", "Run", "decoded", "encoded", "kept_of", "refuse_other"]
 
 T = TypeVar("T")
+
+_TOTALS = "totals"
+"""What refusals and failures call Toggl's sums of time entries."""
 
 _HERE = ("127.0.0.1", "::1", "localhost")
 
@@ -36,6 +40,7 @@ class Previous:
         refused: what Toggl refused.
         failed: what could not be read.
         stale: what is older than its dataset says.
+        changes: what it changed in each dataset.
     """
 
     base_url: str
@@ -47,6 +52,7 @@ class Previous:
     refused: tuple[Refusal, ...]
     failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
+    changes: Mapping[str, Changes] = attrs.field(factory=dict)
 
     def without(self, parts: Collection[UnreadPart]) -> Self:
         """The same run, as if it had not read these parts."""
@@ -79,6 +85,10 @@ class Run:
         previous: the finished run that it brings up to date; None when it is the first.
         read_from: for an update, the first of the days whose time entries are all read again.
         kept_from: the first day of time entries that the mirror keeps; None for all.
+        datasets: for an update, the datasets that it reads; None for all of the plan.
+        older: whether an update looks for changes of the time entries before `read_from`.
+        revision: the latest revision of the mirror when it began.
+        before: how many rows each dataset had then.
     """
 
     base_url: str
@@ -88,11 +98,27 @@ class Run:
     previous: Previous | None = None
     read_from: dt.date | None = None
     kept_from: dt.date | None = None
+    datasets: tuple[str, ...] | None = None
+    older: bool = True
+    revision: int = 0
+    before: Mapping[str, int] = attrs.field(factory=dict)
 
     @property
     def taken(self) -> ExportPlan:
         """The plan, but for the time entries that the mirror no longer keeps."""
         return kept_of(self.plan, self.kept_from)
+
+    def reads(self, dataset: str) -> bool:
+        """Whether it reads a dataset; any other is as the run before left it.
+
+        Toggl's totals, which refusals and failures know as ``"totals"``, are all compared only where older
+        time entries are looked at.
+        """
+        if self.previous is None:
+            return True
+        if dataset == _TOTALS:
+            return self.older and self.reads(ENTRIES.name)
+        return self.datasets is None or dataset in self.datasets
 
 
 def kept_of(plan: ExportPlan, first: dt.date | None) -> ExportPlan:

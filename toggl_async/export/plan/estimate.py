@@ -22,10 +22,11 @@ from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
 from toggl_async.export.tasks import ungrouped
 from toggl_async.options import Priority
 
-__all__ = ["DatasetEstimate", "Estimate", "QuotaEstimate", "estimate"]
+__all__ = ["QUOTAS", "DatasetEstimate", "Estimate", "QuotaEstimate", "estimate", "list_requests"]
 
 _SUMMARY = "workspace.reports.summary.search"
-_QUOTA = "me.quota"
+QUOTAS = "me.quota"
+"""The operation that says what is left of each quota."""
 _WINDOW = 3600
 _REPORT_PAGE = 1000
 
@@ -132,8 +133,8 @@ async def estimate(client: TogglClient, plan: ExportPlan, *, account: Survey | N
             async with asyncio.TaskGroup() as tasks:
                 for workspace in account.workspaces:
                     tasks.create_task(_count(patient, plan, account, workspace, counted))
-    answer = await patient.fetch(operation(_QUOTA), path={})
-    with reading(_QUOTA, answer.body):
+    answer = await patient.fetch(operation(QUOTAS), path={})
+    with reading(QUOTAS, answer.body):
         quotas = msgspec.json.decode(answer.body, type=list[_Quota] | None) or []
     datasets = [_dataset(dataset, account, counted) for dataset in plan.chosen()]
     options = client.scheduler.options
@@ -204,7 +205,7 @@ def _dataset(
             return DatasetEstimate(
                 dataset=dataset.name,
                 rows=None if counts is None else sum(counts),
-                requests=sum(_list_requests(dataset, account, workspace) for workspace in account.workspaces),
+                requests=sum(list_requests(dataset, account, workspace) for workspace in account.workspaces),
             )
         case _:
             return DatasetEstimate(
@@ -214,7 +215,7 @@ def _dataset(
             )
 
 
-def _list_requests(dataset: Dataset, account: Survey, workspace: SurveyedWorkspace) -> int:
+def list_requests(dataset: Dataset, account: Survey, workspace: SurveyedWorkspace) -> int:
     """Requests for a list of a workspace."""
     paging = operation(dataset.operation).paging
     return 1 if paging is None else paging.requests(account.counts.get(dataset.name, {}).get(workspace.id, 0))
@@ -234,7 +235,7 @@ def _lanes(
     for workspace in account.workspaces:
         for dataset in plan.chosen():
             if dataset.source is Source.WORKSPACE:
-                lanes[workspace.organization_id] += _list_requests(dataset, account, workspace)
+                lanes[workspace.organization_id] += list_requests(dataset, account, workspace)
         lanes[workspace.organization_id] += sum(
             _range_requests(rows)
             for (workspace_id, _), rows in counted.items()

@@ -18,7 +18,7 @@ even that is fresh. Should Toggl not sort as it was asked to, the manifest says 
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 import msgspec
@@ -83,21 +83,33 @@ async def read_changes(reader: Reader) -> list[Range]:
             ranges += await read_history(reader, workspace)
         else:
             known[workspace] = _days(reader, workspace, oldest.get(workspace.id))
-    recent = [
-        Piece(ENTRIES.name, workspace.id, part, "recent")
-        for workspace, days in known.items()
-        for part in ranges_between(max(first, days.first), days.last)
-    ]
+    recent = [Piece(ENTRIES.name, workspace.id, part, "recent") for workspace, part in _recent(known, first)]
     # First what was deleted: whatever the reports still have is met later, and stays.
     own = await _own_changes(reader, first)
     await read_again(reader, recent)
-    older = await read_edits(reader, known, first)
-    if not reader.books.is_ordered:
-        await read_again(reader, own)
+    older: Mapping[SurveyedWorkspace, Iterable[DateRange]] = {}
+    # What is gone from the recent days may begin on an older one now, as may what the last run deleted.
+    gone = any(reader.books.progress(piece).deletes for piece in recent)
+    lately = previous.changes.get(ENTRIES.name)
+    if reader.books.run.older or gone or (lately is not None and lately.deleted):
+        older = await read_edits(reader, known, first)
+        if not reader.books.is_ordered:
+            await read_again(reader, own)
+    if not reader.books.run.older:
+        return ranges + [Range(workspace.id, days) for workspace, days in _recent(known, first)]
     for workspace, days in known.items():
         begin = min([days.first, *(part.first for part in older.get(workspace, []))])
         ranges += [Range(workspace.id, part) for part in ranges_between(begin, days.last)]
     return ranges
+
+
+def _recent(
+    known: Mapping[SurveyedWorkspace, DateRange], first: dt.date
+) -> Iterator[tuple[SurveyedWorkspace, DateRange]]:
+    """The days of each workspace that are all read again, in ranges."""
+    for workspace, days in known.items():
+        for part in ranges_between(max(first, days.first), days.last):
+            yield workspace, part
 
 
 def _of_update(run: Run) -> tuple[Previous, dt.date]:
@@ -135,7 +147,10 @@ async def _own_changes(reader: Reader, first: dt.date) -> list[Piece]:
     if not saved.done:
         previous, _ = _of_update(reader.books.run)
         asked_at = reader.account.asked_at
-        since = int(max(_read_at(previous, reader.account) - _OVERLAP, asked_at - _REACH).timestamp())
+        looked = _read_at(previous, reader.account)
+        if reader.books.run.older:  # those that were left out since
+            looked = min(looked, previous.datasets[ENTRIES.name].older_edits_as_of or looked)
+        since = int(max(looked - _OVERLAP, asked_at - _REACH).timestamp())
         try:
             answer = await reader.fetch(_CHANGES, {}, query={"since": since})
             with reading(_CHANGES, answer.body):

@@ -1,7 +1,7 @@
 """Export: bring a mirror up to date, and write files from it."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import attrs
 from toggl_async._client.client import TogglClient
 from toggl_async.errors import InvalidInput
 from toggl_async.export.formats import Format, format_named
-from toggl_async.export.mirror.destination import MIRROR, held_by, layout_of
+from toggl_async.export.mirror.destination import MIRROR, Held, held_by, layout_of
 from toggl_async.export.mirror.manifest import FileFacts, Manifest, write_manifest
 from toggl_async.export.mirror.progress import OnExportEvent
 from toggl_async.export.mirror.run import decoded, refuse_other
@@ -21,7 +21,8 @@ from toggl_async.export.mirror.worker import Worker
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey, survey
 from toggl_async.export.read.update import RECHECK_DAYS
-from toggl_async.export.run.files import check_files, with_files, write_files
+from toggl_async.export.run.bound import waiting_at_most
+from toggl_async.export.run.files import check_files, kept_files, with_files, write_files
 from toggl_async.export.run.refresh import (
     Choices,
     Holding,
@@ -45,12 +46,16 @@ async def export(
     excel: bool = False,
     update: bool = False,
     recheck: int | None = RECHECK_DAYS,
+    datasets: Collection[str] | None = None,
+    older: bool = True,
+    max_wait: float | None = None,
     account: Survey | None = None,
     on_event: OnExportEvent | None = None,
 ) -> Manifest:
     """Export what the plan takes, and leave a manifest beside it; or go on with what was begun.
 
-    The rows stand in ``mirror.sqlite``, which `Mirror` reads; files are written from there at the end.
+    The rows stand in ``mirror.sqlite``, which `Mirror` reads; files are written from there at the end, unless
+    an update changed nothing in them.
 
     Args:
         client: whose account is exported; its scheduler sets the pace for everything.
@@ -63,6 +68,10 @@ async def export(
         update: bring a finished export of the same plan up to date, if there is one.
         recheck: days before the last run whose time entries an update reads again as a whole; None for
             all of them. It goes with the export that begins: one that goes on keeps its own.
+        datasets: the datasets of the plan that an update reads; None for all of them. See `Mirror.refresh`.
+        older: whether an update looks for changes of older time entries.
+        max_wait: seconds that the run may wait at a time for Toggl's limits, such as a used-up quota,
+            before it ends with `MaxWaitExceeded`; None for as long as it takes.
         account: what `survey` brought, if it was made already; else it is made first.
         on_event: is told of the progress.
 
@@ -77,25 +86,38 @@ async def export(
             says ``"finished": false``, and the same call goes on from there.
         OSError: the destination could not be written on, such as a full disk.
     """
-    form, directory = format_named(format, excel=excel), Path(destination)
+    form, directory, patiently = format_named(format, excel=excel), Path(destination), patient(client)
     before = held_by(directory, plan=plan, base_url=client.base_url, format=format, excel=excel)
     if before is not None and before.finished and not update:
-        raise InvalidInput(f"{directory} contains a finished export; --update brings it up to date")
+        raise InvalidInput(
+            f"{directory} contains a finished export; --update brings it up to date; "
+            "for another export, name another directory"
+        )
     check_files(directory, form, plan.chosen())
-    if not (directory / MIRROR).exists():  # nothing is made before there is something to take
-        account = account or await survey(patient(client), plan)
-    store, files = store_of(directory / MIRROR), _Files(directory, form, excel, plan)
-    tell, name = on_event or silent, str(directory)
-    choices = Choices(name=name, update=update, recheck=recheck, account=account, tell=tell, note=files.note)
-    async with opened(store) as worker, held(store, worker) as holding:
-        standing = holding.standing
-        read = None if update or standing.run else decoded(name, standing.finished, Manifest)
-        if read is None:
-            read = await refresh(patient(client), plan, holding, choices)
-        else:  # everything was read, but something came between while the files were written
-            refuse_other(name, read, plan=plan, base_url=client.base_url)
-            await same_account(patient(client), read.user_id, account, name)
-        return await files.write(read, holding)
+    async with waiting_at_most(max_wait, client.scheduler):
+        if not (directory / MIRROR).exists():  # nothing is made before there is something to take
+            account = account or await survey(patiently, plan)
+        store, name = store_of(directory / MIRROR), str(directory)
+        files = _Files(directory, form, excel, plan)
+        choices = Choices(
+            name=name,
+            update=update,
+            recheck=recheck,
+            datasets=datasets,
+            older=older,
+            account=account,
+            tell=on_event or silent,
+            note=files.note,
+        )
+        async with opened(store) as worker, held(store, worker) as holding:
+            standing = holding.standing
+            read = None if update or standing.run else decoded(name, standing.finished, Manifest)
+            if read is None:
+                read = await refresh(patiently, plan, holding, choices)
+            else:  # everything was read, but something came between while the files were written
+                refuse_other(name, read, plan=plan, base_url=client.base_url)
+                await same_account(patiently, read.user_id, account, name)
+            return await files.write(read, holding, before)
 
 
 @attrs.frozen
@@ -111,10 +133,20 @@ class _Files:
         """Write what there is, while there are no files of it."""
         self._write_manifest(manifest, {})
 
-    async def write(self, read: Manifest, holding: Holding) -> Manifest:
-        """Write the files of what was read, then the manifest; if that fails, say so in it."""
+    async def write(self, read: Manifest, holding: Holding, before: Held | None) -> Manifest:
+        """Write the files of what was read, then the manifest; if that fails, say so in it.
+
+        Args:
+            read: what was read.
+            holding: the mirror, as it stood before.
+            before: what the directory held then.
+        """
         datasets = self.plan.chosen()
         try:
+            if before is not None and not read.changes and before.revision == holding.standing.revision:
+                kept = await holding.worker.run(kept_files, self.directory, before)
+                if kept is not None:
+                    return self._write_manifest(read, kept)
             facts = await holding.worker.run(write_files, self.directory, self.form, datasets, holding.store)
             return self._write_manifest(read, facts)
         except BaseException as error:

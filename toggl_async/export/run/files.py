@@ -8,6 +8,7 @@ import attrs
 
 from toggl_async.errors import InvalidInput
 from toggl_async.export.formats import Format
+from toggl_async.export.mirror.destination import Held
 from toggl_async.export.mirror.manifest import File, FileFacts, Manifest
 from toggl_async.export.mirror.storage import PARTIAL, digest, replace
 from toggl_async.export.mirror.store import RowStore, Snapshot
@@ -16,7 +17,7 @@ from toggl_async.export.plan.datasets import Dataset
 if TYPE_CHECKING:
     from toggl_async.export.mirror.tables import Table
 
-__all__ = ["check_files", "files_of", "remove_partial_files", "with_files", "write_files"]
+__all__ = ["check_files", "files_of", "kept_files", "remove_partial_files", "with_files", "write_files"]
 
 _PRIVATE = 0o600
 
@@ -77,6 +78,22 @@ def write_files(
                     sha256=checksum if form.per_dataset else None,
                 )
     return facts
+
+
+def kept_files(directory: Path, held: Held) -> dict[str, FileFacts] | None:
+    """What is in the files of an export that a directory holds; None unless all are as they were written."""
+    facts = {
+        name: FileFacts(file=entry.file, rows=entry.rows, bytes=entry.bytes, sha256=entry.sha256)
+        for name, entry in held.datasets.items()
+        if entry.file is not None
+    }
+    files = {one.file for one in facts.values()}
+    if not held.finished or len(facts) < len(held.datasets) or not files <= held.files.keys():
+        return None
+    intact = all(
+        (directory / name).is_file() and digest(directory / name) == held.files[name].sha256 for name in files
+    )
+    return facts if intact else None
 
 
 def _tables(snapshot: Snapshot, datasets: Iterable[Dataset]) -> Iterator[tuple["Table", Iterator[bytes]]]:

@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from itertools import islice
 from types import TracebackType
@@ -28,6 +28,7 @@ from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey
 from toggl_async.export.read.update import RECHECK_DAYS
 from toggl_async.export.rows import Stored
+from toggl_async.export.run.bound import waiting_at_most
 from toggl_async.export.run.refresh import Choices, held, patient, refresh, silent
 
 __all__ = ["Mirror", "Selected"]
@@ -126,6 +127,9 @@ class Mirror:
         *,
         update: bool = True,
         recheck: int | None = RECHECK_DAYS,
+        datasets: Collection[str] | None = None,
+        older: bool = True,
+        max_wait: float | None = None,
         account: Survey | None = None,
         on_event: OnExportEvent | None = None,
     ) -> Manifest:
@@ -140,6 +144,12 @@ class Mirror:
             update: whether a mirror that is whole is brought up to date; else it is refused.
             recheck: days before the last run whose time entries an update reads again as a whole; None for
                 all of them.
+            datasets: the datasets of the plan that an update reads; the others stay as they are. None for
+                all of them.
+            older: whether an update looks for edits and deletions of the time entries before those days,
+                too. Without that it takes two requests a workspace, mostly.
+            max_wait: seconds that the run may wait at a time for Toggl's limits, such as a used-up quota,
+                before it ends with `MaxWaitExceeded`; None for as long as it takes.
             account: what `survey` brought, if it was made already; else it is made first.
             on_event: is told of the progress.
 
@@ -156,11 +166,16 @@ class Mirror:
             name=self._store.name,
             update=update,
             recheck=recheck,
+            datasets=datasets,
+            older=older,
             account=account,
             tell=on_event or silent,
             note=lambda _: None,
         )
-        async with held(self._store, self._opened()) as holding:
+        async with (
+            waiting_at_most(max_wait, client.scheduler),
+            held(self._store, self._opened()) as holding,
+        ):
             return await refresh(patient(client), plan, holding, choices)
 
     def feed(self, after: int = 0) -> "Selected[Change]":

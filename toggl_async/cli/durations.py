@@ -1,0 +1,34 @@
+"""Durations as people write them: ``90s``, ``10m``, ``1h``, ``1d``; a bare number is seconds."""
+
+import re
+from typing import Any, Final
+
+import click
+
+__all__ = ["Duration"]
+
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+_LONGEST: Final = 366 * _UNITS["d"]
+
+_WRITTEN: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+
+
+class Duration(click.FloatRange):
+    """A duration, which becomes seconds: 366 days at most.
+
+    Args:
+        minimum: the least number of seconds.
+    """
+
+    name = "duration"
+
+    def __init__(self, minimum: float) -> None:
+        super().__init__(min=minimum, max=_LONGEST)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read what was given."""
+        written = _WRITTEN.fullmatch(str(value).strip())
+        if written is None:
+            self.fail(f"{value!r} is not a duration; write it as 90s, 10m, 1h or 1d", param, ctx)
+        return super().convert(float(written[1]) * _UNITS[written[2]], param, ctx)

@@ -1,0 +1,110 @@
+"""A bound on how long a run waits for Toggl's limits.
+
+The `max_wait` of a call won't do: a run has many calls in line, of which the last would fail for its place
+behind the others before the first has gone. So the run ends when all that it has in line has to wait: what
+could go has gone by then, and is committed.
+"""
+
+import asyncio
+import datetime as dt
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Final
+
+from toggl_async.errors import InvalidInput, MaxWaitExceeded
+from toggl_async.scheduler import Scheduler
+from toggl_async.scheduler.core.foresight import Reason
+from toggl_async.scheduler.events import Queued, SchedulerEvent, Sent
+
+__all__ = ["waiting_at_most"]
+
+_LIMITS: Final = frozenset({Reason.BACKOFF, Reason.COOLDOWN, Reason.QUOTA})
+"""What is waited for that is not the run's own pace or answers."""
+
+_COMMITTING: Final = 5.0
+"""Seconds in which what was answered last is decoded and committed; a page that isn't is asked for again."""
+
+_run: ContextVar[object] = ContextVar("run", default=None)
+
+
+@asynccontextmanager
+async def waiting_at_most(max_wait: float | None, scheduler: Scheduler) -> AsyncIterator[None]:
+    """End the block when all its requests have to wait longer: for a quota, a cool-down, or a failing Toggl.
+
+    Args:
+        max_wait: seconds; None for no bound.
+        scheduler: sends the requests, and may send those of other accounts.
+
+    Raises:
+        InvalidInput: the seconds are negative, or not a number.
+        MaxWaitExceeded: they would.
+    """
+    if max_wait is None:
+        yield
+        return
+    if not max_wait >= 0:
+        raise InvalidInput(f"max_wait must be at least 0 seconds, not {max_wait!r}")
+    # asyncio's, which cancels once: what a thread has begun with the mirror is waited for.
+    ending = asyncio.timeout(None)
+    watch = _Watch(max_wait, scheduler, ending)
+    token = _run.set(watch)
+    end = scheduler.listen(watch.on_event)
+    try:
+        async with ending:
+            yield
+    except TimeoutError:
+        if watch.exceeded is None or not ending.expired():
+            raise
+        raise watch.exceeded from None
+    finally:
+        end()
+        watch.close()
+        _run.reset(token)
+
+
+class _Watch:
+    """Sees when a run waits for too long.
+
+    Args:
+        max_wait: seconds that it may.
+        scheduler: sends its requests.
+        ending: ends it.
+    """
+
+    def __init__(self, max_wait: float, scheduler: Scheduler, ending: asyncio.Timeout) -> None:
+        self.exceeded: MaxWaitExceeded | None = None
+        self._max_wait = max_wait
+        self._scheduler = scheduler
+        self._ending = ending
+        self._loop = asyncio.get_running_loop()
+        self._account: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def on_event(self, event: SchedulerEvent) -> None:
+        """Look again when nothing has happened for a moment."""
+        if self._account is None and isinstance(event, Queued | Sent) and _run.get() is self:
+            self._account = event.account  # a run is of one
+        if event.account == self._account:
+            self.close()
+            self._timer = self._loop.call_later(_COMMITTING, self._look)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        for account in self._scheduler.stats().accounts:
+            if account.account != self._account or account.in_flight:
+                continue
+            reason, wait = account.reason, account.wait
+            if reason in _LIMITS and wait is not None and self._max_wait < wait < math.inf:
+                self.exceeded = MaxWaitExceeded(
+                    reason=str(reason),
+                    wait=wait,
+                    max_wait=self._max_wait,
+                    available_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=wait),
+                )
+                self._ending.reschedule(self._loop.time())

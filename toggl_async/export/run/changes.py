@@ -1,0 +1,55 @@
+"""What a run changed in a mirror: rows added, edited and deleted, by dataset."""
+
+from collections.abc import Iterable, Mapping
+
+from toggl_async.export.mirror.manifest import Changes
+from toggl_async.export.mirror.store import RowStore
+from toggl_async.export.plan.datasets import Dataset
+
+__all__ = ["count_changes", "count_rows", "latest_revision"]
+
+
+def count_rows(store: RowStore, datasets: Iterable[Dataset]) -> dict[str, int]:
+    """How many rows each dataset has now."""
+    with store.snapshot() as snapshot:
+        return {dataset.name: snapshot.count(dataset) for dataset in datasets}
+
+
+def count_changes(
+    store: RowStore, datasets: Iterable[Dataset], before: Mapping[str, int], after: int
+) -> dict[str, Changes]:
+    """What has changed since a revision; datasets without a change are left out.
+
+    Args:
+        store: the mirror.
+        datasets: those that are looked at.
+        before: how many rows each had then.
+        after: the revision.
+    """
+    found: dict[str, Changes] = {}
+    with store.snapshot() as snapshot:
+        for dataset in datasets:
+            changed = deleted = 0
+            for change in snapshot.changes(after, dataset):
+                changed += not change.deleted
+                deleted += change.deleted
+            if changed or deleted:
+                added = snapshot.count(dataset) - before.get(dataset.name, 0) + deleted
+                found[dataset.name] = Changes(
+                    # What came and went within the run was neither there before nor is it now.
+                    added=max(0, added),
+                    edited=max(0, changed - added),
+                    deleted=deleted,
+                )
+    return found
+
+
+def latest_revision(store: RowStore) -> int:
+    """The latest revision that the mirror has given."""
+    from toggl_async.export.mirror.schema import COUNTER  # noqa: PLC0415 - it loads every record
+
+    with store.snapshot() as snapshot:
+        _, rows = snapshot.query(f"SELECT revision FROM {COUNTER}", ())  # noqa: S608 - a name of our own
+        ((revision,),) = rows
+    assert isinstance(revision, int)  # noqa: S101 - the column's type
+    return revision

@@ -1,0 +1,251 @@
+"""Keeping a mirror fresh: round after round, for as long as somebody asks for the next one.
+
+Nothing is kept between rounds but the last manifest; what a round commits stays whatever ends it, and the
+next one goes on from there. All waiting is by the loop's clock, which nobody can set.
+"""
+
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import suppress
+
+import anyio
+import attrs
+
+from toggl_async._client.client import TogglClient
+from toggl_async.errors import (
+    DecodeError,
+    Forbidden,
+    InvalidInput,
+    MaxWaitExceeded,
+    PagingError,
+    RequestFailed,
+    ResponseError,
+    TogglError,
+    Unauthorized,
+)
+from toggl_async.export.mirror.manifest import Manifest
+from toggl_async.export.mirror.progress import OnExportEvent
+from toggl_async.export.plan.datasets import operation
+from toggl_async.export.plan.estimate import QUOTAS
+from toggl_async.export.plan.plan import ExportPlan
+from toggl_async.export.plan.survey import Survey, survey
+from toggl_async.export.run.bound import waiting_at_most
+from toggl_async.export.run.directory import export
+from toggl_async.export.run.mirror import Mirror
+from toggl_async.export.run.refresh import patient
+from toggl_async.export.run.rounds import OLDER, Ledger, seconds_to_wait
+
+__all__ = ["QuotaLeft", "RefreshRound", "export_every", "refresh_every"]
+
+_PASSING = (DecodeError, MaxWaitExceeded, OSError, PagingError, RequestFailed, ResponseError)
+"""What ends a round, but not those after it."""
+
+
+@attrs.frozen(kw_only=True)
+class QuotaLeft:
+    """What is left of an hourly quota.
+
+    Attributes:
+        organization_id: whose quota it is; None for the user's own.
+        left: requests that may still go until the reset, `QuotaPolicy.reserve` taken off.
+        total: requests of a whole window, less the reserve; None where Toggl did not tell.
+        resets_in: seconds until the reset.
+    """
+
+    organization_id: int | None
+    left: int
+    total: int | None
+    resets_in: float
+
+
+@attrs.frozen(kw_only=True)
+class RefreshRound:
+    """A round of a mirror that is kept fresh.
+
+    Attributes:
+        manifest: what came of it; None if something ended it early: the next one goes on from there.
+        error: what ended it early; None if nothing did.
+        quotas: what is left of each quota that is known.
+        next_in: seconds until the next round begins.
+        waits_for_quota: whether that is later than it would be if there were more quota left.
+    """
+
+    manifest: Manifest | None
+    error: TogglError | OSError | None
+    quotas: tuple[QuotaLeft, ...]
+    next_in: float
+    waits_for_quota: bool
+
+
+_Read = Callable[[Survey, Collection[str] | None, bool], Awaitable[Manifest]]
+"""Reads: after this first contact, these datasets, and what changed of older time entries or not."""
+
+
+async def export_every(
+    client: TogglClient,
+    plan: ExportPlan,
+    destination: str | os.PathLike[str],
+    *,
+    every: float,
+    format: str = "jsonl",  # noqa: A002 - as in `export`
+    max_wait: float | None = None,
+    on_event: OnExportEvent | None = None,
+) -> AsyncGenerator[RefreshRound, None]:
+    """Export what the plan takes, then bring it up to date again and again; see `refresh_every`.
+
+    Files are written anew after each round that changed something in them.
+
+    Args:
+        client: whose account is exported.
+        plan: what is taken.
+        destination: a directory, as `export` takes it; what is there already is brought up to date.
+        every: seconds from the beginning of a round to that of the next, more than 0.
+        format: one of `toggl_async.export.FORMATS`.
+        max_wait: seconds that a round may wait at a time for Toggl's limits before it ends; None for as
+            long as it takes.
+        on_event: is told of the progress of each round.
+
+    Yields:
+        What came of each round, as soon as it has ended.
+
+    Raises:
+        InvalidInput: as `export`, in the first round.
+        Unauthorized, Forbidden: Toggl refuses the credentials.
+    """
+
+    async def read(account: Survey, datasets: Collection[str] | None, older: bool) -> Manifest:
+        return await export(
+            client,
+            plan,
+            destination,
+            format=format,
+            update=True,
+            datasets=datasets,
+            older=older,
+            account=account,
+            on_event=on_event,
+        )
+
+    async for one in _rounds(client, plan, read, every=every, max_wait=max_wait):
+        yield one
+
+
+async def refresh_every(
+    client: TogglClient,
+    plan: ExportPlan,
+    url: str | os.PathLike[str],
+    *,
+    every: float,
+    max_wait: float | None = None,
+    on_event: OnExportEvent | None = None,
+) -> AsyncGenerator[RefreshRound, None]:
+    """Bring a mirror up to date again and again, until nobody asks for the next round or it is cancelled.
+
+    ::
+
+        async with aclosing(refresh_every(toggl, ExportPlan(), "toggl.sqlite", every=600)) as rounds:
+            async for one in rounds:
+                print(one.manifest.changes if one.manifest else one.error)
+
+    The first round reads everything. Each other one reads the recent time entries; what is left of its share
+    of the hourly quotas goes to lists, the one that was not read for the longest time first, and, about once
+    a day, to what changed of older time entries. Where the quota allows for everything, that is what each
+    round reads. ``manifest.datasets`` says how fresh each dataset is.
+
+    A round for which the quota has no room waits for its reset. One that takes longer than the interval is
+    followed by the next at once. Whatever goes wrong in a round but for refused credentials, such as a lost
+    network, a failing server or a full disk, ends that round alone: the next one goes on from the last
+    commit.
+
+    Args:
+        client: whose account is read; its scheduler sets the pace, and its options the reserve.
+        plan: what is taken.
+        url: the mirror, as `Mirror` takes it. It is opened for each round.
+        every: seconds from the beginning of a round to that of the next, more than 0.
+        max_wait: seconds that a round may wait at a time for Toggl's limits before it ends; None for as
+            long as it takes.
+        on_event: is told of the progress of each round.
+
+    Yields:
+        What came of each round, as soon as it has ended.
+
+    Raises:
+        InvalidInput: as `Mirror` and `Mirror.refresh`, in the first round.
+        Unauthorized, Forbidden: Toggl refuses the credentials.
+    """
+
+    async def read(account: Survey, datasets: Collection[str] | None, older: bool) -> Manifest:
+        async with Mirror(url) as mirror:
+            return await mirror.refresh(
+                client,
+                plan,
+                datasets=datasets,
+                older=older,
+                account=account,
+                on_event=on_event,
+            )
+
+    async for one in _rounds(client, plan, read, every=every, max_wait=max_wait):
+        yield one
+
+
+async def _rounds(
+    client: TogglClient, plan: ExportPlan, read: _Read, *, every: float, max_wait: float | None
+) -> AsyncGenerator[RefreshRound, None]:
+    """Read round after round."""
+    if not every > 0:
+        raise InvalidInput(f"every must be more than 0 seconds, not {every!r}")
+    scheduler, patiently, ledger = client.scheduler, patient(client), Ledger(every)
+    is_first, knows_quotas = True, False
+    while True:
+        begun = anyio.current_time()
+        manifest: Manifest | None = None
+        failed: TogglError | OSError | None = None
+        try:
+            async with waiting_at_most(max_wait, scheduler):
+                account = await survey(patiently, plan)
+                if not knows_quotas:
+                    await _ask_for_quotas(patiently)
+                    knows_quotas = True
+                rooms = ledger.rooms(scheduler.stats(), scheduler.options.quota.reserve)
+                parts = ledger.parts(rooms, anyio.current_time())
+                manifest = await read(account, *_reads(plan, parts))
+            ledger.note(account, manifest, parts, anyio.current_time())
+        except (Unauthorized, Forbidden):
+            raise
+        except InvalidInput as error:
+            if is_first:
+                raise
+            failed = error  # another run that writes to the mirror, say
+        except _PASSING as error:
+            failed = error
+        is_first = is_first and manifest is None
+        now = anyio.current_time()
+        rooms = ledger.rooms(scheduler.stats(), scheduler.options.quota.reserve)
+        due, room_at = max(now, begun + every), now + seconds_to_wait(rooms, ledger.cost)
+        next_at = max(due, room_at)
+        yield RefreshRound(
+            manifest=manifest,
+            error=failed,
+            quotas=tuple(
+                QuotaLeft(organization_id=lane, left=room.left, total=room.total, resets_in=room.resets_in)
+                for lane, room in rooms.items()
+            ),
+            next_in=next_at - now,
+            waits_for_quota=room_at > due,
+        )
+        await anyio.sleep_until(next_at)
+
+
+async def _ask_for_quotas(client: TogglClient) -> None:
+    """Let the scheduler see how much each quota allows, which no other answer tells."""
+    with suppress(DecodeError, ResponseError):  # then the most that was ever left is taken for it
+        await client.fetch(operation(QUOTAS), path={})
+
+
+def _reads(plan: ExportPlan, parts: Collection[str] | None) -> tuple[Collection[str] | None, bool]:
+    """The datasets that a round reads, and whether it looks for changes of older time entries."""
+    if parts is None:
+        return None, True
+    recent = [name for name in ("time_entries",) if name in plan]
+    return [*recent, *(name for name in parts if name != OLDER)], OLDER in parts
