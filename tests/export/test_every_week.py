@@ -135,7 +135,9 @@ async def test_a_week_on_thirty_requests_an_hour(
         found = ages(ends, name)
         record_property(f"{name}: age in minutes, median", round(statistics.median(found) / 60, 1))
         record_property(f"{name}: age in minutes, most", round(max(found) / 60, 1))
-    assert max(ages(ends, "time_entries")) <= HOUR + 2 * EVERY
+    # A round that finds recent entries gone takes more than it began for, and may wait for a reset; so may
+    # the one before it. Resets are spread by chance, so no two weeks are alike: the bounds allow for that.
+    assert max(ages(ends, "time_entries")) <= 2 * HOUR + EVERY
     assert max(ages(ends, "older time entries")) <= 2 * DAY
     for name in ("users", "groups", "clients", "projects", "tags", "tasks"):
         assert max(ages(ends, name)) <= 10 * HOUR
