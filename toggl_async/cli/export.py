@@ -2,7 +2,7 @@
 
 import datetime as dt
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,6 +75,32 @@ def _refuse_beside(option: str, value: object, *others: tuple[str, bool]) -> Non
     for other, given in others:
         if value is not None and given:
             raise InvalidInput(f"{option} and {other} cannot be combined")
+
+
+def _refuse_contradictions(given: Mapping[str, Any]) -> None:
+    """Refuse options that exclude each other, or that need another one.
+
+    Args:
+        given: all options, by the names of the command's arguments.
+    """
+    url, every, recheck, dry_run = given["url"], given["every"], given["recheck"], given["dry_run"]
+    several, served = given["accounts"] is not None, given["base_url"] is not None
+    files = bool(given["destination"] or given["name"])
+    updates = given["update"] or url is not None or every is not None
+    _refuse_beside("--sandbox", given["sandbox"] or None, ("--base-url", served), ("--accounts", several))
+    _refuse_beside("--to", url, ("--out or --format", files), ("--accounts", several))
+    if given["excel"] and given["name"] != "csv":
+        raise InvalidInput("--excel needs --format csv")
+    if given["speed"] is not None and not given["sandbox"]:
+        raise InvalidInput("--speed needs --sandbox")
+    _refuse_beside("--every", every, ("--dry-run", dry_run), ("--recheck", recheck is not None))
+    _refuse_beside("--max-wait", given["max_wait"], ("--dry-run", dry_run))
+    if recheck is not None and not updates:
+        raise InvalidInput("--recheck needs --update")
+    if given["update"] and dry_run and url is None:
+        raise InvalidInput("--dry-run cannot be combined with --update: its cost shows as it runs")
+    if given["destination"] is None and url is None and not dry_run:
+        raise click.MissingParameter(param_hint="'--out'", param_type="option")
 
 
 @click.command(epilog=_EXIT_CODES)
@@ -176,25 +202,11 @@ def export(
     Repeat an option to give several values: --workspace 1 --workspace 2.
     """
     plan = ExportPlan(**{name: _day(choice) for name, choice in choices.items()})
-    several, served = accounts is not None, base_url is not None
-    _refuse_beside("--sandbox", sandbox or None, ("--base-url", served), ("--accounts", several))
-    _refuse_beside("--to", url, ("--out or --format", bool(destination or name)), ("--accounts", several))
-    if excel and name != "csv":
-        raise InvalidInput("--excel needs --format csv")
-    if speed is not None and not sandbox:
-        raise InvalidInput("--speed needs --sandbox")
-    _refuse_beside("--every", every, ("--dry-run", dry_run), ("--recheck", recheck is not None))
-    _refuse_beside("--max-wait", max_wait, ("--dry-run", dry_run))
+    _refuse_contradictions(click.get_current_context().params)
     update = update or url is not None or every is not None
-    if recheck is not None and not update:
-        raise InvalidInput("--recheck needs --update")
-    if update and dry_run and url is None:
-        raise InvalidInput("--dry-run cannot be combined with --update: its cost shows as it runs")
     days = RECHECK_DAYS if recheck is None else recheck if isinstance(recheck, int) else None
-    if destination is None and url is None and not dry_run:
-        raise click.MissingParameter(param_hint="'--out'", param_type="option")
     place = destination or Path()
-    _check_place(place, url, subfolders=several, dry_run=dry_run)
+    _check_place(place, url, subfolders=accounts is not None, dry_run=dry_run)
     auths: list[tuple[str | None, Auth | None]] = [(None, None)]
     if accounts is not None:
         auths = [(account.name, account.auth) for account in read_accounts(accounts)]

@@ -9,7 +9,6 @@ import anyio
 import attrs
 
 from toggl_async._client.client import TogglClient
-from toggl_async.errors import InvalidInput
 from toggl_async.export.formats import Format, format_named
 from toggl_async.export.mirror.destination import MIRROR, Held, held_by, layout_of
 from toggl_async.export.mirror.manifest import FileFacts, Manifest, write_manifest
@@ -26,6 +25,7 @@ from toggl_async.export.run.files import check_files, kept_files, with_files, wr
 from toggl_async.export.run.refresh import (
     Choices,
     Holding,
+    already_finished,
     held,
     patient,
     refresh,
@@ -62,16 +62,13 @@ async def export(
         plan: what is taken.
         destination: a directory: new, empty, or that of the same export.
         format: one of `toggl_async.export.FORMATS`.
-        excel: with the format ``csv``, make files for people who open them in a spreadsheet: with a byte
-            order mark, so that Excel reads UTF-8, and with an apostrophe in front of text that it would run
-            as a formula.
+        excel: with the format ``csv``: for spreadsheets, with a byte order mark, by which Excel knows UTF-8,
+            and with an apostrophe in front of text that it would run as a formula.
         update: bring a finished export of the same plan up to date, if there is one.
-        recheck: days before the last run whose time entries an update reads again as a whole; None for
-            all of them. It goes with the export that begins: one that goes on keeps its own.
-        datasets: the datasets of the plan that an update reads; None for all of them. See `Mirror.refresh`.
-        older: whether an update looks for changes of older time entries.
-        max_wait: seconds that the run may wait at a time for Toggl's limits, such as a used-up quota,
-            before it ends with `MaxWaitExceeded`; None for as long as it takes.
+        recheck: see `Mirror.refresh`; an export that is resumed keeps its own, as it does the next two.
+        datasets: see there.
+        older: see there.
+        max_wait: see there.
         account: what `survey` brought, if it was made already; else it is made first.
         on_event: is told of the progress.
 
@@ -86,38 +83,38 @@ async def export(
             says ``"finished": false``, and the same call goes on from there.
         OSError: the destination could not be written on, such as a full disk.
     """
-    form, directory, patiently = format_named(format, excel=excel), Path(destination), patient(client)
-    before = held_by(directory, plan=plan, base_url=client.base_url, format=format, excel=excel)
-    if before is not None and before.finished and not update:
-        raise InvalidInput(
-            f"{directory} contains a finished export; --update brings it up to date; "
-            "for another export, name another directory"
-        )
-    check_files(directory, form, plan.chosen())
+    files = _Files(Path(destination), format_named(format, excel=excel), excel, plan)
+    before = files.check(client.base_url, update=update)
+    choices = Choices(
+        name=str(files.directory),
+        update=update,
+        recheck=recheck,
+        datasets=datasets,
+        older=older,
+        account=account,
+        tell=on_event or silent,
+        note=files.note,
+    )
     async with waiting_at_most(max_wait, client.scheduler):
-        if not (directory / MIRROR).exists():  # nothing is made before there is something to take
-            account = account or await survey(patiently, plan)
-        store, name = store_of(directory / MIRROR), str(directory)
-        files = _Files(directory, form, excel, plan)
-        choices = Choices(
-            name=name,
-            update=update,
-            recheck=recheck,
-            datasets=datasets,
-            older=older,
-            account=account,
-            tell=on_event or silent,
-            note=files.note,
-        )
-        async with opened(store) as worker, held(store, worker) as holding:
-            standing = holding.standing
-            read = None if update or standing.run else decoded(name, standing.finished, Manifest)
-            if read is None:
-                read = await refresh(patiently, plan, holding, choices)
-            else:  # everything was read, but something came between while the files were written
-                refuse_other(name, read, plan=plan, base_url=client.base_url)
-                await same_account(patiently, read.user_id, account, name)
-            return await files.write(read, holding, before)
+        return await _export(patient(client), choices, files, before)
+
+
+async def _export(client: TogglClient, choices: Choices, files: "_Files", before: Held | None) -> Manifest:
+    """Read what is to be read into the mirror, then write the files."""
+    plan, path = files.plan, files.directory / MIRROR
+    if not path.exists() and choices.account is None:  # nothing is made before there is something to take
+        choices = attrs.evolve(choices, account=await survey(client, plan))
+    store = store_of(path)
+    async with opened(store) as worker, held(store, worker) as holding:
+        standing = holding.standing
+        goes_on = choices.update or standing.run
+        read = None if goes_on else decoded(choices.name, standing.finished, Manifest)
+        if read is None:
+            read = await refresh(client, plan, holding, choices)
+        else:  # everything was read, but something came between while the files were written
+            refuse_other(choices.name, read, plan=plan, base_url=client.base_url)
+            await same_account(client, read.user_id, choices.account, choices.name)
+        return await files.write(read, holding, before)
 
 
 @attrs.frozen
@@ -128,6 +125,16 @@ class _Files:
     form: Format
     excel: bool
     plan: ExportPlan
+
+    def check(self, base_url: str, *, update: bool) -> Held | None:
+        """Return what the directory holds; refuse it where that is another export, or one that has ended."""
+        held = held_by(
+            self.directory, plan=self.plan, base_url=base_url, format=self.form.name, excel=self.excel
+        )
+        if held is not None and held.finished and not update:
+            raise already_finished(str(self.directory))
+        check_files(self.directory, self.form, self.plan.chosen())
+        return held
 
     def note(self, manifest: Manifest) -> None:
         """Write what there is, while there are no files of it."""

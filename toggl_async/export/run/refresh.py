@@ -172,10 +172,7 @@ async def _begin(client: TogglClient, plan: ExportPlan, holding: Holding, choice
     if previous is not None:
         refuse_other(name, previous, plan=plan, base_url=client.base_url)
         if not choices.update:
-            raise InvalidInput(
-                f"{name} contains a finished export; --update brings it up to date; "
-                "for another export, name another directory"
-            )
+            raise already_finished(name)
     account = account or await survey(client, plan)
     if previous is not None and previous.user_id != account.user_id:
         raise InvalidInput(f"{name} contains an export of another account")
@@ -193,6 +190,14 @@ async def _begin(client: TogglClient, plan: ExportPlan, holding: Holding, choice
         run = _of_update(run, previous, choices)
     await holding.worker.run(holding.store.begin, encoded(run))
     return Books(client, run, keeper, {}, account.requests)
+
+
+def already_finished(name: str) -> InvalidInput:
+    """Make the error for an export that is whole, and isn't to be updated."""
+    return InvalidInput(
+        f"{name} contains a finished export; --update brings it up to date; "
+        "for another export, name another directory"
+    )
 
 
 def _of_update(run: Run, previous: Previous, choices: Choices) -> Run:
@@ -302,8 +307,8 @@ async def _time_entries(reader: Reader, *, compare: bool, correct: bool) -> None
             read = [tasks.create_task(read_history(reader, space)) for space in reader.account.workspaces]
         ranges = [one for task in read for one in task.result()]
     if compare:
-        # A month that is read again may lack what has an older day now. Where nobody looked for edits of older
-        # ones, that would not be found; but then the next run reads these days again anyway.
+        # A month that is read again may lack what has an older day now. Where nobody looked for edits of
+        # older ones, that would not be found; but then the next run reads these days again anyway.
         looked = reader.books.run.older or reader.books.is_deleting(ENTRIES)  # see `read_changes`
         await verify(reader, ranges, correct=correct and looked)
     await write_running(reader)
