@@ -160,7 +160,7 @@ def test_without_it_or_at_another_level_nothing_is_shown(value: str) -> None:
 
 def test_what_is_no_level_is_told() -> None:
     assert run(PROGRAM, TOGGL_LOG="loud").stderr == (
-        "TOGGL_LOG must be one of debug, info, warning, error, not 'loud'; it changes nothing\n"
+        "TOGGL_LOG must be one of debug, info, warning, error, not 'loud'; it is ignored\n"
     )
 
 

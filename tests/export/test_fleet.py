@@ -20,7 +20,7 @@ from toggl_async.export.mirror.urls import store_of
 from toggl_async.sandbox import CompanySize, Sandbox
 from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
 
-pytestmark = [pytest.mark.linux, pytest.mark.skipif(is_missing(), reason=REASON)]
+pytestmark = [pytest.mark.nightly, pytest.mark.linux, pytest.mark.skipif(is_missing(), reason=REASON)]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text("utf-8")
 WORKERS = 4
