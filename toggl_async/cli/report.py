@@ -138,6 +138,7 @@ def verdict(manifest: Manifest) -> tuple[Exit, list[str]]:
     lines = [
         f"workspace {check.workspace_id}, {check.first} to {check.last}: {check.seconds} s in the rows, "
         f"but {check.server_seconds} s in Toggl's total"
+        + ("; time entries are missing" if check.is_short else "")
         for check in wrong
     ]
     stale = {(one.dataset, one.workspace_id) for one in manifest.stale}
