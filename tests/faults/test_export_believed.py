@@ -69,12 +69,25 @@ async def test_a_list_without_a_witness_must_be_empty_in_two_runs(tmp_path: Path
     company.before = lambda path, body: (
         httpx.Response(200, content=shape) if path.endswith(f"{FIRST}/groups") else None
     )
-    manifest = await run(company, tmp_path)
-    assert everything(tmp_path, "jsonl") == before
-    assert failed(manifest) == {("groups", FIRST)}
-    if shape:
+    for _ in range(1 if shape == b"[]" else 3):
+        manifest = await run(company, tmp_path)
+        assert everything(tmp_path, "jsonl") == before
+        assert failed(manifest) == {("groups", FIRST)}
+    if shape == b"[]":
         assert (await run(company, tmp_path)).complete
         assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", "groups")} == {20}
+
+
+@pytest.mark.parametrize("name", ["clients", "projects", "tags", "tasks"])
+async def test_null_is_an_empty_list_where_the_first_contact_agrees(tmp_path: Path, name: str) -> None:
+    company = Company(3)
+    await run(company, tmp_path)
+    company.now = NOW + DAY
+    company.before = lambda path, body: (
+        httpx.Response(200, content=b"null") if path.endswith(f"{FIRST}/{name}") else None
+    )
+    assert (await run(company, tmp_path)).complete
+    assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", name)} == {20}
 
 
 @pytest.mark.parametrize("left", [0, 1])

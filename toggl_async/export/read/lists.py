@@ -167,7 +167,8 @@ async def _take(
         rows=saved.rows + len(lines),
         odd=saved.odd or step.nulls > 0 or new_stand_in,
         nameless=saved.nameless or step.nulls > 0,
-        blank=saved.blank or step.is_blank,
+        # Null is Toggl's word for an empty list as well; but then something else has to agree.
+        blank=saved.blank or step.is_blank or (step.is_null and dataset.name not in reader.account.seen),
         shifted=saved.shifted or step.has_shifted,
     )
     verdict = _Verdict()
@@ -241,11 +242,11 @@ async def _judge(
     if lacking:
         now = _seen_elsewhere(reader, dataset, piece, await reader.seen_now(), unmet, there)
         lacking = [number for number in lacking if number in now]
+    if unmet and (saved.odd or saved.blank):
+        came = "rows without an id" if saved.odd else "an answer without a list"
+        return _Verdict(final=True, doubt=f"got {came}; no longer there: {_listed(unmet)}")
     if unmet and not saved.rows and _has_no_witness(reader, dataset, piece):
         return _Verdict(final=True, doubt=f"{_EMPTY}; no longer there: {_listed(unmet)}")
-    if unmet and (saved.odd or saved.blank):
-        came = "rows without an id" if saved.odd else "an empty answer"
-        return _Verdict(final=True, doubt=f"got {came}; no longer there: {_listed(unmet)}")
     if lacking:  # a list that is wrong about one row says nothing about the others
         doubt = f"the list lacks {_listed(lacking)}, which Toggl shows elsewhere"
         return _Verdict(final=True, kept=set(lacking), doubt=doubt)
