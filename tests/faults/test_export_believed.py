@@ -80,7 +80,7 @@ async def test_a_list_without_a_witness_must_be_empty_in_two_runs(tmp_path: Path
 
 @pytest.mark.parametrize("name", ["clients", "projects", "tags", "tasks"])
 async def test_null_is_an_empty_list_where_the_first_contact_agrees(tmp_path: Path, name: str) -> None:
-    company = Company(3)
+    company = Company(0)
     await run(company, tmp_path)
     company.now = NOW + DAY
     company.before = lambda path, body: (
@@ -330,3 +330,69 @@ async def test_a_toggl_that_is_gone_ends_the_export(tmp_path: Path, answer: Any)
         await run(company, tmp_path)
     company.before = lambda path, body: None
     assert (await run(company, tmp_path)).complete
+
+
+@pytest.mark.parametrize(
+    ("name", "shows"),
+    [
+        ("users", "time_entries"),
+        ("users", "groups"),
+        ("users", "tasks"),
+        ("clients", "projects"),
+        ("projects", "time_entries"),
+        ("projects", "tasks"),
+        ("tags", "time_entries"),
+        ("tasks", "time_entries"),
+    ],
+)
+async def test_a_list_deletes_nothing_where_rows_of_the_run_refer_to_what_it_lacks(
+    tmp_path: Path, name: str, shows: str
+) -> None:
+    company = Company(12, days=2)
+    field: dict[str, Any] = {
+        "users": {"user_id": 3},
+        "clients": {"client_id": 3},
+        "projects": {"project_id": 3},
+        "tags": {"tag_ids": [3]},
+        "tasks": {"task_id": 3},
+    }[name]
+    if shows == "groups":
+        field = {"users": [{"user_id": 3}, {"user_id": None}]}
+    if shows != "time_entries":
+        company.lists[shows][0] |= field
+        company.lists["groups"][2] |= {"users": "odd"}
+    cut = False
+
+    def answer(path: str, body: Any) -> httpx.Response | None:
+        if shows == "time_entries" and path.endswith(f"{FIRST}/search/time_entries"):
+            found, headers = company._report(path.strip("/").split("/"), body)
+            return httpx.Response(200, json=[{**row, **field} for row in found], headers=headers)
+        if cut and path.endswith(f"{FIRST}/{name}"):
+            some = [row for row in company.lists[name] if row["id"] == 1]
+            return httpx.Response(
+                200, json={"data": some, "total_count": len(some)} if name == "tasks" else some
+            )
+        return None
+
+    company.before = answer
+    await run(company, tmp_path)
+    cut = True
+    for days in (1, 2):
+        company.now = NOW + days * DAY
+        manifest = await run(company, tmp_path)
+        assert failed(manifest) == {(name, FIRST)}
+        assert not manifest.complete
+        assert ids(tmp_path, "jsonl", name) == [1, 2, 3, 4, 5]
+    cut = False
+    company.now = NOW + 3 * DAY
+    assert (await run(company, tmp_path)).complete
+    # What nothing refers to any more is gone.
+    field.clear()
+    company.lists[shows] = [
+        {key: value for key, value in row.items() if key in {"id", "workspace_id", "name"}}
+        for row in company.lists.get(shows, ())
+    ]
+    cut = True
+    company.now = NOW + 4 * DAY
+    assert (await run(company, tmp_path)).complete
+    assert 3 not in ids(tmp_path, "jsonl", name)

@@ -37,6 +37,7 @@ from toggl_async.export.read.reading import Reader
 from toggl_async.export.read.update import first_day, read_changes
 from toggl_async.export.read.verify import verify
 from toggl_async.export.run.changes import count_changes, count_rows, latest_revision
+from toggl_async.export.run.settle import settle_lists
 from toggl_async.export.tasks import first_error
 from toggl_async.options import Priority
 
@@ -143,6 +144,7 @@ async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choic
     try:
         choices.note(await books.close("under way"))  # whoever is killed can't say so any more
         await read_everything(reader)
+        await settle_lists(reader, holding.store, holding.worker)
         manifest = await _with_changes(await books.close(None), books.run, holding)
         await holding.worker.run(holding.store.finish, encoded(manifest))
     except BaseException as error:
@@ -294,6 +296,8 @@ async def _dataset(reader: Reader, dataset: Dataset, *, compare: bool, correct: 
             await read_workspace_lists(reader, dataset)
         case _:
             await _time_entries(reader, compare=compare, correct=correct)
+    if dataset.source is Source.WORKSPACE and reader.books.is_deleting(dataset):
+        return  # see `settle_lists`
     reader.tell(DatasetFinished(dataset=dataset.name, facts=await reader.books.finish(dataset)))
 
 
