@@ -14,6 +14,8 @@ from support.export_updates import OPTIONS, run
 from support.export_written import everything, ids, rows
 from toggl_async import ApiToken, ConnectionFailed, LoginRefused, ServerError, TogglClient
 from toggl_async.export import ExportPlan, Manifest, export
+from toggl_async.export.mirror.hours import groupings, hours_by
+from toggl_async.export.mirror.urls import store_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -396,3 +398,34 @@ async def test_a_list_deletes_nothing_where_rows_of_the_run_refer_to_what_it_lac
     company.now = NOW + 4 * DAY
     assert (await run(company, tmp_path)).complete
     assert 3 not in ids(tmp_path, "jsonl", name)
+
+
+@pytest.mark.parametrize("recheck", [31, None])
+@pytest.mark.parametrize("some", [True, False])
+async def test_rows_without_an_id_do_not_outlive_a_clean_update(
+    tmp_path: Path, some: bool, recheck: int | None
+) -> None:
+    """Some rows, or all, of one update have no time entry in them; such a row has neither id nor day."""
+    company = Company(12, days=20)
+    await run(company, tmp_path)
+    before = everything(tmp_path, "jsonl", ("time_entries",))
+
+    def odd(path: str, body: Any) -> httpx.Response | None:
+        if not path.endswith("search/time_entries"):
+            return None
+        found, headers = company._report(path.strip("/").split("/"), body)
+        for row in found[1:] if some else found:
+            row["time_entries"] = None
+        return httpx.Response(200, json=found, headers=headers)
+
+    company.before, company.now = odd, NOW + DAY
+    assert not (await run(company, tmp_path)).complete
+    with store_of(tmp_path / "mirror.sqlite").snapshot() as snapshot:
+        assert hours_by(snapshot, groupings(["day"])).running == 0
+    # It is told of as long as Toggl sends it.
+    company.now = NOW + 2 * DAY
+    assert not (await run(company, tmp_path)).complete
+    company.before, company.now = lambda path, body: None, NOW + 3 * DAY
+    manifest = await run(company, tmp_path, recheck=recheck)
+    assert manifest.complete
+    assert everything(tmp_path, "jsonl", ("time_entries",)) == before

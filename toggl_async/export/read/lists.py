@@ -67,7 +67,7 @@ async def read_account_list(reader: Reader, dataset: Dataset) -> None:
 
 
 async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
-    """Read a list of every workspace; what it lacks is deleted when everything was read, see `settle_lists`."""
+    """Read a list of every workspace; what it lacks is deleted at the end: see `settle_lists`."""
     pieces = {
         workspace: list_piece(dataset, workspace)
         for workspace in reader.account.workspaces

@@ -34,6 +34,7 @@ from toggl_async.export.plan.survey import Survey, identify, survey
 from toggl_async.export.read.entries import TOTALS, read_history, read_running, write_running
 from toggl_async.export.read.lists import list_piece, read_account_list, read_workspace_lists
 from toggl_async.export.read.reading import Reader
+from toggl_async.export.read.stand_ins import delete_stand_ins
 from toggl_async.export.read.update import first_day, read_changes
 from toggl_async.export.read.verify import verify
 from toggl_async.export.run.changes import count_changes, count_rows, latest_revision
@@ -315,6 +316,7 @@ async def _time_entries(reader: Reader, *, compare: bool, correct: bool) -> None
         # older ones, that would not be found; but then the next run reads these days again anyway.
         looked = reader.books.run.older or reader.books.is_deleting(ENTRIES)  # see `read_changes`
         await verify(reader, ranges, correct=correct and looked)
+    await delete_stand_ins(reader)
     await write_running(reader)
 
 
