@@ -170,6 +170,8 @@ def left_behind(place: str, mirror: Path) -> str:
         place: where it goes, in words.
         mirror: the file of its mirror.
     """
+    if "://" in place:  # what a server has can't be looked up once it is gone
+        return f"{place} keeps what was committed; run the same command to resume"
     if mirror.exists():
         return f"{place} contains an unfinished export; run the same command to resume it"
     return "nothing was written"
