@@ -10,9 +10,12 @@ import pytest
 
 from support.commands import COMMAND, running
 from support.loopback import nobody_listening
+from support.postgres_server import PASSWORD, REASON, is_missing, postgres_server
 from support.sandbox_world import GROUPS
 from toggl_async.cli import main
+from toggl_async.export.mirror.postgres import PostgresStore
 from toggl_async.export.mirror.sqlite import SqliteStore
+from toggl_async.export.mirror.store import Commit
 from toggl_async.export.read import entries
 from toggl_async.sandbox import Fault, Sandbox
 
@@ -221,6 +224,34 @@ def test_a_server_that_fails_at_first_contact(
     printed = capsys.readouterr()
     assert printed.err.endswith("; nothing was written\n")
     assert not out.exists()
+
+
+@pytest.mark.skipif(is_missing(), reason=REASON)
+def test_a_database_that_dies_midway_keeps_what_was_committed(
+    server: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    committed = 0
+
+    def dying(store: PostgresStore, made: Commit) -> None:
+        nonlocal committed
+        committed += 1
+        if committed == 5:
+            database.stop()
+        commit(store, made)
+
+    commit = PostgresStore.commit
+    monkeypatch.setattr(PostgresStore, "commit", dying)
+    with postgres_server() as database:
+        url = database.new_url()
+        assert main(["export", "--to", url]) == 1
+        said = capsys.readouterr().err
+        assert said.endswith(f"; {url} keeps what was committed; run the same command to resume\n")
+        assert "unexpectedly. This probably means the server terminated abnormally before" in said
+        assert " .; " not in said
+        assert ".; " not in said
+        database.start()
+        assert main(["export", "--to", url]) == 0
 
 
 def test_a_full_disk(

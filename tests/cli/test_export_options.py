@@ -447,18 +447,31 @@ def test_csv_for_excel(server: Sandbox, out: Path, capsys: pytest.CaptureFixture
     data = (out / "tags.csv").read_bytes()
     assert data.startswith(b"\xef\xbb\xbf")
     assert data.count(b"\n") == data.count(b"\r\n") > 1
-    assert b",'=HYPERLINK(1)," in data
+    assert b',"\'=HYPERLINK(1)",' in data
     assert json.loads((out / "manifest.json").read_bytes())["excel"] is True
-    machines = command[:-1]
-    assert main([*machines, "--update"]) == 2
-    assert "contains CSV files for spreadsheets (excel); go on with those" in capsys.readouterr().err
-    assert main([*command, "--update"]) == 0
-    assert (out / "tags.csv").read_bytes() == data
+    for update in (command, command[:-1], command[:3]):
+        tag.name += "!"
+        data = data.replace(b"HYPERLINK(1)", b"HYPERLINK(1)!")
+        assert main([*update, "--update"]) == 0
+        assert (out / "tags.csv").read_bytes() == data
+        assert json.loads((out / "manifest.json").read_bytes())["excel"] is True
     other = out.with_name("machines")
     assert main(["export", "--out", str(other), "--format", "csv"]) == 0
     assert main(["export", "--out", str(other), "--format", "csv", "--excel", "--update"]) == 2
     assert "contains CSV files for machines, not for spreadsheets" in capsys.readouterr().err
-    assert b",=HYPERLINK(1)," in (other / "tags.csv").read_bytes()
+    assert b",=HYPERLINK(1)!!!," in (other / "tags.csv").read_bytes()
+
+
+def test_an_update_keeps_the_format_of_the_directory(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--out", str(out), "--format", "parquet"]) == 0
+    assert main(["export", "--out", str(out), "--update"]) == 0
+    assert json.loads((out / "manifest.json").read_bytes())["format"] == "parquet"
+    assert not list(out.glob("*.jsonl"))
+    capsys.readouterr()
+    assert main(["export", "--out", str(out), "--update", "--format", "jsonl"]) == 2
+    assert "contains an export in the format parquet, not jsonl" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["--format", "jsonl"], ["--format", "sqlite"]])

@@ -158,6 +158,12 @@ def test_warnings_never_show_values() -> None:
         (list[Entry], b'[{"id":1,"workspace_id":2},{"workspace_id":2}]', "$[1].id", "is missing"),
         (list[Entry], b'[{"id":null,"workspace_id":2}]', "$[0].id", "expected a whole number, got null"),
         (list[Entry], b'[{"id":"x","workspace_id":2}]', "$[0].id", "expected a whole number, got a string"),
+        (
+            list[Entry],
+            b'[{"id":1e999,"workspace_id":2}]',
+            "$[0].id",
+            "expected a whole number, got a number out of range",
+        ),
         (list[Entry], b"[null]", "$[0]", "expected an object, got null"),
         (list[Entry], b'"abc"', "$", "expected a list, got a string"),
         (list[int], b'{"a":1}', "$", "expected a list, got an object"),

@@ -3,14 +3,17 @@
 import csv
 import datetime as dt
 import errno
+import io
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +23,8 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support.format_rows import FORMATS, cells_read, write
 from toggl_async.errors import InvalidInput
@@ -238,22 +243,54 @@ def test_cells_of_csv(tmp_path: Path) -> None:
     assert data.startswith(b"id,workspace_id,")
 
 
-FORMULAS = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1+1"]
+FORMULAS = {
+    "=1+1": "'=1+1",
+    "+1": "'+1",
+    "-1+1": "'-1+1",
+    "@SUM(A1)": "'@SUM(A1)",
+    "\t=1": "'\t'=1",
+    "\r=1": "'\r'=1",
+    "\n=1": "'\n'=1",
+    "\n1": "'\n1",
+    "\uff1d1+1": "'\uff1d1+1",
+    " =1": "' =1",
+    "\0=1": "'\0=1",
+    "\v=1": "'\v'=1",
+    "\xa0=1": "'\xa0=1",
+    "\u200b\ufeff=1": "'\u200b\ufeff=1",
+    "x;=cmd|calc": "x;'=cmd|calc",
+    'x; "=1"': 'x;\' "=1"',
+    "x;\ufeff-1; y": "x;'\ufeff-1; y",
+    "x\t=1\r\n@y\u2028+1": "x\t'=1\r\n'@y\u2028'+1",
+    "Łukasz = 1; 'x' - y, =z": "Łukasz = 1; 'x' - y, =z",
+}
 
 
 def test_csv_for_people(tmp_path: Path) -> None:
     file = tmp_path / "time_entries.csv"
     lines = [entry(-number, description=text, seconds=-60) for number, text in enumerate(FORMULAS, start=1)]
-    lines.append(entry(9, description="Łukasz = 1; 'x'", tag_names=["=1"], novelty="=1"))
-    assert Csv(excel=True).write(file, [(ENTRIES, lines)]) == {"time_entries": 9}
+    lines.append(entry(99, tag_names=["=1", "x;=1"], novelty="x;=1"))
+    assert Csv(excel=True).write(file, [(ENTRIES, lines)]) == {"time_entries": len(FORMULAS) + 1}
     data = file.read_bytes()
-    assert data.startswith(b"\xef\xbb\xbfid,")
+    assert data.startswith(b'\xef\xbb\xbf"id",')
     rows = _dicts(file)
-    assert [row["description"] for row in rows[:-1]] == [f"'{text}" for text in FORMULAS]
-    assert [row["id"] for row in rows] == [*(str(-number) for number in range(1, 9)), "9"]
+    assert [row["description"] for row in rows[:-1]] == list(FORMULAS.values())
+    assert [row["id"] for row in rows] == [*(str(-number) for number in range(1, len(FORMULAS) + 1)), "99"]
     assert {row["seconds"] for row in rows} == {"-60", "60"}
-    assert (rows[-1]["description"], rows[-1]["tag_names"]) == ("Łukasz = 1; 'x'", '["=1"]')
-    assert rows[-1]["extra"] == '{"novelty":"=1"}'
+    assert (rows[-1]["tag_names"], rows[-1]["extra"]) == ('["=1","x;\'=1"]', '{"novelty":"x;\'=1"}')
+
+
+@given(st.text(st.sampled_from("ab1,;\t\n\r\v\x1c\u2028\"' \0\u200b\ufeff=+-@\uff1d")))
+def test_no_program_that_splits_csv_for_people_sees_a_formula(text: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "time_entries.csv"
+        line = entry(1, description=text, project_name=text, tag_names=[text])
+        Csv(excel=True).write(file, [(ENTRIES, [line])])
+        table = file.read_bytes().decode("utf-8-sig")
+    (row,) = _dicts_of(table)
+    cells = [*row.values(), *re.split(r"[;\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]", table)]
+    assert not [cell for cell in cells if cell.strip(' \0\u200b\ufeff"')[:1] in [*"=+-@\uff1d"]]
+    assert row["description"].replace("'", "") == text.replace("'", "")
 
 
 def test_csv_for_people_keeps_decimals_and_defuses_odd_rows(tmp_path: Path) -> None:
@@ -264,8 +301,11 @@ def test_csv_for_people_keeps_decimals_and_defuses_odd_rows(tmp_path: Path) -> N
 
 
 def _dicts(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+    return _dicts_of(path.read_bytes().decode("utf-8-sig"))
+
+
+def _dicts_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def test_types_of_parquet(tmp_path: Path) -> None:

@@ -262,3 +262,19 @@ def test_what_is_committed_is_on_the_disk_whatever_the_role_says(postgres: Postg
     store.open()
     assert store.execute("SHOW synchronous_commit").fetchone() == ("on",)
     store.close()
+
+
+def test_a_statement_of_ones_own_leaves_nothing_and_lets_go_of_no_run(
+    store: PostgresStore, postgres: PostgresServer
+) -> None:
+    """Before version 16, a read-only transaction may make large objects; locks it may let go of in any."""
+    store.hold()
+    query(store, "SELECT pg_advisory_unlock_all()")
+    query(store, "SELECT lo_create(0)")
+    with postgres.connect() as other:
+        assert other.execute("SELECT COUNT(*) FROM pg_largeobject_metadata").fetchone() == (0,)
+    rival = PostgresStore(store.name)
+    rival.open()
+    with pytest.raises(InvalidInput, match="another run is writing to"):
+        rival.hold()
+    rival.close()

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from support.export_company import FIRST, NOW, Company, Entry
+from support.export_updates import run as updated
 from support.export_written import FORMATS, ids, rows
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
 from toggl_async.export import ExportPlan, Manifest, MonthCheck, export
@@ -96,12 +97,39 @@ async def test_a_difference_that_stays_is_reported_and_tried_once(tmp_path: Path
     company.before = lie
     manifest = await run(company, tmp_path, plan(since=dt.date(2026, 4, 1), until=dt.date(2026, 6, 30)))
     (check,) = manifest.ranges
-    assert manifest.totals_agree is False
+    assert (manifest.totals_agree, manifest.complete) == (False, False)
+    assert manifest.datasets["time_entries"].complete is False
     assert [month.server_seconds != month.seconds for month in check.months] == [False, True, False]
     asked = [(body["start_date"], body["end_date"]) for body in company.asked("search/time_entries")]
     assert asked.count(("2026-05-01", "2026-05-31")) == 1
     assert len(company.asked("totals")) == 2
     assert len(ids(tmp_path, "jsonl")) == 5
+
+
+@pytest.mark.parametrize(("seconds", "complete"), [(1, False), (-1, True)])
+async def test_an_export_is_incomplete_where_toggl_has_more(
+    tmp_path: Path, seconds: int, complete: bool
+) -> None:
+    company = Company(9, days=10)
+
+    def lie(path: str, body: Any) -> httpx.Response | None:
+        if not path.endswith("totals") or body["start_date"] > "2026-05-01":
+            return None
+        answer, _ = company._report(path.strip("/").split("/"), body)
+        answer["seconds"] += seconds
+        answer["graph"][-1]["seconds"] += seconds
+        return httpx.Response(200, json=answer)
+
+    company.before = lie
+    chosen = plan(since=dt.date(2026, 4, 1), until=dt.date(2026, 6, 30))
+    manifest = await updated(company, tmp_path, plan=chosen)
+    assert (manifest.finished, manifest.complete, manifest.failed) == (True, complete, ())
+    # What is read of it alone doesn't show that the rest is whole.
+    manifest = await updated(company, tmp_path, plan=chosen, datasets=["time_entries"], older=False)
+    assert (manifest.totals_agree, manifest.complete) == (True, complete)
+    company.before = lambda path, body: None
+    manifest = await updated(company, tmp_path, plan=chosen)
+    assert (manifest.totals_agree, manifest.complete) == (True, True)
 
 
 async def test_a_difference_everywhere_is_not_read_again(tmp_path: Path) -> None:

@@ -171,11 +171,11 @@ async def test_a_list_that_brings_nothing_deletes_nothing_that_toggl_shows_elsew
 async def test_a_list_that_is_empty_is_believed_the_second_time(tmp_path: Path) -> None:
     company = Company(3)
     await run(company, tmp_path)
-    company.lists["tags"].clear()
+    company.lists["clients"].clear()
     company.log.clear()
     assert (await run(company, tmp_path)).complete
-    assert rows(tmp_path, "jsonl", "tags") == []
-    assert len(company.asked(f"{FIRST}/tags")) == 2
+    assert rows(tmp_path, "jsonl", "clients") == []
+    assert len(company.asked(f"{FIRST}/clients")) == 2
 
 
 @pytest.mark.parametrize("mark", ["0001-01-01T00:00:00Z", None, ""])

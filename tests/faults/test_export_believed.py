@@ -14,6 +14,8 @@ from support.export_updates import OPTIONS, run
 from support.export_written import everything, ids, rows
 from toggl_async import ApiToken, ConnectionFailed, LoginRefused, ServerError, TogglClient
 from toggl_async.export import ExportPlan, Manifest, export
+from toggl_async.export.mirror.hours import groupings, hours_by
+from toggl_async.export.mirror.urls import store_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -69,12 +71,25 @@ async def test_a_list_without_a_witness_must_be_empty_in_two_runs(tmp_path: Path
     company.before = lambda path, body: (
         httpx.Response(200, content=shape) if path.endswith(f"{FIRST}/groups") else None
     )
-    manifest = await run(company, tmp_path)
-    assert everything(tmp_path, "jsonl") == before
-    assert failed(manifest) == {("groups", FIRST)}
-    if shape:
+    for _ in range(1 if shape == b"[]" else 3):
+        manifest = await run(company, tmp_path)
+        assert everything(tmp_path, "jsonl") == before
+        assert failed(manifest) == {("groups", FIRST)}
+    if shape == b"[]":
         assert (await run(company, tmp_path)).complete
         assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", "groups")} == {20}
+
+
+@pytest.mark.parametrize("name", ["clients", "projects", "tags", "tasks"])
+async def test_null_is_an_empty_list_where_the_first_contact_agrees(tmp_path: Path, name: str) -> None:
+    company = Company(0)
+    await run(company, tmp_path)
+    company.now = NOW + DAY
+    company.before = lambda path, body: (
+        httpx.Response(200, content=b"null") if path.endswith(f"{FIRST}/{name}") else None
+    )
+    assert (await run(company, tmp_path)).complete
+    assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", name)} == {20}
 
 
 @pytest.mark.parametrize("left", [0, 1])
@@ -317,3 +332,100 @@ async def test_a_toggl_that_is_gone_ends_the_export(tmp_path: Path, answer: Any)
         await run(company, tmp_path)
     company.before = lambda path, body: None
     assert (await run(company, tmp_path)).complete
+
+
+@pytest.mark.parametrize(
+    ("name", "shows"),
+    [
+        ("users", "time_entries"),
+        ("users", "groups"),
+        ("users", "tasks"),
+        ("clients", "projects"),
+        ("projects", "time_entries"),
+        ("projects", "tasks"),
+        ("tags", "time_entries"),
+        ("tasks", "time_entries"),
+    ],
+)
+async def test_a_list_deletes_nothing_where_rows_of_the_run_refer_to_what_it_lacks(
+    tmp_path: Path, name: str, shows: str
+) -> None:
+    company = Company(12, days=2)
+    field: dict[str, Any] = {
+        "users": {"user_id": 3},
+        "clients": {"client_id": 3},
+        "projects": {"project_id": 3},
+        "tags": {"tag_ids": [3]},
+        "tasks": {"task_id": 3},
+    }[name]
+    if shows == "groups":
+        field = {"users": [{"user_id": 3}, {"user_id": None}]}
+    if shows != "time_entries":
+        company.lists[shows][0] |= field
+        company.lists["groups"][2] |= {"users": "odd"}
+    cut = False
+
+    def answer(path: str, body: Any) -> httpx.Response | None:
+        if shows == "time_entries" and path.endswith(f"{FIRST}/search/time_entries"):
+            found, headers = company._report(path.strip("/").split("/"), body)
+            return httpx.Response(200, json=[{**row, **field} for row in found], headers=headers)
+        if cut and path.endswith(f"{FIRST}/{name}"):
+            some = [row for row in company.lists[name] if row["id"] == 1]
+            return httpx.Response(
+                200, json={"data": some, "total_count": len(some)} if name == "tasks" else some
+            )
+        return None
+
+    company.before = answer
+    await run(company, tmp_path)
+    cut = True
+    for days in (1, 2):
+        company.now = NOW + days * DAY
+        manifest = await run(company, tmp_path)
+        assert failed(manifest) == {(name, FIRST)}
+        assert not manifest.complete
+        assert ids(tmp_path, "jsonl", name) == [1, 2, 3, 4, 5]
+    cut = False
+    company.now = NOW + 3 * DAY
+    assert (await run(company, tmp_path)).complete
+    # What nothing refers to any more is gone.
+    field.clear()
+    company.lists[shows] = [
+        {key: value for key, value in row.items() if key in {"id", "workspace_id", "name"}}
+        for row in company.lists.get(shows, ())
+    ]
+    cut = True
+    company.now = NOW + 4 * DAY
+    assert (await run(company, tmp_path)).complete
+    assert 3 not in ids(tmp_path, "jsonl", name)
+
+
+@pytest.mark.parametrize("recheck", [31, None])
+@pytest.mark.parametrize("some", [True, False])
+async def test_rows_without_an_id_do_not_outlive_a_clean_update(
+    tmp_path: Path, some: bool, recheck: int | None
+) -> None:
+    """Some rows, or all, of one update have no time entry in them; such a row has neither id nor day."""
+    company = Company(12, days=20)
+    await run(company, tmp_path)
+    before = everything(tmp_path, "jsonl", ("time_entries",))
+
+    def odd(path: str, body: Any) -> httpx.Response | None:
+        if not path.endswith("search/time_entries"):
+            return None
+        found, headers = company._report(path.strip("/").split("/"), body)
+        for row in found[1:] if some else found:
+            row["time_entries"] = None
+        return httpx.Response(200, json=found, headers=headers)
+
+    company.before, company.now = odd, NOW + DAY
+    assert not (await run(company, tmp_path)).complete
+    with store_of(tmp_path / "mirror.sqlite").snapshot() as snapshot:
+        assert hours_by(snapshot, groupings(["day"])).running == 0
+    # It is told of as long as Toggl sends it.
+    company.now = NOW + 2 * DAY
+    assert not (await run(company, tmp_path)).complete
+    company.before, company.now = lambda path, body: None, NOW + 3 * DAY
+    manifest = await run(company, tmp_path, recheck=recheck)
+    assert manifest.complete
+    assert everything(tmp_path, "jsonl", ("time_entries",)) == before

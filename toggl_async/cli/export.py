@@ -115,7 +115,8 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
     "--format",
     "name",
     type=click.Choice(list(FORMATS)),
-    help="Format of the files; parquet and duckdb need the extra of the same name.  [default: jsonl]",
+    help="Format of the files; parquet and duckdb need the extra of the same name.  "
+    "[default: that of the export in DIR, else jsonl]",
 )
 @click.option(
     "--excel",
@@ -218,8 +219,8 @@ def export(
             auth=auth,
             plan=plan,
             destination=place if account is None else place / account,
-            format=name or "jsonl",
-            excel=excel,
+            format=name,
+            excel=excel or None,
             url=url,
             update=update,
             recheck=days,

@@ -64,8 +64,8 @@ class Job:
         auth: its credentials; None for those of a sandbox.
         plan: what is taken.
         destination: where it goes.
-        format: the format of the files.
-        excel: whether they are CSV for spreadsheets.
+        format: the format of the files; None for the one that is there, or the default.
+        excel: whether they are CSV for spreadsheets; None where nothing was said of it.
         url: the database that it goes to instead; None where it goes into files.
         update: whether a finished export is brought up to date.
         recheck: days that it reads again as a whole; None for all.
@@ -77,8 +77,8 @@ class Job:
     auth: Auth | None
     plan: ExportPlan
     destination: Path
-    format: str
-    excel: bool
+    format: str | None
+    excel: bool | None
     url: str | None
     update: bool
     recheck: int | None
@@ -137,6 +137,7 @@ class Job:
             self.destination,
             every=every,
             format=self.format,
+            excel=self.excel,
             max_wait=self.max_wait,
             on_event=on_event,
         )

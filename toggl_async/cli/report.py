@@ -138,6 +138,7 @@ def verdict(manifest: Manifest) -> tuple[Exit, list[str]]:
     lines = [
         f"workspace {check.workspace_id}, {check.first} to {check.last}: {check.seconds} s in the rows, "
         f"but {check.server_seconds} s in Toggl's total"
+        + ("; time entries are missing" if check.is_short else "")
         for check in wrong
     ]
     stale = {(one.dataset, one.workspace_id) for one in manifest.stale}
@@ -169,6 +170,8 @@ def left_behind(place: str, mirror: Path) -> str:
         place: where it goes, in words.
         mirror: the file of its mirror.
     """
+    if "://" in place:  # what a server has can't be looked up once it is gone
+        return f"{place} keeps what was committed; run the same command to resume"
     if mirror.exists():
         return f"{place} contains an unfinished export; run the same command to resume it"
     return "nothing was written"

@@ -69,4 +69,7 @@ class Node:
 
     def misfit(self, expected: str) -> Misfit:
         """Say that the value cannot be what was expected."""
-        return Misfit(self.path, f"expected {expected}, got {self.kind}")
+        kind = self.kind
+        if kind == "a number" and self.value is msgspec.UNSET:
+            kind += " out of range"
+        return Misfit(self.path, f"expected {expected}, got {kind}")

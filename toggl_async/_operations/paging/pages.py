@@ -50,6 +50,7 @@ class PageStep(Generic[ItemT]):
         following: where the walk goes on; None when this was the last page.
         nulls: elements of it that aren't rows, such as null, and are left out.
         is_blank: whether nothing at all came, not even an empty list.
+        is_null: whether null came in place of a list.
         has_shifted: whether items moved between pages, so that some may be missing: the item that was
             announced as its first is not there, the list has become shorter, or it is over and had fewer
             items than it says.
@@ -59,6 +60,7 @@ class PageStep(Generic[ItemT]):
     following: Bookmark | None
     nulls: int = 0
     is_blank: bool = False
+    is_null: bool = False
     has_shifted: bool = False
 
 
@@ -189,6 +191,7 @@ class Pages(Generic[ItemT]):
                 following=None if position is None else Bookmark(position=position, size=size),
                 nulls=len(items) - len(rows),
                 is_blank=not answer.body.strip(),
+                is_null=answer.body.strip() == b"null",
                 has_shifted=shifted or (position is None and tally.is_short),
             )
 

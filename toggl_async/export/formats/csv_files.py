@@ -3,14 +3,22 @@
 Moments stand as Toggl sent them, with their offset, truth values as ``true`` and ``false``, and decimals
 with a point. Cells are separated by commas, whatever the computer's language.
 
-For machines that is all. For people, who open the file in a spreadsheet (`Csv` with ``excel``), two things
-are added. It begins with a byte order mark, without which Excel takes UTF-8 for an old code page and shows
-"Åsa" as "Ã…sa". And text that a spreadsheet would run as a formula gets an apostrophe in front: whoever may
-describe a time entry must not be able to run something on the computer of whoever reads the export.
+For machines that is all. For people, who open the file in a spreadsheet (`Csv` with ``excel``), three things
+are added:
+
+- It begins with a byte order mark, without which Excel takes UTF-8 for an old code page and shows "Åsa" as
+  "Ã…sa".
+- Every text is quoted, so that a semicolon or a tab in it splits no cell where the program splits there, too.
+- Text that a spreadsheet would run as a formula gets an apostrophe in front: whoever may describe a time
+  entry must not be able to run something on the computer of whoever reads the export. So does what follows
+  a semicolon, a tab or a line break within a text. Where the decimal sign is a comma, programs split cells at
+  semicolons and find the quotes in the middle of a cell, where they mean nothing.
+
 Numbers stay numbers, negative ones too.
 """
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -24,8 +32,20 @@ from toggl_async.export.mirror.tables import Table
 
 __all__ = ["Csv"]
 
-_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - spreadsheets of East Asia take the wide ones, too
-"""What text begins with that a spreadsheet may run."""
+_BREAKS = r"\t-\r\x1c-\x1e\x85\u2028\u2029"
+"""Tabs and line breaks, which end a cell or a line where quotes mean nothing."""
+
+_UNSEEN = (
+    r"\"\x00-\x08\x0e-\x1b\x1f \x7f-\x84\x86-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f"
+    r"\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+)
+"""What a program may drop at the beginning of a cell: quotes, spaces, and characters that show nothing."""
+
+_SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
+"""What a formula begins with; spreadsheets of East Asia take the wide signs, too."""
+
+_DANGERS = re.compile(rf"\A(?=[{_BREAKS}])|(?:\A|(?<=[;{_BREAKS}]))(?=[{_UNSEEN}]*[{_SIGNS}])")
+"""The places in a text where a spreadsheet may see the beginning of a formula."""
 
 _FLAGS = {None: None, True: "true", False: "false"}
 
@@ -50,7 +70,8 @@ class Csv:
         rows = 0
         create(path)
         with path.open("w", encoding="utf-8-sig" if self._excel else "utf-8", newline="") as out:
-            writer = csv.writer(out, lineterminator="\r\n")
+            quoting = csv.QUOTE_NONNUMERIC if self._excel else csv.QUOTE_MINIMAL
+            writer = csv.writer(out, lineterminator="\r\n", quoting=quoting)
             writer.writerow([column.name for column in declared.columns])
             for portion in portions(lines, rows=ROWS, size=SIZE):
                 writer.writerows(zip(*self._texts(declared, columns_of(declared, portion)), strict=True))
@@ -83,7 +104,7 @@ def _lists(cells: Sequence[Any]) -> Sequence[object]:
 
 def _defused(cell: object) -> object:
     """Text that no spreadsheet runs."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell
+    return _DANGERS.sub("'", cell) if isinstance(cell, str) else cell
 
 
 _TEXTS: Mapping[ColumnType, Callable[[Sequence[Any]], Sequence[object]]] = {
@@ -93,5 +114,5 @@ _TEXTS: Mapping[ColumnType, Callable[[Sequence[Any]], Sequence[object]]] = {
     ColumnType.TEXTS: _lists,
 }
 
-_FREE = {ColumnType.TEXT, ColumnType.JSON}
+_FREE = {ColumnType.TEXT, ColumnType.TEXTS, ColumnType.JSON}
 """Columns with text that somebody wrote; what begins in the others is known."""

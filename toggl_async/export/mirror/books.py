@@ -21,7 +21,7 @@ from toggl_async.export.mirror.manifest import (
     agreement,
 )
 from toggl_async.export.mirror.pieces import Piece, Progress
-from toggl_async.export.mirror.run import Run
+from toggl_async.export.mirror.run import TOTALS, Run
 from toggl_async.export.mirror.store import SCHEMA, Commit, DaySum, Scope
 from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset
 from toggl_async.export.plan.plan import DateRange
@@ -340,7 +340,20 @@ class Books:
     def _lacking(self) -> set[str]:
         """The datasets of which something is missing that is offered; ``totals`` is one here."""
         offered = {one.dataset for one in self._refusals.values() if not self._never_offered(one)}
-        return offered | {one.dataset for one in self.failures}
+        short = {ENTRIES.name} if self._is_short() else set()
+        return offered | {one.dataset for one in self.failures} | short
+
+    def _is_short(self) -> bool:
+        """Whether Toggl's totals tell of time entries that never came.
+
+        Where not all totals are compared, what the run before lacked may be where nobody has looked.
+        """
+        previous = self.run.previous
+        if previous is not None and not self.run.reads(TOTALS):
+            before = previous.datasets.get(ENTRIES.name)
+            if before is not None and not before.complete:
+                return True
+        return any(check.is_short for check in self._checks.values())
 
     def _missing(self) -> set[tuple[str, int]]:
         """Dataset and workspace of what was refused or failed."""

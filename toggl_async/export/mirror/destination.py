@@ -64,8 +64,8 @@ def held_by(
     *,
     plan: ExportPlan,
     base_url: str,
-    format: str,  # noqa: A002
-    excel: bool = False,
+    format: str | None = None,  # noqa: A002
+    excel: bool | None = None,
 ) -> Held | None:
     """The export whose files a directory holds; None where there is none.
 
@@ -73,8 +73,8 @@ def held_by(
         directory: the destination; it need not be there.
         plan: what is asked for.
         base_url: the server.
-        format: the format of the files.
-        excel: whether they are CSV for spreadsheets.
+        format: the format of the files; None for whichever it has.
+        excel: whether they are CSV for spreadsheets; None for what they are.
 
     Raises:
         InvalidInput: the directory can't be a destination, or holds an export of another format, version,
@@ -84,14 +84,14 @@ def held_by(
     held = _read(directory / MANIFEST)
     if held is None:
         return None
-    if held.format != format:
+    if format is not None and held.format != format:
         raise InvalidInput(f"{directory} contains an export in the format {held.format}, not {format}")
-    if held.excel is not excel:
+    if excel is not None and held.excel is not excel:
         made = "for spreadsheets (excel)" if held.excel else "for machines, not for spreadsheets (excel)"
         raise InvalidInput(
             f"{directory} contains CSV files {made}; go on with those, or name another directory"
         )
-    if held.layout != layout_of(format):
+    if held.layout != layout_of(held.format):
         raise InvalidInput(f"{directory} contains an export made by another version of toggl_async")
     refuse_other(str(directory), held, plan=plan, base_url=base_url)
     return held

@@ -170,7 +170,9 @@ def hours_by(
     sums = _Sums(by, _names_of_tags(snapshot) if Grouping.TAG in by else {})
     for row in _rows(snapshot, _statement(by, f"FROM {VIEW} WHERE seconds IS NOT NULL{days}")):
         sums.add(row)
-    ((running,),) = _rows(snapshot, f"SELECT COUNT(*) FROM {VIEW} WHERE seconds IS NULL{days}")
+    ((running,),) = _rows(
+        snapshot, f"SELECT COUNT(*) FROM {VIEW} WHERE seconds IS NULL AND day IS NOT NULL{days}"
+    )
     state = dict(_rows(snapshot, f"SELECT name, value FROM {STATE}"))
     return HoursBy(
         by=tuple(by),

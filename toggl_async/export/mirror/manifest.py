@@ -75,6 +75,11 @@ class Check:
         agrees = None if self.server_seconds is None else self.seconds == self.server_seconds
         object.__setattr__(self, "agrees", agrees)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether Toggl's sum is more, so that time entries are missing."""
+        return self.server_seconds is not None and self.server_seconds > self.seconds
+
 
 def agreement(checks: Iterable[Check]) -> bool | None:
     """Whether all sums agree with Toggl's; None when there was none to compare."""
@@ -138,7 +143,8 @@ class ManifestEntry:
 
     Attributes:
         complete: whether it is whole: it was read to its end, and nothing of it was refused or failed,
-            but for what the plan or the user's role never offers.
+            but for what the plan or the user's role never offers; and of time entries, none that Toggl's
+            totals count are missing.
         key: the fields that make a row unique in it.
         file: its file in the destination; None where there is none of this run, but the mirror alone.
         rows: rows of the dataset in the mirror, and in that file.
@@ -219,7 +225,8 @@ class Manifest:
         format: the format of the files.
         finished: whether the export came to its end, so that an update may go on from here.
         complete: whether nothing is missing that the plan and the token's rights offer: the export is
-            finished, and nothing was refused, `not_in_plan` aside, or failed.
+            finished, nothing was refused, `not_in_plan` aside, or failed, and no total of Toggl's is more
+            than the seconds in the rows.
         error: what ended it before; None when nothing did.
         update: whether it brought an earlier export up to date.
         started_at: when it began, in the first of its runs.

@@ -1,6 +1,7 @@
 """Connections to PostgreSQL: how they are opened, what comes from them, and what their errors mean."""
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -87,7 +88,11 @@ def quoted(name: str) -> str:
 def said(error: BaseException) -> str:
     """What went wrong, in one line."""
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return primary or " ".join(str(error).split())
+    if primary:
+        return primary
+    # libpq begins a sentence of advice on a line of its own, without a full stop before it.
+    sentences = re.split(r"(?<=[^\s.:;?])\s*\n\s*(?=[A-Z])", str(error).strip())
+    return " ".join(". ".join(sentences).removesuffix(".").split())
 
 
 def os_error(error: BaseException, name: str) -> OSError:

@@ -16,11 +16,11 @@ from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import EARLIEST, ExportPlan
 from toggl_async.export.plan.survey import Survey
 
-__all__ = ["Previous", "Run", "decoded", "encoded", "kept_of", "refuse_other"]
+__all__ = ["TOTALS", "Previous", "Run", "decoded", "encoded", "kept_of", "refuse_other"]
 
 T = TypeVar("T")
 
-_TOTALS = "totals"
+TOTALS = "totals"
 """What refusals and failures call Toggl's sums of time entries."""
 
 _HERE = ("127.0.0.1", "::1", "localhost")
@@ -116,7 +116,7 @@ class Run:
         """
         if self.previous is None:
             return True
-        if dataset == _TOTALS:
+        if dataset == TOTALS:
             return self.older and self.reads(ENTRIES.name)
         return self.datasets is None or dataset in self.datasets
 

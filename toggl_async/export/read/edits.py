@@ -20,7 +20,7 @@ from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import DateRange, ranges_between
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.entries import REPORT_ROWS, SHIFTED
-from toggl_async.export.read.reading import SET_ASIDE, Reader
+from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
 from toggl_async.export.rows import changed_at, entry_lines
 
 __all__ = ["read_edits"]
@@ -111,7 +111,10 @@ async def _take(
 ) -> Progress:
     """Commit what changed of a page."""
     reader.forecast.read(ENTRIES.name, piece.name)
-    lines = [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)]
+    lines = identified(
+        [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)],
+        ENTRIES.operation,
+    )
     moments = [changed_at(line.data) for line in lines]
     told = [moment for moment in moments if moment is not None]
     # An answer that holds the whole range needs no order.

@@ -25,7 +25,7 @@ from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
 from toggl_async.export.rows import is_deleted, list_line
 
-__all__ = ["list_piece", "read_account_list", "read_workspace_lists"]
+__all__ = ["list_piece", "listed", "read_account_list", "read_workspace_lists"]
 
 _OVERLAP = 60
 """Seconds before the last reading from which on changes are asked for: clocks differ a little."""
@@ -62,12 +62,12 @@ async def read_account_list(reader: Reader, dataset: Dataset) -> None:
     await reader.write(piece, dataset, lines, progress, deleted=gone)
     if lacking:
         await reader.failed(
-            piece, f"the list lacks {_listed(lacking)}, which workspaces belong to", progress=progress
+            piece, f"the list lacks {listed(lacking)}, which workspaces belong to", progress=progress
         )
 
 
 async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
-    """Read a list of every workspace."""
+    """Read a list of every workspace; what it lacks is deleted at the end: see `settle_lists`."""
     pieces = {
         workspace: list_piece(dataset, workspace)
         for workspace in reader.account.workspaces
@@ -80,7 +80,6 @@ async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
     async with asyncio.TaskGroup() as tasks:
         for workspace, piece in pieces.items():
             tasks.create_task(_read(reader, dataset, workspace), name=piece.name)
-    await reader.books.delete(dataset)
 
 
 async def _begin(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, piece: Piece) -> None:
@@ -167,7 +166,8 @@ async def _take(
         rows=saved.rows + len(lines),
         odd=saved.odd or step.nulls > 0 or new_stand_in,
         nameless=saved.nameless or step.nulls > 0,
-        blank=saved.blank or step.is_blank,
+        # Null is Toggl's word for an empty list as well; but then something else has to agree.
+        blank=saved.blank or step.is_blank or (step.is_null and dataset.name not in reader.account.seen),
         shifted=saved.shifted or step.has_shifted,
     )
     verdict = _Verdict()
@@ -241,13 +241,13 @@ async def _judge(
     if lacking:
         now = _seen_elsewhere(reader, dataset, piece, await reader.seen_now(), unmet, there)
         lacking = [number for number in lacking if number in now]
-    if unmet and not saved.rows and _has_no_witness(reader, dataset, piece):
-        return _Verdict(final=True, doubt=f"{_EMPTY}; no longer there: {_listed(unmet)}")
     if unmet and (saved.odd or saved.blank):
-        came = "rows without an id" if saved.odd else "an empty answer"
-        return _Verdict(final=True, doubt=f"got {came}; no longer there: {_listed(unmet)}")
+        came = "rows without an id" if saved.odd else "an answer without a list"
+        return _Verdict(final=True, doubt=f"got {came}; no longer there: {listed(unmet)}")
+    if unmet and not saved.rows and _has_no_witness(reader, dataset, piece):
+        return _Verdict(final=True, doubt=f"{_EMPTY}; no longer there: {listed(unmet)}")
     if lacking:  # a list that is wrong about one row says nothing about the others
-        doubt = f"the list lacks {_listed(lacking)}, which Toggl shows elsewhere"
+        doubt = f"the list lacks {listed(lacking)}, which Toggl shows elsewhere"
         return _Verdict(final=True, kept=set(lacking), doubt=doubt)
     return _Verdict(final=True, gone=unmet)
 
@@ -284,7 +284,7 @@ def _has_no_witness(reader: Reader, dataset: Dataset, piece: Piece) -> bool:
     )
 
 
-def _listed(ids: Collection[int]) -> str:
+def listed(ids: Collection[int]) -> str:
     """Some ids in words."""
     first = sorted(ids)[:3]
     more = f" and {len(ids) - len(first)} more" if len(ids) > len(first) else ""

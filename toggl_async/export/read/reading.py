@@ -236,7 +236,10 @@ class Reader:
             answer = await self.fetch(name, path, query=query, body=body)
             with reading(name, answer.body):
                 rows, left_out = rows_among(answer.body)
-            yield PageStep(items=rows, following=None, nulls=left_out, is_blank=not answer.body.strip())
+            body = answer.body.strip()
+            yield PageStep(
+                items=rows, following=None, nulls=left_out, is_blank=not body, is_null=body == b"null"
+            )
             return
 
         latest = b""
@@ -377,5 +380,6 @@ def _held(step: PageStep[msgspec.Raw]) -> PageStep[bytes]:
         following=step.following,
         nulls=step.nulls,
         is_blank=step.is_blank,
+        is_null=step.is_null,
         has_shifted=step.has_shifted,
     )

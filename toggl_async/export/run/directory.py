@@ -42,8 +42,8 @@ async def export(
     plan: ExportPlan,
     destination: str | os.PathLike[str],
     *,
-    format: str = "jsonl",  # noqa: A002 - it is the word that everybody expects
-    excel: bool = False,
+    format: str | None = None,  # noqa: A002 - it is the word that everybody expects
+    excel: bool | None = None,
     update: bool = False,
     recheck: int | None = RECHECK_DAYS,
     datasets: Collection[str] | None = None,
@@ -61,9 +61,11 @@ async def export(
         client: whose account is exported; its scheduler sets the pace for everything.
         plan: what is taken.
         destination: a directory: new, empty, or that of the same export.
-        format: one of `toggl_async.export.FORMATS`.
+        format: one of `toggl_async.export.FORMATS`; None for the format that the destination has, and for
+            ``"jsonl"`` in a new one.
         excel: with the format ``csv``: for spreadsheets, with a byte order mark, by which Excel knows UTF-8,
-            and with an apostrophe in front of text that it would run as a formula.
+            and with an apostrophe in front of text that it would run as a formula; None for what the
+            destination has, and for CSV for machines in a new one.
         update: bring a finished export of the same plan up to date, if there is one.
         recheck: see `Mirror.refresh`; an export that is resumed keeps its own, as it does the next two.
         datasets: see there.
@@ -83,8 +85,14 @@ async def export(
             says ``"finished": false``, and the same call goes on from there.
         OSError: the destination could not be written on, such as a full disk.
     """
-    files = _Files(Path(destination), format_named(format, excel=excel), excel, plan)
-    before = files.check(client.base_url, update=update)
+    directory = Path(destination)
+    if format is not None:
+        format_named(format, excel=bool(excel))  # bad input comes first
+    before = held_by(directory, plan=plan, base_url=client.base_url, format=format, excel=excel)
+    if before is not None:
+        format, excel = before.format, before.excel  # noqa: A001
+    files = _Files(directory, format_named(format or "jsonl", excel=bool(excel)), bool(excel), plan)
+    files.check(before, update=update)
     choices = Choices(
         name=str(files.directory),
         update=update,
@@ -126,15 +134,11 @@ class _Files:
     excel: bool
     plan: ExportPlan
 
-    def check(self, base_url: str, *, update: bool) -> Held | None:
-        """Return what the directory holds; refuse it where that is another export, or one that has ended."""
-        held = held_by(
-            self.directory, plan=self.plan, base_url=base_url, format=self.form.name, excel=self.excel
-        )
+    def check(self, held: Held | None, *, update: bool) -> None:
+        """Refuse an export that has ended, and files that can't be written."""
         if held is not None and held.finished and not update:
             raise already_finished(str(self.directory))
         check_files(self.directory, self.form, self.plan.chosen())
-        return held
 
     def note(self, manifest: Manifest) -> None:
         """Write what there is, while there are no files of it."""

@@ -87,7 +87,8 @@ async def export_every(
     destination: str | os.PathLike[str],
     *,
     every: float,
-    format: str = "jsonl",  # noqa: A002 - as in `export`
+    format: str | None = None,  # noqa: A002 - as in `export`
+    excel: bool | None = None,
     max_wait: float | None = None,
     on_event: OnExportEvent | None = None,
 ) -> AsyncGenerator[RefreshRound, None]:
@@ -100,7 +101,8 @@ async def export_every(
         plan: what is taken.
         destination: a directory, as `export` takes it; what is there already is brought up to date.
         every: seconds from the beginning of a round to that of the next, more than 0.
-        format: one of `toggl_async.export.FORMATS`.
+        format: see `export`.
+        excel: see there.
         max_wait: seconds that a round may wait at a time for Toggl's limits before it ends; None for as
             long as it takes.
         on_event: is told of the progress of each round.
@@ -119,6 +121,7 @@ async def export_every(
             plan,
             destination,
             format=format,
+            excel=excel,
             update=True,
             datasets=datasets,
             older=older,

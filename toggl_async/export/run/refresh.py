@@ -34,9 +34,11 @@ from toggl_async.export.plan.survey import Survey, identify, survey
 from toggl_async.export.read.entries import TOTALS, read_history, read_running, write_running
 from toggl_async.export.read.lists import list_piece, read_account_list, read_workspace_lists
 from toggl_async.export.read.reading import Reader
+from toggl_async.export.read.stand_ins import delete_stand_ins
 from toggl_async.export.read.update import first_day, read_changes
 from toggl_async.export.read.verify import verify
 from toggl_async.export.run.changes import count_changes, count_rows, latest_revision
+from toggl_async.export.run.settle import settle_lists
 from toggl_async.export.tasks import first_error
 from toggl_async.options import Priority
 
@@ -143,6 +145,7 @@ async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choic
     try:
         choices.note(await books.close("under way"))  # whoever is killed can't say so any more
         await read_everything(reader)
+        await settle_lists(reader, holding.store, holding.worker)
         manifest = await _with_changes(await books.close(None), books.run, holding)
         await holding.worker.run(holding.store.finish, encoded(manifest))
     except BaseException as error:
@@ -294,6 +297,8 @@ async def _dataset(reader: Reader, dataset: Dataset, *, compare: bool, correct: 
             await read_workspace_lists(reader, dataset)
         case _:
             await _time_entries(reader, compare=compare, correct=correct)
+    if dataset.source is Source.WORKSPACE and reader.books.is_deleting(dataset):
+        return  # see `settle_lists`
     reader.tell(DatasetFinished(dataset=dataset.name, facts=await reader.books.finish(dataset)))
 
 
@@ -311,6 +316,7 @@ async def _time_entries(reader: Reader, *, compare: bool, correct: bool) -> None
         # older ones, that would not be found; but then the next run reads these days again anyway.
         looked = reader.books.run.older or reader.books.is_deleting(ENTRIES)  # see `read_changes`
         await verify(reader, ranges, correct=correct and looked)
+    await delete_stand_ins(reader)
     await write_running(reader)
 
 
