@@ -91,7 +91,8 @@ async def current(toggl: "TogglClient") -> "TimeEntry | None":
     """
     if not hasattr(toggl, "me"):
         raise InvalidInput(
-            f"toggl: pass the TogglClient, not {_kind(toggl)}; what runs belongs to a person, in any workspace"
+            f"toggl: pass the TogglClient, not {_kind(toggl)}; a running entry belongs to a person, "
+            "whatever its workspace"
         )
     return await toggl.me.time_entries.current()
 
@@ -134,7 +135,8 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
         Never less than nothing, though clocks differ.
 
     Raises:
-        InvalidInput: `entry` isn't a time entry, it has no start or too long a duration, or `now` has no time zone.
+        InvalidInput: `entry` isn't a time entry, has no start or too long a duration, or `now` has no time
+            zone.
     """
     _check_entry(entry)
     if entry.duration is not None and entry.duration >= 0:

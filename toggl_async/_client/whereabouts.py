@@ -28,10 +28,11 @@ _SCOPES: Final[Mapping[str, tuple[str, str]]] = {
 """Scope to its class, and to how a program comes by it."""
 
 _MEANT: Final[Mapping[str, Sequence[str]]] = {
-    "add": ("create",), "all": ("iter", "list"), "edit": ("update",), "fetch": ("get", "list", "iter", "search"),
-    "find": ("list", "iter", "search"), "get": ("list", "iter", "search"), "iter": ("list", "search"),
-    "list": ("iter", "search", "get"), "new": ("create",), "remove": ("delete",),
-    "retrieve": ("get", "list", "iter"), "save": ("update",), "search": ("list", "iter"), "start": ("create",),
+    "add": ("create",), "all": ("iter", "list"), "edit": ("update",),
+    "fetch": ("get", "list", "iter", "search"), "find": ("list", "iter", "search"),
+    "get": ("list", "iter", "search"), "iter": ("list", "search"), "list": ("iter", "search", "get"),
+    "new": ("create",), "remove": ("delete",), "retrieve": ("get", "list", "iter"), "save": ("update",),
+    "search": ("list", "iter"), "start": ("create",),
 }  # fmt: skip
 """What other libraries call it to what Toggl's resources do, the likeliest first."""
 
@@ -129,8 +130,10 @@ def _hint(places: Sequence[str], own: Sequence[str], name: str) -> str:
 def _field(place: str, name: str) -> str | None:
     """Say how a program reads a field of the record that a scope's ``get`` returns; None if it has none."""
     read = next((f"{scope}.get" for scope, (_, shown) in _SCOPES.items() if shown == place), "")
-    fields = {field.name for one in operations() if one.name == read for field in attrs.fields(one.result)}
-    return f"(await {place}.get()).{name}" if name in fields else None
+    for one in operations():
+        if one.name == read and name in attrs.fields_dict(cast("type[attrs.AttrsInstance]", one.result)):
+            return f"(await {place}.get()).{name}"
+    return None
 
 
 def _places(wanted: set[str], name: str) -> list[str]:
