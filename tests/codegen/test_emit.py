@@ -343,8 +343,6 @@ def test_forms_of_several_parts_without_files_say_so(folder: Folder) -> None:
     folder.pets["post"]["requestBody"] = {"content": {"multipart/form-data": {"schema": form}}}
     text = files_of(folder)["scopes/workspace/pets.py"]
     assert "body=Form(each(one_text, code=code), multipart=True)" in text
-        "body=Form(each(one_text, code=code), multipart=True)" in files_of(folder)["scopes/workspace/pets.py"]
-    )
 
 
 def test_files_are_downloads(folder: Folder) -> None:
