@@ -1,7 +1,8 @@
 """Part of step three: the calls within the coroutines, with what is sent and what that goes through."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
 
 from codegen.model import (
     Argument,
@@ -13,14 +14,38 @@ from codegen.model import (
     Nullable,
     OperationPlan,
     Plain,
+    RecordRef,
     SpecType,
 )
-from codegen.text import WIDTH, filled
+from codegen.text import WIDTH, filled, quoted
 
 __all__ = ["calling", "in_chunks"]
 
-_CHECKS: Mapping[Kind, str] = {Kind.DAY: "day", Kind.MOMENT: "moment", Kind.UNIX_TIME: "unix_seconds"}
-_LIST_CHECKS: Mapping[SpecType, str] = {Plain(Kind.INTEGER): "id_list", Plain(Kind.TEXT): "text_list"}
+_CHECKS: Mapping[Kind, str] = {
+    Kind.DAY: "day",
+    Kind.FLAG: "one_flag",
+    Kind.INTEGER: "whole_number",
+    Kind.MOMENT: "moment",
+    Kind.NUMBER: "any_number",
+    Kind.TEXT: "one_text",
+    Kind.UNIX_TIME: "unix_seconds",
+}
+_LIST_CHECKS: Mapping[SpecType, str] = {
+    Plain(Kind.INTEGER): "id_list",
+    Plain(Kind.TEXT): "text_list",
+    RecordRef("Patch"): "patch_list",
+}
+_FROM_ONE = frozenset({"limit", "page", "page_number", "page_size", "per_page"})
+"""Arguments that say which page, or how much is on it: at least 1."""
+
+_SPAN: Final = frozenset({"start_date", "end_date"})
+"""Arguments that bound a report."""
+
+_MOST_DAYS: Final = 366
+"""Days that the last of a report may come after the first."""
+
+_NARROWEST: Final = 40
+"""Columns that the arguments of a check get at least."""
 
 
 def calling(
@@ -69,14 +94,20 @@ def _sent(operation: OperationPlan, arguments: list[Argument]) -> dict[str, list
         "query": [one for one in operation.query if one.wire in shown],
         "body": [one for one in body if one.bound is not None or one.wire in shown],
     }
-    return {name: _entries(held) for name, held in entries.items() if held}
+    spans = _SPAN if shown >= _SPAN and not operation.path.startswith("/api/") else frozenset[str]()
+    return {name: _entries(held, spans) for name, held in entries.items() if held}
 
 
-def _entries(arguments: Iterable[Argument]) -> list[str]:
-    """Write the entries of a mapping; arguments that go through the same function stand together."""
+def _entries(arguments: Iterable[Argument], spans: Collection[str] = ()) -> list[str]:
+    """Write the entries of a mapping; arguments that go through the same function stand together.
+
+    Args:
+        arguments: what the entries are made of.
+        spans: names of those that are the first and the last day of a report.
+    """
     entries: dict[str, list[str]] = {}
     for one in arguments:
-        check = _check(one)
+        check = f"date_range({_MOST_DAYS}" if one.name in spans else _opening(one)
         if check and one.wire == one.name and one.bound is None:
             entries.setdefault(check, []).append(f"{one.name}={one.name}")
         else:
@@ -88,10 +119,23 @@ def _entries(arguments: Iterable[Argument]) -> list[str]:
     ]
 
 
-def _checked(check: str, given: list[str]) -> Iterator[str]:
+def _opening(argument: Argument) -> str:
+    """Write how the call begins by which arguments of one type are checked; empty where none is."""
+    bare = _bare(argument.type)
+    is_nullable = isinstance(argument.type, Nullable)
+    if isinstance(bare, Choice):
+        values = [*map(quoted, bare.values), *(["None"] if is_nullable else [])]
+        return f"each_of(({', '.join(values)}{',' if len(values) == 1 else ''})"
+    check = _check(argument)
+    return check and f"{'each_or_null' if is_nullable else 'each'}({check}"
+
+
+def _checked(opening: str, given: list[str]) -> Iterator[str]:
     """Write the calls by which arguments go through a function, as many in each as fit on a line."""
-    for line in textwrap.wrap(", ".join(given), WIDTH - len(f"            **each({check}, ),")):
-        yield f"**each({check}, {line.removesuffix(',')})"
+    # Many values go over several lines, whose breaks are `filled`'s.
+    room = max(_NARROWEST, WIDTH - len(f"            **{opening}, ),"))
+    for line in textwrap.wrap(", ".join(given), room, break_long_words=False):
+        yield f"**{opening}, {line.removesuffix(',')})"
 
 
 def _table(name: str, entries: list[str]) -> str:
@@ -144,6 +188,10 @@ def _check(argument: Argument) -> str:
     match bare:
         case Plain(Kind.INTEGER) if argument.name.endswith("_id"):
             return "one_id"
+        case Plain(Kind.INTEGER) if argument.name == "duration":
+            return "entry_seconds"
+        case Plain(Kind.INTEGER) if argument.name in _FROM_ONE:
+            return "from_one"
         case Plain(kind):
             return _CHECKS.get(kind, "")
         case ListOf(item):

@@ -27,6 +27,7 @@ __all__ = [
     "lazy_homes",
     "or_unset",
     "paragraph",
+    "quoted",
 ]
 
 WIDTH: Final = 110
@@ -80,14 +81,15 @@ def _annotation(form: SpecType, sequence: str) -> str:
             mapping = "dict" if sequence == "list" else "Mapping"
             return f"{mapping}[str, {_annotation(value, sequence)}]"
         case Choice(values):
-            return f"Literal[{', '.join(_quoted(value) for value in values)}]"
+            return f"Literal[{', '.join(quoted(value) for value in values)}]"
         case Either(options):
             return " | ".join(_annotation(option, sequence) for option in options)
         case _:
             return f"{_annotation(form.of, sequence)} | None"
 
 
-def _quoted(value: str | int) -> str:
+def quoted(value: str | int) -> str:
+    """Write a value of a choice."""
     return str(value) if isinstance(value, int) else f'"{value}"'
 
 
@@ -104,9 +106,18 @@ def paragraph(text: str, indent: int, hanging: int = 0) -> str:
 
 
 def filled(entries: Iterable[str], indent: int) -> str:
-    """Set entries of a list or a table side by side, as many on a line as fit, none of them broken."""
-    lines = [" " * indent]
+    """Set entries of a list or a table side by side, as many on a line as fit; broken if too long."""
+    margin = " " * indent
+    lines = [margin]
     for entry in entries:
+        if len(margin) + len(entry) + 1 > WIDTH:
+            broken = textwrap.wrap(
+                entry, WIDTH - 1, initial_indent=margin, subsequent_indent=f"{margin}    ",
+                break_long_words=False, break_on_hyphens=False,
+            )  # fmt: skip
+            lines = [*(line for line in lines if line.strip()), *broken]
+            lines[-1] += ", "
+            continue
         if len(lines[-1]) + len(entry) + 1 > WIDTH:
             lines.append(" " * indent)
         lines[-1] += f"{entry}, "

@@ -72,7 +72,7 @@ async def run_main(title: str, monkeypatch: pytest.MonkeyPatch) -> None:
     await main
 
 
-async def test_the_service(sandbox: Sandbox) -> None:
+async def test_the_service(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     service = types.ModuleType("service")
     sys.modules["service"] = service  # FastAPI looks there for the types of its endpoints
     try:
@@ -97,6 +97,12 @@ async def test_the_service(sandbox: Sandbox) -> None:
             assert taken.status_code == 200
             assert (await http.post("/toggl", content=for_webhook)).status_code == 403
             assert service.seen == ["By the web"]
+            odd = json.loads(for_webhook) | {"event_id": 2, "payload": {"id": 5}}
+            body = json.dumps(odd).encode()
+            signed = {webhooks.SIGNATURE_HEADER: webhooks.sign(body, SECRET)}
+            assert (await http.post("/toggl", content=body, headers=signed)).status_code == 200
+            assert service.seen == ["By the web"]
+            assert "event 2 is odd: " in caplog.text
     finally:
         del sys.modules["service"]
 
@@ -181,6 +187,41 @@ async def test_the_import_tells_of_each_row_and_goes_on(
     descriptions = [row.description for row in sandbox.company.entries.values() if row.description]
     imported = [text for text in descriptions if text.startswith("Row ")]
     assert sorted(imported) == sorted({f"Row {number}" for number in range(500) if number % 100})
+
+
+async def test_the_import_skips_what_it_cannot_read(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    names: dict[str, Any] = {"__name__": "importer"}
+    exec(compile(program("Five hundred rows from a CSV"), "importer", "exec"), names)
+    start = dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(days=1)
+    bad = [
+        f"{start.isoformat()},abc,A",
+        f"{start.isoformat()},-5,B",
+        "yesterday,5,C",
+        "2026-03-04T09:00:00,5,D",
+    ]
+    good = f"{start.isoformat()},60,Row E"
+    (tmp_path / "rows.csv").write_text("\n".join(["start,seconds,description", *bad, "x", good]), "utf-8")
+    assert await names["main"]("rows.csv") == 1
+    told = capsys.readouterr().err
+    assert [line.partition(":")[0] for line in told.splitlines()] == [f"line {line}" for line in range(2, 7)]
+    imported = [row for row in sandbox.company.entries.values() if row.description in {*"ABCD", "Row E"}]
+    assert [row.description for row in imported] == ["Row E"]
+    assert sandbox.counts.statuses.get(400, 0) == 0
+    (tmp_path / "rows.csv").write_text("start,seconds\n", "utf-8")
+    before = sandbox.counts.requests
+    with pytest.raises(SystemExit, match=r"^rows.csv: the first line lacks description$"):
+        await names["main"]("rows.csv")
+    assert sandbox.counts.requests == before
+
+
+def test_the_import_without_a_file_says_how_to_run_it(tmp_path: Path) -> None:
+    (tmp_path / "import_csv.py").write_text(program("Five hundred rows from a CSV"), "utf-8")
+    command = [sys.executable, "import_csv.py"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.stderr == "usage: python import_csv.py FILE.csv\n"
+    assert run.returncode == 1
 
 
 async def test_the_notebook(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:

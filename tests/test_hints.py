@@ -1,16 +1,18 @@
 """Natural guesses that are wrong: each error says what to write."""
 
 import copy
+import functools
 import pickle
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from toggl_async import ApiToken, ClientOptions, InvalidInput, TogglClient
+from toggl_async import ApiToken, ClientOptions, InvalidInput, TogglClient, operations
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
@@ -43,6 +45,24 @@ NAMES: list[tuple[Callable[[Any], object], str]] = [
     (lambda toggl: toggl.workspace(3).projects.remove, ": did you mean 'delete'?"),
     (lambda toggl: toggl.workspace(3).projects.creat, ": did you mean 'create'?"),
     (lambda toggl: toggl.workspace(3).tags.xyzzy, "; it has bulk_delete, create, delete, "),
+    (lambda toggl: toggl.me.api_token, ": look at (await toggl.me.get()).api_token"),
+    (lambda toggl: toggl.me.timezone, ": look at (await toggl.me.get()).timezone"),
+    (lambda toggl: toggl.email, ": look at (await toggl.me.get()).email"),
+    (lambda toggl: toggl.workspace(3).name, ": look at (await toggl.workspace(id).get()).name"),
+    (lambda toggl: toggl.workspace(3).tags.get, "Tags has no attribute 'get': did you mean 'list'?"),
+    (lambda toggl: toggl.workspace(3).users.get, "'get': did you mean 'list'?"),
+    (lambda toggl: toggl.workspace(3).tags.search, "'search': did you mean 'list'?"),
+    (lambda toggl: toggl.workspace(3).clients.iter, "'iter': did you mean 'list'?"),
+    (lambda toggl: toggl.workspace(3).reports.detailed.list, "'list': did you mean 'iter'?"),
+    (lambda toggl: toggl.get, "'get': look at toggl.request(\"GET\", path)"),
+    (lambda toggl: toggl.post, "'post': look at toggl.request(\"POST\", path)"),
+    (lambda toggl: toggl.start, ": look at toggl_async.timer.start(toggl.workspace(id))"),
+    (lambda toggl: toggl.timer, ": look at toggl_async.timer"),
+    (lambda toggl: toggl.current_user, ": look at toggl.me.get()"),
+    (
+        lambda toggl: toggl.workspace(3).time_entries.start,
+        ": look at toggl_async.timer.start(toggl.workspace(id))",
+    ),
 ]
 
 
@@ -71,6 +91,48 @@ def test_every_place_that_is_named_is_there(toggl: Any) -> None:
         places = str(caught.value).partition(": look at ")[2].split(", ")
         for place in places:
             assert eval(place, {"toggl": toggl, "id": 3, "token": "x"}) is not None
+
+
+def resources(place: str, one: Any) -> Iterator[tuple[str, Any]]:
+    """A scope or resource, and all that it has."""
+    yield place, one
+    for name, member in vars(type(one)).items():
+        if isinstance(member, functools.cached_property):
+            yield from resources(f"{place}.{name}", getattr(one, name))
+
+
+IRREVOCABLE = {one.name.rpartition(".")[2] for one in operations() if one.method == "DELETE"} | {
+    "bulk_delete",
+    "close_account",
+    "reset",
+    "reset_token",
+}
+
+
+def test_no_wrong_name_leads_to_what_destroys_or_resets(toggl: Any) -> None:
+    places = [
+        ("toggl", toggl),
+        *(
+            found
+            for name in ("me", "service", "calendar", "organizations")
+            for found in resources(name, getattr(toggl, name))
+        ),
+        *(
+            found
+            for name in ("workspace", "organization")
+            for found in resources(name, getattr(toggl, name)(3))
+        ),
+    ]
+    near = [f"{one}{more}" for one in IRREVOCABLE for more in ("d", "_it", "s")]
+    near += [one[:-1] for one in IRREVOCABLE]
+    guesses = {*near, "api_token", "token", "account", "tokens", "get_token", "end", "set", "closed", "left"}
+    for place, one in places:
+        for guess in guesses - set(dir(one)) - IRREVOCABLE:
+            with pytest.raises(AttributeError) as caught:
+                getattr(one, guess)
+            found = re.findall(r"(?:look at|did you mean) (.*)", str(caught.value))
+            named = {path.rpartition(".")[2].strip("'?") for path in ", ".join(found).split(", ")}
+            assert not named & IRREVOCABLE, (place, guess, str(caught.value))
 
 
 def test_asking_whether_a_name_is_there_stays_cheap_and_plain(toggl: Any) -> None:

@@ -1,6 +1,7 @@
 """Time entries that run, against the sandbox over a real socket and by themselves."""
 
 import datetime as dt
+from typing import Any
 
 import httpx
 import pytest
@@ -52,6 +53,33 @@ def test_the_time_that_has_passed_is_counted_from_the_start(found: TimeEntry, se
 def test_it_is_counted_until_this_moment_unless_told_otherwise() -> None:
     began = dt.datetime.now(dt.UTC) - HOUR
     assert HOUR - dt.timedelta(seconds=2) <= timer.elapsed(entry(start=began, duration=-1)) < 2 * HOUR
+
+
+@pytest.mark.anyio
+async def test_something_else_than_a_workspace_a_client_or_an_entry_is_refused_before_sending() -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json=None)
+
+    async with TogglClient(ApiToken("0" * 32), transport=httpx.MockTransport(answer)) as client:
+        toggl: Any = client
+        workspace = toggl.workspace(3)
+        for wrong, kind in [(8600113, "a value of type int"), (None, "None"), (toggl, r".* TogglClient")]:
+            with pytest.raises(InvalidInput, match=rf"^workspace: pass toggl.workspace\(id\), not {kind}$"):
+                await timer.start(wrong)
+        for ask in (timer.current, timer.stop):
+            for wrong in (workspace, None, toggl.me):
+                with pytest.raises(InvalidInput, match=r"^toggl: pass the TogglClient, not "):
+                    await ask(wrong)
+        for look in (timer.elapsed, timer.is_running):
+            none: Any = None
+            with pytest.raises(InvalidInput, match=r"^entry: pass a TimeEntry, not None; None from "):
+                look(none)
+            with pytest.raises(InvalidInput, match=r"^entry: pass a TimeEntry, not a value of type "):
+                look(workspace)
+    assert not sent
 
 
 def test_what_cannot_be_counted_is_refused() -> None:

@@ -60,11 +60,13 @@ async def start(
         created_with: name of the program.
 
     Raises:
-        InvalidInput: `at` has no time zone.
+        InvalidInput: `workspace` isn't a workspace's scope, such as an id, or `at` has no time zone.
         TogglError: whatever became of the request; see `toggl_async.errors`.
 
     ``POST /api/v9/workspaces/{workspace_id}/time_entries``
     """
+    if not hasattr(getattr(workspace, "time_entries", None), "create"):
+        raise InvalidInput(f"workspace: pass toggl.workspace(id), not {_kind(workspace)}")
     return await workspace.time_entries.create(
         start=_now() if at is None else aware(at, "at"),
         duration=_RUNS,
@@ -81,8 +83,17 @@ async def start(
 async def current(toggl: "TogglClient") -> "TimeEntry | None":
     """Return the person's time entry that runs, in any workspace; None when none does.
 
+    Raises:
+        InvalidInput: `toggl` isn't a client, such as a workspace.
+        TogglError: whatever became of the request; see `toggl_async.errors`.
+
     ``GET /api/v9/me/time_entries/current``
     """
+    if not hasattr(toggl, "me"):
+        raise InvalidInput(
+            f"toggl: pass the TogglClient, not {_kind(toggl)}; a running entry belongs to a person, "
+            "whatever its workspace"
+        )
     return await toggl.me.time_entries.current()
 
 
@@ -93,6 +104,7 @@ async def stop(toggl: "TogglClient") -> "TimeEntry | None":
     takes one.
 
     Raises:
+        InvalidInput: `toggl` isn't a client, such as a workspace.
         Conflict: somebody else stopped it in between.
         TogglError: whatever became of a request; see `toggl_async.errors`.
     """
@@ -103,7 +115,12 @@ async def stop(toggl: "TogglClient") -> "TimeEntry | None":
 
 
 def is_running(entry: "TimeEntry") -> bool:
-    """Whether a time entry runs; one that has a stop, or a duration that is not negative, does not."""
+    """Whether a time entry runs; one that has a stop, or a duration that is not negative, does not.
+
+    Raises:
+        InvalidInput: `entry` isn't a time entry.
+    """
+    _check_entry(entry)
     return _stop_of(entry) is None and (entry.duration is None or entry.duration < 0)
 
 
@@ -118,8 +135,10 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
         Never less than nothing, though clocks differ.
 
     Raises:
-        InvalidInput: the entry has no start or too long a duration, or `now` has no time zone.
+        InvalidInput: `entry` isn't a time entry, has no start or too long a duration, or `now` has no time
+            zone.
     """
+    _check_entry(entry)
     if entry.duration is not None and entry.duration >= 0:
         try:
             return dt.timedelta(seconds=entry.duration)
@@ -131,6 +150,22 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
         raise InvalidInput(f"time entry {entry.id} has no start")
     until = _stop_of(entry) or now or _now()
     return max(dt.timedelta(), aware(until, "now") - entry.start)
+
+
+def _check_entry(entry: object) -> None:
+    """Refuse what isn't a time entry.
+
+    Raises:
+        InvalidInput: it is something else, such as the None of `current` and `stop`.
+    """
+    if not hasattr(entry, "duration"):
+        nothing = "; None from `current` or `stop` means that nothing runs" if entry is None else ""
+        raise InvalidInput(f"entry: pass a TimeEntry, not {_kind(entry)}{nothing}")
+
+
+def _kind(value: object) -> str:
+    """Name the type of a value; the value itself might be secret."""
+    return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
 def _stop_of(entry: "TimeEntry") -> dt.datetime | None:

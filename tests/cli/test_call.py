@@ -118,6 +118,11 @@ def test_a_file_is_sent_by_its_path(
             ["workspace.tag.list"],
             "(`toggl-async api WORDS` searches them); did you mean 'workspace.tags.list'",
         ),
+        (
+            ["workspace.time_entries.list"],
+            "(`toggl-async api WORDS` searches them): look at toggl.me.time_entries.list\n",
+        ),
+        (["me.api_token"], ": look at (await toggl.me.get()).api_token\n"),
         (["xyzzy"], "there is no operation 'xyzzy' (`toggl-async api WORDS` searches them)\n"),
         (
             ["workspace.tags.create"],

@@ -1,5 +1,8 @@
 """How declarations, docstrings and calls are laid out, so that modules of coroutines stay short."""
 
+import json
+import re
+
 import pytest
 
 from codegen.emit import emit
@@ -73,16 +76,23 @@ _CREATE = Operation.declare(
 def test_what_is_sent_stands_in_the_call_or_before_it(folder: Folder) -> None:
     for number in range(3):
         folder.argument(f"number_{number}", {"type": "integer", "description": "A number."})
-    entries = '"number_0": number_0, "number_1": number_1, "number_2": number_2'
-    written = text_of(folder, "create")
-    assert f'        body = {{"name": name, "kind": kind, {entries}}}\n' in written
-    assert written.endswith("        return await self._call(_CREATE, body=body)\n")
-    folder.argument("number_3", {"type": "integer", "description": "A number."})
-    assert text_of(folder, "create").endswith(
-        f"""        body = {{
-            "name": name, "kind": kind, {entries},
-            "number_3": number_3,
+    sent = '**each(one_text, name=name), **each_of(("cat", "dog"), kind=kind),'
+    numbers = "number_0=number_0, number_1=number_1, number_2=number_2"
+    written = f"""        body = {{
+            {sent}
+            **each(whole_number, {numbers}),
         }}  # fmt: skip
         return await self._call(_CREATE, body=body)
 """
+    assert text_of(folder, "create").endswith(written)
+
+
+def test_many_values_of_a_choice_go_over_several_lines(folder: Folder) -> None:
+    values = [f"value-{number}" for number in range(30)]
+    folder.argument("mode", {"type": "string", "enum": values, "description": "A mode."})
+    written = text_of(folder, "create")
+    assert all(len(line) <= 110 for line in written.splitlines())
+    assert (
+        re.sub(r"\s+", " ", written).count(f"**each_of(({', '.join(map(json.dumps, values))}), mode=mode),")
+        == 1
     )

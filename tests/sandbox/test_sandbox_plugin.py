@@ -61,12 +61,17 @@ def test_the_thread_ends_with_the_test(tmp_path: Path) -> None:
         @pytest.mark.toggl_sandbox(speed=0)
         def test_it_does_not_start(toggl_sandbox):
             pass
+
+        @pytest.mark.toggl_sandbox("free")
+        def test_it_would_have_another_plan(toggl_sandbox):
+            pass
         """
     (tmp_path / "test_program.py").write_text(textwrap.dedent(program), "utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_program.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "2 passed, 1 error" in done.stdout
+    assert "2 passed, 2 errors" in done.stdout
     assert "'speed' must be > 0" in done.stdout
+    assert "toggl_sandbox takes keyword arguments alone, not 'free': write @pytest.mark." in done.stdout
 
 
 def test_without_the_extra_it_names_the_extra(

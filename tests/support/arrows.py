@@ -1,7 +1,7 @@
-"""Rooms and arrows: which parts of a package import which, counted.
+"""Arrows: which parts of a package import which, counted.
 
-A room is a direct child of a package, with all that it holds; an arrow is an ordered pair of rooms with at
-least one import between them. The package's own front is no room.
+A part is a direct child of a package, with all that it holds; an arrow is an ordered pair of parts with at
+least one import between them. The package's own ``__init__`` doesn't count as a part.
 
     python tests/support/arrows.py [PACKAGE …]
 """
@@ -24,7 +24,7 @@ class Sheet:
 
     Attributes:
         package: its name.
-        below: each room to those that it imports.
+        below: each part to those that it imports.
     """
 
     package: str
@@ -36,32 +36,32 @@ class Sheet:
         return sum(map(len, self.below.values()))
 
     def layers(self) -> list[list[str]]:
-        """Put each room above all that it imports, as low as that lets it stand; from the top down.
+        """Put each part above all that it imports, as low as that lets it stand; from the top down.
 
         Raises:
-            ValueError: rooms import each other in a circle.
+            ValueError: parts import each other in a circle.
         """
         heights: dict[str, int] = {}
-        left = {room: set(below) for room, below in self.below.items()}
+        left = {part: set(below) for part, below in self.below.items()}
         height = 0
         while left:
-            lowest = sorted(room for room, below in left.items() if not below - heights.keys())
+            lowest = sorted(part for part, below in left.items() if not below - heights.keys())
             if not lowest:
                 raise ValueError(f"a circle among {', '.join(sorted(left))}")
             heights |= dict.fromkeys(lowest, height)
             height += 1
-            for room in lowest:
-                del left[room]
+            for part in lowest:
+                del left[part]
         return [
-            sorted(room for room, at in heights.items() if at == level) for level in reversed(range(height))
+            sorted(part for part, at in heights.items() if at == level) for level in reversed(range(height))
         ]
 
     def __str__(self) -> str:
-        lines = [f"{self.package}: {len(self.below)} rooms, {self.arrows} arrows"]
+        lines = [f"{self.package}: {len(self.below)} parts, {self.arrows} arrows"]
         lines += [
-            f"  {room} -> {', '.join(sorted(self.below[room])) or 'nothing'}"
+            f"  {part} -> {', '.join(sorted(self.below[part])) or 'nothing'}"
             for layer in self.layers()
-            for room in layer
+            for part in layer
         ]
         return "\n".join(lines)
 
@@ -74,14 +74,14 @@ def graph() -> grimp.ImportGraph:
 def sheet(imports: grimp.ImportGraph, package: str) -> Sheet:
     """Draw a package."""
     below: dict[str, set[str]] = {}
-    for room, module in _within(imports.modules, package):
+    for part, module in _within(imports.modules, package):
         targets = imports.find_modules_directly_imported_by(module)
-        below.setdefault(room, set()).update(target for target, _ in _within(targets, package))
-    return Sheet(package, {room: frozenset(targets - {room}) for room, targets in below.items()})
+        below.setdefault(part, set()).update(target for target, _ in _within(targets, package))
+    return Sheet(package, {part: frozenset(targets - {part}) for part, targets in below.items()})
 
 
 def _within(modules: set[str], package: str) -> Iterator[tuple[str, str]]:
-    """Pair the modules below a package with their rooms."""
+    """Pair the modules below a package with their parts."""
     for module in modules:
         if module.startswith(f"{package}."):
             yield module.removeprefix(f"{package}.").partition(".")[0], module

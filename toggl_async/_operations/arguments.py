@@ -6,18 +6,31 @@ digits. What was left out, and None where it means something, passes through.
 """
 
 import datetime as dt
-from collections.abc import Callable, Collection
-from typing import Final, TypeVar
+import math
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, TypeVar, cast
 
 import msgspec
 
 from toggl_async._operations.record import aware
 from toggl_async.errors import InvalidInput
 
-__all__ = ["day", "day_or_moment", "each", "id_list", "moment", "one_id", "text_list", "unix_seconds"]
+__all__ = [
+    "any_number", "date_range", "day", "day_or_moment", "each", "each_of", "each_or_null", "entry_seconds",
+    "from_one", "id_list", "moment", "one_flag", "one_id", "one_text", "patch_list", "text_list",
+    "unix_seconds", "whole_number",
+]  # fmt: skip
 
 _MILLISECONDS: Final = 10**11
 """As UNIX seconds the year 5138, as milliseconds 1973: nobody means the former."""
+
+_UNSET: Final = msgspec.UNSET
+
+_EARLIEST: Final = 10**9
+"""As UNIX seconds 2001, before any time entry of Toggl's; with a minus a running entry's duration."""
+
+_PATCHES: Final = ("add", "remove", "replace")
+"""What a patch of a bulk edit can do."""
 
 ValueT = TypeVar("ValueT")
 ResultT = TypeVar("ResultT")
@@ -42,9 +55,132 @@ def each(check: Callable[[ValueT, str], ResultT], /, **values: ValueT) -> dict[s
     """Hold several arguments against one type; their names are those on the wire as well.
 
     Raises:
+        InvalidInput: one of them does not fit, or is None; the message names it.
+    """
+    checked = cast(dict[str, ResultT], values)
+    for name, value in values.items():
+        if value is None:
+            raise InvalidInput(f"{name}: None is not allowed here; leave it out, or pass UNSET")
+        if value is not _UNSET:  # what most are: a call less for each
+            checked[name] = check(value, name)
+    return checked
+
+
+def each_or_null(check: Callable[[ValueT, str], ResultT], /, **values: ValueT) -> dict[str, ResultT]:
+    """Hold several arguments against one type, as `each` does; None among them means null.
+
+    Raises:
         InvalidInput: one of them does not fit; the message names it.
     """
-    return {name: check(value, name) for name, value in values.items()}
+    checked = cast(dict[str, ResultT], values)
+    for name, value in values.items():
+        if value is not _UNSET:  # what most are: a call less for each
+            checked[name] = check(value, name)
+    return checked
+
+
+def each_of(allowed: Collection[object], /, **values: ValueT) -> dict[str, ValueT]:
+    """Hold several arguments against the values that they can have.
+
+    Raises:
+        InvalidInput: one of them has another value; the message names it.
+    """
+    for name, value in values.items():
+        if value is not _UNSET and value not in allowed:
+            raise InvalidInput(f"{name}: pass {' or '.join(map(repr, allowed))}, not {value!r}")
+    return values
+
+
+def one_text(value: ValueT, name: str) -> ValueT:
+    """Take a text.
+
+    Raises:
+        InvalidInput: it isn't a str.
+    """
+    if not isinstance(value, str) and _is_given(value):
+        raise InvalidInput(f"{name}: pass a str, not {_kind(value)}")
+    return value
+
+
+def one_flag(value: ValueT, name: str) -> ValueT:
+    """Take a yes or no.
+
+    Raises:
+        InvalidInput: it isn't a bool; 0 and 1 aren't.
+    """
+    if not isinstance(value, bool) and _is_given(value):
+        raise InvalidInput(f"{name}: pass a bool, not {_kind(value)}")
+    return value
+
+
+def whole_number(value: ValueT, name: str) -> ValueT:
+    """Take a whole number.
+
+    Raises:
+        InvalidInput: it isn't an int; a bool isn't, for instance.
+    """
+    if not _is_whole(value) and _is_given(value):
+        raise InvalidInput(f"{name}: pass an int, not {_kind(value)}")
+    return value
+
+
+def from_one(value: ValueT, name: str) -> ValueT:
+    """Take a whole number that counts from 1, such as a page.
+
+    Raises:
+        InvalidInput: it isn't an int, or less than 1.
+    """
+    number: object = whole_number(value, name)
+    if isinstance(number, int) and number < 1:
+        raise InvalidInput(f"{name}: pass 1 or more, not {value}")
+    return value
+
+
+def entry_seconds(value: ValueT, name: str) -> ValueT:
+    """Take the length of a time entry, which a running one writes as a negative number.
+
+    Raises:
+        InvalidInput: it isn't an int, or a negative one that is neither -1 nor a start in UNIX seconds.
+    """
+    seconds: object = whole_number(value, name)
+    if isinstance(seconds, int) and -_EARLIEST < seconds < -1:
+        raise InvalidInput(
+            f"{name}: pass 0 or more seconds, or -1 to let the entry run, not {value}; "
+            "any negative duration would start it"
+        )
+    return value
+
+
+def any_number(value: ValueT, name: str) -> ValueT:
+    """Take a number.
+
+    Raises:
+        InvalidInput: it is neither an int nor a float, or not a finite number.
+    """
+    if not _is_given(value):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(f"{name}: pass an int or a float, not {_kind(value)}")
+    if not math.isfinite(value):
+        raise InvalidInput(f"{name}: pass a finite number, not {value}")
+    return value
+
+
+def patch_list(values: ValueT, name: str) -> ValueT:
+    """Take the changes of a bulk edit.
+
+    Raises:
+        InvalidInput: there are none, or one of them isn't a `Patch` or does something unknown.
+    """
+    if not isinstance(values, Collection) or isinstance(values, str | bytes | Mapping) or not values:
+        raise InvalidInput(f"{name}: pass at least one Patch, in a list")
+    for patch in values:
+        operation = getattr(patch, "op", None)
+        if operation is None:
+            raise InvalidInput(f"{name}: pass Patch(op=…, path=…, value=…), not {_kind(patch)}")
+        if operation not in _PATCHES:
+            raise InvalidInput(f"{name}: op is 'add', 'remove' or 'replace', not {operation!r}")
+    return values
 
 
 def id_list(values: object, name: str) -> object:
@@ -67,10 +203,17 @@ def text_list(values: ValueT, name: str) -> ValueT:
     """Take several texts.
 
     Raises:
-        InvalidInput: it is a single one, which as a sequence would be its letters.
+        InvalidInput: one of them isn't a str, or it is a single text, which would be taken as its letters.
     """
     if isinstance(values, str | bytes | bytearray):
         raise InvalidInput(f"{name}: pass a sequence of str, not a single {type(values).__name__}")
+    if not isinstance(values, Collection):
+        if _is_given(values):
+            raise InvalidInput(f"{name}: pass a sequence of str, not {_kind(values)}")
+        return values
+    for value in values:
+        if not isinstance(value, str):
+            raise InvalidInput(f"{name}: pass a sequence of str, without {_kind(value)}")
     return values
 
 
@@ -107,6 +250,29 @@ def day_or_moment(value: ValueT, name: str) -> ValueT:
     return moment(value, name)
 
 
+def date_range(most: int, /, **days: ValueT) -> dict[str, ValueT]:
+    """Take the first and the last day of a report.
+
+    Args:
+        most: how many days the last may come after the first.
+        days: `start_date` and `end_date`.
+
+    Raises:
+        InvalidInput: one of them isn't a date, or the last comes before the first or too long after it.
+    """
+    for name, value in days.items():
+        day(value, name)
+    first, last = days.get("start_date"), days.get("end_date")
+    if isinstance(first, dt.date) and isinstance(last, dt.date):
+        if last < first:
+            raise InvalidInput(f"end_date: {last} is before start_date, {first}")
+        if (last - first).days > most:
+            raise InvalidInput(
+                f"end_date: {last} is more than {most} days after start_date, {first}; ask for it in parts"
+            )
+    return days
+
+
 def unix_seconds(
     value: dt.datetime | int | msgspec.UnsetType, name: str = "since"
 ) -> int | msgspec.UnsetType:
@@ -129,7 +295,7 @@ def unix_seconds(
 
 
 def _is_given(value: object) -> bool:
-    return value is not None and value is not msgspec.UNSET
+    return value is not None and value is not _UNSET
 
 
 def _is_whole(value: object) -> bool:

@@ -18,6 +18,7 @@ from toggl_async._client.auth import auth_from_env
 from toggl_async._client.catalog import operation as found_operation
 from toggl_async._client.catalog import operations
 from toggl_async._client.client import TogglClient
+from toggl_async._client.whereabouts import hint_for_operation
 from toggl_async._hints import nearest
 from toggl_async._operations.operation import Operation
 from toggl_async._operations.plain import plain
@@ -122,9 +123,8 @@ def _operation(name: str) -> Operation[object]:
     """
     names = [one.name for one in operations()]
     if name not in names:
-        raise InvalidInput(
-            f"there is no operation {name!r} (`toggl-async api WORDS` searches them){nearest(name, names)}"
-        )
+        hint = hint_for_operation(name) or nearest(name, names)
+        raise InvalidInput(f"there is no operation {name!r} (`toggl-async api WORDS` searches them){hint}")
     return found_operation(name)
 
 

@@ -62,6 +62,13 @@ def toggl_sandbox(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":
         pytest.fail(_MISSING.format(missing.name), pytrace=False)
 
     marker = request.node.get_closest_marker("toggl_sandbox")
+    if marker and marker.args:
+        given = ", ".join(map(repr, marker.args))
+        pytest.fail(
+            f"the marker toggl_sandbox takes keyword arguments alone, not {given}: "
+            'write @pytest.mark.toggl_sandbox(plan="free"), or any other field of SandboxOptions',
+            pytrace=False,
+        )
     options = SandboxOptions(**{"size": SMALL, "interval": 0.0, **(marker.kwargs if marker else {})})
     with ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal(name="toggl-sandbox"))

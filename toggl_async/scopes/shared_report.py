@@ -9,7 +9,16 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list
+from toggl_async._operations.arguments import (
+    date_range,
+    each,
+    each_of,
+    each_or_null,
+    id_list,
+    one_flag,
+    one_text,
+    whole_number,
+)
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.shared_reports import SharedReport
@@ -86,12 +95,14 @@ class SharedReportScope(Resource):
             NotFound: no report has the token.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "description": description,
-            "billable": billable,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            **each(one_text, description=description), **each(one_flag, billable=billable, grouped=grouped),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
-            **each(id_list, tag_ids=tag_ids, task_ids=task_ids, user_ids=user_ids), "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouped": grouped, "grouping": grouping,
-            "sub_grouping": sub_grouping, "first_timestamp": first_timestamp,
+            **each(id_list, tag_ids=tag_ids, task_ids=task_ids, user_ids=user_ids),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
+            **each_of(("projects", "users", "clients"), grouping=grouping),
+            **each_of(("time_entries", "users", "clients", "projects", "tasks"), sub_grouping=sub_grouping),
+            **each_or_null(whole_number, first_timestamp=first_timestamp),
         }  # fmt: skip
         return await self._call(_GET, body=body)
 
@@ -109,7 +120,7 @@ class SharedReportScope(Resource):
             NotFound: no report has the token.
             ServerError: the report is too big to be exported, among other reasons.
         """
-        return self._download(_CSV, body=each(day, start_date=start_date, end_date=end_date))
+        return self._download(_CSV, body=date_range(366, start_date=start_date, end_date=end_date))
 
     def pdf(
         self,
@@ -130,7 +141,10 @@ class SharedReportScope(Resource):
             NotFound: no report has the token.
             ServerError: the report is too big to be exported, among other reasons.
         """
-        body = {**each(day, start_date=start_date, end_date=end_date), "display_mode": display_mode}
+        body = {
+            **date_range(366, start_date=start_date, end_date=end_date),
+            **each(one_text, display_mode=display_mode),
+        }  # fmt: skip
         return self._download(_PDF, body=body)
 
     def xlsx(
@@ -147,4 +161,4 @@ class SharedReportScope(Resource):
             NotFound: no report has the token.
             ServerError: the report is too big to be exported, among other reasons.
         """
-        return self._download(_XLSX, body=each(day, start_date=start_date, end_date=end_date))
+        return self._download(_XLSX, body=date_range(366, start_date=start_date, end_date=end_date))

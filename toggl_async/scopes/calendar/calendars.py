@@ -7,7 +7,7 @@ import builtins
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.arguments import each, each_or_null, from_one, one_flag, one_id, one_text
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.paging import Pages, Token
 from toggl_async.records.calendars import Calendar, CalendarIntegration, CalendarPage, FetchedCalendars
@@ -69,7 +69,8 @@ class CalendarIntegrations(Resource):
         Raises:
             FeatureUnavailable: the plan allows no further account.
         """
-        return await self._call(_INTEGRATIONS_SETUP, query={"provider": provider, "return_to": return_to})
+        query = each(one_text, provider=provider, return_to=return_to)
+        return await self._call(_INTEGRATIONS_SETUP, query=query)
 
     async def update(self, integration_id: int, *, auto_track: bool | UnsetType = UNSET) -> None:
         """Change a connected calendar account: ``PUT /api/v9/integrations/calendar/{integration_id}``.
@@ -78,7 +79,7 @@ class CalendarIntegrations(Resource):
             integration_id: Id of the connected account.
             auto_track: Whether its events become time entries by themselves.
         """
-        body = {"auto_track": auto_track}
+        body = each(one_flag, auto_track=auto_track)
         await self._call(_INTEGRATIONS_UPDATE, each(one_id, integration_id=integration_id), body=body)
 
     async def delete(self, integration_id: int) -> None:
@@ -106,8 +107,8 @@ class Calendars(Resource):
             page_token: The `next_page_token` of the page before. `iter` brings all pages.
         """
         query = {
-            **each(one_id, integration_id=integration_id), "selected": selected, "limit": limit,
-            "page_token": page_token,
+            **each(one_id, integration_id=integration_id), **each(one_flag, selected=selected),
+            **each(from_one, limit=limit), **each(one_text, page_token=page_token),
         }  # fmt: skip
         return await self._call(_CALENDARS_LIST, query=query)
 
@@ -125,7 +126,10 @@ class Calendars(Resource):
             selected: Only calendars whose events Toggl shows, or only the others; left out, all of them.
             limit: How many a page holds, at most 250.
         """
-        query = {**each(one_id, integration_id=integration_id), "selected": selected, "limit": limit}
+        query = {
+            **each(one_id, integration_id=integration_id), **each(one_flag, selected=selected),
+            **each(from_one, limit=limit),
+        }  # fmt: skip
         return self._pages(_CALENDARS_LIST, Calendar, query=query)
 
     async def list_selected(
@@ -139,7 +143,8 @@ class Calendars(Resource):
             limit: How many a page holds, at most 250.
             page_token: The `next_page_token` of the page before. `iter_selected` brings all pages.
         """
-        return await self._call(_CALENDARS_LIST_SELECTED, query={"limit": limit, "page_token": page_token})
+        query = {**each(from_one, limit=limit), **each(one_text, page_token=page_token)}
+        return await self._call(_CALENDARS_LIST_SELECTED, query=query)
 
     def iter_selected(self, *, limit: int | UnsetType = UNSET) -> Pages[Calendar]:
         """Walk through all pages of `list_selected`, item by item.
@@ -147,7 +152,7 @@ class Calendars(Resource):
         Args:
             limit: How many a page holds, at most 250.
         """
-        return self._pages(_CALENDARS_LIST_SELECTED, Calendar, query={"limit": limit})
+        return self._pages(_CALENDARS_LIST_SELECTED, Calendar, query=each(from_one, limit=limit))
 
     async def list_for_integration(
         self,
@@ -167,7 +172,10 @@ class Calendars(Resource):
             limit: How many a page holds, at most 250.
             page_token: The `next_page_token` of the page before. `iter_for_integration` brings all pages.
         """
-        query = {"selected": selected, "limit": limit, "page_token": page_token}
+        query = {
+            **each(one_flag, selected=selected), **each(from_one, limit=limit),
+            **each(one_text, page_token=page_token),
+        }  # fmt: skip
         return await self._call(
             _CALENDARS_LIST_FOR_INTEGRATION, each(one_id, integration_id=integration_id), query=query
         )
@@ -182,7 +190,7 @@ class Calendars(Resource):
             selected: Only calendars whose events Toggl shows, or only the others; left out, all of them.
             limit: How many a page holds, at most 250.
         """
-        query = {"selected": selected, "limit": limit}
+        query = {**each(one_flag, selected=selected), **each(from_one, limit=limit)}
         return self._pages(
             _CALENDARS_LIST_FOR_INTEGRATION,
             Calendar,
@@ -213,9 +221,10 @@ class Calendars(Resource):
             default_planned_task_id: Planned task that its events are tracked in.
         """
         body = {
-            "selected": selected,
-            **each(one_id, default_workspace_id=default_workspace_id, default_project_id=default_project_id),
-            **each(one_id, default_planned_task_id=default_planned_task_id),
+            **each(one_flag, selected=selected),
+            **each_or_null(one_id, default_workspace_id=default_workspace_id),
+            **each_or_null(one_id, default_project_id=default_project_id),
+            **each_or_null(one_id, default_planned_task_id=default_planned_task_id),
         }  # fmt: skip
         return await self._call(
             _CALENDARS_UPDATE, each(one_id, integration_id=integration_id, calendar_id=calendar_id), body=body

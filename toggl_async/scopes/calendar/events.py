@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day_or_moment, each, id_list, one_id
+from toggl_async._operations.arguments import day_or_moment, each, from_one, id_list, one_id, one_text
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.paging import Pages, Token
 from toggl_async.records.calendars import (
@@ -74,8 +74,8 @@ class CalendarEvents(Resource):
             page_token: The `next_page_token` of the page before. `iter` brings all pages.
         """
         query = {
-            **each(day_or_moment, start_date=start_date, end_date=end_date), "limit": limit,
-            "page_token": page_token,
+            **each(day_or_moment, start_date=start_date, end_date=end_date), **each(from_one, limit=limit),
+            **each(one_text, page_token=page_token),
         }  # fmt: skip
         return await self._call(_LIST, query=query)
 
@@ -93,7 +93,9 @@ class CalendarEvents(Resource):
             end_date: The day or moment up to which events come.
             limit: How many a page holds, at most 250.
         """
-        query = {**each(day_or_moment, start_date=start_date, end_date=end_date), "limit": limit}
+        query = {
+            **each(day_or_moment, start_date=start_date, end_date=end_date), **each(from_one, limit=limit),
+        }  # fmt: skip
         return self._pages(_LIST, CalendarEvent, query=query)
 
     async def list_for_calendar(
@@ -121,12 +123,15 @@ class CalendarEvents(Resource):
             page_token: The `next_page_token` of the page before. `iter_for_calendar` brings all pages.
         """
         query = {
-            **each(day_or_moment, start_date=start_date, end_date=end_date), "limit": limit,
-            "page_token": page_token,
+            **each(day_or_moment, start_date=start_date, end_date=end_date), **each(from_one, limit=limit),
+            **each(one_text, page_token=page_token),
         }  # fmt: skip
         return await self._call(
             _LIST_FOR_CALENDAR,
-            {**each(one_id, integration_id=integration_id), "id_calendar": calendar_id},
+            {
+                **each(one_id, integration_id=integration_id),
+                "id_calendar": one_text(calendar_id, "calendar_id"),
+            },
             query=query,
         )
 
@@ -148,11 +153,16 @@ class CalendarEvents(Resource):
             end_date: The day or moment up to which events come.
             limit: How many a page holds, at most 250.
         """
-        query = {**each(day_or_moment, start_date=start_date, end_date=end_date), "limit": limit}
+        query = {
+            **each(day_or_moment, start_date=start_date, end_date=end_date), **each(from_one, limit=limit),
+        }  # fmt: skip
         return self._pages(
             _LIST_FOR_CALENDAR,
             CalendarEvent,
-            {**each(one_id, integration_id=integration_id), "id_calendar": calendar_id},
+            {
+                **each(one_id, integration_id=integration_id),
+                "id_calendar": one_text(calendar_id, "calendar_id"),
+            },
             query=query,
         )
 

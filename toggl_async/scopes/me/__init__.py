@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.arguments import each, one_flag, one_id, one_text, whole_number
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.features import WorkspaceFeatures
 from toggl_async.records.me import Me, Quota
@@ -186,7 +186,7 @@ class MeScope(Resource):
             with_related_data: Also bring clients, projects, tags, tasks, workspaces and about ten days of
                 time entries.
         """
-        return await self._call(_GET, query={"with_related_data": with_related_data})
+        return await self._call(_GET, query=each(one_flag, with_related_data=with_related_data))
 
     async def update(
         self,
@@ -213,10 +213,10 @@ class MeScope(Resource):
             timezone: IANA name of the time zone, such as `Europe/Tallinn`.
         """
         body = {
-            "beginning_of_week": beginning_of_week,
+            **each(whole_number, beginning_of_week=beginning_of_week),
             **each(one_id, country_id=country_id, default_workspace_id=default_workspace_id),
-            "current_password": current_password, "email": email, "fullname": fullname, "password": password,
-            "timezone": timezone,
+            **each(one_text, current_password=current_password, email=email, fullname=fullname),
+            **each(one_text, password=password, timezone=timezone),
         }  # fmt: skip
         return await self._call(_UPDATE, body=body)
 
@@ -282,7 +282,7 @@ class MeScope(Resource):
         Raises:
             BadRequest: the confirmation code is wrong or has expired.
         """
-        await self._call(_ENABLE_SSO, body={"confirmation_code": confirmation_code})
+        await self._call(_ENABLE_SSO, body=each(one_text, confirmation_code=confirmation_code))
 
     async def disable_product_emails(self, disable_code: str) -> None:
         """Unsubscribe from Toggl's e-mails about its products.
@@ -293,7 +293,7 @@ class MeScope(Resource):
         Args:
             disable_code: The code in the link to unsubscribe, from such an e-mail; a secret.
         """
-        await self._call(_DISABLE_PRODUCT_EMAILS, {"disable_code": disable_code})
+        await self._call(_DISABLE_PRODUCT_EMAILS, each(one_text, disable_code=disable_code))
 
     async def disable_weekly_report(self, weekly_report_code: str) -> None:
         """Unsubscribe from the weekly report by e-mail.
@@ -304,7 +304,7 @@ class MeScope(Resource):
         Args:
             weekly_report_code: The code in the link to unsubscribe, from such an e-mail; a secret.
         """
-        await self._call(_DISABLE_WEEKLY_REPORT, {"weekly_report_code": weekly_report_code})
+        await self._call(_DISABLE_WEEKLY_REPORT, each(one_text, weekly_report_code=weekly_report_code))
 
     async def close_account(self) -> None:
         """Close the person's account; this cannot be undone: ``POST /api/v9/me/close_account``."""

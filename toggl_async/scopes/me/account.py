@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, unix_seconds
+from toggl_async._operations.arguments import each, one_flag, one_text, unix_seconds
 from toggl_async._operations.files import Download, FileContent, Form
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.exports import ExportRequest
@@ -127,7 +127,8 @@ class PushServices(Resource):
         Args:
             fcm_registration_token: The device's registration token at Firebase Cloud Messaging.
         """
-        await self._call(_PUSH_SERVICES_SUBSCRIBE, body={"fcm_registration_token": fcm_registration_token})
+        body = each(one_text, fcm_registration_token=fcm_registration_token)
+        await self._call(_PUSH_SERVICES_SUBSCRIBE, body=body)
 
     async def unsubscribe(self, *, fcm_registration_token: str) -> None:
         """Send a device no more push notifications for the person: ``DELETE /api/v9/me/push_services``.
@@ -135,7 +136,8 @@ class PushServices(Resource):
         Args:
             fcm_registration_token: The device's registration token at Firebase Cloud Messaging.
         """
-        await self._call(_PUSH_SERVICES_UNSUBSCRIBE, body={"fcm_registration_token": fcm_registration_token})
+        body = each(one_text, fcm_registration_token=fcm_registration_token)
+        await self._call(_PUSH_SERVICES_UNSUBSCRIBE, body=body)
 
 
 class DesktopLoginTokens(Resource):
@@ -157,7 +159,7 @@ class DesktopLoginTokens(Resource):
             login_token: The token, from `create`; a secret.
             goto: The page of Toggl's web app to go to, such as `reports`.
         """
-        query = {"login_token": login_token, "goto": goto}
+        query = each(one_text, login_token=login_token, goto=goto)
         return await self._call(_DESKTOP_LOGIN_TOKENS_REDEEM, query=query)
 
 
@@ -181,7 +183,7 @@ class Exports(Resource):
         Raises:
             BadRequest: nothing was asked for, or another export is still being made.
         """
-        return await self._call(_EXPORTS_CREATE, body={"profile": profile, "timeline": timeline})
+        return await self._call(_EXPORTS_CREATE, body=each(one_flag, profile=profile, timeline=timeline))
 
     def download(self, uuid: str) -> Download:
         """Download an export of the person's own data as a ZIP archive.
@@ -194,4 +196,4 @@ class Exports(Resource):
         Raises:
             BadRequest: there is no such archive, or it has expired.
         """
-        return self._download(_EXPORTS_DOWNLOAD, {"uuid": uuid})
+        return self._download(_EXPORTS_DOWNLOAD, each(one_text, uuid=uuid))

@@ -8,7 +8,7 @@ import datetime as dt
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, one_id, unix_seconds
+from toggl_async._operations.arguments import each, from_one, one_flag, one_id, unix_seconds, whole_number
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.paging import Keyset, Offset, Pages
 from toggl_async.records.clients import Client
@@ -52,7 +52,7 @@ class Projects(Resource):
             include_archived: Also list archived projects; left out, only active ones come.
             since: Only what changed since this moment. An int is UNIX seconds.
         """
-        query = {"include_archived": include_archived, **each(unix_seconds, since=since)}
+        query = {**each(one_flag, include_archived=include_archived), **each(unix_seconds, since=since)}
         return await self._call(_PROJECTS_LIST, query=query)
 
     async def list_page(
@@ -73,7 +73,7 @@ class Projects(Resource):
         """
         query = {
             **each(one_id, start_project_id=start_project_id), **each(unix_seconds, since=since),
-            "per_page": per_page,
+            **each(from_one, per_page=per_page),
         }  # fmt: skip
         return await self._call(_PROJECTS_LIST_PAGE, query=query)
 
@@ -86,7 +86,7 @@ class Projects(Resource):
             since: Only what changed since this moment. An int is UNIX seconds.
             per_page: How many a page holds; 201, the most that Toggl takes, when left out.
         """
-        query = {**each(unix_seconds, since=since), "per_page": per_page}
+        query = {**each(unix_seconds, since=since), **each(from_one, per_page=per_page)}
         return self._pages(_PROJECTS_LIST_PAGE, Project, query=query)
 
 
@@ -124,8 +124,9 @@ class Tasks(Resource):
             per_page: How many tasks to list; left out, all of them.
         """
         query = {
-            **each(unix_seconds, since=since), "include_not_active": include_not_active, "meta": meta,
-            "offset": offset, "per_page": per_page,
+            **each(unix_seconds, since=since),
+            **each(one_flag, include_not_active=include_not_active, meta=meta),
+            **each(whole_number, offset=offset), **each(from_one, per_page=per_page),
         }  # fmt: skip
         return await self._call(_TASKS_LIST, query=query)
 
@@ -146,7 +147,8 @@ class Tasks(Resource):
             per_page: How many tasks to list; left out, all of them.
         """
         query = {
-            **each(unix_seconds, since=since), "include_not_active": include_not_active, "meta": meta,
-            "per_page": per_page,
+            **each(unix_seconds, since=since),
+            **each(one_flag, include_not_active=include_not_active, meta=meta),
+            **each(from_one, per_page=per_page),
         }  # fmt: skip
         return self._pages(_TASKS_LIST, Task, query=query)

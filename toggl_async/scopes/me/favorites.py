@@ -9,7 +9,15 @@ from collections.abc import Collection
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, id_list, one_id, unix_seconds
+from toggl_async._operations.arguments import (
+    each,
+    each_or_null,
+    id_list,
+    one_flag,
+    one_id,
+    one_text,
+    unix_seconds,
+)
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.favorites import Favorite
 from toggl_async.records.goals import Goal
@@ -70,10 +78,11 @@ class Favorites(Resource):
             BadRequest: its fields do not belong together, or there are ten favorites already.
             Forbidden: the caller may not use favorites, or not what this one refers to.
         """
-        query = {"meta": meta}
+        query = each(one_flag, meta=meta)
         body = {
-            **each(one_id, workspace_id=workspace_id, project_id=project_id, task_id=task_id),
-            "description": description, **each(id_list, tag_ids=tag_ids), "billable": billable,
+            **each(one_id, workspace_id=workspace_id), **each_or_null(one_text, description=description),
+            **each_or_null(one_id, project_id=project_id, task_id=task_id),
+            **each_or_null(id_list, tag_ids=tag_ids), **each_or_null(one_flag, billable=billable),
         }  # fmt: skip
         return await self._call(_FAVORITES_CREATE, query=query, body=body)
 
@@ -107,11 +116,12 @@ class Favorites(Resource):
             BadRequest: its fields do not belong together.
             Forbidden: the caller may not use favorites, or not what this one refers to.
         """
-        query = {"meta": meta}
+        query = each(one_flag, meta=meta)
         body = {
-            **each(one_id, favorite_id=favorite_id, workspace_id=workspace_id, project_id=project_id),
-            **each(one_id, task_id=task_id), "description": description, **each(id_list, tag_ids=tag_ids),
-            "billable": billable,
+            **each(one_id, favorite_id=favorite_id, workspace_id=workspace_id),
+            **each_or_null(one_text, description=description),
+            **each_or_null(one_id, project_id=project_id, task_id=task_id),
+            **each_or_null(id_list, tag_ids=tag_ids), **each_or_null(one_flag, billable=billable),
         }  # fmt: skip
         return await self._call(_FAVORITES_UPDATE, query=query, body=body)
 
@@ -144,4 +154,4 @@ class Goals(Resource):
         Args:
             active: True for goals that go on, false for archived ones.
         """
-        return await self._call(_GOALS_LIST, query={"active": active})
+        return await self._call(_GOALS_LIST, query=each(one_flag, active=active))

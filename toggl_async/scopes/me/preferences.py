@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, unix_seconds
+from toggl_async._operations.arguments import each, each_of, unix_seconds
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.record import Json
 from toggl_async.records.preferences import Preferences
@@ -62,7 +62,9 @@ class PersonalPreferences(Resource):
             since: Only preferences that changed since this moment. An int is UNIX seconds.
         """
         query = each(unix_seconds, since=since)
-        return await self._call(_PREFERENCES_GET_FOR_APP, {"client": client}, query=query)
+        return await self._call(
+            _PREFERENCES_GET_FOR_APP, each_of(("desktop", "web"), client=client), query=query
+        )
 
     async def update_for_app(
         self, client: Literal["desktop", "web"], *, preferences: PreferencesInput
@@ -78,7 +80,9 @@ class PersonalPreferences(Resource):
         Raises:
             BadRequest: a preference has a value that Toggl does not know.
         """
-        await self._call(_PREFERENCES_UPDATE_FOR_APP, {"client": client}, body=preferences)
+        await self._call(
+            _PREFERENCES_UPDATE_FOR_APP, each_of(("desktop", "web"), client=client), body=preferences
+        )
 
 
 class Flags(Resource):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day_or_moment, each, one_id, unix_seconds
+from toggl_async._operations.arguments import day_or_moment, each, one_flag, one_id, unix_seconds
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.time_entries import TimeEntry
 from toggl_async.records.time_entry_shares import TimeEntryChecklist, TimeEntryReference, TimeEntryShare
@@ -70,8 +70,8 @@ class TimeEntries(Resource):
         """
         query = {
             **each(unix_seconds, since=since),
-            **each(day_or_moment, before=before, start_date=start_date, end_date=end_date), "meta": meta,
-            "include_sharing": include_sharing,
+            **each(day_or_moment, before=before, start_date=start_date, end_date=end_date),
+            **each(one_flag, meta=meta, include_sharing=include_sharing),
         }  # fmt: skip
         return await self._call(_TIME_ENTRIES_LIST, query=query)
 
@@ -89,7 +89,7 @@ class TimeEntries(Resource):
             meta: Also bring names and colours of project, client and user.
             include_sharing: Also bring with whom the entry is shared.
         """
-        query = {"meta": meta, "include_sharing": include_sharing}
+        query = each(one_flag, meta=meta, include_sharing=include_sharing)
         return await self._call(_TIME_ENTRIES_GET, each(one_id, time_entry_id=time_entry_id), query=query)
 
     async def checklist(self) -> builtins.list[TimeEntryChecklist]:

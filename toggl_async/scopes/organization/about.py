@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, moment, one_id, text_list
+from toggl_async._operations.arguments import each, from_one, moment, one_flag, one_id, one_text, text_list
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import Pages, WrappedPages
 from toggl_async._operations.record import Json
@@ -19,8 +19,8 @@ __all__ = ["AuditLogs", "Integrations", "Segmentation"]
 
 _AUDIT_LOGS_LIST = Operation.declare(
     "organization.audit_logs.list", "GET /api/v9/audit_logs/{organization_id}/{from}/{to}", AuditLogPage,
-    paging=WrappedPages(data="events", page="page_number", size="page_size", largest=200, short_is_last=False, identity=None),
-    plan=Plan.PREMIUM, documented="list",
+    paging=WrappedPages(data="events", page="page_number", size="page_size", largest=200,
+        short_is_last=False, identity=None), plan=Plan.PREMIUM, documented="list",
 )  # fmt: skip
 _SEGMENTATION_GET: Operation[OrganizationSegmentation | None] = Operation.declare(
     "organization.segmentation.get", "GET /api/v9/organizations/{organization_id}/segmentation",
@@ -77,8 +77,10 @@ class AuditLogs(Resource):
             Forbidden: the caller is no administrator, or the plan has no audit log.
         """
         query = {
-            "export": export, **each(one_id, workspace_id=workspace_id, entity_id=entity_id, user_id=user_id),
-            "entity_type": entity_type, "action": action, "page_size": page_size, "page_number": page_number,
+            **each(one_flag, export=export),
+            **each(one_id, workspace_id=workspace_id, entity_id=entity_id, user_id=user_id),
+            **each(one_text, entity_type=entity_type, action=action),
+            **each(from_one, page_size=page_size, page_number=page_number),
         }  # fmt: skip
         return await self._call(
             _AUDIT_LOGS_LIST, {"from": moment(start, "start"), "to": moment(end, "end")}, query=query
@@ -114,8 +116,9 @@ class AuditLogs(Resource):
             Forbidden: the caller is no administrator, or the plan has no audit log.
         """
         query = {
-            "export": export, **each(one_id, workspace_id=workspace_id, entity_id=entity_id, user_id=user_id),
-            "entity_type": entity_type, "action": action, "page_size": page_size,
+            **each(one_flag, export=export),
+            **each(one_id, workspace_id=workspace_id, entity_id=entity_id, user_id=user_id),
+            **each(one_text, entity_type=entity_type, action=action), **each(from_one, page_size=page_size),
         }  # fmt: skip
         return self._pages(
             _AUDIT_LOGS_LIST,
@@ -168,10 +171,9 @@ class Segmentation(Resource):
             NotFound: the caller is no member of the organization.
         """
         body = {
-            "full_name": full_name, "members_range": members_range,
+            **each(one_text, full_name=full_name, members_range=members_range, skipped_step=skipped_step),
             **each(text_list, industries=industries, reasons=reasons, heard=heard),
-            **each(text_list, user_segments=user_segments), "demo_requested": demo_requested,
-            "skipped_step": skipped_step,
+            **each(text_list, user_segments=user_segments), **each(one_flag, demo_requested=demo_requested),
         }  # fmt: skip
         return await self._call(_SEGMENTATION_UPDATE, body=body)
 

@@ -7,7 +7,7 @@ import builtins
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.arguments import each, one_flag, one_id, one_text
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.paging import Pages, Token
@@ -76,7 +76,10 @@ class PaymentRecords(Resource):
                 `last_invoice_id`. `iter` brings all pages.
             last_invoice_id: Id of the last invoice of the page before.
         """
-        query = {"is_unified": is_unified, "cursor": cursor, "last_inv": last_invoice_id}
+        query = {
+            **each(one_flag, is_unified=is_unified), **each(one_text, cursor=cursor),
+            "last_inv": one_text(last_invoice_id, "last_invoice_id"),
+        }  # fmt: skip
         return await self._call(_PAYMENT_RECORDS_LIST, query=query)
 
     def iter(self, *, is_unified: bool | UnsetType = UNSET) -> Pages[PaymentRecord]:
@@ -85,7 +88,7 @@ class PaymentRecords(Resource):
         Args:
             is_unified: List those of Toggl's newer billing.
         """
-        return self._pages(_PAYMENT_RECORDS_LIST, PaymentRecord, query={"is_unified": is_unified})
+        return self._pages(_PAYMENT_RECORDS_LIST, PaymentRecord, query=each(one_flag, is_unified=is_unified))
 
 
 class Invoices(Resource):
@@ -100,7 +103,7 @@ class Invoices(Resource):
         Args:
             invoice_id: Id of the invoice, a number or a word.
         """
-        return self._download(_INVOICES_PDF, {"invoice_uid": invoice_id})
+        return self._download(_INVOICES_PDF, {"invoice_uid": one_text(invoice_id, "invoice_id")})
 
 
 class PurchaseOrders(Resource):
@@ -114,4 +117,6 @@ class PurchaseOrders(Resource):
         Args:
             purchase_order_id: Id of the purchase order, a number or a word.
         """
-        return self._download(_PURCHASE_ORDERS_PDF, {"purchase_order_uid": purchase_order_id})
+        return self._download(
+            _PURCHASE_ORDERS_PDF, {"purchase_order_uid": one_text(purchase_order_id, "purchase_order_id")}
+        )

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.arguments import each, each_of, one_flag, one_id
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.organization_people import OrganizationOwner, OwnershipTransfer, Role
 
@@ -74,7 +74,7 @@ class OwnershipTransfers(Resource):
         Args:
             ongoing: Only the one that is under way.
         """
-        return await self._call(_OWNER_TRANSFERS_LIST, query={"ongoing": ongoing})
+        return await self._call(_OWNER_TRANSFERS_LIST, query=each(one_flag, ongoing=ongoing))
 
     async def get(self, transfer_id: int) -> OwnershipTransfer:
         """Get one transfer of the organization's ownership.
@@ -106,5 +106,9 @@ class OwnershipTransfers(Resource):
             action: What to do with it.
         """
         return await self._call(
-            _OWNER_TRANSFERS_ACT, {**each(one_id, transfer_id=transfer_id), "action": action}
+            _OWNER_TRANSFERS_ACT,
+            {
+                **each(one_id, transfer_id=transfer_id),
+                **each_of(("accept", "decline", "withdraw"), action=action),
+            },
         )

@@ -9,7 +9,17 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, id_list, one_id, text_list
+from toggl_async._operations.arguments import (
+    each,
+    each_of,
+    from_one,
+    id_list,
+    one_flag,
+    one_id,
+    one_text,
+    text_list,
+    whole_number,
+)
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.paging import HeaderPages, Pages
 from toggl_async.records.organization_groups import GroupPatch, GroupPatchResult
@@ -98,9 +108,9 @@ class Users(Resource):
             sort_dir: Direction of the names.
         """
         query = {
-            "filter": filter, **each(text_list, active_status=active_status), "only_admins": only_admins,
-            **each(id_list, groups=groups, workspaces=workspaces), "page": page, "per_page": per_page,
-            "sort_dir": sort_dir,
+            **each(one_text, filter=filter), **each(text_list, active_status=active_status),
+            **each(one_flag, only_admins=only_admins), **each(id_list, groups=groups, workspaces=workspaces),
+            **each(from_one, page=page, per_page=per_page), **each_of(("asc", "desc"), sort_dir=sort_dir),
         }  # fmt: skip
         return await self._call(_USERS_LIST, query=query)
 
@@ -127,8 +137,9 @@ class Users(Resource):
             sort_dir: Direction of the names.
         """
         query = {
-            "filter": filter, **each(text_list, active_status=active_status), "only_admins": only_admins,
-            **each(id_list, groups=groups, workspaces=workspaces), "per_page": per_page, "sort_dir": sort_dir,
+            **each(one_text, filter=filter), **each(text_list, active_status=active_status),
+            **each(one_flag, only_admins=only_admins), **each(id_list, groups=groups, workspaces=workspaces),
+            **each(from_one, per_page=per_page), **each_of(("asc", "desc"), sort_dir=sort_dir),
         }  # fmt: skip
         return self._pages(_USERS_LIST, OrganizationUser, query=query)
 
@@ -159,9 +170,9 @@ class Users(Resource):
             sort_dir: Direction of the names.
         """
         query = {
-            "filter": filter, **each(text_list, active_status=active_status), "only_admins": only_admins,
-            **each(id_list, groups=groups, workspaces=workspaces), "page": page, "per_page": per_page,
-            "sort_dir": sort_dir,
+            **each(one_text, filter=filter), **each(text_list, active_status=active_status),
+            **each(one_flag, only_admins=only_admins), **each(id_list, groups=groups, workspaces=workspaces),
+            **each(from_one, page=page, per_page=per_page), **each_of(("asc", "desc"), sort_dir=sort_dir),
         }  # fmt: skip
         return await self._call(_USERS_LIST_DETAILED, query=query)
 
@@ -188,8 +199,9 @@ class Users(Resource):
             sort_dir: Direction of the names.
         """
         query = {
-            "filter": filter, **each(text_list, active_status=active_status), "only_admins": only_admins,
-            **each(id_list, groups=groups, workspaces=workspaces), "per_page": per_page, "sort_dir": sort_dir,
+            **each(one_text, filter=filter), **each(text_list, active_status=active_status),
+            **each(one_flag, only_admins=only_admins), **each(id_list, groups=groups, workspaces=workspaces),
+            **each(from_one, per_page=per_page), **each_of(("asc", "desc"), sort_dir=sort_dir),
         }  # fmt: skip
         return self._pages(_USERS_LIST_DETAILED, OrganizationUser, query=query)
 
@@ -225,9 +237,9 @@ class Users(Resource):
                 would lose rights.
         """
         body = {
-            "name": name, "email": email, **each(one_id, role_id=role_id),
-            "organization_admin": organization_admin, "inactive": inactive, **each(id_list, groups=groups),
-            "workspaces": workspaces,
+            **each(one_text, name=name, email=email), **each(one_id, role_id=role_id),
+            **each(one_flag, organization_admin=organization_admin, inactive=inactive),
+            **each(id_list, groups=groups), "workspaces": workspaces,
         }  # fmt: skip
         await self._call(_USERS_UPDATE, each(one_id, organization_user_id=organization_user_id), body=body)
 
@@ -261,7 +273,8 @@ class Groups(Resource):
             name: Only groups whose name contains this.
             workspace: Only groups of the workspace with this id.
         """
-        return await self._call(_GROUPS_LIST, query={"name": name, "workspace": workspace})
+        query = {**each(one_text, name=name), **each(whole_number, workspace=workspace)}
+        return await self._call(_GROUPS_LIST, query=query)
 
     async def create(
         self,
@@ -281,7 +294,7 @@ class Groups(Resource):
             BadRequest: the name is missing, taken or longer than 200 characters, or a person or a workspace
                 is not of this organization.
         """
-        body = {"name": name, **each(id_list, users=users, workspaces=workspaces)}
+        body = {**each(one_text, name=name), **each(id_list, users=users, workspaces=workspaces)}
         return await self._call(_GROUPS_CREATE, body=body)
 
     async def update(
@@ -306,7 +319,7 @@ class Groups(Resource):
             BadRequest: the name is missing, taken or longer than 200 characters, or a person or a workspace
                 is not of this organization.
         """
-        body = {"name": name, **each(id_list, users=users, workspaces=workspaces)}
+        body = {**each(one_text, name=name), **each(id_list, users=users, workspaces=workspaces)}
         return await self._call(_GROUPS_UPDATE, each(one_id, group_id=group_id), body=body)
 
     async def patch(self, group_id: int, *, patches: Sequence[GroupPatch]) -> GroupPatchResult:
@@ -370,7 +383,7 @@ class Invitations(Resource):
         """
         body = {
             **each(text_list, emails=emails), "workspaces": workspaces, **each(id_list, groups=groups),
-            "project_invite": project_invite, "skip_email": skip_email,
+            "project_invite": project_invite, **each(one_flag, skip_email=skip_email),
         }  # fmt: skip
         return await self._call(_INVITATIONS_CREATE, body=body)
 

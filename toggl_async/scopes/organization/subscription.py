@@ -8,7 +8,7 @@ from functools import cached_property
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.arguments import each, one_flag, one_id, one_text, whole_number
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.record import Json
 from toggl_async.records.customers import Customer
@@ -133,7 +133,7 @@ class Subscriptions(Resource):
         Args:
             pricing_plan_tag: The plan and the period, by the tag of its price.
         """
-        await self._call(_SUBSCRIPTION_CREATE, body={"pricing_plan_tag": pricing_plan_tag})
+        await self._call(_SUBSCRIPTION_CREATE, body=each(one_text, pricing_plan_tag=pricing_plan_tag))
 
     async def update(self, *, pricing_plan_tag: str) -> None:
         """Change the organization's subscription to another plan or another period.
@@ -144,7 +144,7 @@ class Subscriptions(Resource):
         Args:
             pricing_plan_tag: The plan and the period, by the tag of its price.
         """
-        await self._call(_SUBSCRIPTION_UPDATE, body={"pricing_plan_tag": pricing_plan_tag})
+        await self._call(_SUBSCRIPTION_UPDATE, body=each(one_text, pricing_plan_tag=pricing_plan_tag))
 
     async def cancel(self, *, immediate: bool) -> None:
         """Cancel the subscription: ``DELETE /api/v9/organizations/{organization_id}/subscription``.
@@ -155,7 +155,7 @@ class Subscriptions(Resource):
         Raises:
             NotFound: there is no subscription.
         """
-        await self._call(_SUBSCRIPTION_CANCEL, query={"immediateCancel": immediate})
+        await self._call(_SUBSCRIPTION_CANCEL, query={"immediateCancel": one_flag(immediate, "immediate")})
 
     async def send_cancellation_feedback(self, *, data: Mapping[str, Json]) -> None:
         """Tell Toggl why the organization cancelled its subscription.
@@ -221,7 +221,7 @@ class Subscriptions(Resource):
             pricing_plan_tag: For which plan and period, by the tag that `organization.subscription.create`
                 takes.
         """
-        query = {"quantity": quantity, "pricing_plan_tag": pricing_plan_tag}
+        query = {**each(whole_number, quantity=quantity), **each(one_text, pricing_plan_tag=pricing_plan_tag)}
         return await self._call(_SUBSCRIPTION_INVOICE_SUMMARY, query=query)
 
     async def payment_failure(self) -> PaymentFailure:
@@ -253,7 +253,7 @@ class Subscriptions(Resource):
         Raises:
             NotFound: there is no such code, or the organization is no customer yet.
         """
-        await self._call(_SUBSCRIPTION_APPLY_PROMOCODE, body={"code": code})
+        await self._call(_SUBSCRIPTION_APPLY_PROMOCODE, body=each(one_text, code=code))
 
     async def remove_promocode(self) -> None:
         """Take any promotion code off the organization's invoices.
@@ -270,7 +270,7 @@ class Subscriptions(Resource):
         Args:
             discount: The discount; Toggl does not say which words it takes.
         """
-        await self._call(_SUBSCRIPTION_APPLY_USAGE_BASED_DISCOUNT, body=discount)
+        await self._call(_SUBSCRIPTION_APPLY_USAGE_BASED_DISCOUNT, body=one_text(discount, "discount"))
 
     async def remove_usage_based_discount(self) -> None:
         """Take off the discount that goes by usage.
@@ -346,9 +346,9 @@ class Customers(Resource):
             currency: Currency of the invoices, such as `EUR`.
         """
         body = {
-            "customer_name": customer_name, "toggl_user_email": toggl_user_email, "country_id": country_id,
-            "postal_code": postal_code, "state": state, "address_line": address_line,
-            "tax_number": tax_number, "currency": currency,
+            **each(one_text, customer_name=customer_name, toggl_user_email=toggl_user_email),
+            **each(one_text, country_id=country_id, postal_code=postal_code, state=state),
+            **each(one_text, address_line=address_line, tax_number=tax_number, currency=currency),
         }  # fmt: skip
         return await self._call(_SUBSCRIPTION_CUSTOMER_CREATE, body=body)
 
@@ -383,8 +383,8 @@ class Customers(Resource):
             currency: Currency of the invoices, such as `EUR`.
         """
         body = {
-            "customer_name": customer_name, "toggl_user_email": toggl_user_email, "country_id": country_id,
-            "postal_code": postal_code, "state": state, "address_line": address_line,
-            "tax_number": tax_number, "currency": currency,
+            **each(one_text, customer_name=customer_name, toggl_user_email=toggl_user_email),
+            **each(one_text, country_id=country_id, postal_code=postal_code, state=state),
+            **each(one_text, address_line=address_line, tax_number=tax_number, currency=currency),
         }  # fmt: skip
         return await self._call(_SUBSCRIPTION_CUSTOMER_UPDATE, body=body)

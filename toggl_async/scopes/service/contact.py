@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, moment, one_id
+from toggl_async._operations.arguments import each, moment, one_flag, one_id, one_text
 from toggl_async._operations.files import FileContent, Form
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.logins import SsoLogin
@@ -43,7 +43,7 @@ class SingleSignOn(Resource):
         Raises:
             BadRequest: no single sign-on is set up for the domain of the e-mail address.
         """
-        return await self._call(_SSO_LOGIN, query={"email": email, "client": client, "state": state})
+        return await self._call(_SSO_LOGIN, query=each(one_text, email=email, client=client, state=state))
 
     async def callback(
         self, workspace_id: int, *, saml_response: str, relay_state: str | UnsetType = UNSET
@@ -58,7 +58,10 @@ class SingleSignOn(Resource):
             saml_response: The identity provider's answer in Base64, as SAML 2.0 has it; a secret.
             relay_state: The text that went along with the request to log in.
         """
-        body = {"SAMLResponse": saml_response, "RelayState": relay_state}
+        body = {
+            "SAMLResponse": one_text(saml_response, "saml_response"),
+            "RelayState": one_text(relay_state, "relay_state"),
+        }  # fmt: skip
         return await self._call(_SSO_CALLBACK, each(one_id, workspace_id=workspace_id), body=Form(body))
 
 
@@ -94,10 +97,10 @@ class Feedback(Resource):
             files: A file to go with it, such as a log, or a list of several.
         """
         body = {
-            "toggl_version": toggl_version, **each(moment, date=date), "details": details, "subject": subject,
-            "update_channel": update_channel, "build_number": build_number,
-            "operating_system": operating_system, "device_model": device_model, "latest": latest,
-            "files": files,
+            **each(one_text, toggl_version=toggl_version, details=details, subject=subject),
+            **each(one_text, update_channel=update_channel, build_number=build_number),
+            **each(one_text, operating_system=operating_system, device_model=device_model),
+            **each(moment, date=date), **each(one_flag, latest=latest), "files": files,
         }  # fmt: skip
         await self._call(_FEEDBACK_SEND, body=Form(body, files=("files",)))
 
@@ -113,7 +116,11 @@ class Mail(Resource):
             name: Name of who writes.
             message: What there is to say.
         """
-        await self._call(_MAIL_CONTACT, body={"Email": email, "Name": name, "Message": message})
+        body = {
+            "Email": one_text(email, "email"), "Name": one_text(name, "name"),
+            "Message": one_text(message, "message"),
+        }  # fmt: skip
+        await self._call(_MAIL_CONTACT, body=body)
 
     async def demo(
         self,
@@ -138,8 +145,10 @@ class Mail(Resource):
             team_size: How many people the team has, as the form words it.
         """
         body = {
-            "Email": email, "FirstName": first_name, "LastName": last_name, "Phone": phone,
-            "Purpose": purpose, "Source": source, "TeamSize": team_size,
+            "Email": one_text(email, "email"), "FirstName": one_text(first_name, "first_name"),
+            "LastName": one_text(last_name, "last_name"), "Phone": one_text(phone, "phone"),
+            "Purpose": one_text(purpose, "purpose"), "Source": one_text(source, "source"),
+            "TeamSize": one_text(team_size, "team_size"),
         }  # fmt: skip
         await self._call(_MAIL_DEMO, body=body)
 
@@ -150,4 +159,4 @@ class Mail(Resource):
             email: E-mail address to answer to.
             location: Where to meet.
         """
-        await self._call(_MAIL_MEET, body={"email": email, "location": location})
+        await self._call(_MAIL_MEET, body=each(one_text, email=email, location=location))

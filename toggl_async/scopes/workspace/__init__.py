@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, id_list
+from toggl_async._operations.arguments import (
+    any_number,
+    each,
+    each_of,
+    id_list,
+    one_flag,
+    one_text,
+    whole_number,
+)
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.record import Json
 from toggl_async.records.workspace_statistics import WorkspaceStatistics
@@ -350,17 +358,18 @@ class WorkspaceScope(Resource):
             FeatureUnavailable: the plan lacks one of the fields.
         """
         body = {
-            "name": name, **each(id_list, admins=admins), "default_currency": default_currency,
-            "default_hourly_rate": default_hourly_rate, "rate_change_mode": rate_change_mode,
-            "rounding": rounding, "rounding_minutes": rounding_minutes,
-            "projects_billable_by_default": projects_billable_by_default,
-            "projects_enforce_billable": projects_enforce_billable,
-            "projects_private_by_default": projects_private_by_default,
-            "limit_public_project_data": limit_public_project_data,
-            "only_admins_may_create_projects": only_admins_may_create_projects,
-            "only_admins_may_create_tags": only_admins_may_create_tags,
-            "only_admins_see_team_dashboard": only_admins_see_team_dashboard,
-            "reports_collapse": reports_collapse,
+            **each(one_text, name=name, default_currency=default_currency), **each(id_list, admins=admins),
+            **each(any_number, default_hourly_rate=default_hourly_rate),
+            **each_of(("start-today", "override-current", "override-all"), rate_change_mode=rate_change_mode),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
+            **each(one_flag, projects_billable_by_default=projects_billable_by_default),
+            **each(one_flag, projects_enforce_billable=projects_enforce_billable),
+            **each(one_flag, projects_private_by_default=projects_private_by_default),
+            **each(one_flag, limit_public_project_data=limit_public_project_data),
+            **each(one_flag, only_admins_may_create_projects=only_admins_may_create_projects),
+            **each(one_flag, only_admins_may_create_tags=only_admins_may_create_tags),
+            **each(one_flag, only_admins_see_team_dashboard=only_admins_see_team_dashboard),
+            **each(one_flag, reports_collapse=reports_collapse),
         }  # fmt: skip
         return await self._call(_UPDATE, body=body)
 

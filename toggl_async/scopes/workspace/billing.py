@@ -10,7 +10,16 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, moment, one_id
+from toggl_async._operations.arguments import (
+    any_number,
+    day,
+    each,
+    each_of,
+    from_one,
+    moment,
+    one_id,
+    one_text,
+)
 from toggl_async._operations.files import Download, FileContent, Form
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import PageNumber, Pages
@@ -132,8 +141,15 @@ class Rates(Resource):
             level_id: Id of the workspace, membership, project or task that `level` speaks of.
             type: Whether to list billable rates, as when left out, or labour costs.
         """
-        query = {"type": type}
-        return await self._call(_RATES_LIST, {"level": level, **each(one_id, level_id=level_id)}, query=query)
+        query = each_of(("billable_rates", "labor_costs"), type=type)
+        return await self._call(
+            _RATES_LIST,
+            {
+                **each_of(("workspace", "workspace_user", "project", "project_user", "task"), level=level),
+                **each(one_id, level_id=level_id),
+            },
+            query=query,
+        )
 
     async def create(
         self,
@@ -161,7 +177,11 @@ class Rates(Resource):
             start: From when it holds.
         """
         body = {
-            "level": level, **each(one_id, level_id=level_id), "type": type, "amount": amount, "mode": mode,
+            **each_of(("workspace", "workspace_user", "project", "project_user", "task"), level=level),
+            **each(one_id, level_id=level_id),
+            **each_of(("billable_rates", "labor_costs", "labor_rates"), type=type),
+            **each(any_number, amount=amount),
+            **each_of(("start-today", "override-current", "override-all"), mode=mode),
             **each(moment, start=start),
         }  # fmt: skip
         await self._call(_RATES_CREATE, body=body)
@@ -214,7 +234,10 @@ class Invoices(Resource):
             page: Which page, from 1. `iter` brings all pages.
             per_page: How many a page holds; 50 when left out.
         """
-        query = {"sort_field": sort_field, "sort_order": sort_order, "page": page, "per_page": per_page}
+        query = {
+            **each(one_text, sort_field=sort_field), **each_of(("ASC", "DESC"), sort_order=sort_order),
+            **each(from_one, page=page, per_page=per_page),
+        }  # fmt: skip
         return await self._call(_INVOICES_LIST, query=query)
 
     def iter(
@@ -231,7 +254,10 @@ class Invoices(Resource):
             sort_order: Direction of the sorting; `ASC` when left out.
             per_page: How many a page holds; 200, the most that Toggl takes, when left out.
         """
-        query = {"sort_field": sort_field, "sort_order": sort_order, "per_page": per_page}
+        query = {
+            **each(one_text, sort_field=sort_field), **each_of(("ASC", "DESC"), sort_order=sort_order),
+            **each(from_one, per_page=per_page),
+        }  # fmt: skip
         return self._pages(_INVOICES_LIST, Invoice, query=query)
 
     async def create(
@@ -273,12 +299,13 @@ class Invoices(Resource):
             integration_ext_type: Its type in that service.
         """
         body = {
-            "document_id": document_id, "purchase_number": purchase_number,
-            **each(day, date=date, due_date=due_date), "payment_terms": payment_terms, "currency": currency,
-            "items": items, "taxes": taxes, "message": message, "billing_address": billing_address,
-            "workspace_address": workspace_address, "workspace_logo": workspace_logo,
-            "integration_provider": integration_provider, "integration_ext_id": integration_ext_id,
-            "integration_ext_type": integration_ext_type,
+            **each(one_text, document_id=document_id, purchase_number=purchase_number),
+            **each(one_text, payment_terms=payment_terms, currency=currency, message=message),
+            **each(one_text, billing_address=billing_address, workspace_address=workspace_address),
+            **each(one_text, workspace_logo=workspace_logo, integration_ext_id=integration_ext_id),
+            **each(one_text, integration_ext_type=integration_ext_type),
+            **each(day, date=date, due_date=due_date), "items": items, "taxes": taxes,
+            **each_of(("asana", "jira", "salesforce"), integration_provider=integration_provider),
         }  # fmt: skip
         return await self._call(_INVOICES_CREATE, body=body)
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.arguments import each, each_of, id_list, one_flag, one_id, one_text
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.archived_clients import ArchivedClients
 from toggl_async.records.clients import Client
@@ -66,7 +66,8 @@ class Clients(Resource):
             status: Which clients; only active ones when left out.
             name: Only clients whose name contains this, in any case.
         """
-        return await self._call(_LIST, query={"status": status, "name": name})
+        query = {**each_of(("active", "archived", "both"), status=status), **each(one_text, name=name)}
+        return await self._call(_LIST, query=query)
 
     async def get(self, client_id: int) -> Client:
         """Get one client: ``GET /api/v9/workspaces/{workspace_id}/clients/{client_id}``."""
@@ -82,7 +83,7 @@ class Clients(Resource):
             notes: Notes about the client.
             external_reference: What another system knows the client by.
         """
-        body = {"name": name, "notes": notes, "external_reference": external_reference}
+        body = each(one_text, name=name, notes=notes, external_reference=external_reference)
         return await self._call(_CREATE, body=body)
 
     async def update(
@@ -101,7 +102,7 @@ class Clients(Resource):
             notes: Notes about the client.
             external_reference: What another system knows the client by.
         """
-        body = {"name": name, "notes": notes, "external_reference": external_reference}
+        body = each(one_text, name=name, notes=notes, external_reference=external_reference)
         return await self._call(_UPDATE, each(one_id, client_id=client_id), body=body)
 
     async def delete(self, client_id: int) -> None:
@@ -142,7 +143,9 @@ class Clients(Resource):
             projects: Ids of the projects to restore with it.
             restore_all_projects: Whether to restore all of its projects.
         """
-        body = {**each(id_list, projects=projects), "restore_all_projects": restore_all_projects}
+        body = {
+            **each(id_list, projects=projects), **each(one_flag, restore_all_projects=restore_all_projects),
+        }  # fmt: skip
         return await self._call(_RESTORE, each(one_id, client_id=client_id), body=body)
 
     async def bulk_archive(self, client_ids: Collection[int]) -> builtins.list[ArchivedClients]:

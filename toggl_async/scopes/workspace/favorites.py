@@ -9,7 +9,17 @@ from collections.abc import Collection, Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, id_list, one_id, text_list, unix_seconds
+from toggl_async._operations.arguments import (
+    each,
+    each_or_null,
+    id_list,
+    one_flag,
+    one_id,
+    one_text,
+    text_list,
+    unix_seconds,
+    whole_number,
+)
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.favorites import Favorite
 
@@ -78,10 +88,12 @@ class Favorites(Resource):
             BadRequest: its fields do not belong together, or there are ten favorites already.
             Forbidden: the caller may not use favorites, or not what this one refers to.
         """
-        query = {"meta": meta}
+        query = each(one_flag, meta=meta)
         body = {
-            "description": description, **each(one_id, project_id=project_id, task_id=task_id),
-            **each(id_list, tag_ids=tag_ids), "billable": billable, "public": public, "rank": rank,
+            **each_or_null(one_text, description=description),
+            **each_or_null(one_id, project_id=project_id, task_id=task_id),
+            **each_or_null(id_list, tag_ids=tag_ids), **each_or_null(one_flag, billable=billable),
+            **each(one_flag, public=public), **each(whole_number, rank=rank),
         }  # fmt: skip
         return await self._call(_CREATE, query=query, body=body)
 
@@ -120,11 +132,13 @@ class Favorites(Resource):
             BadRequest: its fields do not belong together.
             Forbidden: the caller may not use favorites, or not what this one refers to.
         """
-        query = {"meta": meta}
+        query = each(one_flag, meta=meta)
         body = {
-            **each(one_id, favorite_id=favorite_id, project_id=project_id, task_id=task_id),
-            "description": description, **each(id_list, tag_ids=tag_ids), "billable": billable,
-            "public": public, "rank": rank, "postedFields": text_list(posted_fields, "posted_fields"),
+            **each(one_id, favorite_id=favorite_id), **each_or_null(one_text, description=description),
+            **each_or_null(one_id, project_id=project_id, task_id=task_id),
+            **each_or_null(id_list, tag_ids=tag_ids), **each_or_null(one_flag, billable=billable),
+            **each(one_flag, public=public), **each(whole_number, rank=rank),
+            "postedFields": text_list(posted_fields, "posted_fields"),
         }  # fmt: skip
         return await self._call(_UPDATE, query=query, body=body)
 

@@ -10,7 +10,21 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list, moment, one_id, text_list, unix_seconds
+from toggl_async._operations.arguments import (
+    any_number,
+    day,
+    each,
+    each_of,
+    from_one,
+    id_list,
+    moment,
+    one_flag,
+    one_id,
+    one_text,
+    text_list,
+    unix_seconds,
+    whole_number,
+)
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async.records.alerts import Alert
@@ -111,10 +125,10 @@ class TrackReminders(Resource):
             slack_reminder_enabled: Whether to remind in Slack.
         """
         body = {
-            "frequency": frequency, "threshold": threshold,
+            **each_of((1, 7), frequency=frequency), **each(any_number, threshold=threshold),
             **each(id_list, user_ids=user_ids, group_ids=group_ids),
-            "email_reminder_enabled": email_reminder_enabled,
-            "slack_reminder_enabled": slack_reminder_enabled,
+            **each(one_flag, email_reminder_enabled=email_reminder_enabled),
+            **each(one_flag, slack_reminder_enabled=slack_reminder_enabled),
         }  # fmt: skip
         return await self._call(_TRACK_REMINDERS_CREATE, body=body)
 
@@ -141,10 +155,10 @@ class TrackReminders(Resource):
             slack_reminder_enabled: Whether to remind in Slack.
         """
         body = {
-            "frequency": frequency, "threshold": threshold,
+            **each_of((1, 7), frequency=frequency), **each(any_number, threshold=threshold),
             **each(id_list, user_ids=user_ids, group_ids=group_ids),
-            "email_reminder_enabled": email_reminder_enabled,
-            "slack_reminder_enabled": slack_reminder_enabled,
+            **each(one_flag, email_reminder_enabled=email_reminder_enabled),
+            **each(one_flag, slack_reminder_enabled=slack_reminder_enabled),
         }  # fmt: skip
         return await self._call(_TRACK_REMINDERS_UPDATE, each(one_id, reminder_id=reminder_id), body=body)
 
@@ -175,7 +189,10 @@ class Goals(Resource):
         Raises:
             Forbidden: team goals were asked for, which the plan lacks.
         """
-        query = {"team_goals": team_goals, "active": active, "page": page, "per_page": per_page}
+        query = {
+            **each(one_flag, team_goals=team_goals, active=active),
+            **each(from_one, page=page, per_page=per_page),
+        }  # fmt: skip
         return await self._call(_GOALS_LIST, query=query)
 
     def iter(
@@ -195,7 +212,7 @@ class Goals(Resource):
         Raises:
             Forbidden: team goals were asked for, which the plan lacks.
         """
-        query = {"team_goals": team_goals, "active": active, "per_page": per_page}
+        query = {**each(one_flag, team_goals=team_goals, active=active), **each(from_one, per_page=per_page)}
         return self._pages(_GOALS_LIST, Goal, query=query)
 
     async def get(self, goal_id: int) -> Goal:
@@ -245,9 +262,9 @@ class Goals(Resource):
             Forbidden: a project or task is not in the workspace, or the caller is not in it.
         """
         body = {
-            "name": name, "comparison": comparison, "recurrence": recurrence,
-            "target_seconds": target_seconds, **each(day, start_date=start_date, end_date=end_date),
-            "icon": icon, "billable": billable,
+            **each(one_text, name=name, comparison=comparison, recurrence=recurrence, icon=icon),
+            **each(whole_number, target_seconds=target_seconds),
+            **each(day, start_date=start_date, end_date=end_date), **each(one_flag, billable=billable),
             **each(id_list, project_ids=project_ids, task_ids=task_ids, tag_ids=tag_ids),
             **each(one_id, user_id=user_id),
         }  # fmt: skip
@@ -284,8 +301,9 @@ class Goals(Resource):
             BadRequest: the caller has no such goal, or a field is malformed.
         """
         body = {
-            "name": name, "active": active, "comparison": comparison, "target_seconds": target_seconds,
-            **each(day, end_date=end_date), "icon": icon, **each(moment, last_notified_at=last_notified_at),
+            **each(one_text, name=name, comparison=comparison, icon=icon), **each(one_flag, active=active),
+            **each(whole_number, target_seconds=target_seconds), **each(day, end_date=end_date),
+            **each(moment, last_notified_at=last_notified_at),
         }  # fmt: skip
         return await self._call(_GOALS_UPDATE, each(one_id, goal_id=goal_id), body=body)
 
@@ -332,8 +350,8 @@ class Alerts(Resource):
                 project and has one.
         """
         body = {
-            "source_kind": source_kind, **each(one_id, project_id=project_id),
-            "threshold_type": threshold_type,
+            **each(one_text, source_kind=source_kind, threshold_type=threshold_type),
+            **each(one_id, project_id=project_id),
             **each(id_list, thresholds=thresholds, receiver_users=receiver_users),
             **each(text_list, receiver_roles=receiver_roles),
         }  # fmt: skip
@@ -368,8 +386,8 @@ class Alerts(Resource):
                 project and has one.
         """
         body = {
-            "source_kind": source_kind, **each(one_id, project_id=project_id),
-            "threshold_type": threshold_type,
+            **each(one_text, source_kind=source_kind, threshold_type=threshold_type),
+            **each(one_id, project_id=project_id),
             **each(id_list, thresholds=thresholds, receiver_users=receiver_users),
             **each(text_list, receiver_roles=receiver_roles),
         }  # fmt: skip

@@ -10,7 +10,16 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list
+from toggl_async._operations.arguments import (
+    date_range,
+    day,
+    each,
+    each_of,
+    id_list,
+    one_flag,
+    one_text,
+    whole_number,
+)
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.insights import ProjectTrend
@@ -84,10 +93,10 @@ class DataTrends(Resource):
             FeatureUnavailable: the workspace's plan lacks insights.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date),
+            **date_range(366, start_date=start_date, end_date=end_date),
             **each(day, previous_period_start=previous_period_start),
-            **each(id_list, project_ids=project_ids), "billable": billable, "rounding": rounding,
-            "rounding_minutes": rounding_minutes,
+            **each(id_list, project_ids=project_ids), **each(one_flag, billable=billable),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
         }  # fmt: skip
         return await self._call(_INSIGHTS_DATA_TRENDS_PROJECTS, body=body)
 
@@ -116,10 +125,10 @@ class DataTrends(Resource):
             rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred. Needs Starter.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date),
+            **date_range(366, start_date=start_date, end_date=end_date),
             **each(day, previous_period_start=previous_period_start),
-            **each(id_list, project_ids=project_ids), "billable": billable, "rounding": rounding,
-            "rounding_minutes": rounding_minutes,
+            **each(id_list, project_ids=project_ids), **each(one_flag, billable=billable),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
         }  # fmt: skip
         return self._download(_INSIGHTS_DATA_TRENDS_PROJECTS_CSV, {"extension": "csv"}, body=body)
 
@@ -136,10 +145,10 @@ class DataTrends(Resource):
     ) -> Download:
         """Do as `projects_csv` does, which see, with the file in XLSX."""
         body = {
-            **each(day, start_date=start_date, end_date=end_date),
+            **date_range(366, start_date=start_date, end_date=end_date),
             **each(day, previous_period_start=previous_period_start),
-            **each(id_list, project_ids=project_ids), "billable": billable, "rounding": rounding,
-            "rounding_minutes": rounding_minutes,
+            **each(id_list, project_ids=project_ids), **each(one_flag, billable=billable),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
         }  # fmt: skip
         return self._download(_INSIGHTS_DATA_TRENDS_PROJECTS_CSV, {"extension": "xlsx"}, body=body)
 
@@ -176,10 +185,10 @@ class Profitability(Resource):
             rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred. Needs Starter.
         """
         body = {
-            "currency": currency, **each(day, start_date=start_date, end_date=end_date),
-            "resolution": resolution, "billable": billable,
-            **each(id_list, client_ids=client_ids, project_ids=project_ids), "rounding": rounding,
-            "rounding_minutes": rounding_minutes,
+            **each(one_text, currency=currency), **date_range(366, start_date=start_date, end_date=end_date),
+            **each_of(("day", "week", "month"), resolution=resolution), **each(one_flag, billable=billable),
+            **each(id_list, client_ids=client_ids, project_ids=project_ids),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
         }  # fmt: skip
         return self._download(_INSIGHTS_PROFITABILITY_PROJECTS_CSV, {"extension": "csv"}, body=body)
 
@@ -198,10 +207,10 @@ class Profitability(Resource):
     ) -> Download:
         """Do as `projects_csv` does, which see, with the file in XLSX."""
         body = {
-            "currency": currency, **each(day, start_date=start_date, end_date=end_date),
-            "resolution": resolution, "billable": billable,
-            **each(id_list, client_ids=client_ids, project_ids=project_ids), "rounding": rounding,
-            "rounding_minutes": rounding_minutes,
+            **each(one_text, currency=currency), **date_range(366, start_date=start_date, end_date=end_date),
+            **each_of(("day", "week", "month"), resolution=resolution), **each(one_flag, billable=billable),
+            **each(id_list, client_ids=client_ids, project_ids=project_ids),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
         }  # fmt: skip
         return self._download(_INSIGHTS_PROFITABILITY_PROJECTS_CSV, {"extension": "xlsx"}, body=body)
 
@@ -232,9 +241,10 @@ class Profitability(Resource):
             rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred.
         """
         body = {
-            "currency": currency, **each(day, start_date=start_date, end_date=end_date),
-            "resolution": resolution, **each(id_list, group_ids=group_ids, user_ids=user_ids),
-            "rounding": rounding, "rounding_minutes": rounding_minutes,
+            **each(one_text, currency=currency), **date_range(366, start_date=start_date, end_date=end_date),
+            **each_of(("day", "week", "month", "quarter"), resolution=resolution),
+            **each(id_list, group_ids=group_ids, user_ids=user_ids), **each_of((-1, 0, 1), rounding=rounding),
+            **each(whole_number, rounding_minutes=rounding_minutes),
         }  # fmt: skip
         return self._download(_INSIGHTS_PROFITABILITY_EMPLOYEES_CSV, {"extension": "csv"}, body=body)
 
@@ -252,8 +262,9 @@ class Profitability(Resource):
     ) -> Download:
         """Do as `employees_csv` does, which see, with the file in XLSX."""
         body = {
-            "currency": currency, **each(day, start_date=start_date, end_date=end_date),
-            "resolution": resolution, **each(id_list, group_ids=group_ids, user_ids=user_ids),
-            "rounding": rounding, "rounding_minutes": rounding_minutes,
+            **each(one_text, currency=currency), **date_range(366, start_date=start_date, end_date=end_date),
+            **each_of(("day", "week", "month", "quarter"), resolution=resolution),
+            **each(id_list, group_ids=group_ids, user_ids=user_ids), **each_of((-1, 0, 1), rounding=rounding),
+            **each(whole_number, rounding_minutes=rounding_minutes),
         }  # fmt: skip
         return self._download(_INSIGHTS_PROFITABILITY_EMPLOYEES_CSV, {"extension": "xlsx"}, body=body)

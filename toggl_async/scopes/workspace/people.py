@@ -9,7 +9,18 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, id_list, one_id, text_list
+from toggl_async._operations.arguments import (
+    any_number,
+    each,
+    each_of,
+    each_or_null,
+    id_list,
+    one_flag,
+    one_id,
+    one_text,
+    text_list,
+    whole_number,
+)
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.record import Json
 from toggl_async.records.workspace_users import WorkspaceUser
@@ -62,7 +73,7 @@ class Users(Resource):
         Args:
             exclude_deleted: Leave out those who were removed.
         """
-        return await self._call(_USERS_LIST, query={"exclude_deleted": exclude_deleted})
+        return await self._call(_USERS_LIST, query=each(one_flag, exclude_deleted=exclude_deleted))
 
     async def list_by_ids(self, user_ids: Collection[int]) -> builtins.list[User]:
         """Get people of the workspace by their ids: ``POST /api/v9/workspaces/{workspace_id}/users/data``.
@@ -103,7 +114,7 @@ class Groups(Resource):
         Raises:
             BadRequest: the name is empty, taken, or longer than 200 characters.
         """
-        return await self._call(_GROUPS_CREATE, body={"name": name})
+        return await self._call(_GROUPS_CREATE, body=each(one_text, name=name))
 
     async def update(self, group_id: int, *, name: str) -> Group:
         """Rename a group: ``PUT /api/v9/workspaces/{workspace_id}/groups/{group_id}``.
@@ -115,7 +126,8 @@ class Groups(Resource):
         Raises:
             BadRequest: the name is empty, taken, or longer than 200 characters.
         """
-        return await self._call(_GROUPS_UPDATE, each(one_id, group_id=group_id), body={"name": name})
+        body = each(one_text, name=name)
+        return await self._call(_GROUPS_UPDATE, each(one_id, group_id=group_id), body=body)
 
     async def delete(self, group_id: int) -> None:
         """Delete a group; its members stay in the workspace.
@@ -136,7 +148,8 @@ class WorkspaceUsers(Resource):
         Args:
             include_indirect: Also list those who are members by way of a group.
         """
-        return await self._call(_WORKSPACE_USERS_LIST, query={"includeIndirect": include_indirect})
+        query = {"includeIndirect": one_flag(include_indirect, "include_indirect")}
+        return await self._call(_WORKSPACE_USERS_LIST, query=query)
 
     async def update(
         self,
@@ -178,12 +191,15 @@ class WorkspaceUsers(Resource):
             posted_fields: Names of the fields whose null is meant, so that it takes their value away.
         """
         body = {
-            "role": role, **each(one_id, role_id=role_id), "admin": admin, "inactive": inactive, "rate": rate,
-            "rate_change_mode": rate_change_mode, "labor_cost": labor_cost,
-            "labor_cost_change_mode": labor_cost_change_mode,
-            "working_hours_in_minutes": working_hours_in_minutes,
-            "view_edit_billable_rates": view_edit_billable_rates,
-            "view_edit_labor_costs": view_edit_labor_costs,
+            **each_of(("admin", "user", "projectlead", "teamlead"), role=role),
+            **each(one_id, role_id=role_id), **each(one_flag, admin=admin, inactive=inactive),
+            **each(one_flag, view_edit_billable_rates=view_edit_billable_rates),
+            **each(one_flag, view_edit_labor_costs=view_edit_labor_costs),
+            **each_or_null(any_number, rate=rate, labor_cost=labor_cost),
+            **each_of(("start-today", "override-current", "override-all"), rate_change_mode=rate_change_mode),
+            **each_of(("start-today", "override-current", "override-all"),
+                labor_cost_change_mode=labor_cost_change_mode),
+            **each_or_null(whole_number, working_hours_in_minutes=working_hours_in_minutes),
             "postedFields": text_list(posted_fields, "posted_fields"),
         }  # fmt: skip
         await self._call(

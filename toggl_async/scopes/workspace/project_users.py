@@ -9,7 +9,18 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.arguments import (
+    any_number,
+    each,
+    each_of,
+    each_or_null,
+    from_one,
+    id_list,
+    one_flag,
+    one_id,
+    patch_list,
+    whole_number,
+)
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async.records.bulk_edits import BulkEditResult
@@ -76,7 +87,7 @@ class ProjectUsers(Resource):
         """
         query = {
             **each(id_list, project_ids=project_ids), **each(one_id, user_id=user_id),
-            "with_group_members": with_group_members,
+            **each(one_flag, with_group_members=with_group_members),
         }  # fmt: skip
         return await self._call(_PROJECT_USERS_LIST, query=query)
 
@@ -100,7 +111,10 @@ class ProjectUsers(Resource):
             users_per_project: How many members of each project a page holds.
             page: Which page, from 1. `iter_for_projects` brings all pages.
         """
-        query = {"show_inactive": show_inactive, "users_per_project": users_per_project, "page": page}
+        query = {
+            **each(one_flag, show_inactive=show_inactive),
+            **each(whole_number, users_per_project=users_per_project), **each(from_one, page=page),
+        }  # fmt: skip
         return await self._call(
             _PROJECT_USERS_LIST_FOR_PROJECTS, body=id_list(project_ids, "project_ids"), query=query
         )
@@ -119,7 +133,10 @@ class ProjectUsers(Resource):
             show_inactive: Also list people who were deactivated.
             users_per_project: How many members of each project a page holds.
         """
-        query = {"show_inactive": show_inactive, "users_per_project": users_per_project}
+        query = {
+            **each(one_flag, show_inactive=show_inactive),
+            **each(whole_number, users_per_project=users_per_project),
+        }  # fmt: skip
         return self._pages(
             _PROJECT_USERS_LIST_FOR_PROJECTS,
             ProjectUser,
@@ -155,9 +172,11 @@ class ProjectUsers(Resource):
             BadRequest: the person is a member already, or one of the ids is wrong.
         """
         body = {
-            **each(one_id, project_id=project_id, user_id=user_id), "manager": manager, "rate": rate,
-            "rate_change_mode": rate_change_mode, "labor_cost": labor_cost,
-            "labor_cost_change_mode": labor_cost_change_mode,
+            **each(one_id, project_id=project_id, user_id=user_id), **each(one_flag, manager=manager),
+            **each_or_null(any_number, rate=rate, labor_cost=labor_cost),
+            **each_of(("start-today", "override-current", "override-all"), rate_change_mode=rate_change_mode),
+            **each_of(("start-today", "override-current", "override-all"),
+                labor_cost_change_mode=labor_cost_change_mode),
         }  # fmt: skip
         return await self._call(_PROJECT_USERS_CREATE, body=body)
 
@@ -186,8 +205,10 @@ class ProjectUsers(Resource):
             labor_cost_change_mode: Which time entries a new labour cost holds for.
         """
         body = {
-            "manager": manager, "rate": rate, "rate_change_mode": rate_change_mode, "labor_cost": labor_cost,
-            "labor_cost_change_mode": labor_cost_change_mode,
+            **each(one_flag, manager=manager), **each_or_null(any_number, rate=rate, labor_cost=labor_cost),
+            **each_of(("start-today", "override-current", "override-all"), rate_change_mode=rate_change_mode),
+            **each_of(("start-today", "override-current", "override-all"),
+                labor_cost_change_mode=labor_cost_change_mode),
         }  # fmt: skip
         return await self._call(
             _PROJECT_USERS_UPDATE, each(one_id, project_user_id=project_user_id), body=body
@@ -217,7 +238,11 @@ class ProjectUsers(Resource):
             patches: What to change, in this order.
         """
         return await self._call_in_chunks(
-            _PROJECT_USERS_BULK_EDIT, "project_user_ids", project_user_ids, size=100, body=patches
+            _PROJECT_USERS_BULK_EDIT,
+            "project_user_ids",
+            project_user_ids,
+            size=100,
+            body=patch_list(patches, "patches"),
         )
 
 

@@ -10,7 +10,22 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list, one_id, text_list, unix_seconds
+from toggl_async._operations.arguments import (
+    any_number,
+    day,
+    each,
+    each_of,
+    each_or_null,
+    from_one,
+    id_list,
+    one_flag,
+    one_id,
+    one_text,
+    patch_list,
+    text_list,
+    unix_seconds,
+    whole_number,
+)
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async.records.bulk_edits import BulkEditResult
@@ -127,12 +142,13 @@ class Projects(Resource):
             per_page: How many a page holds, at most 200; 151 when left out.
         """
         query = {
-            "active": active, **each(unix_seconds, since=since), "billable": billable,
+            "active": active, **each(unix_seconds, since=since),
+            **each(one_flag, billable=billable, only_me=only_me, only_editable=only_editable),
+            **each(one_flag, only_templates=only_templates, sort_pinned=sort_pinned),
             **each(id_list, user_ids=user_ids, client_ids=client_ids, group_ids=group_ids),
-            **each(id_list, project_ids=project_ids), **each(text_list, statuses=statuses), "name": name,
-            "search": search, "only_me": only_me, "only_editable": only_editable,
-            "only_templates": only_templates, "sort_field": sort_field, "sort_order": sort_order,
-            "sort_pinned": sort_pinned, "page": page, "per_page": per_page,
+            **each(id_list, project_ids=project_ids), **each(text_list, statuses=statuses),
+            **each(one_text, name=name, search=search, sort_field=sort_field),
+            **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, page=page, per_page=per_page),
         }  # fmt: skip
         return await self._call(_LIST, query=query)
 
@@ -179,12 +195,13 @@ class Projects(Resource):
             per_page: How many a page holds; 200, the most that Toggl takes, when left out.
         """
         query = {
-            "active": active, **each(unix_seconds, since=since), "billable": billable,
+            "active": active, **each(unix_seconds, since=since),
+            **each(one_flag, billable=billable, only_me=only_me, only_editable=only_editable),
+            **each(one_flag, only_templates=only_templates, sort_pinned=sort_pinned),
             **each(id_list, user_ids=user_ids, client_ids=client_ids, group_ids=group_ids),
-            **each(id_list, project_ids=project_ids), **each(text_list, statuses=statuses), "name": name,
-            "search": search, "only_me": only_me, "only_editable": only_editable,
-            "only_templates": only_templates, "sort_field": sort_field, "sort_order": sort_order,
-            "sort_pinned": sort_pinned, "per_page": per_page,
+            **each(id_list, project_ids=project_ids), **each(text_list, statuses=statuses),
+            **each(one_text, name=name, search=search, sort_field=sort_field),
+            **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, per_page=per_page),
         }  # fmt: skip
         return self._pages(_LIST, Project, query=query)
 
@@ -249,13 +266,16 @@ class Projects(Resource):
             FeatureUnavailable: the plan lacks one of the fields.
         """
         body = {
-            "name": name, "active": active, "is_private": is_private, "is_shared": is_shared,
-            **each(one_id, client_id=client_id, template_id=template_id), "client_name": client_name,
-            "color": color, **each(day, start_date=start_date, end_date=end_date),
-            "estimated_hours": estimated_hours, "auto_estimates": auto_estimates, "billable": billable,
-            "rate": rate, "rate_change_mode": rate_change_mode, "currency": currency, "fixed_fee": fixed_fee,
-            "recurring": recurring, "recurring_parameters": recurring_parameters, "template": template,
-            "external_reference": external_reference,
+            **each(one_text, name=name, client_name=client_name, color=color),
+            **each(one_text, external_reference=external_reference),
+            **each(one_flag, active=active, is_private=is_private, is_shared=is_shared, recurring=recurring),
+            **each_or_null(one_id, client_id=client_id, template_id=template_id),
+            **each(day, start_date=start_date), **each_or_null(day, end_date=end_date),
+            **each_or_null(whole_number, estimated_hours=estimated_hours),
+            **each_or_null(one_flag, auto_estimates=auto_estimates, billable=billable, template=template),
+            **each_or_null(any_number, rate=rate, fixed_fee=fixed_fee),
+            **each_of(("start-today", "override-current", "override-all"), rate_change_mode=rate_change_mode),
+            **each_or_null(one_text, currency=currency), "recurring_parameters": recurring_parameters,
         }  # fmt: skip
         return await self._call(_CREATE, body=body)
 
@@ -318,13 +338,16 @@ class Projects(Resource):
             FeatureUnavailable: the plan lacks one of the fields.
         """
         body = {
-            "name": name, "active": active, "is_private": is_private, "is_shared": is_shared,
-            **each(one_id, client_id=client_id, template_id=template_id), "client_name": client_name,
-            "color": color, **each(day, start_date=start_date, end_date=end_date),
-            "estimated_hours": estimated_hours, "auto_estimates": auto_estimates, "billable": billable,
-            "rate": rate, "rate_change_mode": rate_change_mode, "currency": currency, "fixed_fee": fixed_fee,
-            "recurring": recurring, "recurring_parameters": recurring_parameters, "template": template,
-            "external_reference": external_reference,
+            **each(one_text, name=name, client_name=client_name, color=color),
+            **each(one_text, external_reference=external_reference),
+            **each(one_flag, active=active, is_private=is_private, is_shared=is_shared, recurring=recurring),
+            **each_or_null(one_id, client_id=client_id, template_id=template_id),
+            **each(day, start_date=start_date), **each_or_null(day, end_date=end_date),
+            **each_or_null(whole_number, estimated_hours=estimated_hours),
+            **each_or_null(one_flag, auto_estimates=auto_estimates, billable=billable, template=template),
+            **each_or_null(any_number, rate=rate, fixed_fee=fixed_fee),
+            **each_of(("start-today", "override-current", "override-all"), rate_change_mode=rate_change_mode),
+            **each_or_null(one_text, currency=currency), "recurring_parameters": recurring_parameters,
         }  # fmt: skip
         return await self._call(_UPDATE, each(one_id, project_id=project_id), body=body)
 
@@ -351,7 +374,9 @@ class Projects(Resource):
             project_ids: Ids of the projects.
             patches: What to change, in this order.
         """
-        return await self._call_in_chunks(_BULK_EDIT, "project_ids", project_ids, size=100, body=patches)
+        return await self._call_in_chunks(
+            _BULK_EDIT, "project_ids", project_ids, size=100, body=patch_list(patches, "patches")
+        )
 
     async def pin(self, project_id: int, *, pin: bool = True) -> None:
         """Pin a project to the top of the caller's own list, or unpin it.
@@ -366,7 +391,7 @@ class Projects(Resource):
             Forbidden: the caller has pinned as many projects as the plan allows (1 on Free, 100 on the
                 others).
         """
-        await self._call(_PIN, each(one_id, project_id=project_id), body={"pin": pin})
+        await self._call(_PIN, each(one_id, project_id=project_id), body=each(one_flag, pin=pin))
 
     async def periods(
         self,

@@ -9,7 +9,16 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, moment, one_id, text_list
+from toggl_async._operations.arguments import (
+    each,
+    each_or_null,
+    moment,
+    one_flag,
+    one_id,
+    one_text,
+    text_list,
+    whole_number,
+)
 from toggl_async._operations.files import Download, FileContent, Form
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.exports import ExportRequest
@@ -96,7 +105,7 @@ class Exports(Resource):
         Raises:
             BadRequest: there is no such archive, or it has expired.
         """
-        return self._download(_EXPORTS_DOWNLOAD, {"uuid": uuid})
+        return self._download(_EXPORTS_DOWNLOAD, each(one_text, uuid=uuid))
 
 
 class SharedPreferences(Resource):
@@ -148,13 +157,14 @@ class SharedPreferences(Resource):
             Forbidden: the caller may not lock time entries.
         """
         body = {
-            **each(moment, report_locked_at=report_locked_at),
+            **each_or_null(moment, report_locked_at=report_locked_at),
+            **each(one_flag, hide_start_end_times=hide_start_end_times, disable_approvals=disable_approvals),
+            **each(one_flag, disable_expenses=disable_expenses),
+            **each(one_flag, disable_timesheet_view=disable_timesheet_view, single_sign_on=single_sign_on),
             **each(moment, calendar_suggestion_start_date=calendar_suggestion_start_date),
             **each(moment, sso_requested_at=sso_requested_at, inc_tos_accepted_at=inc_tos_accepted_at),
-            "hide_start_end_times": hide_start_end_times, "disable_approvals": disable_approvals,
-            "disable_expenses": disable_expenses, "disable_timesheet_view": disable_timesheet_view,
-            "single_sign_on": single_sign_on, "initial_pricing_plan": initial_pricing_plan,
-            "inc_tos_accepted_by": inc_tos_accepted_by,
+            **each(whole_number, initial_pricing_plan=initial_pricing_plan),
+            **each(whole_number, inc_tos_accepted_by=inc_tos_accepted_by),
         }  # fmt: skip
         return await self._call(_PREFERENCES_UPDATE, body=body)
 

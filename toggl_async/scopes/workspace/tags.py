@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.arguments import each, from_one, id_list, one_id, one_text
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async.records.tags import Tag
@@ -50,7 +50,8 @@ class Tags(Resource):
             page: Which page, from 1. `iter` brings all pages.
             per_page: How many a page holds.
         """
-        return await self._call(_LIST, query={"search": search, "page": page, "per_page": per_page})
+        query = {**each(one_text, search=search), **each(from_one, page=page, per_page=per_page)}
+        return await self._call(_LIST, query=query)
 
     def iter(self, *, search: str | UnsetType = UNSET, per_page: int | UnsetType = UNSET) -> Pages[Tag]:
         """Walk through all pages of `list`, item by item.
@@ -59,7 +60,8 @@ class Tags(Resource):
             search: Only tags whose name contains this.
             per_page: How many a page holds; 200, the most that Toggl takes, when left out.
         """
-        return self._pages(_LIST, Tag, query={"search": search, "per_page": per_page})
+        query = {**each(one_text, search=search), **each(from_one, per_page=per_page)}
+        return self._pages(_LIST, Tag, query=query)
 
     async def create(self, *, name: str) -> Tag:
         """Create a tag: ``POST /api/v9/workspaces/{workspace_id}/tags``.
@@ -67,7 +69,7 @@ class Tags(Resource):
         Args:
             name: The name, unlike that of any other tag of the workspace.
         """
-        return await self._call(_CREATE, body={"name": name})
+        return await self._call(_CREATE, body=each(one_text, name=name))
 
     async def update(self, tag_id: int, *, name: str) -> Tag:
         """Rename a tag: ``PUT /api/v9/workspaces/{workspace_id}/tags/{tag_id}``.
@@ -76,7 +78,7 @@ class Tags(Resource):
             tag_id: Id of the tag.
             name: The name, unlike that of any other tag of the workspace.
         """
-        return await self._call(_UPDATE, each(one_id, tag_id=tag_id), body={"name": name})
+        return await self._call(_UPDATE, each(one_id, tag_id=tag_id), body=each(one_text, name=name))
 
     async def delete(self, tag_id: int) -> None:
         """Delete a tag; time entries lose it: ``DELETE /api/v9/workspaces/{workspace_id}/tags/{tag_id}``."""

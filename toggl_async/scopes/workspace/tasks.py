@@ -10,7 +10,20 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list, one_id, unix_seconds
+from toggl_async._operations.arguments import (
+    day,
+    each,
+    each_of,
+    each_or_null,
+    from_one,
+    id_list,
+    one_flag,
+    one_id,
+    one_text,
+    patch_list,
+    unix_seconds,
+    whole_number,
+)
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import MappedPages, Pages, WrappedPages
 from toggl_async.records.bulk_edits import BulkEditResult
@@ -93,8 +106,9 @@ class Tasks(Resource):
         """
         query = {
             **each(unix_seconds, since=since), "active": active, "pid": one_id(project_id, "project_id"),
-            "search": search, **each(day, start_date=start_date, end_date=end_date), "sort_field": sort_field,
-            "sort_order": sort_order, "page": page, "per_page": per_page,
+            **each(one_text, search=search), **each(day, start_date=start_date, end_date=end_date),
+            **each_of(("name", "created_at"), sort_field=sort_field),
+            **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, page=page, per_page=per_page),
         }  # fmt: skip
         return await self._call(_LIST, query=query)
 
@@ -126,8 +140,9 @@ class Tasks(Resource):
         """
         query = {
             **each(unix_seconds, since=since), "active": active, "pid": one_id(project_id, "project_id"),
-            "search": search, **each(day, start_date=start_date, end_date=end_date), "sort_field": sort_field,
-            "sort_order": sort_order, "per_page": per_page,
+            **each(one_text, search=search), **each(day, start_date=start_date, end_date=end_date),
+            **each_of(("name", "created_at"), sort_field=sort_field),
+            **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, per_page=per_page),
         }  # fmt: skip
         return self._pages(_LIST, Task, query=query)
 
@@ -175,8 +190,9 @@ class Tasks(Resource):
             external_reference: What another system knows it by.
         """
         body = {
-            "name": name, "active": active, **each(one_id, user_id=user_id),
-            "estimated_seconds": estimated_seconds, "external_reference": external_reference,
+            **each(one_text, name=name, external_reference=external_reference),
+            **each(one_flag, active=active), **each_or_null(one_id, user_id=user_id),
+            **each_or_null(whole_number, estimated_seconds=estimated_seconds),
         }  # fmt: skip
         return await self._call(_CREATE, each(one_id, project_id=project_id), body=body)
 
@@ -205,8 +221,9 @@ class Tasks(Resource):
             external_reference: What another system knows it by.
         """
         body = {
-            "name": name, "active": active, **each(one_id, user_id=user_id),
-            "estimated_seconds": estimated_seconds, "external_reference": external_reference,
+            **each(one_text, name=name, external_reference=external_reference),
+            **each(one_flag, active=active), **each_or_null(one_id, user_id=user_id),
+            **each_or_null(whole_number, estimated_seconds=estimated_seconds),
         }  # fmt: skip
         return await self._call(_UPDATE, each(one_id, project_id=project_id, task_id=task_id), body=body)
 
@@ -251,9 +268,11 @@ class Tasks(Resource):
             per_page: How many a page holds; 50 when left out.
         """
         query = {
-            "active": active, "search": search, "only_me": only_me, **each(one_id, project_id=project_id),
+            "active": active, **each(one_text, search=search), **each(one_flag, only_me=only_me),
+            **each(one_id, project_id=project_id),
             **each(id_list, project_ids=project_ids, client_ids=client_ids, task_ids=task_ids),
-            "sort_field": sort_field, "sort_order": sort_order, "page": page, "per_page": per_page,
+            **each_of(("name", "created_at"), sort_field=sort_field),
+            **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, page=page, per_page=per_page),
         }  # fmt: skip
         return await self._call(_LIST_BASIC, query=query)
 
@@ -287,9 +306,11 @@ class Tasks(Resource):
             per_page: How many a page holds; 200, the most that Toggl takes, when left out.
         """
         query = {
-            "active": active, "search": search, "only_me": only_me, **each(one_id, project_id=project_id),
+            "active": active, **each(one_text, search=search), **each(one_flag, only_me=only_me),
+            **each(one_id, project_id=project_id),
             **each(id_list, project_ids=project_ids, client_ids=client_ids, task_ids=task_ids),
-            "sort_field": sort_field, "sort_order": sort_order, "per_page": per_page,
+            **each_of(("name", "created_at"), sort_field=sort_field),
+            **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, per_page=per_page),
         }  # fmt: skip
         return self._pages(_LIST_BASIC, Task, query=query)
 
@@ -313,7 +334,7 @@ class Tasks(Resource):
             page: Which page, from 1. `iter_by_ids` brings all pages.
             per_page: How many a page holds.
         """
-        query = {"search": search, "page": page, "per_page": per_page}
+        query = {**each(one_text, search=search), **each(from_one, page=page, per_page=per_page)}
         body = each(id_list, project_ids=project_ids, task_ids=task_ids)
         return await self._call(_LIST_BY_IDS, query=query, body=body)
 
@@ -333,7 +354,7 @@ class Tasks(Resource):
             search: Only tasks whose name contains this.
             per_page: How many a page holds; 200, the most that Toggl takes, when left out.
         """
-        query = {"search": search, "per_page": per_page}
+        query = {**each(one_text, search=search), **each(from_one, per_page=per_page)}
         body = each(id_list, project_ids=project_ids, task_ids=task_ids)
         return self._pages(_LIST_BY_IDS, Task, query=query, body=body)
 
@@ -351,5 +372,10 @@ class Tasks(Resource):
             patches: What to change, in this order.
         """
         return await self._call_in_chunks(
-            _BULK_EDIT, "task_ids", task_ids, size=100, path=each(one_id, project_id=project_id), body=patches
+            _BULK_EDIT,
+            "task_ids",
+            task_ids,
+            size=100,
+            path=each(one_id, project_id=project_id),
+            body=patch_list(patches, "patches"),
         )

@@ -10,7 +10,20 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list, moment, one_id, text_list
+from toggl_async._operations.arguments import (
+    day,
+    each,
+    each_of,
+    each_or_null,
+    entry_seconds,
+    id_list,
+    moment,
+    one_flag,
+    one_id,
+    one_text,
+    patch_list,
+    text_list,
+)
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.bulk_edits import BulkEditResult
 from toggl_async.records.patches import Patch
@@ -104,16 +117,18 @@ class TimeEntries(Resource):
             created_with: Name of the program that makes the entry.
             meta: Also bring names and colours of project, client and user.
         """
-        query = {"meta": meta}
+        query = each(one_flag, meta=meta)
         body = {
-            **each(moment, start=start, stop=stop), "duration": duration, **each(day, start_date=start_date),
-            "description": description,
-            **each(one_id, project_id=project_id, task_id=task_id, user_id=user_id),
-            **each(text_list, tags=tags),
-            **each(id_list, tag_ids=tag_ids, shared_with_user_ids=shared_with_user_ids),
-            **each(id_list, expense_ids=expense_ids), "tag_action": tag_action, "billable": billable,
+            **each(moment, start=start), **each_or_null(moment, stop=stop),
+            **each(entry_seconds, duration=duration), **each(day, start_date=start_date),
+            **each_or_null(one_text, description=description),
+            **each_or_null(one_id, project_id=project_id, task_id=task_id),
+            **each_or_null(text_list, tags=tags), **each_or_null(id_list, tag_ids=tag_ids),
+            **each_of(("add", "delete"), tag_action=tag_action), **each(one_flag, billable=billable),
+            **each(one_id, user_id=user_id),
+            **each(id_list, shared_with_user_ids=shared_with_user_ids, expense_ids=expense_ids),
             "event_metadata": event_metadata, "workspace_id": self._bound["workspace_id"],
-            "created_with": created_with,
+            **each(one_text, created_with=created_with),
         }  # fmt: skip
         return await self._call(_TIME_ENTRIES_CREATE, query=query, body=body)
 
@@ -167,15 +182,17 @@ class TimeEntries(Resource):
             meta: Also bring names and colours of project, client and user.
             include_sharing: Also bring with whom the entry is shared.
         """
-        query = {"meta": meta, "include_sharing": include_sharing}
+        query = each(one_flag, meta=meta, include_sharing=include_sharing)
         body = {
-            **each(moment, start=start, stop=stop), "duration": duration, **each(day, start_date=start_date),
-            "description": description,
-            **each(one_id, project_id=project_id, task_id=task_id, user_id=user_id),
-            **each(one_id, workspace_id=workspace_id), **each(text_list, tags=tags),
-            **each(id_list, tag_ids=tag_ids, shared_with_user_ids=shared_with_user_ids),
-            **each(id_list, expense_ids=expense_ids), "tag_action": tag_action, "billable": billable,
-            "event_metadata": event_metadata, "created_with": created_with,
+            **each(moment, start=start), **each_or_null(moment, stop=stop),
+            **each(entry_seconds, duration=duration), **each(day, start_date=start_date),
+            **each_or_null(one_text, description=description),
+            **each_or_null(one_id, project_id=project_id, task_id=task_id),
+            **each_or_null(text_list, tags=tags), **each_or_null(id_list, tag_ids=tag_ids),
+            **each_of(("add", "delete"), tag_action=tag_action), **each(one_flag, billable=billable),
+            **each(one_id, user_id=user_id, workspace_id=workspace_id),
+            **each(id_list, shared_with_user_ids=shared_with_user_ids, expense_ids=expense_ids),
+            "event_metadata": event_metadata, **each(one_text, created_with=created_with),
         }  # fmt: skip
         return await self._call(
             _TIME_ENTRIES_UPDATE, each(one_id, time_entry_id=time_entry_id), query=query, body=body
@@ -208,9 +225,14 @@ class TimeEntries(Resource):
             patches: What to change, in this order.
             meta: Also bring names and colours of project, client and user.
         """
-        query = {"meta": meta}
+        query = each(one_flag, meta=meta)
         return await self._call_in_chunks(
-            _TIME_ENTRIES_BULK_EDIT, "time_entry_ids", time_entry_ids, size=100, body=patches, query=query
+            _TIME_ENTRIES_BULK_EDIT,
+            "time_entry_ids",
+            time_entry_ids,
+            size=100,
+            body=patch_list(patches, "patches"),
+            query=query,
         )
 
 
@@ -248,9 +270,9 @@ class Constraints(Resource):
             BadRequest: the caller does not administer the workspace.
         """
         body = {
-            "time_entry_constraints_enabled": time_entry_constraints_enabled,
-            "description_present": description_present, "project_present": project_present,
-            "tag_present": tag_present, "task_present": task_present,
+            **each(one_flag, time_entry_constraints_enabled=time_entry_constraints_enabled),
+            **each(one_flag, description_present=description_present, project_present=project_present),
+            **each(one_flag, tag_present=tag_present, task_present=task_present),
         }  # fmt: skip
         await self._call(_TIME_ENTRY_CONSTRAINTS_UPDATE, body=body)
 
@@ -276,5 +298,8 @@ class TimeEntryInvitations(Resource):
         """
         await self._call(
             _TIME_ENTRY_INVITATIONS_RESPOND,
-            {**each(one_id, time_entry_invitation_id=time_entry_invitation_id), "action": action},
+            {
+                **each(one_id, time_entry_invitation_id=time_entry_invitation_id),
+                **each_of(("accept", "reject"), action=action),
+            },
         )

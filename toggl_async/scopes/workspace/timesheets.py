@@ -10,7 +10,17 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list, one_id, text_list
+from toggl_async._operations.arguments import (
+    day,
+    each,
+    each_of,
+    from_one,
+    id_list,
+    one_flag,
+    one_id,
+    one_text,
+    text_list,
+)
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import Pages, WrappedPages
 from toggl_async.records.time_entries import TimeEntry
@@ -106,8 +116,8 @@ class Timesheets(Resource):
         query = {
             **each(id_list, member_ids=member_ids, approver_ids=approver_ids),
             **each(id_list, timesheet_setup_ids=timesheet_setup_ids), **each(text_list, statuses=statuses),
-            **each(day, before=before, after=after), "sort_field": sort_field, "sort_order": sort_order,
-            "page": page, "per_page": per_page,
+            **each(day, before=before, after=after), **each(one_text, sort_field=sort_field),
+            **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, page=page, per_page=per_page),
         }  # fmt: skip
         return await self._call(_TIMESHEETS_LIST, query=query)
 
@@ -140,8 +150,8 @@ class Timesheets(Resource):
         query = {
             **each(id_list, member_ids=member_ids, approver_ids=approver_ids),
             **each(id_list, timesheet_setup_ids=timesheet_setup_ids), **each(text_list, statuses=statuses),
-            **each(day, before=before, after=after), "sort_field": sort_field, "sort_order": sort_order,
-            "per_page": per_page,
+            **each(day, before=before, after=after), **each(one_text, sort_field=sort_field),
+            **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, per_page=per_page),
         }  # fmt: skip
         return self._pages(_TIMESHEETS_LIST, Timesheet, query=query)
 
@@ -169,7 +179,10 @@ class Timesheets(Resource):
             BadRequest: the timesheet cannot go from its state to that one, or a comment comes with anything
                 but a rejection.
         """
-        body = {"status": status, "rejection_comment": rejection_comment, "force_approved": force_approved}
+        body = {
+            **each(one_text, status=status, rejection_comment=rejection_comment),
+            **each(one_flag, force_approved=force_approved),
+        }  # fmt: skip
         return await self._call(
             _TIMESHEETS_UPDATE,
             {**each(one_id, setup_id=setup_id), **each(day, start_date=start_date)},
@@ -250,8 +263,8 @@ class TimesheetSetups(Resource):
             sort_order: Direction of the sorting.
         """
         query = {
-            **each(id_list, member_ids=member_ids, approver_ids=approver_ids), "sort_field": sort_field,
-            "sort_order": sort_order,
+            **each(id_list, member_ids=member_ids, approver_ids=approver_ids),
+            **each(one_text, sort_field=sort_field), **each_of(("ASC", "DESC"), sort_order=sort_order),
         }  # fmt: skip
         return await self._call(_TIMESHEET_SETUPS_LIST, query=query)
 
@@ -291,11 +304,12 @@ class TimesheetSetups(Resource):
                 administer the workspace, or there is a time of reminding but no way to remind.
         """
         body = {
-            **each(id_list, member_ids=member_ids, approver_ids=approver_ids), "periodicity": periodicity,
+            **each(id_list, member_ids=member_ids, approver_ids=approver_ids),
+            **each(one_text, periodicity=periodicity, reminder_time=reminder_time),
             **each(day, start_date=start_date), **each(one_id, approver_id=approver_id),
-            "approvers_layers": approvers_layers, "reminder_day": reminder_day,
-            "reminder_time": reminder_time, "email_reminder_enabled": email_reminder_enabled,
-            "slack_reminder_enabled": slack_reminder_enabled,
+            "approvers_layers": approvers_layers, **each_of((0, 1, 2, 3, 4, 5, 6), reminder_day=reminder_day),
+            **each(one_flag, email_reminder_enabled=email_reminder_enabled),
+            **each(one_flag, slack_reminder_enabled=slack_reminder_enabled),
         }  # fmt: skip
         return await self._call(_TIMESHEET_SETUPS_CREATE, body=body)
 
@@ -330,9 +344,10 @@ class TimesheetSetups(Resource):
         body = {
             **each(day, end_date=end_date), **each(one_id, approver_id=approver_id),
             **each(id_list, approver_ids=approver_ids), "approvers_layers": approvers_layers,
-            "reminder_day": reminder_day, "reminder_time": reminder_time,
-            "email_reminder_enabled": email_reminder_enabled,
-            "slack_reminder_enabled": slack_reminder_enabled,
+            **each_of((0, 1, 2, 3, 4, 5, 6), reminder_day=reminder_day),
+            **each(one_text, reminder_time=reminder_time),
+            **each(one_flag, email_reminder_enabled=email_reminder_enabled),
+            **each(one_flag, slack_reminder_enabled=slack_reminder_enabled),
         }  # fmt: skip
         return await self._call(_TIMESHEET_SETUPS_UPDATE, each(one_id, setup_id=setup_id), body=body)
 

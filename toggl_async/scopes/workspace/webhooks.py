@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.arguments import each, one_flag, one_id, one_text
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async.records.webhooks import (
     WebhookEventFilterInput,
@@ -94,8 +94,8 @@ class Webhooks(Resource):
                 no more.
         """
         body = {
-            "description": description, "url_callback": url_callback, "event_filters": event_filters,
-            "enabled": enabled, "secret": secret,
+            **each(one_text, description=description, url_callback=url_callback, secret=secret),
+            "event_filters": event_filters, **each(one_flag, enabled=enabled),
         }  # fmt: skip
         return await self._call(_CREATE, body=body)
 
@@ -127,8 +127,8 @@ class Webhooks(Resource):
                 empty.
         """
         body = {
-            "description": description, "url_callback": url_callback, "event_filters": event_filters,
-            "enabled": enabled, "secret": secret,
+            **each(one_text, description=description, url_callback=url_callback, secret=secret),
+            "event_filters": event_filters, **each(one_flag, enabled=enabled),
         }  # fmt: skip
         return await self._call(_UPDATE, each(one_id, subscription_id=subscription_id), body=body)
 
@@ -141,7 +141,7 @@ class Webhooks(Resource):
             subscription_id: Id of the webhook.
             enabled: Whether events are sent to it.
         """
-        body = {"enabled": enabled}
+        body = each(one_flag, enabled=enabled)
         return await self._call(_SET_ENABLED, each(one_id, subscription_id=subscription_id), body=body)
 
     async def delete(self, subscription_id: int) -> WebhookSubscription:
@@ -170,7 +170,11 @@ class Webhooks(Resource):
             BadRequest: the code is not that of the last ping.
         """
         return await self._call(
-            _VALIDATE, {**each(one_id, subscription_id=subscription_id), "validation_code": validation_code}
+            _VALIDATE,
+            {
+                **each(one_id, subscription_id=subscription_id),
+                **each(one_text, validation_code=validation_code),
+            },
         )
 
     async def limits(self) -> WebhookLimits:

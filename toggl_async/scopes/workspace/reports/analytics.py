@@ -9,7 +9,15 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list
+from toggl_async._operations.arguments import (
+    date_range,
+    each,
+    each_of,
+    id_list,
+    one_flag,
+    one_text,
+    whole_number,
+)
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.insights import (
     ClientDataTrends,
@@ -87,11 +95,11 @@ class ComparativeReports(Resource):
             FeatureUnavailable: the workspace's plan lacks the report.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "resolution": resolution,
-            "billable": billable,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            **each(one_text, resolution=resolution), **each(one_flag, billable=billable),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
-            **each(id_list, tag_ids=tag_ids, task_ids=task_ids, user_ids=user_ids), "rounding": rounding,
-            "rounding_minutes": rounding_minutes,
+            **each(id_list, tag_ids=tag_ids, task_ids=task_ids, user_ids=user_ids),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
         }  # fmt: skip
         return await self._call(_REPORTS_COMPARATIVE_SEARCH, body=body)
 
@@ -126,9 +134,10 @@ class DataTrends(Resource):
             ids: Ids of the clients.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "resolution": resolution,
-            "currency": currency, "billable": billable, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, **each(id_list, ids=ids),
+            **date_range(366, start_date=start_date, end_date=end_date),
+            **each(one_text, resolution=resolution, currency=currency), **each(one_flag, billable=billable),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
+            **each(id_list, ids=ids),
         }  # fmt: skip
         return await self._call(_REPORTS_DATA_TRENDS_CLIENTS, body=body)
 
@@ -159,9 +168,10 @@ class DataTrends(Resource):
             ids: Ids of the projects, at most 5.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "resolution": resolution,
-            "currency": currency, "billable": billable, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, **each(id_list, ids=ids),
+            **date_range(366, start_date=start_date, end_date=end_date),
+            **each(one_text, resolution=resolution, currency=currency), **each(one_flag, billable=billable),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
+            **each(id_list, ids=ids),
         }  # fmt: skip
         return await self._call(_REPORTS_DATA_TRENDS_PROJECTS, body=body)
 
@@ -192,9 +202,10 @@ class DataTrends(Resource):
             ids: Ids of the people.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "resolution": resolution,
-            "currency": currency, "billable": billable, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, **each(id_list, ids=ids),
+            **date_range(366, start_date=start_date, end_date=end_date),
+            **each(one_text, resolution=resolution, currency=currency), **each(one_flag, billable=billable),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
+            **each(id_list, ids=ids),
         }  # fmt: skip
         return await self._call(_REPORTS_DATA_TRENDS_USERS, body=body)
 
@@ -234,9 +245,9 @@ class Profitability(Resource):
             FeatureUnavailable: the workspace's plan lacks the report.
         """
         body = {
-            "currency": currency, **each(day, start_date=start_date, end_date=end_date),
-            "resolution": resolution, "billable": billable,
-            **each(id_list, client_ids=client_ids, project_ids=project_ids), "rounding": rounding,
-            "rounding_minutes": rounding_minutes,
+            **each(one_text, currency=currency), **date_range(366, start_date=start_date, end_date=end_date),
+            **each_of(("day", "week", "month"), resolution=resolution), **each(one_flag, billable=billable),
+            **each(id_list, client_ids=client_ids, project_ids=project_ids),
+            **each_of((-1, 0, 1), rounding=rounding), **each(whole_number, rounding_minutes=rounding_minutes),
         }  # fmt: skip
         return await self._call(_REPORTS_PROFITABILITY_PROJECTS, body=body)

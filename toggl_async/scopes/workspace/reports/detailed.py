@@ -9,7 +9,17 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list, one_id
+from toggl_async._operations.arguments import (
+    date_range,
+    each,
+    each_of,
+    from_one,
+    id_list,
+    one_flag,
+    one_id,
+    one_text,
+    whole_number,
+)
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import Pages, ReportCursor
@@ -106,16 +116,20 @@ class DetailedReports(Resource):
             first_timestamp: Moment to go on from, in UNIX seconds.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, grouped=grouped, enrich_response=enrich_response),
+            **each(one_flag, hide_amounts=hide_amounts), **each(one_text, description=description),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouped": grouped, "enrich_response": enrich_response,
-            "hide_amounts": hide_amounts, "order_by": order_by, "order_dir": order_dir,
-            "page_size": page_size, **each(one_id, first_id=first_id), "first_row_number": first_row_number,
-            "first_timestamp": first_timestamp,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes, first_row_number=first_row_number),
+            **each(whole_number, first_timestamp=first_timestamp), **each_of((-1, 0, 1), rounding=rounding),
+            **each_of(("date", "user", "duration", "description", "last_update"), order_by=order_by),
+            **each_of(("ASC", "DESC"), order_dir=order_dir), **each(from_one, page_size=page_size),
+            **each(one_id, first_id=first_id),
         }  # fmt: skip
         return await self._call(_SEARCH, body=body)
 
@@ -174,15 +188,18 @@ class DetailedReports(Resource):
             page_size: How many a page holds; 1000, the most that Toggl takes, when left out.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, grouped=grouped, enrich_response=enrich_response),
+            **each(one_flag, hide_amounts=hide_amounts), **each(one_text, description=description),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouped": grouped, "enrich_response": enrich_response,
-            "hide_amounts": hide_amounts, "order_by": order_by, "order_dir": order_dir,
-            "page_size": page_size,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
+            **each_of(("date", "user", "duration", "description", "last_update"), order_by=order_by),
+            **each_of(("ASC", "DESC"), order_dir=order_dir), **each(from_one, page_size=page_size),
         }  # fmt: skip
         return self._pages(_SEARCH, DetailedReportRow, body=body)
 
@@ -241,14 +258,18 @@ class DetailedReports(Resource):
             with_inline_rates: Also bring, for each point, the time at each rate.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, grouped=grouped, with_graph=with_graph),
+            **each(one_text, description=description, resolution=resolution),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouped": grouped, "granularity": granularity,
-            "resolution": resolution, "with_graph": with_graph, "withInlineRates": with_inline_rates,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
+            **each_of(("day", "week", "month"), granularity=granularity),
+            "withInlineRates": one_flag(with_inline_rates, "with_inline_rates"),
         }  # fmt: skip
         return await self._call(_TOTALS, body=body)
 
@@ -317,16 +338,21 @@ class DetailedReports(Resource):
             duration_format: How durations are written: 47:06 min, 0.79 h or 0:47:06.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, grouped=grouped, enrich_response=enrich_response),
+            **each(one_flag, hide_amounts=hide_amounts), **each(one_text, description=description),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouped": grouped, "enrich_response": enrich_response,
-            "hide_amounts": hide_amounts, "order_by": order_by, "order_dir": order_dir,
-            "page_size": page_size, **each(one_id, first_id=first_id), "first_row_number": first_row_number,
-            "first_timestamp": first_timestamp, "duration_format": duration_format,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes, first_row_number=first_row_number),
+            **each(whole_number, first_timestamp=first_timestamp), **each_of((-1, 0, 1), rounding=rounding),
+            **each_of(("date", "user", "duration", "description", "last_update"), order_by=order_by),
+            **each_of(("ASC", "DESC"), order_dir=order_dir), **each(from_one, page_size=page_size),
+            **each(one_id, first_id=first_id),
+            **each_of(("classic", "decimal", "improved"), duration_format=duration_format),
         }  # fmt: skip
         return self._download(_CSV, {"extension": "csv"}, body=body)
 
@@ -363,16 +389,21 @@ class DetailedReports(Resource):
     ) -> Download:
         """Do as `csv` does, which see, with the file in XLSX."""
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, grouped=grouped, enrich_response=enrich_response),
+            **each(one_flag, hide_amounts=hide_amounts), **each(one_text, description=description),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouped": grouped, "enrich_response": enrich_response,
-            "hide_amounts": hide_amounts, "order_by": order_by, "order_dir": order_dir,
-            "page_size": page_size, **each(one_id, first_id=first_id), "first_row_number": first_row_number,
-            "first_timestamp": first_timestamp, "duration_format": duration_format,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes, first_row_number=first_row_number),
+            **each(whole_number, first_timestamp=first_timestamp), **each_of((-1, 0, 1), rounding=rounding),
+            **each_of(("date", "user", "duration", "description", "last_update"), order_by=order_by),
+            **each_of(("ASC", "DESC"), order_dir=order_dir), **each(from_one, page_size=page_size),
+            **each(one_id, first_id=first_id),
+            **each_of(("classic", "decimal", "improved"), duration_format=duration_format),
         }  # fmt: skip
         return self._download(_CSV, {"extension": "xlsx"}, body=body)
 
@@ -452,17 +483,24 @@ class DetailedReports(Resource):
             hour_format: How times of day are written, by 12 hours or by 24.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, grouped=grouped, enrich_response=enrich_response),
+            **each(one_flag, hide_amounts=hide_amounts),
+            **each(one_text, description=description, cents_separator=cents_separator),
+            **each(one_text, display_mode=display_mode, hour_format=hour_format),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouped": grouped, "enrich_response": enrich_response,
-            "hide_amounts": hide_amounts, "order_by": order_by, "order_dir": order_dir,
-            "page_size": page_size, **each(one_id, first_id=first_id), "first_row_number": first_row_number,
-            "first_timestamp": first_timestamp, "cents_separator": cents_separator,
-            "date_format": date_format, "duration_format": duration_format, "display_mode": display_mode,
-            "hour_format": hour_format,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes, first_row_number=first_row_number),
+            **each(whole_number, first_timestamp=first_timestamp), **each_of((-1, 0, 1), rounding=rounding),
+            **each_of(("date", "user", "duration", "description", "last_update"), order_by=order_by),
+            **each_of(("ASC", "DESC"), order_dir=order_dir), **each(from_one, page_size=page_size),
+            **each(one_id, first_id=first_id),
+            **each_of(("MM/DD/YYYY", "DD-MM-YYYY", "MM-DD-YYYY", "YYYY-MM-DD", "DD/MM/YYYY", "DD.MM.YYYY"),
+                date_format=date_format),
+            **each_of(("classic", "decimal", "improved"), duration_format=duration_format),
         }  # fmt: skip
         return self._download(_PDF, body=body)

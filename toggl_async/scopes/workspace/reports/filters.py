@@ -8,7 +8,16 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.arguments import (
+    each,
+    each_of,
+    from_one,
+    id_list,
+    one_flag,
+    one_id,
+    one_text,
+    whole_number,
+)
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import Keyset, Pages
 from toggl_async.records.report_filters import (
@@ -94,7 +103,7 @@ class ReportFilters(Resource):
             name: Only clients whose name contains this.
             start: Id to go on from. `iter_clients` brings all pages.
         """
-        body = {**each(id_list, ids=ids), "name": name, "start": start}
+        body = {**each(id_list, ids=ids), **each(one_text, name=name), **each(whole_number, start=start)}
         return await self._call(_REPORTS_FILTERS_CLIENTS, body=body)
 
     def iter_clients(
@@ -106,7 +115,7 @@ class ReportFilters(Resource):
             ids: Only these clients, at most 2000.
             name: Only clients whose name contains this.
         """
-        body = {**each(id_list, ids=ids), "name": name}
+        body = {**each(id_list, ids=ids), **each(one_text, name=name)}
         return self._pages(_REPORTS_FILTERS_CLIENTS, ReportClient, body=body)
 
     async def projects(
@@ -138,9 +147,9 @@ class ReportFilters(Resource):
             start: Id to go on from; this project comes too. `iter_projects` brings all pages.
         """
         body = {
-            **each(id_list, ids=ids, client_ids=client_ids), "name": name, "currency": currency,
-            "is_active": is_active, "is_billable": is_billable, "is_private": is_private,
-            "page_size": page_size, "start": start,
+            **each(id_list, ids=ids, client_ids=client_ids), **each(one_text, name=name, currency=currency),
+            **each(one_flag, is_active=is_active, is_billable=is_billable, is_private=is_private),
+            **each(from_one, page_size=page_size), **each(whole_number, start=start),
         }  # fmt: skip
         return await self._call(_REPORTS_FILTERS_PROJECTS, body=body)
 
@@ -169,9 +178,9 @@ class ReportFilters(Resource):
             page_size: How many a page holds; 201, the most that Toggl takes, when left out.
         """
         body = {
-            **each(id_list, ids=ids, client_ids=client_ids), "name": name, "currency": currency,
-            "is_active": is_active, "is_billable": is_billable, "is_private": is_private,
-            "page_size": page_size,
+            **each(id_list, ids=ids, client_ids=client_ids), **each(one_text, name=name, currency=currency),
+            **each(one_flag, is_active=is_active, is_billable=is_billable, is_private=is_private),
+            **each(from_one, page_size=page_size),
         }  # fmt: skip
         return self._pages(_REPORTS_FILTERS_PROJECTS, ReportProject, body=body)
 
@@ -191,7 +200,7 @@ class ReportFilters(Resource):
             active: Only active people, as when left out, or only those deactivated.
             start: Id to go on from. `iter_users` brings all pages.
         """
-        body = {**each(id_list, ids=ids), "active": active, "start": start}
+        body = {**each(id_list, ids=ids), **each(one_flag, active=active), **each(whole_number, start=start)}
         return await self._call(_REPORTS_FILTERS_USERS, body=body)
 
     def iter_users(
@@ -203,7 +212,7 @@ class ReportFilters(Resource):
             ids: Only these people, at most 100.
             active: Only active people, as when left out, or only those deactivated.
         """
-        body = {**each(id_list, ids=ids), "active": active}
+        body = {**each(id_list, ids=ids), **each(one_flag, active=active)}
         return self._pages(_REPORTS_FILTERS_USERS, ReportUser, body=body)
 
     async def tasks(
@@ -235,10 +244,13 @@ class ReportFilters(Resource):
             start: Id to go on from. `iter_tasks` brings all pages.
         """
         body = {
-            **each(id_list, ids=ids, project_ids=project_ids, user_ids=user_ids), "name": name,
-            "active": active, "project_active": project_active, "page_size": page_size, "start": start,
+            **each(id_list, ids=ids, project_ids=project_ids, user_ids=user_ids), **each(one_text, name=name),
+            **each(one_flag, active=active, project_active=project_active),
+            **each(from_one, page_size=page_size), **each(whole_number, start=start),
         }  # fmt: skip
-        return await self._call(_REPORTS_FILTERS_TASKS, {"action": action}, body=body)
+        return await self._call(
+            _REPORTS_FILTERS_TASKS, each_of(("filters", "search"), action=action), body=body
+        )
 
     def iter_tasks(
         self,
@@ -265,10 +277,13 @@ class ReportFilters(Resource):
             page_size: How many a page holds; 201, the most that Toggl takes, when left out.
         """
         body = {
-            **each(id_list, ids=ids, project_ids=project_ids, user_ids=user_ids), "name": name,
-            "active": active, "project_active": project_active, "page_size": page_size,
+            **each(id_list, ids=ids, project_ids=project_ids, user_ids=user_ids), **each(one_text, name=name),
+            **each(one_flag, active=active, project_active=project_active),
+            **each(from_one, page_size=page_size),
         }  # fmt: skip
-        return self._pages(_REPORTS_FILTERS_TASKS, Task, {"action": action}, body=body)
+        return self._pages(
+            _REPORTS_FILTERS_TASKS, Task, each_of(("filters", "search"), action=action), body=body
+        )
 
     async def project_groups(
         self,
@@ -355,7 +370,7 @@ class ReportFilters(Resource):
             ids: Ids of the projects.
             active: Only active projects, or only archived ones.
         """
-        body = {**each(id_list, ids=ids), "active": active}
+        body = {**each(id_list, ids=ids), **each(one_flag, active=active)}
         return await self._call(_REPORTS_FILTERS_PROJECT_STATUSES, body=body)
 
     async def task_statuses(self, *, ids: Collection[int] | UnsetType = UNSET) -> list[TimeStatus]:
@@ -389,7 +404,7 @@ class ReportSearch(Resource):
             name: Only clients whose name contains this.
             start: Id to go on from. `iter_clients` brings all pages.
         """
-        body = {**each(id_list, ids=ids), "name": name, "start": start}
+        body = {**each(id_list, ids=ids), **each(one_text, name=name), **each(whole_number, start=start)}
         return await self._call(_REPORTS_SEARCH_CLIENTS, body=body)
 
     def iter_clients(
@@ -401,7 +416,7 @@ class ReportSearch(Resource):
             ids: Only these clients, at most 2000.
             name: Only clients whose name contains this.
         """
-        body = {**each(id_list, ids=ids), "name": name}
+        body = {**each(id_list, ids=ids), **each(one_text, name=name)}
         return self._pages(_REPORTS_SEARCH_CLIENTS, ReportClient, body=body)
 
     async def projects(
@@ -431,9 +446,9 @@ class ReportSearch(Resource):
             start: Id to go on from; this project comes too. `iter_projects` brings all pages.
         """
         body = {
-            **each(id_list, ids=ids, client_ids=client_ids), "name": name, "currency": currency,
-            "is_active": is_active, "is_billable": is_billable, "is_private": is_private,
-            "page_size": page_size, "start": start,
+            **each(id_list, ids=ids, client_ids=client_ids), **each(one_text, name=name, currency=currency),
+            **each(one_flag, is_active=is_active, is_billable=is_billable, is_private=is_private),
+            **each(from_one, page_size=page_size), **each(whole_number, start=start),
         }  # fmt: skip
         return await self._call(_REPORTS_SEARCH_PROJECTS, body=body)
 
@@ -462,9 +477,9 @@ class ReportSearch(Resource):
             page_size: How many a page holds; 201, the most that Toggl takes, when left out.
         """
         body = {
-            **each(id_list, ids=ids, client_ids=client_ids), "name": name, "currency": currency,
-            "is_active": is_active, "is_billable": is_billable, "is_private": is_private,
-            "page_size": page_size,
+            **each(id_list, ids=ids, client_ids=client_ids), **each(one_text, name=name, currency=currency),
+            **each(one_flag, is_active=is_active, is_billable=is_billable, is_private=is_private),
+            **each(from_one, page_size=page_size),
         }  # fmt: skip
         return self._pages(_REPORTS_SEARCH_PROJECTS, ReportProject, body=body)
 
@@ -482,7 +497,7 @@ class ReportSearch(Resource):
             active: Only active people, as when left out, or only those deactivated.
             start: Id to go on from. `iter_users` brings all pages.
         """
-        body = {**each(id_list, ids=ids), "active": active, "start": start}
+        body = {**each(id_list, ids=ids), **each(one_flag, active=active), **each(whole_number, start=start)}
         return await self._call(_REPORTS_SEARCH_USERS, body=body)
 
     def iter_users(
@@ -494,5 +509,5 @@ class ReportSearch(Resource):
             ids: Only these people, at most 100.
             active: Only active people, as when left out, or only those deactivated.
         """
-        body = {**each(id_list, ids=ids), "active": active}
+        body = {**each(id_list, ids=ids), **each(one_flag, active=active)}
         return self._pages(_REPORTS_SEARCH_USERS, ReportUserDetails, body=body)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import each, id_list, one_id
+from toggl_async._operations.arguments import each, each_of, from_one, id_list, one_flag, one_id, one_text
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async._operations.record import Json
@@ -92,9 +92,11 @@ class SavedReports(Resource):
             per_page: How many a page holds.
         """
         query = {
-            "name": name, "public": public, "fixed_dates": fixed_dates, "scheduled": scheduled,
-            "requestingUserID": one_id(requesting_user_id, "requesting_user_id"), "sort_field": sort_field,
-            "sort_direction": sort_direction, "page": page, "per_page": per_page,
+            **each(one_text, name=name, sort_field=sort_field),
+            **each(one_flag, public=public, fixed_dates=fixed_dates, scheduled=scheduled),
+            "requestingUserID": one_id(requesting_user_id, "requesting_user_id"),
+            **each_of(("ASC", "DESC"), sort_direction=sort_direction),
+            **each(from_one, page=page, per_page=per_page),
         }  # fmt: skip
         return await self._call(_REPORTS_SAVED_LIST, query=query)
 
@@ -123,9 +125,10 @@ class SavedReports(Resource):
             per_page: How many a page holds; 200, the most that Toggl takes, when left out.
         """
         query = {
-            "name": name, "public": public, "fixed_dates": fixed_dates, "scheduled": scheduled,
-            "requestingUserID": one_id(requesting_user_id, "requesting_user_id"), "sort_field": sort_field,
-            "sort_direction": sort_direction, "per_page": per_page,
+            **each(one_text, name=name, sort_field=sort_field),
+            **each(one_flag, public=public, fixed_dates=fixed_dates, scheduled=scheduled),
+            "requestingUserID": one_id(requesting_user_id, "requesting_user_id"),
+            **each_of(("ASC", "DESC"), sort_direction=sort_direction), **each(from_one, per_page=per_page),
         }  # fmt: skip
         return self._pages(_REPORTS_SAVED_LIST, SavedReport, query=query)
 
@@ -160,8 +163,9 @@ class SavedReports(Resource):
             Forbidden: only administrators save public reports.
         """
         body = {
-            "name": name, "params": params, "public": public, "fixed_daterange": fixed_daterange,
-            "regenerate_token": regenerate_token,
+            **each(one_text, name=name), "params": params,
+            **each(one_flag, public=public, fixed_daterange=fixed_daterange),
+            **each(one_flag, regenerate_token=regenerate_token),
         }  # fmt: skip
         return await self._call(_REPORTS_SAVED_CREATE, body=body)
 
@@ -191,8 +195,9 @@ class SavedReports(Resource):
             Forbidden: only administrators save public reports.
         """
         body = {
-            "name": name, "params": params, "public": public, "fixed_daterange": fixed_daterange,
-            "regenerate_token": regenerate_token,
+            **each(one_text, name=name), "params": params,
+            **each(one_flag, public=public, fixed_daterange=fixed_daterange),
+            **each(one_flag, regenerate_token=regenerate_token),
         }  # fmt: skip
         return await self._call(_REPORTS_SAVED_UPDATE, each(one_id, report_id=report_id), body=body)
 
@@ -263,7 +268,7 @@ class ScheduledReports(Resource):
             BadRequest: there is no such report, or some of the people and groups cannot be sent to.
         """
         body = {
-            **each(one_id, bookmark_id=bookmark_id), "frequency": frequency,
+            **each(one_id, bookmark_id=bookmark_id), **each_of((1, 7, 30), frequency=frequency),
             **each(id_list, group_ids=group_ids, user_ids=user_ids),
         }  # fmt: skip
         return await self._call(_REPORTS_SCHEDULED_CREATE, body=body)

@@ -9,7 +9,16 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list, one_id
+from toggl_async._operations.arguments import (
+    date_range,
+    each,
+    each_of,
+    id_list,
+    one_flag,
+    one_id,
+    one_text,
+    whole_number,
+)
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.project_summaries import ProjectSummaryRow
@@ -98,14 +107,17 @@ class SummaryReports(Resource):
             audit: Which groups to leave out. Needs Premium.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, include_time_entry_ids=include_time_entry_ids),
+            **each(one_flag, distinguish_rates=distinguish_rates),
+            **each(one_text, description=description, grouping=grouping, sub_grouping=sub_grouping),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouping": grouping, "sub_grouping": sub_grouping,
-            "include_time_entry_ids": include_time_entry_ids, "distinguish_rates": distinguish_rates,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
             "audit": audit,
         }  # fmt: skip
         return await self._call(_SEARCH, body=body)
@@ -177,16 +189,21 @@ class SummaryReports(Resource):
             duration_format: How durations are written: 47:06 min, 0.79 h or 0:47:06.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, include_time_entry_ids=include_time_entry_ids),
+            **each(one_flag, distinguish_rates=distinguish_rates, collapse=collapse),
+            **each(one_flag, hide_amounts=hide_amounts, hide_rates=hide_rates),
+            **each(one_text, description=description, grouping=grouping, sub_grouping=sub_grouping),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouping": grouping, "sub_grouping": sub_grouping,
-            "include_time_entry_ids": include_time_entry_ids, "distinguish_rates": distinguish_rates,
-            "audit": audit, "collapse": collapse, "hide_amounts": hide_amounts, "hide_rates": hide_rates,
-            "order_by": order_by, "order_dir": order_dir, "duration_format": duration_format,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
+            "audit": audit, **each_of(("title", "duration"), order_by=order_by),
+            **each_of(("ASC", "DESC"), order_dir=order_dir),
+            **each_of(("classic", "decimal", "improved"), duration_format=duration_format),
         }  # fmt: skip
         return self._download(_CSV, {"extension": "csv"}, body=body)
 
@@ -224,16 +241,21 @@ class SummaryReports(Resource):
     ) -> Download:
         """Do as `csv` does, which see, with the file in XLSX."""
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, include_time_entry_ids=include_time_entry_ids),
+            **each(one_flag, distinguish_rates=distinguish_rates, collapse=collapse),
+            **each(one_flag, hide_amounts=hide_amounts, hide_rates=hide_rates),
+            **each(one_text, description=description, grouping=grouping, sub_grouping=sub_grouping),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouping": grouping, "sub_grouping": sub_grouping,
-            "include_time_entry_ids": include_time_entry_ids, "distinguish_rates": distinguish_rates,
-            "audit": audit, "collapse": collapse, "hide_amounts": hide_amounts, "hide_rates": hide_rates,
-            "order_by": order_by, "order_dir": order_dir, "duration_format": duration_format,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
+            "audit": audit, **each_of(("title", "duration"), order_by=order_by),
+            **each_of(("ASC", "DESC"), order_dir=order_dir),
+            **each_of(("classic", "decimal", "improved"), duration_format=duration_format),
         }  # fmt: skip
         return self._download(_CSV, {"extension": "xlsx"}, body=body)
 
@@ -313,17 +335,24 @@ class SummaryReports(Resource):
             resolution: Length of a point of the graph, such as `day`, `week` or `month`.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, include_time_entry_ids=include_time_entry_ids),
+            **each(one_flag, distinguish_rates=distinguish_rates, collapse=collapse),
+            **each(one_flag, hide_amounts=hide_amounts, hide_rates=hide_rates),
+            **each(one_text, description=description, grouping=grouping, sub_grouping=sub_grouping),
+            **each(one_text, cents_separator=cents_separator, resolution=resolution),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "grouping": grouping, "sub_grouping": sub_grouping,
-            "include_time_entry_ids": include_time_entry_ids, "distinguish_rates": distinguish_rates,
-            "audit": audit, "collapse": collapse, "hide_amounts": hide_amounts, "hide_rates": hide_rates,
-            "order_by": order_by, "order_dir": order_dir, "cents_separator": cents_separator,
-            "date_format": date_format, "duration_format": duration_format, "resolution": resolution,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
+            "audit": audit, **each_of(("title", "duration"), order_by=order_by),
+            **each_of(("ASC", "DESC"), order_dir=order_dir),
+            **each_of(("MM/DD/YYYY", "DD-MM-YYYY", "MM-DD-YYYY", "YYYY-MM-DD", "DD/MM/YYYY", "DD.MM.YYYY"),
+                date_format=date_format),
+            **each_of(("classic", "decimal", "improved"), duration_format=duration_format),
         }  # fmt: skip
         return self._download(_PDF, body=body)
 
@@ -346,8 +375,8 @@ class SummaryReports(Resource):
             end_time: Time of day to end at on the last day; Toggl names no format.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
         }  # fmt: skip
         return await self._call(_PROJECTS, body=body)
 
@@ -375,7 +404,7 @@ class SummaryReports(Resource):
             FeatureUnavailable: the workspace's plan lacks the report.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
         }  # fmt: skip
         return await self._call(_PROJECT, each(one_id, project_id=project_id), body=body)

@@ -9,7 +9,15 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._operations.arguments import day, each, id_list
+from toggl_async._operations.arguments import (
+    date_range,
+    each,
+    each_of,
+    id_list,
+    one_flag,
+    one_text,
+    whole_number,
+)
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async.records.reports import WeeklyReportRow
@@ -78,13 +86,15 @@ class WeeklyReports(Resource):
             rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable), **each(one_text, description=description),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
         }  # fmt: skip
         return await self._call(_SEARCH, body=body)
 
@@ -139,14 +149,16 @@ class WeeklyReports(Resource):
             group_by_task: Keep the tasks of a project apart.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, group_by_task=group_by_task),
+            **each(one_text, description=description, calculate=calculate, grouping=grouping),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "calculate": calculate, "grouping": grouping,
-            "group_by_task": group_by_task,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
         }  # fmt: skip
         return self._download(_CSV, body=body)
 
@@ -212,14 +224,19 @@ class WeeklyReports(Resource):
             logo_url: Address of a logo to print on it.
         """
         body = {
-            **each(day, start_date=start_date, end_date=end_date), "startTime": start_time,
-            "endTime": end_time, "billable": billable, "description": description,
+            **date_range(366, start_date=start_date, end_date=end_date),
+            "startTime": one_text(start_time, "start_time"), "endTime": one_text(end_time, "end_time"),
+            **each(one_flag, billable=billable, group_by_task=group_by_task),
+            **each(one_text, description=description, calculate=calculate, grouping=grouping),
+            **each(one_text, cents_separator=cents_separator, logo_url=logo_url),
             **each(id_list, client_ids=client_ids, group_ids=group_ids, project_ids=project_ids),
             **each(id_list, tag_ids=tag_ids, task_ids=task_ids, time_entry_ids=time_entry_ids),
-            **each(id_list, user_ids=user_ids), "min_duration_seconds": min_duration_seconds,
-            "max_duration_seconds": max_duration_seconds, "rounding": rounding,
-            "rounding_minutes": rounding_minutes, "calculate": calculate, "grouping": grouping,
-            "group_by_task": group_by_task, "cents_separator": cents_separator, "date_format": date_format,
-            "duration_format": duration_format, "logo_url": logo_url,
+            **each(id_list, user_ids=user_ids),
+            **each(whole_number, min_duration_seconds=min_duration_seconds),
+            **each(whole_number, max_duration_seconds=max_duration_seconds),
+            **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
+            **each_of(("MM/DD/YYYY", "DD-MM-YYYY", "MM-DD-YYYY", "YYYY-MM-DD", "DD/MM/YYYY", "DD.MM.YYYY"),
+                date_format=date_format),
+            **each_of(("classic", "decimal", "improved"), duration_format=duration_format),
         }  # fmt: skip
         return self._download(_PDF, body=body)
