@@ -125,7 +125,9 @@ def test_faults_come_in_the_planned_shares() -> None:
 def test_the_body_of_a_fault_is_str_or_bytes() -> None:
     assert (Fault(body="[]").body, Fault(body=b"[]").body) == ("[]", b"[]")
     odd: Any = []
-    with pytest.raises(TypeError, match=r"^body must be the str or bytes to send .*, not a value of type list$"):
+    with pytest.raises(
+        TypeError, match=r"^body must be the str or bytes to send .*, not a value of type list$"
+    ):
         Fault(status=200, body=odd)
 
 
