@@ -70,7 +70,8 @@ async def test_something_else_than_a_workspace_a_client_or_an_entry_is_refused_b
             with pytest.raises(InvalidInput, match=rf"^workspace: pass toggl.workspace\(id\), not {kind}$"):
                 await timer.start(wrong)
         for ask in (timer.current, timer.stop):
-            for wrong in (workspace, None, toggl.me):
+            others: list[Any] = [workspace, None, toggl.me]
+            for wrong in others:
                 with pytest.raises(InvalidInput, match=r"^toggl: pass the TogglClient, not "):
                     await ask(wrong)
         for look in (timer.elapsed, timer.is_running):

@@ -122,6 +122,15 @@ def test_faults_come_in_the_planned_shares() -> None:
     assert {fault.slow_body for fault in met} == {0.0, 7.0}
 
 
+def test_the_body_of_a_fault_is_str_or_bytes() -> None:
+    assert (Fault(body="[]").body, Fault(body=b"[]").body) == ("[]", b"[]")
+    odd: Any = []
+    with pytest.raises(
+        TypeError, match=r"^body must be the str or bytes to send .*, not a value of type list$"
+    ):
+        Fault(status=200, body=odd)
+
+
 def test_ordered_faults_go_first_and_to_their_route() -> None:
     faults = Faults(FaultPlan(), random.Random(1))
     faults.order(Fault(status=500), route="GET /b", times=2)
