@@ -80,7 +80,12 @@ def test_the_environment_gives_an_address_and_a_password() -> None:
     [
         ({}, "set the environment variable TOGGL_API_TOKEN"),
         ({"TOGGL_API_TOKEN": " "}, "TOGGL_API_TOKEN is empty"),
-        ({"TOGGL_EMAIL": "ada@example.com"}, "password is empty"),
+        ({"TOGGL_EMAIL": "ada@example.com"}, "TOGGL_PASSWORD is not set, but TOGGL_EMAIL is"),
+        ({"TOGGL_PASSWORD": "sesame"}, "TOGGL_EMAIL is not set, but TOGGL_PASSWORD is"),
+        (
+            {"TOGGL_EMAIL": "ada@example.com", "TOGGL_PASSWORD": ""},
+            "TOGGL_PASSWORD is empty, but TOGGL_EMAIL is set",
+        ),
     ],
 )
 def test_an_environment_without_credentials_is_said_as_such(environ: dict[str, str], message: str) -> None:

@@ -266,7 +266,7 @@ async def test_a_page_that_is_html_is_said_as_such() -> None:
     async with fake.client() as toggl:
         with pytest.raises(DecodeError) as caught:
             await anext(toggl.walk(operation("workspace.projects.list"), path={"workspace_id": 3}))
-    assert str(caught.value) == 'workspace.projects.list: $: got HTML, titled "Sign in"'
+    assert str(caught.value) == 'workspace.projects.list: got HTML from api.track.toggl.com, titled "Sign in"'
     assert caught.value.body == b"<html><title>Sign in</title>"
 
 
@@ -290,6 +290,9 @@ async def test_a_closed_client_sends_nothing() -> None:
     await toggl.aclose()
     with pytest.raises(ClientClosed):
         await toggl.me.get()
+    with pytest.raises(ClientClosed, match="cannot be entered again: make a new one"):
+        async with toggl:
+            pass  # pragma: no cover
     assert fake.requests == []
 
 

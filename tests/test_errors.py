@@ -152,3 +152,10 @@ def test_what_a_plan_lacks_is_said_for_each_field() -> None:
         "but the plan here is Free"
     )
     assert error.fields == ("billable", "rate", "template")
+
+
+def test_a_stop_does_not_stand_before_a_note() -> None:
+    lost = errors.ConnectionFailed("no response.", method="POST", path="/a", maybe_applied=True)
+    assert str(lost) == "POST /a: no response; it may have been applied"
+    failed = errors.ServerError("Busy.", maybe_applied=True, status=500, method="POST", path="/a")
+    assert failed.message == "Busy; it may have been applied"

@@ -257,9 +257,9 @@ async def test_a_download_that_cannot_be_decompressed_is_typed(tmp_path: Path) -
         return httpx.Response(200, headers=headers, stream=httpx.ByteStream(b"a,b\n"))
 
     async with TogglClient(ApiToken("a" * 32), transport=httpx.MockTransport(answer)) as toggl:
-        with pytest.raises(DecodeError, match=r"^me\.csv: \$: cannot be decompressed"):
+        with pytest.raises(DecodeError, match=r"^me\.csv: cannot be decompressed"):
             await download(toggl).save(tmp_path / "report.csv")
-        with pytest.raises(DecodeError, match=r"^me\.csv: \$: cannot be decompressed"):
+        with pytest.raises(DecodeError, match=r"^me\.csv: cannot be decompressed"):
             await download(toggl)
     assert list(tmp_path.iterdir()) == []
 
@@ -340,3 +340,17 @@ async def test_a_download_over_a_real_socket(tmp_path: Path) -> None:
     ):
         assert await download(toggl).save(tmp_path / "report.csv") == len(body)
     assert (tmp_path / "report.csv").read_bytes() == body
+
+
+@pytest.mark.anyio
+async def test_a_folder_that_is_not_there_is_named_by_the_callers_path(tmp_path: Path) -> None:
+    """The partial file beside it is nobody's business."""
+    download = Download(_never, _never)  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError) as caught:
+        await download.save(tmp_path / "nowhere" / "x.csv")
+    assert caught.value.filename == str(tmp_path / "nowhere" / "x.csv")
+    assert "partial" not in str(caught.value)
+
+
+def _never() -> None:
+    raise AssertionError("nothing is sent")  # pragma: no cover

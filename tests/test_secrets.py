@@ -271,7 +271,7 @@ async def test_a_call_that_gives_up_takes_nothing_from_those_that_share_its_answ
 async def test_what_cannot_be_decoded_is_named_by_its_route() -> None:
     network = httpx.MockTransport(lambda _: httpx.Response(200, text="<html>"))
     async with TogglClient(ApiToken(API_TOKEN), transport=network) as toggl:
-        with pytest.raises(DecodeError, match=r"^GET /api/v9/me: \$: got HTML") as caught:
+        with pytest.raises(DecodeError, match=r"^GET /api/v9/me: got HTML from") as caught:
             await toggl.request("GET", "/api/v9/me?token=sesame")
     assert caught.value.operation == "GET /api/v9/me"
 

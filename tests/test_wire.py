@@ -97,7 +97,7 @@ async def test_an_answer_is_decompressed() -> None:
 async def test_an_answer_that_cannot_be_decompressed_is_said_as_such() -> None:
     answer = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"{}"))
     async with TogglClient(ApiToken("a" * 32), transport=httpx.MockTransport(lambda _: answer)) as toggl:
-        with pytest.raises(DecodeError, match=r"^me\.get: \$: cannot be decompressed") as caught:
+        with pytest.raises(DecodeError, match=r"^me\.get: cannot be decompressed") as caught:
             await toggl.me.get()
     assert caught.value.body == b"{}"
 

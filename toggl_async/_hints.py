@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from toggl_async.errors import InvalidInput
 
-__all__ = ["NoSuchName", "known_arguments", "known_fields", "nearest"]
+__all__ = ["NoSuchName", "known_arguments", "known_fields", "nearest", "quoted"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,8 +82,21 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     by_lower = {one.lower(): one for one in known}
     inside = [lower for lower in by_lower if name and name.lower() in lower]
     found = dict.fromkeys([*get_close_matches(name.lower(), by_lower, n=count), *inside])
-    meant = [repr(by_lower[lower]) for lower in found][:count]
+    meant = [quoted(by_lower[lower]) for lower in found][:count]
     return f"; did you mean {' or '.join(meant)}?" if meant else ""
+
+
+def quoted(name: str) -> str:
+    """Put a name of other people's into quotes; what would steer a terminal is escaped as in JSON."""
+    return f"'{''.join(map(_shown, name))}'"
+
+
+def _shown(character: str) -> str:
+    """Show a character, or its units in UTF-16 where it can't be printed."""
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def _said(name: str, known: list[str], elsewhere: Mapping[str, str]) -> str:

@@ -180,8 +180,9 @@ class RequestFailed(TogglError):
     """
 
     def __init__(self, message: str, *, method: str, path: str, maybe_applied: bool) -> None:
-        note = "; it may have been applied" if maybe_applied else ""
-        super().__init__(f"{method} {path}: {message}{note}")
+        if maybe_applied:
+            message = f"{message.rstrip('. ')}; it may have been applied"
+        super().__init__(f"{method} {path}: {message}")
         self.method = method
         self.path = path
         self.maybe_applied = maybe_applied
@@ -226,7 +227,8 @@ class DecodeError(TogglError):
     """
 
     def __init__(self, message: str, *, operation: str, field: str, body: bytes) -> None:
-        super().__init__(f"{operation}: {field}: {message}")
+        # "$" is the whole answer, which needs no name.
+        super().__init__(f"{operation}: {message}" if field == "$" else f"{operation}: {field}: {message}")
         self.operation = operation
         self.field = field
         self.body = body
@@ -433,5 +435,11 @@ class ServerError(ResponseError):
         **answered: Unpack[_Answered],
     ) -> None:
         note = "; it may have been applied" if maybe_applied else ""
-        super().__init__(message + note, status=status, method=method, path=path, **answered)
+        super().__init__(
+            (message.rstrip(". ") if note else message) + note,
+            status=status,
+            method=method,
+            path=path,
+            **answered,
+        )
         self.maybe_applied = maybe_applied

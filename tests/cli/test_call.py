@@ -294,3 +294,31 @@ def test_drift_is_told_in_a_line(server: Sandbox) -> None:
 def test_what_cannot_be_decoded_is_no_business_of_the_escapes() -> None:
     with pytest.raises(UnicodeDecodeError):
         b"\xff".decode("ascii", ESCAPES)
+
+
+@pytest.mark.parametrize("sign", ["=", ":="])
+def test_what_is_wrong_inside_of_json_is_named(
+    server: Sandbox, capsys: pytest.CaptureFixture[str], sign: str
+) -> None:
+    arguments = ["call", "workspace.projects.bulk_edit", "workspace_id=7", "project_ids=1"]
+    for inside, told in (
+        ('[{"op":"zap","path":"/a"}]', "patches[0].op takes add or remove or replace"),
+        ('[{"op":"remove","path":1}]', "patches[0].path takes text"),
+        ("[3]", "patches[0] takes an object, as JSON"),
+        ('{"op":"zap"}', "patches takes a list, as JSON"),
+    ):
+        assert main([*arguments, f"patches{sign}{inside}"]) == 2
+        assert capsys.readouterr().err == f"toggl-async: {told}\n"
+    assert server.counts.requests == 0
+
+
+def test_json_may_be_asked_for(server: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called(capsys, "me.get", "--json")["id"] == server.company.owner.id
+
+
+def test_a_file_that_is_not_there_is_named_in_full(
+    server: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["call", "me.avatar.upload", f"file={tmp_path}/nowhere/me.png"]) == 2
+    message = capsys.readouterr().err
+    assert message == f"toggl-async: file: No such file or directory: '{tmp_path}/nowhere/me.png'\n"

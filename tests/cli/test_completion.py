@@ -22,7 +22,10 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.fixture
 def known(server: Sandbox) -> Sandbox:
     """A sandbox with names that are hard on a shell, which a command has written down."""
+    default = server.company.owner.default_workspace_id
     projects = list(server.company.projects.values())
+    for row in projects:
+        row.workspace_id = default
     names = ["Website relaunch", "website $HOME", "Web\nline", "Web\x1b[31m", "Łukasz"]
     for row, name in zip([one for one in projects if one.active][: len(names)], names, strict=True):
         row.name = name
@@ -61,6 +64,24 @@ def test_projects_and_tags(known: Sandbox) -> None:
     assert set(found) <= tags
     assert completions("toggl-async\nstart\n--project\nxyzzy") == []
     assert known.counts.requests == before
+
+
+def test_names_of_other_workspaces_are_left_out(server: Sandbox) -> None:
+    """Starting a timer would refuse them."""
+    first, second, *_ = server.company.projects.values()
+    first.name, second.name = "Web here", "Web there"
+    default = server.company.owner.default_workspace_id
+    other = next(one for one in server.company.workspaces if one != default)
+    first.workspace_id, second.workspace_id = default, other
+    first.active = second.active = True
+    assert main(["today"]) == 0
+    assert completions("toggl-async\nstart\n--project\nweb ") == ["Web here"]
+    assert completions(f"toggl-async\nstart\n--workspace\n{other}\n--project\nweb ") == ["Web there"]
+
+
+def test_days() -> None:
+    assert completions("toggl-async\ntoday\n--day\nm") == ["monday"]
+    assert completions("toggl-async\ntoday\n--day\nT") == ["today", "tomorrow", "tuesday", "thursday"]
 
 
 def test_where_nothing_is_known(known: Sandbox, state: Path) -> None:

@@ -181,7 +181,9 @@ def test_names_that_are_not_there(
     server: Sandbox, http: httpx.Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cleared(http)
-    twin, other = (made(http, "projects", name=name, active=True) for name in ("Twin", "Zwilling"))
+    twin, other, _ = (
+        made(http, "projects", name=name, active=True) for name in ("Twin", "Tvilling", "Zwilling")
+    )
     server.company.projects[other["id"]].name = "TWIN"
     made(http, "tags", name="retrospective")
     before = len(http.get("/api/v9/me/projects").json()), len(http.get("/api/v9/me/tags").json())
@@ -196,8 +198,15 @@ def test_names_that_are_not_there(
         "has no tag called 'retrospectiv'; did you mean 'retrospective'? (`toggl-async call workspace.tags"
         in message
     )
-    assert main(["start", "--project", "Apollo", "--workspace", "1"]) == 2
-    assert capsys.readouterr().err == "toggl-async: workspace 1 has no active project called 'Apollo'\n"
+    assert main(["start", "--project", "Xyzzy", "--workspace", "1"]) == 2
+    assert capsys.readouterr().err == "toggl-async: workspace 1 has no active project called 'Xyzzy'\n"
+    elsewhere = f"; it is in another workspace: --workspace {workspace_of(http)}"
+    assert main(["start", "--project", "zwilling", "--workspace", "1"]) == 2
+    assert f"called 'zwilling'{elsewhere}\n" in capsys.readouterr().err
+    assert main(["start", "--tag", "Retrospective", "--workspace", "1"]) == 2
+    assert f"called 'Retrospective'{elsewhere} (`toggl-async call" in capsys.readouterr().err
+    assert main(["start", "--project", "\x1b[2JTwin"]) == 2
+    assert r"called '\u001b[2JTwin'" in capsys.readouterr().err
     after = len(http.get("/api/v9/me/projects").json()), len(http.get("/api/v9/me/tags").json())
     assert after == before
     assert main(["start", "--project", str(twin["id"])]) == 0
@@ -243,10 +252,10 @@ def test_names_cannot_steer_a_terminal(
     assert json.loads(said)["description"] == evil
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
 def test_a_pipe_of_any_encoding(server: Sandbox, http: httpx.Client, encoding: str) -> None:
     cleared(http, "UTC")
-    entry(http, dt.datetime.now(dt.UTC), -1, "Łukasz 😀")
+    entry(http, dt.datetime.now(dt.UTC), -1, "Łukasz é 😀")
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "NO_COLOR": "1", "TERM": "dumb"}
     plain, machine = (
         subprocess.run(
@@ -255,12 +264,13 @@ def test_a_pipe_of_any_encoding(server: Sandbox, http: httpx.Client, encoding: s
             capture_output=True,
             check=True,
             timeout=60,
-        ).stdout.decode(encoding)
+        ).stdout
         for options in ([], ["--json"])
     )
-    shown = "Łukasz 😀" if encoding == "utf-8" else r"\u0141ukasz \ud83d\ude00"
-    assert plain.startswith(f"{shown}: 0:00:")
-    assert json.loads(machine)["description"] == "Łukasz 😀"
+    shown = {"utf-8": "Łukasz é 😀", "ascii": r"\u0141ukasz \u00e9 \ud83d\ude00"}
+    expected = shown.get(encoding, r"\u0141ukasz é \ud83d\ude00")
+    assert plain.decode(encoding).startswith(f"{expected}: 0:00:")
+    assert json.loads(machine.decode("utf-8"))["description"] == "Łukasz é 😀"
 
 
 def test_names_are_kept_where_nobody_else_reads_them(server: Sandbox, state: Path) -> None:
@@ -295,7 +305,8 @@ def test_an_answer_without_a_start(
     assert main(["today", "--day", f"{dt.datetime.now(ZoneInfo('Asia/Tokyo')):%Y-%m-%d}"]) == 0
     printed = capsys.readouterr()
     assert printed.out.splitlines()[1:] == ["total           0:00:00"]
-    assert "warning: time entries that came without a start are not counted: 1" in printed.err
+    assert "warning: time entries that came without a start, or with one or a " in printed.err
+    assert "are not counted: 1 (ids: 1)" in printed.err
     route = "POST /api/v9/workspaces/{workspace_id}/time_entries"
     server.order(Fault(body=odd[1:-1]), route=route)
     assert main(["start", "odd"]) == 0

@@ -50,11 +50,12 @@ def test_windows_for_machines(server: Sandbox, capsys: pytest.CaptureFixture[str
 
 
 def test_windows_that_say_little(capsys: pytest.CaptureFixture[str]) -> None:
-    from toggl_async.cli.quota import _Quotas, _quotas_as_text, _Window  # noqa: PLC0415
+    from toggl_async.cli.quota import _Quotas, _quotas_as_text  # noqa: PLC0415
+    from toggl_async.records import Quota  # noqa: PLC0415
     from toggl_async.scheduler import Scheduler  # noqa: PLC0415
 
     quotas = _Quotas(
-        windows=[_Window(organization_id=5), _Window(organization_id=6, remaining=-2, total=30)],
+        windows=[Quota(organization_id=5), Quota(organization_id=6, remaining=-2, total=30)],
         names={6: "A name that is a good deal too long for its column"},
         stats=Scheduler().stats(),
     )

@@ -151,5 +151,9 @@ def auth_from_env(environ: Mapping[str, str] | None = None) -> Auth:
             raise MissingCredentials("the environment variable TOGGL_API_TOKEN is empty")
         return ApiToken(environ["TOGGL_API_TOKEN"])
     if "TOGGL_EMAIL" in environ or "TOGGL_PASSWORD" in environ:
-        return EmailPassword(environ.get("TOGGL_EMAIL", ""), environ.get("TOGGL_PASSWORD", ""))
+        for name, other in (("TOGGL_EMAIL", "TOGGL_PASSWORD"), ("TOGGL_PASSWORD", "TOGGL_EMAIL")):
+            if not environ.get(name, "").strip():
+                what = f"is empty, but {other} is set" if name in environ else f"is not set, but {other} is"
+                raise MissingCredentials(f"the environment variable {name} {what}")
+        return EmailPassword(environ["TOGGL_EMAIL"], environ["TOGGL_PASSWORD"])
     raise MissingCredentials("no credentials: set the environment variable TOGGL_API_TOKEN")

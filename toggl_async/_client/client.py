@@ -24,7 +24,7 @@ from toggl_async._operations.arguments import each, one_id
 from toggl_async._operations.operation import Arguments, Operation, PathValue, Value
 from toggl_async._operations.record import Json
 from toggl_async.codec import Codec
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import Budget, ScheduledTransport, Scheduler
 from toggl_async.scheduler.budgets.named import budget_from_env
@@ -131,7 +131,9 @@ class TogglClient:
                 around=calls_of(middleware),
             ),
             scheduler=scheduler,
-            codec=Codec(keep_unknown=self._options.keep_unknown),
+            codec=Codec(
+                keep_unknown=self._options.keep_unknown, server=self._base_url.host, mask=self._login.mask
+            ),
             plans=KnownPlans(check=self._options.plan_check),
             options=CallOptions(
                 priority=Priority.NORMAL,
@@ -227,6 +229,8 @@ class TogglClient:
     async def __aenter__(self) -> Self:
         if self._is_view:
             raise InvalidInput("a view of a client cannot be entered: enter the client that it was made from")
+        if self._login.is_closing:
+            raise ClientClosed("the client was closed, and cannot be entered again: make a new one")
         return self
 
     async def __aexit__(

@@ -52,6 +52,8 @@ from toggl_async.scheduler import (
     facts_of,
 )
 from toggl_async.scheduler.adapter import REFUSED, login_refused, shown_path
+from toggl_async.scheduler.core.masking import masked, secrets_in
+from toggl_async.scheduler.exchange import SECRETS
 from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx, running_loop
 
@@ -93,6 +95,19 @@ class Login(httpx.AsyncBaseTransport):
         self._scheduled = scheduled
         self._refused: LoginRefused | None = None
         self._closing = False
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing may start any more."""
+        return self._closing
+
+    def mask(self, body: bytes) -> bytes:
+        """Blank the credentials in what a server said."""
+        return masked(body, self._secrets())
+
+    def _secrets(self) -> frozenset[str]:
+        """What proves who asks."""
+        return frozenset()
 
     def forget_refusal(self) -> None:
         """Try credentials again that were refused, for instance because the lock is over."""
@@ -199,6 +214,9 @@ class FixedLogin(Login):
             )
         return response
 
+    def _secrets(self) -> frozenset[str]:
+        return secrets_in({name.lower(): value for name, value in self._headers.items()})
+
     def forget_refusal(self) -> None:
         """Forget whether the credentials are known to be good, too."""
         super().forget_refusal()
@@ -293,6 +311,10 @@ class SessionLogin(Login):
         self._held: _Held | None = None
         self._logging_in: asyncio.Task[_Held] | None = None
         self._under_way: set[httpx.Request] = set()
+
+    def _secrets(self) -> frozenset[str]:
+        held = self._held
+        return frozenset({self._auth.password, *(() if held is None else (held.cookie,))})
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request with the session's cookie; log in before, and once again if it has expired.
@@ -417,7 +439,11 @@ class SessionLogin(Login):
             self._url,
             headers=self._headers,
             json=body,
-            extensions={EXTENSION: facts, "timeout": self._timeout},
+            extensions={
+                EXTENSION: facts,
+                SECRETS: frozenset({self._auth.password}),
+                "timeout": self._timeout,
+            },
         )
 
     def _facts(self, method: str) -> RequestFacts:

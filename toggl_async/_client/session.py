@@ -186,7 +186,13 @@ class Session:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        return (await self._received(operation, arguments, recalls=recalls)).answer()
+        answer = (await self._received(operation, arguments, recalls=recalls)).answer()
+        # Whoever reads it may quote it in an error, where it is of another kind.
+        return (
+            answer
+            if impostor(answer.body) is None
+            else attrs.evolve(answer, body=self.codec.mask(answer.body))
+        )
 
     async def walk(
         self,
@@ -301,7 +307,7 @@ class Session:
     ) -> object:
         """Decode an answer; workspaces in it tell whose quota they spend, and which plan they have."""
         if operation.redirects:
-            return _target(operation, received)
+            return self._target(operation, received)
         result = self.codec.decode(
             operation.result,
             received.body,
@@ -317,6 +323,19 @@ class Session:
                     drivers_of(self.scheduler).learn_organization(workspace.id, workspace.organization_id)
             self.plans.learn(found)
         return result
+
+    def _target(self, operation: Operation[object], received: Received) -> str:
+        """Return where an answer redirects to."""
+        try:
+            return received.response.headers["location"]
+        except KeyError:
+            raise DecodeError(
+                impostor(self.codec.mask(received.body))
+                or f"expected a redirect, got {received.response.status_code}",
+                operation=operation.name,
+                field="Location",
+                body=received.body,
+            ) from None
 
 
 async def _chunks(
@@ -346,19 +365,6 @@ def _broken_off(operation: Operation[object], request: httpx.Request, error: Exc
         path=shown_path(request),
         maybe_applied=not operation.reads,
     )
-
-
-def _target(operation: Operation[object], received: Received) -> str:
-    """Return where an answer redirects to."""
-    try:
-        return received.response.headers["location"]
-    except KeyError:
-        raise DecodeError(
-            impostor(received.body) or f"expected a redirect, got {received.response.status_code}",
-            operation=operation.name,
-            field="Location",
-            body=received.body,
-        ) from None
 
 
 def _id(value: PathValue | None) -> int | None:

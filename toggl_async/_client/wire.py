@@ -122,7 +122,10 @@ class Wire:
         return await (send(request) if self._around is None else self._around(request, send))
 
 
-_LAST_PORT = 65535
+_LAST_PORT: Final = 65535
+
+_PATH_OF_AN_API: Final = re.compile(r"/(?:(?:reports|insights|webhooks)/)?api/v\d+/?")
+"""What Toggl's documentation shows behind the host, and every path of ours begins with."""
 
 
 def checked_url(address: str, name: str) -> httpx.URL:
@@ -133,7 +136,8 @@ def checked_url(address: str, name: str) -> httpx.URL:
     """
     try:
         url = httpx.URL(address)
-    except (httpx.InvalidURL, TypeError) as error:
+        _ = url.host  # decoded only when somebody asks
+    except (httpx.InvalidURL, TypeError, UnicodeError) as error:
         raise InvalidInput(f"{name}_url is not a valid URL: {error}") from None
     if url.port is not None and not 0 < url.port <= _LAST_PORT:
         raise InvalidInput(f"{name}_url must have a port from 1 to {_LAST_PORT}, not {url.port}")
@@ -147,6 +151,8 @@ def checked_url(address: str, name: str) -> httpx.URL:
         or url.fragment
     ):
         raise InvalidInput(f"{name}_url must be https://HOST, not {address!r}")
+    if _PATH_OF_AN_API.fullmatch(url.path):
+        raise InvalidInput(f"{name}_url must be https://HOST: leave out {url.path.rstrip('/')}")
     if url.scheme == "http" and not _is_loopback(url.host):
         raise InvalidInput(
             f"{name}_url must use https, or credentials would be sent in the clear: {address!r}"

@@ -120,7 +120,7 @@ async def _read(field: str, content: object) -> tuple[str, bytes]:
         try:
             return path.name, await path.read_bytes()
         except OSError as error:
-            raise InvalidInput(f"{field}: {error.strerror}: {path.name!r}") from error
+            raise InvalidInput(f"{field}: {error.strerror}: {str(path)!r}") from error
     read = getattr(content, "read", None)
     found = await anyio.to_thread.run_sync(read) if callable(read) else None
     if not isinstance(found, bytes):
@@ -178,7 +178,11 @@ class Download:
         # A name of its own: others may be saving to the same path.
         partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
         size = 0
-        file = await partial.open("xb")
+        try:
+            file = await partial.open("xb")
+        except OSError as error:
+            # The caller knows nothing of the other name.
+            raise type(error)(error.errno, error.strerror, str(target)) from None
         try:
             async with file:
                 async with self.stream() as chunks:

@@ -23,6 +23,8 @@ from toggl_async.errors import InvalidInput
 __all__ = ["NamedAccount", "read_accounts"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]*")
+_VARIABLE = re.compile(r"(?!toggl_sk_)(?=.*[A-Z_])[A-Za-z_][A-Za-z0-9_]*")
+"""A name that can't be a token: those of Toggl are small letters and digits alone."""
 
 
 @attrs.frozen
@@ -70,9 +72,16 @@ def _accounts(path: Path, lines: list[str], environ: Mapping[str, str]) -> Itera
         names.add(name.casefold())
         token = environ.get(place) if kind == "env" else _from_keyring(where, place)
         if not token or not token.strip():
-            missing = "the environment variable" if kind == "env" else "the keyring entry"
-            raise InvalidInput(f"{where}: no token found in {missing}")
+            raise InvalidInput(f"{where}: {_lack(kind, place, empty=token is not None)}")
         yield NamedAccount(name, ApiToken(token.strip()))
+
+
+def _lack(kind: str, place: str, *, empty: bool) -> str:
+    """Say where a token should have been; a token that stands there by mistake is not repeated."""
+    if kind != "env":
+        return "no token found in the keyring entry"
+    name = f"the environment variable {place}" if _VARIABLE.fullmatch(place) else "the environment variable"
+    return f"{name} is {'empty' if empty else 'not set'}"
 
 
 def _from_keyring(where: str, place: str) -> str | None:

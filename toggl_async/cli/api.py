@@ -11,6 +11,7 @@ import click
 
 from toggl_async import scopes
 from toggl_async._client.catalog import operations
+from toggl_async._hints import quoted
 from toggl_async._operations.operation import Caller, Operation, Plan, Resource
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.output import complain, say
@@ -35,7 +36,7 @@ def api(words: tuple[str, ...], as_json: bool) -> int:
     elif found:
         say(_table(found))
     if not found:
-        complain(f"no operation matches {' '.join(words)!r}")
+        complain(f"no operation matches {quoted(' '.join(words))}")
         return Exit.FAILED
     return Exit.DONE
 

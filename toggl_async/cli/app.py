@@ -20,8 +20,9 @@ from toggl_async.cli.hours import report
 from toggl_async.cli.interrupts import interruptible
 from toggl_async.cli.options import COMPLETION
 from toggl_async.cli.output import ESCAPES, OutputLost, complain, lost, occupy_closed_descriptors
-from toggl_async.cli.quota import quota, whoami
+from toggl_async.cli.quota import quota
 from toggl_async.cli.sandbox import sandbox
+from toggl_async.cli.whoami import whoami
 from toggl_async.errors import BudgetError, InvalidInput
 
 __all__ = ["command", "run"]

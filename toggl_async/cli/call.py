@@ -19,14 +19,14 @@ from toggl_async._client.catalog import operation as found_operation
 from toggl_async._client.catalog import operations
 from toggl_async._client.client import TogglClient
 from toggl_async._client.whereabouts import hint_for_operation
-from toggl_async._hints import nearest
+from toggl_async._hints import nearest, quoted
 from toggl_async._operations.operation import Operation
 from toggl_async._operations.plain import plain
 from toggl_async.cli.api import scope_of
 from toggl_async.cli.connect import ask
 from toggl_async.cli.dates import SpokenDay, zone_of
 from toggl_async.cli.options import base_url_option, server_url
-from toggl_async.cli.output import complain
+from toggl_async.cli.output import complain, json_text
 from toggl_async.cli.typed import described, from_json, from_text
 from toggl_async.errors import InvalidInput
 
@@ -95,6 +95,7 @@ def _arguments(context: click.Context, _parameter: click.Parameter, begun: str) 
 @click.argument("name", metavar="OPERATION", shell_complete=_names)
 @click.argument("arguments", metavar="[KEY=VALUE]...", nargs=-1, shell_complete=_arguments)
 @base_url_option
+@click.option("--json", is_flag=True, expose_value=False, help="Write JSON, as it does anyway.")
 def call(name: str, arguments: tuple[str, ...], base_url: str | None) -> int:
     """Call an OPERATION, such as workspace.tags.list, and print the result as JSON.
 
@@ -124,7 +125,9 @@ def _operation(name: str) -> Operation[object]:
     names = [one.name for one in operations()]
     if name not in names:
         hint = hint_for_operation(name) or nearest(name, names)
-        raise InvalidInput(f"there is no operation {name!r} (`toggl-async api WORDS` searches them){hint}")
+        raise InvalidInput(
+            f"there is no operation {quoted(name)} (`toggl-async api WORDS` searches them){hint}"
+        )
     return found_operation(name)
 
 
@@ -144,7 +147,7 @@ def _typed(operation: Operation[object], arguments: Sequence[str]) -> _Call:
         name = found["name"]
         if name not in forms:
             raise InvalidInput(
-                f"{operation.name} has no argument {name!r}{nearest(name, forms)}{_usage(operation)}"
+                f"{operation.name} has no argument {quoted(name)}{nearest(name, forms)}{_usage(operation)}"
             )
         if name in values:
             raise InvalidInput(f"{name} is given twice; separate several values with commas")
@@ -194,4 +197,4 @@ def _shown(result: object) -> str | bytes:
     """Write what an operation brought."""
     if isinstance(result, bytes):
         return result
-    return json.dumps(plain(result, "answer"), ensure_ascii=False, indent=2)
+    return json_text(json.dumps(plain(result, "answer"), ensure_ascii=False, indent=2))

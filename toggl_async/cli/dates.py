@@ -8,8 +8,9 @@ from typing import Final, Self
 
 import attrs
 import click
+from click.shell_completion import CompletionItem
 
-from toggl_async._hints import nearest
+from toggl_async._hints import nearest, quoted
 from toggl_async.cli.options import Command
 from toggl_async.cli.output import complain
 from toggl_async.errors import InvalidInput
@@ -65,9 +66,13 @@ class SpokenDay:
             if _FIRST_YEAR <= day.year < _LAST_YEAR:
                 return day
         raise InvalidInput(
-            f"{self.text!r} is not a day: write a date such as 2026-03-12, today, yesterday, or a weekday "
-            f"such as monday, which means the last one{nearest(self.text, (*_AWAY, *_WEEKDAYS))}"
+            f"{quoted(self.text)} is not a day: write a date such as 2026-03-12, today, yesterday, tomorrow, "
+            f"or a weekday such as monday, which means the last one{nearest(self.text, (*_AWAY, *_WEEKDAYS))}"
         )
+
+
+def _completed(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in (*_AWAY, *_WEEKDAYS) if word.startswith(begun.lower())]
 
 
 def day_option(command: Command) -> Command:
@@ -76,6 +81,7 @@ def day_option(command: Command) -> Command:
         "--day",
         metavar="DAY",
         default="today",
+        shell_complete=_completed,
         callback=lambda _context, _parameter, text: SpokenDay.said(text),
         help="Another day: yesterday, monday, 2026-03-12.",
     )

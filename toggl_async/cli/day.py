@@ -15,7 +15,8 @@ from toggl_async.cli.connect import ask
 from toggl_async.cli.dates import SpokenDay, bounds, day_option, zone_of
 from toggl_async.cli.names import KnownNames, chosen_project, chosen_tags, completed, recall, remember
 from toggl_async.cli.options import base_url_option, machine_option, server_url
-from toggl_async.cli.output import complain, on_one_line
+from toggl_async.cli.output import complain, json_text, on_one_line
+from toggl_async.errors import InvalidInput, TogglError
 from toggl_async.records import Me, TimeEntry
 
 __all__ = ["current", "start", "stop", "today"]
@@ -99,16 +100,14 @@ def current(base_url: str | None, *, machine: bool) -> int:
 
     async def work(client: TogglClient) -> TimeEntry | None:
         entry = await timer.current(client)
-        if entry is None or entry.project_id is None or names.project(entry.project_id) is not None:
+        if entry is None or entry.project_id is None or entry.project_name:
             return entry
-        return await client.me.time_entries.get(entry.id, meta=True)
+        return entry if names.project(entry.project_id) else await _with_its_project(client, entry)
 
     def show(entry: TimeEntry | None) -> str:
         if entry is None:
             return _NOTHING
-        return (
-            f"{_told(entry, names)}: {_clock(timer.elapsed(entry))}, since {_at(entry.start, names.timezone)}"
-        )
+        return f"{_told(entry, names)}: {_length(entry)}, since {_at(entry.start, names.timezone)}"
 
     return ask(work, url, auth, _entry_as_json if machine else show)
 
@@ -188,9 +187,18 @@ def stop(base_url: str | None, *, machine: bool) -> int:
     def show(entry: TimeEntry | None) -> str:
         if entry is None:
             return _NOTHING
-        return f"stopped {_told(entry, names)} after {_clock(timer.elapsed(entry))}"
+        return f"stopped {_told(entry, names)} after {_length(entry)}"
 
     return ask(timer.stop, url, auth, _entry_as_json if machine else show)
+
+
+async def _with_its_project(client: TogglClient, entry: TimeEntry) -> TimeEntry:
+    """Ask for a time entry with the name of its project; without that, the entry is told all the same."""
+    try:
+        return await client.me.time_entries.get(entry.id, meta=True)
+    except TogglError as error:
+        complain(f"warning: the name of project {entry.project_id} cannot be fetched: {error}")
+        return entry
 
 
 async def _day_of(client: TogglClient, zone: dt.tzinfo, asked: SpokenDay) -> _Day:
@@ -199,18 +207,33 @@ async def _day_of(client: TogglClient, zone: dt.tzinfo, asked: SpokenDay) -> _Da
     day = asked.on(now.astimezone(zone).date())
     first, last = bounds(day, zone)
     entries = await client.me.time_entries.list(start_date=first - _BEFORE, end_date=last, meta=True)
-    whole = [entry for entry in entries if entry.start is not None]
-    if len(whole) < len(entries):
+    pieces: list[_Piece] = []
+    odd: list[TimeEntry] = []
+    for entry in entries:
+        try:
+            piece = _piece(entry, first, last, now)
+        except (InvalidInput, OverflowError):
+            odd.append(entry)
+        else:
+            pieces += [] if piece is None else [piece]
+    if odd:
+        named = ", ".join(str(entry.id) for entry in odd)
         complain(
-            f"warning: time entries that came without a start are not counted: {len(entries) - len(whole)}"
+            "warning: time entries that came without a start, or with one or a duration that cannot be, "
+            f"are not counted: {len(odd)} (ids: {named})"
         )
-    pieces = [piece for entry in whole if (piece := _piece(entry, first, last, now)) is not None]
     return _Day(day=day, zone=zone, pieces=sorted(pieces, key=lambda piece: piece.begin))
 
 
 def _piece(entry: TimeEntry, first: dt.datetime, last: dt.datetime, now: dt.datetime) -> _Piece | None:
-    """Cut a time entry to a day; None where nothing is left."""
-    assert entry.start is not None  # noqa: S101 - the others were left out
+    """Cut a time entry to a day; None where nothing is left.
+
+    Raises:
+        InvalidInput: it has no start, or a duration that cannot be.
+        OverflowError: it would end where no calendar reaches.
+    """
+    if entry.start is None:
+        raise InvalidInput(f"time entry {entry.id} has no start")
     ended = entry.start + timer.elapsed(entry, now)
     begin, end = max(entry.start, first), min(ended, last)
     if begin > end or (begin == end and entry.start < first) or begin >= last:
@@ -230,7 +253,7 @@ def _day_as_text(found: _Day) -> str:
 
 def _day_as_json(found: _Day) -> str:
     """The same for programs: the entries as Toggl has them, and their seconds within the day."""
-    return json.dumps(
+    answer = json.dumps(
         {
             "day": found.day.isoformat(),
             "timezone": str(found.zone),
@@ -246,10 +269,11 @@ def _day_as_json(found: _Day) -> str:
         },
         ensure_ascii=False,
     )
+    return json_text(answer)
 
 
 def _entry_as_json(entry: TimeEntry | None) -> str:
-    return "null" if entry is None else entry.to_json().decode("utf-8")
+    return "null" if entry is None else json_text(entry.to_json())
 
 
 def _told(entry: TimeEntry, names: KnownNames) -> str:
@@ -274,10 +298,27 @@ def _clock(length: dt.timedelta) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
+def _length(entry: TimeEntry) -> str:
+    """How long an entry has run, as far as it can be told."""
+    try:
+        return _clock(timer.elapsed(entry))
+    except InvalidInput as error:
+        complain(f"warning: {error}")
+        return "?"
+
+
 def _at(moment: dt.datetime | None, timezone: str | None) -> str:
-    """A moment on the clock of the profile's time zone, with its day unless that is today."""
+    """A moment on the clock of the profile's time zone, with its day unless that is today.
+
+    Where that zone is unknown, the clock is this machine's, and its zone is named.
+    """
     if moment is None:
         return "?"
-    there = moment.astimezone(zone_of(timezone))
-    today_there = dt.datetime.now(there.tzinfo).date()
-    return f"{there:%H:%M}" if there.date() == today_there else f"{there:%Y-%m-%d %H:%M}"
+    zone = zone_of(timezone)
+    try:
+        there = moment.astimezone(zone)
+    except OverflowError:  # on the first or the last day of the calendar
+        return "?"
+    today_there = dt.datetime.now(zone).date()
+    shown = f"{there:%H:%M}" if there.date() == today_there else f"{there:%Y-%m-%d %H:%M}"
+    return shown if str(zone) == timezone else f"{shown} {there:%Z}"

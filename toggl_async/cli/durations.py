@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import click
 
+from toggl_async._hints import quoted
+
 __all__ = ["Duration"]
 
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -30,5 +32,5 @@ class Duration(click.FloatRange):
         """Read what was given."""
         written = _WRITTEN.fullmatch(str(value).strip())
         if written is None:
-            self.fail(f"{value!r} is not a duration; write it as 90s, 10m, 1h or 1d", param, ctx)
+            self.fail(f"{quoted(value)} is not a duration; write it as 90s, 10m, 1h or 1d", param, ctx)
         return super().convert(float(written[1]) * _UNITS[written[2]], param, ctx)

@@ -1,7 +1,6 @@
 """``toggl-async export``: everything that a token can see, into files."""
 
 import datetime as dt
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from toggl_async.cli.accounts import read_accounts
 from toggl_async.cli.durations import Duration
 from toggl_async.cli.jobs import Job, MadeUp, run_jobs
 from toggl_async.cli.made_up import days_lived
+from toggl_async.cli.options import server_url
 from toggl_async.errors import InvalidInput
 from toggl_async.export import DATASETS, FORMATS, ExportPlan
 from toggl_async.export.mirror.destination import MIRROR, check_destination
@@ -229,7 +229,7 @@ def export(
         )
         for account, auth in auths
     ]
-    server = base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
+    server = BASE_URL if sandbox else server_url(base_url)
     made_up = None
     if sandbox:
         days = 0 if dry_run else days_lived(place / MIRROR if url is None else url, update=update)

@@ -8,7 +8,7 @@ import msgspec
 
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.mirrors import store_at
-from toggl_async.cli.output import complain, say
+from toggl_async.cli.output import complain, json_text, say
 from toggl_async.errors import InvalidInput
 from toggl_async.export import DATASETS, Change
 from toggl_async.export.mirror.storage import write_atomically
@@ -113,10 +113,10 @@ def _write(snapshot: Snapshot, begin: _State, store: str) -> _State:
         end = change.revision
         lines.append(_line(change))
         if len(lines) == _LINES:
-            say(b"\n".join(lines).decode())
+            say(json_text(b"\n".join(lines)))
             lines.clear()
     ended = _State(snapshot.id, end)
-    say(b"\n".join([*lines, msgspec.json.encode(ended)]).decode())
+    say(json_text(b"\n".join([*lines, msgspec.json.encode(ended)])))
     return ended
 
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.mirrors import store_at
-from toggl_async.cli.output import complain, remark, say
+from toggl_async.cli.output import complain, json_text, remark, say
 from toggl_async.export.mirror.hours import Grouping, Hours, HoursBy, Label, groupings, hours_by
 
 __all__ = ["report"]
@@ -129,7 +129,7 @@ def _as_csv(found: HoursBy) -> str:
 
 def _as_json(found: HoursBy) -> str:
     """An object: the rows, their total, how many time entries are running, and why hours may be missing."""
-    return msgspec.json.encode(
+    answer = msgspec.json.encode(
         {
             "by": found.by,
             "rows": [_fields(found.by, row) for row in found.rows],
@@ -137,7 +137,8 @@ def _as_json(found: HoursBy) -> str:
             "running": found.running,
             "doubts": found.doubts,
         }
-    ).decode()
+    )
+    return json_text(answer)
 
 
 _WRITTEN: Mapping[str, Callable[[HoursBy], str]] = MappingProxyType(

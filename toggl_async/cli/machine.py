@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from toggl_async.cli.output import say
+from toggl_async.cli.output import json_text, say
 from toggl_async.export import ExportEvent
 from toggl_async.scheduler.events import Paused, SchedulerEvent
 
@@ -21,7 +21,7 @@ _ANNOUNCED = 1.0
 def emit(event: str, facts: Mapping[str, Any], *, account: str | None = None) -> None:
     """Write an event."""
     named = {"event": event, **({"account": account} if account is not None else {}), **facts}
-    say(msgspec.json.encode(named).decode())
+    say(json_text(msgspec.json.encode(named)))
 
 
 class MachineDisplay:

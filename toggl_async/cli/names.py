@@ -18,7 +18,7 @@ import platformdirs
 from click.shell_completion import CompletionItem
 
 from toggl_async._client.auth import Auth, auth_from_env
-from toggl_async._hints import nearest
+from toggl_async._hints import nearest, quoted
 from toggl_async.cli.options import COMPLETION, server_url
 from toggl_async.cli.output import on_one_line
 from toggl_async.errors import InvalidInput
@@ -116,21 +116,24 @@ def chosen_project(wanted: str, found: Iterable[Project], workspace_id: int) -> 
     Raises:
         InvalidInput: there is no such project among the active ones, or there are several.
     """
-    active = [one for one in found if one.workspace_id == workspace_id and one.active is not False]
+    everywhere = [one for one in found if one.active is not False]
+    active = [one for one in everywhere if one.workspace_id == workspace_id]
     for matches in (
         [one for one in active if one.name == wanted],
-        [one for one in active if (one.name or "").casefold() == wanted.casefold()],
+        [one for one in active if _is_called(one, wanted)],
         [one for one in active if str(one.id) == wanted],
     ):
         if len(matches) > 1:
             ids = ", ".join(str(one.id) for one in matches)
-            raise InvalidInput(f"{len(matches)} projects are called {wanted!r}: give the id of one ({ids})")
+            raise InvalidInput(
+                f"{len(matches)} projects are called {quoted(wanted)}: give the id of one ({ids})"
+            )
         if matches:
             return matches[0]
-    raise InvalidInput(
-        f"workspace {workspace_id} has no active project called {wanted!r}"
-        f"{nearest(wanted, (one.name for one in active if one.name))}"
-    )
+    elsewhere = _workspaces(
+        one for one in everywhere if _is_called(one, wanted) or str(one.id) == wanted
+    ) or nearest(wanted, (one.name for one in active if one.name))
+    raise InvalidInput(f"workspace {workspace_id} has no active project called {quoted(wanted)}{elsewhere}")
 
 
 def chosen_tags(wanted: Iterable[str], found: Iterable[Tag], workspace_id: int) -> list[str]:
@@ -139,31 +142,51 @@ def chosen_tags(wanted: Iterable[str], found: Iterable[Tag], workspace_id: int) 
     Raises:
         InvalidInput: there is no such tag. Toggl would make one.
     """
+    found = list(found)
     names = [one.name for one in found if one.name and one.workspace_id == workspace_id]
     by_lower = {name.casefold(): name for name in names}
     chosen = []
     for name in wanted:
         meant = name if name in names else by_lower.get(name.casefold())
         if meant is None:
+            elsewhere = _workspaces(one for one in found if _is_called(one, name)) or nearest(name, names)
             raise InvalidInput(
-                f"workspace {workspace_id} has no tag called {name!r}{nearest(name, names)} "
+                f"workspace {workspace_id} has no tag called {quoted(name)}{elsewhere} "
                 f"(`toggl-async call workspace.tags.create workspace_id={workspace_id} name=…` makes one)"
             )
         chosen.append(meant)
     return list(dict.fromkeys(chosen))
 
 
+def _is_called(one: Project | Tag, wanted: str) -> bool:
+    return (one.name or "").casefold() == wanted.casefold()
+
+
+def _workspaces(found: Iterable[Project | Tag]) -> str:
+    """Say in which other workspaces something is, behind a message; say nothing if in none."""
+    ids = sorted({one.workspace_id for one in found if one.workspace_id is not None})
+    return f"; it is in another workspace: {' or '.join(f'--workspace {one}' for one in ids)}" if ids else ""
+
+
 def completed(
     kind: Callable[[KnownNames], Iterable[_Named]],
 ) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """Return what completes names of a kind, from what was written down: no request, no error."""
+    """Return what completes names of a kind, from what was written down: no request, no error.
+
+    Only those of the workspace that `start` would use: it refuses the others.
+    """
 
     def complete(ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
         try:
             names = recall(auth_from_env(), server_url(ctx.params.get("base_url")))
         except InvalidInput:  # no credentials, or no valid URL of a server
             return []
-        fitting = (one.name for one in kind(names) if one.name.casefold().startswith(begun.casefold()))
+        chosen = ctx.params.get("workspace") or names.workspace_id
+        fitting = (
+            one.name
+            for one in kind(names)
+            if one.workspace_id == chosen and one.name.casefold().startswith(begun.casefold())
+        )
         # What a shell would take for several completions, or a terminal for an order, is left out.
         return [
             CompletionItem(_for_the_shell(name))

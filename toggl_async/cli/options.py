@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from toggl_async._client.client import BASE_URL
+from toggl_async._client.wire import checked_url
 
 __all__ = ["COMPLETION", "Command", "base_url_option", "machine_option", "server_url"]
 
@@ -28,5 +29,11 @@ def machine_option(command: Command) -> Command:
 
 
 def server_url(base_url: str | None) -> str:
-    """Return the server that a command asks: that of the option, of the environment, or Toggl's."""
-    return base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
+    """Return the server that a command asks: that of the option, of the environment, or Toggl's.
+
+    Raises:
+        InvalidInput: it isn't the URL of a server.
+    """
+    url = base_url or os.environ.get("TOGGL_BASE_URL") or BASE_URL
+    checked_url(url, "base")
+    return url

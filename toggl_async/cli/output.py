@@ -22,12 +22,15 @@ __all__ = [
     "OutputLost",
     "complain",
     "defused",
+    "json_text",
     "lost",
     "occupy_closed_descriptors",
     "on_one_line",
     "remark",
     "say",
 ]
+
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 _STEERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Control characters but tab and line feed; and what turns the direction of writing, which can hide text."""
@@ -36,6 +39,22 @@ _STEERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u20
 def defused(text: str) -> str:
     """Escape what a terminal would obey."""
     return _STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def json_text(text: str | bytes) -> str:
+    """JSON as stdout can carry it: as it is where that takes UTF-8, else in ASCII alone.
+
+    A pipe of another encoding would make other bytes of some characters, and readers of JSON expect UTF-8.
+    """
+    text = text.decode("utf-8") if isinstance(text, bytes) else text
+    if _takes_utf8(sys.stdout):
+        return text
+    return _BEYOND_ASCII.sub(lambda found: _units(found[0]), text)
+
+
+def _takes_utf8(stream: TextIO | None) -> bool:
+    encoding: str | None = getattr(stream, "encoding", None)
+    return encoding is not None and codecs.lookup(encoding).name == "utf-8"
 
 
 def on_one_line(name: str) -> str:
@@ -47,9 +66,13 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     """Write what an encoding doesn't have as JSON does, in UTF-16; `backslashreplace` isn't JSON."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
-    pairs = (units[at : at + 2].hex() for at in range(0, len(units), 2))
-    return "".join(f"\\u{pair}" for pair in pairs), error.end
+    return _units(error.object[error.start : error.end]), error.end
+
+
+def _units(text: str) -> str:
+    """Write a text as JSON can escape it: by its units in UTF-16."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 ESCAPES: Final = "toggl_async.escapes"
@@ -83,7 +106,8 @@ def say(answer: str | bytes) -> None:
         if isinstance(answer, bytes):
             click.echo(answer, nl=False)
         else:
-            click.echo(defused(answer))
+            # Without the stream, click would write UTF-8 into one of ASCII.
+            click.echo(defused(answer), file=sys.stdout)
     except OSError as error:
         raise lost(error) from None
 
@@ -97,7 +121,7 @@ def lost(error: OSError) -> OutputLost:
 def remark(line: str) -> None:
     """Write a line for people to stderr, if it can be written."""
     try:
-        click.echo(defused(line), err=True)
+        click.echo(defused(line), file=sys.stderr)
     except OSError:
         _discard(sys.stderr)
 

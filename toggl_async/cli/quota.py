@@ -1,6 +1,7 @@
-"""``toggl-async quota``: every hourly quota and who waits, and ``toggl-async whoami``."""
+"""``toggl-async quota``: every hourly quota, and who waits."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -12,34 +13,19 @@ from toggl_async._client.client import TogglClient
 from toggl_async.cli.connect import ask
 from toggl_async.cli.display import spell
 from toggl_async.cli.options import base_url_option, machine_option, server_url
-from toggl_async.export import ExportPlan, Survey, survey
-from toggl_async.export.intake import reading, rows_of
-from toggl_async.export.plan.datasets import operation
+from toggl_async.cli.output import json_text, on_one_line
+from toggl_async.cli.tolerance import SeenOrganization, listed
+from toggl_async.records import Quota
 from toggl_async.scheduler.stats import ProcessStats, SchedulerStats
 
-__all__ = ["quota", "whoami"]
-
-_QUOTA = "me.quota"
-_ORGANIZATIONS = "me.organizations.list"
-
-
-class _Window(msgspec.Struct):
-    organization_id: int | None = None
-    remaining: int | None = None
-    resets_in_secs: int | None = None
-    total: int | None = None
-
-
-class _Organization(msgspec.Struct):
-    id: int
-    name: str | None = None
+__all__ = ["quota"]
 
 
 @attrs.frozen(kw_only=True)
 class _Quotas:
     """The windows, the names of their organizations, and who else waits, as the shared budget tells."""
 
-    windows: list[_Window]
+    windows: Sequence[Quota]
     names: dict[int, str]
     stats: SchedulerStats
 
@@ -76,29 +62,12 @@ def quota(base_url: str | None, *, forget: bool, machine: bool) -> int:
     return ask(quotas, server_url(base_url), auth_from_env(), _quotas_as_json if machine else _quotas_as_text)
 
 
-@click.command()
-@base_url_option
-@machine_option
-def whoami(base_url: str | None, *, machine: bool) -> int:
-    """Show whose token this is and which workspaces it can see. Spends two requests.
-
-    The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
-    """
-    return ask(
-        _account, server_url(base_url), auth_from_env(), _account_as_json if machine else _account_as_text
-    )
-
-
 async def _quotas(client: TogglClient) -> _Quotas:
-    answer = await client.fetch(operation(_QUOTA), path={})
-    with reading(_QUOTA, answer.body):
-        windows = msgspec.json.decode(answer.body, type=list[_Window] | None) or []
-    answer = await client.fetch(operation(_ORGANIZATIONS), path={})
-    with reading(_ORGANIZATIONS, answer.body):
-        organizations = [msgspec.json.decode(row, type=_Organization) for row in rows_of(answer.body)]
+    windows = await client.me.quota()
+    organizations = await listed(client, "/api/v9/me/organizations", SeenOrganization)
     return _Quotas(
         windows=windows,
-        names={one.id: one.name or str(one.id) for one in organizations},
+        names={one.id: one.name for one in organizations if one.id is not None and one.name},
         stats=client.scheduler.stats(),
     )
 
@@ -107,6 +76,8 @@ def _quotas_as_text(quotas: _Quotas) -> str:
     """A table of the windows."""
     now = dt.datetime.now().astimezone()
     lines = [f"{'quota':<32}{'used':>6}{'left':>6}{'of':>6}  resets"]
+    if not quotas.windows:
+        lines = ["Toggl shows no quota of this account"]
     for window in quotas.windows:
         whose = "user" if window.organization_id is None else quotas.names.get(window.organization_id)
         used = None
@@ -119,7 +90,7 @@ def _quotas_as_text(quotas: _Quotas) -> str:
         figures = "".join(
             f"{'?' if figure is None else figure:>6}" for figure in (used, window.remaining, window.total)
         )
-        lines.append(f"{(whose or str(window.organization_id))[:31]:<32}{figures}  {resets}")
+        lines.append(f"{on_one_line(whose or str(window.organization_id))[:31]:<32}{figures}  {resets}")
     return "\n".join([*lines, *_waiting_as_text(quotas.processes)])
 
 
@@ -146,7 +117,7 @@ def _shown(name: str) -> str:
 def _quotas_as_json(quotas: _Quotas) -> str:
     """The windows as Toggl has them, with the names of their organizations, and who waits."""
     rows: list[dict[str, Any]] = [
-        {**msgspec.to_builtins(window), "organization": quotas.names.get(window.organization_id or 0)}
+        {**window.to_dict(), "organization": quotas.names.get(window.organization_id or 0)}
         for window in quotas.windows
     ]
     waiting = [
@@ -158,35 +129,4 @@ def _quotas_as_json(quotas: _Quotas) -> str:
         }
         for process in quotas.processes
     ]
-    return msgspec.json.encode({"windows": rows, "waiting": waiting}).decode()
-
-
-async def _account(client: TogglClient) -> Survey:
-    return await survey(client, ExportPlan())
-
-
-def _account_as_text(account: Survey) -> str:
-    """The user, and a line for each workspace."""
-    lines = [f"{account.username or 'nameless'} <{account.email}>, user {account.user_id}"]
-    lines += [
-        f"workspace {workspace.id}: {workspace.name} (organization {workspace.organization_id})"
-        for workspace in account.workspaces
-    ]
-    lines += [f"warning: {warning}" for warning in account.warnings]
-    return "\n".join(lines)
-
-
-def _account_as_json(account: Survey) -> str:
-    """The same as JSON, without anything secret."""
-    return msgspec.json.encode(
-        {
-            "user_id": account.user_id,
-            "name": account.username,
-            "email": account.email,
-            "workspaces": [
-                {"id": one.id, "name": one.name, "organization_id": one.organization_id}
-                for one in account.workspaces
-            ],
-            "warnings": account.warnings,
-        }
-    ).decode()
+    return json_text(msgspec.json.encode({"windows": rows, "waiting": waiting}))

@@ -22,7 +22,7 @@ from typing import (
 import attrs
 import msgspec
 
-from toggl_async._hints import nearest
+from toggl_async._hints import nearest, quoted
 from toggl_async._operations.record import Record
 from toggl_async.cli.dates import SpokenDay
 from toggl_async.errors import InvalidInput
@@ -53,14 +53,19 @@ def from_text(text: str, form: object, name: str) -> object:
     members = _members(form)
     if text == _NULL and types.NoneType in members and str not in members:
         return None
+    wrong = InvalidInput(f"{name} takes {described(form)}")
     for member in sorted(
         (one for one in members if one is not types.NoneType), key=lambda one: one in {str, Path}
     ):  # any text is a str
         try:
             return _read(text, member, name)
-        except _UNFIT:  # our own errors are ones, too
+        except InvalidInput as error:
+            # What is JSON has an inside, of which the error tells more.
+            begins = "[" if get_origin(member) in _COLLECTIONS else "{"
+            wrong = error if text.startswith(begins) else wrong
+        except _UNFIT:
             continue
-    raise InvalidInput(f"{name} takes {described(form)}")
+    raise wrong
 
 
 def from_json(text: str, form: object, name: str) -> object:
@@ -123,12 +128,37 @@ def _converted(value: object, form: object, name: str) -> object:
         ValueError: it is of another kind altogether.
     """
     members = _members(form)
-    if len(members) == 1:
-        return _of_kind(value, members[0], name)
+    fitting = [one for one in members if _is_alike(value, one)]
+    if len(members) == 1 or len(fitting) == 1:
+        # There is one that it can be, so what is wrong is inside of it.
+        return _of_kind(value, (fitting or members)[0], name)
     for member in members:
         with contextlib.suppress(*_UNFIT):
             return _of_kind(value, member, name)
     raise ValueError
+
+
+def _inside(value: object, form: object, name: str) -> object:
+    """Make a part of a value one of its type.
+
+    Raises:
+        InvalidInput: it doesn't fit; the message names the part.
+    """
+    try:
+        return _converted(value, form, name)
+    except InvalidInput:
+        raise
+    except _UNFIT:
+        raise InvalidInput(f"{name} takes {described(form)}") from None
+
+
+def _is_alike(value: object, kind: object) -> bool:
+    """Whether a value has the outer shape of a list, or of an object."""
+    if isinstance(value, list):
+        return get_origin(kind) in _COLLECTIONS
+    if isinstance(value, dict):
+        return get_origin(kind) is Mapping or (isinstance(kind, type) and issubclass(kind, Record))
+    return False
 
 
 def _of_kind(value: object, kind: Any, name: str) -> object:
@@ -136,10 +166,10 @@ def _of_kind(value: object, kind: Any, name: str) -> object:
         return _record(value, kind, name)
     if get_origin(kind) in _COLLECTIONS and isinstance(value, list):
         (item,) = get_args(kind)
-        return [_converted(one, item, f"{name}[{index}]") for index, one in enumerate(value)]
+        return [_inside(one, item, f"{name}[{index}]") for index, one in enumerate(value)]
     if get_origin(kind) is Mapping and isinstance(value, dict):
         _, item = get_args(kind)
-        return {key: _converted(one, item, f"{name}.{key}") for key, one in value.items()}
+        return {key: _inside(one, item, f"{name}.{key}") for key, one in value.items()}
     if kind is Path:
         kind = str
     if kind is Any or kind in _WORDS or get_origin(kind) in {Literal, Annotated}:
@@ -157,12 +187,12 @@ def _record(value: object, kind: type[Record], name: str) -> object:
         field: field for field in fields
     }
     if unknown := [key for key in value if key not in named]:
-        raise InvalidInput(f"{name} has no field {unknown[0]!r}{nearest(unknown[0], named)}")
-    given = {named[key]: _converted(one, forms[named[key]], f"{name}.{key}") for key, one in value.items()}
+        raise InvalidInput(f"{name} has no field {quoted(unknown[0])}{nearest(unknown[0], named)}")
+    given = {named[key]: _inside(one, forms[named[key]], f"{name}.{key}") for key, one in value.items()}
     if missing := [
         one for one, field in fields.items() if field.default is attrs.NOTHING and one not in given
     ]:
-        raise InvalidInput(f"{name} needs the field {missing[0]!r}")
+        raise InvalidInput(f"{name} needs the field {quoted(missing[0])}")
     return kind(**given)
 
 

@@ -1,7 +1,8 @@
 """The codec of a client: which tier reads an answer, and what becomes of what neither can read."""
 
 import json
-from collections.abc import Mapping
+import types
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, get_args, get_origin
 
 import attrs
@@ -15,10 +16,13 @@ from toggl_async.codec.node import Node
 from toggl_async.codec.strict import TypeForm, decoder, fields_of, holds_records, is_record
 from toggl_async.errors import DecodeError
 
-__all__ = ["Codec"]
+__all__ = ["EMPTY", "Codec"]
 
 _GLANCE: Final = 65_536
 """Bytes of a page that are searched for its first record."""
+
+EMPTY: Final = "an empty answer"
+"""What errors call an answer without a body."""
 
 _NEVER_READ: Final = (None, bytes, str)
 """Types of answers of which nothing is held against a record."""
@@ -48,10 +52,16 @@ class Codec:
     Args:
         keep_unknown: keep fields that the records don't know in `Record.unknown`, as well as the
             values of known fields that no tolerance could read.
+        server: the name of the server, for errors about answers that may be another's.
+        mask: blanks credentials in what errors quote of an answer.
     """
 
-    def __init__(self, *, keep_unknown: bool = False) -> None:
+    def __init__(
+        self, *, keep_unknown: bool = False, server: str = "", mask: Callable[[bytes], bytes] = bytes
+    ) -> None:
         self._keep_unknown = keep_unknown
+        self._server = server
+        self.mask: Callable[[bytes], bytes] = mask
         self._drift = Drift()
 
     def encode(self, body: object) -> bytes:
@@ -74,8 +84,8 @@ class Codec:
         """Read an answer.
 
         Fields that Toggl describes otherwise than it sends them are read tolerantly, and warned of
-        once an operation and field. An empty answer, and null, is None where that is allowed and
-        an empty list where one is expected.
+        once an operation and field. null is None where that is allowed; null and an empty answer are an
+        empty list where one is expected.
 
         Args:
             result: the type that is expected: records, lists, mappings and optional ones; ``str``
@@ -107,11 +117,11 @@ class Codec:
                 value = _read(result, text, report)
                 report.odd("$", _BROKEN_TEXT)
         except Misfit as misfit:
-            message = misfit.message if body.strip() else misfit.message.replace("null", "an empty answer", 1)
-            message = impostor(body) or message
+            message = misfit.message if body.strip() else misfit.message.replace("got null", f"got {EMPTY}")
+            message = self._impostor(body) or message
             raise DecodeError(message, operation=operation, field=misfit.path, body=body) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            message = impostor(body) or f"not JSON: {error}"
+            message = self._impostor(body) or f"not JSON: {error}"
             raise DecodeError(message, operation=operation, field="$", body=body) from error
         except RecursionError:
             raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
@@ -120,6 +130,11 @@ class Codec:
         self._notice(result, body, operation, report)
         self._drift.odd(operation, report.oddities)
         return value
+
+    def _impostor(self, body: bytes) -> str | None:
+        """Say what came, where it is an answer of another kind."""
+        found = impostor(body)
+        return None if found is None else impostor(self.mask(body), self._server)
 
     def believe(self, result: object, body: bytes, *, operation: str) -> None:
         """Refuse what can't be the answer of a call that expects nothing, text or a file.
@@ -134,7 +149,7 @@ class Codec:
         Raises:
             DecodeError: HTML came, or an object that tells of an error.
         """
-        if result in _NEVER_READ and body and (message := impostor(body)):
+        if result in _NEVER_READ and body and (message := self._impostor(body)):
             raise DecodeError(message, operation=operation, field="$", body=body)
 
     def rows(self, body: bytes, *, operation: str) -> Apart:
@@ -152,7 +167,7 @@ class Codec:
                 self._drift.odd(operation, {"$": _BROKEN_TEXT})
                 return apart(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            message = impostor(body) or f"not a list of rows: {error}"
+            message = self._impostor(body) or f"not a list of rows: {error}"
             raise DecodeError(message, operation=operation, field="$", body=body) from None
 
     def left_out(self, *, operation: str) -> None:
@@ -179,7 +194,7 @@ class Codec:
         self._drift.unknown(operation, strange)
         for name in sorted(twice):
             report.odd(f"$.{name}", "occurs twice; the last one counts")
-        if strange and (message := impostor(body)):
+        if strange and (message := self._impostor(body)):
             report.odd("$", message)
         shared = len(first.keys() & known)
         # A record of one field has come whole, however much Toggl has put beside it.
@@ -188,8 +203,28 @@ class Codec:
 
 
 def _read(result: TypeForm, body: bytes, report: _Report) -> Any:
-    """Read an answer, or take it as the text that it is."""
-    return _text(body) if result is str else _structured(result, body.strip() or b"null", report)
+    """Read an answer, or take it as the text that it is.
+
+    Raises:
+        Misfit: it is empty where nothing is said by null, or cannot be read.
+    """
+    if result is str:
+        return _text(body)
+    text = body.strip()
+    if not text and _may_be_null(result):
+        # Something between here and Toggl may have lost it, and "nothing" is an answer of its own.
+        raise Misfit("$", f"expected {_kind_of(result)} or null, got {EMPTY}")
+    return _structured(result, text or b"null", report)
+
+
+def _may_be_null(result: TypeForm) -> bool:
+    """Whether an answer is one thing, or null."""
+    members = get_args(result)
+    return types.NoneType in members and str not in members and _record_in(result) is not None
+
+
+def _kind_of(result: TypeForm) -> str:
+    return "a list" if any(get_origin(one) is list for one in get_args(result)) else "an object"
 
 
 def _structured(result: TypeForm, body: bytes, report: _Report) -> Any:

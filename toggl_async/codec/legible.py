@@ -56,15 +56,20 @@ def mended(body: bytes) -> bytes | None:
     return None if text == body else text
 
 
-def impostor(body: bytes) -> str | None:
+def impostor(body: bytes, server: str = "") -> str | None:
     """Say what came, where it is an answer of another kind: a page of HTML, or an object with an error.
 
     Proxies, login pages and maintenance pages answer with status 200, too.
+
+    Args:
+        body: the answer.
+        server: whose answer it is, if that is to be told.
     """
     start = body[:_GLANCE].lstrip(b"\xef\xbb\xbf \t\r\n")
     if _MARKUP.match(start):
         title = _TITLE.search(start)
-        return f"got HTML, titled {_shown(title[1])}" if title else "got HTML without a title"
+        came = f"got HTML from {server}" if server else "got HTML"
+        return f"{came}, titled {_shown(title[1])}" if title else f"{came} without a title"
     if not start.startswith(b"{") or len(body) > _GLANCE:
         return None
     try:

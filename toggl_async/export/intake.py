@@ -9,6 +9,7 @@ import msgspec
 
 from toggl_async._operations.paging.reading import Misshapen, is_no_row, kind_of, listed
 from toggl_async.codec.apart import apart, faithful
+from toggl_async.codec.codec import EMPTY
 from toggl_async.codec.legible import impostor
 from toggl_async.errors import DecodeError
 
@@ -93,5 +94,5 @@ def reading(operation: str, body: bytes) -> Iterator[None]:
         raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
     except (Misshapen, msgspec.DecodeError, ValueError) as error:
         message, _, field = str(error).partition(" - at `")
-        message = impostor(body) or message
+        message = impostor(body) or (message if body.strip() else f"got {EMPTY}")
         raise DecodeError(message, operation=operation, field=field.rstrip("`") or "$", body=body) from None

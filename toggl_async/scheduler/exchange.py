@@ -21,11 +21,15 @@ from typing import Any, Final, Protocol, cast
 
 from toggl_async.errors import ConnectionFailed, InvalidInput, RequestFailed, RequestTimeout
 from toggl_async.scheduler.content_coding import decode, decode_what_is_there
+from toggl_async.scheduler.core.masking import masked, secrets_in
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
 from toggl_async.scheduler.transport import InnerTransport, Pool, Send, httpx
 
-__all__ = ["Departing", "Exchange", "HeldStream", "LostRequest", "as_failure"]
+__all__ = ["SECRETS", "Departing", "Exchange", "HeldStream", "LostRequest", "as_failure"]
+
+SECRETS: Final = "toggl_async.secrets"
+"""The key of `httpx.Request.extensions` under which a request says what is secret in its body."""
 
 _DEPARTURES: Final = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
 
@@ -208,8 +212,22 @@ class Exchange:
         if "content-encoding" in response.headers:
             self._decode(response, refused=refused)
         if refused:
+            self._mask(response)
             await response.aread()
             response.elapsed = dt.timedelta(seconds=asyncio.get_running_loop().time() - self._began)
+
+    def _mask(self, response: httpx.Response) -> None:
+        """Blank the credentials in the words of a refusal, which errors, events and budgets repeat."""
+        declared: frozenset[str] = self._request.extensions.get(SECRETS, frozenset())
+        body = b"".join(cast(httpx.ByteStream, response.stream))
+        shown = masked(body, declared | secrets_in(self._request.headers))
+        if shown != body:
+            if "content-length" in response.headers:
+                response.headers["content-length"] = str(len(shown))
+            response.stream = httpx.ByteStream(shown)
+            # A response that was made of its whole body, as those of fakes are, has it in memory, too.
+            if "_content" in vars(response):
+                vars(response)["_content"] = shown
 
     def _decode(self, response: httpx.Response, *, refused: bool) -> None:
         """Decode a body that has been read."""

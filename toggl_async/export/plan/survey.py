@@ -23,7 +23,7 @@ from toggl_async.export.plan.plan import EARLIEST, LATEST, ExportPlan
 from toggl_async.export.rows import is_deleted, known_of, without_secrets
 from toggl_async.scheduler.scheduler import drivers_of
 
-__all__ = ["ME", "Survey", "SurveyedWorkspace", "identify", "related_ids", "survey"]
+__all__ = ["ME", "Survey", "SurveyedWorkspace", "doubts", "identify", "related_ids", "survey"]
 
 T = TypeVar("T")
 
@@ -197,7 +197,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
         organizations=tuple(row for _, row in organizations.values()),
         requests=requests,
         seen=related_ids(answer.body),
-        warnings=tuple(_doubts(me, seen, owners - organizations.keys() if asks else ())),
+        warnings=tuple(doubts(me.default_workspace_id, seen, owners - organizations.keys() if asks else ())),
     )
 
 
@@ -217,12 +217,20 @@ async def _workspaces(
     return requests, seen
 
 
-def _doubts(me: _Me, seen: Collection[int], missing: Collection[int | None]) -> Iterator[str]:
-    """Say where what Toggl tells of an account contradicts itself, so that it may not be the whole."""
+def doubts(
+    default: int | None, seen: Collection[int | None], missing: Collection[int | None]
+) -> Iterator[str]:
+    """Say where what Toggl tells of an account contradicts itself, so that it may not be the whole.
+
+    Args:
+        default: the id of the default workspace, as far as Toggl says.
+        seen: the ids of the workspaces that it shows.
+        missing: the ids of organizations that it doesn't show, although they have workspaces.
+    """
     if not seen:
         yield f"Toggl shows no workspace of this account; {_MOVED}"
-    elif me.default_workspace_id and me.default_workspace_id not in seen:
-        yield f"Toggl doesn't show the account's default workspace {me.default_workspace_id}; {_MOVED}"
+    elif default and default not in seen:
+        yield f"Toggl doesn't show the account's default workspace {default}; {_MOVED}"
     for organization_id in sorted(one for one in missing if one is not None):
         yield f"Toggl doesn't show the organization {organization_id}, which has a workspace here; {_MOVED}"
 

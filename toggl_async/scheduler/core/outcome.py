@@ -50,7 +50,7 @@ LONGEST_RESET: Final = HOUR + 60 * SECOND
 MOST_REQUESTS: Final = 10_000_000
 """More than this can't be a number of requests left in an hour."""
 
-_MESSAGE_LIMIT: Final = 1000
+_MESSAGE_LIMIT: Final = 500
 _NUMBER: Final = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*")
 _WHOLE: Final = re.compile(r"\s*(-?\d{1,15})\s*")
 _QUOTA_RESET: Final = re.compile(r"(?i)quota will reset in (\d{1,9}) seconds")
