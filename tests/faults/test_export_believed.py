@@ -351,13 +351,14 @@ async def test_a_list_deletes_nothing_where_rows_of_the_run_refer_to_what_it_lac
     tmp_path: Path, name: str, shows: str
 ) -> None:
     company = Company(12, days=2)
-    field: dict[str, Any] = {
+    fields: dict[str, dict[str, Any]] = {
         "users": {"user_id": 3},
         "clients": {"client_id": 3},
         "projects": {"project_id": 3},
         "tags": {"tag_ids": [3]},
         "tasks": {"task_id": 3},
-    }[name]
+    }
+    field = fields[name]
     if shows == "groups":
         field = {"users": [{"user_id": 3}, {"user_id": None}]}
     if shows != "time_entries":
