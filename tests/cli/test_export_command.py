@@ -247,9 +247,6 @@ def test_a_database_that_dies_midway_keeps_what_was_committed(
         assert main(["export", "--to", url]) == 1
         said = capsys.readouterr().err
         assert said.endswith(f"; {url} keeps what was committed; run the same command to resume\n")
-        assert "unexpectedly. This probably means the server terminated abnormally before" in said
-        assert " .; " not in said
-        assert ".; " not in said
         database.start()
         assert main(["export", "--to", url]) == 0
 

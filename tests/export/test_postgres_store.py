@@ -12,6 +12,7 @@ import pytest
 from support.postgres_server import PASSWORD, PostgresServer, postgres_server
 from support.stores import ENTRIES, TAGS, commit, entry, line
 from toggl_async.errors import ClientClosed, InvalidInput
+from toggl_async.export.mirror import postgres_connection
 from toggl_async.export.mirror.pieces import Progress
 from toggl_async.export.mirror.postgres import PostgresStore
 from toggl_async.export.mirror.urls import refuse_password, store_of
@@ -278,3 +279,33 @@ def test_a_statement_of_ones_own_leaves_nothing_and_lets_go_of_no_run(
     with pytest.raises(InvalidInput, match="another run is writing to"):
         rival.hold()
     rival.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            (
+                "server closed the connection unexpectedly\n\tThis probably means the server terminated "
+                "abnormally\n\tbefore or while processing the request.\n"
+            ),
+            (
+                "server closed the connection unexpectedly. This probably means the server terminated "
+                "abnormally before or while processing the request"
+            ),
+        ),
+        (
+            (
+                "connection failed: Connection refused\n\tIs the server running on that host and accepting "
+                "TCP/IP connections?"
+            ),
+            (
+                "connection failed: Connection refused. Is the server running on that host and accepting "
+                "TCP/IP connections?"
+            ),
+        ),
+        ("FATAL:\n  No such user", "FATAL: No such user"),
+    ],
+)
+def test_sentences_of_libpq_are_told_apart(text: str, message: str) -> None:
+    assert postgres_connection.said(psycopg.OperationalError(text)) == message

@@ -351,13 +351,14 @@ async def test_a_list_deletes_nothing_where_rows_of_the_run_refer_to_what_it_lac
     tmp_path: Path, name: str, shows: str
 ) -> None:
     company = Company(12, days=2)
-    field: dict[str, Any] = {
+    fields: dict[str, dict[str, Any]] = {
         "users": {"user_id": 3},
         "clients": {"client_id": 3},
         "projects": {"project_id": 3},
         "tags": {"tag_ids": [3]},
         "tasks": {"task_id": 3},
-    }[name]
+    }
+    field = fields[name]
     if shows == "groups":
         field = {"users": [{"user_id": 3}, {"user_id": None}]}
     if shows != "time_entries":
@@ -429,3 +430,51 @@ async def test_rows_without_an_id_do_not_outlive_a_clean_update(
     manifest = await run(company, tmp_path, recheck=recheck)
     assert manifest.complete
     assert everything(tmp_path, "jsonl", ("time_entries",)) == before
+
+
+async def test_rows_that_this_run_has_not_read_show_nothing(tmp_path: Path) -> None:
+    """A long list of projects is asked for what changed; the rest of it may name clients that are gone."""
+    company = Company(3)
+    company.lists["projects"] = [
+        {"id": number, "workspace_id": FIRST, "name": "P", "client_id": 3} for number in range(1, 206)
+    ]
+    await run(company, tmp_path)
+    company.lists["clients"] = [row for row in company.lists["clients"] if row["id"] != 3]
+    company.now = NOW + DAY
+    assert (await run(company, tmp_path)).complete
+    assert ids(tmp_path, "jsonl", "clients") == [1, 2, 4, 5]
+
+
+async def test_a_dataset_that_is_taken_alone_loses_rows(tmp_path: Path) -> None:
+    company, plan = Company(3), ExportPlan(datasets=("tags",))
+    await run(company, tmp_path, plan=plan)
+    company.lists["tags"].pop()
+    company.now = NOW + DAY
+    assert (await run(company, tmp_path, plan=plan)).complete
+    assert ids(tmp_path, "jsonl", "tags") == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("recheck", "left"), [(31, 1), (None, 0)])
+async def test_a_row_without_an_id_stays_while_totals_differ_unless_all_was_read(
+    tmp_path: Path, recheck: int | None, left: int
+) -> None:
+    company = Company(12, days=2)
+    nameless = {"user_id": USER, "time_entries": None}
+
+    def odd(path: str, body: Any) -> httpx.Response | None:
+        found, headers = (
+            company._report(path.strip("/").split("/"), body) if path.startswith("/reports") else ({}, {})
+        )
+        if path.endswith(f"{FIRST}/search/time_entries") and added:
+            found.append(nameless)
+        elif path.endswith("totals") and not added:
+            found["seconds"] += bool(found["seconds"])
+        else:
+            return None
+        return httpx.Response(200, json=found, headers=headers)
+
+    company.before, added = odd, True
+    await run(company, tmp_path)
+    added, company.now = False, NOW + DAY
+    await run(company, tmp_path, recheck=recheck)
+    assert sum("id" not in row for row in rows(tmp_path, "jsonl", "time_entries")) == left

@@ -50,6 +50,16 @@ _DANGERS = re.compile(rf"\A(?=[{_BREAKS}])|(?:\A|(?<=[;{_BREAKS}]))(?=[{_UNSEEN}
 _FLAGS = {None: None, True: "true", False: "false"}
 
 
+class _ForMachines(csv.excel):
+    """RFC 4180."""
+
+
+class _ForPeople(_ForMachines):
+    """Every text is quoted."""
+
+    quoting = csv.QUOTE_NONNUMERIC
+
+
 class Csv:
     """The format ``csv``.
 
@@ -70,8 +80,8 @@ class Csv:
         rows = 0
         create(path)
         with path.open("w", encoding="utf-8-sig" if self._excel else "utf-8", newline="") as out:
-            quoting = csv.QUOTE_NONNUMERIC if self._excel else csv.QUOTE_MINIMAL
-            writer = csv.writer(out, lineterminator="\r\n", quoting=quoting)
+            dialect = _ForPeople if self._excel else _ForMachines
+            writer = csv.writer(out, dialect)
             writer.writerow([column.name for column in declared.columns])
             for portion in portions(lines, rows=ROWS, size=SIZE):
                 writer.writerows(zip(*self._texts(declared, columns_of(declared, portion)), strict=True))

@@ -331,7 +331,7 @@ class Books:
             not_in_plan=self.not_in_plan,
             refused=self.refusals,
             failed=self.failures,
-            stale=tuple(stale_rows(run, self._missing())),
+            stale=tuple(stale_rows(run, self.missing())),
             warnings=run.account.warnings,
             kept_from=run.kept_from,
             read=tuple(name for name in run.plan.datasets if run.reads(name)),
@@ -355,7 +355,7 @@ class Books:
                 return True
         return any(check.is_short for check in self._checks.values())
 
-    def _missing(self) -> set[tuple[str, int]]:
+    def missing(self) -> set[tuple[str, int]]:
         """Dataset and workspace of what was refused or failed."""
         return {*self._refusals, *((one.dataset, one.workspace_id) for one in self.failures)}
 

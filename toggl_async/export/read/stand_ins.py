@@ -23,7 +23,7 @@ async def delete_stand_ins(reader: Reader) -> None:
     run, books = reader.books.run, reader.books
     if run.previous is None or not run.older or run.read_from is None:
         return
-    failed = {(one.dataset, one.workspace_id) for one in (*books.failures, *books.refusals)}
+    failed = books.missing()
     for workspace in reader.account.workspaces:
         stand_ins = {
             number

@@ -77,7 +77,7 @@ def _statements(books: Books, dataset: Dataset, workspace: SurveyedWorkspace) ->
     from toggl_async.export.mirror.schema import UNMET  # noqa: PLC0415 - it loads every record
 
     run = books.run
-    failed = {(one.dataset, one.workspace_id) for one in (*books.failures, *books.refusals)}
+    failed = books.missing()
     for name, column in _REFERENCES.get(dataset.name, ()):
         if name not in run.plan or not run.reads(name) or (name, workspace.id) in failed:
             continue
