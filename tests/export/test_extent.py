@@ -247,6 +247,20 @@ async def test_an_own_entry_that_is_shown_alive_is_never_deleted(tmp_path: Path,
         assert manifest.totals_agree
 
 
+@pytest.mark.parametrize("day", ["2019-02-01", "2025-02-01", "2027-06-10"])
+async def test_a_light_update_follows_an_own_entry_that_was_moved(tmp_path: Path, day: str) -> None:
+    path = tmp_path / "mirror"
+    made = company("2026-06-10", "2026-06-11", organization="2025-01-01")
+    await refreshed(made, path)
+    made.now += DAY
+    made.entries[0].start, made.entries[0].at = moment(day), made.now
+    manifest = await refreshed(made, path, older=False)
+    async with Mirror(path) as mirror:
+        (row,) = await mirror.sql("SELECT day, deleted_at FROM time_entries WHERE id = 1")
+    assert row == {"day": day, "deleted_at": None}
+    assert manifest.totals_agree
+
+
 async def test_an_own_entry_that_left_the_plan_is_deleted(tmp_path: Path) -> None:
     path = tmp_path / "mirror"
     plan = ExportPlan(datasets=("time_entries",), since=dt.date(2026, 1, 1), until=dt.date(2026, 12, 31))

@@ -29,6 +29,7 @@ from toggl_async.export.read.totals import ask_total
 from toggl_async.export.rows import Line, entry_lines, known_of
 
 __all__ = [
+    "RECENT",
     "REPORT_ROWS",
     "SHIFTED",
     "read_again",
@@ -46,6 +47,9 @@ REPORT_ROWS: dict[str, Json] = {
     "order_dir": "ASC",  # what is tracked meanwhile comes last and shifts no page
 }
 """How rows of the detailed report are asked for."""
+
+RECENT = "recent"
+"""The purpose for which an update reads the recent days again."""
 
 SHIFTED = "rows moved between pages while they were being read"
 """What is wrong with a report that lacked an announced row twice."""
@@ -118,14 +122,15 @@ async def read_again(reader: Reader, pieces: Iterable[Piece]) -> None:
     """Read days again that are in the mirror already; what was deleted is deleted there."""
     left = [piece for piece in pieces if not reader.books.progress(piece).done]
     running = reader.books.progress(_RUNNING).line
-    # Toggl shows these in this very run. And no report has the running entry, which is written at the end.
-    spared = {*shown(reader.books)}
-    if running is not None:
+    spared: set[int] = set()
+    if running is not None:  # no report has it; it is written at the end
         spared.add(known_of(running.encode()).id)
     for piece in left:
         if not reader.books.progress(piece).begun:
             scope = Scope(dataset=ENTRIES, workspace_id=piece.workspace_id, days=piece.days)
-            await reader.books.begin(piece, scope, Progress(), spared=spared)
+            # What Toggl showed alive in this very run stays; `read_changes` looks where it may have moved.
+            kept = spared if piece.purpose == RECENT else spared.union(shown(reader.books))
+            await reader.books.begin(piece, scope, Progress(), spared=kept)
     async with asyncio.TaskGroup() as tasks:
         for piece in left:
             tasks.create_task(_read_piece(reader, piece))

@@ -19,7 +19,7 @@ from toggl_async.export.plan.plan import EARLIEST, LATEST, DateRange, ExportPlan
 from toggl_async.export.read.reading import SET_ASIDE, Reader
 from toggl_async.export.rows import day_of, is_deleted
 
-__all__ = ["OwnChanges", "pieces_around", "read_own_changes", "shown"]
+__all__ = ["OwnChanges", "keep_shown", "pieces_around", "read_own_changes", "shown"]
 
 _CHANGES = "me.time_entries.list"
 
@@ -67,7 +67,7 @@ async def read_own_changes(reader: Reader, looked: dt.datetime) -> OwnChanges:
             return OwnChanges()
         gone = [entry.id for entry, deleted in changed if deleted]
         mine = {workspace.id for workspace in reader.account.workspaces}
-        alive = [entry for entry, deleted in changed if not deleted and entry.workspace_id in mine]
+        alive = [entry for entry, deleted in changed if not deleted and entry.workspace_id in {None, *mine}]
         line = msgspec.json.encode(_own_changes(alive, reader.plan)).decode()
         await reader.books.commit(_PIECE, Progress(done=True, line=line), dataset=ENTRIES, deleted=gone)
     return _saved(reader.books)
@@ -86,6 +86,12 @@ def _own_changes(alive: Iterable[_Changed], plan: ExportPlan) -> OwnChanges:
         if day is not None and day in DateRange(EARLIEST, LATEST) and entry.workspace_id is not None:
             days[entry.workspace_id].add(day)
     return OwnChanges(shown=tuple(ids), days={space: tuple(sorted(found)) for space, found in days.items()})
+
+
+async def keep_shown(books: Books) -> None:
+    """Let no piece that has begun already delete what this run was shown alive."""
+    if shown(books):
+        await books.commit(_PIECE, books.progress(_PIECE), dataset=ENTRIES, met=shown(books))
 
 
 def shown(books: Books) -> tuple[int, ...]:

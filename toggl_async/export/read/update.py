@@ -27,9 +27,9 @@ from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange, ranges_between
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace
 from toggl_async.export.read.edits import read_edits
-from toggl_async.export.read.entries import read_again
+from toggl_async.export.read.entries import RECENT, read_again
 from toggl_async.export.read.extent import look_on, read_history
-from toggl_async.export.read.own_changes import OwnChanges, pieces_around, read_own_changes
+from toggl_async.export.read.own_changes import OwnChanges, keep_shown, pieces_around, read_own_changes
 from toggl_async.export.read.reading import Reader
 
 __all__ = ["RECHECK_DAYS", "first_day", "read_changes"]
@@ -73,10 +73,11 @@ async def read_changes(reader: Reader) -> list[Range]:
     # First what was deleted: whatever the reports still have is met later, and stays.
     own = await read_own_changes(reader, _own_since(reader))
     again = [Range(space.id, part) for space, parts in recent.items() for part in parts]
-    pieces = [Piece(ENTRIES.name, one.workspace_id, one.days, "recent") for one in again]
+    pieces = [Piece(ENTRIES.name, one.workspace_id, one.days, RECENT) for one in again]
     await read_again(reader, pieces)
     # What is gone from the recent days may begin on another one now, as may what the last run deleted.
     gone = any(reader.books.progress(piece).deletes for piece in pieces)
+    await keep_shown(reader.books)
     lately = previous.changes.get(ENTRIES.name)
     beyond: list[Range] = []
     if reader.books.run.older or gone or (lately is not None and lately.deleted):
