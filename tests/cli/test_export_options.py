@@ -482,3 +482,16 @@ def test_excel_opens_csv_alone(out: Path, capsys: pytest.CaptureFixture[str], ar
     assert main(["export", "--out", str(out), "--excel", *arguments]) == 2
     assert capsys.readouterr().err == "toggl-async: --excel needs --format csv\n"
     assert not out.exists()
+
+
+def test_everything_is_looked_for_until_2030(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last lines name the days, and what looks further."""
+    command = ["export", "--out", str(out), "--dataset", "time_entries", "--since", "2025-01-01"]
+    assert main(command) == 0
+    looked = capsys.readouterr().out.splitlines()[1]
+    assert looked.startswith("time entries from 2025-01-01 to ")
+    assert looked.endswith(" were looked at; --everything looks beyond empty years, too")
+    assert main([*command, "--update", "--everything"]) == 0
+    assert "time entries from 2025-01-01 to 2030-01-01 were looked at" in capsys.readouterr().out.splitlines()

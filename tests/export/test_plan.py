@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from toggl_async.errors import InvalidInput
 from toggl_async.export.plan.datasets import DATASETS, Source, dataset
-from toggl_async.export.plan.plan import EARLIEST, LONGEST_RANGE, DateRange, ExportPlan, ranges_between
+from toggl_async.export.plan.plan import (
+    EARLIEST,
+    LATEST,
+    LONGEST_RANGE,
+    DateRange,
+    ExportPlan,
+    ranges_between,
+)
 
 TODAY = dt.date(2026, 11, 23)
 DAY = dt.timedelta(days=1)
@@ -66,12 +73,56 @@ def test_with_both_ends_given_exactly_these_days_are_read() -> None:
     assert not plan.open_ended
 
 
-def test_without_since_the_organization_says_how_far_back() -> None:
-    newest, middle, oldest = ExportPlan().ranges(dt.date(2024, 5, 1), TODAY)
-    assert newest.last > TODAY  # what is planned ahead, and time zones ahead of UTC
-    assert oldest.first <= dt.date(2024, 5, 1) <= oldest.last
-    assert middle.last + DAY == newest.first
+def test_without_since_the_account_says_how_far_back() -> None:
+    created = dt.date(2024, 5, 1)
+    found = ExportPlan().ranges(created, TODAY)
+    newest, oldest = found[0], found[-1]
+    assert newest.last == dt.date(2027, 11, 23)
+    assert oldest.first <= dt.date(2023, 5, 2) <= oldest.last
+    assert found == list(ranges_between(oldest.first, newest.last))
     assert (oldest.last - oldest.first).days + 1 == LONGEST_RANGE
+
+
+@given(
+    created=st.none() | st.dates(max_value=dt.date(2100, 1, 1)),
+    today=st.dates(EARLIEST, dt.date(2100, 1, 1)),
+    since=st.none() | st.dates(),
+    until=st.none() | st.dates(),
+    everything=st.booleans(),
+    rows=st.none() | st.tuples(st.dates(), st.dates()).map(lambda two: DateRange(min(two), max(two))),
+)
+def test_whatever_dates_are_told_what_toggl_can_hold_bounds_what_is_asked(
+    created: dt.date | None,
+    today: dt.date,
+    since: dt.date | None,
+    until: dt.date | None,
+    everything: bool,
+    rows: DateRange | None,
+) -> None:
+    if since and until:
+        since, until = min(since, until), max(since, until)
+    plan = ExportPlan(since=since, until=until, everything=everything)
+    found = plan.ranges(created, today, rows=rows)
+    assert found == list(ranges_between(found[-1].first, found[0].last))
+    assert found[-1].first >= EARLIEST
+    assert found[0].last <= max(LATEST, today + DAY)
+    if plan.until is None:
+        assert found[0].last > today or found[0].last == LATEST
+    if plan.until is None and plan.since is None:
+        assert found[-1].first <= max(EARLIEST, min(created or today, today) - 365 * DAY)
+    if plan.everything and plan.since is None:
+        assert found[-1].first == EARLIEST
+    if plan.everything and plan.until is None:
+        assert found[0].last >= LATEST
+
+
+def test_rows_that_are_there_are_looked_at_beyond_gaps() -> None:
+    rows = DateRange(dt.date(2012, 2, 29), dt.date(2029, 2, 1))
+    found = ExportPlan().ranges(dt.date(2024, 5, 1), TODAY, rows=rows)
+    assert found[-1].first <= rows.first
+    assert found[0].last == rows.last
+    since = ExportPlan(since=dt.date(2024, 1, 1), until=dt.date(2024, 12, 31))
+    assert since.ranges(None, TODAY, rows=rows) == since.ranges(None, TODAY)
 
 
 def test_an_unknown_beginning_still_reads_one_full_range() -> None:
@@ -96,6 +147,9 @@ def test_older_ranges_join_without_a_gap() -> None:
     days = DateRange(dt.date(2024, 1, 1), dt.date(2024, 12, 31))
     older = days.older()
     assert older == DateRange(dt.date(2022, 12, 31), dt.date(2023, 12, 31))
+    assert days.newer() == DateRange(dt.date(2025, 1, 1), dt.date(2026, 1, 1))
+    assert DateRange(days.first, LATEST - DAY).newer() == DateRange(LATEST, LATEST)
+    assert DateRange(days.first, LATEST).newer() is None
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,11 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
 )
 @click.option("--since", metavar="DATE", type=_DATE, help="First day of time entries, as YYYY-MM-DD.")
 @click.option("--until", metavar="DATE", type=_DATE, help="Last day of time entries, included.")
+@click.option(
+    "--everything",
+    is_flag=True,
+    help="Look for time entries wherever Toggl can hold them, from 2006 to 2030, also behind empty years.",
+)
 @_ids("--user", "users", "Only time entries of this user.")
 @_ids("--project", "projects", "Only time entries of this project.")
 @_ids("--client", "clients", "Only time entries of this client's projects.")

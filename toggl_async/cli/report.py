@@ -37,7 +37,9 @@ def next_steps(place: str, mirror: Path, manifest: Manifest) -> list[str]:
     if manifest.ranges:
         first = min(check.first for check in manifest.ranges)
         last = max(check.last for check in manifest.ranges)
-        lines.append(f"time entries from {first} to {last} were looked at")
+        ended = manifest.plan.everything or (manifest.plan.since and manifest.plan.until)
+        beyond = "" if ended else "; --everything looks beyond empty years, too"
+        lines.append(f"time entries from {first} to {last} were looked at{beyond}")
     if manifest.format != "mirror":
         lines.append(f"the rows and their changes are in {mirror}; --update brings it up to date")
     if "time_entries" in manifest.datasets:

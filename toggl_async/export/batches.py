@@ -180,8 +180,10 @@ class Batches(AsyncIterator[Batch]):
         )
         channel = _Channel()
         books = Books(patiently, run, channel, {}, account.requests)
-        reader = Reader(client=patiently, books=books, tell=lambda _: None, room=channel.room)
-        work = asyncio.ensure_future(read_everything(reader, compare=compare, correct=False))
+        reader = Reader(
+            client=patiently, books=books, tell=lambda _: None, room=channel.room, compares=compare
+        )
+        work = asyncio.ensure_future(read_everything(reader, correct=False))
         work.add_done_callback(lambda _: channel.batches.put_nowait(None))
         try:
             while (batch := await channel.next()) is not None:

@@ -176,11 +176,14 @@ def refuse_other(name: str, held: Run | Previous | Manifest, *, plan: ExportPlan
     """
     if _server(held.base_url) != _server(base_url):
         raise InvalidInput(f"{name} contains an export from {held.base_url}, not {base_url}")
-    if held.plan != plan:
+    asked = plan
+    if not isinstance(held, Run):  # how far to look is for each run to say
+        asked = attrs.evolve(plan, everything=held.plan.everything)
+    if held.plan != asked:
         differing = [
             field.name
             for field in attrs.fields(ExportPlan)
-            if getattr(held.plan, field.name) != getattr(plan, field.name)
+            if getattr(held.plan, field.name) != getattr(asked, field.name)
         ]
         raise InvalidInput(
             f"{name} contains an export with other options: {', '.join(differing)} differ; "

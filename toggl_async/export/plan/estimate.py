@@ -161,7 +161,7 @@ async def _count(
         found = [tasks.create_task(_entries(client, plan, workspace, days)) for days in ranges]
     rows = [task.result() for task in found]
     counted.update({(workspace.id, days): count for days, count in zip(ranges, rows, strict=True)})
-    older = ranges[-1].older() if plan.open_ended else None
+    older = ranges[-1].older() if plan.open_ended and rows[-1] else None
     while older is not None:
         count = counted[workspace.id, older] = await _entries(client, plan, workspace, older)
         older = older.older() if count else None

@@ -16,12 +16,14 @@ LONGEST_RANGE = 366
 EARLIEST = dt.date(2006, 1, 1)
 """Toggl takes no date before this one, so no entry is older."""
 
-LATEST = dt.date(2100, 1, 1)
-"""Toggl takes no date after this one."""
+LATEST = dt.date(2030, 1, 1)
+"""Toggl documents no date after this one, so no entry is newer, as long as this day lies ahead."""
 
-_AHEAD = dt.timedelta(days=31)
-"""How far past today an export reads unless told: entries may be planned ahead, and the profile's
-time zone, in which reports count days, may be a day ahead of UTC. It costs no request."""
+_DAY = dt.timedelta(days=1)
+
+_YEAR = dt.timedelta(days=LONGEST_RANGE - 1)
+"""How far an export looks on unless told: before the account began, since entries are imported and made by
+hand; and past today, since they are planned ahead."""
 
 
 @attrs.frozen(order=True)
@@ -35,7 +37,17 @@ class DateRange:
         """The longest range that ends the day before this one; None at the beginning of Toggl's time."""
         if self.first <= EARLIEST:
             return None
-        return _ending(self.first - dt.timedelta(days=1))
+        return _ending(self.first - _DAY)
+
+    def newer(self) -> "DateRange | None":
+        """The longest range that begins the day after this one; None at the end of Toggl's time."""
+        if self.last >= LATEST:
+            return None
+        return DateRange(self.last + _DAY, min(LATEST, self.last + _DAY + _YEAR))
+
+    def __contains__(self, day: dt.date) -> bool:
+        """Whether the day is one of these."""
+        return self.first <= day <= self.last
 
     def share_until(self, day: dt.date) -> float:
         """How much of the range lies before `day`: 0.0 to 1.0."""
@@ -45,7 +57,7 @@ class DateRange:
 
 def _ending(last: dt.date) -> DateRange:
     """The longest range that ends on `last`."""
-    return DateRange(max(EARLIEST, last - dt.timedelta(days=LONGEST_RANGE - 1)), last)
+    return DateRange(max(EARLIEST, last - min(_YEAR, last - EARLIEST)), last)
 
 
 def ranges_between(first: dt.date, last: dt.date) -> Iterator[DateRange]:
@@ -74,10 +86,11 @@ def _ids(ids: Iterable[int]) -> tuple[int, ...]:
 class ExportPlan:
     """What an export takes; the default is everything that the token can see.
 
-    How far back the time entries go: with `since`, to that day. Without it, to the day on which the
-    workspace's organization was created, and then on, a range of 366 days at a time, until one whole
-    range brings nothing: an organization can hold entries that are older than itself, imported from
-    elsewhere or made by hand. Entries behind a longer gap than that need a `since`.
+    Time entries are looked for from a year before the user and the workspace's organization were created,
+    whichever is older, to a year after today, whatever gaps lie between. Where the first or the last of
+    these years has entries, the search goes on, 366 days at a time, until a range brings nothing and Toggl's
+    total of it is zero. Entries behind an empty year before or after these days need `everything`. `since`
+    and `until` set an end in place of that; each is exact.
 
     Attributes:
         datasets: names from `DATASETS`; none means all.
@@ -90,6 +103,8 @@ class ExportPlan:
         clients: ids of their projects' clients.
         tags: ids of their tags, one of which is enough.
         billable: only billable ones, or only others; None for both.
+        everything: whether time entries are looked for wherever Toggl can hold them, from 2006 to 2030, as
+            far as `since` and `until` set no end. It takes two requests for each year of a workspace.
 
     Raises:
         InvalidInput: a dataset is unknown, or `since` comes after `until`.
@@ -104,6 +119,7 @@ class ExportPlan:
     clients: tuple[int, ...] = attrs.field(default=(), converter=_ids)
     tags: tuple[int, ...] = attrs.field(default=(), converter=_ids)
     billable: bool | None = None
+    everything: bool = False
 
     def __attrs_post_init__(self) -> None:
         if self.since and self.until and self.since > self.until:
@@ -158,21 +174,35 @@ class ExportPlan:
             return True
         return (self.since or EARLIEST) <= day <= (self.until or dt.date.max)
 
-    def ranges(self, created: dt.date | None, today: dt.date) -> list[DateRange]:
-        """The ranges of time entries that are read in any case, newest first; at least one.
+    def ranges(
+        self, created: dt.date | None, today: dt.date, *, rows: DateRange | None = None
+    ) -> list[DateRange]:
+        """The ranges of time entries that are looked at in any case, newest first; at least one.
 
         Args:
-            created: when the organization was created; None when unknown.
+            created: when the user or the organization was created, whichever is older; None when unknown.
             today: the server's date.
+            rows: from the oldest to the newest day of the entries that are in the mirror; None for none.
         """
-        last = max(EARLIEST, self.until or today + _AHEAD)
-        first = max(EARLIEST, min(self.since or created or last, last))
-        *newer, oldest = ranges_between(first, last)
+        end = max(LATEST, today + _DAY)  # what is tracked after these years is looked at all the same
+        ahead = end if self.everything else today + _YEAR
+        last = max(EARLIEST, min(end, self.until or ahead))
+        beginning = max(EARLIEST + _YEAR, min(created or today, today, last))
+        first = self.since or (EARLIEST if self.everything else beginning - _YEAR)
+        if rows is not None:
+            last = last if self.until else max(last, min(end, rows.last))
+            first = first if self.since else min(first, max(EARLIEST, rows.first))
+        *newer, oldest = ranges_between(max(EARLIEST, min(first, last)), last)
         if self.open_ended:  # a full range costs no more requests than a short one
             oldest = _ending(oldest.last)
         return [*newer, oldest]
 
     @property
     def open_ended(self) -> bool:
-        """Whether older ranges are read on, until one brings nothing."""
-        return self.since is None
+        """Whether older ranges are looked at, too, until one brings nothing."""
+        return self.since is None and not self.everything
+
+    @property
+    def open_ahead(self) -> bool:
+        """Whether newer ranges are looked at, too, until one brings nothing."""
+        return self.until is None and not self.everything

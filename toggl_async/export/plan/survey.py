@@ -19,7 +19,7 @@ from toggl_async._client.client import TogglClient
 from toggl_async.errors import DecodeError, InvalidInput
 from toggl_async.export.intake import json_of, reading, rows_of
 from toggl_async.export.plan.datasets import DATASETS, operation
-from toggl_async.export.plan.plan import EARLIEST, LATEST, ExportPlan
+from toggl_async.export.plan.plan import EARLIEST, ExportPlan
 from toggl_async.export.rows import is_deleted, known_of, without_secrets
 from toggl_async.scheduler.scheduler import drivers_of
 
@@ -35,6 +35,9 @@ _WORKSPACES = "me.workspaces.list"
 _RELATED = ("clients", "projects", "tags", "tasks")
 """Datasets whose rows come along with the first contact, as far as it goes."""
 
+_LATEST_CLOCK = dt.date(2100, 1, 1)
+"""A server that says it is later than this is taken to be wrong."""
+
 _MOVED = "an account that moved to Toggl 2.0 may show only part of its data here"
 
 
@@ -46,7 +49,8 @@ class SurveyedWorkspace:
         id: its id.
         name: its name.
         organization_id: the organization that it belongs to; None when Toggl doesn't say.
-        created: when that organization was created; None when unknown.
+        created: when that organization or the token's user was created, whichever is older; None when both
+            are unknown.
         admin: whether the token's user administers it, as far as Toggl says.
         row: the workspace as Toggl sent it, its secrets blanked.
     """
@@ -118,6 +122,7 @@ class _Me(msgspec.Struct):
     email: str | None = None
     timezone: str | None = None
     default_workspace_id: int | None = None
+    created_at: msgspec.Raw = msgspec.Raw(b"null")
     workspaces: list[msgspec.Raw] | None = None
 
 
@@ -177,6 +182,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
     for read in chosen:
         if read.organization_id is not None:
             drivers_of(client.scheduler).learn_organization(read.id, read.organization_id)
+    created = _created(me.created_at)
     return Survey(
         user_id=me.id,
         username=me.fullname,
@@ -188,7 +194,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
                 id=read.id,
                 name=read.name,
                 organization_id=read.organization_id,
-                created=_created(organizations.get(read.organization_id or 0)),
+                created=_oldest(created, _created_organization(organizations.get(read.organization_id or 0))),
                 admin=bool(read.admin),
                 row=without_secrets(seen[read.id][1]),
             )
@@ -288,22 +294,30 @@ async def _list(client: TogglClient, name: str) -> tuple[int, list[bytes]]:
         return answer.attempts, rows_of(answer.body)
 
 
-def _created(organization: tuple[_Organization, bytes] | None) -> dt.date | None:
-    """When an organization was created; None when Toggl doesn't say, or says what cannot be."""
-    if organization is None:
-        return None
+def _created_organization(organization: tuple[_Organization, bytes] | None) -> dt.date | None:
+    """When an organization was created; None when it is unknown."""
+    return None if organization is None else _created(organization[0].created_at)
+
+
+def _created(told: msgspec.Raw) -> dt.date | None:
+    """When something was created; None when Toggl doesn't say, or says what cannot be."""
     try:
-        moment = msgspec.json.decode(organization[0].created_at, type=dt.datetime | None)
+        moment = msgspec.json.decode(told, type=dt.datetime | None)
     except msgspec.ValidationError:
         return None
     return moment.date() if moment is not None and moment.date() >= EARLIEST else None
+
+
+def _oldest(*days: dt.date | None) -> dt.date | None:
+    """The oldest of the days that are known; None when none is."""
+    return min((day for day in days if day is not None), default=None)
 
 
 def _time_of(answer: Answer) -> dt.datetime:
     """The server's time: ours may be wrong, and a sandbox has its own; ours if that cannot be."""
     try:
         told = email.utils.parsedate_to_datetime(answer.headers["date"]).astimezone(dt.UTC)
-        if EARLIEST <= told.date() <= LATEST:
+        if EARLIEST <= told.date() <= _LATEST_CLOCK:
             return told
     except (KeyError, ValueError, OverflowError):
         pass

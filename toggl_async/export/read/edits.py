@@ -2,10 +2,10 @@
 
 A report sorted by its last changes, newest first, is read up to where the last run had come. That costs a
 request for each range, where nothing or little changed; to read the range again would cost a page for
-every thousand entries.
+every thousand entries. Should it show rows that the mirror lacks, although they changed long ago, it is read
+on, to its end if need be.
 """
 
-import asyncio
 import datetime as dt
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -16,12 +16,13 @@ import attrs
 from toggl_async._operations.paging import PageStep
 from toggl_async._operations.record import Json
 from toggl_async.export.mirror.pieces import Piece, Progress
+from toggl_async.export.mirror.store import Scope
 from toggl_async.export.plan.datasets import ENTRIES
-from toggl_async.export.plan.plan import DateRange, ranges_between
+from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.entries import REPORT_ROWS, SHIFTED
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
-from toggl_async.export.rows import changed_at, entry_lines
+from toggl_async.export.rows import Line, changed_at, entry_lines
 
 __all__ = ["read_edits"]
 
@@ -29,49 +30,14 @@ _OVERLAP = dt.timedelta(days=1)
 """How much further back edits are asked for: reports may lag behind, and it costs no request."""
 
 
-async def read_edits(
-    reader: Reader, known: Mapping[SurveyedWorkspace, DateRange], before: dt.date
-) -> dict[SurveyedWorkspace, list[DateRange]]:
-    """Read what changed since the last run, of the entries that began before a day.
-
-    Args:
-        reader: asks and writes.
-        known: the days of each workspace that the destination covers.
-        before: the day.
-
-    Returns:
-        Days older than those of `known` that were looked at, by workspace.
-    """
-    older: dict[SurveyedWorkspace, list[DateRange]] = {}
-    async with asyncio.TaskGroup() as tasks:
-        for workspace, days in known.items():
-            last = min(days.last, before - dt.timedelta(days=1))
-            for part in ranges_between(days.first, last):
-                tasks.create_task(_read(reader, workspace, part))
-            if reader.plan.open_ended:
-                older[workspace] = []
-                tasks.create_task(_read_older(reader, workspace, days, older[workspace]))
-    return older
-
-
-async def _read_older(
-    reader: Reader, workspace: SurveyedWorkspace, days: DateRange, looked_at: list[DateRange]
-) -> None:
-    """Look for entries that were made older than all others, range by range, until one brings nothing."""
-    older = days.older()
-    while older is not None:
-        looked_at.append(older)  # also where it brings nothing: an entry can be moved there right after
-        older = older.older() if await _read(reader, workspace, older) else None
-
-
-async def _read(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -> int:
-    """Read a range by its last changes, from where it stands; return how many rows had changed."""
+async def read_edits(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -> None:
+    """Read what changed in a range since the last run, and what the mirror lacks, from where it stands."""
     piece = Piece(ENTRIES.name, workspace.id, days, "edits")
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
     if saved.bookmark is None:
         saved = attrs.evolve(saved, shifted=False)
     if saved.done:
-        return saved.rows
+        return
     reader.forecast.expect(ENTRIES.name, piece.name)
     body = {
         "start_date": days.first,
@@ -81,35 +47,35 @@ async def _read(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -
         "order_dir": "DESC",
         **reader.plan.filters,
     }
-    since = _since(reader, workspace)
+    known = await reader.books.known(Scope(dataset=ENTRIES, workspace_id=workspace.id, days=_wider(days)))
+    there = _There(since=_since(reader, workspace), days=_wider(days), known=known)
     async with reader.gate:
         try:
             while not saved.done:
-                saved = await _walk(reader, piece, saved, body, since)
+                saved = await _walk(reader, piece, saved, body, there)
         except SET_ASIDE as error:
             await reader.set_aside(piece, error)
     reader.forecast.end(ENTRIES.name, piece.name)
-    return saved.rows
 
 
 async def _walk(
-    reader: Reader, piece: Piece, saved: Progress, body: Mapping[str, Json], since: dt.datetime
+    reader: Reader, piece: Piece, saved: Progress, body: Mapping[str, Json], there: "_There"
 ) -> Progress:
     """Read pages from a bookmark on, up to the end or to where the range is to be read anew."""
     path = {"workspace_id": piece.workspace_id or 0}
     steps = reader.steps(ENTRIES.operation, path, body=body, start=saved.bookmark)
     async with aclosing(steps):
         while not saved.done:
-            saved = await _take(reader, piece, saved, await anext(steps), since)
+            saved = await _take(reader, piece, saved, await anext(steps), there)
             if not saved.done and saved.bookmark is None:
                 break
     return saved
 
 
 async def _take(
-    reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes], since: dt.datetime
+    reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes], there: "_There"
 ) -> Progress:
-    """Commit what changed of a page."""
+    """Commit what changed of a page, and what the mirror lacks, whenever that changed."""
     reader.forecast.read(ENTRIES.name, piece.name)
     lines = identified(
         [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)],
@@ -120,8 +86,14 @@ async def _take(
     # An answer that holds the whole range needs no order.
     whole = step.following is None and saved.bookmark is None
     ordered = whole or (len(told) == len(moments) and all(one >= next_ for one, next_ in pairwise(told)))
-    changed = [line for line, moment in zip(lines, moments, strict=True) if moment is None or moment >= since]
-    behind = bool(told) and told[-1] < since
+    changed = [
+        line
+        for line, moment in zip(lines, moments, strict=True)
+        if moment is None or moment >= there.since or line.id not in there.known
+    ]
+    # Older rows that are not there appear where the token sees more than before, or where they were lost:
+    # then there may be more of them.
+    behind = bool(told) and told[-1] < there.since and not any(map(there.lacks, lines))
     done = step.following is None or behind or not ordered
     saved = attrs.evolve(
         saved,
@@ -135,10 +107,34 @@ async def _take(
     doubt = done and saved.shifted and saved.readings > 0
     if done and saved.shifted and not doubt:
         saved = attrs.evolve(saved, done=False, readings=1, shifted=False)
-    await reader.write(piece, ENTRIES, changed, saved)
+    await reader.write(piece, ENTRIES, changed, saved, met=[line.id for line in lines])
     if doubt:
         await reader.failed(piece, SHIFTED, progress=saved)
     return saved
+
+
+@attrs.frozen(kw_only=True)
+class _There:
+    """What the mirror has of a range.
+
+    Attributes:
+        since: the moment up to which it has the edits, and a little before.
+        days: the days of the range, and one more at both ends for the time zone.
+        known: the ids of the entries of these days.
+    """
+
+    since: dt.datetime
+    days: DateRange
+    known: set[int] = attrs.field(repr=False)
+
+    def lacks(self, line: Line) -> bool:
+        """Whether it lacks a row; one that says another date than was asked for proves nothing."""
+        return line.id not in self.known and line.start is not None and line.start in self.days
+
+
+def _wider(days: DateRange) -> DateRange:
+    """The same days, and one more at both ends."""
+    return DateRange(days.first - _OVERLAP, days.last + _OVERLAP)
 
 
 def _since(reader: Reader, workspace: SurveyedWorkspace) -> dt.datetime:

@@ -1,7 +1,7 @@
 """The time entries of an export: the detailed report, range by range, and the entry that is running.
 
-Ranges of at most 366 days are read at once, beside them the older ones, until one brings nothing. When
-answers come slowly, what is left of a long range is cut in two, which are read at once.
+Ranges of at most 366 days are read at once. When answers come slowly, what is left of a long range is cut in
+two, which are read at once.
 
 A time entry that is edited while the export runs can move to another page or range; it is written once, as
 it was last read. One that moves the other way shows as a difference of the totals, and its month is read
@@ -18,22 +18,22 @@ import attrs
 from toggl_async._operations.paging import PageStep
 from toggl_async._operations.record import Json
 from toggl_async.export.intake import reading
-from toggl_async.export.mirror.pieces import Piece, Progress, Range, ServerTotals
+from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.store import Scope
 from toggl_async.export.plan.datasets import ENTRIES, EXACT
 from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
-from toggl_async.export.plan.survey import SurveyedWorkspace
+from toggl_async.export.read.own_changes import shown
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
 from toggl_async.export.read.running import running_line
-from toggl_async.export.rows import Line, entry_lines, known_of, totals_of
+from toggl_async.export.read.totals import ask_total
+from toggl_async.export.rows import Line, entry_lines, known_of
 
 __all__ = [
+    "RECENT",
     "REPORT_ROWS",
     "SHIFTED",
-    "TOTALS",
-    "ask_total",
     "read_again",
-    "read_history",
+    "read_range",
     "read_running",
     "write_running",
 ]
@@ -48,8 +48,8 @@ REPORT_ROWS: dict[str, Json] = {
 }
 """How rows of the detailed report are asked for."""
 
-TOTALS = "workspace.reports.detailed.totals"
-"""The operation that says Toggl's own sums."""
+RECENT = "recent"
+"""The purpose for which an update reads the recent days again."""
 
 SHIFTED = "rows moved between pages while they were being read"
 """What is wrong with a report that lacked an announced row twice."""
@@ -118,46 +118,25 @@ async def write_running(reader: Reader) -> None:
     await reader.write(_STOPPED, ENTRIES, fresh, Progress(done=True, rows=len(fresh)))
 
 
-async def read_history(reader: Reader, workspace: SurveyedWorkspace) -> list[Range]:
-    """Read all ranges of a workspace at once, beside them the older ones; return what was read."""
-    ranges = reader.plan.ranges(workspace.created, reader.account.today)
-    older: list[DateRange] = []
-    async with asyncio.TaskGroup() as tasks:
-        for days in ranges:
-            tasks.create_task(_read_range(reader, Piece(ENTRIES.name, workspace.id, days)))
-        if reader.plan.open_ended:
-            tasks.create_task(_read_older(reader, workspace, ranges[-1], older))
-    return [Range(workspace.id, days) for days in (*ranges, *older)]
-
-
 async def read_again(reader: Reader, pieces: Iterable[Piece]) -> None:
     """Read days again that are in the mirror already; what was deleted is deleted there."""
     left = [piece for piece in pieces if not reader.books.progress(piece).done]
     running = reader.books.progress(_RUNNING).line
-    # No report has the running entry; it is written anew at the end.
-    spared = {known_of(running.encode()).id} if running is not None else set()
+    spared: set[int] = set()
+    if running is not None:  # no report has it; it is written at the end
+        spared.add(known_of(running.encode()).id)
     for piece in left:
         if not reader.books.progress(piece).begun:
             scope = Scope(dataset=ENTRIES, workspace_id=piece.workspace_id, days=piece.days)
-            await reader.books.begin(piece, scope, Progress(), spared=spared)
+            # What Toggl showed alive in this very run stays; `read_changes` looks where it may have moved.
+            kept = spared if piece.purpose == RECENT else spared.union(shown(reader.books))
+            await reader.books.begin(piece, scope, Progress(), spared=kept)
     async with asyncio.TaskGroup() as tasks:
         for piece in left:
             tasks.create_task(_read_piece(reader, piece))
 
 
-async def _read_older(
-    reader: Reader, workspace: SurveyedWorkspace, days: DateRange, read: list[DateRange]
-) -> None:
-    """Read what is older than a range, one range after the other, until one brings nothing."""
-    older = days.older()
-    while older is not None:
-        read.append(older)
-        if not await _read_range(reader, Piece(ENTRIES.name, workspace.id, older)):
-            break
-        older = older.older()
-
-
-async def _read_range(reader: Reader, piece: Piece) -> int:
+async def read_range(reader: Reader, piece: Piece) -> int:
     """Read a range for the first time, the parts that it is cut into included; return its rows."""
     await _read_piece(reader, piece)
     saved = reader.books.progress(piece)
@@ -165,7 +144,7 @@ async def _read_range(reader: Reader, piece: Piece) -> int:
     if saved.again:
         parts = [attrs.evolve(piece, days=days) for days in saved.again]
         async with asyncio.TaskGroup() as tasks:
-            found = [tasks.create_task(_read_range(reader, part)) for part in parts]
+            found = [tasks.create_task(read_range(reader, part)) for part in parts]
         rows += sum(task.result() for task in found)
     return rows
 
@@ -334,26 +313,6 @@ async def _at_an_end(reader: Reader, piece: Piece, unmet: set[int]) -> bool:
         if not unmet.isdisjoint(await reader.books.known(scope)):
             return True
     return False
-
-
-async def ask_total(reader: Reader, piece: Piece, days: DateRange) -> ServerTotals | None:
-    """Toggl's own sums of days of a piece; None when it was refused or failed."""
-    body = {
-        "start_date": days.first,
-        "end_date": days.last,
-        "with_graph": True,
-        "resolution": "month",
-        **EXACT,
-        **reader.plan.filters,
-    }
-    try:
-        answer = await reader.fetch(TOTALS, {"workspace_id": piece.workspace_id or 0}, body=body)
-        with reading(TOTALS, answer.body):
-            seconds, months = totals_of(answer.body)
-    except SET_ASIDE as error:
-        await reader.set_aside(attrs.evolve(piece, dataset="totals"), error)
-        return None
-    return ServerTotals(seconds=seconds, months=months)
 
 
 def _cut(reader: Reader, days: DateRange, saved: Progress, lines: list[Line]) -> tuple[DateRange, ...]:

@@ -97,6 +97,7 @@ class Reader:
         sizes: items on a page of each report that was answered, so that one which is too large is tried
             once, and not for every range.
         probing: is held by the walk that tries.
+        compares: whether Toggl's totals are asked for.
     """
 
     client: TogglClient
@@ -108,6 +109,7 @@ class Reader:
     room: Callable[[], Awaitable[None]] | None = None
     sizes: dict[str, int] = attrs.field(factory=dict)
     probing: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+    compares: bool = True
 
     @property
     def has_room(self) -> bool:

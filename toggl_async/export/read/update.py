@@ -5,54 +5,39 @@ For those of others there is a report, which knows neither. So, in this order:
 
 1. The own changes are asked for, for what was deleted.
 2. The recent days are read again as a whole: that is where nearly all changes are.
-3. The rest is asked for sorted by the last change, newest first, up to where the last run had come: a
-   page of a thousand for each range, mostly. That brings every edit and addition, of whomever, whatever
-   it changed. It goes on before the oldest entry until a whole range brings nothing.
-4. All months are compared with Toggl's totals, as after any export: one that differs has lost an entry,
-   and is read again.
+3. The rest of all days that a first export looks at is asked for sorted by the last change, newest first, up
+   to where the last run had come: a page of a thousand for each range, mostly. That brings every edit and
+   addition, of whomever, whatever it changed, and rows that the mirror lacks for whatever reason. It goes on
+   beyond these days until a whole range brings nothing.
+4. All months of all these days are compared with Toggl's totals, as after any export, also where the mirror
+   has nothing: one that differs has lost or gained an entry, and is read again.
 
 What escapes is what Toggl does not count as a change of an entry: a new name of its project, client, task
 or tag; and the deletion of an entry of no length by somebody else. The manifest says from which day on
 even that is fresh. Should Toggl not sort as it was asked to, the manifest says so.
 """
 
+import asyncio
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-import attrs
-import msgspec
-
-from toggl_async.export.intake import reading, rows_of
-from toggl_async.export.mirror.pieces import Piece, Progress, Range
+from toggl_async.export.mirror.pieces import Piece, Range
 from toggl_async.export.mirror.run import Previous, Run
 from toggl_async.export.plan.datasets import ENTRIES
-from toggl_async.export.plan.plan import EARLIEST, DateRange, ranges_between
+from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange, ranges_between
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace
 from toggl_async.export.read.edits import read_edits
-from toggl_async.export.read.entries import read_again, read_history
-from toggl_async.export.read.reading import SET_ASIDE, Reader
-from toggl_async.export.rows import day_of, is_deleted
+from toggl_async.export.read.entries import RECENT, read_again
+from toggl_async.export.read.extent import look_on, read_history
+from toggl_async.export.read.own_changes import OwnChanges, keep_shown, pieces_around, read_own_changes
+from toggl_async.export.read.reading import Reader
 
 __all__ = ["RECHECK_DAYS", "first_day", "read_changes"]
 
 RECHECK_DAYS = 31
 """Days before the last run that are read again, unless told otherwise."""
 
-_CHANGES = "me.time_entries.list"
-_REACH = dt.timedelta(days=85)
-"""How far back changes can be asked for, a little less than Toggl's three months."""
-
-_OVERLAP = dt.timedelta(minutes=1)
 _DAY = dt.timedelta(days=1)
-
-
-class _Changed(msgspec.Struct):
-    """What is looked at of an entry that changed."""
-
-    id: int
-    workspace_id: int | None = None
-    start: str | None = None
 
 
 def first_day(previous: Previous, account: Survey, recheck: int | None) -> dt.date:
@@ -76,40 +61,65 @@ async def read_changes(reader: Reader) -> list[Range]:
     """Read what may have changed since the last run, and return the ranges that are to be compared."""
     previous, first = _of_update(reader.books.run)
     ranges: list[Range] = []
-    known: dict[SurveyedWorkspace, DateRange] = {}
-    oldest = await _oldest(reader)
+    known: dict[SurveyedWorkspace, list[DateRange]] = {}
+    rows = await _rows(reader)
     for workspace in reader.account.workspaces:
         if previous.read_at(ENTRIES.name, workspace.id) is None:
             ranges += await read_history(reader, workspace)
         else:
-            known[workspace] = _days(reader, workspace, oldest.get(workspace.id))
-    recent = [Piece(ENTRIES.name, workspace.id, part, "recent") for workspace, part in _recent(known, first)]
+            held = rows.get(workspace.id)
+            known[workspace] = reader.plan.ranges(workspace.created, reader.account.today, rows=held)
+    recent = {space: _recent(reader, found, first) for space, found in known.items()}
     # First what was deleted: whatever the reports still have is met later, and stays.
-    own = await _own_changes(reader, first)
-    await read_again(reader, recent)
-    older: Mapping[SurveyedWorkspace, Iterable[DateRange]] = {}
-    # What is gone from the recent days may begin on an older one now, as may what the last run deleted.
-    gone = any(reader.books.progress(piece).deletes for piece in recent)
+    own = await read_own_changes(reader, _own_since(reader))
+    again = [Range(space.id, part) for space, parts in recent.items() for part in parts]
+    pieces = [Piece(ENTRIES.name, one.workspace_id, one.days, RECENT) for one in again]
+    await read_again(reader, pieces)
+    # What is gone from the recent days may begin on another one now, as may what the last run deleted.
+    gone = any(reader.books.progress(piece).deletes for piece in pieces)
+    await keep_shown(reader.books)
     lately = previous.changes.get(ENTRIES.name)
+    beyond: list[Range] = []
     if reader.books.run.older or gone or (lately is not None and lately.deleted):
-        older = await read_edits(reader, known, first)
-        if not reader.books.is_ordered:
-            await read_again(reader, own)
+        async with asyncio.TaskGroup() as tasks:
+            found = [
+                tasks.create_task(_read_rest(reader, space, known[space], recent[space])) for space in known
+            ]
+        beyond = [one for task in found for one in task.result()]
+        await read_again(reader, _own_pieces(reader, own, known, first))
     if not reader.books.run.older:
-        return ranges + [Range(workspace.id, days) for workspace, days in _recent(known, first)]
-    for workspace, days in known.items():
-        begin = min([days.first, *(part.first for part in older.get(workspace, []))])
-        ranges += [Range(workspace.id, part) for part in ranges_between(begin, days.last)]
-    return ranges
+        return ranges + again
+    return ranges + [Range(space.id, part) for space, parts in known.items() for part in parts] + beyond
 
 
-def _recent(
-    known: Mapping[SurveyedWorkspace, DateRange], first: dt.date
-) -> Iterator[tuple[SurveyedWorkspace, DateRange]]:
-    """The days of each workspace that are all read again, in ranges."""
-    for workspace, days in known.items():
-        for part in ranges_between(max(first, days.first), days.last):
-            yield workspace, part
+async def _read_rest(
+    reader: Reader, workspace: SurveyedWorkspace, ranges: list[DateRange], recent: list[DateRange]
+) -> list[Range]:
+    """Read what changed before the recent days, after them, and beyond; return what lies beyond."""
+    first, last = ranges[-1].first, ranges[0].last
+    begin = recent[-1].first if recent else last + _DAY
+    end = recent[0].last if recent else last
+
+    async def read(days: DateRange) -> None:
+        await read_edits(reader, workspace, days)
+
+    async with asyncio.TaskGroup() as tasks:
+        for days in (*ranges_between(first, begin - _DAY), *ranges_between(end + _DAY, last)):
+            tasks.create_task(read_edits(reader, workspace, days))
+    return [Range(workspace.id, days) for days in await look_on(reader, workspace, ranges, read)]
+
+
+def _recent(reader: Reader, ranges: list[DateRange], first: dt.date) -> list[DateRange]:
+    """The days of a workspace that are all read again, in ranges.
+
+    They reach as far past today as the ranges do that today needs: that takes no request more.
+    """
+    begin, last = max(first, ranges[-1].first), ranges[0].last
+    if first > EARLIEST:
+        days = (reader.account.today + _DAY - begin).days + 1
+        needed = max(1, -(-days // LONGEST_RANGE))
+        last = min(last, begin + dt.timedelta(days=needed * LONGEST_RANGE - 1))
+    return list(ranges_between(begin, last))
 
 
 def _of_update(run: Run) -> tuple[Previous, dt.date]:
@@ -125,66 +135,33 @@ def _read_at(previous: Previous, account: Survey) -> dt.datetime:
     return min([moment for moment in found if moment is not None], default=account.asked_at)
 
 
-async def _oldest(reader: Reader) -> dict[int | None, dt.date]:
-    """The oldest day of each workspace in the destination."""
-    days: dict[int | None, dt.date] = {}
+async def _rows(reader: Reader) -> dict[int | None, DateRange]:
+    """The oldest and the newest day of each workspace in the mirror, as far as Toggl can hold such days."""
+    days: dict[int | None, DateRange] = {}
     for one in await reader.books.sums():
-        days[one.workspace_id] = min(one.day, days.get(one.workspace_id, one.day))
+        if one.day in DateRange(EARLIEST, LATEST):
+            so_far = days.get(one.workspace_id, DateRange(one.day, one.day))
+            days[one.workspace_id] = DateRange(min(one.day, so_far.first), max(one.day, so_far.last))
     return days
 
 
-def _days(reader: Reader, workspace: SurveyedWorkspace, oldest: dt.date | None) -> DateRange:
-    """The days of a workspace that are in the destination, or that the plan names."""
-    newest, *others = reader.plan.ranges(workspace.created, reader.account.today)
-    first = min(part.first for part in (newest, *others))
-    return DateRange(first if oldest is None else min(first, oldest), newest.last)
+def _own_since(reader: Reader) -> dt.datetime:
+    """The moment from which on the caller's own changes are asked for."""
+    previous, _ = _of_update(reader.books.run)
+    looked = _read_at(previous, reader.account)
+    if reader.books.run.older:  # those that were left out since
+        looked = min(looked, previous.datasets[ENTRIES.name].older_edits_as_of or looked)
+    return looked
 
 
-async def _own_changes(reader: Reader, first: dt.date) -> list[Piece]:
-    """Ask which of the caller's own entries changed; remove what was deleted, name the days of the rest."""
-    piece = Piece("changes")
-    saved = reader.books.progress(piece)
-    if not saved.done:
-        previous, _ = _of_update(reader.books.run)
-        asked_at = reader.account.asked_at
-        looked = _read_at(previous, reader.account)
-        if reader.books.run.older:  # those that were left out since
-            looked = min(looked, previous.datasets[ENTRIES.name].older_edits_as_of or looked)
-        since = int(max(looked - _OVERLAP, asked_at - _REACH).timestamp())
-        try:
-            answer = await reader.fetch(_CHANGES, {}, query={"since": since})
-            with reading(_CHANGES, answer.body):
-                rows = rows_of(answer.body)
-                changed = [(msgspec.json.decode(row, type=_Changed), is_deleted(row)) for row in rows]
-        except SET_ASIDE as error:
-            await reader.set_aside(piece, error)
-            return []
-        gone = [entry.id for entry, deleted in changed if deleted]
-        days: dict[int, set[dt.date]] = defaultdict(set)
-        for entry, deleted in changed:
-            day = day_of(entry.start)
-            if not deleted and day is not None and entry.workspace_id is not None and day < first:
-                days[entry.workspace_id].add(day)
-        line = msgspec.json.encode({space: sorted(found) for space, found in days.items()}).decode()
-        await reader.books.commit(piece, Progress(done=True, line=line), dataset=ENTRIES, deleted=gone)
-        saved = reader.books.progress(piece)
-    spaces = msgspec.json.decode(saved.line or "{}", type=dict[int, list[dt.date]])
-    mine = {workspace.id for workspace in reader.account.workspaces}
-    return [
-        Piece(ENTRIES.name, workspace_id, days, "changed")
-        for workspace_id, found in spaces.items()
-        if workspace_id in mine
-        for days in _around(reader, found, first - _DAY)
-    ]
-
-
-def _around(reader: Reader, days: Iterable[dt.date], last: dt.date) -> list[DateRange]:
-    """Ranges around days, a day more at both ends for the time zone, those that meet joined."""
-    ranges: list[DateRange] = []
-    for day in sorted(days):
-        begin, end = max(day - _DAY, reader.plan.since or day - _DAY), min(day + _DAY, last)
-        if ranges and (begin - ranges[-1].last) <= _DAY:
-            ranges[-1] = attrs.evolve(ranges[-1], last=max(end, ranges[-1].last))
-        elif begin <= end:
-            ranges.append(DateRange(begin, end))
-    return ranges
+def _own_pieces(
+    reader: Reader, own: OwnChanges, known: Mapping[SurveyedWorkspace, list[DateRange]], first: dt.date
+) -> Iterator[Piece]:
+    """What is read again for own entries that changed: where nobody has looked, or no order shows them."""
+    for workspace, ranges in known.items():
+        looked = DateRange(ranges[-1].first, ranges[0].last)
+        days = own.days.get(workspace.id, ())
+        yield from pieces_around(reader, workspace.id, [day for day in days if day not in looked])
+        if not reader.books.is_ordered:
+            inside = [day for day in days if day in looked and day < first]
+            yield from pieces_around(reader, workspace.id, inside, first - _DAY)

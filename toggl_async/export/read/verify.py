@@ -26,8 +26,9 @@ from toggl_async.export.mirror.pieces import Piece, Progress, Range, ServerTotal
 from toggl_async.export.mirror.progress import RangeChecked
 from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import DateRange
-from toggl_async.export.read.entries import TOTALS, ask_total, read_again
+from toggl_async.export.read.entries import read_again
 from toggl_async.export.read.reading import Reader
+from toggl_async.export.read.totals import TOTALS, total_of
 
 __all__ = ["verify"]
 
@@ -131,7 +132,8 @@ def _months_to_read(reader: Reader, check: Check) -> list[DateRange]:
     ]
     if check.rows and reader.books.run.previous is None and len(months) > _MONTHS_AGAIN:
         return []
-    if not months and check.agrees is False and not check.rows:  # Toggl's graph has no months
+    update = reader.books.run.previous is not None
+    if not months and check.agrees is False and (update or not check.rows):  # Toggl's graph has no months
         return [DateRange(check.first, check.last)]
     return _joined(months)
 
@@ -158,7 +160,7 @@ async def _compare(reader: Reader, ranges: list[Range], purpose: str) -> dict[Ra
     totals: Mapping[Range, ServerTotals | None]
     async with asyncio.TaskGroup() as tasks:
         asked = {
-            one: tasks.create_task(_total(reader, one, purpose))
+            one: tasks.create_task(total_of(reader, one, purpose))
             for one in ours
             if not reader.books.has_refused(ENTRIES, one.workspace_id)
         }
@@ -202,16 +204,3 @@ def _check(one: Range, months: list[MonthCheck], totals: ServerTotals | None) ->
         server_seconds=None if totals is None else totals.seconds,
         months=tuple(months),
     )
-
-
-async def _total(reader: Reader, one: Range, purpose: str) -> ServerTotals | None:
-    """Toggl's own sums of a range; None when it was refused."""
-    piece = Piece("totals", one.workspace_id, one.days, purpose)
-    saved = reader.books.progress(piece)
-    if saved.done:
-        return saved.totals
-    async with reader.gate:
-        totals = await ask_total(reader, piece, one.days)
-    if totals is not None:
-        await reader.books.commit(piece, Progress(done=True, totals=totals))
-    return totals

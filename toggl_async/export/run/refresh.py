@@ -31,10 +31,12 @@ from toggl_async.export.mirror.worker import Worker
 from toggl_async.export.plan.datasets import ENTRIES, Dataset, Source
 from toggl_async.export.plan.plan import EARLIEST, ExportPlan
 from toggl_async.export.plan.survey import Survey, identify, survey
-from toggl_async.export.read.entries import TOTALS, read_history, read_running, write_running
+from toggl_async.export.read.entries import read_running, write_running
+from toggl_async.export.read.extent import read_history
 from toggl_async.export.read.lists import list_piece, read_account_list, read_workspace_lists
 from toggl_async.export.read.reading import Reader
 from toggl_async.export.read.stand_ins import delete_stand_ins
+from toggl_async.export.read.totals import TOTALS
 from toggl_async.export.read.update import first_day, read_changes
 from toggl_async.export.read.verify import verify
 from toggl_async.export.run.changes import count_changes, count_rows, latest_revision
@@ -253,26 +255,25 @@ async def same_account(client: TogglClient, user_id: int, account: Survey | None
     return requests
 
 
-async def read_everything(reader: Reader, *, compare: bool = True, correct: bool = True) -> None:
+async def read_everything(reader: Reader, *, correct: bool = True) -> None:
     """Read and write every dataset.
 
     Args:
         reader: asks and writes.
-        compare: whether time entries are compared with Toggl's totals.
-        correct: whether those that differ are read again.
+        correct: whether time entries that differ from Toggl's totals are read again.
     """
     chosen = [dataset for dataset in reader.plan.chosen() if reader.books.run.reads(dataset.name)]
     names = tuple(dataset.name for dataset in chosen)
     reader.tell(ExportStarted(datasets=names, workspaces=len(reader.account.workspaces)))
-    _expect(reader, chosen, compare=compare)
+    _expect(reader, chosen)
     async with asyncio.TaskGroup() as tasks:
         for dataset in chosen:
             if not reader.books.is_finished(dataset):
-                work = _dataset(reader, dataset, compare=compare, correct=correct)
+                work = _dataset(reader, dataset, correct=correct)
                 tasks.create_task(work, name=dataset.name)
 
 
-def _expect(reader: Reader, chosen: Iterable[Dataset], *, compare: bool) -> None:
+def _expect(reader: Reader, chosen: Iterable[Dataset]) -> None:
     """Tell the forecast what will be read in any case."""
     for dataset in chosen:
         for workspace in reader.account.workspaces:
@@ -284,11 +285,11 @@ def _expect(reader: Reader, chosen: Iterable[Dataset], *, compare: bool) -> None
                     piece = Piece(dataset.name, workspace.id, days)
                     if not reader.books.progress(piece).done:
                         reader.forecast.expect(dataset.name, piece.name)
-                    if compare:
+                    if reader.compares:
                         reader.forecast.expect(TOTALS, Range(workspace.id, days))
 
 
-async def _dataset(reader: Reader, dataset: Dataset, *, compare: bool, correct: bool) -> None:
+async def _dataset(reader: Reader, dataset: Dataset, *, correct: bool) -> None:
     """Read a dataset from its source, then make it whole."""
     match dataset.source:
         case Source.ACCOUNT:
@@ -296,13 +297,13 @@ async def _dataset(reader: Reader, dataset: Dataset, *, compare: bool, correct: 
         case Source.WORKSPACE:
             await read_workspace_lists(reader, dataset)
         case _:
-            await _time_entries(reader, compare=compare, correct=correct)
+            await _time_entries(reader, correct=correct)
     if dataset.source is Source.WORKSPACE and reader.books.is_deleting(dataset):
         return  # see `settle_lists`
     reader.tell(DatasetFinished(dataset=dataset.name, facts=await reader.books.finish(dataset)))
 
 
-async def _time_entries(reader: Reader, *, compare: bool, correct: bool) -> None:
+async def _time_entries(reader: Reader, *, correct: bool) -> None:
     """Read the time entries of every workspace, compare them, then write the one that is running."""
     await read_running(reader)
     if reader.books.run.previous is not None:
@@ -311,7 +312,7 @@ async def _time_entries(reader: Reader, *, compare: bool, correct: bool) -> None
         async with asyncio.TaskGroup() as tasks:
             read = [tasks.create_task(read_history(reader, space)) for space in reader.account.workspaces]
         ranges = [one for task in read for one in task.result()]
-    if compare:
+    if reader.compares:
         # A month that is read again may lack what has an older day now. Where nobody looked for edits of
         # older ones, that would not be found; but then the next run reads these days again anyway.
         looked = reader.books.run.older or reader.books.is_deleting(ENTRIES)  # see `read_changes`

@@ -242,6 +242,6 @@ class Ledger:
             entry = last.datasets[ENTRIES.name]
             cost = Cost()
             for space in account.workspaces:
-                # Edits and a total of each range, and edits of one before them all.
-                cost[space.organization_id] += 2 * self._ranges[space.id] + last.plan.open_ended
+                # Edits and a total of each range.
+                cost[space.organization_id] += 2 * self._ranges[space.id]
             yield Portion(name=OLDER, as_of=entry.older_edits_as_of or entry.as_of, cost=cost)
