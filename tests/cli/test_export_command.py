@@ -16,7 +16,7 @@ from toggl_async.cli import main
 from toggl_async.export.mirror.postgres import PostgresStore
 from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.export.mirror.store import Commit
-from toggl_async.export.read import entries
+from toggl_async.export.read import totals
 from toggl_async.sandbox import Fault, Sandbox
 
 ME = "GET /api/v9/me"
@@ -186,7 +186,7 @@ def test_everything_is_exported_from_a_server(
 def test_totals_that_differ(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entries, "totals_of", lambda body: (1, ()))
+    monkeypatch.setattr(totals, "totals_of", lambda body: (1, ()))
     # Where Toggl counts a second and no row came, something is missing: that outweighs a sum that differs.
     assert main(["export", "--out", str(out), "--dataset", "time_entries"]) == 4
     printed = capsys.readouterr()

@@ -50,9 +50,7 @@ def test_elapsed_is_a_duration_or_a_typed_error(
     assert found >= dt.timedelta()
 
 
-@pytest.mark.parametrize(
-    ("duration", "sent"), [(1800.0, b"1800"), (-1.0, b"-1"), (1800, b"1800"), (1.5, b"1.5")]
-)
+@pytest.mark.parametrize(("duration", "sent"), [(1800.0, b"1800"), (-1.0, b"-1"), (1800, b"1800")])
 async def test_a_whole_float_goes_as_a_whole_number(duration: float, sent: bytes) -> None:
     server = Answers({"id": 1, "workspace_id": 3})
     async with server.client() as toggl:
@@ -62,3 +60,11 @@ async def test_a_whole_float_goes_as_a_whole_number(duration: float, sent: bytes
     assert b'"duration":%s,' % sent in body or body.endswith(b'"duration":%s}' % sent)
     assert json.loads(body)["duration"] == duration
     assert server.asked[1].url.query == b"since=%s" % sent
+
+
+async def test_a_part_of_a_second_is_refused() -> None:
+    server = Answers({"id": 1, "workspace_id": 3})
+    async with server.client() as toggl:
+        with pytest.raises(InvalidInput, match="duration: pass an int"):
+            await toggl.workspace(3).time_entries.create(start=NOW, duration=1.5, created_with="x")  # type: ignore[arg-type]
+    assert not server.asked

@@ -318,7 +318,7 @@ def test_who_an_account_of_two_products_is(command: Command, tmp_path: Path) -> 
     with served(company) as url:
         told = command("whoami", TOGGL_BASE_URL=url)
         assert told.returncode == 0
-        assert "warning: Toggl doesn't show the account's default workspace 99; " in told.stdout
+        assert "warning: Toggl doesn't show the account's default workspace 99; " in told.stderr
         machine = json.loads(command("whoami", "--json", TOGGL_BASE_URL=url).stdout)
         assert len(machine["warnings"]) == 1
         done = command("export", "--out", str(tmp_path / "out"), "--dataset", "tags", TOGGL_BASE_URL=url)

@@ -84,7 +84,7 @@ async def test_a_directory_that_is_not_empty_is_named(tmp_path: Path) -> None:
 async def test_a_list_that_is_empty_replaces_what_was_damaged(tmp_path: Path) -> None:
     company = Company(3)
     await run(company, tmp_path)
-    (tmp_path / "tags.jsonl").write_bytes(b"junk")
-    company.lists["tags"].clear()
+    (tmp_path / "clients.jsonl").write_bytes(b"junk")
+    company.lists["clients"].clear()
     assert (await run(company, tmp_path)).complete
-    assert (tmp_path / "tags.jsonl").read_bytes() == b""
+    assert (tmp_path / "clients.jsonl").read_bytes() == b""

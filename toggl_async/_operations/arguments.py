@@ -114,12 +114,12 @@ def one_flag(value: ValueT, name: str) -> ValueT:
 
 
 def whole_number(value: ValueT, name: str) -> ValueT:
-    """Take a whole number.
+    """Take a whole number; a float without a fraction is one, and is sent as one.
 
     Raises:
         InvalidInput: it isn't an int; a bool isn't, for instance.
     """
-    if not _is_whole(value) and _is_given(value):
+    if _is_given(value) and not _is_whole(value) and not (isinstance(value, float) and value.is_integer()):
         raise InvalidInput(f"{name}: pass an int, not {_kind(value)}")
     return value
 

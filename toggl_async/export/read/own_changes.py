@@ -17,7 +17,7 @@ from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import EARLIEST, LATEST, DateRange, ExportPlan
 from toggl_async.export.read.reading import SET_ASIDE, Reader
-from toggl_async.export.rows import day_of, is_deleted
+from toggl_async.export.rows import day_of, is_deleted, known_of
 
 __all__ = ["OwnChanges", "keep_shown", "pieces_around", "read_own_changes", "shown"]
 
@@ -30,6 +30,7 @@ _OVERLAP = dt.timedelta(minutes=1)
 _DAY = dt.timedelta(days=1)
 
 _PIECE = Piece("changes")
+_RUNNING = Piece("running")
 
 
 class _Changed(msgspec.Struct):
@@ -90,8 +91,11 @@ def _own_changes(alive: Iterable[_Changed], plan: ExportPlan) -> OwnChanges:
 
 async def keep_shown(books: Books) -> None:
     """Let no piece that has begun already delete what this run was shown alive."""
-    if shown(books):
-        await books.commit(_PIECE, books.progress(_PIECE), dataset=ENTRIES, met=shown(books))
+    running = books.progress(_RUNNING).line
+    # The running entry is awaited from the reports; met here, it would not be written at the end.
+    met = {*shown(books)} - ({known_of(running.encode()).id} if running is not None else set())
+    if met:
+        await books.commit(_PIECE, books.progress(_PIECE), dataset=ENTRIES, met=met)
 
 
 def shown(books: Books) -> tuple[int, ...]:

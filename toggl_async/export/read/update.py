@@ -112,13 +112,14 @@ async def _read_rest(
 def _recent(reader: Reader, ranges: list[DateRange], first: dt.date) -> list[DateRange]:
     """The days of a workspace that are all read again, in ranges.
 
-    They reach as far past today as the ranges do that today needs: that takes no request more.
+    They reach as far past today as the ranges do that today needs: that takes no request more. But they leave
+    room for a day more at both ends, where the offset of a row may name another day than Toggl counts it on.
     """
     begin, last = max(first, ranges[-1].first), ranges[0].last
     if first > EARLIEST:
-        days = (reader.account.today + _DAY - begin).days + 1
+        days = (reader.account.today + _DAY - begin).days + 3
         needed = max(1, -(-days // LONGEST_RANGE))
-        last = min(last, begin + dt.timedelta(days=needed * LONGEST_RANGE - 1))
+        last = min(last, begin + dt.timedelta(days=needed * LONGEST_RANGE - 3))
     return list(ranges_between(begin, last))
 
 
