@@ -462,6 +462,7 @@ async def test_a_row_without_an_id_stays_while_totals_differ_unless_all_was_read
     nameless = {"user_id": USER, "time_entries": None}
 
     def odd(path: str, body: Any) -> httpx.Response | None:
+        found: Any
         found, headers = (
             company._report(path.strip("/").split("/"), body) if path.startswith("/reports") else ({}, {})
         )

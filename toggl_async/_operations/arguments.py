@@ -131,7 +131,7 @@ def from_one(value: ValueT, name: str) -> ValueT:
         InvalidInput: it isn't an int, or less than 1.
     """
     number: object = whole_number(value, name)
-    if isinstance(number, int) and number < 1:
+    if isinstance(number, int | float) and number < 1:
         raise InvalidInput(f"{name}: pass 1 or more, not {value}")
     return value
 
@@ -143,7 +143,7 @@ def entry_seconds(value: ValueT, name: str) -> ValueT:
         InvalidInput: it isn't an int, or a negative one that is neither -1 nor a start in UNIX seconds.
     """
     seconds: object = whole_number(value, name)
-    if isinstance(seconds, int) and -_EARLIEST < seconds < -1:
+    if isinstance(seconds, int | float) and -_EARLIEST < seconds < -1:
         raise InvalidInput(
             f"{name}: pass 0 or more seconds, or -1 to let the entry run, not {value}; "
             "any negative duration would start it"

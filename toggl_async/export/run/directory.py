@@ -61,11 +61,9 @@ async def export(
         client: whose account is exported; its scheduler sets the pace for everything.
         plan: what is taken.
         destination: a directory: new, empty, or that of the same export.
-        format: one of `toggl_async.export.FORMATS`; None for the format that the destination has, and for
-            ``"jsonl"`` in a new one.
-        excel: with the format ``csv``: for spreadsheets, with a byte order mark, by which Excel knows UTF-8,
-            and with an apostrophe in front of text that it would run as a formula; None for what the
-            destination has, and for CSV for machines in a new one.
+        format: one of `toggl_async.export.FORMATS`; None for that of the destination, or ``"jsonl"``.
+        excel: make CSV for spreadsheets: with a byte order mark, and an apostrophe before what would run as
+            a formula; None for the kind that the destination has, or CSV for machines.
         update: bring a finished export of the same plan up to date, if there is one.
         recheck: see `Mirror.refresh`; an export that is resumed keeps its own, as it does the next two.
         datasets: see there.
@@ -78,21 +76,13 @@ async def export(
         The manifest, as written to ``manifest.json``.
 
     Raises:
-        InvalidInput: the destination cannot be written to, or holds another export, or another run
-            writes there; or the plan names a workspace that is not there, or `excel` goes with another
-            format than CSV. Nothing was written.
+        InvalidInput: the destination cannot be written to or holds another export, another run writes
+            there, the plan names a workspace that is not there, or `excel` is given without CSV.
         TogglError: what ended the export. Whatever ends it, cancellation included, the manifest
             says ``"finished": false``, and the same call goes on from there.
         OSError: the destination could not be written on, such as a full disk.
     """
-    directory = Path(destination)
-    if format is not None:
-        format_named(format, excel=bool(excel))  # bad input comes first
-    before = held_by(directory, plan=plan, base_url=client.base_url, format=format, excel=excel)
-    if before is not None:
-        format, excel = before.format, before.excel  # noqa: A001
-    files = _Files(directory, format_named(format or "jsonl", excel=bool(excel)), bool(excel), plan)
-    files.check(before, update=update)
+    files, before = _files(client, plan, Path(destination), format, excel, update)
     choices = Choices(
         name=str(files.directory),
         update=update,
@@ -105,6 +95,26 @@ async def export(
     )
     async with waiting_at_most(max_wait, client.scheduler):
         return await _export(patient(client), choices, files, before)
+
+
+def _files(
+    client: TogglClient, plan: ExportPlan, directory: Path, name: str | None, excel: bool | None, update: bool
+) -> tuple["_Files", Held | None]:
+    """Say what files are written, by what is asked for and what the directory has; return that, too.
+
+    Raises:
+        InvalidInput: they can't be written there, or an export there has ended and isn't to be updated.
+    """
+    if name is not None:
+        format_named(name, excel=bool(excel))  # bad input comes first
+    held = held_by(directory, plan=plan, base_url=client.base_url, format=name, excel=excel)
+    if held is not None:
+        name, excel = held.format, held.excel
+        if held.finished and not update:
+            raise already_finished(str(directory))
+    files = _Files(directory, format_named(name or "jsonl", excel=bool(excel)), bool(excel), plan)
+    check_files(directory, files.form, plan.chosen())
+    return files, held
 
 
 async def _export(client: TogglClient, choices: Choices, files: "_Files", before: Held | None) -> Manifest:
@@ -133,12 +143,6 @@ class _Files:
     form: Format
     excel: bool
     plan: ExportPlan
-
-    def check(self, held: Held | None, *, update: bool) -> None:
-        """Refuse an export that has ended, and files that can't be written."""
-        if held is not None and held.finished and not update:
-            raise already_finished(str(self.directory))
-        check_files(self.directory, self.form, self.plan.chosen())
 
     def note(self, manifest: Manifest) -> None:
         """Write what there is, while there are no files of it."""
