@@ -146,7 +146,7 @@ async def test_entries_are_kept_where_one_of_them_may_have_come_without_its_id(
 ) -> None:
     company = Company(6)
     company.entries.append(Entry(100, FIRST, NOW - 2 * DAY, 50, at=company.now))
-    plan = ExportPlan(datasets=("time_entries",), since=dt.date(2026, 6, 1))
+    plan = ExportPlan(datasets=("time_entries",), since=dt.date(2026, 6, 1), until=dt.date(2026, 7, 16))
     await run(company, tmp_path, form, plan)
     before = {str(row["id"]) for row in rows(tmp_path, form, "time_entries")}
 
