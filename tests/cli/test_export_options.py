@@ -177,7 +177,7 @@ def test_an_estimate_of_a_choice_is_what_it_costs(
     assert manifest["datasets"]["time_entries"]["rows"] - entries["rows"] in {0, 1}
 
 
-@pytest.mark.toggl_sandbox(org_quota=5)
+@pytest.mark.toggl_sandbox(org_quota=8)
 def test_an_estimate_over_several_windows(server: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--dry-run"]) == 0
     text = capsys.readouterr().out

@@ -159,7 +159,7 @@ def test_reading_never_raises(status: int, headers: dict[str, str], body: bytes)
         ({}, b"{}", "Bad Request"),
         ({}, b"12", "Bad Request"),
         ({}, b"\xff\xfe", "\ufffd\ufffd"),
-        ({}, b"x" * 2000, "x" * 1000 + "…"),
+        ({}, b"x" * 2000, "x" * 500 + "…"),
     ],
 )
 def test_messages_are_found_in_all_shapes(headers: dict[str, str], body: bytes, message: str) -> None:

@@ -7,7 +7,7 @@ import attrs
 from support.killed_exports import KINDS, TARGETS, kill_all
 from support.postgres_server import PostgresServer
 
-KILLS = 12
+KILLS = 8
 
 
 def test_what_was_killed_at_random_ends_like_what_was_left_alone(

@@ -35,7 +35,9 @@ async def test_html_is_never_an_answer(call: str, body: bytes) -> None:
     async with Answers(body, content_type="text/html").client() as toggl:
         with pytest.raises(DecodeError) as caught:
             await CALLS[call](toggl)
-    assert 'got HTML, titled "sign in & go[31m"' in str(caught.value).replace("S", "s")
+    assert 'got HTML from api.track.toggl.com, titled "sign in & go[31m"' in str(caught.value).replace(
+        "S", "s"
+    )
     assert caught.value.body == body
 
 

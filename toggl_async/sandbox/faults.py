@@ -18,11 +18,11 @@ def _status(instance: object, attribute: "attrs.Attribute[int | None]", value: i
         raise ValueError(f"{attribute.name} must be a status of HTTP, not {value!r}")
 
 
-def _body(instance: object, attribute: "attrs.Attribute[str | bytes | None]", value: object) -> None:
+def _body(instance: object, attribute: "attrs.Attribute[str | None]", value: object) -> None:
     del instance
-    if value is not None and not isinstance(value, str | bytes):
+    if value is not None and not isinstance(value, str):
         raise TypeError(
-            f"{attribute.name} must be the str or bytes to send (json.dumps makes them of JSON), "
+            f"{attribute.name} must be the text to send, a str (json.dumps makes it of JSON), "
             f"not a value of type {type(value).__name__}"
         )
 
@@ -36,7 +36,7 @@ class Fault:
             that Toggl would send: nginx's page with 429, 502, 503 and 504, nothing with 401 and below 400,
             and else the status in words, as a JSON string.
         headers: what this answer has besides, such as ``Retry-After``.
-        body: an odd body in the place of the right one, as str or bytes, such as ``"[]"``; with no status,
+        body: an odd body in the place of the right one, as text, such as ``"[]"``; with no status,
             that of a 200.
         media: the media type of that body.
         reset: whether the connection is reset instead of answered.
@@ -46,13 +46,13 @@ class Fault:
         slow_body: seconds that the body takes to arrive.
 
     Raises:
-        TypeError: `body` is neither, such as a list; `json.dumps` makes text of it.
+        TypeError: `body` isn't a str, but a list, say; `json.dumps` makes text of it.
         ValueError: `status` is none of HTTP's.
     """
 
     status: int | None = attrs.field(default=None, validator=_status)
     headers: Mapping[str, str] = attrs.field(factory=dict, hash=False)
-    body: str | bytes | None = attrs.field(default=None, validator=_body)
+    body: str | None = attrs.field(default=None, validator=_body)
     media: str = "application/json; charset=utf-8"
     reset: bool = False
     cut: bool = False
