@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import quote
 
 import httpx
@@ -47,6 +47,19 @@ async def test_a_refusal_that_echoes_the_request(status: int) -> None:
             assert "refused ***: Basic ***" in caught.value.message
             assert _TOKEN[:8] not in shown
             assert len(caught.value.message) < 600
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_a_refusal_that_comes_in_pieces() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b'"no: '
+        yield _TOKEN.encode() + b'"'
+
+    answer = httpx.MockTransport(lambda _: httpx.Response(403, content=pieces()))
+    async with TogglClient(ApiToken(_TOKEN), transport=answer) as toggl:
+        with pytest.raises(ResponseError, match=r"no: \*\*\*"):
+            await toggl.workspace(7).tags.list()
 
 
 @pytest.mark.anyio

@@ -261,6 +261,17 @@ async def test_a_light_update_follows_an_own_entry_that_was_moved(tmp_path: Path
     assert manifest.totals_agree
 
 
+async def test_an_own_entry_is_followed_though_a_choice_may_leave_it_out(tmp_path: Path) -> None:
+    path = tmp_path / "mirror"
+    made = company("2026-06-10", "2026-06-11", organization="2025-01-01")
+    plan = ExportPlan(datasets=("time_entries",), billable=False)
+    await refreshed(made, path, plan)
+    made.now += DAY
+    made.entries[0].start, made.entries[0].at = moment("2024-12-31"), made.now
+    await refreshed(made, path, plan)
+    assert await alive(path) == {1, 2}
+
+
 async def test_an_own_entry_that_left_the_plan_is_deleted(tmp_path: Path) -> None:
     path = tmp_path / "mirror"
     plan = ExportPlan(datasets=("time_entries",), since=dt.date(2026, 1, 1), until=dt.date(2026, 12, 31))

@@ -12,11 +12,14 @@ from toggl_async.export.run.rounds import (
     HOUR,
     OLDER,
     Cost,
+    Ledger,
     Portion,
     Room,
     parts_that_fit,
     seconds_to_wait,
 )
+from toggl_async.scheduler import Lane, Scheduler
+from toggl_async.scheduler.stats import AccountStats, SchedulerStats, WindowStats
 
 BEGINNING = dt.datetime(2026, 5, 20, tzinfo=dt.UTC)
 Rooms: TypeAlias = Mapping[int | None, Room]
@@ -48,6 +51,28 @@ def test_older_time_entries_wait_a_day_longer() -> None:
     rooms: Rooms = {1: Room(left=1, full=30, resets_in=600)}
     assert chosen([part(OLDER, 1, 1), part("tags", day, 1)], rooms, 0) == ["tags"]
     assert chosen([part(OLDER, 1, 1), part("tags", day + 2, 1)], rooms, 0) == [OLDER]
+
+
+def test_a_window_of_which_nothing_is_known_is_no_room() -> None:
+    def stats(total: int | None, remaining: int | None) -> SchedulerStats:
+        window = WindowStats(
+            lane=Lane.USER,
+            organization_id=None,
+            workspace_id=None,
+            remaining=remaining,
+            total=total,
+            resets_in=None,
+        )
+        account = AccountStats(
+            account=1, waiting=0, in_flight=0, interval=1.0, reason=None, wait=None, windows=(window,)
+        )
+        return attrs.evolve(Scheduler().stats(), accounts=(account,))
+
+    ledger = Ledger(600.0)
+    assert ledger.rooms(stats(None, None), 0) == {}
+    assert ledger.rooms(stats(None, 20), 0) == {None: Room(left=20, full=20, resets_in=HOUR)}
+    # What a window once had is remembered.
+    assert ledger.rooms(stats(None, None), 0) == {None: Room(left=20, full=20, resets_in=HOUR)}
 
 
 def test_nobody_passes_the_one_whose_turn_it_is() -> None:

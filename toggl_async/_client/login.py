@@ -16,6 +16,7 @@ refused for another reason.
 No cookie reaches the client or its caller: not in an answer, a jar, a repr, a log or an error.
 """
 
+import abc
 import asyncio
 import base64
 import json
@@ -81,7 +82,7 @@ _REFUSALS: Final = frozenset({OutcomeKind.DENIED, OutcomeKind.LOGIN})
 _log = logging.getLogger("toggl_async.login")
 
 
-class Login(httpx.AsyncBaseTransport):
+class Login(httpx.AsyncBaseTransport, abc.ABC):
     """A transport that says who asks, and leaves the rest to the scheduled one.
 
     Args:
@@ -105,9 +106,9 @@ class Login(httpx.AsyncBaseTransport):
         """Blank the credentials in what a server said."""
         return masked(body, self._secrets())
 
+    @abc.abstractmethod
     def _secrets(self) -> frozenset[str]:
         """What proves who asks."""
-        return frozenset()
 
     def forget_refusal(self) -> None:
         """Try credentials again that were refused, for instance because the lock is over."""

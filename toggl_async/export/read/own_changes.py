@@ -118,6 +118,6 @@ def pieces_around(
         begin, end = max(day - _DAY, reader.plan.since or EARLIEST), min(day + _DAY, last)
         if ranges and (begin - ranges[-1].last) <= _DAY:
             ranges[-1] = attrs.evolve(ranges[-1], last=max(end, ranges[-1].last))
-        elif begin <= end:
+        else:
             ranges.append(DateRange(begin, end))
     return [Piece(ENTRIES.name, workspace_id, days, "changed") for days in ranges]
