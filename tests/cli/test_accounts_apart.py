@@ -83,7 +83,7 @@ def full(scene: Scene) -> None:
     scene.patch.setattr(SqliteStore, "upsert", failing)
 
 
-def unparseable(scene: Scene) -> None:
+def unparsable(scene: Scene) -> None:
     scene.answer_instead(lambda: answers.json({"error": "internal"}))
 
 
@@ -102,7 +102,7 @@ def unexpected(scene: Scene) -> None:
         (refused, 1, "Incorrect username and/or password"),
         (damaged, 2, "as a mirror: file is not a database"),
         (full, 1, "disk is full"),
-        (unparseable, 4, "tags of workspace"),
+        (unparsable, 4, "tags of workspace"),
         (unexpected, 1, "unexpected ZeroDivisionError: of nobody's making, which is a bug"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
