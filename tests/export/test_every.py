@@ -47,6 +47,17 @@ class Line(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
+async def first(rounds: AsyncGenerator[RefreshRound, None], count: int) -> list[RefreshRound]:
+    """So many rounds, after which nobody asks for another."""
+    told: list[RefreshRound] = []
+    async with aclosing(rounds):
+        async for one in rounds:
+            told.append(one)
+            if len(told) == count:
+                break
+    return told
+
+
 def rename(running: World, name: str) -> None:
     next(iter(running.company.tags.values())).name = name
 
@@ -187,18 +198,19 @@ async def test_bad_input_ends_it_at_once(tmp_path: Path) -> None:
         for every in (0, -1, float("nan")):
             with pytest.raises(InvalidInput, match="every must be more than 0 seconds"):
                 await anext(refresh_every(toggl, TAGS, tmp_path / "n.sqlite", every=every))
-        assert running.counts.requests == 2  # the first contact, and what is left of the quotas
+        (there := tmp_path / "there").mkdir()
+        (there / "notes.txt").write_text("something else")
+        for choices in ({"destination": there}, {"destination": tmp_path / "new", "format": "xml"}):
+            with pytest.raises(InvalidInput):
+                await anext(export_every(toggl, TAGS, every=600, **choices))
+        assert running.counts.requests == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"m.sqlite", "there"}
 
 
 async def test_a_used_up_quota_is_waited_for_and_the_reserve_is_left(tmp_path: Path) -> None:
     policy = QuotaPolicy(reserve=7)
     async with world(org_quota=12, user_quota=20) as running, running.client(quota=policy) as toggl:
-        told: list[RefreshRound] = []
-        async with aclosing(refresh_every(toggl, ExportPlan(), tmp_path / "m.sqlite", every=60)) as rounds:
-            async for one in rounds:
-                told.append(one)
-                if len(told) == 12:
-                    break
+        told = await first(refresh_every(toggl, ExportPlan(), tmp_path / "m.sqlite", every=60), 12)
         assert running.counts.refused == {402: 0, 429: 0}
         organization = next(iter(running.company.organizations))
         arrivals = running.counts.arrivals(running.company.account.id)
@@ -212,12 +224,7 @@ async def test_a_used_up_quota_is_waited_for_and_the_reserve_is_left(tmp_path: P
 async def test_where_toggl_does_not_tell_the_totals(tmp_path: Path) -> None:
     async with world(org_quota=30, user_quota=30) as running, running.client() as toggl:
         running.faults.order(Fault(status=404), route="GET /api/v9/me/quota", times=9)
-        told: list[RefreshRound] = []
-        async with aclosing(refresh_every(toggl, ExportPlan(), tmp_path / "m.sqlite", every=600)) as rounds:
-            async for one in rounds:
-                told.append(one)
-                if len(told) == 9:
-                    break
+        told = await first(refresh_every(toggl, ExportPlan(), tmp_path / "m.sqlite", every=600), 9)
         assert running.counts.refused == {402: 0, 429: 0}
     assert {one.error for one in told} == {None}
     assert {quota.total for one in told for quota in one.quotas} == {None}

@@ -34,7 +34,7 @@ class SeenWorkspace(Record):
 
 @attrs.frozen(kw_only=True)
 class SeenMe(Record):
-    """What a command shows of the user; without an id it is no user."""
+    """What a command shows of the user; without an id it isn't one."""
 
     id: int
     fullname: str | None = None

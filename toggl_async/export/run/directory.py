@@ -34,7 +34,7 @@ from toggl_async.export.run.refresh import (
     silent,
 )
 
-__all__ = ["export", "opened"]
+__all__ = ["export", "opened", "plan_files"]
 
 
 async def export(
@@ -82,7 +82,7 @@ async def export(
             says ``"finished": false``, and the same call goes on from there.
         OSError: the destination could not be written on, such as a full disk.
     """
-    files, before = _files(client, plan, Path(destination), format, excel, update)
+    files, before = plan_files(client, plan, Path(destination), format, excel, update=update)
     choices = Choices(
         name=str(files.directory),
         update=update,
@@ -97,8 +97,14 @@ async def export(
         return await _export(patient(client), choices, files, before)
 
 
-def _files(
-    client: TogglClient, plan: ExportPlan, directory: Path, name: str | None, excel: bool | None, update: bool
+def plan_files(
+    client: TogglClient,
+    plan: ExportPlan,
+    directory: Path,
+    name: str | None,
+    excel: bool | None,
+    *,
+    update: bool,
 ) -> tuple["_Files", Held | None]:
     """Say what files are written, by what is asked for and what the directory has; return that, too.
 

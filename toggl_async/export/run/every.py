@@ -7,6 +7,7 @@ next one goes on from there. All waiting is by the loop's clock, which nobody ca
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import attrs
@@ -30,7 +31,7 @@ from toggl_async.export.plan.estimate import QUOTAS
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey, survey
 from toggl_async.export.run.bound import waiting_at_most
-from toggl_async.export.run.directory import export
+from toggl_async.export.run.directory import export, plan_files
 from toggl_async.export.run.mirror import Mirror
 from toggl_async.export.run.refresh import patient
 from toggl_async.export.run.rounds import OLDER, Ledger, seconds_to_wait
@@ -129,7 +130,10 @@ async def export_every(
             on_event=on_event,
         )
 
-    async for one in _rounds(client, plan, read, every=every, max_wait=max_wait):
+    async def check() -> None:
+        plan_files(client, plan, Path(destination), format, excel, update=True)
+
+    async for one in _rounds(client, plan, check, read, every=every, max_wait=max_wait):
         yield one
 
 
@@ -180,24 +184,30 @@ async def refresh_every(
     async def read(account: Survey, datasets: Collection[str] | None, older: bool) -> Manifest:
         async with Mirror(url) as mirror:
             return await mirror.refresh(
-                client,
-                plan,
-                datasets=datasets,
-                older=older,
-                account=account,
-                on_event=on_event,
+                client, plan, datasets=datasets, older=older, account=account, on_event=on_event
             )
 
-    async for one in _rounds(client, plan, read, every=every, max_wait=max_wait):
+    async def check() -> None:
+        async with Mirror(url):
+            pass
+
+    async for one in _rounds(client, plan, check, read, every=every, max_wait=max_wait):
         yield one
 
 
 async def _rounds(
-    client: TogglClient, plan: ExportPlan, read: _Read, *, every: float, max_wait: float | None
+    client: TogglClient,
+    plan: ExportPlan,
+    check: Callable[[], Awaitable[None]],
+    read: _Read,
+    *,
+    every: float,
+    max_wait: float | None,
 ) -> AsyncGenerator[RefreshRound, None]:
-    """Read round after round."""
+    """Read round after round, once it is clear that there is a place for what is read."""
     if not every > 0:
         raise InvalidInput(f"every must be more than 0 seconds, not {every!r}")
+    await check()
     scheduler, patiently, ledger = client.scheduler, patient(client), Ledger(every)
     is_first, knows_quotas = True, False
     while True:
