@@ -200,9 +200,9 @@ async def test_bad_input_ends_it_at_once(tmp_path: Path) -> None:
                 await anext(refresh_every(toggl, TAGS, tmp_path / "n.sqlite", every=every))
         (there := tmp_path / "there").mkdir()
         (there / "notes.txt").write_text("something else")
-        for choices in ({"destination": there}, {"destination": tmp_path / "new", "format": "xml"}):
+        for destination, form in ((there, None), (tmp_path / "new", "xml")):
             with pytest.raises(InvalidInput):
-                await anext(export_every(toggl, TAGS, every=600, **choices))
+                await anext(export_every(toggl, TAGS, destination, every=600, format=form))
         assert running.counts.requests == 0
     assert {path.name for path in tmp_path.iterdir()} == {"m.sqlite", "there"}
 
