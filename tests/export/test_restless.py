@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from support.export_company import FIRST, NOW, SECOND, Company, Entry
 from support.export_updates import run
@@ -38,9 +39,9 @@ async def test_what_changes_meanwhile_is_true_after_the_next_update(tmp_path: Pa
 @pytest.mark.nightly
 @pytest.mark.parametrize("part", range(NIGHTS))
 async def test_a_thousand_seeds_of_changes(
-    tmp_path: Path, part: int, pytestconfig: pytest.Config, record_property: Callable[[str, int], None]
+    tmp_path: Path, part: int, record_property: Callable[[str, int], None]
 ) -> None:
-    count = max(1, pytestconfig.option.examples // 5 // NIGHTS)
+    count = max(1, settings().max_examples // 5 // NIGHTS)
     await try_seeds(range(1_000 + part * count, 1_000 + (part + 1) * count), tmp_path)
     record_property("seeds", count)
 

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
@@ -34,9 +33,9 @@ SAMPLE: Final = settings(_ANY, derandomize=True, max_examples=8)
 """The same few cases on every run and machine."""
 
 
-def nightly(config: pytest.Config) -> settings:
+def nightly() -> settings:
     """Other cases every night: four of each where the properties get 5,000 examples."""
-    depth = max(2, config.option.examples // 1250)
+    depth = max(2, settings().max_examples // 1250)
     return settings(_ANY, max_examples=depth, phases=[Phase.generate, Phase.shrink])
 
 

@@ -35,9 +35,7 @@ def test_an_answer_is_accounted_for_or_a_typed_error(kind: str, arena: Arena) ->
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_operation_s_answer_is_accounted_for_or_a_typed_error(
-    kind: str, arena: Arena, pytestconfig: pytest.Config
-) -> None:
+def test_every_operation_s_answer_is_accounted_for_or_a_typed_error(kind: str, arena: Arena) -> None:
     outcomes: Counter[str] = Counter()
     found = [
         f"{subject!r}: {wrong}"
@@ -46,7 +44,7 @@ def test_every_operation_s_answer_is_accounted_for_or_a_typed_error(
             wrong := explore(
                 cases_of(kind, subject),
                 lambda case, subject=subject: attempt(arena, subject, case),  # type: ignore[misc]
-                within=nightly(pytestconfig),
+                within=nightly(),
                 outcomes=outcomes,
             )
         )

@@ -365,13 +365,13 @@ def test_an_export_loses_nothing(update: bool, toggl: Toggl, ground: Ground, tmp
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_of_every_export_loses_nothing(
-    kind: str, form: str, toggl: Toggl, ground: Ground, tmp_path: Path, pytestconfig: pytest.Config
+    kind: str, form: str, toggl: Toggl, ground: Ground, tmp_path: Path
 ) -> None:
     outcomes: Counter[str] = Counter()
     found = explore(
         trials(ground, kind, form=form),
         lambda trial: attempt(toggl, ground, tmp_path / "export", trial),
-        within=settings(nightly(pytestconfig), max_examples=3 * nightly(pytestconfig).max_examples),
+        within=settings(nightly(), max_examples=3 * nightly().max_examples),
         outcomes=outcomes,
     )
     record(f"exports, {form}", kind, outcomes)
