@@ -53,7 +53,8 @@ def typing(session: nox.Session) -> None:
     session.install("-e", INSTALLED, *group("typing"), "nox")
     session.run("mypy")
     session.run("pyright")
-    session.run("pytest", "tests/test_typing.py", "tests/test_readme.py::test_the_programs_are_typed")
+    programs = "tests/test_readme.py::test_the_programs_are_typed"
+    session.run("pytest", "-m", "not nightly", "tests/test_typing.py", programs)
     session.run("pyright", "--verifytypes", "toggl_async", "--ignoreexternal")
 
 
@@ -90,10 +91,10 @@ def elsewhere(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def coverage(session: nox.Session) -> None:
-    """The tests again, held to every branch of the hand-written code; .ci/run takes Python 3.11."""
+    """All tests but the nightly ones, held to every branch of the hand-written code; .ci/run takes 3.11."""
     session.install("-e", INSTALLED, *group("test", "codegen"))
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, "-m", "not nightly", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
@@ -106,7 +107,7 @@ def nightly(session: nox.Session) -> None:
     session.run(
         "pytest",
         *PARALLEL,
-        *("-m", "nightly or hypothesis"),
+        *("-m", "nightly or slow or hypothesis"),
         *("--timeout", "0"),
         *("--examples", str(5_000 // shorter)),
         *("--results", str(RESULTS / "nightly.json")),

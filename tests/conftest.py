@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     So the suite tries the same examples each time, and the session `nightly` looks for new ones.
     """
     told: int | None = config.option.examples
-    examples = told or 100
+    examples = told or 50
     settings.register_profile(
         "toggl_async",
         deadline=None,

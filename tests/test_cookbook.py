@@ -161,6 +161,7 @@ def interrupted(line: str, **_: Any) -> None:
         raise Interrupted
 
 
+@pytest.mark.slow
 async def test_the_import_tells_of_each_row_and_goes_on(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -236,6 +237,7 @@ async def test_the_notebook(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     assert hours
 
 
+@pytest.mark.slow
 @pytest.mark.toggl_sandbox(org_quota=math.inf, user_quota=math.inf)
 def test_the_accounts(toggl_sandbox: Sandbox, tmp_path: Path) -> None:
     """In a process of its own: the time of a budget's file is the machine's."""
@@ -260,6 +262,7 @@ def test_the_accounts(toggl_sandbox: Sandbox, tmp_path: Path) -> None:
     assert all(lines[name].endswith(" h") == (not tokens[name].startswith("0" * 31)) for name in tokens)
 
 
+@pytest.mark.slow
 def test_the_tests(tmp_path: Path) -> None:
     (tmp_path / "test_example.py").write_text(program("Tests of all this"), "utf-8")
     plugins = ("-p", "no:cacheprovider", "-p", "no:asyncio")
@@ -291,6 +294,7 @@ def test_every_recipe_has_its_test() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_the_programs_are_typed(checker: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     pytest.importorskip(checker)

@@ -144,6 +144,7 @@ def test_hours_per_project_and_week(world: World) -> None:
     assert len({row["week"] for row in found}) > 5
 
 
+@pytest.mark.slow
 def test_hours_in_polars_and_the_plot(world: World, tmp_path: Path) -> None:
     pytest.importorskip("polars")
     pytest.importorskip("matplotlib")

@@ -77,6 +77,7 @@ def test_a_front_loads_what_is_late_with_the_first_that_is_asked_for(
         _ = front.Nobody
 
 
+@pytest.mark.slow
 def test_the_export_loads_its_own_record_with_the_first_that_asks() -> None:
     code = LIST_MODULES.replace("toggl_async;", "toggl_async.export as export; export.export_batches;")
     home = "toggl_async.export.mirror.tables"

@@ -121,6 +121,7 @@ async def test_each_section_of_the_guide_runs_and_prints(
     assert sandbox.counts.refused[429] == 0
 
 
+@pytest.mark.slow
 def test_the_programs_are_typed(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A section of the guide goes into a coroutine, since no module can await at its top level."""
     pytest.importorskip("mypy")
@@ -158,6 +159,7 @@ def run_as_tests(program: str) -> None:
     assert f"{program.count('def test_')} passed" in run.stdout
 
 
+@pytest.mark.slow
 async def test_the_programs_about_exports_run(sandbox: Sandbox, tmp_path: Path) -> None:
     mains: list[Coroutine[Any, Any, None]] = []
     for program in blocks(TEXTS["export.md"], "python"):

@@ -63,6 +63,7 @@ print(shown)
 """
 
 
+@pytest.mark.slow
 def test_no_signature_shows_the_environment() -> None:
     environ = {**os.environ, "TOGGL_API_TOKEN": "supersecret", "ANOTHER_SECRET": "supersecret"}
     command = [sys.executable, "-c", SIGNATURES]

@@ -53,6 +53,7 @@ def test_the_cases_are_there() -> None:
     assert set(marked().values()) >= {"arg-type", "attr-defined", "call-arg"}
 
 
+@pytest.mark.slow
 def test_mypy_refuses_what_is_marked_and_nothing_else(folder: Path, request: pytest.FixtureRequest) -> None:
     pytest.importorskip("mypy")
     cache = request.config.cache
@@ -64,6 +65,7 @@ def test_mypy_refuses_what_is_marked_and_nothing_else(folder: Path, request: pyt
     assert [one for one in found if one[0] != "refused.py"] == []
 
 
+@pytest.mark.slow
 def test_pyright_refuses_what_is_marked_and_nothing_else(folder: Path) -> None:
     pytest.importorskip("pyright")
     output = run(folder, "pyright", f"--pythonpath={sys.executable}", "--outputjson")

@@ -127,6 +127,7 @@ def test_a_user_without_a_home_is_told_what_to_name(
     assert "no home directory" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_child_keeps_its_budget_when_its_parent_closes(tmp_path: Path) -> None:
     """SQLite's locks belong to a process; a child that inherits a connection takes its parent's for its."""

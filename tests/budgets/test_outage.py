@@ -262,6 +262,7 @@ async def test_who_closes_before_a_store_that_forgot_opens_leaves_nothing_behind
     assert None not in fleet.troubles
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=5)
 def test_no_accident_of_the_store_draws_a_429(data: st.DataObject) -> None:

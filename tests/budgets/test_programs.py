@@ -130,6 +130,7 @@ async def waiting(quick: Program) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 async def test_a_stopped_one_is_passed_over_and_goes_on_when_it_wakes(
     program: Programs, server: Server, budget: str
 ) -> None:

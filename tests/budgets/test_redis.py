@@ -257,6 +257,7 @@ async def test_what_does_not_answer_as_redis_does_leaves_a_process_alone(
     await holder.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["stopped", "hanging"])
 async def test_without_a_server_a_process_goes_on_alone_and_comes_back(
     own_redis: RedisServer, loss: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

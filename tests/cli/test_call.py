@@ -250,6 +250,7 @@ def test_json_that_fits() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_names_and_arguments_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     def completed(*words: str) -> list[str]:
         environment = {

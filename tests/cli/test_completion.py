@@ -66,6 +66,7 @@ def test_projects_and_tags(known: Sandbox) -> None:
     assert known.counts.requests == before
 
 
+@pytest.mark.slow
 def test_names_of_other_workspaces_are_left_out(server: Sandbox) -> None:
     """Starting a timer would refuse them."""
     first, second, *_ = server.company.projects.values()
@@ -79,11 +80,13 @@ def test_names_of_other_workspaces_are_left_out(server: Sandbox) -> None:
     assert completions(f"toggl-async\nstart\n--workspace\n{other}\n--project\nweb ") == ["Web there"]
 
 
+@pytest.mark.slow
 def test_days() -> None:
     assert completions("toggl-async\ntoday\n--day\nm") == ["monday"]
     assert completions("toggl-async\ntoday\n--day\nT") == ["today", "tomorrow", "tuesday", "thursday"]
 
 
+@pytest.mark.slow
 def test_where_nothing_is_known(known: Sandbox, state: Path) -> None:
     words = "toggl-async\nstart\n--project\n"
     assert completions(words, TOGGL_API_TOKEN="") == []
@@ -99,6 +102,7 @@ def test_commands(known: Sandbox) -> None:
     assert {"start", "stop"} <= set(completions("toggl-async\nst"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 def test_bash_itself(known: Sandbox, tmp_path: Path) -> None:
     """A name comes back as bash would have to be given it."""

@@ -226,6 +226,7 @@ def test_a_server_that_fails_at_first_contact(
     assert not out.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(is_missing(), reason=REASON)
 def test_a_database_that_dies_midway_keeps_what_was_committed(
     server: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -285,6 +286,7 @@ def test_part_of_the_sandbox_in_this_process(out: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.startswith(f"{out}: 14 rows in 1 dataset, 3 requests")
 
 
+@pytest.mark.slow
 def test_the_sandbox_is_exported_again_from_another_port(
     out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

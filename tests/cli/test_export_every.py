@@ -27,7 +27,9 @@ def events(text: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.linux
-@pytest.mark.parametrize(("ending", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("ending", "code"), [(signal.SIGTERM, 0), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_process_goes_round_after_round_until_it_is_told_to_end(
     out: Path, ending: signal.Signals, code: int
 ) -> None:
@@ -56,6 +58,7 @@ def test_a_process_goes_round_after_round_until_it_is_told_to_end(
     assert manifest["changes"]["time_entries"]["added"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.linux
 def test_a_process_against_a_server(server: Sandbox, out: Path) -> None:
     """Over a real socket to another process's server, at the pace that everybody gets."""
@@ -99,6 +102,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 @pytest.mark.linux
 def test_a_line_a_round(out: Path, capsys: pytest.CaptureFixture[str], rounds: list[str]) -> None:
     command = ["export", "--sandbox", "--speed", "1000", "--dataset", "clients", "--out", str(out)]
@@ -182,6 +186,7 @@ def test_where_there_is_no_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
 # Bounded waits
 
 
+@pytest.mark.slow
 @pytest.mark.toggl_sandbox(org_quota=3)
 def test_a_bounded_wait_ends_the_run_and_the_same_command_goes_on(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]

@@ -49,6 +49,7 @@ async def days() -> tuple[list[Workday], dict[int, tuple[int | None, int]]]:
     return lived, truth
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_each_update_brings_a_day(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import asyncio  # noqa: PLC0415
@@ -68,6 +69,7 @@ async def test_each_update_brings_a_day(out: Path, capsys: pytest.CaptureFixture
     assert rows(out) == truth
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_after_ctrl_c(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The README's first command, for which time runs twenty times as fast; then faster."""
     with running("export", "--sandbox", "--out", str(out)) as process:
@@ -96,6 +98,7 @@ def test_the_same_command_goes_on_after_ctrl_c(out: Path, capsys: pytest.Capture
     )
 
 
+@pytest.mark.slow
 def test_a_database_is_kept_fresh_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["export", "--sandbox", *SPEED, *ENTRIES, "--to", f"sqlite:///{tmp_path / 'm.sqlite'}"]
     assert main(command) == 0

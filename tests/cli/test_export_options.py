@@ -368,6 +368,7 @@ def test_a_format_whose_package_is_missing(
     assert main(["export", "--out", str(out), "--format", "xml"]) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_many_accounts(server: Sandbox, out: Path, accounts: Path) -> None:
     with running("export", "--out", str(out), "--accounts", str(accounts)) as process:
         assert process.stderr is not None

@@ -154,6 +154,7 @@ def test_a_mirror_that_cannot_be_read_is_no_end(
 Step = tuple[str, int, int]
 
 
+@pytest.mark.slow
 @settings(max_examples=max(settings().max_examples // 10, 10))
 @given(
     steps=st.lists(

@@ -84,6 +84,7 @@ def is_number(document: str, schema: Any) -> bool:
     return bool({"integer", "number"} & set([kinds] if isinstance(kinds, str) else kinds))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_public_validator_finds_nothing(name: str) -> None:
     validator = OpenAPIV31SpecValidator(DOCUMENTS[name], base_uri=(SPEC / name).as_uri())

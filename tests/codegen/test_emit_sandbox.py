@@ -1,6 +1,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from codegen.emit_sandbox import sandbox_files
 from support.own_documents import contents, source
 from support.pets import Folder
@@ -19,6 +21,7 @@ def test_one_line_holds_one_path_or_component(folder: Folder) -> None:
         assert line.count("{") > 1 or line.endswith("{")
 
 
+@pytest.mark.slow
 def test_our_own_are_whole() -> None:
     written: dict[str, Any] = {path: json.loads(text) for path, text in sandbox_files(source())}
     assert sum(len(one["paths"]) for one in written.values()) == sum(

@@ -94,6 +94,7 @@ def test_names_of_the_wire_become_names_of_python(wire: str, python: str) -> Non
     assert names.python_name(wire) == python
 
 
+@pytest.mark.slow
 def test_our_own_documents_have_no_fault() -> None:
     source = own_documents.source()
     assert [str(fault) for fault in source.faults] == []

@@ -20,6 +20,7 @@ def test_promises_hold_in_every_state(scene: str) -> None:
     assert waiters.PATIENCE == PATIENCE, "what was shortened is as it was"
 
 
+@pytest.mark.slow
 def test_every_rule_fires() -> None:
     fired: collections.Counter[str] = collections.Counter()
     for name in ("faults", "three levels"):

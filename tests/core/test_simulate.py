@@ -4,8 +4,9 @@ import pytest
 
 from core.driven import Broken
 from core.simulate import Simulation, run
+from support.pairs import first_of
 
-SEEDS = [*range(4), 9, 16, 19, 22]
+SEEDS = [*range(3), *first_of([3, 9, 16, 19, 22])]
 """The first few, and those that found something once."""
 
 

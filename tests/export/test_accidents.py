@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from support.export_company import FIRST, SECOND, Company
+from support.pairs import first_of
 from support.postgres_server import PASSWORD, REASON, PostgresServer, is_missing, postgres_server
 from toggl_async import ApiToken, ClientOptions, InvalidInput, Pace, Retry, TogglClient
 from toggl_async.errors import ConnectionFailed
@@ -75,7 +76,7 @@ async def goes_on(company: Company, url: str, tmp_path: Path) -> None:
     assert await everything(url) == await everything(whole)
 
 
-@pytest.mark.parametrize("number", [2, 6, 14, 22])
+@pytest.mark.parametrize("number", first_of([14, 2, 6, 22]))
 async def test_the_network_is_lost(url: str, tmp_path: Path, number: int) -> None:
     company = Company()
 
@@ -88,6 +89,7 @@ async def test_the_network_is_lost(url: str, tmp_path: Path, number: int) -> Non
     await goes_on(company, url, tmp_path)
 
 
+@pytest.mark.slow
 async def test_the_disk_of_a_server_is_full(postgres: PostgresServer, tmp_path: Path) -> None:
     url, company = postgres.new_url(), Company()
     store = store_of(url)
@@ -112,6 +114,7 @@ async def test_the_disk_of_a_server_is_full(postgres: PostgresServer, tmp_path: 
     await goes_on(company, url, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(is_missing(), reason=REASON)
 @pytest.mark.parametrize("update", [False, True])
 async def test_a_server_is_started_anew_midway(
@@ -148,6 +151,7 @@ async def test_a_server_is_started_anew_midway(
     assert there == {(entry.id,) for entry in company.entries if not entry.deleted}
 
 
+@pytest.mark.slow
 async def test_a_second_run_at_once_is_refused(url: str, tmp_path: Path) -> None:
     company = Company()
     outcomes = await asyncio.gather(refresh(company, url), refresh(company, url), return_exceptions=True)

@@ -159,6 +159,7 @@ async def test_dates_limit_the_time_entries(sandbox: Sandbox, tmp_path: Path) ->
     assert len(days) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", [patient(5000)], ids=["fast"])
 async def test_a_used_up_quota_is_waited_for(tmp_path: Path) -> None:
     async with serve(SandboxOptions(size=SMALL, org_quota=12)) as sandbox:

@@ -74,6 +74,7 @@ async def test_a_copy_is_made_of_a_live_mirror(tmp_path: Path) -> None:
         assert (await refresh(mirror, company)).update
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pg_dump") is None, reason="pg_dump is not installed")
 async def test_a_schema_is_dumped_and_restored(postgres: PostgresServer, tmp_path: Path) -> None:
     company = Company()

@@ -87,6 +87,7 @@ def follow(store: SqliteStore, pipeline: dlt.Pipeline) -> None:
     load()
 
 
+@pytest.mark.slow
 def test_every_load_ends_with_the_rows_of_the_mirror(store: SqliteStore, tmp_path: Path) -> None:
     follow(store, pipeline_to(dlt.destinations.duckdb(str(tmp_path / "loaded.duckdb"))))
 
@@ -101,6 +102,7 @@ def test_every_load_into_a_server_ends_with_the_rows_of_the_mirror(
     follow(store, pipeline_to(dlt.destinations.postgres(url)))
 
 
+@pytest.mark.slow
 def test_a_mirror_that_was_made_anew_is_loaded_anew(store: SqliteStore, tmp_path: Path) -> None:
     pipeline = pipeline_to(dlt.destinations.duckdb(str(tmp_path / "loaded.duckdb")))
     store.commit(commit(TAGS, [Line(number, b"{}") for number in (1, 2)]))

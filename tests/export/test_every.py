@@ -221,6 +221,7 @@ async def test_a_used_up_quota_is_waited_for_and_the_reserve_is_left(tmp_path: P
     assert arrivals[-1] - arrivals[0] > 5 * HOUR
 
 
+@pytest.mark.slow
 async def test_where_toggl_does_not_tell_the_totals(tmp_path: Path) -> None:
     async with world(org_quota=30, user_quota=30) as running, running.client() as toggl:
         running.faults.order(Fault(status=404), route="GET /api/v9/me/quota", times=9)
@@ -340,6 +341,7 @@ async def test_files_are_written_anew_only_when_something_changed(tmp_path: Path
     assert sorted(contents[4].splitlines()) == sorted(contents[3].splitlines())  # Toggl still has it
 
 
+@pytest.mark.slow
 async def test_nothing_grows_from_round_to_round(tmp_path: Path) -> None:
     async with world(**ROOMY) as running, running.client() as toggl:
         held: dict[int, int] = {}

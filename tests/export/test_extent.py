@@ -304,6 +304,7 @@ async def test_an_estimate_looks_as_far_as_the_export(tmp_path: Path) -> None:
     assert await alive(tmp_path / "mirror") == {1, 2, 3, 4}
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seen=st.lists(st.booleans(), min_size=12, max_size=12),

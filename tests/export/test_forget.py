@@ -10,7 +10,7 @@ import pytest
 
 from support.export_company import FIRST, NOW, SECOND, USER, Company, Entry
 from support.export_updates import run
-from support.export_written import FORMATS, ids
+from support.export_written import ids, in_each_format
 from toggl_async import ApiToken, ClientOptions, InvalidInput, LoginRefused, Pace, TogglClient
 from toggl_async.export import ExportedTimeEntry, ExportPlan, Manifest, Mirror, export
 from toggl_async.export.mirror.store import Forget
@@ -142,7 +142,7 @@ async def test_a_run_that_was_interrupted_misses_nothing(tmp_path: Path) -> None
         assert len(await mirror.records("workspaces")) == 2
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_the_files_are_written_without_what_was_forgotten(tmp_path: Path, form: str) -> None:
     company, directory = Company(), tmp_path / "export"
     before = await run(company, directory, form)

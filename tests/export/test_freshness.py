@@ -10,7 +10,7 @@ import pytest
 
 from support.export_company import FIRST, NOW, SECOND, Company, Entry
 from support.export_updates import equals_a_fresh_export, run
-from support.export_written import FORMATS, everything, ids, rows
+from support.export_written import everything, ids, in_each_format, rows
 from toggl_async import InvalidInput
 from toggl_async.export import ExportPlan, Manifest, RowsWritten, Stale
 
@@ -27,7 +27,7 @@ def old_edit(company: Company) -> Entry:
     return edited
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_an_old_edit_by_somebody_else_that_changes_no_sum(tmp_path: Path, form: str) -> None:
     directory = tmp_path / "export"
     company = Company(60, page=1000)
@@ -140,7 +140,7 @@ async def test_entries_that_are_made_older_than_all_others(tmp_path: Path) -> No
     await equals_a_fresh_export(company, directory)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_entries_are_kept_where_one_of_them_may_have_come_without_its_id(
     tmp_path: Path, form: str
 ) -> None:
@@ -163,7 +163,7 @@ async def test_entries_are_kept_where_one_of_them_may_have_come_without_its_id(
     assert before < {str(row.get("id")) for row in rows(tmp_path, form, "time_entries")}
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_rows_without_an_id_are_not_doubled(tmp_path: Path, form: str) -> None:
     company = Company(6)
     odd: list[Any] = [{"name": "no id"}, {"id": "x", "workspace_id": FIRST}, {"id": None}, {}]
@@ -197,7 +197,7 @@ async def test_rows_without_an_id_are_not_doubled(tmp_path: Path, form: str) -> 
     assert [len(rows(tmp_path, form, name)) for name in ("users", "tags")] == [len(odd) + 3, len(odd) + 3]
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_what_an_update_cannot_read_stays_and_is_named(tmp_path: Path, form: str) -> None:
     directory = tmp_path / "export"
     company = Company(30)

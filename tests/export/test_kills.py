@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import attrs
+import pytest
 
 from support.killed_exports import KINDS, TARGETS, kill_all
 from support.postgres_server import PostgresServer
@@ -10,6 +11,7 @@ from support.postgres_server import PostgresServer
 KILLS = 8
 
 
+@pytest.mark.slow
 def test_what_was_killed_at_random_ends_like_what_was_left_alone(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.export_written import FORMATS, ids, rows
+from support.export_written import ids, in_each_format, rows
 from support.patience import patient
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
 from toggl_async.export import ExportEvent, ExportPlan, Manifest, RowsWritten, export
@@ -74,7 +74,7 @@ def written(directory: Path, form: str) -> dict[int, int | None]:
     return {int(row["id"]): None if row["seconds"] in {"", None} else int(row["seconds"]) for row in found}
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 @pytest.mark.usefixtures("small_pages")
 async def test_a_row_is_edited_and_one_is_deleted(sandbox: Sandbox, tmp_path: Path, form: str) -> None:
     space = next(iter(sandbox.company.workspaces))
@@ -98,7 +98,7 @@ async def test_a_row_is_edited_and_one_is_deleted(sandbox: Sandbox, tmp_path: Pa
     assert manifest.totals_agree is True
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 @pytest.mark.usefixtures("small_pages")
 async def test_a_workspace_becomes_forbidden(sandbox: Sandbox, tmp_path: Path, form: str) -> None:
     space, other = sandbox.company.workspaces.values()
@@ -118,7 +118,7 @@ async def test_a_workspace_becomes_forbidden(sandbox: Sandbox, tmp_path: Path, f
     assert not [one for one in manifest.ranges if one.workspace_id == space.id and one.agrees is not None]
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_a_page_with_odd_rows(
     sandbox: Sandbox, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +159,7 @@ async def test_the_largest_page_is_refused(sandbox: Sandbox, tmp_path: Path, sma
     assert sandbox.counts.statuses[400] == 2  # 1000 and 500, tried once and for all ranges
 
 
+@pytest.mark.slow
 async def test_answers_are_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detailed, "_LARGEST", 50)
     size = CompanySize(people=3, projects=6, clients=4, tags=5, days=300, time_entries=4000, deleted=5)

@@ -182,6 +182,7 @@ async def test_a_wait_that_is_none(mirror: Mirror, max_wait: float) -> None:
         await refresh(mirror, Company(), max_wait=max_wait)
 
 
+@pytest.mark.slow
 async def test_files_that_could_not_be_written_are_written_by_an_update_that_brings_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -192,6 +192,7 @@ def test_many_may_open_it_at_once(postgres: PostgresServer) -> None:
         store.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_started_anew_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     with postgres_server() as server:

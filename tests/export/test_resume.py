@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from support.export_company import FIRST, SECOND, TOKEN_REFUSED, Company
-from support.export_written import FORMATS, everything, ids
+from support.export_written import FORMATS, everything, ids, in_each_format
 from toggl_async import ApiToken, ClientOptions, InvalidInput, LoginRefused, Pace, TogglClient
 from toggl_async.export import DatasetFinished, ExportPlan, Manifest, RowsWritten, export
 from toggl_async.export.mirror import storage
@@ -81,7 +81,9 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 @pytest.mark.parametrize(
     ("form", "step"),
     [
-        *[("jsonl", 1), ("csv", 17), ("parquet", 17), ("sqlite", 17), ("duckdb", 29)],
+        ("csv", 17),
+        *[pytest.param(form, 17, marks=pytest.mark.slow) for form in ("parquet", "sqlite", "duckdb")],
+        pytest.param("jsonl", 1, marks=pytest.mark.slow),
         *[pytest.param(form, 1, marks=pytest.mark.nightly) for form in FORMATS if form != "jsonl"],
     ],
 )
@@ -126,7 +128,7 @@ async def test_an_export_that_is_killed_in_any_write_ends_like_one_that_was_not(
     record_property("kills", killed)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_no_committed_page_is_asked_for_again(tmp_path: Path, form: str) -> None:
     company = Company(30)
     plan = ExportPlan(datasets=("projects", "time_entries"), workspaces=(FIRST,))
@@ -159,7 +161,7 @@ async def test_no_committed_page_is_asked_for_again(tmp_path: Path, form: str) -
     assert manifest["requests"] == len(company.log)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_checks_of_an_earlier_run_are_kept(tmp_path: Path, form: str) -> None:
     company = Company(30)
     task: asyncio.Task[Manifest]
@@ -234,7 +236,7 @@ async def test_a_full_disk_is_survived(tmp_path: Path, monkeypatch: pytest.Monke
     assert everything(tmp_path, "jsonl") == everything(tmp_path / "whole", "jsonl")
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_files_that_could_not_be_written_are_written_without_a_request_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:

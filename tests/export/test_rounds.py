@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,6 +106,7 @@ def test_a_round_waits_only_for_what_a_window_can_hold() -> None:
     assert seconds_to_wait({}, Cost({1: 4})) == 0
 
 
+@pytest.mark.slow
 @given(
     full=st.integers(1, 300),
     always=st.integers(0, 40),

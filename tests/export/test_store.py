@@ -352,6 +352,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new_store", ["sqlite"], indirect=True)
 @given(steps=STEPS, data=st.data())
 def test_whoever_replays_the_feed_from_any_revision_ends_with_the_rows(
@@ -360,6 +361,7 @@ def test_whoever_replays_the_feed_from_any_revision_ends_with_the_rows(
     replay(fed, steps, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new_store", ["postgres"], indirect=True)
 @settings(max_examples=max(settings().max_examples // 10, 10))
 @given(steps=STEPS, data=st.data())

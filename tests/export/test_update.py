@@ -14,7 +14,8 @@ import pytest
 
 from support.export_company import FIRST, NOW, SECOND, ZONE, Company, Entry
 from support.export_updates import equals_a_fresh_export, run
-from support.export_written import FORMATS, everything, ids, rows
+from support.export_written import everything, ids, in_each_format, rows
+from support.pairs import first_of
 from toggl_async import LoginRefused
 from toggl_async.export import ExportPlan, Manifest, RowsWritten
 
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 DAY = dt.timedelta(days=1)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_edits_and_deletions_are_applied(tmp_path: Path, form: str) -> None:
     directory = tmp_path / "export"
     company = Company()
@@ -78,7 +79,7 @@ async def test_nothing_new_costs_few_requests(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_a_file_that_is_gone_or_was_edited_is_written_again(tmp_path: Path, form: str) -> None:
     """The mirror has the rows: nothing but what changed is asked for."""
     directory = tmp_path / "export"
@@ -134,7 +135,7 @@ async def test_a_list_that_spans_pages_is_read_whole_where_changes_are_not_offer
     assert found[6] == "renamed"
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_an_update_that_is_cut_off_goes_on(tmp_path: Path, form: str) -> None:
     directory = tmp_path / "export"
     company = Company(40, days=3)
@@ -267,7 +268,7 @@ async def test_an_interrupted_update_says_so(tmp_path: Path) -> None:
     assert (tmp_path / "toggl.sqlite").exists()
 
 
-@pytest.mark.parametrize("form", ["sqlite", "duckdb"])
+@pytest.mark.parametrize("form", first_of(["sqlite", "duckdb"]))
 async def test_rows_that_are_gone_from_a_database_come_back(tmp_path: Path, form: str) -> None:
     """Toggl's totals would not tell: the entry that is lost has no length."""
     company = Company(12)

@@ -9,7 +9,7 @@ import pytest
 
 from support.export_company import FIRST, NOW, Company, Entry
 from support.export_updates import run as updated
-from support.export_written import FORMATS, ids, rows
+from support.export_written import ids, in_each_format, rows
 from toggl_async import ApiToken, ClientOptions, Pace, TogglClient
 from toggl_async.export import ExportPlan, Manifest, MonthCheck, export
 from toggl_async.export.mirror.pieces import months_of
@@ -57,7 +57,7 @@ async def test_rows_and_seconds_of_each_month(tmp_path: Path) -> None:
     assert check.agrees is True
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_what_is_edited_deleted_and_moved_meanwhile(tmp_path: Path, form: str) -> None:
     company = Company(0)
     company.entries = [Entry(number, FIRST, NOW - number * DAY, 60 + number) for number in range(1, 31)]

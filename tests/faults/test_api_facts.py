@@ -105,6 +105,7 @@ async def sandbox(anyio_backend: object) -> object:
         yield running
 
 
+@pytest.mark.slow
 async def test_the_first_day_alone_means_seven(sandbox: Sandbox) -> None:
     async with TogglClient(ApiToken(sandbox.api_token), base_url=sandbox.base_url) as toggl:
         reports = toggl.workspace((await toggl.me.get()).default_workspace_id).reports

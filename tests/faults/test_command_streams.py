@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.pairs import first_of
 from support.stores import TAGS, commit
 from toggl_async import ClientOptions, Pace, Retry
 from toggl_async.cli import connect, main
@@ -124,8 +125,8 @@ def mirror(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["full", "left"])
-@pytest.mark.parametrize("state", [False, True])
+@pytest.mark.parametrize("kind", first_of(["full", "left"]))
+@pytest.mark.parametrize("state", first_of([False, True]))
 def test_a_feed_that_is_not_heard_to_its_end_is_told_again(
     kind: str,
     tmp_path: Path,
@@ -157,7 +158,11 @@ def test_a_feed_that_is_not_heard_to_its_end_is_told_again(
 
 
 @pytest.mark.parametrize("kind", ["full", "left"])
-@pytest.mark.parametrize("arguments", [["--version"], ["export", "--help"], ["sandbox"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["export", "--help"], pytest.param(["sandbox"], marks=pytest.mark.slow)],
+    ids=" ".join,
+)
 def test_so_is_what_click_or_the_sandbox_writes(
     arguments: list[str], kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

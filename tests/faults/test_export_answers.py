@@ -12,7 +12,7 @@ import pytest
 from support.export_company import FIRST, NOW, Company, Entry
 from support.export_scripted import SEARCH, TOTALS, WORKSPACE, Scripted, page
 from support.export_updates import run
-from support.export_written import FORMATS, everything, ids, rows
+from support.export_written import FORMATS, everything, ids, in_each_format, rows
 from support.pairs import pairs
 from toggl_async import ApiToken, DecodeError, TogglClient, TogglError
 from toggl_async.export import DATASETS, ExportPlan, Manifest, export
@@ -104,7 +104,7 @@ async def test_nothing_once_is_asked_again(tmp_path: Path, dataset: str, shape: 
     assert manifest.complete
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_a_report_that_brings_nothing_deletes_nothing(tmp_path: Path, form: str) -> None:
     company = Company(12, days=2)
     await run(company, tmp_path, form)
@@ -302,7 +302,7 @@ async def test_odd_values_of_a_list_are_kept(tmp_path: Path, form: str, odd: str
         assert kept in text
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_odd_values_of_time_entries_are_kept(tmp_path: Path, form: str) -> None:
     entries = [
         b'{"id":1,"seconds":60,"start":"0001-01-01T00:00:00Z","at":1e999}',
@@ -322,7 +322,7 @@ async def test_odd_values_of_time_entries_are_kept(tmp_path: Path, form: str) ->
     assert ids(tmp_path, form) == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_what_is_nested_too_deeply_is_named(tmp_path: Path, form: str) -> None:
     deep = b'[{"id":5,"more":' + b"[" * 400 + b"]" * 400 + b"}]"
     path = f"/api/v9/workspaces/{WORKSPACE}/tags"

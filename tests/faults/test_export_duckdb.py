@@ -20,6 +20,7 @@ async def run(sandbox: Sandbox, directory: Path) -> Manifest:
         return await export(client, PLAN, directory, format="duckdb", update=True)
 
 
+@pytest.mark.slow
 async def test_an_update_of_many_rows(tmp_path: Path) -> None:
     size = CompanySize(time_entries=12_000, days=900)
     async with serve(SandboxOptions(size=size, interval=0, org_quota=1e9, user_quota=1e9)) as sandbox:

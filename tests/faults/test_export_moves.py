@@ -9,7 +9,7 @@ import pytest
 
 from support.export_company import FIRST, NOW, SECOND, Company, Entry
 from support.export_updates import equals_a_fresh_export, run
-from support.export_written import FORMATS, ids, rows
+from support.export_written import ids, in_each_format, rows
 from toggl_async.export import ExportPlan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -21,7 +21,7 @@ def of_the_first(**choices: Any) -> ExportPlan:
     return ExportPlan(datasets=("time_entries",), workspaces=(FIRST,), **choices)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 @pytest.mark.parametrize("slow", ["2026-03", "2026-05"])
 async def test_an_entry_gets_another_date_between_reading_and_comparing(
     tmp_path: Path, form: str, slow: str
@@ -53,7 +53,7 @@ class EntryOfAnotherZone(Entry):
 
 
 @pytest.mark.parametrize("seconds", [0, 60])
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_an_entry_stands_on_another_day_by_its_own_offset(
     tmp_path: Path, form: str, seconds: int
 ) -> None:
@@ -67,7 +67,7 @@ async def test_an_entry_stands_on_another_day_by_its_own_offset(
     assert 99 in ids(tmp_path, form)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_an_entry_of_no_length_moves_to_another_workspace(tmp_path: Path, form: str) -> None:
     company = Company(12)
     company.entries.append(Entry(99, FIRST, NOW - DAY, 0))
@@ -79,7 +79,7 @@ async def test_an_entry_of_no_length_moves_to_another_workspace(tmp_path: Path, 
     await equals_a_fresh_export(company, tmp_path / "x", form)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 @pytest.mark.parametrize(("before", "after"), [(FIRST, SECOND), (SECOND, FIRST)])
 async def test_a_project_moves_to_another_workspace(
     tmp_path: Path, form: str, before: int, after: int
@@ -108,7 +108,7 @@ async def test_what_was_deleted_on_the_first_day_of_a_whole_range_goes(tmp_path:
     assert 99 not in ids(tmp_path / "x", "jsonl")
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@in_each_format
 async def test_what_was_deleted_goes(tmp_path: Path, form: str) -> None:
     company = Company(24)
     company.entries.append(Entry(99, FIRST, NOW - DAY, 0))

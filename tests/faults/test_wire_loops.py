@@ -54,6 +54,7 @@ def test_a_client_starts_anew_in_each_loop(server: RawServer, make: Any) -> None
         post(client)
 
 
+@pytest.mark.slow
 def test_many_at_once_in_each_loop(server: RawServer) -> None:
     client = server.client()
 
@@ -66,6 +67,7 @@ def test_many_at_once_in_each_loop(server: RawServer) -> None:
     asyncio.run(client.aclose())
 
 
+@pytest.mark.slow
 def test_a_loop_that_ended_in_the_middle_of_calls_leaves_nothing_behind() -> None:
     async def unanswered(asked: Any) -> bytes:
         if asked.method == "GET":

@@ -33,6 +33,7 @@ from hostile.server import LeapLoop, Reply, Request, serve
 from hostile.tally import record
 from support.export_company import Company
 from support.export_written import FORMATS, rows
+from support.pairs import first_of
 from toggl_async import ApiToken, TogglClient, TogglError, operations
 from toggl_async.export import DATASETS, ExportPlan, Manifest, export
 
@@ -349,7 +350,7 @@ def _afterwards(toggl: Toggl, ground: Ground, folder: Path, trial: Trial) -> lis
     ]
 
 
-@pytest.mark.parametrize("update", [False, True], ids=["fresh", "update"])
+@pytest.mark.parametrize("update", first_of([True, False]))
 def test_an_export_loses_nothing(update: bool, toggl: Toggl, ground: Ground, tmp_path: Path) -> None:
     found = explore(
         st.sampled_from(list(KINDS)).flatmap(lambda kind: trials(ground, kind, form="jsonl", update=update)),

@@ -19,6 +19,7 @@ def full() -> Company:
     return Company(SandboxOptions(), SECONDS)
 
 
+@pytest.mark.slow
 def test_the_full_company_has_what_was_promised(full: Company) -> None:
     assert len(full.dataset("users")) == 12
     assert len(full.dataset("projects")) == 40

@@ -143,6 +143,7 @@ async def ask(toggl: World, route: str, operation: DescribedOperation) -> Any:
     return await toggl.http.request(method, path, params=query, json=body, data=form)
 
 
+@pytest.mark.slow
 async def test_every_sample_is_what_its_document_says_and_no_row_comes_twice() -> None:
     async with world(plan="premium") as toggl:
         for route in SAMPLES:
@@ -184,6 +185,7 @@ def lists(value: Any) -> list[list[Any]]:
     return []
 
 
+@pytest.mark.slow
 async def test_samples_contradict_no_state() -> None:
     async with world(plan="premium") as toggl:
         company = toggl.sandbox.company

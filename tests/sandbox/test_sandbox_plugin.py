@@ -40,6 +40,7 @@ async def test_an_asynchronous_program_can_ask_it(toggl_sandbox: Sandbox) -> Non
     assert answer.json() == "OK"
 
 
+@pytest.mark.slow
 def test_the_thread_ends_with_the_test(tmp_path: Path) -> None:
     program = """
         import threading

@@ -41,7 +41,7 @@ def ids(rows: list[Any]) -> list[int]:
     return [entry["id"] for row in rows for entry in row["time_entries"]]
 
 
-@pytest.mark.parametrize("size", [1, 7, 50, 1000, None])
+@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 7, 50, 1000, None])
 async def test_pages_of_any_size_add_up_to_the_truth(size: int | None) -> None:
     async with world() as toggl:
         company = toggl.sandbox.company

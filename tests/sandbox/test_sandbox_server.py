@@ -20,6 +20,7 @@ ME = "GET /api/v9/me"
 QUOTA_TEXT = re.compile(r"quota will reset in (\d+) seconds")
 
 
+@pytest.mark.slow
 async def test_it_listens_on_the_loopback_and_leaves_nothing_behind() -> None:
     before = asyncio.all_tasks()
     with warnings.catch_warnings():

@@ -70,6 +70,7 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> Recipes:
     return Recipes(tmp_path_factory.mktemp("recipes"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_each_recipe_passes(name: str, recipes: Recipes) -> None:
     tests = len(re.findall(r"^ *(?:async )?def test_", RECIPES[name], re.MULTILINE))

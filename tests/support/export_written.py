@@ -10,10 +10,15 @@ from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
+import pytest
 
+from support.pairs import first_of
 from toggl_async.export import DATASETS
 
 FORMATS = ("jsonl", "csv", "parquet", "sqlite", "duckdb")
+
+in_each_format = pytest.mark.parametrize("form", first_of(FORMATS))
+"""For what a mirror does to its files in any format; what a format does is tried in all of them."""
 
 
 def rows(directory: Path, form: str, name: str) -> list[dict[str, Any]]:

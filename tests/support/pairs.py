@@ -11,6 +11,12 @@ def by_night(values: Iterable[object], *, besides: Iterable[object]) -> list[obj
     return [pytest.param(one, marks=() if one in tried else pytest.mark.nightly) for one in values]
 
 
+def first_of(values: Iterable[object]) -> list[object]:
+    """Leave all values but the first to the slow tests, where each costs much and takes the same way."""
+    first, *others = values
+    return [first, *(pytest.param(one, marks=pytest.mark.slow) for one in others)]
+
+
 def pairs(first: Iterable[object], second: Iterable[object]) -> list[object]:
     """Pair the values of two lists, for `pytest.mark.parametrize`.
 
