@@ -161,7 +161,7 @@ class MaxWaitExceeded(TogglError):
     def __init__(self, *, reason: str, wait: float, max_wait: float, available_at: dt.datetime) -> None:
         super().__init__(
             f"the call would wait {wait:.0f} s ({reason}), longer than max_wait={max_wait:g} s; "
-            f"it could go at {available_at:%Y-%m-%d %H:%M:%S} UTC"
+            f"it could be sent at {available_at:%Y-%m-%d %H:%M:%S} UTC"
         )
         self.reason = reason
         self.wait = wait
@@ -390,7 +390,7 @@ class LoginRefused(Forbidden):
     """
 
     _advice = (
-        "Toggl does not accept these credentials; the API token stands at the foot of "
+        "Toggl does not accept these credentials; the API token is at the bottom of "
         "https://track.toggl.com/profile, and changes when it is reset there"
     )
 

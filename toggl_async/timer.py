@@ -159,7 +159,7 @@ def _check_entry(entry: object) -> None:
         InvalidInput: it is something else, such as the None of `current` and `stop`.
     """
     if not hasattr(entry, "duration"):
-        nothing = "; None from `current` or `stop` means that nothing runs" if entry is None else ""
+        nothing = "; None from `current` or `stop` means that nothing is running" if entry is None else ""
         raise InvalidInput(f"entry: pass a TimeEntry, not {_kind(entry)}{nothing}")
 
 

@@ -424,7 +424,7 @@ class SessionLogin(Login):
                 waiting.headers["Cookie"] = f"{_COOKIE}={cookie}"
             return held
         if not response.is_error:
-            raise self._refuse(request, response, "the accounts host sent no session")
+            raise self._refuse(request, response, "the accounts host sent no session cookie")
         if classify(response.status_code, response.headers, response.content).kind in _REFUSALS:
             raise self._refuse(request, response)
         attempted: Attempted = response.extensions[EXTENSION]

@@ -226,8 +226,8 @@ class _PassedOnce(_Passed):
         """Send a request, if it is still the one that the scheduler knows, and was not sent before."""
         if self._left:
             raise InvalidInput(
-                "middleware sent one attempt twice: return the answer, and the scheduler decides whether "
-                "the call is sent again; or send again in `call`, where each time has a turn of its own"
+                "middleware sent one attempt twice: return the answer and let the scheduler decide whether "
+                "to send the call again; or send it again in `call`, where each send waits for its own turn"
             )
         self._left = True
         self._refuse_changes(request, _fixed_in_attempt)

@@ -268,7 +268,7 @@ def date_range(most: int, /, **days: ValueT) -> dict[str, ValueT]:
             raise InvalidInput(f"end_date: {last} is before start_date, {first}")
         if (last - first).days > most:
             raise InvalidInput(
-                f"end_date: {last} is more than {most} days after start_date, {first}; ask for it in parts"
+                f"end_date: {last} is more than {most} days after start_date, {first}; split the range"
             )
     return days
 

@@ -94,7 +94,10 @@ def zone_of(name: str | None) -> dt.tzinfo:
         try:
             return zoneinfo.ZoneInfo(name)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            complain(f"warning: this machine doesn't know the time zone {name}, so times are in its own")
+            complain(
+                f"warning: this machine doesn't know the time zone {name}, so times are in its local "
+                "time zone"
+            )
     local = dt.datetime.now().astimezone().tzinfo
     assert local is not None  # noqa: S101 - `astimezone` gives one
     return local

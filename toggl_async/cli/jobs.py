@@ -330,7 +330,7 @@ async def _keep_fresh(
                 after_each=server.live_on,
             )
         except (Forbidden, Unauthorized) as error:
-            output.failed(job, f"Toggl refused the credentials, so no round can follow: {error}")
+            output.failed(job, f"Toggl refused the credentials, so there can be no further rounds: {error}")
             return Exit.FAILED
 
 

@@ -126,7 +126,7 @@ def chosen_project(wanted: str, found: Iterable[Project], workspace_id: int) -> 
         if len(matches) > 1:
             ids = ", ".join(str(one.id) for one in matches)
             raise InvalidInput(
-                f"{len(matches)} projects are called {quoted(wanted)}: give the id of one ({ids})"
+                f"{len(matches)} projects are called {quoted(wanted)}: use the id of one ({ids})"
             )
         if matches:
             return matches[0]

@@ -68,7 +68,7 @@ class Drift:
         """
         for field in fields:
             if self._is_new(operation, f"+{field}"):
-                _log.debug("%s: Toggl sends the field %r, which the record does not know", operation, field)
+                _log.debug("%s: Toggl sends the field %r, which the record does not have", operation, field)
 
     def _is_new(self, operation: str, what: str) -> bool:
         with self._lock:

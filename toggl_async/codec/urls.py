@@ -25,7 +25,7 @@ def expand_path(template: str, values: Mapping[str, object]) -> str:
     """Put values into the ``{names}`` of a path; values that it has no name for are left alone.
 
     Raises:
-        InvalidInput: a value is missing, or cannot stand in a path.
+        InvalidInput: a value is missing, or cannot be used in a path.
     """
 
     def expand(match: re.Match[str]) -> str:
@@ -46,11 +46,11 @@ def path_value(value: object, name: str) -> str:
         InvalidInput: the value is empty, missing, ``.`` or ``..``, a truth value, or no such thing.
     """
     if isinstance(value, bool | float):
-        raise InvalidInput(f"{name}: {value!r} cannot stand in a path")
+        raise InvalidInput(f"{name}: {value!r} cannot be used in a path")
     text = _text(value, name)
     if text in {"", ".", ".."}:
         # Servers and proxies resolve dot segments, escaped or not: such a call would go elsewhere.
-        raise InvalidInput(f"{name}: {text!r} cannot stand in a path")
+        raise InvalidInput(f"{name}: {text!r} cannot be used in a path")
     # Commas come from sequences alone, whose items hold none.
     return _quoted(text, name, safe="" if isinstance(value, str) else ",")
 

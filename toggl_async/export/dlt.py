@@ -110,8 +110,8 @@ def _changed(store: RowStore, declared: Table, state: _State) -> Iterator[pa.Tab
     with store.snapshot() as snapshot:
         if state.setdefault("mirror", snapshot.id) != snapshot.id:
             raise InvalidInput(
-                f"{store.name} is another mirror than the one that was loaded before; "
-                'load everything anew: pipeline.run(source, refresh="drop_sources")'
+                f"{store.name} is not the mirror that was loaded before; "
+                'to load everything again, call pipeline.run(source, refresh="drop_sources")'
             )
         changes = snapshot.changes(state.get(REVISION, 0), declared.dataset)
         if REVISION not in state:

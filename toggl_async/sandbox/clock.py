@@ -40,7 +40,7 @@ class Clock:
             ValueError: the seconds are negative.
         """
         if seconds < 0:
-            raise ValueError(f"time does not run backwards: {seconds!r}")
+            raise ValueError(f"time cannot run backwards: {seconds!r}")
         self._start += seconds
         self._on_move()
 

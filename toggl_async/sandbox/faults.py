@@ -15,14 +15,14 @@ __all__ = ["Fault", "Faults"]
 def _status(instance: object, attribute: "attrs.Attribute[int | None]", value: int | None) -> None:
     del instance
     if value is not None and value not in set(http.HTTPStatus):
-        raise ValueError(f"{attribute.name} must be a status of HTTP, not {value!r}")
+        raise ValueError(f"{attribute.name} must be an HTTP status, not {value!r}")
 
 
 def _body(instance: object, attribute: "attrs.Attribute[str | None]", value: object) -> None:
     del instance
     if value is not None and not isinstance(value, str):
         raise TypeError(
-            f"{attribute.name} must be the text to send, a str (json.dumps makes it of JSON), "
+            f"{attribute.name} must be the text to send, a str (use json.dumps for JSON), "
             f"not a value of type {type(value).__name__}"
         )
 

@@ -28,7 +28,7 @@ def insist(wanted: Iterable[str]) -> None:
             named = re.sub(r"/\d+\b", "/{workspace_id}", route)
             close = difflib.get_close_matches(named, routes(), 3, cutoff=0.3)
             raise ValueError(
-                f"there is no route {route!r}; routes have their parameters named, such as {', '.join(close)}"
+                f"there is no route {route!r}; routes name their parameters, such as {', '.join(close)}"
             )
 
 

@@ -366,14 +366,14 @@ def refuse_beside(
     if options is not None and not isinstance(options, ClientOptions):
         raise InvalidInput(f"options must be a ClientOptions, not {type(options).__name__}")
     if budget is not None:
-        raise InvalidInput("budget can't be given beside scheduler: give it to Scheduler(budget=…)")
+        raise InvalidInput("budget and scheduler cannot be combined: pass budget to Scheduler(budget=…)")
     if on_event is not None:
-        raise InvalidInput("on_event can't be given beside scheduler: use scheduler.listen(on_event)")
+        raise InvalidInput("on_event and scheduler cannot be combined: use scheduler.listen(on_event)")
     for name in _ITS_OWN if options is not None else ():
         if getattr(options, name) != getattr(scheduler.options, name):
             raise InvalidInput(
                 f"options.{name} differs from that of the scheduler, which all its clients share: set it "
-                "where the scheduler is made, and begin with attrs.evolve(scheduler.options, …) here"
+                "on the scheduler, and pass attrs.evolve(scheduler.options, …) here"
             )
 
 

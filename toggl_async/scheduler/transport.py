@@ -347,7 +347,7 @@ class InnerTransport:
             else:
                 raise WrongEventLoop(
                     f"this {_kind(pool.transport)} has connections of another "
-                    f"{'process' if forked else 'event loop'}; give each a client of its own"
+                    f"{'process' if forked else 'event loop'}; make a client in each"
                 )
         self._loop, self._process = asyncio.get_running_loop(), os.getpid()
         self._retired, self._closing = [], set()

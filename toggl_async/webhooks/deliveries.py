@@ -260,7 +260,7 @@ def check_address(delivery: Delivery, url_callback: str) -> None:
     """
     if delivery.url_callback != url_callback:
         raise MisdirectedDelivery(
-            f"the delivery was meant for {delivery.url_callback!r}, and this is {url_callback!r}"
+            f"the delivery was meant for {delivery.url_callback!r}, but this is {url_callback!r}"
         )
 
 
@@ -353,7 +353,7 @@ def _moment(fields: Mapping[str, Json], name: str) -> dt.datetime | None:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise MalformedDelivery(f"{name}: no time") from None
+        raise MalformedDelivery(f"{name}: not a time") from None
     if moment.tzinfo is None:
         raise MalformedDelivery(f"{name}: the time has no time zone")
     return moment

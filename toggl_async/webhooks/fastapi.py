@@ -37,7 +37,7 @@ def deliveries(receiver: Receiver) -> Callable[[Request], AsyncIterator[Delivery
             return
         async with receiver.once(found) as is_new:
             if not is_new:  # the one way past an endpoint; Toggl looks at the status alone
-                raise HTTPException(200, "the event was handled before")
+                raise HTTPException(200, "the event was already handled")
             yield found
 
     return delivery

@@ -187,7 +187,7 @@ class _App:
         if scope["type"] != "http":
             raise InvalidInput(f"a webhook receiver only accepts HTTP, not {scope['type']}")
         if scope["method"] != "POST":
-            await _say(send, 405, {"error": "deliveries are sent by POST"}, [(b"allow", b"POST")])
+            await _say(send, 405, {"error": "deliveries are sent with POST"}, [(b"allow", b"POST")])
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         receiver = self._receiver
@@ -277,8 +277,8 @@ def _check_store(seen: object) -> None:
         method = getattr(seen, name, None)
         if isinstance(seen, type) or not _is_coroutine_function(method):
             raise InvalidInput(
-                f"seen must have the coroutine functions `has` and `add`, and {_named(seen)} has no such "
-                f"`{name}`: write `async def {name}(self, key)`"
+                f"seen must have the coroutine functions `has` and `add`, but {_named(seen)} has no "
+                f"coroutine function `{name}`: write `async def {name}(self, key)`"
             )
 
 

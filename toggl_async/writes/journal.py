@@ -206,8 +206,8 @@ def _refuse_damaged(connection: sqlite3.Connection, path: str) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok" or Path(path).stat().st_size != pages * page_size:
         raise _UnusableError(
-            "it is damaged, and can't tell what was written; take a copy of it that is whole, or look in "
-            "Toggl what is there, and begin a new one with the rows that are missing"
+            "it is damaged, so what was written is unknown: restore an intact copy, or check what is in "
+            "Toggl and begin a new journal with the rows that are missing"
         )
 
 

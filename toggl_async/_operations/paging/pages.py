@@ -153,7 +153,7 @@ class Pages(Generic[ItemT]):
                 return
         raise PagingError(
             f"items of {self._operation} moved between pages while they were being read, or the list is "
-            "shorter than it says: some may be missing"
+            "shorter than its total says: some may be missing"
         )
 
     async def steps(self, start: Bookmark | None = None) -> AsyncGenerator[PageStep[ItemT], None]:
@@ -171,14 +171,14 @@ class Pages(Generic[ItemT]):
             mark = tuple(sorted(position.items()))
             if mark in asked:
                 raise PagingError(
-                    f"the server named as the next page one that was already fetched: {dict(position)}"
+                    f"the next page that the server names was already fetched: {dict(position)}"
                 )
             answer, size = await self._fetched(position, size, first=not asked)
             asked.add(mark)
             items = self._picked(answer)
             total = self._paging.total(answer)
             if total and not items and tally.met == 0:
-                raise self._misshapen(f"the list says that it has {total} items, but none came", answer)
+                raise self._misshapen(f"the list's total is {total}, but no items came", answer)
             rows = [item for item in items if not is_no_row(item)]
             new = seen.new(rows)
             shifted = self._paging.has_shifted(position, rows)

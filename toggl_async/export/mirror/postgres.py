@@ -148,8 +148,8 @@ class PostgresStore(SqlStore):
             )
             if taken is not None:
                 raise InvalidInput(
-                    f"{self.name} is not a mirror of toggl_async, but its schema {schema} has {taken}; "
-                    "name another one in the URL: ?schema=NAME"
+                    f"{self.name} is not a mirror of toggl_async: its schema {schema} already has {taken}; "
+                    "name another schema in the URL: ?schema=NAME"
                 )
 
     def has_books(self) -> bool:

@@ -53,7 +53,7 @@ def parse_url(url: str) -> PostgresUrl:
     """
     parts = _PARTS.fullmatch(url)
     if parts is None:
-        raise InvalidInput(f"this is not a URL of PostgreSQL; {_EXPECTED}")
+        raise InvalidInput(f"this is not a PostgreSQL URL; {_EXPECTED}")
     schemas: list[str] = []
     others: list[str] = []
     try:

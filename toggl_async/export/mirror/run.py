@@ -135,7 +135,7 @@ def kept_of(plan: ExportPlan, first: dt.date | None) -> ExportPlan:
         return plan
     if plan.until is not None and plan.until < first:
         raise InvalidInput(
-            f"the mirror keeps time entries from {first} on, but the plan takes them until {plan.until}; "
+            f"the mirror keeps time entries from {first} on, but the plan ends at {plan.until}; "
             "name another mirror"
         )
     return attrs.evolve(plan, since=first)
@@ -186,8 +186,8 @@ def refuse_other(name: str, held: Run | Previous | Manifest, *, plan: ExportPlan
             if getattr(held.plan, field.name) != getattr(asked, field.name)
         ]
         raise InvalidInput(
-            f"{name} contains an export with other options: {', '.join(differing)} differ; "
-            "go on with the same choices, or name another directory"
+            f"{name} contains an export with another choice of {', '.join(differing)}; "
+            "use the same options, or name another directory"
         )
 
 

@@ -85,7 +85,7 @@ class SqlSnapshot(abc.ABC):
             (latest,) = self.select(f"SELECT revision FROM {COUNTER}").fetchone()
         if after > latest:
             raise InvalidInput(
-                f"the mirror has come to revision {latest}, not to {after}: that one is another mirror's"
+                f"the mirror's latest revision is {latest}, so {after} belongs to another mirror"
             )
         datasets = DATASETS.values() if dataset is None else (dataset,)
         return heapq.merge(*(self._changes(one, after) for one in datasets), key=_revision)

@@ -242,7 +242,7 @@ class _SqliteSnapshot(SqlSnapshot):
             for row in found:
                 for cell in row:
                     if isinstance(cell, bytes):
-                        raise ValueError("a cell is a blob; write hex(…) around the column")  # noqa: TRY004
+                        raise ValueError("a cell is a blob; wrap the column in hex(…)")  # noqa: TRY004
                 yield row
 
     @contextmanager
@@ -305,7 +305,7 @@ def _failing(name: str) -> Iterator[None]:
             number = errno.ENOSPC
         elif code in _BUSY:
             number = errno.EBUSY
-            said = f"another program has locked the database for {_PATIENCE:g} s; end it, then run this again"
+            said = f"another program has locked the database for {_PATIENCE:g} s; stop it, then try again"
         elif code in _DAMAGED:
             said = f"{said}; {DAMAGED}"
         raise OSError(number, said, name) from error

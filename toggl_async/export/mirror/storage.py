@@ -21,7 +21,7 @@ PARTIAL = ".partial"
 CLOSED = "the mirror is not open: use it within `async with`"
 """What whoever asks a mirror is told before it is entered, and after it is left."""
 
-DAMAGED = "it is damaged: put a copy in its place, or remove it, and the next run reads everything anew"
+DAMAGED = "it is damaged: restore a copy, or remove it, and the next run reads everything again"
 """What is said of a mirror that can't be read any more."""
 
 

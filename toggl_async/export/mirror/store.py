@@ -146,7 +146,7 @@ class Forget:
         given = {"workspace": self.workspace_id, "user": self.user_id, "before": self.before}
         chosen = [name for name, value in given.items() if value is not None]
         if not chosen:
-            raise InvalidInput("choose what to forget: a workspace, a user, or what is before a day")
+            raise InvalidInput("choose what to forget: workspace, user, or time entries before a day")
         if len(chosen) > 1:
             raise InvalidInput(
                 f"forget one thing at a time: {' and '.join(chosen)} could mean both or either"

@@ -263,7 +263,7 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageS
     elif saved.shifted:
         doubt = SHIFTED
     elif unmet:
-        doubt = "got rows without an id, and others were missing"
+        doubt = "got rows without an id, while other rows were missing"
     saved = attrs.evolve(saved, done=True, deletes=bool(unmet) and doubt is None)
     await reader.write(piece, ENTRIES, lines, saved)
     if doubt:
@@ -285,11 +285,17 @@ async def _doubted(
     if wide or saved.blank or (total is not None and total.seconds != saved.seconds):
         if not saved.readings:  # entries are edited and deleted while this goes on
             return attrs.evolve(saved, readings=1, wide=wide), None
-        why = "the answer was empty" if saved.blank else "Toggl's total has more"
-        doubt = f"{len(unmet)} time entries that were missing this time are kept: {why}"
+        why = "the answer was empty" if saved.blank else "Toggl's total is more"
+        doubt = _kept(unmet, why)
     elif total is None and len(unmet) * 2 > saved.before:
-        doubt = f"{len(unmet)} time entries that were missing this time are kept: Toggl gives no total"
+        doubt = _kept(unmet, "Toggl gives no total")
     return attrs.evolve(saved, done=True), doubt
+
+
+def _kept(unmet: set[int], why: str) -> str:
+    """What is said of time entries that stay although a report lacks them."""
+    what = "1 time entry that was" if len(unmet) == 1 else f"{len(unmet)} time entries that were"
+    return f"kept {what} missing this time: {why}"
 
 
 def _days_asked(reader: Reader, piece: Piece, saved: Progress) -> DateRange:

@@ -34,7 +34,7 @@ _OVERLAP = 60
 _EMPTY = "an empty list"
 """What the failure of a list begins with that has no witness. The next run believes it."""
 
-_MOVED = "rows moved between pages while they were being read, or the list is shorter than it says"
+_MOVED = "rows moved between pages while they were being read, or the list is shorter than its total says"
 """What is wrong with a list that may lack rows, twice."""
 
 
@@ -62,7 +62,7 @@ async def read_account_list(reader: Reader, dataset: Dataset) -> None:
     await reader.write(piece, dataset, lines, progress, deleted=gone)
     if lacking:
         await reader.failed(
-            piece, f"the list lacks {listed(lacking)}, which workspaces belong to", progress=progress
+            piece, f"the list lacks {listed(lacking)}, to which workspaces belong", progress=progress
         )
 
 

@@ -61,7 +61,7 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
             lost = Piece(ENTRIES.name, one.workspace_id, one.days, "check")
             await reader.failed(
                 lost,
-                f"{check.first} to {check.last} brought no rows, but Toggl's total is more",
+                f"{check.first} to {check.last} returned no rows, but Toggl's total is not zero",
             )
 
 

@@ -78,7 +78,7 @@ class Mirror:
     async def __aenter__(self) -> Self:
         """Open the database."""
         if self._worker is not None:
-            raise InvalidInput(f"{self!r} is entered already: leave it first, or make another Mirror")
+            raise InvalidInput(f"{self!r} is already open: close it first, or make another Mirror")
         self._worker = worker = Worker()
         try:
             self._id = (await worker.run(self._store.open)).id
@@ -331,9 +331,7 @@ def _check_columns(names: Sequence[str]) -> None:
         raise InvalidInput("the statement returns no rows: write one that reads, such as SELECT")
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        raise InvalidInput(
-            f"the statement returns several columns named {twice[0]}: name them apart, with AS"
-        )
+        raise InvalidInput(f"the statement returns several columns named {twice[0]}: rename them with AS")
 
 
 class Selected(AsyncIterator[T], Generic[T]):

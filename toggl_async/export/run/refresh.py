@@ -180,7 +180,7 @@ async def _begin(client: TogglClient, plan: ExportPlan, holding: Holding, choice
             raise already_finished(name)
     account = account or await survey(client, plan)
     if previous is not None and previous.user_id != account.user_id:
-        raise InvalidInput(f"{name} contains an export of another account")
+        raise InvalidInput(f"{name} contains an export of another account; name another destination")
     run = Run(
         base_url=client.base_url,
         plan=plan,
@@ -216,7 +216,8 @@ def _of_update(run: Run, previous: Previous, choices: Choices) -> Run:
         unknown = [name for name in choices.datasets if name not in run.plan]
         if unknown:
             raise InvalidInput(
-                f"the plan does not take the dataset {unknown[0]!r}; it takes {', '.join(run.plan.datasets)}"
+                f"the plan does not include the dataset {unknown[0]!r}; it includes "
+                f"{', '.join(run.plan.datasets)}"
             )
         datasets = tuple(
             one.name
@@ -251,7 +252,7 @@ async def same_account(client: TogglClient, user_id: int, account: Survey | None
     else:
         found, requests = account.user_id, account.requests
     if found != user_id:
-        raise InvalidInput(f"{name} contains an export of another account")
+        raise InvalidInput(f"{name} contains an export of another account; name another destination")
     return requests
 
 

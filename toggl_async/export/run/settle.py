@@ -65,7 +65,7 @@ async def settle_lists(reader: Reader, store: RowStore, worker: Worker) -> None:
             shown = await worker.run(_ids_of, store, statements)
             lacking = shown & await reader.books.unmet(piece)
             if lacking:
-                doubt = f"the list lacks {listed(lacking)}, which rows of this run refer to"
+                doubt = f"the list lacks {listed(lacking)}, to which rows of this run refer"
                 await reader.failed(piece, doubt, progress=attrs.evolve(progress, deletes=False))
         await reader.books.delete(dataset)
         facts = await reader.books.finish(dataset)

@@ -274,7 +274,7 @@ def refuse_network(path: Path) -> None:
     )[1]
     if system in _NETWORK:
         raise BudgetError(
-            f"{path} lies on a network file system ({system}), where locks between machines cannot be "
+            f"{path} is on a network file system ({system}), where locks between machines cannot be "
             "trusted: keep the budget on a local disk, or use RedisBudget for several machines"
         )
 

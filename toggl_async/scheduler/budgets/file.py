@@ -317,8 +317,8 @@ def _absolute(path: str | os.PathLike[str] | None) -> Path:
         ) from None
     except RuntimeError as error:
         raise BudgetError(
-            "the file of the budget cannot be found, because this user has no home directory: name another "
-            "one, as with TOGGL_BUDGET=file:/a/path"
+            "there is no default path for the budget, because this user has no home directory: name a file, "
+            "for instance with TOGGL_BUDGET=file:/a/path"
         ) from error
     if "\0" in str(found):
         raise InvalidInput("the path of a budget contains a null character")

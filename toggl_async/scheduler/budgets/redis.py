@@ -44,7 +44,7 @@ __all__ = ["RedisBudget"]
 T = TypeVar("T")
 
 _SCHEMES: Final = ("redis", "rediss", "unix")
-_NO_REDIS: Final = "it does not answer as Redis does"
+_NO_REDIS: Final = "it does not answer like Redis"
 _AT_ONCE: Final = 8
 """Transactions of one holder under way at once; each takes a connection."""
 
@@ -113,8 +113,8 @@ class RedisBudget:
             home = asyncio.get_running_loop(), os.getpid()
             if self._home not in {None, home}:
                 raise WrongEventLoop(
-                    "the client that RedisBudget was given belongs to another event loop or process: make a "
-                    "RedisBudget of a URL, which connects anew in each"
+                    "the client of this RedisBudget belongs to another event loop or process: make a "
+                    "RedisBudget from a URL, which connects separately in each"
                 )
             self._home = home
         store = _RedisStore(client, self._prefix, self._shown, on_wake, owns=self._client is None)
@@ -343,7 +343,7 @@ def _refuse_text(client: "Client") -> None:
     """
     if client.get_encoder().decode_responses:
         raise InvalidInput(
-            "the client decodes answers to text, and what the budget stores is bytes: give it one with "
+            "the client decodes answers to text, but the budget stores bytes: pass a client with "
             "decode_responses=False"
         )
 

@@ -71,7 +71,7 @@ class Background(Generic[T]):
 
 def closed() -> ClientClosed:
     """Return the error of calls that wait when their client is closed."""
-    return ClientClosed("the client was closed before the call could go")
+    return ClientClosed("the client was closed before the call could be sent")
 
 
 def deliver(ticket: Ticket) -> None:
