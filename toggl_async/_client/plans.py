@@ -61,17 +61,17 @@ class PlanWarning(UserWarning):
 
 
 def plan_of(record: Record) -> Plan | None:
-    """Read the plan off a workspace or an organization.
+    """Return the plan of a workspace or an organization, as its record says.
 
     Args:
         record: a `Workspace` or an `Organization`.
 
     Returns:
-        The plan, a running trial included. A workspace does not tell Enterprise from Premium, so
-        for both it is Premium; None where the record does not say.
+        The plan, or that of a running trial. A workspace's record doesn't distinguish Enterprise from
+        Premium, so both are Premium. None if the record doesn't say.
 
     Raises:
-        InvalidInput: it is a record of another kind.
+        InvalidInput: it is another kind of record.
     """
     if hasattr(record, "business_ws"):
         return _of_workspace(record)

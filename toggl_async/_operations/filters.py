@@ -15,8 +15,8 @@ __all__ = ["ReportFilters"]
 class ReportFilters(TypedDict, total=False):
     """Keyword arguments that the detailed, the summary and the weekly report have in common.
 
-    Type checkers accept ``detailed.iter(**filters)`` and ``summary.search(**filters)``, which they can't
-    of a plain dict. What each of them means stands in the docstrings of the coroutines.
+    With it, type checkers accept ``detailed.iter(**filters)`` and ``summary.search(**filters)``, which they
+    can't with a plain dict. The docstrings of the coroutines say what each argument means.
     """
 
     start_date: dt.date | UnsetType

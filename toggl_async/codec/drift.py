@@ -21,7 +21,7 @@ _CALLER_OF_THE_CODEC: Final = 3
 
 
 class DriftWarning(UserWarning):
-    """An answer did not fit its record, and was read all the same.
+    """An answer did not fit its record, but was read anyway.
 
     Attributes:
         operation: the name of the operation, for instance ``"workspace.projects.list"``.

@@ -5,8 +5,8 @@
     pipeline = dlt.pipeline("toggl", destination="duckdb", dataset_name="tracked")
     pipeline.run(toggl_source("sqlite:///mirror.sqlite"))
 
-The first load brings everything; each later one brings what has changed in the mirror since then, and
-takes away what was deleted. Needs the extra ``dlt``.
+The first load brings everything. Each later one brings what has changed in the mirror since then, and removes
+what was deleted. Needs the extra ``dlt``.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -60,23 +60,23 @@ _TYPES: Mapping[ColumnType, TDataType] = {
 def toggl_source(mirror_url: str, *, datasets: Collection[str] | None = None) -> DltSource:
     """The datasets of a mirror, each a resource with its primary key and the types of its columns.
 
-    dlt keeps in its state which revision of which mirror it has loaded. Each dataset is of one moment, also
-    while a refresh goes on. Where the mirror was made anew, start anew as well:
-    ``pipeline.run(toggl_source(…), refresh="drop_sources")`` loads everything again.
+    dlt keeps in its state which revision of which mirror it has loaded. Each dataset is of one moment, even
+    during a refresh. If the mirror was made again, start over as well: ``pipeline.run(toggl_source(…),
+    refresh="drop_sources")`` loads everything again.
 
-    Columns are those of the export in Parquet, moments in UTC, lists as JSON in text, and `REVISION` and
-    `DELETED`. A cell with a NUL in it is null, as many databases know no such text; the mirror has it.
+    The columns are those of the Parquet export, with times in UTC and lists as JSON text, plus `REVISION` and
+    `DELETED`. A cell that contains a NUL is null, because many databases don't accept it; the mirror has it.
 
     Args:
-        mirror_url: where the mirror is, as `toggl_async.export.Mirror` takes it.
+        mirror_url: the mirror, as for `toggl_async.export.Mirror`.
         datasets: names of datasets; all of them by default.
 
     Returns:
         For ``pipeline.run``.
 
     Raises:
-        InvalidInput: the URL names no mirror, or there is no such dataset; and, as the cause of dlt's own
-            error, when it is loaded: there is no mirror, or it is another than the one loaded before.
+        InvalidInput: the URL doesn't name a mirror, or there is no such dataset; or, on loading, as the cause
+            of dlt's own error: there is no mirror, or it is not the one that was loaded before.
     """
     store = store_of(mirror_url)
     names = list(DATASETS if datasets is None else dict.fromkeys(datasets))

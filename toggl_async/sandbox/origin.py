@@ -33,7 +33,7 @@ def insist(wanted: Iterable[str]) -> None:
 
 
 def origins() -> Mapping[str, Literal["state", "sample"]]:
-    """Say of each operation, such as ``"GET /api/v9/me"``, where its answers are from."""
+    """Return, for each operation, such as ``"GET /api/v9/me"``, where its answers come from."""
     return {
         route: "state" if route in HANDLERS else "sample"
         for route in sorted(operations(), key=lambda route: (route.partition(" ")[2], route))

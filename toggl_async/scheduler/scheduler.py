@@ -61,10 +61,10 @@ class Scheduler:
 
     Args:
         options: pace, cool-down, quota policy, retries and requests in flight, for every account.
-        random: where chance comes from; a seeded one makes a run repeatable.
+        random: the source of randomness; a seeded one makes a run repeatable.
         budget: where the limits of accounts are kept, such as ``FileBudget()`` for all processes of this
-            machine; this scheduler's own memory if not given.
-        on_event: is told of every event, synchronously; see `listen`.
+            machine; by default, in this scheduler's own memory.
+        on_event: called synchronously with every event; see `listen`.
     """
 
     def __init__(
@@ -115,14 +115,14 @@ class Scheduler:
         return self._counters.snapshot(tuple(map(_stats, self._drivers.drivers)), alone=self._drivers.alone)
 
     def listen(self, on_event: OnEvent) -> Callable[[], None]:
-        """Tell a function of every event from now on.
+        """Call a function with every event from now on.
 
         Args:
-            on_event: called synchronously with each `SchedulerEvent`; it may do anything to calls and
-                scheduler, and what it raises is logged and goes no further.
+            on_event: called synchronously with each `SchedulerEvent`. It may do anything to calls and to the
+                scheduler; whatever it raises is logged, and goes no further.
 
         Returns:
-            What ends it; calling it twice does nothing.
+            A function that stops this; calling it twice does nothing.
         """
         # Wrapped, so that one function may listen twice, and each time is ended by itself.
         listener = _Listener(on_event)
@@ -135,14 +135,14 @@ class Scheduler:
         return end
 
     def forget_refusals(self) -> None:
-        """Forget endpoints gone, features and credentials refused, for instance after an upgrade.
+        """Forget which endpoints, features and credentials Toggl refused, for instance after an upgrade.
 
-        A shared budget forgets them, too, of each account that this scheduler uses, now or later.
+        A shared budget forgets them, too, for each account that this scheduler uses, now or later.
         """
         self._drivers.forget_refusals()
 
     async def aclose(self) -> None:
-        """End all waiting calls with ClientClosed, and take no more; requests under way go on."""
+        """End all waiting calls with ClientClosed, and accept no more; requests under way continue."""
         await self._drivers.aclose()
 
 

@@ -1,4 +1,4 @@
-"""What became of a row."""
+"""The outcome of a row."""
 
 import enum
 from typing import Final, Generic, TypeVar
@@ -40,10 +40,10 @@ class Written(Generic[RowT, ResultT]):
     Attributes:
         row: the row.
         how: how it came to be written, or not.
-        result: what the write returned, or what was found; None if it was neither now.
+        result: what the write returned, or what was found; None if this run did neither.
         error: why it was not written, or what left it in doubt; None if neither happened.
         done: how many rows have an outcome now, this one included.
-        total: how many there are; None where that isn't known.
+        total: how many rows there are; None if that isn't known.
     """
 
     row: RowT

@@ -169,14 +169,14 @@ class DaySum(NamedTuple):
 
 
 class Change(NamedTuple):
-    """The latest change of a row: what the row is since then, or that Toggl has it no more.
+    """The latest change of a row: its new content, or that Toggl no longer has it.
 
     Attributes:
         dataset: the name of its dataset.
-        key: what makes it unique there, in the order of `Dataset.key`.
-        revision: the number of the change: it grows with each, and no two have the same one.
-        deleted: whether Toggl has it no more.
-        row: the row as JSON, as Toggl sent it; None where it is deleted.
+        key: what identifies the row in its dataset, in the order of `Dataset.key`.
+        revision: the number of the change, which is unique, and grows with each change.
+        deleted: whether Toggl no longer has it.
+        row: the row as JSON, as Toggl sent it; None if it is deleted.
     """
 
     dataset: str

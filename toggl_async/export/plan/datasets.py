@@ -40,14 +40,14 @@ class Dataset:
     """One dataset of an export.
 
     Attributes:
-        name: its name, and its file's: ``projects`` is written to ``projects.jsonl``.
+        name: its name, and that of its file: ``projects`` is written to ``projects.jsonl``.
         operation: the name of the operation that lists it.
-        source: how its rows are reached.
-        key: the fields that make a row unique in the file.
-        query: what is asked of the operation, so that nothing is left out (archived rows count).
-        since: whether the operation can be asked for what changed since a moment, deletions included.
-        for_admins: the operation that lists it with more in it, at the same price, where the token's
-            user administers the workspace; "" where there is none.
+        source: how its rows are read.
+        key: the fields that identify a row in the file.
+        query: the query that makes the operation leave nothing out, such as archived rows.
+        since: whether the operation can list what changed since a given time, including deletions.
+        for_admins: the operation that lists more fields for the same number of requests, if the token's user
+            administers the workspace; "" if there is none.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Dataset:
 
     @property
     def key_has_workspace(self) -> bool:
-        """Whether a row is unique in its workspace only."""
+        """Whether a row is unique only within its workspace."""
         return "workspace_id" in self.key
 
     def key_of(self, workspace_id: int | None, number: int) -> Key:

@@ -81,13 +81,12 @@ class Budget(Protocol):
     """Keeps the limits of accounts for all who use them."""
 
     def open(self, on_wake: Callable[[str], None], *, on_trouble: OnTrouble | None = None) -> Holder:
-        """Take hold of the budget in the running event loop.
+        """Join the budget from the running event loop.
 
         Args:
-            on_wake: called in that loop with the key of an account of which this holder should ask
-                again.
-            on_trouble: called in that loop with the reason when the store cannot be used any more, and
-                with None when it can be again.
+            on_wake: called in that loop with the key of an account about which this holder should ask again.
+            on_trouble: called in that loop with the reason when the store can no longer be used, and with
+                None when it can be used again.
 
         Raises:
             BudgetError: it cannot be used as it is configured.

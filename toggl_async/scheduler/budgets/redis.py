@@ -56,12 +56,13 @@ class RedisBudget:
     """Keeps the limits of accounts in Redis or Valkey, for all processes that use them.
 
     Args:
-        url_or_client: ``redis://``, ``rediss://`` or ``unix://``, as redis-py reads it; or a client of
-            redis-py's asyncio: `Redis`, `RedisCluster`, or what a `Sentinel` gives. A client is not closed.
-        prefix: what all keys and channels begin with. No credential stands in them.
+        url_or_client: a ``redis://``, ``rediss://`` or ``unix://`` URL, as redis-py reads it; or one of
+            redis-py's asyncio clients: `Redis`, `RedisCluster`, or one from a `Sentinel`. A client is not
+            closed.
+        prefix: the prefix of all keys and channels. They contain no credentials.
 
     Raises:
-        InvalidInput: the URL is not a URL of Redis, or the client decodes answers.
+        InvalidInput: the URL is not a Redis URL, or the client decodes answers.
         BudgetError: redis-py is not installed.
     """
 
@@ -96,12 +97,12 @@ class RedisBudget:
         return f"<RedisBudget at {self._shown}>"
 
     def open(self, on_wake: Callable[[str], None], *, on_trouble: OnTrouble | None = None) -> SharedHolder:
-        """Take hold of the budget in the running event loop; it connects when it is needed.
+        """Join the budget from the running event loop; it connects when it is needed.
 
         Args:
-            on_wake: called in that loop with the key of an account of which this holder should ask again.
-            on_trouble: called with the reason when Redis cannot be used any more, and with None when it can
-                be again.
+            on_wake: called in that loop with the key of an account about which this holder should ask again.
+            on_trouble: called with the reason when Redis can no longer be used, and with None when it can be
+                used again.
 
         Raises:
             WrongEventLoop: the budget was given a client, which is in use by another loop or process.

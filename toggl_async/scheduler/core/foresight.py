@@ -22,7 +22,7 @@ __all__ = ["Foresight", "Reason", "TooLong"]
 
 
 class Reason(enum.StrEnum):
-    """Why a call, or a whole account, waits."""
+    """Why a call, or a whole account, is waiting."""
 
     PACE = "pace"
     """The spacing between two requests."""

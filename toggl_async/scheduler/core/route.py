@@ -52,16 +52,16 @@ class RequestFacts:
         lane: the hourly quota that it spends.
         reads: whether it changes nothing, so that repeating it is safe.
         workspace_id: the workspace that it concerns.
-        organization_id: the organization that it concerns, where the path names it.
-        priority: who goes first when calls wait.
-        max_wait: seconds that the call may wait for its turn, all its waits together; None for ever.
-        attempts: how often it is sent at most where it is safe to repeat; None for what the scheduler's
-            options say.
-        streams: leave the body of a 2xx answer unread; its slot is held until it is closed.
-        coalesce: share one answer with identical reads under way.
-        account: what the account is known by in place of the credential in the headers, where that
-            changes while the account stays the same; kept as a keyed hash, like a credential.
-        recalls: let a 410 or a feature's 402 that is remembered answer it; else it is asked for again.
+        organization_id: the organization that it concerns, if the path names it.
+        priority: which call goes first when several wait.
+        max_wait: seconds that the call may wait for its turns, in total; None for no limit.
+        attempts: how often it is sent at most if it is safe to repeat; None for what the scheduler's options
+            say.
+        streams: leave the body of a 2xx answer unread; it occupies its slot until it is closed.
+        coalesce: share one answer with identical reads that are under way.
+        account: what identifies the account, if the credential in the headers changes while the account stays
+            the same; kept as a keyed hash, like a credential.
+        recalls: let a remembered 410, or 402 for a feature, answer it; otherwise Toggl is asked again.
     """
 
     route: str
