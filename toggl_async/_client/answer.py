@@ -1,4 +1,4 @@
-"""Raw answers: what came over the wire, for those who want more than the record."""
+"""Raw answers: what came over the wire, for programs that need more than the record."""
 
 import contextvars
 from collections.abc import Iterator, Mapping

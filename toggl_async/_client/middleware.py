@@ -5,10 +5,10 @@
     coroutine ─▶ Middleware.call ─▶ login ─▶ scheduler ─▶ Middleware.attempt ─▶ network
                  once a call                  once a turn, with credentials
 
-Both are handed a request and what sends it on, and return an answer. What would bypass the scheduler is
-refused: it counts a call by its account, method and path, and gives one turn for one request.
+Both get a request and a function that sends it on, and return an answer. The scheduler counts a call by its
+account, method and path, and gives one turn for one request; middleware that would bypass this is refused.
 
-Where nobody overrides a method, nothing of this stands in the way of a request.
+If no middleware overrides a method, that method costs a request nothing.
 """
 
 import contextlib

@@ -1,7 +1,6 @@
 """The one path that every call takes: coroutine, `Operation`, codec, scheduler, network, and back.
 
-A `Session` is what the coroutines of `toggl_async.scopes` know as their `Caller`. `TogglClient`
-builds it; nothing else does.
+The coroutines of `toggl_async.scopes` know a `Session` as their `Caller`. Only `TogglClient` builds one.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping

@@ -1,16 +1,16 @@
 """The smallest update: what differs between two records, as the arguments of an update coroutine.
 
-Toggl's updates are partial, and a field that is sent is a field that was changed, even to the value
-that it has: it spends a rate change, moves `at`, or is refused by the plan. So send what differs::
+Toggl's updates are partial, and a field that is sent counts as changed, even if its value stays the same: it
+uses up a rate change, moves `at`, or is refused because of the plan. So send only what differs::
 
     before = await workspace.projects.get(project_id)
     after = attrs.evolve(before, name="Apollo", client_id=None)
     if changed := changes(before, after):
         await workspace.projects.update(project_id, **changed)
 
-An update of nothing is a request of the quota all the same: hence the `if`.
+An update that changes nothing still spends a request of the quota: hence the `if`.
 
-Imports `errors` and `record` alone.
+Imports only `errors` and `record`.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,6 @@
-"""Files in both directions: forms that carry them to Toggl, and downloads that bring them.
+"""Files in both directions: forms that upload them to Toggl, and downloads.
 
-Imported by `operation`, the generated coroutines and the session; of the package it imports
-`errors` alone.
+Imported by `operation`, the generated coroutines and the session; it imports only `errors` from the package.
 """
 
 import errno

@@ -1,6 +1,6 @@
-"""What all reports can be narrowed by, as a type: for filters that are written once and used for several.
+"""The filters that all reports share, as a type: for filters that are written once and used for several.
 
-Imports nothing of the package.
+Imports nothing from the package.
 """
 
 import datetime as dt

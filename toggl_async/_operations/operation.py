@@ -1,4 +1,4 @@
-"""What an endpoint coroutine declares about itself, and how it asks for its call to be made.
+"""What an endpoint coroutine declares about itself, and how it makes its call.
 
 The generated coroutines of `toggl_async.scopes` know the client only as the `Caller` protocol
 below; the client knows the coroutines only as `Operation` values.

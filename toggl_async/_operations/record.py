@@ -1,6 +1,6 @@
 """The base of every record: where unknown fields are kept, and how wire names differ.
 
-Imported by the generated records and by the codec; of the package it imports `errors` and `plain`.
+Imported by the generated records and by the codec; from the package it imports `errors` and `plain`.
 """
 
 import datetime as dt

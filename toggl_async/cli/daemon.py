@@ -1,4 +1,4 @@
-"""``export --every``: a line for each round, and an end at SIGTERM."""
+"""``export --every``: prints a line for each round, and stops at SIGTERM."""
 
 import asyncio
 import contextlib

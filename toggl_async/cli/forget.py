@@ -1,4 +1,4 @@
-"""``toggl-async forget``: erase what a mirror, or an export, knows of a user, a workspace, or years ago."""
+"""``toggl-async forget``: erase a user, a workspace or old time entries from a mirror or an export."""
 
 import datetime as dt
 from pathlib import Path

@@ -1,10 +1,10 @@
 """Where the command writes: answers to stdout, everything else to stderr.
 
-What was asked for has to arrive, so a stdout that takes no more is a failure, `OutputLost`. What goes to
-stderr is a courtesy: where nobody can read it, the work goes on, and its exit code stands.
+The output that was asked for has to arrive, so a stdout that accepts no more is a failure, `OutputLost`.
+Output to stderr is a courtesy: if nobody can read it, the work continues, and the exit code stays the same.
 
-Names are other people's text. What in them would steer a terminal, or doesn't fit into its encoding, is
-written as JSON escapes it, so that JSON stays JSON.
+Names are other people's text. Characters that would control a terminal, or don't fit its encoding, are
+escaped as in JSON, so that JSON stays JSON.
 """
 
 import codecs

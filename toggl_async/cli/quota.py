@@ -1,4 +1,4 @@
-"""``toggl-async quota``: every hourly quota, and who waits."""
+"""``toggl-async quota``: every hourly quota, and who is waiting."""
 
 import datetime as dt
 from collections.abc import Sequence

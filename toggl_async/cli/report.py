@@ -1,4 +1,4 @@
-"""What the command says at the end, and before: verdicts, and estimates, in plain lines. Pure."""
+"""What the command says at the end, and beforehand: verdicts and estimates, in plain lines. Pure."""
 
 import datetime as dt
 import json

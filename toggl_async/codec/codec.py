@@ -1,4 +1,4 @@
-"""The codec of a client: which tier reads an answer, and what becomes of what neither can read."""
+"""The codec of a client: which tier reads an answer, and what happens if neither can."""
 
 import json
 import types

@@ -1,7 +1,7 @@
-"""Drift: where Toggl's answers leave its own description.
+"""Drift: where Toggl's answers differ from its own description.
 
-`Misfit` is one place of it, on its way to whoever can do without the value; `Drift` tells of it,
-once and not on every call.
+A `Misfit` is one such place, raised to the level that can do without the value; `Drift` reports it once, and
+not on every call.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Values to the text of paths and queries.
 
-Toggl takes lists comma-separated, truth as ``true`` and ``false``, times as RFC 3339.
+Toggl takes lists separated by commas, booleans as ``true`` and ``false``, and times in RFC 3339.
 """
 
 import datetime as dt

@@ -1,7 +1,7 @@
 """An export as a stream of batches: for programs that want the rows, not files.
 
-Nothing is kept: no file, no progress, no manifest. The reading goes no further ahead than a batch or
-two, so a slow consumer slows the requests down, not the memory up.
+Nothing is stored: no file, no progress, no manifest. Reading stays at most a batch or two ahead, so a slow
+consumer slows down the requests, and doesn't fill the memory.
 """
 
 import asyncio

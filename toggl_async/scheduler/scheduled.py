@@ -1,7 +1,7 @@
 """The httpx transport that schedules: queue, send, judge, send again or hand over.
 
-It wraps any `httpx.AsyncBaseTransport` and serves any httpx client, ours or another. What it adds to
-an exchange happens before the request and after the answer; the request itself goes on as it came.
+It wraps any `httpx.AsyncBaseTransport` and serves any httpx client, ours or another. What it adds to an
+exchange happens before the request and after the answer; the request itself is passed on unchanged.
 """
 
 from collections.abc import Coroutine, Hashable, Mapping

@@ -3,12 +3,12 @@
 Clients share a scheduler so that two of them with one token keep one pace. It holds any number of
 accounts, each at its own pace, and lives in one event loop at a time.
 
-A credential is known by a keyed hash only (the key is drawn anew for each scheduler), so that no token
-can be read, or guessed, from a dump, a log or an event. A budget that others read needs a name that they
-come to as well: a hash without a key, made so slowly of passwords that they can't be guessed from it.
+A credential is identified only by a keyed hash (each scheduler has a new key), so that no token can be read
+or guessed from a dump, a log or an event. A shared budget needs a name that other processes derive as well: a
+hash without a key, which is so slow for passwords that they can't be guessed from it.
 
-At most one account is looked at for each call, the one that has not been used for longest, so ten
-thousand cost nothing while they rest.
+At most one account is checked for each call, the one that has been idle for longest, so ten thousand idle
+accounts cost nothing.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Deliveries: is one Toggl's, is it meant for us, is it fresh, and what does it say.
+"""Deliveries: is it from Toggl, is it meant for us, is it fresh, and what does it say?
 
 No network and no clock of its own is used here: a body comes in, a record or a `WebhookError` comes out.
 

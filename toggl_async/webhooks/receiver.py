@@ -1,8 +1,8 @@
-"""Taking deliveries over HTTP: limited, checked, answered, and each event handled once.
+"""Receives deliveries over HTTP: limits, checks and answers them, and handles each event once.
 
-`Receiver` has the parts, and makes an ASGI application of a coroutine; `toggl_async.webhooks.fastapi` makes a
-dependency of it. What goes wrong in the program's own code is not caught: its server answers 500, and Toggl
-delivers the event again.
+`Receiver` turns a coroutine into an ASGI application; `toggl_async.webhooks.fastapi` turns a `Receiver` into
+a dependency. Errors in the program's own code are not caught: its server answers 500, and Toggl delivers the
+event again.
 """
 
 import functools

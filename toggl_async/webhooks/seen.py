@@ -1,4 +1,4 @@
-"""Which events have been handled: what is delivered twice is handled once."""
+"""Remembers which events were handled, so that an event that is delivered twice is handled once."""
 
 from typing import Final, Protocol
 

@@ -1,11 +1,12 @@
-"""What a run of writes remembers, so that another can go on: an SQLite file of keys and how far each came.
+"""What a run of writes remembers, so that another can resume: an SQLite file of keys and their progress.
 
-It holds no rows, only hashes of them (or the keys that the program makes), and the ids of what was written.
-One run at a time has it.
+It contains no rows, only hashes of them (or the program's own keys), and the ids of what was written. Only
+one run at a time can use it.
 
-That a row is about to be sent is on the disk before it is. That it was written, or not, is with the operating
-system, and on the disk with the next row: a killed process loses none of it, and a power cut no more than the
-latest, which the next run then looks for. So a row waits for the disk once, by SQLite's write-ahead log.
+Before a row is sent, the disk has a note that it will be. Whether it was written is noted with the operating
+system, and reaches the disk with the next row: a killed process loses nothing, and a power cut loses only the
+latest note, and the next run then looks for that row. So each row waits for the disk once, thanks to SQLite's
+write-ahead log.
 """
 
 import enum

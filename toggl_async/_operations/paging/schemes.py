@@ -1,7 +1,7 @@
 """Paging schemes: how Toggl's lists ask for their next page, and where each differs from the others.
 
-A scheme is a frozen declaration with pure logic: which parameters the first page has, where the
-items of an answer stand, and which parameters the following page has.
+A scheme is a frozen declaration with pure logic: which parameters the first page has, where the items of an
+answer are, and which parameters the following page has.
 """
 
 import re

@@ -1,8 +1,8 @@
-"""What an export can be written as: one module for each format, all behind one interface, `Format`.
+"""The formats of an export: one module for each, all behind one interface, `Format`.
 
-A format makes a whole file from rows that it is given, and knows nothing else: not where they come from,
-how far a run has come, or what the file will be called. `format_named` makes a format by its name; its
-module is imported only then, because some need packages that not everybody has.
+A format writes a whole file from the rows that it is given, and knows nothing else: not where they come from,
+how far a run is, or what the file will be called. `format_named` makes a format by its name; only then is its
+module imported, because some formats need packages that may not be installed.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Cells: the types that columns have, and what a value of JSON is in one of them. Pure."""
+"""Cells: the types of columns, and how a JSON value becomes a cell. Pure."""
 
 import datetime as dt
 import enum

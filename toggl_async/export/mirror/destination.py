@@ -1,4 +1,4 @@
-"""The destination: what a directory holds, and whether an export can go there."""
+"""The destination: what a directory contains, and whether an export can go there."""
 
 import hashlib
 import os

@@ -1,7 +1,7 @@
-"""Hours from a mirror: by project, client, user or tag, and by day, week or month. No request is made.
+"""Hours from a mirror: by project, client, user or tag, and by day, week or month. Sends no requests.
 
-The database adds up the seconds of each day and of everything that is asked for; weeks and months are made
-of days here, so that no SQL but what all databases know is needed.
+The database adds up the seconds by day and by everything else that is asked for. Weeks and months are made
+from days here, so that the SQL works in all databases.
 """
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.

@@ -1,4 +1,4 @@
-"""The manifest: what an export took, from where, at what price, and whether it agrees with Toggl."""
+"""The manifest: what was exported, from where, at what cost, and whether it agrees with Toggl."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping

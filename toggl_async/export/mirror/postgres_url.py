@@ -1,4 +1,4 @@
-"""Where a mirror in PostgreSQL is: a URL as libpq reads it, with the schema of the account besides."""
+"""Where a mirror in PostgreSQL is: a URL as libpq reads it, plus the schema of the account."""
 
 import re
 from itertools import zip_longest

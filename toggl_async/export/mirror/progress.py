@@ -1,6 +1,7 @@
-"""What an export tells while it runs: typed events, and the forecast of what is left. Pure.
+"""What an export reports while it runs: typed events, and the forecast of what is left. Pure.
 
-The events know no terminal; the CLI turns them into bars or lines, a program into what it likes.
+The events don't depend on a terminal: the command turns them into bars or lines, and a program into whatever
+it likes.
 """
 
 from collections.abc import Callable, Hashable

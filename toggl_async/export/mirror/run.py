@@ -1,4 +1,4 @@
-"""What a run is: plan, account, and the finished run that it goes on from. It stands in the store."""
+"""What a run is: its plan, its account, and the finished run that it continues. It is kept in the store."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping
@@ -80,7 +80,7 @@ class Run:
     Attributes:
         base_url: the server.
         plan: what is asked for.
-        account: what the first contact brought.
+        account: the answers to the first requests.
         started_at: when it began, UTC.
         previous: the finished run that it brings up to date; None when it is the first.
         read_from: for an update, the first of the days whose time entries are all read again.

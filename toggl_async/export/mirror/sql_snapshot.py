@@ -1,4 +1,4 @@
-"""A snapshot of a store in an SQL database, but for how statements are run."""
+"""A snapshot of a store in an SQL database, except for running statements."""
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
 

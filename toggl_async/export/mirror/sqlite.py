@@ -1,7 +1,7 @@
 """A mirror in a SQLite file, with the standard library's module: the store that needs nothing else.
 
-Readers see a consistent state while a run goes on, because the file has a write-ahead log (WAL); what is
-committed is brought to the disk (``synchronous = FULL``). Statements keep to what SQLite 3.40 knows.
+Readers see a consistent state during a run, because the file has a write-ahead log (WAL). Commits are flushed
+to the disk (``synchronous = FULL``). Statements only use what SQLite 3.40 knows.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Small things about files: checksums, writing them whole or not at all, and what is said when that fails."""
+"""Helpers for files: checksums, writing a file whole or not at all, and the errors if that fails."""
 
 import hashlib
 import os

@@ -1,8 +1,8 @@
-"""What a mirror keeps its rows in: the protocol `RowStore`, what goes into it, and what comes out.
+"""The database of a mirror: the protocol `RowStore`, what goes into it, and what comes out.
 
 A store is synchronous, and never called by two threads at once: a mirror calls it from one worker thread.
-It is written to by one run at a time, and read by whoever likes: a `Snapshot` shows the state of one
-moment while a run goes on.
+One run at a time writes to it, and anybody may read it: a `Snapshot` shows the state of one moment during a
+run.
 """
 
 import datetime as dt

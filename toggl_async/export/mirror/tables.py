@@ -1,8 +1,8 @@
 """The tables of an export: columns, types and keys, declared once for every format that has columns.
 
-The columns of a dataset are the fields of its record, so that what the library knows of Toggl's API
-is said in one place. What Toggl sends beyond them, or in another type than it says, is not lost: it
-stands as JSON in the column `EXTRA`.
+The columns of a dataset are the fields of its record, so that the knowledge of Toggl's API is in one place.
+Other fields that Toggl sends, and values of an undocumented type, are not lost: they are JSON in the column
+`EXTRA`.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Which store a URL names. A store is loaded when it is first asked for: it loads every record."""
+"""Which store a URL names. A store is loaded on first use, because it loads every record."""
 
 import os
 from collections.abc import Iterator

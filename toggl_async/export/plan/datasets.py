@@ -1,7 +1,7 @@
 """The datasets of an export, declared: name, source, key. Imported by the rest of `export` and by the CLI.
 
-Each is one file in the destination. A source is named by its operation, which knows path, paging
-and quota; how the rows of a source are reached is its `Source`.
+Each is one file in the destination. A dataset names its operation, which knows path, paging and quota; its
+`Source` says how its rows are read.
 """
 
 import enum

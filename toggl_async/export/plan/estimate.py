@@ -1,8 +1,8 @@
 """What an export will cost, before it starts: requests, time, and windows of the hourly quotas.
 
-The first requests (`survey`) tell how long the lists are. Of time entries, Toggl tells sums, but no count;
-the summary report does name their ids, however, all of a range in one answer. So to estimate costs a request
-for each range, one for the quotas, and the two of the first contact.
+The first requests (`survey`) tell how long the lists are. For time entries, Toggl gives sums but no count;
+the summary report does list their ids, however, all of a range in one answer. So an estimate costs one
+request for each range, one for the quotas, and the two first ones.
 """
 
 import asyncio

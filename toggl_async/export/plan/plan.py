@@ -1,4 +1,4 @@
-"""What an export takes: datasets, workspaces, dates; and how the history is cut into ranges. Pure."""
+"""What to export: datasets, workspaces, dates; and how the history is split into ranges. Pure."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator

@@ -1,8 +1,8 @@
 """The first requests of a run: whose token this is, and which workspaces and organizations it sees.
 
-Two requests: ``GET /api/v9/me?with_related_data=true``, which brings the workspaces along, and
-``GET /api/v9/me/organizations`` where the plan needs it. ``GET /api/v9/me/workspaces`` is a third one where
-the first lacks a workspace that must be there. Nothing is written.
+There are two: ``GET /api/v9/me?with_related_data=true``, which includes the workspaces, and ``GET
+/api/v9/me/organizations``, if the plan needs it. If the first lacks a workspace that must exist, ``GET
+/api/v9/me/workspaces`` is a third one. Nothing is written.
 """
 
 import datetime as dt
@@ -242,10 +242,10 @@ def doubts(
 
 
 def related_ids(body: bytes) -> dict[str, dict[int, tuple[int, ...]]]:
-    """The ids of the rows that came along with a first contact, by dataset and workspace.
+    """The ids of the rows that the first request returned, by dataset and workspace.
 
     Raises:
-        DecodeError: it isn't a first contact.
+        DecodeError: the body isn't an answer to that request.
     """
     related = _read(_Related, body, ME)
     found: dict[str, dict[int, tuple[int, ...]]] = {}

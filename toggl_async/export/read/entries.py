@@ -1,11 +1,11 @@
 """The time entries of an export: the detailed report, range by range, and the entry that is running.
 
-Ranges of at most 366 days are read at once. When answers come slowly, what is left of a long range is cut in
-two, which are read at once.
+Ranges of at most 366 days are read concurrently. When answers come slowly, the rest of a long range is split
+in two, and both halves are read at once.
 
-A time entry that is edited while the export runs can move to another page or range; it is written once, as
-it was last read. One that moves the other way shows as a difference of the totals, and its month is read
-again (`toggl_async.export.read.verify`).
+A time entry that is edited during the export can move to another page or range. If it is read twice, it is
+written once, as it was last read. If it is missed, the totals differ, and its month is read again
+(`toggl_async.export.read.verify`).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Keeping a mirror fresh: round after round, for as long as somebody asks for the next one.
+"""Keeps a mirror fresh: round after round, for as long as the caller asks for the next one.
 
-Nothing is kept between rounds but the last manifest; what a round commits stays whatever ends it, and the
-next one goes on from there. All waiting is by the loop's clock, which nobody can set.
+Only the last manifest is kept between rounds. What a round commits stays, whatever ends the round, and the
+next one resumes from there. All waiting is by the loop's clock, which nobody can set.
 """
 
 import os
@@ -79,7 +79,7 @@ class RefreshRound:
 
 
 _Read = Callable[[Survey, Collection[str] | None, bool], Awaitable[Manifest]]
-"""Reads: after this first contact, these datasets, and what changed of older time entries or not."""
+"""Reads these datasets, after this survey, and changes of older time entries or not."""
 
 
 async def export_every(

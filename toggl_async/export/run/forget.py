@@ -1,4 +1,4 @@
-"""Forget rows of an export into a directory: in its mirror, and in the files that were made of it."""
+"""Forgets rows of an export to a directory: in its mirror, and in the files written from it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`Mirror`: a copy of a Toggl account in a database of one's own, and what programs ask of it."""
+"""`Mirror`: a copy of a Toggl account in your own database."""
 
 import asyncio
 import datetime as dt

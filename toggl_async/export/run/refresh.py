@@ -1,12 +1,12 @@
-"""Read everything that a plan takes: every list of every workspace, concurrently, under one scheduler.
+"""Reads everything that a plan includes: every list of every workspace, concurrently, under one scheduler.
 
-How it is built, so that memory stays flat and nothing is asked twice:
+To keep memory flat, and to request nothing twice:
 
-- A dataset is a task; so is each list of a workspace, and each range of its time entries. They all
-  wait for the scheduler at BULK priority and as long as it takes: other work of the same client goes
-  first. No more than a few lists are open at once, because an open list holds a page of rows.
-- Rows go page by page from the answer to the mirror, and with each page how far its piece has come, in
-  one commit. A run that ends early, in whatever way, is taken up by the next one with the same plan.
+- Each dataset is a task, and so is each list of a workspace, and each range of its time entries. They all
+  wait for the scheduler at BULK priority, as long as it takes, so that other work of the same client goes
+  first. Only a few lists are open at once, because an open list keeps a page of rows in memory.
+- Rows go from the answer to the mirror page by page. Each page is committed together with the progress of its
+  piece. If a run ends early, in any way, the next one with the same plan resumes it.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class Choices:
         recheck: days before the last run that an update reads again; None for all.
         datasets: the datasets that an update reads; None for all of the plan.
         older: whether an update looks for changes of older time entries.
-        account: what the first contact brought, if it was made already.
+        account: the result of `survey`, if there is one already.
         tell: is told of the progress.
         note: is told what there is when a run begins, and when something ends it early; it may fail with
             OSError.

@@ -1,8 +1,8 @@
-"""Where the shared part of the core's state lives.
+"""Where the shared part of the core's state is kept.
 
-A budget holds the `Limits` of accounts, and beside each what was learned of it (`Memories`). It knows
-no rule: it runs the core's own step functions on the value that it keeps, by its own clock, and passes
-on the wakes. So there is one arithmetic, whatever the store::
+A budget stores the `Limits` of accounts, and what was learned about each (`Memories`). It contains no rules:
+it runs the core's own step functions on the value that it stores, by its own clock, and passes on wakes. So
+the arithmetic is the same, whatever the store::
 
     driver ──step──▶ holder ──▶ store: value, clock
            ◀─result──        ──wakes──▶ other holders

@@ -1,8 +1,8 @@
-"""One budget for all processes of a machine, in a file: those that run at once, and one after another.
+"""One budget, in a file, for all processes of a machine, whether they run at once or one after another.
 
-A transaction is one of SQLite's, a tenth of a millisecond, so it is tried in the event loop at once;
-only while another process is in one is it awaited. The file's time is the machine's clock since its
-start, which nobody can set.
+A transaction is one of SQLite's and takes a tenth of a millisecond, so it runs directly in the event loop,
+and is awaited only while another process is in one. The file's time is the time since the machine's start,
+which nobody can set.
 """
 
 import asyncio

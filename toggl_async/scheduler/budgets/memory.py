@@ -1,8 +1,8 @@
 """The budget of one process: the limits are plain values, and nothing has to be awaited.
 
-Its clock is that of the running event loop. Accounts that have rested for an hour are forgotten, because
-by then their windows are full again: at most two of them are looked at for each new one, so ten thousand
-cost nothing while they rest.
+Its clock is that of the running event loop. Accounts that have been idle for an hour are forgotten, because
+their windows are full again by then. At most two of them are checked for each new account, so ten thousand
+idle accounts cost nothing.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """One budget for all processes of many machines, in Redis or Valkey.
 
-A transaction reads a value, applies the step here, and sets the result if nobody else did meanwhile::
+A transaction reads a value, applies the step here, and sets the result unless somebody else did meanwhile::
 
     READ  ──▶ value, TIME, who listens
     step

@@ -1,4 +1,4 @@
-"""What a holder knows of an account without asking its store, and a step on its way there."""
+"""What a holder knows about an account without asking its store, and a step on its way there."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What all stores that processes share have in common: how long one is waited for, and life without it.
+"""What all shared stores have in common: how long to wait for a store, and how to do without it.
 
 ::
 

@@ -7,8 +7,8 @@
     ask(wants, notes) ──▶ a turn: its number, how long to wait ──▶ leaving ──▶ first byte
                      └──▶ no turn: a promised place, how long to sleep
 
-Everything that a step does it does at once, so that one transaction of a store takes the turn, tells
-the news and promises the next place. What it answers are durations only.
+A step does everything at once, so that one transaction of a store takes the turn, reports the news and
+promises the next place. Its results are only durations.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Credentials: which are of another product, and what an account is called where others can read it."""
+"""Credentials: which ones belong to another product, and the name of an account where others can read it."""
 
 import base64
 import binascii

@@ -1,8 +1,8 @@
 """How long a call will have to wait at least, foreseen from the latest view of the shared limits.
 
-A bound has to be a lower one: whoever fails by it could not have gone, whatever the others do short
-of giving up. So it counts what stands in the way for certain: the next slot, a rest, a back-off, those
-who are ahead, and windows that are shut; and no more than ageing alone would let pass.
+The bound must be a lower one: a call that fails because of it could not have been sent, whatever the others
+do short of giving up. So it counts only what is certain to be in the way: the next slot, a rest, a back-off,
+calls that are ahead, and windows that are shut; and of those calls no more than ageing alone would let pass.
 
 All times are microseconds of the process's own clock.
 """

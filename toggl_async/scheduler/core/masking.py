@@ -1,4 +1,4 @@
-"""Credentials in what a server says: a proxy that echoes a request must not have errors show them."""
+"""Masks credentials in a server's words: if a proxy echoes a request, errors must not show them."""
 
 import base64
 import binascii

@@ -13,8 +13,8 @@ Toggl says the same thing in several ways, and different things in the same way:
 * Messages come as a JSON string, as the same text unquoted, in ``{"error": {"message"}}``, in
   ``{"error_message"}``, as HTML, or not at all.
 
-Reading never raises, whatever the bytes are, and no number that can't be true is believed: a window
-lasts an hour, a rest about one at most.
+Reading never raises, whatever the bytes are, and impossible numbers are ignored: a window lasts an hour, and
+a rest about an hour at most.
 """
 
 import datetime as dt

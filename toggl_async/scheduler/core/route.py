@@ -1,8 +1,8 @@
 """What a request is: its route, the quota that it spends, whether it only reads.
 
-Coroutines declare these facts. For requests of other httpx clients they are read off method and path:
-``/me…`` spends the user's quota; workspace and organization paths, reports and insights included,
-spend the organization's; what belongs to nobody counts as the user's, the stricter guess.
+Coroutines declare these facts. For requests of other httpx clients, they are derived from method and path:
+``/me…`` spends the user's quota; paths of workspaces and organizations, including reports and insights, spend
+the organization's; all others count as the user's, which is the stricter guess.
 """
 
 import enum

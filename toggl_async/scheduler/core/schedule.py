@@ -1,4 +1,4 @@
-"""What one process alone knows of an account: its calls, and what is decided about each of them.
+"""What only one process knows about an account: its calls, and what was decided about each.
 
 ::
 

@@ -1,7 +1,7 @@
 """The loop of a driver: it asks the core, and hands out what was given.
 
-It is a generator, which yields only where a budget has to be waited for; what is not finished then is
-carried on by a task. Who pokes meanwhile sets a flag, and the loop goes round once more.
+It is a generator that yields only when it has to wait for a budget; a task then finishes the rest. Poking it
+meanwhile sets a flag, and the loop runs once more.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What the driver keeps with a call, and what goes on without its caller."""
+"""What the driver keeps for a call, and what continues without its caller."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -1,7 +1,7 @@
-"""The kinds of events, a frozen record each; `events` loads them where somebody listens.
+"""The kinds of events, a frozen record each; `events` loads them if somebody listens.
 
-No part of the scheduler imports them by itself: a client without a listener, which is most, starts
-that much sooner.
+No part of the scheduler imports them by itself, so that a client without a listener, which is the usual case,
+starts sooner.
 """
 
 import attrs
