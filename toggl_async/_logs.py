@@ -32,7 +32,7 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
 
 def set_up(value: str) -> None:
-    """Log from a level on; anything but a level is told, and changes nothing.
+    """Log from a level on; anything but a level is reported, and changes nothing.
 
     Args:
         value: one of `LEVELS`, in any case.

@@ -153,7 +153,7 @@ class TogglInstrumentor:
 
 
 _Told: TypeAlias = Queued | Granted | Sent | Answered | Lost | Retried | Cancelled | Refused
-"""What a span is told of."""
+"""The events that a span takes."""
 
 
 class _Waits:
@@ -217,7 +217,7 @@ class _Call:
         self.span.set_status(Status(StatusCode.ERROR))
 
     def close(self) -> None:
-        """Say how it was come by, and what it waited for."""
+        """Say how it was obtained, and what it waited for."""
         self.span.set_attribute("toggl.attempts", self.attempts)
         for reason, seconds in self.waits.by_reason.items():
             self.span.set_attribute(f"toggl.wait.{_name_of(reason)}", seconds)
@@ -269,7 +269,7 @@ class _Spans:
                 _tell(call, event)
 
     def _of(self, account: int, number: int, route: str) -> _Call | None:
-        """Return the call with a span that an event is about; the first is told where the call is made."""
+        """Return the call, with its span, to which an event belongs; the first event begins it."""
         key = account, number
         call = self._calls.get(key)
         if call is None and number >= 0:

@@ -78,7 +78,7 @@ def _made_by(kind: type[T]) -> "attrs._ValidatorType[T]":
 
 
 def _user_agent(_instance: object, _attribute: "attrs.Attribute[str]", value: object) -> None:
-    """Accept what can stand in a header."""
+    """Accept what can be sent in a header."""
     if not (isinstance(value, str) and value.strip() and value.isascii() and value.isprintable()):
         raise InvalidInput(f"ClientOptions.user_agent must be printable ASCII text, not {value!r}")
 

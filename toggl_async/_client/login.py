@@ -347,7 +347,7 @@ class SessionLogin(Login):
         """End the session at the accounts host; the next call makes a new one.
 
         Raises:
-            TogglError: the accounts host could not be told; the session is forgotten here all the same.
+            TogglError: the accounts host could not be told; the session is forgotten here nevertheless.
         """
         held, self._held = self._held, None
         if held is None:

@@ -165,7 +165,7 @@ class _Passed:
 
     @property
     def extensions(self) -> dict[str, object]:
-        """What the latest answer says of how it was come by."""
+        """What the latest answer says about how it was obtained."""
         return self._answers[-1].extensions if self._answers else {}
 
     async def send(self, request: httpx.Request) -> httpx.Response:
@@ -330,7 +330,7 @@ def _copied(request: httpx.Request) -> httpx.Request:
 
 
 def _make_readable(answer: httpx.Response) -> None:
-    """Let a body be read by whoever reads it next.
+    """Let the next reader read a body.
 
     Raises:
         InvalidInput: middleware took it off the wire and did not keep it.

@@ -65,7 +65,7 @@ class CallOptions:
     attempts: int | None
     coalesce: bool
     declared: _Declared = attrs.field(init=False)
-    """What of it the scheduler is told with each request."""
+    """The part of it that the scheduler gets with each request."""
 
     def __attrs_post_init__(self) -> None:
         declared = _Declared(

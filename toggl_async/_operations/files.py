@@ -22,17 +22,16 @@ from toggl_async.errors import InvalidInput
 __all__ = ["Download", "FileContent", "Form"]
 
 FileSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
-"""What a file is read from: its path, its bytes, or an open file in binary mode."""
+"""Where a file is read from: its path, its bytes, or an open file in binary mode."""
 
 FileContent: TypeAlias = FileSource | tuple[str, FileSource] | tuple[str, FileSource, str]
-"""A file to send: what it is read from; or that behind the name that it goes by, as in httpx
-``("notes.txt", b"…")``, and before its media type, ``("notes.txt", b"…", "text/plain")``.
-
-Without them the name is that of the path, and the type what the name ends on or the bytes begin with.
+"""A file to send: its source alone; or, as in httpx, with its name, ``("notes.txt", b"…")``, and also its
+media type, ``("notes.txt", b"…", "text/plain")``. By default, the name is that of the path, and the type
+follows from the suffix of the name or the first bytes.
 """
 
 Part: TypeAlias = tuple[str, bytes, str]
-"""A file as it goes out: its name, its bytes and its media type."""
+"""A file as it is sent: its name, its bytes and its media type."""
 
 _BEGINNINGS: Final[Mapping[bytes, str]] = {
     b"\x89PNG\r\n\x1a\n": ".png",

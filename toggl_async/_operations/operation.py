@@ -60,10 +60,10 @@ _FAMILIES: Mapping[str, Family] = {"reports": "reports", "insights": "insights",
 """First segment of a path to its family; ``api`` is Track."""
 
 PathValue: TypeAlias = int | str | dt.date | Sequence[int]
-"""What can stand in a path; datetimes are written as RFC 3339, sequences comma-separated."""
+"""A value in a path; datetimes are written in RFC 3339, sequences separated by commas."""
 
 Value: TypeAlias = object
-"""What can stand in a query or a body: UNSET is left out, None is sent as null."""
+"""A value in a query or a body: UNSET is left out, None is sent as null."""
 
 
 class Plan(enum.StrEnum):

@@ -23,7 +23,7 @@ def plain(value: object, path: str) -> Any:
     """Turn a value into builtins that JSON has, all the way down.
 
     Args:
-        value: a record, or what stands in one.
+        value: a record, or a value in one.
         path: what errors call it.
 
     Raises:

@@ -18,7 +18,7 @@ from toggl_async.errors import InvalidInput
 __all__ = ["Json", "Moment", "Record", "aware", "free_json", "restored"]
 
 Json: TypeAlias = Any
-"""Free-form JSON: what Toggl does not describe any further."""
+"""Free-form JSON, for what Toggl does not describe any further."""
 
 Moment: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 """A datetime that is never naive: it keeps the offset that Toggl sent."""
@@ -59,13 +59,13 @@ class Record:
     __slots__ = ("_unknown",)
 
     wire_names: ClassVar[Mapping[str, str]] = _NOTHING
-    """Attribute name to the name in JSON, for the few that differ (``two_factor_enabled``)."""
+    """The names in JSON by attribute, for the few that differ (``two_factor_enabled``)."""
 
     wraps: ClassVar[str | None] = None
-    """The field, by its name in JSON, of a list that can come alone in place of the record."""
+    """The JSON name of the field whose list Toggl may send in place of the record."""
 
     legacy_names: ClassVar[frozenset[str]] = frozenset()
-    """Names that Toggl sends although other fields say the same (``pid``): known, but no attributes."""
+    """Names that Toggl sends although other fields say the same (``pid``): known, but not attributes."""
 
     def __init_subclass__(cls) -> None:
         # attrs keeps the hash that it finds in a class. Its own would fail for lists, which many fields hold.

@@ -102,7 +102,7 @@ def run_on_sandbox(
     Args:
         work: the work.
         speed: how many times faster.
-        on_event: is told what the scheduler does.
+        on_event: called with everything that the scheduler does.
         now: the moment at which its company's time begins.
         days: how many days the company lives before the work.
     """

@@ -89,7 +89,7 @@ def day_option(command: Command) -> Command:
 
 
 def zone_of(name: str | None) -> dt.tzinfo:
-    """Return the time zone of a profile; this machine's where that is unknown here, which is told."""
+    """Return the time zone of a profile; if it is unknown here, this machine's, with a warning."""
     if name:
         try:
             return zoneinfo.ZoneInfo(name)

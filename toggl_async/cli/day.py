@@ -193,7 +193,7 @@ def stop(base_url: str | None, *, machine: bool) -> int:
 
 
 async def _with_its_project(client: TogglClient, entry: TimeEntry) -> TimeEntry:
-    """Ask for a time entry with the name of its project; without that, the entry is told all the same."""
+    """Ask for a time entry with the name of its project; if that fails, show the entry without it."""
     try:
         return await client.me.time_entries.get(entry.id, meta=True)
     except TogglError as error:

@@ -121,7 +121,7 @@ def _write(snapshot: Snapshot, begin: _State, store: str) -> _State:
 
 
 def _line(change: Change) -> bytes:
-    """A change as JSON; a row stands in it byte for byte."""
+    """A change as JSON, with its row byte for byte."""
     key = dict(zip(DATASETS[change.dataset].key, change.key, strict=True))
     line = msgspec.json.encode(
         {"dataset": change.dataset, "key": key, "revision": change.revision, "deleted": change.deleted}

@@ -118,7 +118,7 @@ def _fields(by: Sequence[Grouping], row: Hours) -> dict[str, int | float | str |
 
 
 def _as_csv(found: HoursBy) -> str:
-    """A header and a line for each row; the total is left to whoever adds up."""
+    """A header and a line for each row; the total is left to the reader."""
     nothing = Hours(labels=(Label(None, None),) * len(found.by), entries=0, seconds=0, billable_seconds=0)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(_fields(found.by, nothing)), lineterminator="\n")

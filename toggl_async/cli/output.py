@@ -140,7 +140,7 @@ def occupy_closed_descriptors() -> None:
 
 def _discard(stream: TextIO) -> None:
     """Lead a stream to nowhere: Python writes once more, when it ends, what a stream did not take."""
-    with contextlib.suppress(OSError, ValueError):  # what stands in for a stream may have no descriptor
+    with contextlib.suppress(OSError, ValueError):  # a substitute for a stream may have no descriptor
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

@@ -184,7 +184,7 @@ def estimate_lines(estimate: Estimate, now: dt.datetime) -> list[str]:
 
     Args:
         estimate: the estimate.
-        now: the local time, in whose zone the end is told.
+        now: the local time, in whose zone the end is shown.
     """
     lines = [f"{'dataset':<14}{'rows':>12}{'requests':>10}"]
     for part in estimate.datasets:

@@ -17,7 +17,7 @@ _log = logging.getLogger("toggl_async.codec")
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _CALLER_OF_THE_CODEC: Final = 3
-"""A warning is charged to whoever called `Codec.decode`."""
+"""A warning is attributed to the caller of `Codec.decode`."""
 
 
 class DriftWarning(UserWarning):

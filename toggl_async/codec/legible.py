@@ -36,7 +36,7 @@ _AROUND_ERRORS: Final = frozenset(
         "trace_id",
     }
 )
-"""What stands in an object that tells of an error, and nothing else does."""
+"""What an object contains that reports an error, and no other object."""
 
 _STATUS: Final = ("status", "status_code", "code")
 _FAILURE: Final = re.compile(rb"[45]\d\d")

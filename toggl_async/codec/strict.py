@@ -26,7 +26,7 @@ from toggl_async._operations.record import Moment, Record
 __all__ = ["Field", "TypeForm", "decoder", "fields_of", "holds_records", "is_record"]
 
 TypeForm: TypeAlias = Any
-"""A type as it stands in an annotation: a class, ``list[X]``, ``X | None``."""
+"""A type as in an annotation: a class, ``list[X]``, ``X | None``."""
 
 _twins: Final[dict[TypeForm, TypeForm]] = {}
 _building: Final = threading.RLock()

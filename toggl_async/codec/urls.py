@@ -59,7 +59,7 @@ def query_items(query: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     """Write the parameters of a query as text, not yet escaped; UNSET is left out.
 
     Raises:
-        InvalidInput: a value cannot stand in a query.
+        InvalidInput: a value cannot be used in a query.
     """
     texts = ((name, query_value(value, name)) for name, value in query.items())
     return tuple((name, text) for name, text in texts if text is not None)

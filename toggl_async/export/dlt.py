@@ -36,8 +36,8 @@ with needed_by("toggl_async.export.dlt", "dlt"):
 __all__ = ["DELETED", "REVISION", "toggl_source"]
 
 REVISION, DELETED = "revision", "deleted"
-"""The columns beside those of the datasets: of the last change of a row, and whether it is a deletion,
-which is false wherever a row is."""
+"""The additional columns: the revision of a row's last change, and whether that is a deletion, which is false
+for every row that exists."""
 
 _ROWS = 5000
 """Changes to an Arrow table."""

@@ -40,14 +40,14 @@ __all__ = [
 ]
 
 SECRET_FIELDS = ("api_token", "ical_url")
-"""Fields that let whoever reads them in: written as null."""
+"""Fields that would give a reader access: written as null."""
 
 NEVER = "0001-01-01"
 """The day that Go servers send for "never"."""
 
 
 Stored: TypeAlias = int | float | bool | str | None
-"""What stands in a cell of a mirror."""
+"""The value of a cell in a mirror."""
 
 _Int: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """A number that every format and store can hold."""
@@ -92,7 +92,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     """One line of a file, without its line feed.
 
     Attributes:
-        id: the id of the row, or what stands in for it: a row without one isn't lost.
+        id: the id of the row, or its substitute: a row without an id isn't lost.
         data: the row as JSON.
         seconds: for a time entry, its length; else 0.
         start: for a time entry, the day on which it began, in the profile's time zone.

@@ -20,7 +20,7 @@ ResultT = TypeVar("ResultT")
 
 
 class _FastSelector(selectors.SelectSelector):
-    """Waits `speed` times shorter than it is told to.
+    """Waits only for a `speed`-th of the time.
 
     select(2) keeps microseconds where epoll rounds up to whole milliseconds, which at a speed of
     600 would be more than half a second of the loop's time. Its price: file numbers under 1024.

@@ -13,7 +13,7 @@ PlanName: TypeAlias = Literal["free", "starter", "premium"]
 """A plan of the sandbox's organization."""
 
 RoleName: TypeAlias = Literal["owner", "admin", "user"]
-"""What somebody is in the organization."""
+"""A person's role in the organization."""
 
 QUOTAS: Final[dict[PlanName, int]] = {"free": 30, "starter": 240, "premium": 600}
 """Requests an hour to one organization, by its plan."""

@@ -157,7 +157,7 @@ class Attempts(Work[httpx.Response]):
         call, driver = self._call, self._driver
         next_turn, self._next_turn = self._next_turn, driver.turn
         if call.state is CallState.DONE:
-            next_turn = driver.turn  # whoever waited before has left its place
+            next_turn = driver.turn  # a call that waited before has left its place
         waiting = next_turn(call)
         if waiting is not None:
             await waiting
@@ -286,7 +286,7 @@ class Attempts(Work[httpx.Response]):
         return outcome, then
 
     def _note(self, response: httpx.Response, outcome: Outcome, then: Next) -> None:
-        """Mark an answer with how it was come by; remember what it teaches."""
+        """Mark an answer with how it was obtained; remember what it teaches."""
         driver, call = self._driver, self._call
         response.extensions[EXTENSION] = Attempted(
             attempts=call.attempts,

@@ -153,7 +153,7 @@ _CODINGS: Final[Mapping[str, Callable[[], Decoder]]] = {
 }
 
 _DEEPEST: Final = 8
-"""Codings that are undone, one inside the other; more of them could only exhaust whoever decodes."""
+"""Codings that are undone, one inside the other; more could only serve to exhaust the decoder."""
 
 
 def decoder_for(headers: httpx.Headers) -> Decoder | None:

@@ -50,7 +50,7 @@ class GuestTransport(httpx.AsyncBaseTransport):
         with _errors_of(httpx):
             answer: object = await self.transport.handle_async_request(sent)
         if not isinstance(answer, httpx2.Response):
-            return cast(httpx.Response, answer)  # whoever waits for it says what it is
+            return cast(httpx.Response, answer)  # the caller says what it is
         return httpx.Response(
             answer.status_code,
             headers=answer.headers.raw,

@@ -213,7 +213,7 @@ class Reporter:
             )
 
     def saw(self, before: View | None, seen: View, now: int, *, before_at: int) -> None:
-        """The account was looked at; what has changed is told."""
+        """The account was checked; report what has changed."""
         if not self._listeners:
             return
         elapsed = now - before_at

@@ -166,7 +166,7 @@ class Drivers:
         budget: where their limits are kept.
         chance: where chance comes from; drawn anew in each process if not given.
         counters: where everything is counted.
-        listeners: who is told of events; they come and go.
+        listeners: the functions that are called with events; they come and go.
     """
 
     def __init__(

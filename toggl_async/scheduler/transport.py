@@ -70,7 +70,7 @@ class Httpx2Transport(Protocol):
 
 
 AnyTransport: TypeAlias = httpx.AsyncBaseTransport | Httpx2Transport
-"""What can send the requests: an asynchronous transport of httpx's, or of httpx2's."""
+"""An asynchronous transport of httpx or httpx2."""
 
 _CONNECTIONLESS: Final = (httpx.MockTransport, httpx.ASGITransport)
 

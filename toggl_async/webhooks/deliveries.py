@@ -44,10 +44,10 @@ __all__ = [
 ]
 
 SIGNATURE_HEADER: Final = "X-Webhook-Signature-256"
-"""The header that holds the signature, as ``sha256=`` and 64 hexadecimal digits."""
+"""The header with the signature, as ``sha256=`` and 64 hexadecimal digits."""
 
 TOLERANCE: Final = 300.0
-"""Seconds that the clocks of Toggl and of this machine may differ, travel included."""
+"""Seconds that the clocks of Toggl and of this machine may differ, including the time in transit."""
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -144,7 +144,7 @@ class Event(_Delivered):
 
 
 Delivery: TypeAlias = Ping | Event
-"""What comes to a webhook."""
+"""A delivery to a webhook."""
 
 
 def receive(

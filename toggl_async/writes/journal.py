@@ -258,7 +258,7 @@ def _checked(key: Callable[[RowT], str], row: RowT) -> str:
 
 
 def _id_of(thing: object) -> str | None:
-    """Return the id of what Toggl has, by which it is told from all others; None where it has none."""
+    """Return the id of what Toggl has, which identifies it; None if it has none."""
     found = thing
     if isinstance(thing, Mapping):
         found = thing.get("id")

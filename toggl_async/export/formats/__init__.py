@@ -27,7 +27,7 @@ FORMATS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "duckdb": ("duck", "DuckDb", "duckdb"),
     }
 )
-"""Every format: the module here and the class in it, and the extra that it needs."""
+"""Every format, with its module here, the class in it, and the extra that it needs."""
 
 
 @runtime_checkable
@@ -39,7 +39,8 @@ class Format(Protocol):
     suffix: str
     """The suffix of its files, with the dot."""
     per_dataset: bool
-    """Whether every dataset is a file of its own, ``projects.csv``; else all are in one, ``toggl.sqlite``."""
+    """Whether each dataset is a file of its own, ``projects.csv``; otherwise all are in one,
+    ``toggl.sqlite``."""
 
     def write(self, path: Path, tables: Iterable[tuple["Table", Iterable[bytes]]]) -> dict[str, int]:
         """Write a whole file.

@@ -35,7 +35,7 @@ class ColumnType(enum.Enum):
 
 
 Cell: TypeAlias = int | float | bool | str | dt.datetime | dt.date | list[int] | list[str] | None
-"""What stands in a cell: JSON as text, moments with their offset."""
+"""The value of a cell: JSON as text, times with their offset."""
 
 
 def _whole(value: Any) -> int | None:

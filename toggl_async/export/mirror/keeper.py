@@ -31,7 +31,7 @@ class Keeper(Protocol):
         ...
 
     async def stand_ins(self, dataset: Dataset) -> set[int]:
-        """What stands in for ids."""
+        """The substitutes for ids."""
         ...
 
     async def sums(self, without: Sequence[str] = ()) -> Sequence[DaySum]:

@@ -41,7 +41,7 @@ class PostgresUrl:
 
     @property
     def has_password(self) -> bool:
-        """Whether a password stands in the URL itself."""
+        """Whether the URL itself contains a password."""
         return not self.parameters.isdisjoint(_SECRETS)
 
 

@@ -94,10 +94,10 @@ class DatasetFinished:
 ExportEvent: TypeAlias = (
     ExportStarted | RowsWritten | RangeChecked | PieceRefused | PieceFailed | DatasetFinished
 )
-"""Everything that an export tells."""
+"""Every event of an export."""
 
 OnExportEvent: TypeAlias = Callable[[ExportEvent], None]
-"""What takes the events; called from the event loop, so it must not block."""
+"""A function that takes the events; it is called from the event loop, so it must not block."""
 
 
 @attrs.define

@@ -108,7 +108,7 @@ class SqlSnapshot(abc.ABC):
 
 
 def no_mirror(name: str) -> InvalidInput:
-    """The error of whoever reads a mirror where none is."""
+    """The error for reading a mirror that doesn't exist."""
     return InvalidInput(f"there is no mirror at {name}; `toggl-async export` and Mirror.refresh make one")
 
 

@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 SCHEMA = 1
-"""The number of the schema; it grows with every change of a table or of what stands in one."""
+"""The number of the schema; it grows with every change to a table or to its content."""
 
 Values: TypeAlias = Sequence[Stored] | Mapping[str, Stored]
-"""Parameters of a statement, by their place or by their name."""
+"""Parameters of a statement, by position or by name."""
 
 UnreadPart: TypeAlias = tuple[str, int]
 """What an update reads for itself: the name of a dataset, and the id of a workspace."""
@@ -194,7 +194,7 @@ class Snapshot(Protocol):
     """
 
     id: str
-    """What tells the store from any other; see `Standing`."""
+    """An id that is unique to the store; see `Standing`."""
 
     def count(self, dataset: Dataset) -> int:
         """How many rows Toggl has of a dataset, as far as the mirror knows."""
@@ -234,7 +234,7 @@ class RowStore(Protocol):
     """
 
     name: str
-    """What it is called in messages: a path, or a URL without its password."""
+    """Its name in messages: a path, or a URL without its password."""
 
     def open(self) -> Standing:
         """Open or make it, migrate what an older version made, and say how it stands.
@@ -285,7 +285,7 @@ class RowStore(Protocol):
         ...
 
     def stand_ins(self, dataset: Dataset) -> set[int]:
-        """What stands in for the ids of rows without one."""
+        """The substitutes for the ids of rows without one."""
         ...
 
     def sums(self, without: Sequence[str] = ()) -> list[DaySum]:

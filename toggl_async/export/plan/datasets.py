@@ -19,7 +19,7 @@ from toggl_async.errors import EndpointGone, FeatureUnavailable, Forbidden, Inva
 __all__ = ["DATASETS", "ENTRIES", "EXACT", "REFUSALS", "Dataset", "Key", "Source", "dataset", "operation"]
 
 Key: TypeAlias = tuple[int, ...]
-"""What makes a row unique: its id, behind the id of its workspace where that is needed."""
+"""What identifies a row: its id, after the id of its workspace if that is needed."""
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -138,7 +138,7 @@ def operation(name: str) -> Operation[object]:
 ENTRIES: Dataset = DATASETS["time_entries"]
 
 EXACT: dict[str, int] = {"rounding": 0, "rounding_minutes": 0}
-"""Else the user's preferences round the seconds."""
+"""Without this, the user's preferences would round the seconds."""
 
 REFUSALS = (FeatureUnavailable, Forbidden, NotFound, EndpointGone)
 """What Toggl does not give; see `Reader.set_aside`."""

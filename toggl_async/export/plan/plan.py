@@ -14,10 +14,10 @@ LONGEST_RANGE = 366
 """Days that one report request may cover at most."""
 
 EARLIEST = dt.date(2006, 1, 1)
-"""Toggl takes no date before this one, so no entry is older."""
+"""Toggl accepts no date before this one, so no entry is older."""
 
 LATEST = dt.date(2030, 1, 1)
-"""Toggl documents no date after this one, so no entry is newer, as long as this day lies ahead."""
+"""Toggl documents no date after this one, so no entry is newer, as long as this day is in the future."""
 
 _DAY = dt.timedelta(days=1)
 
@@ -184,7 +184,7 @@ class ExportPlan:
             today: the server's date.
             rows: the oldest and the newest day of the entries in the mirror; None if there are none.
         """
-        end = max(LATEST, today + _DAY)  # what is tracked after these years is looked at all the same
+        end = max(LATEST, today + _DAY)  # entries of the present are read even after these years
         ahead = end if self.everything else today + _YEAR
         last = max(EARLIEST, min(end, self.until or ahead))
         beginning = max(EARLIEST + _YEAR, min(created or today, today, last))

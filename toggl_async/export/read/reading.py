@@ -84,12 +84,12 @@ class Traffic:
 
 @attrs.frozen(kw_only=True)
 class Reader:
-    """Asks, and hands over what came: rows to the books, news to whoever listens.
+    """Sends requests, and passes on the answers: rows to the books, events to listeners.
 
     Attributes:
         client: sends, at its scheduler's pace.
         books: where everything is written down.
-        tell: is told of the progress.
+        tell: called with each event of the progress.
         forecast: how many requests are left.
         gate: lets so many lists be open at once, because an open list holds a page of rows.
         traffic: what tells whether more lists could be.

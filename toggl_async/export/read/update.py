@@ -34,7 +34,7 @@ from toggl_async.export.read.reading import Reader
 __all__ = ["RECHECK_DAYS", "first_day", "read_changes"]
 
 RECHECK_DAYS = 31
-"""Days before the last run that are read again, unless told otherwise."""
+"""Days before the last run that are read again by default."""
 
 _DAY = dt.timedelta(days=1)
 

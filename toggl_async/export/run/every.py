@@ -106,7 +106,7 @@ async def export_every(
         excel: see `export`.
         max_wait: seconds that a round may wait at a time for Toggl's limits before it ends; None for as
             long as it takes.
-        on_event: is told of the progress of each round.
+        on_event: called with each event of each round.
 
     Yields:
         What came of each round, as soon as it has ended.
@@ -171,7 +171,7 @@ async def refresh_every(
         every: seconds from the beginning of a round to that of the next, more than 0.
         max_wait: seconds that a round may wait at a time for Toggl's limits before it ends; None for as
             long as it takes.
-        on_event: is told of the progress of each round.
+        on_event: called with each event of each round.
 
     Yields:
         What came of each round, as soon as it has ended.

@@ -30,8 +30,8 @@ async def forget_in(directory: Path, chosen: Forget) -> int:
     Raises:
         InvalidInput: another run writes there, the directory holds no export or one made by another version
             of this library, or a package that the files' format needs is missing. Nothing was forgotten.
-        OSError: the mirror or the files could not be written. What was forgotten in the mirror may still
-            stand in the files: do it again.
+        OSError: the mirror or the files could not be written. What was forgotten in the mirror may still be
+            in the files: call it again.
     """
     manifest = _read(directory / MANIFEST)
     form = format_named(manifest.format, excel=manifest.excel)

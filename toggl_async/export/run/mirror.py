@@ -84,7 +84,7 @@ class Mirror:
             self._id = (await worker.run(self._store.open)).id
         except BaseException:
             self._worker = None
-            with anyio.CancelScope(shield=True):  # whoever is cancelled has it open
+            with anyio.CancelScope(shield=True):  # it is open even if the caller is cancelled
                 await worker.run(self._store.close)
             worker.close()
             raise

@@ -73,7 +73,7 @@ class Choices:
         datasets: the datasets that an update reads; None for all of the plan.
         older: whether an update looks for changes of older time entries.
         account: the result of `survey`, if there is one already.
-        tell: is told of the progress.
+        tell: called with each event of the progress.
         note: is told what there is when a run begins, and when something ends it early; it may fail with
             OSError.
 
@@ -145,7 +145,7 @@ async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choic
     books = await _begin(client, plan, holding, choices)
     reader = Reader(client=client, books=books, tell=choices.tell)
     try:
-        choices.note(await books.close("under way"))  # whoever is killed can't say so any more
+        choices.note(await books.close("under way"))  # a killed process can't say so any more
         await read_everything(reader)
         await settle_lists(reader, holding.store, holding.worker)
         manifest = await _with_changes(await books.close(None), books.run, holding)

@@ -77,7 +77,7 @@ class Portion:
 
     @property
     def due(self) -> dt.datetime:
-        """By what it stands in line."""
+        """When it is due, which decides its place in line."""
         first = dt.datetime.min.replace(tzinfo=dt.UTC)
         return first if self.as_of is None else self.as_of + _LATER.get(self.name, dt.timedelta())
 

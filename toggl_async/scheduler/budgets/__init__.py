@@ -24,7 +24,7 @@ Step: TypeAlias = Callable[[Limits, int], tuple[Limits, T, Sequence[Wake]]]
 returns the limits, a result, and whom to wake. It may run twice, so it changes nothing else."""
 
 OnTrouble: TypeAlias = Callable[[str | None], None]
-"""What is told that a store was lost, with the reason, or that it is back, with None."""
+"""Called with the reason if a store was lost, and with None when it is back."""
 
 
 class Holder(Protocol):

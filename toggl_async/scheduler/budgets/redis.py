@@ -172,7 +172,7 @@ class _RedisStore:
     async def ping(self) -> None:
         """Try whether Redis can be written to, and listen anew.
 
-        One that is out of memory, or has become a replica, answers all the same.
+        One that is out of memory, or has become a replica, still answers.
         """
         await self._stop_listening()
         await self._safely(self._connect)

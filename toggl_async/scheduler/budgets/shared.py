@@ -55,7 +55,7 @@ class SharedHolder:
 
     Args:
         store: the connection.
-        on_trouble: is told, once each time, that the store was lost (with the reason) or is back (None).
+        on_trouble: called once each time that the store is lost (with the reason) or is back (with None).
         chance: where chance comes from.
     """
 

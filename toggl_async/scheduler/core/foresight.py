@@ -113,7 +113,7 @@ class Foresight:
                     yield call, TooLong(reason, at)
 
     def _earliest(self, now: int) -> tuple[int, Reason]:
-        """Return when anybody may go at the earliest, and what stands in the way."""
+        """Return when any call may be sent at the earliest, and what is in the way."""
         at, reason = now, Reason.PACE
         view = self.view
         if view is not None:
@@ -159,8 +159,8 @@ class Foresight:
     def _ages_in(self, call: Call, now: int) -> int:
         """Return how long it takes until ageing alone would let a newcomer go.
 
-        Its level gets a turn each `PATIENCE`, whoever else waits, and those before it in the level
-        get theirs first. Without this, a crowd of urgent calls would fail a patient one in advance.
+        Its level gets a turn each `PATIENCE`, whatever else waits, and those before it in the level get
+        theirs first. Without this, a crowd of urgent calls would fail a patient one in advance.
         """
         view = self.view
         assert view is not None  # noqa: S101 - `expected` has looked

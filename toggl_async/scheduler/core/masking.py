@@ -13,7 +13,7 @@ __all__ = ["masked", "secrets_in"]
 _MASK: Final = b"***"
 
 _LEAST: Final = 4
-"""Characters of a secret: shorter ones stand in every other word."""
+"""Characters of a secret: shorter ones occur in many words."""
 
 _NO_SECRET: Final = "api_token"  # noqa: S105
 """The password beside a token."""

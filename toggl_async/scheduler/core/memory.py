@@ -95,7 +95,7 @@ class Forgotten(msgspec.Struct, frozen=True, gc=False):
 
 
 Lesson: TypeAlias = RefusalMet | Belongs | Forgotten
-"""What memories are told. It travels with the transaction that tells the limits (`notes.Learned`)."""
+"""What memories learn from. It travels with the transaction that tells the limits (`notes.Learned`)."""
 
 
 class Memories(msgspec.Struct, array_like=True, gc=False):

@@ -312,7 +312,7 @@ def error_of(
         body: the decoded body.
         method: the HTTP method of the request.
         path: its path as it may be shown, without the query.
-        attempted: how the answer was come by; None where no scheduler was asked.
+        attempted: how the answer was obtained; None if no scheduler was involved.
         today: the wall clock, in UTC.
     """
     message = message_of(status, headers, body)

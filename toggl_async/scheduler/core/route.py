@@ -201,7 +201,7 @@ def _segments(raw_path: bytes) -> list[str]:
 def _is_secret(pattern: str, value: str) -> bool:
     """Say whether a segment of a template, such as ``{uuid}.zip``, stands for a value not to be shown.
 
-    Ids are shown if they look like one: what stands in the place of a number may be anything.
+    Ids are shown if they look like one: in the place of a number there may be anything.
     """
     before, braced, rest = pattern.partition("{")
     if not braced:

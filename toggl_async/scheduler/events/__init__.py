@@ -69,7 +69,7 @@ class SchedulerEvent:
 
 
 OnEvent: TypeAlias = Callable[[SchedulerEvent], None]
-"""A function that is told of every event; what it raises is logged and goes no further."""
+"""A function that is called with every event; whatever it raises is logged, and goes no further."""
 
 
 def __getattr__(name: str) -> object:
