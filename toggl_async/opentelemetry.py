@@ -269,7 +269,7 @@ class _Spans:
                 _tell(call, event)
 
     def _of(self, account: int, number: int, route: str) -> _Call | None:
-        """Return the call, with its span, to which an event belongs; the first event begins it."""
+        """Return the call to which an event belongs; the first event links the two."""
         key = account, number
         call = self._calls.get(key)
         if call is None and number >= 0:
