@@ -85,7 +85,7 @@ def test_max_wait_exceeded_says_when_the_call_could_go() -> None:
     error = errors.MaxWaitExceeded(reason="cool-down", wait=180.2, max_wait=60, available_at=RESET)
     assert str(error) == (
         "the call would wait 180 s (cool-down), longer than max_wait=60 s; "
-        "it could go at 2026-11-23 12:00:00 UTC"
+        "it could be sent at 2026-11-23 12:00:00 UTC"
     )
 
 

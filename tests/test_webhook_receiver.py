@@ -238,9 +238,13 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (SECRET, {"tolerance": math.nan}, "tolerance must be 0 or more seconds, not nan"),
     (SECRET, {"timeout": 0}, "timeout must be over 0 seconds, not 0"),
     (SECRET, {"timeout": "1"}, "timeout must be over 0 seconds, not '1'"),
-    (SECRET, {"seen": Synchronous()}, r"Synchronous has no such `add`: write `async def add\(self, key\)`"),
-    (SECRET, {"seen": set()}, "and set has no such `has`"),
-    (SECRET, {"seen": webhooks.SeenInMemory}, "the class SeenInMemory has no such `has`"),
+    (
+        SECRET,
+        {"seen": Synchronous()},
+        r"Synchronous has no coroutine function `add`: write `async def add\(self, key\)`",
+    ),
+    (SECRET, {"seen": set()}, "but set has no coroutine function `has`"),
+    (SECRET, {"seen": webhooks.SeenInMemory}, "the class SeenInMemory has no coroutine function `has`"),
 ]
 
 

@@ -149,7 +149,7 @@ def test_ids_may_come_as_text_and_much_may_be_missing() -> None:
         (b"\xff", "not JSON"),
         (b"[]", "not a JSON object"),
         (event(timestamp=...), "timestamp: missing"),
-        (event(timestamp="yesterday"), "timestamp: no time"),
+        (event(timestamp="yesterday"), "timestamp: not a time"),
         (event(timestamp="2026-05-20T12:00:01"), "timestamp: the time has no time zone"),
         (event(timestamp=1), "timestamp: not text"),
         (event(event_id=...), "event_id: not a number"),
@@ -189,7 +189,7 @@ def test_the_time_is_that_of_this_machine_unless_told_otherwise() -> None:
 
 
 def test_a_delivery_for_another_address_is_refused() -> None:
-    with pytest.raises(MisdirectedDelivery, match=r"'https://callback-url\.com', and this is 'https://me'"):
+    with pytest.raises(MisdirectedDelivery, match=r"'https://callback-url\.com', but this is 'https://me'"):
         webhooks.receive(SIGNATURE, PING, SECRET, url_callback="https://me", now=SENT)
 
 

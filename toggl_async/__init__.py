@@ -1,9 +1,9 @@
 """toggl_async: an asyncio client for the whole Toggl Track API, with a scheduler that keeps its limits.
 
-This is the front door, and all that most programs import from: the client, its options, its errors, and
-every record. A name is loaded from its module when it is first asked for, and so is the table of names,
-`toggl_async._lazy`: importing the package costs nothing, and Ctrl-C finds the command with the first line
-of it that runs. For type checkers the names stand in ``__init__.pyi``, which is generated from the table.
+Most programs import everything from here: the client, its options, its errors, and every record. A name is
+loaded from its module on first use, and so is the table of names, `toggl_async._lazy`. So importing the
+package costs nothing, and Ctrl-C works from the first line of the command on. Type checkers find the names in
+``__init__.pyi``, which is generated from the table.
 """
 
 import os

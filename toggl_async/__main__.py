@@ -1,4 +1,4 @@
-"""``python -m toggl_async``: the command `toggl-async`, where its script is not on the path."""
+"""``python -m toggl_async``: the command `toggl-async`, for when its script is not on the path."""
 
 import sys
 

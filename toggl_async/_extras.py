@@ -1,4 +1,4 @@
-"""What is said where an extra is not installed. Imports nothing of the package."""
+"""The message for an extra that is not installed. Imports nothing from the package."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

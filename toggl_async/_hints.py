@@ -1,6 +1,6 @@
-"""Errors about names that aren't there, which say where to look instead.
+"""Errors about names that don't exist, which say where to look instead.
 
-Of the package it imports `errors` alone.
+It imports only `errors` from the package.
 """
 
 import functools

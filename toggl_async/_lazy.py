@@ -1,8 +1,8 @@
 """The one table of the front door: each public name, and the module that it is loaded from.
 
-Programs import from `toggl_async` itself, which holds nothing: `load` fetches a name when it is first
-asked for. The stub ``__init__.pyi``, by which type checkers and editors know the names, is generated from
-`FRONT` and from the names of the records; ``python -m codegen --check`` fails while it is stale.
+Programs import from `toggl_async` itself, which is empty: `load` fetches a name on first use. Type checkers
+and editors find the names in the stub ``__init__.pyi``, which is generated from `FRONT` and from the names of
+the records; ``python -m codegen --check`` fails while it is stale.
 """
 
 import importlib

@@ -1,10 +1,10 @@
-"""``TOGGL_LOG``: what the library logs, on stderr, for a program that hasn't set up logging.
+"""``TOGGL_LOG``: shows the library's log on stderr, for a program that hasn't set up logging.
 
-Loaded with the package only where the variable is set. It concerns the logger ``toggl_async`` alone: never
-the root logger, and never those of httpx and httpcore, which write tokens and cookies. Where the root
-logger has handlers, the program has set up logging, and they take the records; nothing is written twice.
+Loaded with the package only if the variable is set. It affects only the logger ``toggl_async``: never the
+root logger, and never those of httpx and httpcore, which log tokens and cookies. If the root logger has
+handlers, the program has set up logging, and those handlers take the records, so nothing is written twice.
 
-Imports nothing of the package.
+Imports nothing from the package.
 """
 
 import logging
@@ -32,7 +32,7 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
 
 def set_up(value: str) -> None:
-    """Log from a level on; anything but a level is told, and changes nothing.
+    """Log from a level on; anything but a level is reported, and changes nothing.
 
     Args:
         value: one of `LEVELS`, in any case.

@@ -1,26 +1,26 @@
-"""The error tree: everything that toggl_async raises on its own account.
+"""The error tree: every error of its own that toggl_async raises.
 
 ::
 
     TogglError
     ├── InvalidInput                 refused before anything was sent (also a ValueError)
-    │   ├── MissingCredentials       no token was given, or an empty one
-    │   └── NotInPlan                the workspace's plan lacks this, and `plan_check` forbids to try
+    │   ├── MissingCredentials       no credentials were given, or they are empty
+    │   └── NotInPlan                the workspace's plan lacks this, and `plan_check` refused the call
     ├── BudgetError                  the budget cannot be used as it is configured
     ├── ClientClosed                 the client or its scheduler ended while the call waited
     ├── WrongEventLoop               the client is in use by another event loop or process
-    ├── MaxWaitExceeded              the call cannot go within its `max_wait`
+    ├── MaxWaitExceeded              the call cannot be sent within its `max_wait`
     ├── RequestFailed                no answer came
     │   ├── ConnectionFailed         the connection was refused, reset or lost
     │   └── RequestTimeout           the answer took longer than the timeout
     ├── BulkEditInterrupted          a bulk edit stopped half-way; it knows how far it came
     ├── DecodeError                  an answer isn't a record, even with tolerance
-    ├── PagingError                  the pages of an answer do not add up
-    ├── WebhookError                 a delivery to a webhook is not to be trusted
+    ├── PagingError                  the pages of a list do not add up
+    ├── WebhookError                 a delivery to a webhook can't be trusted
     │   ├── InvalidSignature         it was not signed with the webhook's secret
-    │   ├── MalformedDelivery        it isn't a delivery of Toggl's
+    │   ├── MalformedDelivery        it isn't a delivery from Toggl
     │   ├── MisdirectedDelivery      it was meant for another address
-    │   ├── OversizedDelivery        it is longer than it may be
+    │   ├── OversizedDelivery        it is too long
     │   ├── SlowDelivery             it did not arrive in time
     │   └── StaleDelivery            it is too old, or from the future
     └── ResponseError                Toggl answered with a refusal
@@ -30,14 +30,14 @@
         │   ├── QuotaExceeded             the hourly quota is used up: wait for `reset_at`
         │   └── FeatureUnavailable        the plan lacks this: wait for an upgrade
         ├── Forbidden                403  wrong credentials, or no right to this
-        │   └── LoginRefused              wrong credentials: not tried again by itself
+        │   └── LoginRefused              wrong credentials: not tried again automatically
         ├── NotFound                 404
         ├── Conflict                 409
         ├── EndpointGone             410  never call this endpoint again
-        ├── RateLimited              429  too fast for the account's bucket
-        └── ServerError              5xx  Toggl's side failed
+        ├── RateLimited              429  too many requests for the account's bucket
+        └── ServerError              5xx  Toggl failed
 
-Any module may import this one; it imports nothing of the package. No error holds a credential:
+Any module may import this one; it imports nothing from the package. No error contains a credential:
 requests are named by method and path, never by headers or body.
 """
 
@@ -85,7 +85,7 @@ __all__ = [
 
 
 class TogglError(Exception):
-    """The base of every error that toggl_async raises; each can be copied and pickled."""
+    """The base class of every error that toggl_async raises; each can be copied and pickled."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restored, (type(self), self.args, self.__dict__)
@@ -104,7 +104,7 @@ class InvalidInput(TogglError, ValueError):
 
 
 class MissingCredentials(InvalidInput):
-    """No credentials were given, or empty ones."""
+    """No credentials were given, or they are empty."""
 
 
 class NotInPlan(InvalidInput):
@@ -113,8 +113,8 @@ class NotInPlan(InvalidInput):
     Attributes:
         operation: the name of the operation, for instance ``"workspace.projects.create"``.
         fields: the fields that the plan lacks; empty when it lacks the operation itself.
-        needed: the least plan that would do for all, for instance ``"starter"``.
-        plan: the plan of the workspace or organization, as far as known.
+        needed: the lowest plan that includes all of it, for instance ``"starter"``.
+        plan: the plan of the workspace or organization, if known.
     """
 
     def __init__(self, *, operation: str, fields: Mapping[str, str], needed: str, plan: str) -> None:
@@ -136,12 +136,12 @@ class NotInPlan(InvalidInput):
 class BudgetError(TogglError):
     """A shared budget cannot be used as it is configured; nothing was sent.
 
-    A store that is only away raises nothing: the process goes on alone until it is back.
+    A store that is only away raises nothing: the process keeps its own pace until the store is back.
     """
 
 
 class ClientClosed(TogglError):
-    """The client, the scheduler behind it, or a `Mirror` is closed; what was asked for was not done."""
+    """The client, its scheduler, or a `Mirror` is closed; the call was not made."""
 
 
 class WrongEventLoop(TogglError, RuntimeError):
@@ -149,19 +149,19 @@ class WrongEventLoop(TogglError, RuntimeError):
 
 
 class MaxWaitExceeded(TogglError):
-    """The scheduler cannot let the call go within its `max_wait`; nothing was sent.
+    """The scheduler cannot send the call within its `max_wait`; nothing was sent.
 
     Attributes:
         reason: what the call would have waited for, for instance ``"cool-down"``.
-        wait: seconds until the call could have gone.
+        wait: seconds until the call could have been sent.
         max_wait: seconds that the caller allowed.
-        available_at: the UTC time at which the call could have gone.
+        available_at: the UTC time at which the call could have been sent.
     """
 
     def __init__(self, *, reason: str, wait: float, max_wait: float, available_at: dt.datetime) -> None:
         super().__init__(
             f"the call would wait {wait:.0f} s ({reason}), longer than max_wait={max_wait:g} s; "
-            f"it could go at {available_at:%Y-%m-%d %H:%M:%S} UTC"
+            f"it could be sent at {available_at:%Y-%m-%d %H:%M:%S} UTC"
         )
         self.reason = reason
         self.wait = wait
@@ -170,13 +170,13 @@ class MaxWaitExceeded(TogglError):
 
 
 class RequestFailed(TogglError):
-    """The request brought no answer.
+    """The request got no answer.
 
     Attributes:
         method: the HTTP method.
         path: the path of the request, without its query.
-        maybe_applied: whether Toggl may have carried the request out all the same. Look the
-            entity up before sending a write again.
+        maybe_applied: whether Toggl may have carried out the request anyway. If so, look up the entity before
+            you send a write again.
     """
 
     def __init__(self, message: str, *, method: str, path: str, maybe_applied: bool) -> None:
@@ -197,14 +197,14 @@ class RequestTimeout(RequestFailed, TimeoutError):
 
 
 class BulkEditInterrupted(TogglError):
-    """A bulk edit of more ids than one request takes failed after its first request.
+    """A bulk edit with more ids than fit one request failed after its first request.
 
-    What failed, a `QuotaExceeded` for instance, is its ``__cause__``. A bulk edit that is cancelled
-    half-way tells how far it came in a note of the cancellation.
+    The error itself, for instance a `QuotaExceeded`, is its ``__cause__``. If a bulk edit is cancelled
+    half-way, a note on the cancellation says how far it came.
 
     Attributes:
-        result: what the requests before brought, as the edit would have returned it.
-        failed: the ids of the request that failed; whether they were changed, the cause tells.
+        result: the results of the requests before, as the edit would have returned them.
+        failed: the ids of the request that failed; the cause says whether they may have been changed.
         untouched: the ids for which nothing was sent.
     """
 
@@ -218,7 +218,7 @@ class BulkEditInterrupted(TogglError):
 
 
 class DecodeError(TogglError):
-    """An answer could not be made a record, not even tolerantly.
+    """An answer could not be turned into a record, not even with tolerance.
 
     Attributes:
         operation: the name of the operation, for instance ``"workspace.projects.list"``.
@@ -235,30 +235,30 @@ class DecodeError(TogglError):
 
 
 class PagingError(TogglError):
-    """The pages of an answer do not add up: going on would lose rows, or never end.
+    """The pages of a list do not add up: continuing would lose rows, or never end.
 
-    What was walked before stands; fetch the rest with a narrower filter.
+    Items yielded before are valid; fetch the rest with a narrower filter.
     """
 
 
 class WebhookError(TogglError):
-    """A delivery that came to a webhook is not to be trusted; answer it with a 4xx."""
+    """A delivery to a webhook can't be trusted; answer it with a 4xx."""
 
 
 class InvalidSignature(WebhookError):
-    """The delivery was not signed with the webhook's secret, or was changed on its way."""
+    """The delivery was not signed with the webhook's secret, or was changed in transit."""
 
 
 class MalformedDelivery(WebhookError):
-    """What was delivered is neither a ping nor an event."""
+    """The delivery is neither a ping nor an event."""
 
 
 class MisdirectedDelivery(WebhookError):
-    """The delivery names another address than this one: somebody passed it on."""
+    """The delivery names another address: somebody passed it on."""
 
 
 class OversizedDelivery(WebhookError):
-    """The delivery is longer than its receiver takes; the rest of it wasn't read."""
+    """The delivery is longer than its receiver accepts; the rest of it wasn't read."""
 
 
 class SlowDelivery(WebhookError):
@@ -266,10 +266,10 @@ class SlowDelivery(WebhookError):
 
 
 class StaleDelivery(WebhookError):
-    """The delivery was sent longer ago, or further ahead, than is tolerated: perhaps a repetition.
+    """The delivery is older, or further in the future, than is tolerated: perhaps a replay.
 
     Attributes:
-        age: seconds since it was sent; negative when it comes from the future.
+        age: seconds since it was sent; negative if it is from the future.
     """
 
     def __init__(self, message: str, *, age: float) -> None:
@@ -287,7 +287,7 @@ class _Answered(TypedDict, total=False):
 
 
 class ResponseError(TogglError):
-    """Toggl answered with a refusal; a 4xx is never sent again with the same payload.
+    """Toggl refused the request; after a 4xx, the same payload is never sent again.
 
     Attributes:
         status: the HTTP status.
@@ -297,7 +297,7 @@ class ResponseError(TogglError):
         request_id: Toggl's id of the request, for its support; None when it sent none.
         headers: the headers of the answer, names in lower case; empty when from memory.
         body: the answer as it came; empty when from memory.
-        from_memory: whether an earlier answer is repeated, without a new request.
+        from_memory: whether this repeats an earlier answer, without a new request.
     """
 
     _advice: ClassVar[str] = ""
@@ -340,17 +340,17 @@ class Unauthorized(ResponseError):
 
 
 class PaymentRequired(ResponseError):
-    """402: the base of the two refusals that share this status."""
+    """402: the base class of the two refusals that share this status."""
 
 
 class QuotaExceeded(PaymentRequired):
-    """402, or foreseen: the hourly quota of this user or organization is used up.
+    """402, or known beforehand: the hourly quota of this user or organization is used up.
 
     Attributes:
-        reset_at: the UTC time at which the window opens again.
+        reset_at: the UTC time at which the quota resets.
         remaining: requests left in the window, by Toggl's count or ours.
-        total: requests that a window allows; None when Toggl never said.
-        organization_id: whose quota it is; None for the user's own (``/me``), or when unknown.
+        total: requests that a window allows; None if Toggl never said.
+        organization_id: the organization whose quota it is; None for the user's own (``/me``), or if unknown.
     """
 
     def __init__(
@@ -385,12 +385,12 @@ class Forbidden(ResponseError):
 class LoginRefused(Forbidden):
     """401, 403 or another 4xx: the credentials are wrong, or the account is locked.
 
-    It is remembered, and not tried again before `TogglClient.forget_refusals()`: after a few wrong
-    logins Toggl locks an account for some minutes.
+    The login is not tried again before `TogglClient.forget_refusals()`, because Toggl locks an account for
+    some minutes after a few wrong logins.
     """
 
     _advice = (
-        "Toggl does not accept these credentials; the API token stands at the foot of "
+        "Toggl does not accept these credentials; the API token is at the bottom of "
         "https://track.toggl.com/profile, and changes when it is reset there"
     )
 
@@ -402,7 +402,7 @@ class LoginRefused(Forbidden):
 
 
 class NotFound(ResponseError):
-    """404: there is no such thing, or not yet (new entities can lag a few seconds)."""
+    """404: this does not exist, or not yet (new entities can lag a few seconds)."""
 
 
 class Conflict(ResponseError):
@@ -414,14 +414,14 @@ class EndpointGone(ResponseError):
 
 
 class RateLimited(ResponseError):
-    """429: too fast, and the call could not wait for the cool-down."""
+    """429: too many requests, and the call could not wait for the cool-down."""
 
 
 class ServerError(ResponseError):
-    """5xx: Toggl's side failed.
+    """5xx: Toggl failed.
 
     Attributes:
-        maybe_applied: whether Toggl may have carried the request out all the same.
+        maybe_applied: whether Toggl may have carried out the request anyway.
     """
 
     def __init__(

@@ -6,15 +6,15 @@
 
     end = instrument(client)      # or a Scheduler, for all its clients
 
-A span covers a call from the moment that it is asked for until its final answer: its waits by reason, its
-attempts, the quota left, whether it shared another call's answer. It is a child of the caller's span, and
-current while the call is made, so that spans of httpx become its children.
+A span covers a call from its start until its final answer, with its waits by reason, its attempts, the quota
+left, and whether it shared another call's answer. It is a child of the caller's span, and is the current span
+during the call, so that spans of httpx become its children.
 
-Spans and metrics name a call by method and path template. No token, header, query or body is in them, no
-id of a path, and no text of an error, which may quote one. Accounts and organizations are small numbers that
-live as long as their scheduler.
+Spans and metrics name a call by method and path template. They contain no token, header, query or body, no
+ids from a path, and no error messages, which may quote an id. Accounts and organizations are small numbers
+that are valid as long as their scheduler.
 
-Nothing of this is loaded, and nothing listens, unless a program asks for it.
+None of this is loaded, and nothing listens, unless a program asks for it.
 """
 
 import contextvars
@@ -77,16 +77,16 @@ def instrument(
     tracer_provider: trace.TracerProvider | None = None,
     meter_provider: metrics.MeterProvider | None = None,
 ) -> Callable[[], None]:
-    """Make spans and metrics of what a scheduler does, from now on.
+    """Record spans and metrics of what a scheduler does, from now on.
 
     Args:
-        client_or_scheduler: a scheduler, or a client for the scheduler behind it, which it may share.
-        tracer_provider: makes the tracer; the global one if not given.
-        meter_provider: makes the meter; the global one if not given.
+        client_or_scheduler: a scheduler, or a client, which stands for its scheduler, even a shared one.
+        tracer_provider: makes the tracer; by default, the global one.
+        meter_provider: makes the meter; by default, the global one.
 
     Returns:
-        What ends it; calling it twice does nothing. A scheduler that is instrumented already stays as it is,
-        and then this does nothing.
+        A function that stops this; calling it twice does nothing. If the scheduler is already instrumented,
+        neither `instrument` nor that function does anything.
 
     Raises:
         InvalidInput: it is neither a client nor a scheduler.
@@ -122,7 +122,7 @@ _begun: Final[list[Callable[[Scheduler], None]]] = []
 
 
 class TogglInstrumentor:
-    """Instruments every scheduler that a process makes; ``opentelemetry-instrument`` finds it by itself."""
+    """Instruments every scheduler of a process; ``opentelemetry-instrument`` finds it automatically."""
 
     def instrument(
         self,
@@ -131,11 +131,11 @@ class TogglInstrumentor:
         meter_provider: metrics.MeterProvider | None = None,
         **_others: object,
     ) -> None:
-        """Instrument the schedulers, and so the clients, that are made from now on; once is enough.
+        """Instrument all schedulers, and so all clients, made from now on; calling it once is enough.
 
         Args:
             tracer_provider: as for the function `instrument`.
-            meter_provider: likewise.
+            meter_provider: as for the function `instrument`.
         """
         if _begun:
             return
@@ -147,13 +147,13 @@ class TogglInstrumentor:
         on_made.append(begin)
 
     def uninstrument(self, **_others: object) -> None:
-        """Leave alone what is made from now on."""
+        """Stop instrumenting schedulers made from now on."""
         while _begun:
             on_made.remove(_begun.pop())
 
 
 _Told: TypeAlias = Queued | Granted | Sent | Answered | Lost | Retried | Cancelled | Refused
-"""What a span is told of."""
+"""The events that a span takes."""
 
 
 class _Waits:
@@ -217,7 +217,7 @@ class _Call:
         self.span.set_status(Status(StatusCode.ERROR))
 
     def close(self) -> None:
-        """Say how it was come by, and what it waited for."""
+        """Say how it was obtained, and what it waited for."""
         self.span.set_attribute("toggl.attempts", self.attempts)
         for reason, seconds in self.waits.by_reason.items():
             self.span.set_attribute(f"toggl.wait.{_name_of(reason)}", seconds)
@@ -269,7 +269,7 @@ class _Spans:
                 _tell(call, event)
 
     def _of(self, account: int, number: int, route: str) -> _Call | None:
-        """Return the call with a span that an event is about; the first is told where the call is made."""
+        """Return the call to which an event belongs; the first event links the two."""
         key = account, number
         call = self._calls.get(key)
         if call is None and number >= 0:

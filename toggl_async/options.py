@@ -1,6 +1,6 @@
 """Option records: frozen, keyword-only, validated when built; all times in seconds.
 
-Any module may import this one; of the package it imports `errors` alone.
+Any module may import this one; it imports only `errors` from the package.
 """
 
 import enum
@@ -18,11 +18,11 @@ __all__ = ["ClientOptions", "Cooldown", "Pace", "PlanCheck", "Priority", "QuotaP
 T = TypeVar("T")
 
 PlanCheck: TypeAlias = Literal["drop", "error", "off"]
-"""What becomes of a field that the workspace's plan lacks; see `ClientOptions.plan_check`."""
+"""What to do with a field that the workspace's plan lacks; see `ClientOptions.plan_check`."""
 
 
 class Priority(enum.IntEnum):
-    """Who goes first when calls wait; within one priority, first come first served."""
+    """Which call goes first when several wait; within one priority, first come, first served."""
 
     INTERACTIVE = 0
     """Somebody is looking at the screen."""
@@ -78,7 +78,7 @@ def _made_by(kind: type[T]) -> "attrs._ValidatorType[T]":
 
 
 def _user_agent(_instance: object, _attribute: "attrs.Attribute[str]", value: object) -> None:
-    """Accept what can stand in a header."""
+    """Accept what can be sent in a header."""
     if not (isinstance(value, str) and value.strip() and value.isascii() and value.isprintable()):
         raise InvalidInput(f"ClientOptions.user_agent must be printable ASCII text, not {value!r}")
 
@@ -103,9 +103,9 @@ class Pace:
     """How far apart the requests of one account are sent.
 
     Attributes:
-        interval: seconds that Toggl wants between two requests (about 1); 0 for no pace at all, as a
-            test of one's own program wants it.
-        margin: what is added against network jitter, as a share of `interval`.
+        interval: seconds that Toggl wants between two requests (about 1); 0 for no pace at all, for instance
+            in tests of your own program.
+        margin: how much to add against network jitter, as a share of `interval`.
     """
 
     interval: float = attrs.field(default=1.0, validator=_number(0))
@@ -114,10 +114,10 @@ class Pace:
 
 @attrs.frozen(kw_only=True)
 class Retry:
-    """How often, and how far apart, a request is repeated that is safe to repeat.
+    """How often, and how far apart, a request is repeated if that is safe.
 
     Attributes:
-        attempts: how often a request is sent at most, the first time included.
+        attempts: how often a request is sent at most, including the first time.
         minimum: seconds before the first repetition, at least.
         maximum: seconds before any repetition, at most.
     """
@@ -136,7 +136,7 @@ class Cooldown:
 
     Attributes:
         minimum: seconds, at least.
-        maximum: seconds, at most; a longer Retry-After of the server's wins.
+        maximum: seconds, at most; a longer Retry-After from the server wins.
     """
 
     minimum: float = attrs.field(default=120.0, validator=_number(0))
@@ -151,7 +151,7 @@ class QuotaPolicy:
     """How the hourly quotas are spent.
 
     Attributes:
-        reserve: requests of each window that are left for the user's other programs.
+        reserve: requests of each window to leave to your other programs.
     """
 
     reserve: int = attrs.field(default=0, validator=_count(0))
@@ -171,26 +171,26 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
 @known_fields(_ELSEWHERE)
 @attrs.frozen(kw_only=True)
 class ClientOptions:
-    """Everything about a client that can be set; each part is a record of its own.
+    """Everything that can be set on a client; each part is a record of its own.
 
     Attributes:
         pace: spacing of requests.
         retry: repetition of safe requests.
         cooldown: rest after a 429.
         quota: spending of the hourly quotas.
-        max_in_flight: requests of one account under way at once.
-        max_wait: seconds that a call may wait for its turn before it fails with the time at
-            which it could go; None waits as long as it takes.
+        max_in_flight: how many requests of one account may be under way at once.
+        max_wait: seconds that a call may wait for its turn; a call that would wait longer fails at once, with
+            the time at which it could be sent. None waits as long as it takes.
         timeout: seconds for each of connecting, sending and the next byte of an answer; None for no limit.
         user_agent: what the client calls itself, in ASCII; name your program or a contact address.
-        keep_unknown: keep fields that the records don't know, in `Record.unknown`.
-        coalesce: let identical reads under way share one answer.
-        plan_check: what becomes of a field that the workspace's plan lacks: ``"drop"`` leaves it
-            out with a `PlanWarning`, ``"error"`` refuses the call with `NotInPlan`, ``"off"`` sends
-            what was given and lets Toggl decide. Plans are learned from workspaces and
-            organizations that pass by, never by a request of its own: begin with
-            ``await toggl.me.workspaces.list()`` (one request tells those of all workspaces). What is
-            not known is not checked, and logged at DEBUG under ``toggl_async.plans``.
+        keep_unknown: keep fields that the records don't have, in `Record.unknown`.
+        coalesce: let identical reads that are under way share one answer.
+        plan_check: what to do with a field that the workspace's plan lacks: ``"drop"`` leaves it out with a
+            `PlanWarning`, ``"error"`` refuses the call with `NotInPlan`, ``"off"`` sends it and lets Toggl
+            decide. The client learns plans from the workspaces and organizations in other answers, and never
+            sends a request to learn one: begin with ``await toggl.me.workspaces.list()``, which covers all
+            workspaces in one request. If a plan is unknown, nothing is checked, which is logged at DEBUG
+            under ``toggl_async.plans``.
     """
 
     pace: Pace = attrs.field(default=Pace(), validator=_made_by(Pace))

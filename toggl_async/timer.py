@@ -1,8 +1,8 @@
-"""Time entries that run: start one, stop what runs, tell for how long.
+"""The running time entry: start one, stop it, and see how long it has been running.
 
-A module of its own, because the coroutines of `toggl_async.scopes` are generated and hold no logic,
-and because what runs belongs to a person while entries belong to workspaces: ``stop`` has to ask the
-one and tell the other. Nothing here is more than a few calls of those coroutines::
+This is a module of its own, because the coroutines in `toggl_async.scopes` are generated and contain no
+logic, and because the running entry belongs to a person, while entries belong to workspaces: ``stop`` has to
+ask the one and tell the other. Everything here is just a few calls of those coroutines::
 
     from toggl_async import timer
 
@@ -10,8 +10,8 @@ one and tell the other. Nothing here is more than a few calls of those coroutine
     print(timer.elapsed(entry))
     await timer.stop(toggl)
 
-Toggl marks an entry that runs by a negative duration. Only its sign can be relied on: a new entry
-says -1, later answers a time that is off by a second. So `elapsed` counts from `start`.
+Toggl marks a running entry by a negative duration. Only its sign is reliable: it is -1 for a new entry, and a
+time that is off by a second in later answers. So `elapsed` counts from `start`.
 """
 
 import datetime as dt
@@ -46,17 +46,17 @@ async def start(
     at: dt.datetime | None = None,
     created_with: str = "toggl_async",
 ) -> "TimeEntry":
-    """Start a time entry; whatever ran before is stopped by Toggl, in any workspace.
+    """Start a time entry; Toggl stops the one that was running, in any workspace.
 
     Args:
         workspace: where it belongs, such as ``toggl.workspace(7)``.
-        description: what is done, at most 3000 characters.
+        description: what you are doing, at most 3000 characters.
         project_id: the project.
         task_id: the task of that project.
         tags: names of tags; those that do not exist are made.
         tag_ids: ids of tags.
         billable: whether it is billable. Needs Starter.
-        at: since when it runs; now when left out. Toggl keeps whole seconds.
+        at: when it began; by default, now. Toggl keeps whole seconds.
         created_with: name of the program.
 
     Raises:
@@ -81,7 +81,7 @@ async def start(
 
 
 async def current(toggl: "TogglClient") -> "TimeEntry | None":
-    """Return the person's time entry that runs, in any workspace; None when none does.
+    """Return the person's running time entry, in any workspace; None if none is running.
 
     Raises:
         InvalidInput: `toggl` isn't a client, such as a workspace.
@@ -98,10 +98,9 @@ async def current(toggl: "TogglClient") -> "TimeEntry | None":
 
 
 async def stop(toggl: "TogglClient") -> "TimeEntry | None":
-    """Stop the person's time entry that runs, in any workspace, and return it; None when none does.
+    """Stop the person's running time entry, in any workspace, and return it; None if none is running.
 
-    That takes two requests. Where the entry is known, ``workspace.time_entries.stop(entry.id)``
-    takes one.
+    This takes two requests. If you know the entry, ``workspace.time_entries.stop(entry.id)`` takes one.
 
     Raises:
         InvalidInput: `toggl` isn't a client, such as a workspace.
@@ -115,7 +114,7 @@ async def stop(toggl: "TogglClient") -> "TimeEntry | None":
 
 
 def is_running(entry: "TimeEntry") -> bool:
-    """Whether a time entry runs; one that has a stop, or a duration that is not negative, does not.
+    """Whether a time entry is running; one with a stop, or without a negative duration, is not.
 
     Raises:
         InvalidInput: `entry` isn't a time entry.
@@ -125,14 +124,14 @@ def is_running(entry: "TimeEntry") -> bool:
 
 
 def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
-    """Tell how long a time entry has run so far, or how long it was.
+    """Return how long a time entry has been running, or how long it was.
 
     Args:
         entry: the time entry.
-        now: until when to count one that runs; this moment when left out.
+        now: until when to count a running entry; by default, until now.
 
     Returns:
-        Never less than nothing, though clocks differ.
+        The duration; never negative, even if clocks differ.
 
     Raises:
         InvalidInput: `entry` isn't a time entry, has no start or too long a duration, or `now` has no time
@@ -159,7 +158,7 @@ def _check_entry(entry: object) -> None:
         InvalidInput: it is something else, such as the None of `current` and `stop`.
     """
     if not hasattr(entry, "duration"):
-        nothing = "; None from `current` or `stop` means that nothing runs" if entry is None else ""
+        nothing = "; None from `current` or `stop` means that nothing is running" if entry is None else ""
         raise InvalidInput(f"entry: pass a TimeEntry, not {_kind(entry)}{nothing}")
 
 

@@ -293,7 +293,7 @@ async def test_a_network_file_system_is_refused(
     monkeypatch.setattr(database, "_MOUNTS", mounts)
     (tmp_path / "a share").mkdir()
     FileBudget(tmp_path / "budget.sqlite").open(nobody)._store.close()  # type: ignore[attr-defined]
-    with pytest.raises(BudgetError, match=f"lies on a network file system \\({system}\\)"):
+    with pytest.raises(BudgetError, match=f"is on a network file system \\({system}\\)"):
         FileBudget(tmp_path / "a share" / "budget.sqlite").open(nobody)
     monkeypatch.setattr(database, "_MOUNTS", tmp_path / "not there")
     FileBudget(tmp_path / "a share" / "budget.sqlite").open(nobody)._store.close()  # type: ignore[attr-defined]

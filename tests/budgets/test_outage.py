@@ -188,9 +188,9 @@ async def test_whose_store_forgets_go_on_in_their_places(
     assert max(gaps) < 3 * pace
     assert pace_of(fleet.between(lost - 0.1, lost + 4)) > 0.8 / pace
     assert pace_of(fleet.between(lost + 5, ended)) > 0.98 / pace
-    told = fleet.troubles.count("it has lost what it knew")
+    told = fleet.troubles.count("it has lost its data")
     assert fleet.troubles.count(None) == told == len(fleet.troubles) / 2
-    assert told == sum("it has lost what it knew" in record.getMessage() for record in caplog.records)
+    assert told == sum("it has lost its data" in record.getMessage() for record in caplog.records)
     assert count - 1 <= told <= count  # one's place may come just when it opens
 
 
@@ -220,7 +220,7 @@ async def test_a_store_that_forgot_is_told_once_for_all_accounts_of_a_process(
     await asyncio.sleep(10)
     await fleet.end()
     assert fleet.refused() == 0
-    assert fleet.troubles.count("it has lost what it knew") == fleet.troubles.count(None) <= 4
+    assert fleet.troubles.count("it has lost its data") == fleet.troubles.count(None) <= 4
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -489,7 +489,7 @@ async def test_a_client_of_another_loop_is_refused(shared_redis: RedisServer) ->
     await budget.open(nobody).aclose()
 
     async def elsewhere() -> None:
-        with pytest.raises(WrongEventLoop, match="make a RedisBudget of a URL"):
+        with pytest.raises(WrongEventLoop, match="make a RedisBudget from a URL"):
             budget.open(nobody)
 
     await asyncio.to_thread(asyncio.run, elsewhere())

@@ -78,7 +78,7 @@ def test_the_sandbox_says_how_to_use_it() -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         first, url_line, token_line, _ = (process.stdout.readline() for _ in range(4))
-        assert "(plan free, speed 60); Ctrl-C ends it" in first
+        assert "(plan free, speed 60); press Ctrl-C to stop it" in first
         base_url = url_line.split("=", 1)[1].strip()
         token = token_line.split("=", 1)[1].strip()
         assert (url_line.split("=")[0], token_line.split("=")[0]) == (

@@ -192,7 +192,7 @@ def test_names_that_are_not_there(
     message = capsys.readouterr().err
     assert "has no active project called 'Twni'; did you mean 'TWIN'?" in message
     assert main(["start", "--project", "twin"]) == 2
-    assert "2 projects are called 'twin': give the id of one (" in capsys.readouterr().err
+    assert "2 projects are called 'twin': use the id of one (" in capsys.readouterr().err
     assert main(["start", "--tag", "retrospectiv"]) == 2
     message = capsys.readouterr().err
     assert (
@@ -231,7 +231,10 @@ def test_a_time_zone_that_this_machine_does_not_know(
     server.company.owner.timezone = "Mars/Olympus"
     assert main(["today"]) == 0
     printed = capsys.readouterr()
-    assert "this machine doesn't know the time zone Mars/Olympus, so times are in its own" in printed.err
+    assert (
+        "this machine doesn't know the time zone Mars/Olympus, so times are in its local time zone"
+        in printed.err
+    )
     assert printed.out.startswith(f"{dt.datetime.now().astimezone():%Y-%m-%d, %A (%Z)}")
     server.company.owner.timezone = ""
     assert main(["today"]) == 0
@@ -306,8 +309,8 @@ def test_an_answer_without_a_start(
     assert main(["today", "--day", f"{dt.datetime.now(ZoneInfo('Asia/Tokyo')):%Y-%m-%d}"]) == 0
     printed = capsys.readouterr()
     assert printed.out.splitlines()[1:] == ["total           0:00:00"]
-    assert "warning: time entries that came without a start, or with one or a " in printed.err
-    assert "are not counted: 1 (ids: 1)" in printed.err
+    assert "warning: some time entries are not counted, because their " in printed.err
+    assert "start or duration is missing or impossible (ids: 1)" in printed.err
     route = "POST /api/v9/workspaces/{workspace_id}/time_entries"
     server.order(Fault(body=odd[1:-1]), route=route)
     assert main(["start", "odd"]) == 0

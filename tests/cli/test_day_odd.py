@@ -110,7 +110,7 @@ def test_a_time_entry_that_cannot_be_costs_only_itself(
         "00:00 - 00:01   0:01:00  Good",
         "total           0:01:00",
     ]
-    assert "are not counted: 1 (ids: 1)" in printed.err
+    assert "start or duration is missing or impossible (ids: 1)" in printed.err
 
 
 @pytest.mark.parametrize("status", [200, 204])

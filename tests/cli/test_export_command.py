@@ -170,7 +170,7 @@ def test_everything_is_exported_from_a_server(
     assert main(["export", "--out", str(out), "--since", "2020-01-01", "--until", "2030-01-01"]) == 0
     told, looked, kept, following, report = capsys.readouterr().out.splitlines()
     assert told.endswith("totals agree with Toggl's (2 ranges)")
-    assert looked == "time entries from 2020-01-01 to 2030-01-01 were looked at"
+    assert looked == "time entries from 2020-01-01 to 2030-01-01 were read"
     assert kept == f"the rows and their changes are in {out / 'mirror.sqlite'}; --update brings it up to date"
     program = f'import pandas; print(pandas.read_json("{out}/time_entries.jsonl", lines=True))'
     assert following == f"next: python -c '{program}'"

@@ -147,7 +147,8 @@ def test_refused_credentials_end_it(
     monkeypatch.setenv("TOGGL_API_TOKEN", "wrong")
     assert main(command) == 1
     assert (
-        "Toggl refused the credentials, so no round can follow: Incorrect username" in capsys.readouterr().err
+        "Toggl refused the credentials, so there can be no further rounds: Incorrect username"
+        in capsys.readouterr().err
     )
     assert not out.exists()
     assert main([*command, "--json"]) == 1
@@ -194,7 +195,7 @@ def test_a_bounded_wait_ends_the_run_and_the_same_command_goes_on(
     command = ["export", "--dataset", "tags", "--dataset", "clients", "--max-wait", "1m", "--out", str(out)]
     assert main(command) == 1
     told = capsys.readouterr().err
-    assert " s (quota), longer than max_wait=60 s; it could go at 20" in told
+    assert " s (quota), longer than max_wait=60 s; it could be sent at 20" in told
     assert told.endswith("contains an unfinished export; run the same command to resume it\n")
     server.advance(hours=1)
     assert main([*command[:-4], "--max-wait", "2h", *command[-2:]]) == 0

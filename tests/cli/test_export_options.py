@@ -100,7 +100,7 @@ def test_an_update_says_how_fresh_everything_is(
         f": edits that change no total as of {as_of}; --recheck all reads them again" in line
         for line in lines
     )
-    kept = [f"tags of workspace {one}: as of {as_of}, not readable since" for one in company.workspaces]
+    kept = [f"tags of workspace {one}: as of {as_of}; could not be read since" for one in company.workspaces]
     [refused] = set(kept) & set(lines)
     assert f"toggl-async: {refused.partition(':')[0]} were left as they were: " in printed.err
     assert main(["export", "--out", str(out), "--update", "--recheck", "all"]) == 0
@@ -398,7 +398,7 @@ def test_a_database_is_brought_up_to_date_without_files(
     told, looked, following, report = capsys.readouterr().out.splitlines()
     assert told.startswith(f"{path}: 277 rows in 9 datasets, ")
     assert told.endswith("totals agree with Toggl's (2 ranges)")
-    assert looked == "time entries from 2020-01-01 to 2030-01-01 were looked at"
+    assert looked == "time entries from 2020-01-01 to 2030-01-01 were read"
     assert report == f"next: toggl-async report {path}"
     _, tool, file, statement = shlex.split(following)
     assert (tool, file) == ("sqlite3", str(path))
@@ -493,6 +493,6 @@ def test_everything_is_looked_for_until_2030(
     assert main(command) == 0
     looked = capsys.readouterr().out.splitlines()[1]
     assert looked.startswith("time entries from 2025-01-01 to ")
-    assert looked.endswith(" were looked at; --everything looks beyond empty years, too")
+    assert looked.endswith(" were read; --everything looks beyond empty years, too")
     assert main([*command, "--update", "--everything"]) == 0
-    assert "time entries from 2025-01-01 to 2030-01-01 were looked at" in capsys.readouterr().out.splitlines()
+    assert "time entries from 2025-01-01 to 2030-01-01 were read" in capsys.readouterr().out.splitlines()

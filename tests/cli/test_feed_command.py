@@ -103,17 +103,17 @@ def test_the_state_file_says_where_to_go_on(store: SqliteStore, tmp_path: Path) 
     ("arguments", "message"),
     [
         (["{mirror}", "--after", "1", "--state", "{state}"], "--after and --state cannot be combined"),
-        (["{mirror}", "--after", "5"], "the mirror has come to revision 4, not to 5"),
+        (["{mirror}", "--after", "5"], "the mirror's latest revision is 4, so 5 belongs to another mirror"),
         (["{mirror}", "--after", "-1"], "-1 is not in the range x>=0"),
         (["{state}.none"], "there is no mirror at"),
-        (["{mirror}", "--state", "{state}"], "state.json is not a state of this command"),
+        (["{mirror}", "--state", "{state}"], "state.json is not a state file of this command"),
         (
             ["{mirror}", "--state", "{state}/below"],
             "cannot write .*below: there is no directory .*state.json",
         ),
         (["{mirror}", "--state", "{state}" + 300 * "x"], "cannot read .*xxx: File name too long"),
-        (["{mirror}", "--state", "{other}"], "the state file is of another mirror than"),
-        (["postgresql://ann:hunter2@host/toggl"], "the URL has a password in it"),
+        (["{mirror}", "--state", "{other}"], "the state file belongs to another mirror than"),
+        (["postgresql://ann:hunter2@host/toggl"], "the URL contains a password"),
         (["mysql://host"], "cannot keep a mirror in mysql://"),
     ],
 )
@@ -135,7 +135,7 @@ def test_what_is_refused(
 def test_no_command_takes_a_password(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--to", "postgresql://ann:hunter2@host/toggl"]) == 2
     said = capsys.readouterr().err
-    assert "the URL has a password in it" in said
+    assert "the URL contains a password" in said
     assert "hunter2" not in said
 
 

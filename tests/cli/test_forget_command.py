@@ -54,7 +54,7 @@ def test_old_time_entries_are_erased_and_stay_away(
     assert main(["forget", str(exported), "--before", first]) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{exported}: forgot {gone} rows",
-        f"time entries are kept from {first} on; updates ask for no older ones",
+        f"time entries are kept from {first} on; updates no longer read older ones",
     ]
     assert lines(exported) == len(days(exported)) == len(before) - gone
     assert main(["export", "--out", str(exported), "--format", "csv", "--update", "--recheck", "all"]) == 0

@@ -127,7 +127,7 @@ def test_an_export_that_has_not_ended(server: Sandbox, out: Path, capsys: pytest
     assert main(["report", str(out)]) == 0
     printed = capsys.readouterr()
     assert printed.out.splitlines()[-1].startswith("total")
-    assert printed.err == "toggl-async: the export has not ended yet: hours are missing\n"
+    assert printed.err == "toggl-async: the export is unfinished: hours are missing\n"
 
 
 def test_an_update_that_has_not_ended(
@@ -149,7 +149,7 @@ def test_an_incomplete_export(server: Sandbox, out: Path, capsys: pytest.Capture
     capsys.readouterr()
     assert main(["report", str(out)]) == 0
     assert capsys.readouterr().err == (
-        "toggl-async: the export is incomplete: hours may be missing; its manifest says what\n"
+        "toggl-async: the export is incomplete: hours may be missing; its manifest says why\n"
     )
 
 
@@ -160,9 +160,9 @@ def test_an_export_of_a_part(server: Sandbox, out: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     assert main(["report", str(out), "--by", "project"]) == 0
     assert capsys.readouterr().err.splitlines() == [
-        "toggl-async: the export takes only some time entries, chosen by billable",
-        "toggl-async: the export takes time entries from 2026-01-01 on",
-        "toggl-async: the export takes time entries until 2026-03-31",
+        "toggl-async: the export includes only some time entries, chosen by billable",
+        "toggl-async: the export includes time entries only from 2026-01-01 on",
+        "toggl-async: the export includes time entries only until 2026-03-31",
     ]
     assert main(["report", str(out), *days]) == 0
     assert capsys.readouterr().err.count("\n") == 1
@@ -170,7 +170,7 @@ def test_an_export_of_a_part(server: Sandbox, out: Path, capsys: pytest.CaptureF
     assert main(["export", "--out", str(lists), "--dataset", "tags"]) == 0
     capsys.readouterr()
     assert main(["report", str(lists)]) == 0
-    assert capsys.readouterr().err == "toggl-async: the export takes no time entries\n"
+    assert capsys.readouterr().err == "toggl-async: the export does not include time entries\n"
 
 
 # Against made-up rows

@@ -52,7 +52,7 @@ def made(path: Path) -> Path:
         (nothing, "{folder}", "there is no mirror at {folder}/mirror.sqlite"),
         (nothing, "sqlite:///{folder}", "there is no mirror at {folder}"),
         (nothing, "sqlite:///{folder}/m.sqlite?mode=ro", "sqlite:///PATH takes no parameters"),
-        (nothing, "postgresql://ann:hunter2@host/toggl", "the URL has a password in it"),
+        (nothing, "postgresql://ann:hunter2@host/toggl", "the URL contains a password"),
         (empty_file, "{folder}/m.sqlite", "there is no mirror at {folder}/m.sqlite"),
         (empty_file, "sqlite:///{folder}/m.sqlite", "there is no mirror at {folder}/m.sqlite"),
         (other_database, "{folder}/m.sqlite", "there is no mirror at {folder}/m.sqlite"),
@@ -90,7 +90,7 @@ def test_a_mirror_is_read_as_it_is(command: str, tmp_path: Path, capsys: pytest.
     assert main([command, str(path)]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "it is damaged: put a copy in its place, or remove it" in printed.err
+    assert "it is damaged: restore a copy, or remove it" in printed.err
 
 
 def test_a_state_that_cannot_be_kept_is_refused_at_the_start(
@@ -122,5 +122,5 @@ def test_a_state_that_a_full_disk_does_not_take_says_so_at_the_end(
     printed = capsys.readouterr()
     assert json.loads(printed.out.splitlines()[-1])["revision"] == 1
     assert printed.err == (
-        f"toggl-async: cannot write {state}: No space left on device; the lines are told again next time\n"
+        f"toggl-async: cannot write {state}: No space left on device; the next run repeats these lines\n"
     )

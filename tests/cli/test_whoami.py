@@ -37,7 +37,7 @@ def test_a_quota_of_other_types(server: Sandbox, capsys: pytest.CaptureFixture[s
 def test_no_quota_at_all(server: Sandbox, capsys: pytest.CaptureFixture[str], body: str) -> None:
     server.order(Fault(body=body), route=_QUOTA, times=2)
     assert main(["quota"]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "Toggl shows no quota of this account"
+    assert capsys.readouterr().out.splitlines()[0] == "Toggl shows no quotas for this account"
     assert main(["quota", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"windows": [], "waiting": []}
 

@@ -214,8 +214,8 @@ def test_unknown_fields_are_noticed_once_and_quietly(caplog: pytest.LogCaptureFi
             codec.decode(list[Entry], body, operation="me.list")
         codec.decode(Entry | None, body[1:46].rstrip(b","), operation="me.get")
     assert [record.getMessage() for record in caplog.records] == [
-        "me.list: Toggl sends the field 'mystery', which the record does not know",
-        "me.get: Toggl sends the field 'mystery', which the record does not know",
+        "me.list: Toggl sends the field 'mystery', which the record does not have",
+        "me.get: Toggl sends the field 'mystery', which the record does not have",
     ]
     assert "secret" not in caplog.text
 

@@ -82,7 +82,7 @@ async def test_a_manifest_that_nobody_can_read(tmp_path: Path) -> None:
     await run(Company(), tmp_path)
     manifest = tmp_path / "manifest.json"
     manifest.write_bytes(b"{")
-    with pytest.raises(InvalidInput, match="it is damaged: remove it, and run this again"):
+    with pytest.raises(InvalidInput, match="it is damaged: remove it, and run the same command again"):
         await run(Company(), tmp_path)
     manifest.unlink()
     manifest.mkdir()

@@ -111,7 +111,7 @@ def test_a_mirror_that_was_made_anew_is_loaded_anew(store: SqliteStore, tmp_path
     anew.open()
     anew.commit(commit(TAGS, [Line(number, b"{}") for number in (2, 3, 4)]))
     anew.close()
-    with pytest.raises(PipelineStepFailed, match="is another mirror than the one that was loaded before"):
+    with pytest.raises(PipelineStepFailed, match="is not the mirror that was loaded before"):
         pipeline.run(toggl_source(str(anew.path), datasets=["tags"]))
     assert rows_of(pipeline, "SELECT id FROM tags ORDER BY id") == [(1,), (2,)]
     pipeline.run(toggl_source(str(anew.path), datasets=["tags"]), refresh="drop_sources")

@@ -101,7 +101,7 @@ async def test_a_plan_that_begins_later_is_left_alone_and_one_that_ends_before_i
         assert min(check.first for check in (await refresh(mirror, company, plan)).ranges) == since
         await mirror.forget(before=until + DAY)
         company.log.clear()
-        with pytest.raises(InvalidInput, match=r"keeps time entries from .*, but the plan takes them until"):
+        with pytest.raises(InvalidInput, match=r"keeps time entries from .*, but the plan ends at"):
             await refresh(mirror, company, plan)
         assert not company.log
 

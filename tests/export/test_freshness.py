@@ -158,7 +158,7 @@ async def test_entries_are_kept_where_one_of_them_may_have_come_without_its_id(
 
     company.before = strange
     manifest = await run(company, tmp_path, form, plan)
-    assert "got rows without an id, and others were missing" in {one.message for one in manifest.failed}
+    assert "got rows without an id, while other rows were missing" in {one.message for one in manifest.failed}
     assert not manifest.complete
     assert before < {str(row.get("id")) for row in rows(tmp_path, form, "time_entries")}
 

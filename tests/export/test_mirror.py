@@ -83,7 +83,7 @@ async def test_a_run_that_ends_early_goes_on(tmp_path: Path) -> None:
         company.refuse_the_token_at("/tags")
         with pytest.raises(LoginRefused):
             await refresh(mirror, company)
-        with pytest.raises(InvalidInput, match="with other options: datasets differ"):
+        with pytest.raises(InvalidInput, match="with another choice of datasets"):
             await refresh(mirror, company, ExportPlan(datasets=("tags",)))
         company.before = lambda path, body: None
         company.user = 8

@@ -95,7 +95,7 @@ async def test_rows_that_cannot_be_told_are_refused(url: str) -> None:
         for nothing in ("", "  ", "-- only a remark"):
             assert "refuses the statement" in (said := await refused(mirror, nothing)) or "no rows" in said
         said = await refused(mirror, "SELECT 1 AS a, 2 AS b, 3 AS a")
-        assert said == "the statement returns several columns named a: name them apart, with AS"
+        assert said == "the statement returns several columns named a: rename them with AS"
         assert "several columns named id" in await refused(
             mirror, "SELECT t.id, o.id FROM tags AS t, tags AS o"
         )
@@ -110,7 +110,9 @@ async def test_rows_that_cannot_be_told_are_refused(url: str) -> None:
 async def test_cells_that_are_not_text_get_a_typed_error(url: str) -> None:
     async with Mirror(url) as mirror:
         assert "Could not decode to UTF-8" in await refused(mirror, "SELECT CAST(x'ff' AS TEXT) AS a")
-        assert "a cell is a blob; write hex(" in await refused(mirror, "SELECT 1 AS one, x'ff' AS a")
+        assert "a cell is a blob; wrap the column in hex(" in await refused(
+            mirror, "SELECT 1 AS one, x'ff' AS a"
+        )
 
 
 @pytest.mark.parametrize("after", [-1, "x", None, 1.5, True, float("nan")])

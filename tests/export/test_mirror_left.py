@@ -178,7 +178,7 @@ async def test_a_mirror_that_is_not_open_says_so(url: str, tmp_path: Path) -> No
 
     await refuses()
     async with mirror:
-        with pytest.raises(InvalidInput, match="is entered already"):
+        with pytest.raises(InvalidInput, match="is already open"):
             await mirror.__aenter__()
         assert len(await mirror.feed()) == ROWS
     await refuses()

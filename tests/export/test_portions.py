@@ -172,7 +172,7 @@ async def test_a_first_run_reads_everything(mirror: Mirror) -> None:
 async def test_a_dataset_that_the_plan_does_not_take(mirror: Mirror) -> None:
     plan = ExportPlan(datasets=("tags",))
     await refresh(mirror, Company(), plan=plan)
-    with pytest.raises(InvalidInput, match="the plan does not take the dataset 'users'; it takes tags"):
+    with pytest.raises(InvalidInput, match="the plan does not include the dataset 'users'; it includes tags"):
         await refresh(mirror, Company(), plan=plan, datasets=["tags", "users"])
 
 

@@ -69,7 +69,7 @@ def test_the_schema_is_that_of_the_url_or_of_the_search_path(postgres: PostgresS
             assert other.execute(f'SELECT id FROM "{schema}".tags'.encode()).fetchall() == [(number,)]
         other.execute("CREATE SCHEMA app; CREATE TABLE app.users (id int)")
         with pytest.raises(
-            InvalidInput, match="is not a mirror of toggl_async, but its schema app has users"
+            InvalidInput, match="is not a mirror of toggl_async: its schema app already has users"
         ):
             PostgresStore(f"{url}?schema=app").open()
         with pytest.raises(InvalidInput, match=r"has no schema for tables; name one in the URL: \?schema="):

@@ -272,7 +272,7 @@ async def test_files_that_could_not_be_written_are_written_without_a_request_mor
     [
         (
             {"plan": ExportPlan(datasets=("tags",), since=dt.date(2026, 1, 1))},
-            "other options: datasets, since",
+            "another choice of datasets, since",
         ),
         ({"form": "csv"}, "in the format jsonl, not csv"),
     ],

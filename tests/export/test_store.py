@@ -533,7 +533,7 @@ def test_what_another_program_has_locked_is_waited_for_and_then_named(
         store.commit(commit(TAGS, [Line(1, b"{}")]))
     assert caught.value.errno == errno.EBUSY
     assert caught.value.filename == store.name
-    assert str(caught.value.strerror).endswith("; end it, then run this again")
+    assert str(caught.value.strerror).endswith("; stop it, then try again")
     store.commit(commit(TAGS, [Line(1, b"{}")]))
     assert rows(store, TAGS) == [b"{}"]
     store.close()
@@ -543,7 +543,10 @@ def test_what_another_program_has_locked_is_waited_for_and_then_named(
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("INSERT INTO mirror_progress VALUES ('tags/10', '{')", "cannot read .*; it is damaged: put a copy"),
+        (
+            "INSERT INTO mirror_progress VALUES ('tags/10', '{')",
+            "cannot read .*; it is damaged: restore a copy",
+        ),
         ("UPDATE mirror_state SET value = 'x' WHERE name = 'schema'", "its schema is 'x'; it is damaged"),
     ],
 )

@@ -119,7 +119,7 @@ async def test_a_v2_row_is_said_to_be_something_else() -> None:
         ):
             await toggl.workspace(3).reports.detailed.search()
     with (
-        pytest.warns(DriftWarning, match="DetailedReportRow knows 1 of the 5 fields that came"),
+        pytest.warns(DriftWarning, match="DetailedReportRow knows 1 of the 5 fields in the answer"),
     ):
         async with Answers([{**row, "description": "x"}]).client() as toggl:
             (found,) = await toggl.workspace(3).reports.detailed.search()

@@ -19,7 +19,7 @@ LISTS = ("projects", "tags", "tasks", "clients")
 
 
 class Known(Company):
-    """A company whose first contact shows all lists, and whose report has pages as large as asked for."""
+    """A company whose first requests show all lists, and whose report has pages as large as asked for."""
 
     def __init__(self, count: int) -> None:
         super().__init__(0)

@@ -136,7 +136,7 @@ async def test_a_report_that_brings_nothing_deletes_nothing_where_there_is_no_to
     assert everything(tmp_path, "jsonl") == before
     told = [one.message for one in manifest.failed if one.dataset == "time_entries"]
     assert told
-    assert all(message.endswith("are kept: Toggl gives no total") for message in told)
+    assert all(message.endswith("missing this time: Toggl gives no total") for message in told)
 
 
 @pytest.mark.parametrize("is_told_again", [True, False])

@@ -139,7 +139,7 @@ async def test_rows_that_never_rest_are_an_error_at_the_end(
 
 @pytest.mark.parametrize("walk", [tasks, users])
 async def test_a_list_that_is_shorter_than_it_says_is_an_error(walk: Callable[[TogglClient], Any]) -> None:
-    with pytest.raises(PagingError, match="shorter than it says"):
+    with pytest.raises(PagingError, match="shorter than its total says"):
         await walked(Book([1, 2, 3, 4], total=6), walk)
 
 

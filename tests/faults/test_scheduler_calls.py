@@ -421,7 +421,7 @@ async def test_a_client_inherits_the_options_of_its_scheduler() -> None:
         ({"options": ClientOptions(pace=Pace(interval=5))}, "options.pace differs"),
         ({"options": ClientOptions(max_in_flight=3)}, "options.max_in_flight differs"),
         ({"options": ClientOptions(retry=Retry(attempts=2))}, "options.retry differs"),
-        ({"budget": MemoryBudget()}, "budget can't be given beside scheduler"),
+        ({"budget": MemoryBudget()}, "budget and scheduler cannot be combined"),
         ({"on_event": print}, r"use scheduler.listen\(on_event\)"),
     ],
 )

@@ -72,7 +72,7 @@ def test_the_thread_ends_with_the_test(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "2 passed, 2 errors" in done.stdout
     assert "'speed' must be > 0" in done.stdout
-    assert "toggl_sandbox takes keyword arguments alone, not 'free': write @pytest.mark." in done.stdout
+    assert "toggl_sandbox takes only keyword arguments, not 'free': write @pytest.mark." in done.stdout
 
 
 def test_without_the_extra_it_names_the_extra(

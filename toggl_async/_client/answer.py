@@ -1,4 +1,4 @@
-"""Raw answers: what came over the wire, for those who want more than the record."""
+"""Raw answers: what came over the wire, for programs that need more than the record."""
 
 import contextvars
 from collections.abc import Iterator, Mapping
@@ -20,17 +20,17 @@ class Answer:
     """An answer as Toggl sent it.
 
     Attributes:
-        operation: whose answer it is: the name of the operation, such as ``"workspace.projects.list"``,
-            or of a call without coroutine method and route.
+        operation: the name of the operation, such as ``"workspace.projects.list"``; for a call without a
+            coroutine, its method and route.
         method: the HTTP method of the request.
-        path: its path, without query; codes and tokens in it are left out.
+        path: its path, without the query, and with codes and tokens left out.
         status: the HTTP status.
         headers: its headers, names in lower case.
-        body: its body, decompressed; empty where a `Download` passed it on chunk by chunk.
-        request_id: Toggl's id of the request; None when it sent none.
+        body: its body, decompressed; empty if a `Download` streamed it.
+        request_id: Toggl's id of the request; None if Toggl sent none.
         attempts: how often the request was sent; 0 when another call's answer was shared, or when
             middleware answered.
-        waited: seconds that it waited for its turn, all attempts together.
+        waited: seconds that the call waited for its turns, over all attempts.
     """
 
     operation: str
@@ -51,11 +51,11 @@ _captured: contextvars.ContextVar[tuple[list[Answer], ...]] = contextvars.Contex
 
 @contextmanager
 def capture_responses() -> Iterator[list[Answer]]:
-    """Collect the raw answers of the calls that this task, and the tasks that it starts, make inside.
+    """Collect the raw answers of all calls made inside, by this task and the tasks that it starts.
 
     Yields:
-        A list that grows by one `Answer` for each call that was answered, refusals included; a
-        download that is streamed stands in it as soon as it begins.
+        A list that gains an `Answer` for each answered call, refusals included. A streamed download is added
+        as soon as it begins.
     """
     answers: list[Answer] = []
     token = _captured.set((*_captured.get(), answers))

@@ -1,8 +1,7 @@
 """Credentials: who a client is to Toggl. None of them shows its secret in a repr, an error or a log.
 
 `Auth` sets the headers of a request. A `SessionCookie` sets none: its client logs in with it, and
-`toggl_async.login` keeps the session that comes of it. The scheduler knows an account only by a
-keyed hash of these.
+`_client/login.py` keeps the session. The scheduler knows an account only by a keyed hash of these headers.
 Source: https://engineering.toggl.com/docs/track/authentication.
 """
 
@@ -20,7 +19,7 @@ __all__ = ["ApiToken", "Auth", "EmailPassword", "SessionCookie", "auth_from_env"
 
 
 class Auth(Protocol):
-    """What a client needs of credentials."""
+    """What a client needs from credentials."""
 
     def headers(self) -> Mapping[str, str]:
         """The headers that prove who asks."""
@@ -59,7 +58,7 @@ def _basic(user: str, password: str) -> dict[str, str]:
 
 @attrs.frozen(repr=False)
 class ApiToken:
-    """The API token of a profile, as shown at the foot of Toggl's profile page.
+    """The API token of a profile, as shown at the bottom of Toggl's profile page.
 
     Args:
         token: the token.
@@ -87,7 +86,7 @@ def _address(instance: object, _attribute: "attrs.Attribute[str]", value: str) -
 
 @attrs.frozen(repr=False)
 class EmailPassword:
-    """The e-mail address and the password that a person signs in with, sent with every request.
+    """A person's e-mail address and password, sent with every request.
 
     Args:
         email: the address.
@@ -95,7 +94,7 @@ class EmailPassword:
 
     Raises:
         MissingCredentials: one of them is empty.
-        InvalidInput: the address has no ``@``, or holds a colon, which would end it on the wire; or one of
+        InvalidInput: the address has no ``@``, or contains a colon, which would end it on the wire; or one of
             them is a key of Toggl 2.0, which is another product.
     """
 
@@ -112,11 +111,11 @@ class EmailPassword:
 
 @attrs.frozen(repr=False)
 class SessionCookie:
-    """The e-mail address and the password that a person signs in with, sent once.
+    """A person's e-mail address and password, sent only once, to log in.
 
-    The client's first call logs in at the accounts host. The cookie that it gets takes the place of
-    the credentials: it is kept in memory alone, renewed when it expires, and ended when the client is
-    closed, or by `TogglClient.end_session`. An account with a second factor needs an `ApiToken`.
+    The client's first call logs in at the accounts host, and gets a session cookie that replaces the
+    credentials. The cookie is kept only in memory and renewed when it expires. The session ends when the
+    client is closed, or with `TogglClient.end_session`. An account with a second factor needs an `ApiToken`.
 
     Args:
         email: the address.
@@ -124,7 +123,7 @@ class SessionCookie:
 
     Raises:
         MissingCredentials: one of them is empty.
-        InvalidInput: the address has no ``@``, or holds a colon; or one of them is a key of Toggl 2.0.
+        InvalidInput: the address has no ``@``, or contains a colon; or one of them is a key of Toggl 2.0.
     """
 
     email: str = attrs.field(validator=[_of_track, _printable, _address])

@@ -1,7 +1,7 @@
 """The catalog of operations: everything that the client can call, as data.
 
-Reading it loads every endpoint module and record (about 0.3 s for the whole API): meant for tools,
-tests and documentation, not for the path of a call.
+Reading it loads every endpoint module and record, which takes about 0.3 s for the whole API. It is meant for
+tools, tests and documentation, not for the path of a call.
 """
 
 import functools

@@ -64,29 +64,28 @@ _FAREWELL: Final = 5.0
 class TogglClient:
     """A client of Toggl's Track, Reports, Insights and Webhooks APIs.
 
-    Use it as an asynchronous context manager, or call `aclose()`. Any number of tasks of one event
-    loop may share it. The module `toggl_async.timer` starts and stops the entry that runs.
+    Use it as an asynchronous context manager, or call `aclose()`. Any number of tasks in one event loop may
+    share it. The module `toggl_async.timer` starts and stops the running time entry.
 
     Args:
         auth: the credentials, such as ``ApiToken("…")``.
-        base_url: another server that speaks Toggl's API; https, unless on this machine.
-        accounts_url: where a `SessionCookie` logs in; likewise.
-        transport: what sends the requests, an asynchronous transport of httpx's or httpx2's; if not given,
-            httpx's own, through the proxy that ``HTTPS_PROXY`` and ``NO_PROXY`` name for the server. The
-            scheduler wraps it.
-        options: everything that can be set; those of `scheduler` if not given.
-        scheduler: a scheduler shared with other clients, which stays open when this one closes. Pace,
-            retries, cool-down, quota and requests in flight are its own: `options` that differ in them
-            are refused, and so are `budget` and `on_event`.
-        budget: where the limits of the account are kept: ``FileBudget()`` for all processes of this
-            machine, ``RedisBudget(url)`` for many machines; this client's own memory if not given.
-        middleware: a program's own code around each call and around each attempt at it, the first one
-            outermost.
-        on_event: is told of everything that the scheduler does; see `Scheduler.listen`.
+        base_url: another server with Toggl's API; it must use https, unless it is on this machine.
+        accounts_url: where a `SessionCookie` logs in; it must use https as well.
+        transport: the asynchronous transport of httpx or httpx2 that sends the requests; by default, httpx's
+            own, through the proxy that ``HTTPS_PROXY`` and ``NO_PROXY`` name for the server. The scheduler
+            wraps it.
+        options: everything that can be set; by default, the options of `scheduler`.
+        scheduler: a scheduler to share with other clients, which stays open when this one closes. It has its
+            own pace, retries, cool-down, quota and requests in flight: `options` that differ in these are
+            refused, and so are `budget` and `on_event`.
+        budget: where the limits of the account are kept: ``FileBudget()`` for all processes of this machine,
+            ``RedisBudget(url)`` for many machines; by default, in this client's own memory.
+        middleware: your own code around each call and each attempt; the first one is the outermost.
+        on_event: called with everything that the scheduler does; see `Scheduler.listen`.
 
     Raises:
-        InvalidInput: one of the URLs is not https, or not a URL; the credentials or the options are not
-            what they should be; or the scheduler has options of its own.
+        InvalidInput: one of the URLs doesn't use https or isn't a URL; the credentials or the options have
+            the wrong type; or the options differ from those of the scheduler.
     """
 
     _is_view: bool = False
@@ -179,15 +178,15 @@ class TogglClient:
     ) -> Self:
         """Build a client from the environment.
 
-        Reads ``TOGGL_API_TOKEN`` (or ``TOGGL_EMAIL`` and ``TOGGL_PASSWORD``) and, where it is set
-        and `base_url` is left out, ``TOGGL_BASE_URL``. Where neither `scheduler` nor `budget` is given,
-        ``TOGGL_BUDGET`` names the budget: ``none`` (this client's own memory, as if it were not set),
+        Reads the credentials from ``TOGGL_API_TOKEN``, or from ``TOGGL_EMAIL`` and ``TOGGL_PASSWORD``. If
+        `base_url` is left out, ``TOGGL_BASE_URL`` may name the server. If neither `scheduler` nor `budget` is
+        given, ``TOGGL_BUDGET`` may name the budget: ``none`` (this client's own memory, the default),
         ``file`` or ``file:PATH`` (`FileBudget`), ``redis://…`` or ``rediss://…`` (`RedisBudget`).
 
         Args:
             base_url: as for the class.
             accounts_url: as for the class.
-            environ: the variables; those of the process when left out.
+            environ: the variables; by default, those of the process.
             transport: as for the class.
             options: as for the class.
             scheduler: as for the class.
@@ -196,9 +195,9 @@ class TogglClient:
             on_event: as for the class.
 
         Raises:
-            MissingCredentials: no credentials are set, or empty ones.
-            InvalidInput: what is set cannot be credentials, a base URL or a budget.
-            BudgetError: the budget that is set needs an extra that is not installed.
+            MissingCredentials: no credentials are set, or they are empty.
+            InvalidInput: a variable doesn't contain valid credentials, a base URL or a budget.
+            BudgetError: the budget needs an extra that is not installed.
         """
         environ = os.environ if environ is None else environ
         if scheduler is None and budget is None:
@@ -244,8 +243,8 @@ class TogglClient:
     async def aclose(self) -> None:
         """End the session, if there is one, and close the connections.
 
-        Calls that still wait end with `ClientClosed`. A scheduler that was passed in stays open for
-        its other clients. Views made by `with_options` own nothing: closing one does nothing.
+        Calls that are still waiting end with `ClientClosed`. A scheduler that was passed in stays open for
+        its other clients. Closing a view made by `with_options` does nothing, because views own nothing.
         """
         if self._is_view:
             return
@@ -263,12 +262,12 @@ class TogglClient:
                     await self._login.aclose()
 
     async def end_session(self) -> None:
-        """End the session of a `SessionCookie`; the next call logs in anew.
+        """End the session of a `SessionCookie`; the next call logs in again.
 
-        With other credentials there is none, and nothing happens.
+        With other credentials there is no session, and nothing happens.
 
         Raises:
-            TogglError: Toggl could not be told; the session is forgotten here all the same.
+            TogglError: Toggl could not be told; the client has forgotten the session nevertheless.
 
         ``DELETE https://accounts.toggl.com/api/sessions``
         """
@@ -282,17 +281,17 @@ class TogglClient:
         timeout: float | UnsetType | None = UNSET,
         attempts: int | UnsetType = UNSET,
     ) -> Self:
-        """Make a light view of this client: the same connections, scheduler and account.
+        """Make a light view of this client, with the same connections, scheduler and account.
 
-        It is used as it is, while the client is open: only the client itself is entered and closed.
+        Use the view while the client is open, without entering or closing it.
 
         Args:
-            priority: who goes first when calls wait.
-            max_wait: seconds that a call may wait for its turn; None for ever.
+            priority: which call goes first when several wait.
+            max_wait: seconds that a call may wait for its turn; None for no limit.
             timeout: seconds for each of connecting, sending and the next byte of an answer; None for no
                 limit.
-            attempts: how often a request is sent at most where it is safe to repeat; 1 for no repetition.
-                What Toggl did not process, as after a 429, is sent again all the same.
+            attempts: how often a request that is safe to repeat is sent at most; 1 never repeats it. Requests
+                that Toggl did not process, as after a 429, are sent again in any case.
 
         Raises:
             InvalidInput: a value is out of range.
@@ -332,7 +331,7 @@ class TogglClient:
 
     @property
     def organizations(self) -> "scopes.OrganizationsScope":
-        """What concerns no organization yet: creating one, and answering invitations."""
+        """Calls outside of any organization: creating one, and answering invitations."""
         return scopes.OrganizationsScope(self._session, {})
 
     @property
@@ -346,12 +345,12 @@ class TogglClient:
 
     @property
     def service(self) -> "scopes.ServiceScope":
-        """What belongs to nobody, such as Toggl's status."""
+        """Calls that concern nobody in particular, such as Toggl's status."""
         return scopes.ServiceScope(self._session, {})
 
     @property
     def base_url(self) -> str:
-        """The server that this client asks."""
+        """The server that this client sends its requests to."""
         return str(self._base_url)
 
     @property
@@ -360,14 +359,14 @@ class TogglClient:
         return self._session.scheduler
 
     def stats(self) -> SchedulerStats:
-        """Return a snapshot of the scheduler: what waits and why, what was sent, what quota is left.
+        """Return a snapshot of the scheduler: what is waiting and why, what was sent, what quota is left.
 
         It counts the calls of all clients that share the scheduler.
         """
         return self.scheduler.stats()
 
     def forget_refusals(self) -> None:
-        """Ask again where a 410, a feature or plan that lacked, or a wrong login is remembered."""
+        """Forget which endpoints, features and credentials Toggl refused, so that calls ask again."""
         self.scheduler.forget_refusals()
         self._session.plans.forget()
         self._login.forget_refusal()
@@ -397,16 +396,16 @@ class TogglClient:
         json: Value = UNSET,
         returns: object = Json,
     ) -> object:
-        """Call what has no coroutine, through the same scheduler and with the same errors.
+        """Call an endpoint that has no coroutine, through the same scheduler and with the same errors.
 
         Args:
             method: the HTTP method.
-            path: the path from the host on, such as ``"/api/v9/me"``, escaped already. It may carry
-                a query, if `params` is left out.
+            path: the path after the host, such as ``"/api/v9/me"``, already escaped. It may contain a query
+                if `params` is left out.
             params: the query; UNSET is left out.
             json: the body; UNSET sends none, and is left out at every depth.
-            returns: the type of the answer, such as a record, ``list[record]`` or ``bytes``; free
-                JSON when left out.
+            returns: the type of the answer, such as a record, ``list[record]`` or ``bytes``; by default,
+                free-form JSON.
 
         Raises:
             InvalidInput: the method or the path is not valid, the path has dot segments, or an
@@ -424,18 +423,18 @@ class TogglClient:
         body: Value = UNSET,
         recalls: bool = True,
     ) -> Answer:
-        """Make one call of an operation and return its answer as it came, not decoded.
+        """Call an operation once, and return its answer as it came, not decoded.
 
-        For programs that pass answers on, such as the bulk export. Others call the coroutine; and
-        `request` calls what has none.
+        This is for programs that pass answers on, such as the bulk export. Other programs call the coroutine,
+        or `request` if there is none.
 
         Args:
             operation: one of `operations()`.
             path: the values for the names in its path.
             query: its query; UNSET is left out.
             body: its body; UNSET sends none, and is left out at every depth.
-            recalls: whether a 410, or a 402 for a feature, that is remembered answers it, so that nothing is
-                sent; else Toggl is asked again. Credentials that were refused are remembered all the same.
+            recalls: whether a remembered 410, or 402 for a feature, may answer the call without a request;
+                otherwise Toggl is asked again. Refused credentials are remembered in any case.
 
         Raises:
             InvalidInput: an argument cannot be sent.
@@ -453,9 +452,9 @@ class TogglClient:
     ) -> AsyncGenerator[list[bytes], None]:
         """Walk the pages of an operation, each a list of rows as Toggl sent them, as JSON.
 
-        For programs that pass rows on. Others use the coroutine's ``iter()``.
+        This is for programs that pass rows on. Other programs use the coroutine's ``iter()``.
 
-        Takes what `fetch` takes, and raises what it raises, while walking.
+        It takes the same arguments as `fetch`, and raises the same errors, while walking.
         """
         return self._session.walk(operation, Arguments(path, query, body))
 

@@ -1,17 +1,16 @@
-"""Who asks, on every request: credentials that stay, or a session that comes and goes.
+"""How each request is authenticated: with fixed credentials, or with a session that is renewed.
 
 ::
 
     client ─▶ login (who asks) ─▶ scheduled transport (when) ─▶ network
 
-Both kinds of login stand before the scheduler, so that a login, too, waits for its turn, and neither
-repeats wrong credentials: after a few of them Toggl locks an account. The first refusal is
-remembered; the calls that wait behind it end with it, and so does every later one.
+Both kinds come before the scheduler, so that a login waits for its turn like any request. Neither repeats
+wrong credentials, because Toggl locks an account after a few of them. The first refusal is remembered: the
+calls that wait for the login end with it, and so does every later call.
 
-A session ends by itself one day (after about a month, though Toggl promises nothing). Toggl says so
-with a 401, or with the 403 that also means "no right to this"; so a 403 counts only when the session
-is old enough to have expired. It is renewed once: what a new session is refused as well, it is
-refused for another reason.
+A session expires one day (after about a month, though Toggl promises nothing). Toggl says so with a 401, or
+with the 403 that also means "no permission"; so a 403 counts only if the session is old enough to have
+expired. It is renewed once: if the new session is refused as well, there is another reason.
 
 No cookie reaches the client or its caller: not in an answer, a jar, a repr, a log or an error.
 """
@@ -348,7 +347,7 @@ class SessionLogin(Login):
         """End the session at the accounts host; the next call makes a new one.
 
         Raises:
-            TogglError: the accounts host could not be told; the session is forgotten here all the same.
+            TogglError: the accounts host could not be told; the session is forgotten here nevertheless.
         """
         held, self._held = self._held, None
         if held is None:
@@ -424,7 +423,7 @@ class SessionLogin(Login):
                 waiting.headers["Cookie"] = f"{_COOKIE}={cookie}"
             return held
         if not response.is_error:
-            raise self._refuse(request, response, "the accounts host sent no session")
+            raise self._refuse(request, response, "the accounts host sent no session cookie")
         if classify(response.status_code, response.headers, response.content).kind in _REFUSALS:
             raise self._refuse(request, response)
         attempted: Attempted = response.extensions[EXTENSION]

@@ -5,10 +5,10 @@
     coroutine ─▶ Middleware.call ─▶ login ─▶ scheduler ─▶ Middleware.attempt ─▶ network
                  once a call                  once a turn, with credentials
 
-Both are handed a request and what sends it on, and return an answer. What would bypass the scheduler is
-refused: it counts a call by its account, method and path, and gives one turn for one request.
+Both get a request and a function that sends it on, and return an answer. The scheduler counts a call by its
+account, method and path, and gives one turn for one request; middleware that would bypass this is refused.
 
-Where nobody overrides a method, nothing of this stands in the way of a request.
+If no middleware overrides a method, that method costs a request nothing.
 """
 
 import contextlib
@@ -44,21 +44,21 @@ _FAREWELL: Final = 5.0
 class Middleware:
     """Sees and changes requests and answers; override one method or both.
 
-    The first of a client's middleware is the outermost. An answer whose body was read is handed on whole;
-    read it with ``await response.aread()``.
+    The first middleware of a client is the outermost one. To read the body of an answer, use ``await
+    response.aread()``: it is then passed on whole.
     """
 
     async def call(self, request: httpx.Request, send: Send) -> httpx.Response:
         """Handle a call, once, however often it has to be sent.
 
-        It may answer by itself, as a cache does, and send more than once: each time is a call of its own,
-        with turns of its own. What it raises reaches the caller as it is.
+        It may answer by itself, as a cache does, or send more than once: each send is a call of its own, with
+        turns of its own. Whatever it raises reaches the caller unchanged.
 
         Args:
-            request: the request, without credentials; its headers, query and body may be changed, but not
-                its method, host and path, by which the scheduler counts it.
+            request: the request, without credentials. Its headers, query and body may be changed, but not its
+                method, host and path, because the scheduler counts by them.
             send: sends it through the scheduler, and returns the final answer, of any status. The body of a
-                download that is streamed is still on the wire.
+                streamed download is still on the wire.
 
         Returns:
             The answer, or another in its place.
@@ -66,20 +66,21 @@ class Middleware:
         return await send(request)
 
     async def attempt(self, request: httpx.Request, send: Send) -> httpx.Response:
-        """Handle an attempt, each time that a call has its turn; a login is one, too.
+        """Handle an attempt, each time that a call gets its turn; a login counts as one, too.
 
-        What it raises counts as a connection lost: the call ends, or is sent again, as after any other; what
-        it raises before it sends, as one that never stood. If it answers by itself, its turn is spent all the
-        same.
+        If it raises, that counts as a lost connection, after which the call ends or is sent again as usual;
+        if it raises before it sends, it counts as a connection that was never made. If it answers by itself,
+        the turn is spent nevertheless.
 
-        Beside sending and reading it may take the `timeout` of the client before and after, and ends when
-        the client is closed. It must not make calls of the same client, which may wait for its own to end.
+        Apart from sending and reading, it may take up to the client's `timeout` before and after, and is
+        ended when the client is closed. It must not make calls with the same client, because they may wait
+        for this one to end.
 
         Args:
-            request: the request as it goes over the wire, **credentials included**; its headers may be
-                changed, but for those.
-            send: sends it, once: to send it again is the scheduler's business. Returns an answer whose body
-                has not been read.
+            request: the request as it goes over the wire, **credentials included**. Its other headers may be
+                changed.
+            send: sends it, once; sending it again is up to the scheduler. It returns an answer whose body has
+                not been read.
 
         Returns:
             The answer, or another in its place; the scheduler judges it as if Toggl had sent it.
@@ -164,7 +165,7 @@ class _Passed:
 
     @property
     def extensions(self) -> dict[str, object]:
-        """What the latest answer says of how it was come by."""
+        """What the latest answer says about how it was obtained."""
         return self._answers[-1].extensions if self._answers else {}
 
     async def send(self, request: httpx.Request) -> httpx.Response:
@@ -226,8 +227,8 @@ class _PassedOnce(_Passed):
         """Send a request, if it is still the one that the scheduler knows, and was not sent before."""
         if self._left:
             raise InvalidInput(
-                "middleware sent one attempt twice: return the answer, and the scheduler decides whether "
-                "the call is sent again; or send again in `call`, where each time has a turn of its own"
+                "middleware sent one attempt twice: return the answer and let the scheduler decide whether "
+                "to send the call again; or send it again in `call`, where each send waits for its own turn"
             )
         self._left = True
         self._refuse_changes(request, _fixed_in_attempt)
@@ -329,7 +330,7 @@ def _copied(request: httpx.Request) -> httpx.Request:
 
 
 def _make_readable(answer: httpx.Response) -> None:
-    """Let a body be read by whoever reads it next.
+    """Let the next reader read a body.
 
     Raises:
         InvalidInput: middleware took it off the wire and did not keep it.

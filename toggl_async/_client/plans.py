@@ -1,16 +1,15 @@
-"""Plans: which one a workspace has, and what becomes of fields that it lacks.
+"""Plans: which one a workspace has, and what to do with fields that it lacks.
 
-Toggl asks programs to leave out fields that the workspace's plan lacks; sent all the same, even as
-null, they can cost a refusal. The generated operations say which those are (`Operation.gated`).
+Toggl asks programs to leave out fields that the workspace's plan lacks; if they are sent anyway, even as
+null, the call may be refused. The generated operations say which fields those are (`Operation.gated`).
 
-The plan of a workspace is learned from the records that a client reads anyway, never by a request
-of its own: those are counted. So what was never seen is never held back. One request beforehand
-tells the plans of all workspaces, for the creates and updates that follow::
+A client learns the plan of a workspace from the records that it reads anyway, and never sends a request for
+it, because requests are counted. So nothing is checked for a workspace that it hasn't seen. One request
+beforehand shows the plans of all workspaces, for the creates and updates that follow::
 
     await toggl.me.workspaces.list()
 
-Imported by the session; of the package it imports `errors`, `files`, `operation`, `options` and
-`record`.
+Imported by the session; from the package it imports `errors`, `files`, `operation`, `options` and `record`.
 """
 
 import inspect
@@ -61,17 +60,17 @@ class PlanWarning(UserWarning):
 
 
 def plan_of(record: Record) -> Plan | None:
-    """Read the plan off a workspace or an organization.
+    """Return the plan of a workspace or an organization, as its record says.
 
     Args:
         record: a `Workspace` or an `Organization`.
 
     Returns:
-        The plan, a running trial included. A workspace does not tell Enterprise from Premium, so
-        for both it is Premium; None where the record does not say.
+        The plan, or that of a running trial. A workspace's record doesn't distinguish Enterprise from
+        Premium, so both are Premium. None if the record doesn't say.
 
     Raises:
-        InvalidInput: it is a record of another kind.
+        InvalidInput: it is another kind of record.
     """
     if hasattr(record, "business_ws"):
         return _of_workspace(record)

@@ -1,7 +1,6 @@
 """The one path that every call takes: coroutine, `Operation`, codec, scheduler, network, and back.
 
-A `Session` is what the coroutines of `toggl_async.scopes` know as their `Caller`. `TogglClient`
-builds it; nothing else does.
+The coroutines of `toggl_async.scopes` know a `Session` as their `Caller`. Only `TogglClient` builds one.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -66,7 +65,7 @@ class CallOptions:
     attempts: int | None
     coalesce: bool
     declared: _Declared = attrs.field(init=False)
-    """What of it the scheduler is told with each request."""
+    """The part of it that the scheduler gets with each request."""
 
     def __attrs_post_init__(self) -> None:
         declared = _Declared(

@@ -1,6 +1,6 @@
-"""Where a name is that somebody looked for in the wrong place: ``workspace.time_entries.list``.
+"""Hints at where a name is that was looked for in the wrong place: ``workspace.time_entries.list``.
 
-Made when an error is read. It loads every scope, so nothing on the path of a call imports it.
+They are made when an error is read. This loads every scope, so nothing on the path of a call imports it.
 """
 
 import functools

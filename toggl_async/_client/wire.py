@@ -1,8 +1,8 @@
 """The wire: requests built and sent, and answers read, without httpx's own client.
 
-That client writes the URL of every request to its log, and with it the tokens and codes that stand in
-some of Toggl's paths and queries; it keeps cookies, and it costs a good part of a request's CPU. So
-its requests, responses and transports are used, and it is not.
+That client logs the URL of every request, with the tokens and codes that some of Toggl's paths and queries
+contain; it keeps cookies; and it takes a good part of a request's CPU time. So this module uses httpx's
+requests, responses and transports, but not its client.
 
 Imported by the session and the client.
 """

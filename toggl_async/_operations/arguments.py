@@ -1,8 +1,8 @@
-"""Arguments of the generated coroutines, held against the types that they are declared with.
+"""Arguments of the generated coroutines, checked against their declared types.
 
-A checker sees most slips before; whoever has none would otherwise learn of them from Toggl, for the
-price of a request, or never: ``delete([1, 2])`` could name two projects, and a str is a sequence of
-digits. What was left out, and None where it means something, passes through.
+A type checker finds most slips earlier. Without one, a program would learn of them from Toggl, at the price
+of a request, or never: ``delete([1, 2])`` could name two projects, and a str is a sequence of digits.
+Arguments that were left out pass, and so does None if it has a meaning.
 """
 
 import datetime as dt
@@ -268,7 +268,7 @@ def date_range(most: int, /, **days: ValueT) -> dict[str, ValueT]:
             raise InvalidInput(f"end_date: {last} is before start_date, {first}")
         if (last - first).days > most:
             raise InvalidInput(
-                f"end_date: {last} is more than {most} days after start_date, {first}; ask for it in parts"
+                f"end_date: {last} is more than {most} days after start_date, {first}; split the range"
             )
     return days
 

@@ -1,7 +1,7 @@
 """Bulk edits of any number of ids: in chunks, with one result.
 
-Toggl takes up to 100 ids in a request, and says of each whether it was changed. One request for 100
-edits is the best bargain that its quotas know.
+Toggl takes up to 100 ids in a request, and says for each whether it was changed. With its quotas, 100 edits
+for one request is the best bargain there is.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,16 +1,16 @@
 """The smallest update: what differs between two records, as the arguments of an update coroutine.
 
-Toggl's updates are partial, and a field that is sent is a field that was changed, even to the value
-that it has: it spends a rate change, moves `at`, or is refused by the plan. So send what differs::
+Toggl's updates are partial, and a field that is sent counts as changed, even if its value stays the same: it
+uses up a rate change, moves `at`, or is refused because of the plan. So send only what differs::
 
     before = await workspace.projects.get(project_id)
     after = attrs.evolve(before, name="Apollo", client_id=None)
     if changed := changes(before, after):
         await workspace.projects.update(project_id, **changed)
 
-An update of nothing is a request of the quota all the same: hence the `if`.
+An update that changes nothing still spends a request of the quota: hence the `if`.
 
-Imports `errors` and `record` alone.
+Imports only `errors` and `record`.
 """
 
 from collections.abc import Mapping
@@ -28,21 +28,21 @@ StateT = TypeVar("StateT", bound=Record | Mapping[str, object])
 
 
 def changes(before: StateT, after: StateT) -> dict[str, Json]:
-    """List the fields of `after` that differ from `before`, by the names of attributes.
+    """Return the fields of `after` that differ from `before`, by the names of attributes.
 
-    Lists and nested records differ as a whole and are given whole, as Toggl replaces them. None
-    means null. Of mappings, what `after` does not name is left as it is; UNSET likewise.
+    Lists and nested records are compared and returned as a whole, because Toggl replaces them as a whole.
+    None means null. With mappings, names that `after` lacks are left as they are, and so are UNSET values.
 
-    Whether an update takes a field is left to the update: evolve those that it has arguments for.
-    What Toggl reckons itself (``at``, ``actual_hours``) isn't an argument of any, and is a TypeError there.
-    To bring an entity to a state that was read at another time, compare mappings of the fields meant.
+    Change only fields for which the update has arguments. Fields that Toggl computes itself (``at``,
+    ``actual_hours``) are arguments of no update, and raise a TypeError there. To bring an entity to a state
+    that was read at another time, compare mappings with just the fields that you mean.
 
     Args:
         before: a record, or a mapping of names to values.
-        after: another of the same class, as it shall be.
+        after: another of the same class, as it should be.
 
     Returns:
-        The values of `after`, to be passed on with ``**``; empty when there is nothing to do.
+        The values of `after`, to be passed on with ``**``; empty if there is nothing to do.
 
     Raises:
         InvalidInput: they are of different classes, or neither records nor mappings.

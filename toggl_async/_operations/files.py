@@ -1,7 +1,6 @@
-"""Files in both directions: forms that carry them to Toggl, and downloads that bring them.
+"""Files in both directions: forms that upload them to Toggl, and downloads.
 
-Imported by `operation`, the generated coroutines and the session; of the package it imports
-`errors` alone.
+Imported by `operation`, the generated coroutines and the session; it imports only `errors` from the package.
 """
 
 import errno
@@ -23,17 +22,16 @@ from toggl_async.errors import InvalidInput
 __all__ = ["Download", "FileContent", "Form"]
 
 FileSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
-"""What a file is read from: its path, its bytes, or an open file in binary mode."""
+"""Where a file is read from: its path, its bytes, or an open file in binary mode."""
 
 FileContent: TypeAlias = FileSource | tuple[str, FileSource] | tuple[str, FileSource, str]
-"""A file to send: what it is read from; or that behind the name that it goes by, as in httpx
-``("notes.txt", b"…")``, and before its media type, ``("notes.txt", b"…", "text/plain")``.
-
-Without them the name is that of the path, and the type what the name ends on or the bytes begin with.
+"""A file to send: its source alone; or, as in httpx, with its name, ``("notes.txt", b"…")``, and also its
+media type, ``("notes.txt", b"…", "text/plain")``. By default, the name is that of the path, and the type
+follows from the suffix of the name or the first bytes.
 """
 
 Part: TypeAlias = tuple[str, bytes, str]
-"""A file as it goes out: its name, its bytes and its media type."""
+"""A file as it is sent: its name, its bytes and its media type."""
 
 _BEGINNINGS: Final[Mapping[bytes, str]] = {
     b"\x89PNG\r\n\x1a\n": ".png",
@@ -49,12 +47,13 @@ _UNKNOWN: Final = "application/octet-stream"
 
 @attrs.frozen
 class Form:
-    """A body of form fields, as few operations take it in place of JSON.
+    """A body of form fields, which a few operations take instead of JSON.
 
     Attributes:
-        fields: names to values; UNSET is left out.
+        fields: the values by name; those that are UNSET are left out.
         files: the names of those fields that are files (`FileContent`), one or a list of several.
-        multipart: whether it goes as ``multipart/form-data``, as files have to; else urlencoded.
+        multipart: whether to send it as ``multipart/form-data``, which files require; otherwise, it is
+            urlencoded.
     """
 
     fields: Mapping[str, object] = attrs.field(repr=False)
@@ -64,10 +63,10 @@ class Form:
     )
 
     async def parts(self) -> tuple[dict[str, object], list[tuple[str, Part]]]:
-        """Take the fields that aren't files, and read those that are: field and file, one by one.
+        """Return the fields that aren't files, and read those that are, as pairs of field and file.
 
         Raises:
-            InvalidInput: a file cannot be read, or is none.
+            InvalidInput: a file cannot be read, or is not a file.
         """
         given = {name: value for name, value in self.fields.items() if value is not msgspec.UNSET}
         files: list[tuple[str, Part]] = []
@@ -132,9 +131,9 @@ async def _read(field: str, content: object) -> tuple[str, bytes]:
 
 
 class Download:
-    """A file that Toggl makes: a PDF, CSV, XLSX, ZIP or calendar.
+    """A file that Toggl generates: a PDF, CSV, XLSX, ZIP or calendar.
 
-    Nothing is sent before it is used, in one of these ways::
+    Nothing is sent before you use it, in one of these ways::
 
         content = await workspace.reports.weekly.csv(start_date=…)             # bytes
         await workspace.reports.weekly.csv(start_date=…).save("report.csv")    # never whole in memory
@@ -155,16 +154,16 @@ class Download:
         return self._fetch().__await__()
 
     def stream(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Open the file: ``async with download.stream() as chunks`` gives chunks of bytes."""
+        """Open the file: ``async with download.stream() as chunks`` yields chunks of bytes."""
         return self._stream()
 
     async def save(self, path: str | os.PathLike[str]) -> int:
-        """Write the file to a path, chunk by chunk; it is there whole or not at all.
+        """Write the file to a path, chunk by chunk; it is saved whole or not at all.
 
-        Nothing is sent before it is clear that the path can be written to: a report costs quota.
+        Before anything is sent, the path is checked to be writable, because a report costs quota.
 
         Args:
-            path: where to; what is there is replaced.
+            path: where to save it; an existing file is replaced.
 
         Returns:
             The size in bytes.

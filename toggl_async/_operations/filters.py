@@ -1,6 +1,6 @@
-"""What all reports can be narrowed by, as a type: for filters that are written once and used for several.
+"""The filters that all reports share, as a type: for filters that are written once and used for several.
 
-Imports nothing of the package.
+Imports nothing from the package.
 """
 
 import datetime as dt
@@ -15,8 +15,8 @@ __all__ = ["ReportFilters"]
 class ReportFilters(TypedDict, total=False):
     """Keyword arguments that the detailed, the summary and the weekly report have in common.
 
-    Type checkers accept ``detailed.iter(**filters)`` and ``summary.search(**filters)``, which they can't
-    of a plain dict. What each of them means stands in the docstrings of the coroutines.
+    With it, type checkers accept ``detailed.iter(**filters)`` and ``summary.search(**filters)``, which they
+    can't with a plain dict. The docstrings of the coroutines say what each argument means.
     """
 
     start_date: dt.date | UnsetType

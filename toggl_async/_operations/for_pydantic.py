@@ -1,8 +1,8 @@
-"""Records in pydantic's words: one core schema for a record and all that it holds.
+"""Records for pydantic: one core schema for a record and everything in it.
 
-pydantic asks each class for its schema and is the only one that loads this module, so nobody else needs
-it installed. The schema is made from the annotations and not by pydantic's handler: so a record stands in
-it once, however many others hold it, and one that holds itself needs no name that pydantic made up.
+pydantic asks each class for its schema. Only pydantic loads this module, so it need not be installed
+otherwise. The schema is made from the annotations, not by pydantic's handler. So each record occurs in it
+once, however many others contain it, and a record that contains itself needs no name made up by pydantic.
 """
 
 import datetime as dt

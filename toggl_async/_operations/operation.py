@@ -1,4 +1,4 @@
-"""What an endpoint coroutine declares about itself, and how it asks for its call to be made.
+"""What an endpoint coroutine declares about itself, and how it makes its call.
 
 The generated coroutines of `toggl_async.scopes` know the client only as the `Caller` protocol
 below; the client knows the coroutines only as `Operation` values.
@@ -60,14 +60,14 @@ _FAMILIES: Mapping[str, Family] = {"reports": "reports", "insights": "insights",
 """First segment of a path to its family; ``api`` is Track."""
 
 PathValue: TypeAlias = int | str | dt.date | Sequence[int]
-"""What can stand in a path; datetimes are written as RFC 3339, sequences comma-separated."""
+"""A value in a path; datetimes are written in RFC 3339, sequences separated by commas."""
 
 Value: TypeAlias = object
-"""What can stand in a query or a body: UNSET is left out, None is sent as null."""
+"""A value in a query or a body: UNSET is left out, None is sent as null."""
 
 
 class Plan(enum.StrEnum):
-    """A Toggl plan, the least one that an operation or a field needs."""
+    """A Toggl plan: the lowest one that includes an operation or a field."""
 
     FREE = "free"
     STARTER = "starter"
@@ -100,20 +100,20 @@ class Operation(Generic[ResultT_co]):
     Attributes:
         name: scope, resource and coroutine, such as ``"workspace.projects.update"``.
         method: the HTTP method.
-        path: the path from the host on, with ``{names}`` for its parameters.
+        path: the path after the host, with ``{names}`` for its parameters.
         family: the API that it belongs to.
         lane: the hourly quota that it spends.
         reads: whether it changes nothing, so that repeating it is safe.
-        result: the type of its answer; None where the answer carries nothing.
-        paging: how to ask for the next page; None where there is one page only.
-        plan: the least plan that has it.
-        gated: fields of its query and body that need a higher plan still, by their names on the wire.
-        workspaces: where in the answer workspace records stand ("" for the answer itself, else a
-            field), from which the scheduler learns the organization of each workspace.
+        result: the type of its answer; None if the answer is empty.
+        paging: how to ask for the next page; None if there is only one page.
+        plan: the lowest plan that includes it.
+        gated: fields of its query and body that need a higher plan, by their names on the wire.
+        workspaces: where the answer has workspace records ("" for the answer itself, otherwise a field), from
+            which the scheduler learns the organization of each workspace.
         redirects: whether the answer is a redirect, whose target is the result.
-        documented: the shape that Toggl's documents give its answer, where the result has another:
-            one object, or a list of them.
-        deprecated: why not to call it any more; None for most. Calling it is a DeprecationWarning.
+        documented: the shape of its answer in Toggl's documents, if the result has another: one object, or a
+            list of them.
+        deprecated: why it should no longer be called; None for most. Calling it issues a DeprecationWarning.
     """
 
     name: str
@@ -147,13 +147,13 @@ class Operation(Generic[ResultT_co]):
     def declare(
         name: str, route: str, result: object = None, **facts: Unpack[DeclaredFacts]
     ) -> "Operation[Any]":
-        """Declare an operation in few words: what method and path tell is read off them.
+        """Declare an operation briefly: whatever follows from method and path is derived from them.
 
         Args:
             name: scope, resource and coroutine.
             route: method and path, such as ``"GET /api/v9/me"``.
-            result: the type of its answer; a checker reads it where it is a class.
-            facts: what else there is to say.
+            result: the type of its answer; type checkers see it if it is a class.
+            facts: everything else about it.
         """
         method, path = route.split(" ")
         organizational = "{workspace_id}" in path or "{organization_id}" in path
@@ -182,7 +182,7 @@ class Operation(Generic[ResultT_co]):
 
     @property
     def resource(self) -> str:
-        """What stands between scope and coroutine, such as ``"projects"``; may be empty."""
+        """The part between scope and coroutine, such as ``"projects"``; may be empty."""
         return ".".join(self.name.split(".")[1:-1])
 
     @property

@@ -1,7 +1,7 @@
-"""Records to the builtins that JSON has, by Toggl's own names: how they leave the library.
+"""Records to builtin types that JSON has, with Toggl's own names: how they leave the library.
 
-What is sent to Toggl goes another way, through the codec, which refuses what Toggl has no room for.
-Imported by `record` and, for the times, by the codec; of the package it imports `errors` alone.
+Bodies of requests go another way, through the codec, which refuses what Toggl can't take. Imported by
+`record` and, for the times, by the codec; it imports only `errors` from the package.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ def plain(value: object, path: str) -> Any:
     """Turn a value into builtins that JSON has, all the way down.
 
     Args:
-        value: a record, or what stands in one.
+        value: a record, or a value in one.
         path: what errors call it.
 
     Raises:

@@ -1,6 +1,6 @@
 """The base of every record: where unknown fields are kept, and how wire names differ.
 
-Imported by the generated records and by the codec; of the package it imports `errors` and `plain`.
+Imported by the generated records and by the codec; from the package it imports `errors` and `plain`.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ from toggl_async.errors import InvalidInput
 __all__ = ["Json", "Moment", "Record", "aware", "free_json", "restored"]
 
 Json: TypeAlias = Any
-"""Free-form JSON: what Toggl does not describe any further."""
+"""Free-form JSON, for what Toggl does not describe any further."""
 
 Moment: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 """A datetime that is never naive: it keeps the offset that Toggl sent."""
@@ -43,28 +43,29 @@ def free_json(piece: msgspec.Raw) -> Json:
 
 
 class Record:
-    """A value of Toggl's API, made by attrs: frozen, with slots, keyword-only.
+    """A value of Toggl's API, as a frozen attrs class with slots and keyword-only fields.
 
-    Fields that Toggl sent and the record does not know are not attributes: they stand in `unknown`
-    when `ClientOptions.keep_unknown` asked for them. They take no part in comparison.
+    Fields that Toggl sent but the record doesn't have are not attributes: they are in `unknown` if
+    `ClientOptions.keep_unknown` asked for them. They are ignored in comparisons.
 
-    Any record can be hashed. One that holds a list or a mapping stays good as a key for as long as nobody
+    Any record can be hashed. A record with a list or a mapping in it can be used as a key as long as nobody
     changes that in place.
 
-    pydantic takes and gives records wherever it takes a model: by Toggl's names, checked by the types of the
-    fields, with a JSON schema. So does FastAPI, which wants a body marked: ``Annotated[TimeEntry, Body()]``.
+    pydantic accepts and returns records wherever it accepts a model: by Toggl's names, validated by the types
+    of the fields, with a JSON schema. So does FastAPI, where a body must be marked: ``Annotated[TimeEntry,
+    Body()]``.
     """
 
     __slots__ = ("_unknown",)
 
     wire_names: ClassVar[Mapping[str, str]] = _NOTHING
-    """Attribute name to the name in JSON, for the few that differ (``two_factor_enabled``)."""
+    """The names in JSON by attribute, for the few that differ (``two_factor_enabled``)."""
 
     wraps: ClassVar[str | None] = None
-    """The field, by its name in JSON, of a list that can come alone in place of the record."""
+    """The JSON name of the field whose list Toggl may send in place of the record."""
 
     legacy_names: ClassVar[frozenset[str]] = frozenset()
-    """Names that Toggl sends although other fields say the same (``pid``): known, but no attributes."""
+    """Names that Toggl sends although other fields say the same (``pid``): known, but not attributes."""
 
     def __init_subclass__(cls) -> None:
         # attrs keeps the hash that it finds in a class. Its own would fail for lists, which many fields hold.
@@ -92,9 +93,9 @@ class Record:
 
     @property
     def unknown(self) -> Mapping[str, Json]:
-        """Fields of the answer that this record has no attribute for; empty unless kept.
+        """Fields of the answer that this record doesn't have; empty unless they were kept.
 
-        Known fields are among them, by their names in JSON, whose value could not be read.
+        They include known fields whose value could not be read, by their names in JSON.
         """
         kept = getattr(self, "_unknown", _NOTHING)
         if isinstance(kept, bytes):
@@ -106,15 +107,15 @@ class Record:
         return kept
 
     def to_dict(self) -> dict[str, Json]:
-        """Turn the record into builtins that JSON has, all the way down.
+        """Turn the record into builtin types that JSON has, all the way down.
 
         The names are Toggl's own, as in its documents. Times are text with an offset
-        (``2026-03-12T09:30:00Z``), dates are text (``2026-03-12``), and what is None is None. Fields that
-        the record doesn't know are there if they were kept (`unknown`); those that are UNSET are not.
-        Secrets, such as `Me.api_token`, are there in plain text, though no repr shows them.
+        (``2026-03-12T09:30:00Z``), dates are text (``2026-03-12``), and None stays None. Fields that the
+        record doesn't have are included if they were kept (`unknown`), and fields that are UNSET are left
+        out. Secrets, such as `Me.api_token`, are included in plain text, although no repr shows them.
 
         Raises:
-            InvalidInput: a field was given a value that JSON has nothing for, such as a naive datetime.
+            InvalidInput: a field has a value that JSON can't represent, such as a naive datetime.
         """
         name = type(self).__name__
         try:
@@ -124,7 +125,7 @@ class Record:
         return found
 
     def to_json(self) -> bytes:
-        """Turn the record into JSON, in UTF-8: what `to_dict` gives, as bytes.
+        """Turn the record into JSON, in UTF-8: what `to_dict` returns, as bytes.
 
         Raises:
             InvalidInput: as for `to_dict`.

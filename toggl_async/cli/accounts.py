@@ -1,4 +1,4 @@
-"""The file that names many accounts: a line for each, with the name of its sub-folder and where its token is.
+"""The file that names many accounts: a line for each, with its subdirectory and where its token is.
 
 ::
 
@@ -6,8 +6,8 @@
     alice      env:ALICE_TOKEN
     bob        keyring:toggl/bob
 
-Tokens themselves never stand in it: it names environment variables, or entries of the system's keyring
-(service and user; needs the extra ``keyring``).
+It never contains tokens: it names environment variables, or entries of the system's keyring (service and
+user; needs the extra ``keyring``).
 """
 
 import os
@@ -29,7 +29,7 @@ _VARIABLE = re.compile(r"(?!toggl_sk_)(?=.*[A-Z_])[A-Za-z_][A-Za-z0-9_]*")
 
 @attrs.frozen
 class NamedAccount:
-    """An account of the file: its name, which its sub-folder has, and its token."""
+    """An account of the file: its name, which is also its subdirectory's, and its token."""
 
     name: str
     auth: ApiToken
@@ -43,8 +43,8 @@ def read_accounts(path: Path, environ: Mapping[str, str] | None = None) -> list[
         environ: where the variables are that it names; the environment if not given.
 
     Raises:
-        InvalidInput: the file cannot be read, a line says no account, a name is used twice, or a token
-            is not where the file says.
+        InvalidInput: the file cannot be read, a line doesn't name an account, a name is used twice, or a
+            token is not where the file says.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

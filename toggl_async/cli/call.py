@@ -95,12 +95,12 @@ def _arguments(context: click.Context, _parameter: click.Parameter, begun: str) 
 @click.argument("name", metavar="OPERATION", shell_complete=_names)
 @click.argument("arguments", metavar="[KEY=VALUE]...", nargs=-1, shell_complete=_arguments)
 @base_url_option
-@click.option("--json", is_flag=True, expose_value=False, help="Write JSON, as it does anyway.")
+@click.option("--json", is_flag=True, expose_value=False, help="Write JSON, as this command always does.")
 def call(name: str, arguments: tuple[str, ...], base_url: str | None) -> int:
     """Call an OPERATION, such as workspace.tags.list, and print the result as JSON.
 
-    `toggl-async api` lists the operations. Call an operation without its arguments to see
-    which ones it takes; those of its scope come first: workspace_id=7.
+    `toggl-async api` lists the operations. Arguments of the scope come first: workspace_id=7. If an
+    argument is missing, the error lists all that the operation takes.
 
     Words such as yesterday are read in the profile's time zone, which costs one request to look up; dates
     cost none. A list returns one page; a file is written to stdout unchanged. Secrets in an answer are

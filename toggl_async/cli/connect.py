@@ -1,4 +1,4 @@
-"""How the commands reach Toggl: server, credentials, first contact; one job for each account."""
+"""How the commands reach Toggl: server, credentials, first requests; one job for each account."""
 
 import asyncio
 import datetime as dt
@@ -102,7 +102,7 @@ def run_on_sandbox(
     Args:
         work: the work.
         speed: how many times faster.
-        on_event: is told what the scheduler does.
+        on_event: called with everything that the scheduler does.
         now: the moment at which its company's time begins.
         days: how many days the company lives before the work.
     """
@@ -174,12 +174,12 @@ async def reach(server: Server) -> None:
 
 
 async def first_contact(asking: Awaitable[T], server: Server, *, made: Callable[[], bool]) -> T:
-    """Wait for work whose beginning is a first contact; what fails in that is bad input.
+    """Wait for work that begins with the first requests; if those fail, that counts as bad input.
 
     Args:
         asking: the work.
         server: where it is done.
-        made: whether the first contact is over.
+        made: whether the first requests are over.
 
     Raises:
         InvalidInput: the credentials are wrong, the server is out of reach, or the budget cannot be used as

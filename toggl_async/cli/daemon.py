@@ -1,4 +1,4 @@
-"""``export --every``: a line for each round, and an end at SIGTERM."""
+"""``export --every``: prints a line for each round, and stops at SIGTERM."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ async def keep_fresh(
         rounds: the rounds.
         place: where they go, in words.
         account: the name of the account, where there are several.
-        machine: whether machines are told, too.
+        machine: whether to report to machines, too.
         speed: how many times faster than real time the loop's runs.
         after_each: what is done between two rounds.
     """

@@ -89,12 +89,15 @@ def day_option(command: Command) -> Command:
 
 
 def zone_of(name: str | None) -> dt.tzinfo:
-    """Return the time zone of a profile; this machine's where that is unknown here, which is told."""
+    """Return the time zone of a profile; if it is unknown here, this machine's, with a warning."""
     if name:
         try:
             return zoneinfo.ZoneInfo(name)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            complain(f"warning: this machine doesn't know the time zone {name}, so times are in its own")
+            complain(
+                f"warning: this machine doesn't know the time zone {name}, so times are in its local "
+                "time zone"
+            )
     local = dt.datetime.now().astimezone().tzinfo
     assert local is not None  # noqa: S101 - `astimezone` gives one
     return local

@@ -193,7 +193,7 @@ def stop(base_url: str | None, *, machine: bool) -> int:
 
 
 async def _with_its_project(client: TogglClient, entry: TimeEntry) -> TimeEntry:
-    """Ask for a time entry with the name of its project; without that, the entry is told all the same."""
+    """Ask for a time entry with the name of its project; if that fails, show the entry without it."""
     try:
         return await client.me.time_entries.get(entry.id, meta=True)
     except TogglError as error:
@@ -219,8 +219,8 @@ async def _day_of(client: TogglClient, zone: dt.tzinfo, asked: SpokenDay) -> _Da
     if odd:
         named = ", ".join(str(entry.id) for entry in odd)
         complain(
-            "warning: time entries that came without a start, or with one or a duration that cannot be, "
-            f"are not counted: {len(odd)} (ids: {named})"
+            "warning: some time entries are not counted, because their start or duration is missing or "
+            f"impossible (ids: {named})"
         )
     return _Day(day=day, zone=zone, pieces=sorted(pieces, key=lambda piece: piece.begin))
 

@@ -164,7 +164,7 @@ class Watch:
 
 
 class Display(Protocol):
-    """What is told of an export."""
+    """What is shown of an export."""
 
     def on_scheduler(self, event: SchedulerEvent) -> None:
         """Take in an event of the scheduler."""

@@ -13,7 +13,7 @@ class Exit(enum.IntEnum):
     FAILED = 1
     """Something failed while it ran, or what was asked for could not be written to stdout."""
     REFUSED = 2
-    """The input was wrong, or no first contact was made; nothing was written."""
+    """The input was wrong, or the first requests failed; nothing was written."""
     DIFFERS = 3
     """The export is there, but its seconds differ from Toggl's own totals."""
     INCOMPLETE = 4

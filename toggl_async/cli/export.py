@@ -33,7 +33,7 @@ _EXIT_CODES = """\b
 Exit codes:
   0    done
   1    failed while running; run the same command to resume
-  2    bad input or no first contact; nothing was written
+  2    bad input, or the first requests failed; nothing was written
   3    done, but the seconds differ from Toggl's own totals
   4    done, but incomplete: Toggl refused a part, or sent it in an unexpected shape
   130  Ctrl-C; run the same command to resume
@@ -98,7 +98,9 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
     if recheck is not None and not updates:
         raise InvalidInput("--recheck needs --update")
     if given["update"] and dry_run and url is None:
-        raise InvalidInput("--dry-run cannot be combined with --update: its cost shows as it runs")
+        raise InvalidInput(
+            "--dry-run cannot be combined with --update: the cost of an update shows only as it runs"
+        )
     if given["destination"] is None and url is None and not dry_run:
         raise click.MissingParameter(param_hint="'--out'", param_type="option")
 
@@ -116,33 +118,33 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
     "name",
     type=click.Choice(list(FORMATS)),
     help="Format of the files; parquet and duckdb need the extra of the same name.  "
-    "[default: that of the export in DIR, else jsonl]",
+    "[default: that of the export in DIR, otherwise jsonl]",
 )
 @click.option(
     "--excel",
     is_flag=True,
-    help="With --format csv: files that Excel opens as they are, and in which it runs no text as a formula.",
+    help="With --format csv: write files that Excel opens directly, without running any text as a formula.",
 )
 @click.option(
     "--to",
     "url",
     metavar="URL",
-    help="Instead of files: bring a database up to date, as sqlite:///PATH or "
-    "postgresql://USER@HOST/DATABASE (the password in PGPASSWORD). It is made if it isn't there.",
+    help="Instead of writing files, bring a database up to date: sqlite:///PATH or "
+    "postgresql://USER@HOST/DATABASE (with the password in PGPASSWORD). It is created if it doesn't exist.",
 )
 @click.option("--update", is_flag=True, help="Bring the finished export in DIR up to date.")
 @click.option(
     "--recheck",
     metavar="DAYS|all",
     type=_Recheck(min=0),
-    help="With --update: read all time entries of this many days before the last run again, or of all "
-    f"time. Of older ones, only changes are fetched.  [default: {RECHECK_DAYS}]",
+    help="With --update: how many days before the last run to read again in full, or all. Of older time "
+    f"entries, only changes are read.  [default: {RECHECK_DAYS}]",
 )
 @click.option(
     "--every",
     metavar="DURATION",
     type=Duration(1),
-    help="Keep the files, or the database, fresh until SIGTERM or Ctrl-C: a round of updates every 10m, say.",
+    help="Keep the files or the database fresh until SIGTERM or Ctrl-C: an update every 10m, for instance.",
 )
 @click.option(
     "--max-wait",
@@ -157,7 +159,8 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
     "--accounts",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Export many accounts, each into a subfolder: lines of NAME env:VARIABLE or keyring:SERVICE/USER.",
+    help="Export the accounts in FILE, each into a subdirectory. A line is NAME env:VARIABLE or "
+    "NAME keyring:SERVICE/USER.",
 )
 @click.option("--sandbox", is_flag=True, help="Export a made-up company from a fake Toggl in this process.")
 @click.option(
@@ -170,20 +173,20 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
     "--dataset", "datasets", metavar="NAME", multiple=True, help=f"Only this dataset: {', '.join(DATASETS)}."
 )
 @click.option("--since", metavar="DATE", type=_DATE, help="First day of time entries, as YYYY-MM-DD.")
-@click.option("--until", metavar="DATE", type=_DATE, help="Last day of time entries, included.")
+@click.option("--until", metavar="DATE", type=_DATE, help="Last day of time entries, inclusive.")
 @click.option(
     "--everything",
     is_flag=True,
-    help="Look for time entries wherever Toggl can hold them, from 2006 to 2030, also behind empty years.",
+    help="Look for time entries wherever Toggl can hold them, from 2006 to 2030, even beyond empty years.",
 )
 @_ids("--user", "users", "Only time entries of this user.")
 @_ids("--project", "projects", "Only time entries of this project.")
 @_ids("--client", "clients", "Only time entries of this client's projects.")
-@_ids("--tag", "tags", "Only time entries with this tag, or with another of the same name.")
+@_ids("--tag", "tags", "Only time entries with this tag, or another tag of the same name.")
 @click.option(
-    "--billable/--not-billable", default=None, help="Only billable time entries, or only the others."
+    "--billable/--not-billable", default=None, help="Only billable time entries, or only those that are not."
 )
-@click.option("--base-url", metavar="URL", help="Another server that speaks Toggl's API.")
+@click.option("--base-url", metavar="URL", help="URL of another server with Toggl's API.")
 def export(
     destination: Path | None,
     *,

@@ -22,8 +22,8 @@ _LINES = 500
 _EXIT_CODES = """\b
 Exit codes:
   0    done
-  1    the mirror cannot be read, or the lines or the state cannot be written; what was written is true
-  2    bad input, no mirror, or another one than the state file's; nothing was written
+  1    the mirror cannot be read, or the lines or the state cannot be written; what was written is correct
+  2    bad input, no mirror, or not the mirror of the state file; nothing was written
 """
 
 
@@ -43,20 +43,20 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
     "--state",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Begin where the last run with this file ended, and note in it where this one ends.",
+    help="Begin where the last run with this file ended, and record in it where this one ends.",
 )
 def feed(store: str, *, after: int | None, state: Path | None) -> int:
-    """Write what changed in a mirror as JSON lines, in the order of the changes. Takes no request.
+    """Write what changed in a mirror as JSON lines, in the order of the changes. Sends no requests.
 
-    The mirror is sqlite:///PATH, a path, postgresql://USER@HOST/DATABASE, or the directory of an export.
-    A line is a row that is new or edited, with its "row" as Toggl sent it, or one that was deleted:
+    STORE is sqlite:///PATH, a path, or postgresql://USER@HOST/DATABASE; DIR is the directory of an export.
+    Each line is a row that is new or edited, with "row" as Toggl sent it, or a row that was deleted:
 
     \b
       {"dataset":"tags","key":{"id":7},"revision":12,"deleted":false,"row":{"id":7,"name":"a"}}
       {"dataset":"tags","key":{"id":8},"revision":13,"deleted":true}
 
-    The last line names the revision to go on from. Whoever applies the lines, again and again, has the rows
-    of the mirror; to apply a line twice does no harm.
+    The last line names the revision to continue from. A program that keeps applying the lines has the rows of
+    the mirror; applying a line twice does no harm.
     """  # noqa: D301 - click's mark for lines that stay as they are
     if after is not None and state is not None:
         raise InvalidInput("--after and --state cannot be combined")
@@ -75,7 +75,7 @@ def feed(store: str, *, after: int | None, state: Path | None) -> int:
         try:
             write_atomically(state, msgspec.json.encode(end))
         except OSError as error:
-            complain(f"cannot write {state}: {error.strerror or error}; the lines are told again next time")
+            complain(f"cannot write {state}: {error.strerror or error}; the next run repeats these lines")
             return Exit.FAILED
     return Exit.DONE
 
@@ -98,15 +98,15 @@ def _read(state: Path) -> _State | None:
     except OSError as error:
         raise InvalidInput(f"cannot read {state}: {error.strerror}") from error
     except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidInput(f"{state} is not a state of this command: {error}") from error
+        raise InvalidInput(f"{state} is not a state file of this command: {error}") from error
 
 
 def _write(snapshot: Snapshot, begin: _State, store: str) -> _State:
     """Write the changes, and return where they end."""
     if begin.mirror not in {"", snapshot.id}:
         raise InvalidInput(
-            f"the state file is of another mirror than {store}: apply the whole feed to an empty copy, "
-            "with a state file that isn't there yet"
+            f"the state file belongs to another mirror than {store}: apply the whole feed to an empty copy, "
+            "with a new state file"
         )
     end, lines = begin.revision, list[bytes]()
     for change in snapshot.changes(begin.revision):
@@ -121,7 +121,7 @@ def _write(snapshot: Snapshot, begin: _State, store: str) -> _State:
 
 
 def _line(change: Change) -> bytes:
-    """A change as JSON; a row stands in it byte for byte."""
+    """A change as JSON, with its row byte for byte."""
     key = dict(zip(DATASETS[change.dataset].key, change.key, strict=True))
     line = msgspec.json.encode(
         {"dataset": change.dataset, "key": key, "revision": change.revision, "deleted": change.deleted}

@@ -1,4 +1,4 @@
-"""``toggl-async forget``: erase what a mirror, or an export, knows of a user, a workspace, or years ago."""
+"""``toggl-async forget``: erase a user, a workspace or old time entries from a mirror or an export."""
 
 import datetime as dt
 from pathlib import Path
@@ -31,31 +31,31 @@ Exit codes:
 
 @click.command(epilog=_EXIT_CODES)
 @click.argument("store", metavar="STORE|DIR")
-@click.option("--user", metavar="ID", type=int, help="The time entries of this user, and the user.")
-@click.option("--workspace", metavar="ID", type=int, help="Everything in this workspace, and the workspace.")
+@click.option("--user", metavar="ID", type=int, help="Forget this user and their time entries.")
+@click.option("--workspace", metavar="ID", type=int, help="Forget this workspace and everything in it.")
 @click.option(
     "--before",
     metavar="DAY",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="Time entries that began before this day, as YYYY-MM-DD. No update brings them back.",
+    help="Forget time entries that began before this day, as YYYY-MM-DD. No update brings them back.",
 )
 @click.option(
     "--older-than",
     metavar="DAYS",
     type=click.IntRange(min=1, max=36_500),
-    help="The same, counted back from today in UTC: --older-than 730.",
+    help="The same, as a number of days before today, in UTC: --older-than 730.",
 )
 def forget(
     store: str, *, user: int | None, workspace: int | None, before: dt.datetime | None, older_than: int | None
 ) -> int:
-    """Erase what is known of a user or a workspace, or old time entries. Makes no request.
+    """Erase a user, a workspace or old time entries from a mirror. Sends no requests.
 
-    STORE is sqlite:///PATH, a path, or postgresql://USER@HOST/DATABASE; DIR is where an export has put its
-    files, which are written again without the rows. Nothing is left of a row but its key, so that
-    `toggl-async feed` can tell of it as deleted.
+    STORE is sqlite:///PATH, a path, or postgresql://USER@HOST/DATABASE; DIR is the directory of an export,
+    whose files are written again without the rows. Only the key of each row is left, so that
+    `toggl-async feed` can report it as deleted.
 
-    Old time entries stay away: updates no longer ask for them. What Toggl still shows to the token of a user
-    or workspace comes back with an update: erase it in Toggl first.
+    Updates don't bring old time entries back, but they do bring back users and workspaces that Toggl still
+    shows to the token: erase those in Toggl first.
     """
     choices = {"--user": user, "--workspace": workspace, "--before": before, "--older-than": older_than}
     given = [option for option, value in choices.items() if value is not None]
@@ -78,7 +78,7 @@ def forget(
         return Exit.FAILED
     say(f"{store}: forgot {count(forgotten, 'row')}")
     if first is not None:
-        say(f"time entries are kept from {first} on; updates ask for no older ones")
+        say(f"time entries are kept from {first} on; updates no longer read older ones")
     if user is not None or workspace is not None:
         say("what Toggl still shows to the token comes back with the next update")
     return Exit.DONE

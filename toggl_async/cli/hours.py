@@ -30,23 +30,23 @@ _DATE = click.DateTime(["%Y-%m-%d"])
     help=f"What to add up by, separated by commas: {', '.join(Grouping)}.",
 )
 @click.option("--since", metavar="DAY", type=_DATE, help="The first day, as YYYY-MM-DD.")
-@click.option("--until", metavar="DAY", type=_DATE, help="The last day, included.")
+@click.option("--until", metavar="DAY", type=_DATE, help="The last day, inclusive.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "csv", "json"]),
     default="table",
     show_default=True,
-    help="How the answer is written.",
+    help="Format of the output.",
 )
 def report(mirror: str, by: str, since: dt.datetime | None, until: dt.datetime | None, form: str) -> int:
-    """Add up the hours of an export, or of any mirror. Makes no request.
+    """Add up the hours in an export, or in any other mirror. Sends no requests.
 
-    DIR is where `toggl-async export` has put its files; URL names a mirror that was made with --to.
+    DIR is the directory of an export; URL names a mirror made with `toggl-async export --to`.
 
-    Days are those on which time entries began, in the time zone of the profile, as Toggl's own reports
-    count them; weeks begin on Mondays. Names are those of now. A time entry with several tags counts for each
-    of them, but once in the total. Running time entries have no length yet, and aren't counted.
+    A time entry counts for the day on which it began, in the profile's time zone, as in Toggl's own reports.
+    Weeks begin on Mondays. Names are the current ones. A time entry with several tags counts for each of
+    them, but only once in the total. Running time entries aren't counted.
     """
     chosen = groupings(part.strip() for part in by.split(","))
     days = [None if one is None else one.date() for one in (since, until)]
@@ -118,7 +118,7 @@ def _fields(by: Sequence[Grouping], row: Hours) -> dict[str, int | float | str |
 
 
 def _as_csv(found: HoursBy) -> str:
-    """A header and a line for each row; the total is left to whoever adds up."""
+    """A header and a line for each row; the total is left to the reader."""
     nothing = Hours(labels=(Label(None, None),) * len(found.by), entries=0, seconds=0, billable_seconds=0)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(_fields(found.by, nothing)), lineterminator="\n")

@@ -1,8 +1,8 @@
 """Ctrl-C before the command's work has begun, and after it has ended.
 
-While it works, Ctrl-C is a KeyboardInterrupt, which asyncio turns into a cancellation, and the command
-says what it leaves behind. Before and after there is nothing to tidy up, and an exception would come up in
-whatever Python is doing then: importing, or taking itself apart.
+During its work, Ctrl-C is a KeyboardInterrupt, which asyncio turns into a cancellation, and the command says
+what it leaves behind. Before and after that, there is nothing to tidy up, and an exception would surface in
+whatever Python is doing then: importing modules, or shutting down.
 """
 
 import contextlib

@@ -149,12 +149,12 @@ class Job:
 
 @attrs.frozen
 class _Output:
-    """Where jobs say what came of them: machines are told at once, people when the display is gone.
+    """Where jobs report their results: to machines at once, to people when the display is gone.
 
     Attributes:
-        machine: whether there are machines to be told.
-        asked: whether what is said is all that was asked for: there are no files.
-        lines: what people are told: the text, and whether it is a complaint.
+        machine: whether to report to machines.
+        asked: whether the report is the only output: there are no files.
+        lines: the lines for people: the text, and whether it is a complaint.
     """
 
     machine: bool
@@ -169,10 +169,10 @@ class _Output:
                 emit("failed", {"message": message}, account=job.name)
 
     def flush(self) -> None:
-        """Tell people; what stdout doesn't take of an export, whose files are there, goes to stderr.
+        """Report to people; if stdout fails and the export has its files, the lines go to stderr.
 
         Raises:
-            OutputLost: stdout doesn't take what was asked for.
+            OutputLost: stdout doesn't accept the output that was asked for.
         """
         write: Callable[[str], None] = say
         for line, wrong in self.lines:
@@ -330,7 +330,7 @@ async def _keep_fresh(
                 after_each=server.live_on,
             )
         except (Forbidden, Unauthorized) as error:
-            output.failed(job, f"Toggl refused the credentials, so no round can follow: {error}")
+            output.failed(job, f"Toggl refused the credentials, so there can be no further rounds: {error}")
             return Exit.FAILED
 
 

@@ -1,4 +1,4 @@
-"""Events for machines: one JSON object a line on stdout, while people's lines stay on stderr."""
+"""Events for machines: one JSON object per line on stdout, while messages for people stay on stderr."""
 
 import datetime as dt
 import re

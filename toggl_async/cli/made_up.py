@@ -1,7 +1,7 @@
 """The made-up company of ``export --sandbox``: the same for everybody, and older by a day with each update.
 
-A sandbox ends with its command, and its company with it. So that an export can be gone on with, it begins at
-the same moment each time, and lives its days again up to the one that the export has come to.
+A sandbox ends with its command, and so does its company. So that an export can be continued, the company
+begins at the same time in each run, and repeats its days up to the one that the export has reached.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""How the commands that read a mirror find it. They make nothing, whatever is there or isn't."""
+"""How the commands that read a mirror find it. They never create one."""
 
 from pathlib import Path
 

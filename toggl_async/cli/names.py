@@ -1,8 +1,8 @@
-"""Names of projects and tags: found in an account, and kept for the completion in a shell.
+"""Names of projects and tags: looked up in an account, and kept for completion in a shell.
 
-A completion must not wait, let alone spend a request of an hourly quota. So a command that learns names
-writes them down, in a file for each account in the user's folder for state, and a completion reads that.
-What it holds may be a little old, so nothing but completions and what is shown beside an answer believes it.
+Completion must not wait, let alone spend a request of an hourly quota. So a command that learns names writes
+them to a file for each account in the user's state directory, and completion reads that file. It may be a
+little old, so it is only used for completion, and for names shown beside an answer.
 """
 
 import contextlib
@@ -126,7 +126,7 @@ def chosen_project(wanted: str, found: Iterable[Project], workspace_id: int) -> 
         if len(matches) > 1:
             ids = ", ".join(str(one.id) for one in matches)
             raise InvalidInput(
-                f"{len(matches)} projects are called {quoted(wanted)}: give the id of one ({ids})"
+                f"{len(matches)} projects are called {quoted(wanted)}: use the id of one ({ids})"
             )
         if matches:
             return matches[0]

@@ -20,7 +20,7 @@ Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
 
 def base_url_option(command: Command) -> Command:
     """Add ``--base-url``."""
-    return click.option("--base-url", metavar="URL", help="Another server that speaks Toggl's API.")(command)
+    return click.option("--base-url", metavar="URL", help="URL of another server with Toggl's API.")(command)
 
 
 def machine_option(command: Command) -> Command:

@@ -1,10 +1,10 @@
 """Where the command writes: answers to stdout, everything else to stderr.
 
-What was asked for has to arrive, so a stdout that takes no more is a failure, `OutputLost`. What goes to
-stderr is a courtesy: where nobody can read it, the work goes on, and its exit code stands.
+The output that was asked for has to arrive, so a stdout that accepts no more is a failure, `OutputLost`.
+Output to stderr is a courtesy: if nobody can read it, the work continues, and the exit code stays the same.
 
-Names are other people's text. What in them would steer a terminal, or doesn't fit into its encoding, is
-written as JSON escapes it, so that JSON stays JSON.
+Names are other people's text. Characters that would control a terminal, or don't fit its encoding, are
+escaped as in JSON, so that JSON stays JSON.
 """
 
 import codecs
@@ -140,7 +140,7 @@ def occupy_closed_descriptors() -> None:
 
 def _discard(stream: TextIO) -> None:
     """Lead a stream to nowhere: Python writes once more, when it ends, what a stream did not take."""
-    with contextlib.suppress(OSError, ValueError):  # what stands in for a stream may have no descriptor
+    with contextlib.suppress(OSError, ValueError):  # a substitute for a stream may have no descriptor
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

@@ -1,4 +1,4 @@
-"""``toggl-async quota``: every hourly quota, and who waits."""
+"""``toggl-async quota``: every hourly quota, and who is waiting."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ def _quotas_as_text(quotas: _Quotas) -> str:
     now = dt.datetime.now().astimezone()
     lines = [f"{'quota':<32}{'used':>6}{'left':>6}{'of':>6}  resets"]
     if not quotas.windows:
-        lines = ["Toggl shows no quota of this account"]
+        lines = ["Toggl shows no quotas for this account"]
     for window in quotas.windows:
         whose = "user" if window.organization_id is None else quotas.names.get(window.organization_id)
         used = None

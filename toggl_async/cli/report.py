@@ -1,4 +1,4 @@
-"""What the command says at the end, and before: verdicts, and estimates, in plain lines. Pure."""
+"""What the command says at the end, and beforehand: verdicts and estimates, in plain lines. Pure."""
 
 import datetime as dt
 import json
@@ -39,7 +39,7 @@ def next_steps(place: str, mirror: Path, manifest: Manifest) -> list[str]:
         last = max(check.last for check in manifest.ranges)
         ended = manifest.plan.everything or (manifest.plan.since and manifest.plan.until)
         beyond = "" if ended else "; --everything looks beyond empty years, too"
-        lines.append(f"time entries from {first} to {last} were looked at{beyond}")
+        lines.append(f"time entries from {first} to {last} were read{beyond}")
     if manifest.format != "mirror":
         lines.append(f"the rows and their changes are in {mirror}; --update brings it up to date")
     if "time_entries" in manifest.datasets:
@@ -123,7 +123,7 @@ def freshness(manifest: Manifest) -> list[str]:
         names = _moment(entries.older_read_at)
         lines.append(f"{before}: names of projects, clients, tasks and tags as of {names} or later")
     lines += [
-        f"{one.dataset} of workspace {one.workspace_id}: as of {_moment(one.as_of)}, not readable since"
+        f"{one.dataset} of workspace {one.workspace_id}: as of {_moment(one.as_of)}; could not be read since"
         for one in manifest.stale
     ]
     return lines
@@ -184,7 +184,7 @@ def estimate_lines(estimate: Estimate, now: dt.datetime) -> list[str]:
 
     Args:
         estimate: the estimate.
-        now: the local time, in whose zone the end is told.
+        now: the local time, in whose zone the end is shown.
     """
     lines = [f"{'dataset':<14}{'rows':>12}{'requests':>10}"]
     for part in estimate.datasets:
@@ -194,8 +194,8 @@ def estimate_lines(estimate: Estimate, now: dt.datetime) -> list[str]:
     for quota in estimate.quotas:
         whose = "user" if quota.organization_id is None else f"organization {quota.organization_id}"
         left = "unknown" if quota.remaining is None else f"{quota.remaining} of {quota.total} left"
-        plural = "windows" if quota.windows > 1 else "window"
-        lines.append(f"quota of the {whose}: {quota.requests} requests, {left}, {quota.windows} {plural}")
+        windows = count(quota.windows, "window")
+        lines.append(f"quota of the {whose}: {count(quota.requests, 'request')}, {left}, {windows}")
     ends = estimate.ends_at.astimezone(now.tzinfo)
     lines.append(
         f"about {spell(estimate.seconds)} at {estimate.pace:g} s a request, until {ends:%Y-%m-%d %H:%M:%S}"

@@ -24,14 +24,14 @@ MISSING = (
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; a free one if left out."
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; by default, a free one."
 )
 @click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True, max=10_000),
     default=1.0,
     show_default=True,
-    help="How many of Toggl's seconds pass in a real one.",
+    help="How many of Toggl's seconds pass in one real second.",
 )
 @click.option(
     "--plan",
@@ -45,7 +45,7 @@ MISSING = (
     type=click.Choice(["owner", "admin", "user"]),
     default="owner",
     show_default=True,
-    help="Role of the person whose token it is; a plain user sees less.",
+    help="Role of the token's user; a plain user sees less.",
 )
 @click.option("--access-log", is_flag=True, help="Show each request on stderr.")
 @click.option(
@@ -107,12 +107,12 @@ def _how_to_use(running: "Sandbox", options: "SandboxOptions") -> str:
 
     answers = list(origins().values())
     return (
-        f"A sandbox of Toggl listens on {running.base_url} "
-        f"(plan {options.plan}, speed {options.speed:g}); Ctrl-C ends it. In another shell:\n"
+        f"The sandbox is listening on {running.base_url} "
+        f"(plan {options.plan}, speed {options.speed:g}); press Ctrl-C to stop it. In another shell:\n"
         f"  export TOGGL_BASE_URL={running.base_url}\n"
         f"  export TOGGL_API_TOKEN={running.api_token}\n"
         "  toggl-async export --out toggl-export\n"
-        f"It answers {answers.count('state')} of {len(answers)} operations from state, others with samples "
+        f"It answers {answers.count('state')} of {len(answers)} operations from state, the rest with samples "
         "(toggl-async sandbox --operations lists them).\n"
         f"Move its time: curl -X POST -d '{{\"hours\": 1}}' {running.base_url}/sandbox/advance"
     )

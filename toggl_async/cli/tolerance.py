@@ -1,4 +1,4 @@
-"""Answers of which a command shows what can be shown: one odd record costs only itself."""
+"""Answers that a command shows as far as it can: an odd record doesn't affect the others."""
 
 import builtins
 from typing import TypeVar

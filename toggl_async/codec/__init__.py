@@ -1,4 +1,4 @@
-"""Bytes to records, values to bytes: what stands between coroutines and the wire.
+"""Bytes to records, and values to bytes: everything between coroutines and the wire.
 
 ::
 

@@ -1,6 +1,6 @@
-"""An answer taken apart no further than into its rows; they stay the JSON that Toggl sent. Pure.
+"""Splits an answer into its rows, which stay the JSON that Toggl sent. Pure.
 
-Walks and exports cut their pages here.
+Walks and exports split their pages here.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The codec of a client: which tier reads an answer, and what becomes of what neither can read."""
+"""The codec of a client: which tier reads an answer, and what happens if neither can."""
 
 import json
 import types
@@ -27,7 +27,7 @@ EMPTY: Final = "an empty answer"
 _NEVER_READ: Final = (None, bytes, str)
 """Types of answers of which nothing is held against a record."""
 
-_BROKEN_TEXT: Final = "text that is not valid UTF-8; read with U+FFFD where a character is broken"
+_BROKEN_TEXT: Final = "text that is not valid UTF-8; read with U+FFFD in place of broken characters"
 
 _READ_AS_ANOTHER: Final[Mapping[str, str]] = {"list": ", got a list", "object": ", got an object"}
 """Shape to how the tolerant tier begins to tell that it was read as another."""
@@ -199,7 +199,7 @@ class Codec:
         shared = len(first.keys() & known)
         # A record of one field has come whole, however much Toggl has put beside it.
         if shared * 2 < len(first) and shared < len(fields_of(record)):
-            report.odd("$", f"{record.__name__} knows {shared} of the {len(first)} fields that came")
+            report.odd("$", f"{record.__name__} knows {shared} of the {len(first)} fields in the answer")
 
 
 def _read(result: TypeForm, body: bytes, report: _Report) -> Any:

@@ -1,7 +1,7 @@
-"""Drift: where Toggl's answers leave its own description.
+"""Drift: where Toggl's answers differ from its own description.
 
-`Misfit` is one place of it, on its way to whoever can do without the value; `Drift` tells of it,
-once and not on every call.
+A `Misfit` is one such place, raised to the level that can do without the value; `Drift` reports it once, and
+not on every call.
 """
 
 import logging
@@ -17,11 +17,11 @@ _log = logging.getLogger("toggl_async.codec")
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _CALLER_OF_THE_CODEC: Final = 3
-"""A warning is charged to whoever called `Codec.decode`."""
+"""A warning is attributed to the caller of `Codec.decode`."""
 
 
 class DriftWarning(UserWarning):
-    """An answer did not fit its record, and was read all the same.
+    """An answer did not fit its record, but was read anyway.
 
     Attributes:
         operation: the name of the operation, for instance ``"workspace.projects.list"``.
@@ -68,7 +68,7 @@ class Drift:
         """
         for field in fields:
             if self._is_new(operation, f"+{field}"):
-                _log.debug("%s: Toggl sends the field %r, which the record does not know", operation, field)
+                _log.debug("%s: Toggl sends the field %r, which the record does not have", operation, field)
 
     def _is_new(self, operation: str, what: str) -> bool:
         with self._lock:

@@ -1,4 +1,4 @@
-"""Values to JSON: what a body may hold, and what is refused before anything is sent."""
+"""Values to JSON: what a body may contain, and what is refused before anything is sent."""
 
 import datetime as dt
 import enum

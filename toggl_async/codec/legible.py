@@ -1,6 +1,6 @@
-"""Bodies before they are read: text that is not the UTF-8 it should be, and what came in place of JSON.
+"""Bodies before they are decoded: text that isn't valid UTF-8, and what came instead of JSON.
 
-Everything here runs when an answer could not be read as it came, or where nothing of it is read at all.
+This runs only if an answer could not be decoded as it came, or isn't decoded at all.
 """
 
 import html
@@ -36,7 +36,7 @@ _AROUND_ERRORS: Final = frozenset(
         "trace_id",
     }
 )
-"""What stands in an object that tells of an error, and nothing else does."""
+"""What an object contains that reports an error, and no other object."""
 
 _STATUS: Final = ("status", "status_code", "code")
 _FAILURE: Final = re.compile(rb"[45]\d\d")

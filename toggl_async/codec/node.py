@@ -1,4 +1,4 @@
-"""A value of an answer that is not read yet, and whom to tell what was odd about it."""
+"""A value of an answer that is not decoded yet, and the report for anything odd about it."""
 
 from typing import Any, Final, Protocol
 

@@ -1,4 +1,4 @@
-"""The tolerant tier's hooks for values that hold no other: what is harmless is coerced, and told."""
+"""The tolerant tier's hooks for scalar values: harmless differences are coerced and reported."""
 
 import datetime as dt
 import re

@@ -1,4 +1,4 @@
-"""The strict tier: msgspec straight from bytes into the attrs records, one cached decoder a type.
+"""The strict tier: msgspec decodes bytes directly into the attrs records, with one cached decoder per type.
 
 msgspec reads attrs classes natively, with three gaps: it knows no other name for an attribute than
 its own, it takes datetimes without a zone unless their type says otherwise (`Moment`), and it finds
@@ -26,7 +26,7 @@ from toggl_async._operations.record import Moment, Record
 __all__ = ["Field", "TypeForm", "decoder", "fields_of", "holds_records", "is_record"]
 
 TypeForm: TypeAlias = Any
-"""A type as it stands in an annotation: a class, ``list[X]``, ``X | None``."""
+"""A type as in an annotation: a class, ``list[X]``, ``X | None``."""
 
 _twins: Final[dict[TypeForm, TypeForm]] = {}
 _building: Final = threading.RLock()

@@ -1,13 +1,13 @@
 """The tolerant tier: cattrs hooks for what does not fit, one odd value at a time.
 
-A hook gets a `Node`: JSON that was cut out but not read yet, where it stood, and the report of its
-answer. Hooks of lists and records cut their JSON into pieces and read each strictly first, so that
-one odd field costs the tolerance of one field, and everything beside it goes at full speed.
+A hook gets a `Node`: a piece of JSON that is not decoded yet, its path, and the report of its answer. Hooks
+for lists and records split their JSON into pieces and decode each strictly first, so that one odd field costs
+the tolerance of one field, and everything else is decoded at full speed.
 
-What is harmless is coerced: nothing is lost and nothing made up. The rest is a `Misfit`; the
-nearest field around it that the record can do without takes its default, and what stood there is
-kept in `Record.unknown` where the caller asked for that. The stock hooks of cattrs are not used:
-they turn null into ``'None'``, 3600.5 into 3600 and true into 1 without a word.
+Harmless differences are coerced: nothing is lost and nothing is made up. Everything else is a `Misfit`: the
+nearest enclosing field that the record can do without gets its default, and the original value is kept in
+`Record.unknown` if the caller asked for that. The stock hooks of cattrs are not used: they turn null into
+``'None'``, 3600.5 into 3600 and true into 1 without a word.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """Values to the text of paths and queries.
 
-Toggl takes lists comma-separated, truth as ``true`` and ``false``, times as RFC 3339.
+Toggl takes lists separated by commas, booleans as ``true`` and ``false``, and times in RFC 3339.
 """
 
 import datetime as dt
@@ -25,7 +25,7 @@ def expand_path(template: str, values: Mapping[str, object]) -> str:
     """Put values into the ``{names}`` of a path; values that it has no name for are left alone.
 
     Raises:
-        InvalidInput: a value is missing, or cannot stand in a path.
+        InvalidInput: a value is missing, or cannot be used in a path.
     """
 
     def expand(match: re.Match[str]) -> str:
@@ -46,11 +46,11 @@ def path_value(value: object, name: str) -> str:
         InvalidInput: the value is empty, missing, ``.`` or ``..``, a truth value, or no such thing.
     """
     if isinstance(value, bool | float):
-        raise InvalidInput(f"{name}: {value!r} cannot stand in a path")
+        raise InvalidInput(f"{name}: {value!r} cannot be used in a path")
     text = _text(value, name)
     if text in {"", ".", ".."}:
         # Servers and proxies resolve dot segments, escaped or not: such a call would go elsewhere.
-        raise InvalidInput(f"{name}: {text!r} cannot stand in a path")
+        raise InvalidInput(f"{name}: {text!r} cannot be used in a path")
     # Commas come from sequences alone, whose items hold none.
     return _quoted(text, name, safe="" if isinstance(value, str) else ",")
 
@@ -59,7 +59,7 @@ def query_items(query: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     """Write the parameters of a query as text, not yet escaped; UNSET is left out.
 
     Raises:
-        InvalidInput: a value cannot stand in a query.
+        InvalidInput: a value cannot be used in a query.
     """
     texts = ((name, query_value(value, name)) for name, value in query.items())
     return tuple((name, text) for name, text in texts if text is not None)

@@ -1,28 +1,29 @@
-"""The bulk export: everything that a token can see, into files, in as few requests as it takes.
+"""The bulk export: everything that a token can see, exported in as few requests as possible.
 
 ::
 
     async with TogglClient.from_env() as toggl:
         manifest = await export(toggl, ExportPlan(), "toggl-export")
 
-The rows go into a mirror, ``mirror.sqlite``, and the files are written from there. `Mirror` is that database
-for programs: `Mirror.refresh` brings it up to date without files, `Mirror.feed` tells what changed.
+The rows go into a mirror, ``mirror.sqlite``, and the files are written from there. Programs use that database
+through `Mirror`: `Mirror.refresh` brings it up to date without writing files, and `Mirror.feed` says what
+changed.
 
-In JSON Lines each dataset is one file for all workspaces. Its rows are as Toggl sent them, byte for byte,
-but for four things (`toggl_async.export.rows`): a row that names no workspace (users, clients, time
-entries of reports) gets a ``workspace_id``; a time entry has the fields of its report row beside its own;
-the ``row_number`` of a report is left out; fields that would let a reader in (`SECRET_FIELDS`) are null.
-The other formats have the columns that `toggl_async.export.mirror.tables` declares.
+In JSON Lines, each dataset is one file for all workspaces. Its rows are as Toggl sent them, byte for byte,
+with four exceptions (`toggl_async.export.rows`): a row that names no workspace (users, clients, time entries
+of reports) gets a ``workspace_id``; a time entry has the fields of its report row as well as its own; the
+``row_number`` of a report is left out; fields that would give a reader access (`SECRET_FIELDS`) are null. The
+other formats have the columns that `toggl_async.export.mirror.tables` declares.
 
-Each room has one job. `plan` says what is asked for: `datasets` declares what there is, `survey` makes
-the first contact, `estimate` tells what it will cost. `read` does the asking: `reading` holds the
-requests together, `lists` and `entries` know what for, `update` and `edits` what may have changed,
-`verify` compares with Toggl's totals. `mirror` keeps what came: `store` says what a database does for
-it, `schema`, `sql`, `sqlite` and `postgres` how, `open_snapshot` how it is read, `books` count a run,
-`pieces` say how far it is, `tables` declares the columns, `manifest` is what is left to show for it.
-`formats` writes files from rows. `run` puts it together: `refresh` reads, `mirror` is what programs hold,
-`directory` writes the files, `every` keeps either fresh, and `rounds` says what each round reads.
-`batches` hands rows to programs instead; `dlt` hands a mirror to dlt.
+Each package has one job. `plan` is what to export: `datasets` declares the datasets, `survey` sends the first
+requests, `estimate` computes the cost. `read` sends the requests: `reading` has what they share, `lists` and
+`entries` read for the first time, `update` and `edits` read what may have changed, `verify` compares with
+Toggl's totals. `mirror` stores the rows: `store` is the protocol of a database, `schema`, `sql`, `sqlite` and
+`postgres` implement it, `open_snapshot` reads it, `books` track a run, `pieces` its progress, `tables`
+declares the columns, `manifest` is the result. `formats` writes files from rows. `run` puts it all together:
+`refresh` reads, `mirror` is what programs use, `directory` writes the files, `every` keeps both fresh, and
+`rounds` decides what each round reads. `batches` passes rows to programs instead, and `dlt` passes a mirror
+to dlt.
 """
 
 import importlib

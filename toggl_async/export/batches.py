@@ -1,7 +1,7 @@
 """An export as a stream of batches: for programs that want the rows, not files.
 
-Nothing is kept: no file, no progress, no manifest. The reading goes no further ahead than a batch or
-two, so a slow consumer slows the requests down, not the memory up.
+Nothing is stored: no file, no progress, no manifest. Reading stays at most a batch or two ahead, so a slow
+consumer slows down the requests, and doesn't fill the memory.
 """
 
 import asyncio
@@ -40,12 +40,12 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 @attrs.frozen(kw_only=True)
 class Batch:
-    """Rows of one dataset, a page of them.
+    """A page of rows of one dataset.
 
     Attributes:
         dataset: the name of the dataset.
-        workspace_id: the workspace; None for what belongs to the account.
-        rows: the rows as JSON, as the format JSON Lines has them.
+        workspace_id: the workspace; None for datasets of the account.
+        rows: the rows as JSON, as in the format JSON Lines.
     """
 
     dataset: str
@@ -63,15 +63,15 @@ class Batch:
     def records(self, kind: type[RecordT], *, keep_unknown: bool = False) -> list[RecordT]: ...
 
     def records(self, kind: type[Record] = Record, *, keep_unknown: bool = False) -> Sequence[Record]:
-        """The rows as records; those of time entries are `ExportedTimeEntry`.
+        """The rows as records; time entries are `ExportedTimeEntry` records.
 
         Args:
-            kind: the record that they are, as type checkers can't know it from the dataset's name.
-            keep_unknown: keep fields that the records don't know, in `Record.unknown`.
+            kind: the type of the records, for type checkers, which can't derive it from the dataset's name.
+            keep_unknown: keep fields that the records don't have, in `Record.unknown`.
 
         Raises:
             InvalidInput: the rows of this dataset are not records of that kind.
-            DecodeError: a row cannot be made a record.
+            DecodeError: a row cannot be turned into a record.
         """
         return records_of(self.dataset, self.rows, kind, keep_unknown=keep_unknown)
 
@@ -86,17 +86,18 @@ class Batch:
 
 @attrs.frozen(kw_only=True)
 class BatchSummary:
-    """What came of an export in batches.
+    """The result of an export in batches.
 
     Attributes:
-        as_of: the server's time at which it began: what happened later need not be in it.
-        rows: rows given out, by dataset.
-        requests: requests sent, repeated ones included.
-        ranges: the time entries by workspace and range, against Toggl's totals, newest first; empty
-            unless they were compared.
+        as_of: the server's time at which it began; later changes may not be in it.
+        rows: rows yielded, by dataset.
+        requests: requests sent, including repeated ones.
+        ranges: the comparison with Toggl's totals, by workspace and range, newest first; empty if there was
+            none.
         refused: what Toggl refused.
-        not_in_plan: what of it Toggl's plan or the user's role never offers, so that nothing is missing.
-        failed: what could not be read, or came in an unexpected shape.
+        not_in_plan: those of `refused` that Toggl's plan or the user's role never offers, so that nothing is
+            missing.
+        failed: what could not be read, or had an unexpected shape.
     """
 
     as_of: dt.datetime
@@ -109,14 +110,14 @@ class BatchSummary:
 
     @property
     def totals_agree(self) -> bool | None:
-        """Whether all sums agree with Toggl's; None when there was none to compare."""
+        """Whether all sums agree with Toggl's; None if there was none to compare."""
         return agreement(self.ranges)
 
     def raise_for_totals(self) -> None:
-        """Insist that no sum differs from Toggl's.
+        """Raise an error if a sum differs from Toggl's.
 
         Raises:
-            TotalsDiffer: some do.
+            TotalsDiffer: some sums differ.
         """
         differing = tuple(check for check in self.ranges if check.agrees is False)
         if differing:
@@ -127,7 +128,7 @@ class TotalsDiffer(TogglError):
     """The seconds of time entries differ from Toggl's own totals.
 
     Attributes:
-        ranges: the ranges that differ; their months say where.
+        ranges: the ranges that differ; their `months` say where.
     """
 
     def __init__(self, ranges: tuple[Check, ...]) -> None:
@@ -157,10 +158,10 @@ class Batches(AsyncIterator[Batch]):
 
     @property
     def summary(self) -> BatchSummary:
-        """What came of it, once the last batch was taken.
+        """The result, once the last batch has been taken.
 
         Raises:
-            RuntimeError: it was not, or something else ended the export.
+            RuntimeError: the last batch has not been taken, or something else ended the export.
         """
         if self._summary is None:
             raise RuntimeError("the batches have not been read to the end")
@@ -206,11 +207,11 @@ class Batches(AsyncIterator[Batch]):
 
 
 def export_batches(client: TogglClient, plan: ExportPlan, *, compare: bool = True) -> Batches:
-    """Read what the plan takes, and give it out page by page, datasets mixed.
+    """Read what the plan includes, and yield it page by page, in no order of datasets.
 
-    Each row comes once. At the end the time entries are compared with Toggl's totals; what was given
-    out cannot be taken back, so an entry that was edited or deleted while they were read shows as a month
-    that differs, which is reported, and left to the caller::
+    Each row is yielded once. At the end, the time entries are compared with Toggl's totals. What was yielded
+    cannot be taken back, so if an entry is edited or deleted during the export, its month differs, which the
+    summary reports, and the caller decides what to do::
 
         batches = export_batches(toggl, plan)
         async for batch in batches:
@@ -219,13 +220,13 @@ def export_batches(client: TogglClient, plan: ExportPlan, *, compare: bool = Tru
 
     Args:
         client: whose account is exported; its scheduler sets the pace.
-        plan: what is taken.
-        compare: whether time entries are compared, which costs a request for each range.
+        plan: what to export.
+        compare: whether to compare time entries with Toggl's totals, which costs a request for each range.
 
     Raises (while it is iterated):
         InvalidInput: the plan names a workspace that is not there.
-        TogglError: what ended the export; what Toggl refuses to one dataset of one workspace is left
-            out, and named in the summary.
+        TogglError: something ended the export. If Toggl refuses a dataset of one workspace, it is left out,
+            and named in the summary.
     """
     return Batches(client, plan, compare=compare)
 

@@ -5,8 +5,8 @@
     pipeline = dlt.pipeline("toggl", destination="duckdb", dataset_name="tracked")
     pipeline.run(toggl_source("sqlite:///mirror.sqlite"))
 
-The first load brings everything; each later one brings what has changed in the mirror since then, and
-takes away what was deleted. Needs the extra ``dlt``.
+The first load brings everything. Each later one brings what has changed in the mirror since then, and removes
+what was deleted. Needs the extra ``dlt``.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -36,8 +36,8 @@ with needed_by("toggl_async.export.dlt", "dlt"):
 __all__ = ["DELETED", "REVISION", "toggl_source"]
 
 REVISION, DELETED = "revision", "deleted"
-"""The columns beside those of the datasets: of the last change of a row, and whether it is a deletion,
-which is false wherever a row is."""
+"""The additional columns: the revision of a row's last change, and whether that is a deletion, which is false
+for every row that exists."""
 
 _ROWS = 5000
 """Changes to an Arrow table."""
@@ -60,23 +60,23 @@ _TYPES: Mapping[ColumnType, TDataType] = {
 def toggl_source(mirror_url: str, *, datasets: Collection[str] | None = None) -> DltSource:
     """The datasets of a mirror, each a resource with its primary key and the types of its columns.
 
-    dlt keeps in its state which revision of which mirror it has loaded. Each dataset is of one moment, also
-    while a refresh goes on. Where the mirror was made anew, start anew as well:
-    ``pipeline.run(toggl_source(…), refresh="drop_sources")`` loads everything again.
+    dlt keeps in its state which revision of which mirror it has loaded. Each dataset is of one moment, even
+    during a refresh. If the mirror was made again, start over as well: ``pipeline.run(toggl_source(…),
+    refresh="drop_sources")`` loads everything again.
 
-    Columns are those of the export in Parquet, moments in UTC, lists as JSON in text, and `REVISION` and
-    `DELETED`. A cell with a NUL in it is null, as many databases know no such text; the mirror has it.
+    The columns are those of the Parquet export, with times in UTC and lists as JSON text, plus `REVISION` and
+    `DELETED`. A cell that contains a NUL is null, because many databases don't accept it; the mirror has it.
 
     Args:
-        mirror_url: where the mirror is, as `toggl_async.export.Mirror` takes it.
+        mirror_url: the mirror, as for `toggl_async.export.Mirror`.
         datasets: names of datasets; all of them by default.
 
     Returns:
         For ``pipeline.run``.
 
     Raises:
-        InvalidInput: the URL names no mirror, or there is no such dataset; and, as the cause of dlt's own
-            error, when it is loaded: there is no mirror, or it is another than the one loaded before.
+        InvalidInput: the URL doesn't name a mirror, or there is no such dataset; or, on loading, as the cause
+            of dlt's own error: there is no mirror, or it is not the one that was loaded before.
     """
     store = store_of(mirror_url)
     names = list(DATASETS if datasets is None else dict.fromkeys(datasets))
@@ -110,8 +110,8 @@ def _changed(store: RowStore, declared: Table, state: _State) -> Iterator[pa.Tab
     with store.snapshot() as snapshot:
         if state.setdefault("mirror", snapshot.id) != snapshot.id:
             raise InvalidInput(
-                f"{store.name} is another mirror than the one that was loaded before; "
-                'load everything anew: pipeline.run(source, refresh="drop_sources")'
+                f"{store.name} is not the mirror that was loaded before; "
+                'to load everything again, call pipeline.run(source, refresh="drop_sources")'
             )
         changes = snapshot.changes(state.get(REVISION, 0), declared.dataset)
         if REVISION not in state:

@@ -1,4 +1,4 @@
-"""What is done to an answer before its rows are looked at: is it JSON, is it a list, can it be held. Pure."""
+"""Checks of an answer before its rows are read: is it JSON, is it a list, can it be stored? Pure."""
 
 import re
 from collections.abc import Iterator

@@ -1,14 +1,13 @@
 """From what Toggl sent to the lines of a file: pure work on bytes.
 
-Rows keep their bytes: every field, known to this library or not, in Toggl's order and spelling.
-Five things only are done to them. A row without a ``workspace_id`` gets one, because one file holds
-the rows of every workspace. A group that goes by its ``group_id`` gets that as ``id``, too. A row of the
-detailed report, which is a group of time entries, becomes one line for each: the fields of the group
-beside those of the entry, without the number of the row, which says where it stood in the report and
-changes with its neighbours. And credentials are blanked (`SECRET_FIELDS`): Toggl sends the token of a
-workspace along with it, and no file shall hold one.
+Rows keep their bytes: every field, known to this library or not, in Toggl's order and spelling. Only these
+changes are made: A row without a ``workspace_id`` gets one, because one file contains the rows of every
+workspace. A group that has only a ``group_id`` gets that as its ``id``, too. A row of the detailed report,
+which is a group of time entries, becomes one line for each entry: the fields of the group beside those of the
+entry, without the row number, which changes with the row's neighbours. Credentials are blanked
+(`SECRET_FIELDS`), because Toggl sends the token of a workspace along with it, and no file may contain one.
 
-Every line has a number that it is known by: its id, or what stands in for one (`stand_in`).
+Every line is identified by a number: its id, or a substitute (`stand_in`).
 """
 
 import datetime as dt
@@ -41,14 +40,14 @@ __all__ = [
 ]
 
 SECRET_FIELDS = ("api_token", "ical_url")
-"""Fields that let whoever reads them in: written as null."""
+"""Fields that would give a reader access: written as null."""
 
 NEVER = "0001-01-01"
 """The day that Go servers send for "never"."""
 
 
 Stored: TypeAlias = int | float | bool | str | None
-"""What stands in a cell of a mirror."""
+"""The value of a cell in a mirror."""
 
 _Int: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """A number that every format and store can hold."""
@@ -93,7 +92,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     """One line of a file, without its line feed.
 
     Attributes:
-        id: the id of the row, or what stands in for it: a row without one isn't lost.
+        id: the id of the row, or its substitute: a row without an id isn't lost.
         data: the row as JSON.
         seconds: for a time entry, its length; else 0.
         start: for a time entry, the day on which it began, in the profile's time zone.

@@ -1,4 +1,4 @@
-"""Errors of tasks that run in a group: callers get the one that ended it, and no group. Pure."""
+"""Errors of tasks that run in a group: callers get the error that ended it, not an exception group. Pure."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -6,11 +6,11 @@
         …  # ask sandbox.base_url with sandbox.api_token
         assert sandbox.counts.refused[429] == 0
 
-It needs the extra ``sandbox`` (starlette, uvicorn, jsonschema). Programs that use Toggl can be tested
-with it by the fixtures `toggl_sandbox` and `toggl_client`, of `toggl_async.sandbox.pytest_plugin`.
+It needs the extra ``sandbox`` (starlette, uvicorn, jsonschema). To test a program that uses Toggl, use the
+fixtures `toggl_sandbox` and `toggl_client` of `toggl_async.sandbox.pytest_plugin`.
 
-The names are loaded when they are first asked for: pytest imports this package wherever
-toggl_async is installed, with the extra or without.
+Names are loaded on first use, because pytest imports this package wherever toggl_async is installed, with the
+extra or without.
 """
 
 import importlib

@@ -29,7 +29,7 @@ SESSION_COOKIE: Final = "__Secure-accounts-session"
 """The cookie that a session is."""
 
 _WRONG: Final = "Incorrect username and/or password"
-_TOKEN_PASSWORD: Final = "api_token"  # noqa: S105 - what stands in the password's place beside a token
+_TOKEN_PASSWORD: Final = "api_token"  # noqa: S105 - what replaces the password beside a token
 _LIFETIME: Final = 28 * 86_400
 """Seconds after which a session ends by itself."""
 

@@ -9,11 +9,11 @@ _DAY = 86_400.0
 
 
 class Clock:
-    """Tells Toggl's time in seconds of the Unix epoch; belongs to the running event loop.
+    """Tells Toggl's time in seconds since the Unix epoch; belongs to the running event loop.
 
     Args:
-        start: the moment at which the sandbox begins.
-        speed: Toggl seconds to one second of the loop.
+        start: the time at which the sandbox begins.
+        speed: Toggl seconds per second of the loop.
         on_move: called when the clock was set forward.
     """
 
@@ -30,7 +30,7 @@ class Clock:
         return self._start + (self._loop.time() - self._origin) * self._speed
 
     def days_after_the_beginning(self) -> float:
-        """Return the moment as many whole days after the beginning as have passed, which is not after now."""
+        """Return the beginning plus the whole days that have passed since, which is never after now."""
         return self._began + (self.now() - self._began) // _DAY * _DAY
 
     def advance(self, seconds: float) -> None:
@@ -40,7 +40,7 @@ class Clock:
             ValueError: the seconds are negative.
         """
         if seconds < 0:
-            raise ValueError(f"time does not run backwards: {seconds!r}")
+            raise ValueError(f"time cannot run backwards: {seconds!r}")
         self._start += seconds
         self._on_move()
 

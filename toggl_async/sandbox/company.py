@@ -26,7 +26,7 @@ DATASETS: Final = (
 
 
 class Company(State):
-    """A company of the size and with the seed that the options ask for, up to the moment `now`."""
+    """A company of the size and with the seed that the options ask for, up to the time `now`."""
 
     def __init__(self, options: SandboxOptions, now: float) -> None:
         super().__init__(plan=options.plan, rounding_minutes=options.rounding_minutes)
@@ -45,12 +45,12 @@ class Company(State):
         return self.people[self._account_id or 0]
 
     def dataset(self, name: str) -> list[shapes.JsonObject]:
-        """Return every row of a dataset as the token's user can come to know it, by id.
+        """Return every row of a dataset that the token's user can see, by id.
 
-        The rows are the API's own JSON objects: `users` as ``/organizations/{organization_id}/users``
-        has them, `groups` as ``/organizations/{organization_id}/groups``, the others as their lists.
-        `time_entries` holds those of all people in all workspaces, deleted ones left out, each as the
-        fields that Track and reports share; `running` tells the one that runs.
+        The rows are the API's own JSON objects: `users` as in ``/organizations/{organization_id}/users``,
+        `groups` as in ``/organizations/{organization_id}/groups``, the others as in their lists.
+        `time_entries` has those of all people in all workspaces, without deleted ones, each with the fields
+        that Track and reports share; `running` marks the running one.
 
         Raises:
             KeyError: there is no such dataset.

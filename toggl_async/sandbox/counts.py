@@ -29,7 +29,7 @@ class Counts:
 
     A route is the method and the path with its parameters named, such as
     ``"GET /api/v9/workspaces/{workspace_id}/projects"``; one that does not exist is
-    ``"GET (unknown)"``. Times are Toggl seconds of the Unix epoch.
+    ``"GET (unknown)"``. Times are Toggl seconds since the Unix epoch.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Counts:
         self._arrivals: dict[int | None, list[float]] = {}
 
     def arrived(self, route: str, user_id: int | None, moment: float) -> None:
-        """Note that a request came; `user_id` is None without valid credentials."""
+        """Note that a request arrived; `user_id` is None without valid credentials."""
         self._asked[route] += 1
         self._arrivals.setdefault(user_id, []).append(moment)
 
@@ -66,12 +66,12 @@ class Counts:
 
     @property
     def asked(self) -> Mapping[str, int]:
-        """Requests that came, by route."""
+        """Requests received, by route."""
         return dict(self._asked)
 
     @property
     def requests(self) -> int:
-        """Requests that came in all."""
+        """Requests received in all."""
         return self._asked.total()
 
     @property
@@ -97,11 +97,11 @@ class Counts:
         return dict(self._sampled)
 
     def arrivals(self, user_id: int | None) -> list[float]:
-        """Return when the requests of an account came, in order."""
+        """Return when the requests of an account arrived, in order."""
         return list(self._arrivals.get(user_id, ()))
 
     def spacing(self, user_id: int | None) -> Spacing:
-        """Return how far apart the requests of an account came."""
+        """Return how far apart the requests of an account arrived."""
         moments = self.arrivals(user_id)
         gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
         if not gaps:

@@ -20,7 +20,7 @@ ResultT = TypeVar("ResultT")
 
 
 class _FastSelector(selectors.SelectSelector):
-    """Waits `speed` times shorter than it is told to.
+    """Waits only for a `speed`-th of the time.
 
     select(2) keeps microseconds where epoll rounds up to whole milliseconds, which at a speed of
     600 would be more than half a second of the loop's time. Its price: file numbers under 1024.
@@ -39,7 +39,7 @@ class FastLoop(asyncio.SelectorEventLoop):
     """An asyncio loop whose clock, `time()`, runs `speed` times as fast as the real one.
 
     Args:
-        speed: seconds of this loop to one real second; over 0.
+        speed: seconds of this loop per real second; over 0.
 
     Raises:
         ValueError: the speed isn't a finite number over 0.
@@ -57,11 +57,11 @@ class FastLoop(asyncio.SelectorEventLoop):
 
     @property
     def speed(self) -> float:
-        """Seconds of this loop to one real second."""
+        """Seconds of this loop per real second."""
         return self._speed
 
     def time(self) -> float:
-        """Return the loop's time in seconds: real when it was made, `speed` times as fast since."""
+        """Return the loop's time in seconds, which runs `speed` times as fast as real time."""
         return self._origin + (super().time() - self._origin) * self._speed
 
 

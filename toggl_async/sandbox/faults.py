@@ -15,14 +15,14 @@ __all__ = ["Fault", "Faults"]
 def _status(instance: object, attribute: "attrs.Attribute[int | None]", value: int | None) -> None:
     del instance
     if value is not None and value not in set(http.HTTPStatus):
-        raise ValueError(f"{attribute.name} must be a status of HTTP, not {value!r}")
+        raise ValueError(f"{attribute.name} must be an HTTP status, not {value!r}")
 
 
 def _body(instance: object, attribute: "attrs.Attribute[str | None]", value: object) -> None:
     del instance
     if value is not None and not isinstance(value, str):
         raise TypeError(
-            f"{attribute.name} must be the text to send, a str (json.dumps makes it of JSON), "
+            f"{attribute.name} must be the text to send, a str (use json.dumps for JSON), "
             f"not a value of type {type(value).__name__}"
         )
 
@@ -32,12 +32,12 @@ class Fault:
     """What happens to one request.
 
     Attributes:
-        status: what to answer with, a 5xx or any other; None for the right answer. It comes with the body
+        status: the status to answer with, a 5xx or any other; None for the right answer. The body is the one
             that Toggl would send: nginx's page with 429, 502, 503 and 504, nothing with 401 and below 400,
-            and else the status in words, as a JSON string.
-        headers: what this answer has besides, such as ``Retry-After``.
-        body: an odd body in the place of the right one, as text, such as ``"[]"``; with no status,
-            that of a 200.
+            otherwise the status in words, as a JSON string.
+        headers: additional headers of this answer, such as ``Retry-After``.
+        body: an odd body instead of the right one, as text, such as ``"[]"``; without a status, the body of a
+            200.
         media: the media type of that body.
         reset: whether the connection is reset instead of answered.
         cut: whether the connection is reset in the middle of the body; the request is carried out.
@@ -46,8 +46,8 @@ class Fault:
         slow_body: seconds that the body takes to arrive.
 
     Raises:
-        TypeError: `body` isn't a str, but a list, say; `json.dumps` makes text of it.
-        ValueError: `status` is none of HTTP's.
+        TypeError: `body` isn't a str but, for instance, a list; use `json.dumps`.
+        ValueError: `status` isn't an HTTP status.
     """
 
     status: int | None = attrs.field(default=None, validator=_status)
@@ -62,7 +62,7 @@ class Fault:
 
     @property
     def fails(self) -> bool:
-        """Whether the caller does not get the right answer."""
+        """Whether the caller gets anything but the right answer."""
         return self.reset or self.status is not None or self.body is not None
 
 

@@ -1,8 +1,7 @@
 """Toggl's two limiters: a leaky bucket per account, and hourly quotas per user and organization.
 
-They know nothing of each other. The bucket stands in front and answers 429; a request that it
-refuses spends no quota. The quotas answer 402 and tell on every answer what is left; whoever asks
-brings the time.
+They know nothing of each other. The bucket comes first and answers 429; a request that it refuses spends no
+quota. The quotas answer 402, and say in every answer what is left. The caller passes in the time.
 """
 
 import math
@@ -92,7 +91,7 @@ class ServerLimits:
     async def admit(self, user_id: int | None) -> bool:
         """Take a request into a user's bucket, or refuse it; what is refused is not poured in.
 
-        None stands for whoever came without valid credentials.
+        None stands for requests without valid credentials.
         """
         if not self._interval:
             return True

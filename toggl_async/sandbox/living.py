@@ -25,8 +25,8 @@ class Workday:
     Attributes:
         added: new ones.
         edited: those with another description, duration, project or tags.
-        redated: those that start on another day now, some in another month.
-        moved: those in another workspace now, without their project, task and tags.
+        redated: those that now start on another day, some in another month.
+        moved: those that are now in another workspace, without their project, task and tags.
         deleted: those that are gone.
     """
 

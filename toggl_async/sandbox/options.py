@@ -13,7 +13,7 @@ PlanName: TypeAlias = Literal["free", "starter", "premium"]
 """A plan of the sandbox's organization."""
 
 RoleName: TypeAlias = Literal["owner", "admin", "user"]
-"""What somebody is in the organization."""
+"""A person's role in the organization."""
 
 QUOTAS: Final[dict[PlanName, int]] = {"free": 30, "starter": 240, "premium": 600}
 """Requests an hour to one organization, by its plan."""
@@ -44,13 +44,13 @@ class CompanySize:
     """How much data the made-up company has.
 
     Attributes:
-        people: members of the organization; the first owns it and is the token's user.
-        projects: projects of both workspaces.
-        clients: clients of both workspaces.
-        tags: tags of both workspaces.
-        days: days of history, today not counted.
+        people: members of the organization; the first one owns it, and is the token's user.
+        projects: projects in both workspaces.
+        clients: clients in both workspaces.
+        tags: tags in both workspaces.
+        days: days of history, not counting today.
         time_entries: time entries that reports show: neither deleted nor running.
-        deleted: deleted time entries on top.
+        deleted: additional time entries that are deleted.
     """
 
     people: int = attrs.field(default=12, validator=attrs.validators.ge(1))
@@ -71,17 +71,17 @@ SMALL: Final = CompanySize(people=3, projects=6, clients=4, tags=5, days=120, ti
 
 @attrs.frozen(kw_only=True)
 class FaultPlan:
-    """What goes wrong, and how often; shares are of all requests that the limiters let through.
+    """What goes wrong, and how often; shares are of all requests that the limiters let pass.
 
     Attributes:
-        error_before: share answered with a 5xx without having been carried out.
+        error_before: share answered with a 5xx without being carried out.
         error_after: share carried out and then answered with a 5xx.
-        reset_before: share whose connection is reset without their having been carried out.
-        reset_after: share carried out whose connection is then reset.
+        reset_before: share whose connection is reset without the request being carried out.
+        reset_after: share carried out, whose connection is then reset.
         statuses: the statuses of those errors, drawn evenly.
         latency: seconds that every answer takes.
-        jitter: seconds on top, drawn evenly between none and all of them.
-        slow_bodies: share of the answers whose body drips in slowly.
+        jitter: the most seconds added to that; how many is drawn evenly.
+        slow_bodies: share of the answers whose body arrives slowly.
         slow_seconds: seconds that a slow body takes.
     """
 
@@ -103,23 +103,23 @@ class SandboxOptions:
     """Everything about a sandbox that can be set.
 
     Attributes:
-        seed: two sandboxes with one seed, size and `now` hold the same company (but other secrets).
+        seed: sandboxes with the same seed, size and `now` have the same company (but different secrets).
         size: how much data the company has.
         plan: the organization's plan. The company has the tasks of a Starter plan by default.
-        speed: Toggl seconds to one second of the event loop.
+        speed: Toggl seconds per second of the event loop.
         interval: seconds that the bucket wants between two requests of an account; 0 for no bucket.
-        burst: requests of an account that may come at once; 1 insists on the interval.
+        burst: requests of an account that may come at once; 1 enforces the interval strictly.
         org_quota: requests an hour to the organization; None for the plan's, ``math.inf`` for no limit.
         user_quota: requests an hour to ``/me``; None for 30, ``math.inf`` for no limit.
-        rounding_minutes: the user's preference for reports, which round up to it unless they are told
-            otherwise; 0 for exact times.
+        rounding_minutes: the user's preference for reports, which round up to it by default; 0 for exact
+            times.
         faults: what goes wrong on purpose.
         gone: routes that answer 410, such as ``"GET /api/v9/me/location"``.
-        role: whose token the sandbox shows: the owner's, that of another administrator, or that of a
-            user, who sees the own time and that on public projects.
-        not_in_plan: beginnings of parts of paths, such as ``"timesheet"`` or ``"invoices"``, whose
-            routes answer 402, as they do for an account whose plan lacks them.
-        now: the moment at which the sandbox begins; None for the real one.
+        role: whose token the sandbox shows: the owner's, another administrator's, or a user's, who sees only
+            their own time and the time on public projects.
+        not_in_plan: prefixes of path segments, such as ``"timesheet"`` or ``"invoices"``. Routes that contain
+            one answer 402, as if the account's plan lacked them.
+        now: the time at which the sandbox begins; None for the real time.
         port: the port to listen on; 0 for a free one.
     """
 

@@ -28,12 +28,12 @@ def insist(wanted: Iterable[str]) -> None:
             named = re.sub(r"/\d+\b", "/{workspace_id}", route)
             close = difflib.get_close_matches(named, routes(), 3, cutoff=0.3)
             raise ValueError(
-                f"there is no route {route!r}; routes have their parameters named, such as {', '.join(close)}"
+                f"there is no route {route!r}; routes name their parameters, such as {', '.join(close)}"
             )
 
 
 def origins() -> Mapping[str, Literal["state", "sample"]]:
-    """Say of each operation, such as ``"GET /api/v9/me"``, where its answers are from."""
+    """Return, for each operation, such as ``"GET /api/v9/me"``, where its answers come from."""
     return {
         route: "state" if route in HANDLERS else "sample"
         for route in sorted(operations(), key=lambda route: (route.partition(" ")[2], route))

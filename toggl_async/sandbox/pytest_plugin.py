@@ -65,7 +65,7 @@ def toggl_sandbox(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":
     if marker and marker.args:
         given = ", ".join(map(repr, marker.args))
         pytest.fail(
-            f"the marker toggl_sandbox takes keyword arguments alone, not {given}: "
+            f"the marker toggl_sandbox takes only keyword arguments, not {given}: "
             'write @pytest.mark.toggl_sandbox(plan="free"), or any other field of SandboxOptions',
             pytrace=False,
         )

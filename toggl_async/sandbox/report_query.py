@@ -17,7 +17,7 @@ __all__ = ["ReportQuery", "amount", "read", "rounded"]
 _MOST_DAYS: Final = 366
 
 _WEEK: Final = dt.timedelta(days=6)
-"""What a report covers beyond the first day where that is all that it is told."""
+"""What a report covers beyond the first day if only that is given."""
 
 _FILTERS: Final = (
     "billable",

@@ -29,12 +29,11 @@ class Sandbox:
 
     Attributes:
         base_url: where it listens, such as ``"http://127.0.0.1:40123"``.
-        api_token: the token of the account, made for this run: the owner's, or that of the role that
-            the options ask for.
-        email: the account's e-mail address, to log in with instead.
+        api_token: the account's token, made for this run: the owner's, or that of the role in the options.
+        email: the account's e-mail address, to log in with instead of the token.
         password: its password.
-        company: the state behind the answers; `Company.dataset` tells the truth about it.
-        counts: what was asked, answered and refused.
+        company: the state behind the answers; `Company.dataset` returns it.
+        counts: which requests were received, answered and refused.
         clock: the sandbox's time.
         faults: what goes wrong; `order` adds to it.
     """
@@ -54,7 +53,7 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that point a program in another process here, and to no budget but its own."""
+        """The environment variables that point another process here, with a budget of its own."""
         return {
             "TOGGL_BASE_URL": self.base_url,
             "TOGGL_API_TOKEN": self.api_token,
@@ -70,16 +69,16 @@ class Sandbox:
 
     @property
     def spacing(self) -> Spacing:
-        """How far apart the requests of the account came, in Toggl seconds."""
+        """How far apart the requests of the account arrived, in Toggl seconds."""
         return self.counts.spacing(self.company.account.id)
 
     @property
     def arrivals(self) -> list[float]:
-        """When the requests of the account came, in Toggl seconds of the Unix epoch."""
+        """When the requests of the account arrived, in Toggl seconds since the Unix epoch."""
         return self.counts.arrivals(self.company.account.id)
 
     def order(self, fault: Fault, *, route: str | None = None, times: int = 1) -> None:
-        """Let the next requests meet a fault: any, or those of a route such as ``"GET /api/v9/me"``.
+        """Make the next requests meet a fault: any, or those of a route such as ``"GET /api/v9/me"``.
 
         Raises:
             ValueError: there is no such route.
@@ -89,7 +88,7 @@ class Sandbox:
         self._there(lambda: self.faults.order(fault, route=route, times=times))
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
-        """Set the time forward, so that a test need not wait: for a quota window to end, for one.
+        """Set the time forward, so that a test need not wait, for instance for a quota window to end.
 
         Raises:
             ValueError: it would go backwards.
@@ -98,9 +97,9 @@ class Sandbox:
         self._there(lambda: self.clock.advance(span.total_seconds()))
 
     def next_day(self) -> Workday:
-        """Let the company live on by a day: time entries are added, edited, re-dated, moved and deleted.
+        """Let a day pass in the company: time entries are added, edited, re-dated, moved and deleted.
 
-        What happens depends on the seed and on the day alone. Webhooks hear of it.
+        What happens depends only on the seed and on the day. Webhooks are sent for it.
         """
         return self._there(self._live)
 

@@ -32,16 +32,16 @@ _DAY = 86_400
 
 @contextlib.asynccontextmanager
 async def serve(options: SandboxOptions | None = None) -> AsyncIterator[Sandbox]:
-    """Run a sandbox on 127.0.0.1 in the current event loop, for the length of an ``async with``.
+    """Run a sandbox on 127.0.0.1 in the current event loop, for the duration of an ``async with``.
 
-    It installs no signal handlers and no logging, and at the end no task, timer or socket of its
-    own is left. Requests still under way when it ends are cut off.
+    It installs no signal handlers and no logging, and leaves no task, timer or socket of its own behind.
+    Requests still under way at the end are cut off.
 
     Args:
-        options: what the company, its limits and its faults are like; None for the defaults.
+        options: the company, its limits and its faults; None for the defaults.
 
     Yields:
-        The running sandbox: where it is, the credentials, the truth and the counts.
+        The running sandbox, with its address, credentials, company and counts.
 
     Raises:
         OSError: the port is taken.
@@ -97,8 +97,8 @@ async def run_forever(options: SandboxOptions, announce: Callable[[Sandbox], Non
     """Run a sandbox until the task is cancelled.
 
     Args:
-        options: what it is like.
-        announce: called once it listens, to tell people its address and its token.
+        options: the options of the sandbox.
+        announce: called once it is listening, to show its address and its token.
     """
     async with serve(options) as sandbox:
         announce(sandbox)

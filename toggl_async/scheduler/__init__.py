@@ -1,9 +1,10 @@
 """The scheduler: everything between a request and the network that keeps Toggl's limits.
 
-A request passes through it in this order: `scheduled` finds its account (`scheduler`), knows whether it
-is hopeless or already under way (`coalesce`), and makes its `attempts`: the `driver` asks the `core` for a
-turn, on limits that a budget keeps (`budgets`); `exchange` sends it by an inner `transport`; the core
-judges the answer, and says whether and when it goes again. `events` and `stats` tell of it all.
+A request passes through it in this order: `scheduled` finds its account (`scheduler`), checks whether it is
+hopeless or already under way (`coalesce`), and makes its `attempts`. For each attempt, the `driver` asks the
+`core` for a turn, on limits that a budget keeps (`budgets`), and `exchange` sends the request through an
+inner `transport`. The core then judges the answer, and says whether and when to send the request again.
+`events` and `stats` report all of this.
 """
 
 from toggl_async.scheduler import events

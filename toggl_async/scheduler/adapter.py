@@ -24,8 +24,8 @@ __all__ = [
 ]
 
 EXTENSION: Final = "toggl_async"
-"""The key of `httpx.Request.extensions` under which a client hands over its `RequestFacts`, and of
-`httpx.Response.extensions` under which an `Attempted` says how an answer was come by."""
+"""The key of `httpx.Request.extensions` under which a client passes its `RequestFacts`, and of
+`httpx.Response.extensions` under which an `Attempted` says how an answer was obtained."""
 
 REFUSED: Final = "toggl_async.credentials_refused"
 """The key of `httpx.Response.extensions` under which an answer says that credentials were refused."""

@@ -1,11 +1,11 @@
-"""The attempts of one call: take a turn, send, judge, and again, until an answer is final.
+"""The attempts of one call: take a turn, send, judge, and repeat, until an answer is final.
 
-Bodies of answers are read here, so that a connection lost half-way through is retried like any
-other. The exception is `RequestFacts.streams`: then the body stays on the wire, and its slot is taken
-until it is closed.
+Bodies of answers are read here, so that a connection lost half-way through is retried like any other. The
+exception is `RequestFacts.streams`: then the body stays on the wire, and occupies its slot until it is
+closed.
 
-The attempts of a call that others share can change hands. What is said to Toggl then happens in a
-task of its own, which the caller who leaves does not take down with him.
+The attempts of a shared call can change hands. The exchange with Toggl then runs in a task of its own, which
+a caller that leaves doesn't cancel.
 """
 
 import datetime as dt
@@ -157,7 +157,7 @@ class Attempts(Work[httpx.Response]):
         call, driver = self._call, self._driver
         next_turn, self._next_turn = self._next_turn, driver.turn
         if call.state is CallState.DONE:
-            next_turn = driver.turn  # whoever waited before has left its place
+            next_turn = driver.turn  # a call that waited before has left its place
         waiting = next_turn(call)
         if waiting is not None:
             await waiting
@@ -286,7 +286,7 @@ class Attempts(Work[httpx.Response]):
         return outcome, then
 
     def _note(self, response: httpx.Response, outcome: Outcome, then: Next) -> None:
-        """Mark an answer with how it was come by; remember what it teaches."""
+        """Mark an answer with how it was obtained; remember what it teaches."""
         driver, call = self._driver, self._call
         response.extensions[EXTENSION] = Attempted(
             attempts=call.attempts,

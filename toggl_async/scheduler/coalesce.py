@@ -1,17 +1,17 @@
 """Identical reads under way share one answer.
 
-Thirty requests an hour do not allow two widgets to fetch the same thing. The first that asks leads:
-it does the work itself, so that a call which nobody joins costs nothing more. Those who ask meanwhile
-follow: they wait for what the leader gets.
+With thirty requests an hour, two widgets should not both fetch the same thing. The first caller leads: it
+does the work itself, so that a call that nobody joins costs nothing extra. Callers that ask meanwhile follow:
+they wait for the leader's result.
 
-Nobody is hurt by a neighbour who gives up. If the leader is cancelled, or runs out of its own time (then
-it has what it got so far, a 429 perhaps), the follower that has waited longest goes on with the work
-where it stands, with its place in the queue. A request that left when there were followers goes on; one
-that they joined on its way is taken down by its caller, and asked again: no worse than asking alone, and
-it saves a task for each read, which is a fifth of what one costs.
+A caller that gives up doesn't harm the others. If the leader is cancelled, or runs out of its own time (then
+it returns what it has so far, perhaps a 429), the follower that has waited longest continues the work where
+it is, with the leader's place in the queue. A request that was sent while there were followers continues. One
+that followers joined after it was sent is cancelled with its caller, and sent again: that is no worse than
+asking alone, and it saves a task for each read, which is a fifth of the cost of a read.
 
-A write breaks the sharing, when it is made and again when it has ended: whoever asks after a write
-must see it, so he joins no GET that may have been answered before.
+A write ends the sharing, when it is made and again when it has ended: a caller that reads after a write must
+see it, so it may not join a GET that may have been answered before.
 """
 
 from abc import ABC, abstractmethod

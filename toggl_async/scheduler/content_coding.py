@@ -1,10 +1,10 @@
 """Content codings: gzip, deflate, br and zstd, alone or stacked, decoded whole or not at all.
 
-httpx's decoders take what is there for the whole: compressed bytes that were cut give the first part
-of a file without an error, and of several gzip members they read the first. So bodies are decoded
-here, up to the end that each coding marks. What a coding doesn't mark as its own is damage.
+httpx's decoders don't notice incomplete data: compressed bytes that were cut off yield the first part of a
+file without an error, and of several gzip members only the first is read. So bodies are decoded here, up to
+the end that each coding marks. Any data that a coding doesn't mark as its own counts as damage.
 
-br and zstd are known where the packages are installed that httpx reads them with.
+br and zstd are supported if the packages that httpx uses for them are installed.
 """
 
 import contextlib
@@ -153,7 +153,7 @@ _CODINGS: Final[Mapping[str, Callable[[], Decoder]]] = {
 }
 
 _DEEPEST: Final = 8
-"""Codings that are undone, one inside the other; more of them could only exhaust whoever decodes."""
+"""Codings that are undone, one inside the other; more could only serve to exhaust the decoder."""
 
 
 def decoder_for(headers: httpx.Headers) -> Decoder | None:

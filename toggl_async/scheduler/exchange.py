@@ -1,4 +1,4 @@
-"""One request sent once: when it really left, what was read of the answer, and what can be told if not.
+"""One request, sent once: when it really left, and what was read of the answer, or is known if none came.
 
 The moment of sending is learned from httpcore's `trace` extension: ``send_request_headers.started``
 comes when a connection stands and the first byte is about to leave. The request waits right there

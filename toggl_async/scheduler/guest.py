@@ -1,10 +1,10 @@
 """httpx2 as a guest: its transports under our scheduler, and our scheduler under its clients.
 
-httpx2 has httpx's classes once more, so one message is made of the other. Bodies that come in pieces go on
-in pieces, and errors become those of whoever waits for them. Where a program lets httpx2 stand in for httpx
-altogether (`httpx2.alias_httpx`), the classes are the same, and nothing here is used.
+httpx2 has its own copies of httpx's classes, so messages are converted from one to the other. Streamed bodies
+stay streamed, and errors are converted to those of the library that waits for them. If a program replaces
+httpx with httpx2 altogether (`httpx2.alias_httpx`), the classes are the same, and nothing here is used.
 
-Imported by `transport` alone, once a program has brought httpx2 along.
+Imported only by `transport`, if a program has imported httpx2.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ class GuestTransport(httpx.AsyncBaseTransport):
         with _errors_of(httpx):
             answer: object = await self.transport.handle_async_request(sent)
         if not isinstance(answer, httpx2.Response):
-            return cast(httpx.Response, answer)  # whoever waits for it says what it is
+            return cast(httpx.Response, answer)  # the caller says what it is
         return httpx.Response(
             answer.status_code,
             headers=answer.headers.raw,

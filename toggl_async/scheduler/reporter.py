@@ -1,10 +1,10 @@
-"""Tells what happens to one account: counters for `stats()`, events for listeners, the log.
+"""Reports what happens to one account: counters for `stats()`, events for listeners, the log.
 
-Events and lines of the log are only made where somebody listens. The log names a request by method and
-path template, and an account by its number: no id of a path, no query, no header, no body.
+Events and log records are made only if somebody listens. The log names a request by method and path template,
+and an account by its number: it contains no ids from a path, no query, no header and no body.
 
-Nothing here decides anything. A listener can do anything: it is told when the scheduler's own state is
-whole again, and what it raises is logged and goes no further.
+Nothing here decides anything. A listener can do anything, because it is called when the scheduler's own state
+is consistent again; whatever it raises is logged, and goes no further.
 """
 
 import asyncio
@@ -213,7 +213,7 @@ class Reporter:
             )
 
     def saw(self, before: View | None, seen: View, now: int, *, before_at: int) -> None:
-        """The account was looked at; what has changed is told."""
+        """The account was checked; report what has changed."""
         if not self._listeners:
             return
         elapsed = now - before_at

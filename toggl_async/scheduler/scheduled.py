@@ -1,7 +1,7 @@
 """The httpx transport that schedules: queue, send, judge, send again or hand over.
 
-It wraps any `httpx.AsyncBaseTransport` and serves any httpx client, ours or another. What it adds to
-an exchange happens before the request and after the answer; the request itself goes on as it came.
+It wraps any `httpx.AsyncBaseTransport` and serves any httpx client, ours or another. What it adds to an
+exchange happens before the request and after the answer; the request itself is passed on unchanged.
 """
 
 from collections.abc import Coroutine, Hashable, Mapping
@@ -31,24 +31,24 @@ _PLAIN: Final = frozenset({str, bytes, int, float, bool})
 
 
 class ScheduledTransport(httpx.AsyncBaseTransport):
-    """A transport that keeps Toggl's limits, for clients of httpx's and httpx2's.
+    """A transport that keeps Toggl's limits, for clients of httpx and httpx2.
 
-    It returns the final answer of any status, with an `Attempted` in its extensions, or raises a
-    `TogglError` where there is none.
+    It returns the final answer, of any status, with an `Attempted` in its extensions, or raises a
+    `TogglError` if there is none.
 
     Args:
-        inner: what sends the requests, a transport of httpx's or httpx2's; httpx's own if not given,
-            through the proxies that the environment names.
-        scheduler: what decides when; shared with others, it is not closed with this transport.
-        options: those of a scheduler of its own, and the `max_wait` and `coalesce` of requests
-            that declare none; the scheduler's if not given. Beside a scheduler, they must not differ in
-            what belongs to it.
-        budget: where the limits of accounts are kept, for a scheduler of its own; if not given, what
-            the environment variable ``TOGGL_BUDGET`` names (see `TogglClient.from_env`).
+        inner: the transport of httpx or httpx2 that sends the requests; by default, httpx's own, through the
+            proxies that the environment names.
+        scheduler: a scheduler to share with others; it is not closed with this transport.
+        options: the options of its own scheduler, and the `max_wait` and `coalesce` of requests that declare
+            none; by default, those of `scheduler`. If `scheduler` is given, they must not differ in what
+            belongs to it.
+        budget: where its own scheduler keeps the limits of accounts; by default, the budget that the
+            environment variable ``TOGGL_BUDGET`` names (see `TogglClient.from_env`).
 
     Raises:
-        InvalidInput: what belongs to the scheduler was given beside it, ``TOGGL_BUDGET`` names no budget, or
-            something is of another type, such as a transport that isn't asynchronous.
+        InvalidInput: something that belongs to the scheduler was given as well, ``TOGGL_BUDGET`` doesn't name
+            a budget, or an argument has the wrong type, such as a transport that isn't asynchronous.
         BudgetError: the budget that it names needs an extra that is not installed.
     """
 
@@ -75,11 +75,11 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         return self
 
     def close_calls(self) -> None:
-        """End the calls of this transport that wait with ClientClosed; those to come are taken."""
+        """End the waiting calls of this transport with ClientClosed; later calls are accepted."""
         self._drivers.close_calls(self._inner)
 
     async def aclose(self) -> None:
-        """End the calls that wait with ClientClosed, and close the inner transport."""
+        """End the waiting calls with ClientClosed, and close the inner transport."""
         self._inner.closed = True
         if self._owns_scheduler:
             await self.scheduler.aclose()
@@ -93,17 +93,17 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         """Schedule a request, and return its final answer.
 
         Raises:
-            MaxWaitExceeded: it cannot go within its `max_wait`.
+            MaxWaitExceeded: it cannot be sent within its `max_wait`.
             QuotaExceeded: it cannot, because the hourly quota is used up.
             EndpointGone: it was answered 410 before.
             FeatureUnavailable: it was refused before, by the workspace's plan.
             ConnectionFailed: no answer came.
             RequestTimeout: no answer came in time.
             ClientClosed: this transport or its scheduler was closed.
-            InvalidInput: it carries a key of Toggl 2.0, which is another product, anywhere but there; or it
-                is a request of neither httpx's nor httpx2's.
-            WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections
-                of one and can't be made to begin anew.
+            InvalidInput: it carries a key of Toggl 2.0, which is another product, to a host other than Toggl
+                2.0's; or it is a request of neither httpx nor httpx2.
+            WrongEventLoop: the scheduler is in use by another event loop, or `inner` has connections that
+                belong to one and can't be replaced.
         """
         given: object = request
         if not isinstance(given, httpx.Request):

@@ -3,12 +3,12 @@
 Clients share a scheduler so that two of them with one token keep one pace. It holds any number of
 accounts, each at its own pace, and lives in one event loop at a time.
 
-A credential is known by a keyed hash only (the key is drawn anew for each scheduler), so that no token
-can be read, or guessed, from a dump, a log or an event. A budget that others read needs a name that they
-come to as well: a hash without a key, made so slowly of passwords that they can't be guessed from it.
+A credential is identified only by a keyed hash (each scheduler has a new key), so that no token can be read
+or guessed from a dump, a log or an event. A shared budget needs a name that other processes derive as well: a
+hash without a key, which is so slow for passwords that they can't be guessed from it.
 
-At most one account is looked at for each call, the one that has not been used for longest, so ten
-thousand cost nothing while they rest.
+At most one account is checked for each call, the one that has been idle for longest, so ten thousand idle
+accounts cost nothing.
 """
 
 import asyncio
@@ -61,10 +61,10 @@ class Scheduler:
 
     Args:
         options: pace, cool-down, quota policy, retries and requests in flight, for every account.
-        random: where chance comes from; a seeded one makes a run repeatable.
+        random: the source of randomness; a seeded one makes a run repeatable.
         budget: where the limits of accounts are kept, such as ``FileBudget()`` for all processes of this
-            machine; this scheduler's own memory if not given.
-        on_event: is told of every event, synchronously; see `listen`.
+            machine; by default, in this scheduler's own memory.
+        on_event: called synchronously with every event; see `listen`.
     """
 
     def __init__(
@@ -115,14 +115,14 @@ class Scheduler:
         return self._counters.snapshot(tuple(map(_stats, self._drivers.drivers)), alone=self._drivers.alone)
 
     def listen(self, on_event: OnEvent) -> Callable[[], None]:
-        """Tell a function of every event from now on.
+        """Call a function with every event from now on.
 
         Args:
-            on_event: called synchronously with each `SchedulerEvent`; it may do anything to calls and
-                scheduler, and what it raises is logged and goes no further.
+            on_event: called synchronously with each `SchedulerEvent`. It may do anything to calls and to the
+                scheduler; whatever it raises is logged, and goes no further.
 
         Returns:
-            What ends it; calling it twice does nothing.
+            A function that stops this; calling it twice does nothing.
         """
         # Wrapped, so that one function may listen twice, and each time is ended by itself.
         listener = _Listener(on_event)
@@ -135,14 +135,14 @@ class Scheduler:
         return end
 
     def forget_refusals(self) -> None:
-        """Forget endpoints gone, features and credentials refused, for instance after an upgrade.
+        """Forget which endpoints, features and credentials Toggl refused, for instance after an upgrade.
 
-        A shared budget forgets them, too, of each account that this scheduler uses, now or later.
+        A shared budget forgets them, too, for each account that this scheduler uses, now or later.
         """
         self._drivers.forget_refusals()
 
     async def aclose(self) -> None:
-        """End all waiting calls with ClientClosed, and take no more; requests under way go on."""
+        """End all waiting calls with ClientClosed, and accept no more; requests under way continue."""
         await self._drivers.aclose()
 
 
@@ -166,7 +166,7 @@ class Drivers:
         budget: where their limits are kept.
         chance: where chance comes from; drawn anew in each process if not given.
         counters: where everything is counted.
-        listeners: who is told of events; they come and go.
+        listeners: the functions that are called with events; they come and go.
     """
 
     def __init__(
@@ -366,14 +366,14 @@ def refuse_beside(
     if options is not None and not isinstance(options, ClientOptions):
         raise InvalidInput(f"options must be a ClientOptions, not {type(options).__name__}")
     if budget is not None:
-        raise InvalidInput("budget can't be given beside scheduler: give it to Scheduler(budget=…)")
+        raise InvalidInput("budget and scheduler cannot be combined: pass budget to Scheduler(budget=…)")
     if on_event is not None:
-        raise InvalidInput("on_event can't be given beside scheduler: use scheduler.listen(on_event)")
+        raise InvalidInput("on_event and scheduler cannot be combined: use scheduler.listen(on_event)")
     for name in _ITS_OWN if options is not None else ():
         if getattr(options, name) != getattr(scheduler.options, name):
             raise InvalidInput(
                 f"options.{name} differs from that of the scheduler, which all its clients share: set it "
-                "where the scheduler is made, and begin with attrs.evolve(scheduler.options, …) here"
+                "on the scheduler, and pass attrs.evolve(scheduler.options, …) here"
             )
 
 

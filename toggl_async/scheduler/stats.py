@@ -19,8 +19,7 @@ class WindowStats:
         lane: whether it is the user's own or an organization's.
         organization_id: whose it is, where known.
         workspace_id: a workspace of it, while its organization is not known.
-        remaining: requests that may still go, those under way and the reserve taken off; None
-            when unknown.
+        remaining: requests that may still be sent, less those under way and the reserve; None if unknown.
         total: requests that a window allows; None when unknown.
         resets_in: seconds until the reset; None when unknown.
     """
@@ -35,13 +34,13 @@ class WindowStats:
 
 @attrs.frozen(kw_only=True)
 class ProcessStats:
-    """The calls of another process that wait, by priority.
+    """The waiting calls of another process, by priority.
 
     Attributes:
-        process: its name in the budget: its process id and, where machines share one, its machine.
-        priority: that of the calls.
-        waiting: how many they are.
-        waited: seconds since the first of them began to wait, or one of this priority last went.
+        process: its name in the budget: its process id and, if machines share the budget, its machine.
+        priority: the priority of the calls.
+        waiting: how many calls there are.
+        waited: seconds since the first of them began to wait, or a call of this priority was last sent.
     """
 
     process: str
@@ -55,14 +54,14 @@ class AccountStats:
     """One account, now.
 
     Attributes:
-        account: its number within the scheduler, as in the events.
+        account: its number in the scheduler, as in the events.
         waiting: calls that wait.
-        in_flight: requests under way, answers that are still being read included.
+        in_flight: requests under way, including answers that are still being read.
         interval: seconds between two of its requests.
-        reason: what all that wait wait for; None when nobody does.
-        wait: seconds until that ends; None when nobody waits, infinite where an answer has to come.
+        reason: what the waiting calls are waiting for; None if none is waiting.
+        wait: seconds until that ends; None if no call is waiting, infinite if an answer has to come first.
         windows: its quotas.
-        processes: what else waits, of all that share the budget; as it was when this process last asked.
+        processes: the waiting calls of all others that share the budget, as of when this process last asked.
     """
 
     account: int
@@ -77,23 +76,24 @@ class AccountStats:
 
 @attrs.frozen(kw_only=True)
 class SchedulerStats:
-    """A snapshot of a scheduler; counts are of its whole life.
+    """A snapshot of a scheduler; counts cover its whole life.
 
     Attributes:
-        accounts: those that it holds.
-        granted: turns given, which are requests sent but for the few that were cancelled or lost first.
+        accounts: the accounts that it keeps.
+        granted: turns given; slightly fewer requests were sent, because a few calls are cancelled or lost
+            first.
         answered: answers received.
-        throttled: answers that said "too fast" (429).
-        over_quota: answers that said that the hourly quota is used up (402).
-        lost: requests that brought no answer.
-        retried: requests that went back to the queue, for whatever reason.
+        throttled: answers of "too many requests" (429).
+        over_quota: answers that the hourly quota is used up (402).
+        lost: requests that got no answer.
+        retried: requests that went back to the queue, for any reason.
         refused: calls that failed without a request.
         shared: calls answered by an identical one under way.
         cancelled: calls whose callers gave up.
         sent: requests whose first bytes left, repeated ones included.
-        waited: seconds that calls spent waiting for their turns, added up.
-        waits: seconds during which all calls of an account waited, by what for; accounts added up.
-        alone: whether the shared budget cannot be used now, and this process keeps its own pace.
+        waited: seconds that calls spent waiting for their turns, in total.
+        waits: seconds during which all calls of an account were waiting, by reason; summed over accounts.
+        alone: whether the shared budget can't be used at the moment, so that this process keeps its own pace.
     """
 
     accounts: tuple[AccountStats, ...]

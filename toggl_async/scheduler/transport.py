@@ -1,11 +1,11 @@
 """httpx, and the inner transport: what sends the requests, and whether its connections can be used.
 
-The one module that imports httpx. All others take it from here, so that a successor is an adapter in
-this place.
+This is the only module that imports httpx. All others import it from here, so that a successor would only
+need an adapter in this place.
 
-Connections belong to one process and one event loop. A client that meets another loop, because its
-program calls `asyncio.run` again or was forked, starts with fresh ones; where a transport can't be made
-to, the call is refused before anything is sent.
+Connections belong to one process and one event loop. If a client meets another loop, because its program
+calls `asyncio.run` again or was forked, it starts with fresh connections; if its transport can't do that, the
+call is refused before anything is sent.
 
 A cancelled exchange can take a connection out of use for good. httpcore keeps anyio's cancellation away
 from its clean-up, but not asyncio's own: a task cancelled while it cleans up, or in the turn in which its
@@ -16,7 +16,7 @@ exchange was cancelled takes no more requests. The next ones go to a fresh pool,
 when the last of its exchanges has ended. What that costs is a few idle connections. A pool that has no
 connection to give, although the scheduler lets no more requests out than it has, is replaced, too.
 
-A transport of httpx's that the caller made can't be made anew: it is emptied, between two exchanges.
+An httpx transport that the caller made can't be replaced: it is emptied, between two exchanges.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ class Httpx2Transport(Protocol):
 
 
 AnyTransport: TypeAlias = httpx.AsyncBaseTransport | Httpx2Transport
-"""What can send the requests: an asynchronous transport of httpx's, or of httpx2's."""
+"""An asynchronous transport of httpx or httpx2."""
 
 _CONNECTIONLESS: Final = (httpx.MockTransport, httpx.ASGITransport)
 
@@ -347,7 +347,7 @@ class InnerTransport:
             else:
                 raise WrongEventLoop(
                     f"this {_kind(pool.transport)} has connections of another "
-                    f"{'process' if forked else 'event loop'}; give each a client of its own"
+                    f"{'process' if forked else 'event loop'}; make a client in each"
                 )
         self._loop, self._process = asyncio.get_running_loop(), os.getpid()
         self._retired, self._closing = [], set()

@@ -1,7 +1,7 @@
 """Receiving webhooks: an application for any ASGI server, a dependency for FastAPI, and their parts.
 
-Toggl POSTs pings and events to the address of a webhook (`workspace.webhooks` makes those), signed
-with the webhook's secret. A `Receiver` checks and answers them, and hands each event to a coroutine once::
+Toggl POSTs pings and events to the address of a webhook (which `workspace.webhooks` creates), signed with the
+webhook's secret. A `Receiver` checks and answers them, and passes each event to a coroutine once::
 
     from toggl_async import webhooks
 
@@ -9,15 +9,15 @@ with the webhook's secret. A `Receiver` checks and answers them, and hands each 
 
     app = webhooks.Receiver(secret, url_callback=address).app(handle)
 
-In any other framework one call checks and reads a delivery::
+In any other framework, one call checks and reads a delivery::
 
     delivery = webhooks.receive(request.headers.get(webhooks.SIGNATURE_HEADER), body, secret)
     match delivery:
         case webhooks.Event(): …
     return 200, webhooks.answer(delivery)   # as JSON
 
-Deliveries come at least once: remember `event_id` for a week, and do nothing the second time. What is
-answered with anything but success, Toggl delivers again.
+Deliveries come at least once: remember each `event_id` for a week, and ignore it the second time. If the
+answer is anything but a success, Toggl delivers again.
 """
 
 from toggl_async.webhooks.deliveries import (

@@ -1,4 +1,4 @@
-"""Deliveries: is one Toggl's, is it meant for us, is it fresh, and what does it say.
+"""Deliveries: is it from Toggl, is it meant for us, is it fresh, and what does it say?
 
 No network and no clock of its own is used here: a body comes in, a record or a `WebhookError` comes out.
 
@@ -44,10 +44,10 @@ __all__ = [
 ]
 
 SIGNATURE_HEADER: Final = "X-Webhook-Signature-256"
-"""The header that holds the signature, as ``sha256=`` and 64 hexadecimal digits."""
+"""The header with the signature, as ``sha256=`` and 64 hexadecimal digits."""
 
 TOLERANCE: Final = 300.0
-"""Seconds that the clocks of Toggl and of this machine may differ, travel included."""
+"""Seconds that the clocks of Toggl and of this machine may differ, including the time in transit."""
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -67,9 +67,9 @@ class Metadata:
         action: what was done to it, such as ``"created"``; None for a ping.
         path: the path of the request that did it.
         request_type: the HTTP method of that request.
-        workspace_id: the workspace that it was done in.
+        workspace_id: the workspace in which it was done.
         event_user_id: who did it.
-        values: all of it as text, as Toggl sends it: ``project_id`` and the like.
+        values: all metadata as text, as Toggl sends it: ``project_id`` and the like.
     """
 
     model: str | None
@@ -81,7 +81,7 @@ class Metadata:
     values: Mapping[str, str]
 
     def id_of(self, name: str) -> int | None:
-        """Return an id among the values, such as ``id_of("project_id")``; None when there is none."""
+        """Return an id from the values, such as ``id_of("project_id")``; None if there is none."""
         text = self.values.get(name, "")
         return int(text) if text.isdecimal() else None
 
@@ -111,11 +111,11 @@ class _Delivered:
 
 @attrs.frozen(kw_only=True)
 class Ping(_Delivered):
-    """A delivery that only asks whether somebody is there.
+    """A delivery that only asks whether anybody is listening.
 
     Attributes:
-        validation_code: what to send back, so that Toggl believes that the address is yours; None
-            once the webhook is validated.
+        validation_code: the code to send back to prove that the address is yours; None once the webhook is
+            validated.
     """
 
     validation_code: str | None = attrs.field(default=None, repr=False)
@@ -123,10 +123,10 @@ class Ping(_Delivered):
 
 @attrs.frozen(kw_only=True)
 class Event(_Delivered):
-    """A delivery that tells of something.
+    """A delivery that reports what happened.
 
     Attributes:
-        payload: the entity as it is now, free JSON; `payload_as` makes a record of it.
+        payload: the entity as it is now, as free-form JSON; `payload_as` turns it into a record.
     """
 
     payload: Json
@@ -144,7 +144,7 @@ class Event(_Delivered):
 
 
 Delivery: TypeAlias = Ping | Event
-"""What comes to a webhook."""
+"""A delivery to a webhook."""
 
 
 def receive(
@@ -163,7 +163,7 @@ def receive(
         body: the body as it came, before any parsing.
         secret: the secret of the webhook.
         url_callback: the address of the webhook; None leaves it unchecked.
-        tolerance: seconds that the delivery may be old, or ahead; ``math.inf`` for any number.
+        tolerance: seconds that the delivery may be old, or ahead of the clock; ``math.inf`` for no limit.
         now: the time to compare with; this moment when left out.
 
     Raises:
@@ -260,18 +260,18 @@ def check_address(delivery: Delivery, url_callback: str) -> None:
     """
     if delivery.url_callback != url_callback:
         raise MisdirectedDelivery(
-            f"the delivery was meant for {delivery.url_callback!r}, and this is {url_callback!r}"
+            f"the delivery was meant for {delivery.url_callback!r}, but this is {url_callback!r}"
         )
 
 
 def check_freshness(
     delivery: Delivery, *, tolerance: float = TOLERANCE, now: dt.datetime | None = None
 ) -> None:
-    """Check that a delivery was sent just now; Toggl dates each attempt anew.
+    """Check that a delivery was sent just now; Toggl gives each attempt a new timestamp.
 
     Args:
         delivery: the delivery.
-        tolerance: seconds that it may be old, or ahead.
+        tolerance: seconds that it may be old, or ahead of the clock.
         now: the time to compare with; this moment when left out.
 
     Raises:
@@ -297,9 +297,9 @@ def check_tolerance(tolerance: object) -> None:
 
 
 def answer(delivery: Delivery) -> dict[str, str]:
-    """Return what to answer a delivery with, as JSON and with status 200.
+    """Return the answer to a delivery, to be sent as JSON with status 200.
 
-    To a ping that asks for it, that is the validation code; without it, no events come.
+    If a ping asks for the validation code, the answer contains it; without it, no events are sent.
     """
     code = delivery.validation_code if isinstance(delivery, Ping) else None
     return {} if code is None else {"validation_code": code}
@@ -353,7 +353,7 @@ def _moment(fields: Mapping[str, Json], name: str) -> dt.datetime | None:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise MalformedDelivery(f"{name}: no time") from None
+        raise MalformedDelivery(f"{name}: not a time") from None
     if moment.tzinfo is None:
         raise MalformedDelivery(f"{name}: the time has no time zone")
     return moment

@@ -1,4 +1,4 @@
-"""A FastAPI dependency that gives checked deliveries; needs the extra ``fastapi``."""
+"""A FastAPI dependency that provides checked deliveries; needs the extra ``fastapi``."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -14,10 +14,10 @@ __all__ = ["deliveries"]
 
 
 def deliveries(receiver: Receiver) -> Callable[[Request], AsyncIterator[Delivery]]:
-    """Make a dependency of a receiver, for ``Depends``.
+    """Turn a receiver into a dependency, for ``Depends``.
 
-    The endpoint gets a `Delivery` that was checked, and answers it with `toggl_async.webhooks.answer`. An
-    event counts as handled unless the endpoint raises; one that was handled before doesn't come to it, and
+    The endpoint gets a checked `Delivery`, and answers it with `toggl_async.webhooks.answer`. An event counts
+    as handled unless the endpoint raises. An event that was already handled doesn't reach the endpoint, and
     is answered with success.
 
     Args:
@@ -37,7 +37,7 @@ def deliveries(receiver: Receiver) -> Callable[[Request], AsyncIterator[Delivery
             return
         async with receiver.once(found) as is_new:
             if not is_new:  # the one way past an endpoint; Toggl looks at the status alone
-                raise HTTPException(200, "the event was handled before")
+                raise HTTPException(200, "the event was already handled")
             yield found
 
     return delivery

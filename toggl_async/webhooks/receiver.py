@@ -1,8 +1,8 @@
-"""Taking deliveries over HTTP: limited, checked, answered, and each event handled once.
+"""Receives deliveries over HTTP: limits, checks and answers them, and handles each event once.
 
-`Receiver` has the parts, and makes an ASGI application of a coroutine; `toggl_async.webhooks.fastapi` makes a
-dependency of it. What goes wrong in the program's own code is not caught: its server answers 500, and Toggl
-delivers the event again.
+`Receiver` turns a coroutine into an ASGI application; `toggl_async.webhooks.fastapi` turns a `Receiver` into
+a dependency. Errors in the program's own code are not caught: its server answers 500, and Toggl delivers the
+event again.
 """
 
 import functools
@@ -44,19 +44,19 @@ _SIGNATURE: Final = SIGNATURE_HEADER.lower().encode()
 
 
 class Receiver:
-    """Takes the deliveries of a webhook.
+    """Receives the deliveries of a webhook.
 
     Args:
         secret: the secret of the webhook.
         url_callback: the address of the webhook, as Toggl knows it; None leaves it unchecked.
-        seen: remembers which events were handled; memory of this process if not given.
-        max_body: bytes that a delivery may have; the rest of a longer one isn't read.
-        tolerance: seconds that a delivery may be old, or ahead.
-        timeout: seconds that the body of a delivery may take to arrive; ``math.inf`` for any number.
+        seen: remembers which events were handled; by default, in the memory of this process.
+        max_body: how many bytes a delivery may have; the rest of a longer one isn't read.
+        tolerance: seconds that a delivery may be old, or ahead of the clock.
+        timeout: seconds that the body of a delivery may take to arrive; ``math.inf`` for no limit.
 
     Raises:
         InvalidInput: the secret is empty or not text, `seen` has no coroutine functions `has` and `add`, or
-            one of the others is of another type or out of range.
+            another argument has the wrong type or is out of range.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Receiver:
         return f"<Receiver of {self._url_callback or 'any address'}>"
 
     async def check(self, signature: str | None, length: str | None, body: AsyncIterable[bytes]) -> Delivery:
-        """Read a delivery, no further than it may go, and check it in every respect.
+        """Read a delivery, within its limits, and check it in every respect.
 
         Args:
             signature: the header `SIGNATURE_HEADER`; None when it is missing.
@@ -95,9 +95,9 @@ class Receiver:
             body: the body, chunk by chunk.
 
         Raises:
-            OversizedDelivery: it is too long; of one that says so, nothing is read.
+            OversizedDelivery: it is too long; if its header says so, nothing is read.
             SlowDelivery: it doesn't arrive in time.
-            WebhookError: it is not to be trusted; see `receive`.
+            WebhookError: it can't be trusted; see `receive`.
         """
         if length is not None and length.isdecimal() and int(length) > self._max_body:
             raise self._oversized()
@@ -116,10 +116,10 @@ class Receiver:
 
     @asynccontextmanager
     async def once(self, event: Event) -> AsyncIterator[bool]:
-        """Handle an event inside, if it is new; it is remembered when nothing was raised.
+        """Handle an event inside, if it is new; it is remembered unless something is raised.
 
-        One that is being handled is waited for, and is new again if that failed. Two processes that have it
-        at the same moment both handle it: it is lost by neither.
+        If the same event is already being handled, this waits for that, and the event is new again if that
+        failed. Two processes that get an event at the same moment both handle it, so neither loses it.
 
         Yields:
             Whether it is new.
@@ -140,11 +140,11 @@ class Receiver:
                 del self._turns[key]
 
     def app(self, handle: Handle) -> ASGIApp:
-        """Make an ASGI application, to be routed at the webhook's address or served by itself.
+        """Make an ASGI application, to mount at the webhook's address or to serve by itself.
 
         Args:
-            handle: a coroutine function that is given each event once. What it raises goes through to the
-                server, and the event is delivered again.
+            handle: a coroutine function that is called with each event once. If it raises, the error reaches
+                the server, and the event is delivered again.
 
         Raises:
             InvalidInput: `handle` is not a coroutine function.
@@ -187,7 +187,7 @@ class _App:
         if scope["type"] != "http":
             raise InvalidInput(f"a webhook receiver only accepts HTTP, not {scope['type']}")
         if scope["method"] != "POST":
-            await _say(send, 405, {"error": "deliveries are sent by POST"}, [(b"allow", b"POST")])
+            await _say(send, 405, {"error": "deliveries are sent with POST"}, [(b"allow", b"POST")])
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         receiver = self._receiver
@@ -277,8 +277,8 @@ def _check_store(seen: object) -> None:
         method = getattr(seen, name, None)
         if isinstance(seen, type) or not _is_coroutine_function(method):
             raise InvalidInput(
-                f"seen must have the coroutine functions `has` and `add`, and {_named(seen)} has no such "
-                f"`{name}`: write `async def {name}(self, key)`"
+                f"seen must have the coroutine functions `has` and `add`, but {_named(seen)} has no "
+                f"coroutine function `{name}`: write `async def {name}(self, key)`"
             )
 
 

@@ -1,4 +1,4 @@
-"""Which events have been handled: what is delivered twice is handled once."""
+"""Remembers which events were handled, so that an event that is delivered twice is handled once."""
 
 from typing import Final, Protocol
 
@@ -12,10 +12,9 @@ _WEEK: Final = 7 * 24 * 3600.0
 
 
 class SeenEvents(Protocol):
-    """Remembers events by a key, for at least a week: for so long Toggl may deliver one again.
+    """Remembers events by a key, for at least a week, because Toggl may deliver one again for that long.
 
-    Several processes share one that stands in a database. One that fails leaves the event to be delivered
-    again.
+    To share one between several processes, keep it in a database. If it raises, the event is delivered again.
     """
 
     async def has(self, key: str) -> bool:
@@ -28,11 +27,11 @@ class SeenEvents(Protocol):
 
 
 class SeenInMemory:
-    """Remembers events as long as its process lives, by the clock of the event loop.
+    """Remembers events for as long as its process runs, by the clock of the event loop.
 
     Args:
         seconds: how long.
-        limit: how many at most; of more, the oldest are forgotten.
+        limit: how many at most; beyond that, the oldest are forgotten.
 
     Raises:
         InvalidInput: one of them isn't positive.

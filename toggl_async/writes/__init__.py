@@ -1,4 +1,4 @@
-"""Many writes: each row sent once, with its outcome, progress, and a way to go on after anything.
+"""Many writes: each row is sent once, with its outcome and progress, and an interrupted run can resume.
 
 ::
 
@@ -7,8 +7,8 @@
     async for written in writes.write_all(rows, write, find=find, journal="import.sqlite"):
         print(written.done, "of", written.total, written.row, written.how, written.error or "")
 
-A write whose answer was lost may have been carried out. Then `find` looks whether the thing is there before
-it is sent again, and the outcome says what it found.
+A write whose answer was lost may have been carried out. Before the row is sent again, `find` checks whether
+it exists, and the outcome says what it found.
 """
 
 from toggl_async.writes.outcomes import How, Written

@@ -1,11 +1,12 @@
-"""What a run of writes remembers, so that another can go on: an SQLite file of keys and how far each came.
+"""What a run of writes remembers, so that another can resume: an SQLite file of keys and their progress.
 
-It holds no rows, only hashes of them (or the keys that the program makes), and the ids of what was written.
-One run at a time has it.
+It contains no rows, only hashes of them (or the program's own keys), and the ids of what was written. Only
+one run at a time can use it.
 
-That a row is about to be sent is on the disk before it is. That it was written, or not, is with the operating
-system, and on the disk with the next row: a killed process loses none of it, and a power cut no more than the
-latest, which the next run then looks for. So a row waits for the disk once, by SQLite's write-ahead log.
+Before a row is sent, the disk has a note that it will be. Whether it was written is noted with the operating
+system, and reaches the disk with the next row: a killed process loses nothing, and a power cut loses only the
+latest note, and the next run then looks for that row. So each row waits for the disk once, thanks to SQLite's
+write-ahead log.
 """
 
 import enum
@@ -206,8 +207,8 @@ def _refuse_damaged(connection: sqlite3.Connection, path: str) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok" or Path(path).stat().st_size != pages * page_size:
         raise _UnusableError(
-            "it is damaged, and can't tell what was written; take a copy of it that is whole, or look in "
-            "Toggl what is there, and begin a new one with the rows that are missing"
+            "it is damaged, so what was written is unknown: restore an intact copy, or check what is in "
+            "Toggl and begin a new journal with the rows that are missing"
         )
 
 
@@ -257,7 +258,7 @@ def _checked(key: Callable[[RowT], str], row: RowT) -> str:
 
 
 def _id_of(thing: object) -> str | None:
-    """Return the id of what Toggl has, by which it is told from all others; None where it has none."""
+    """Return the id of what Toggl has, which identifies it; None if it has none."""
     found = thing
     if isinstance(thing, Mapping):
         found = thing.get("id")

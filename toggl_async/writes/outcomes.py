@@ -1,4 +1,4 @@
-"""What became of a row."""
+"""The outcome of a row."""
 
 import enum
 from typing import Final, Generic, TypeVar
@@ -19,15 +19,15 @@ class How(enum.StrEnum):
     WRITTEN = "written"
     """It was sent, and Toggl confirmed it."""
     FOUND = "found"
-    """It may have been written, and is there: nothing was sent again."""
+    """It may have been written, and `find` found it: nothing was sent again."""
     WRITTEN_AGAIN = "written again"
-    """It may have been written, but was not there: it was sent again, and Toggl confirmed it."""
+    """It may have been written, but `find` didn't find it: it was sent again, and Toggl confirmed it."""
     EARLIER = "earlier"
-    """An earlier run has written it, by its journal."""
+    """An earlier run wrote it, according to the journal."""
     REFUSED = "refused"
     """It was not written: the error says why. The next run tries it again."""
     IN_DOUBT = "in doubt"
-    """It may have been written, and that could not be found out. The next run looks first."""
+    """It may have been written, and that could not be determined. The next run looks for it first."""
 
 
 _NOT_THERE: Final = frozenset({How.REFUSED, How.IN_DOUBT})
@@ -40,10 +40,10 @@ class Written(Generic[RowT, ResultT]):
     Attributes:
         row: the row.
         how: how it came to be written, or not.
-        result: what the write returned, or what was found; None if it was neither now.
+        result: what the write returned, or what was found; None if this run did neither.
         error: why it was not written, or what left it in doubt; None if neither happened.
         done: how many rows have an outcome now, this one included.
-        total: how many there are; None where that isn't known.
+        total: how many rows there are; None if that isn't known.
     """
 
     row: RowT

@@ -56,31 +56,32 @@ async def write_all(
     key: Callable[[RowT], str] | None = None,
     settle: float = 10.0,
 ) -> AsyncGenerator[Written[RowT, ResultT], None]:
-    """Write rows, one after the other, and tell what became of each.
+    """Write rows, one after the other, and yield the outcome of each.
 
-    A row that Toggl refuses doesn't stop the others. What concerns all of them does, such as a used-up quota
-    or wrong credentials: it is raised, and the same call goes on from there if there is a journal.
+    A row that Toggl refuses doesn't stop the others. An error that concerns all of them, such as a used-up
+    quota or wrong credentials, is raised. With a journal, the same call resumes from there.
 
     Args:
-        rows: what to write; any number, also as they come.
-        write: writes one, such as a coroutine function that calls ``workspace.time_entries.create``. What
-            it raises beside a TogglError ends the run; the next run looks first for that row.
-        find: looks whether a row is there, and returns it, or None. Without it, what is in doubt stays so.
-            It has to tell rows apart. What it finds for one row is not believed for another: where its id is
-            that of a thing that belongs to another row, or it has no id and there are rows that are alike,
-            the row stays in doubt.
-        journal: a file that remembers how far it came; one for each job. None remembers nothing.
-        key: tells rows apart, from run to run; a hash of the row if not given, for which it has to be of what
-            JSON can hold, a dataclass, an attrs class or a named tuple.
-        settle: seconds after which `find` is asked: what was just written can take some to show.
+        rows: what to write; an iterable, also asynchronous, of any length.
+        write: a coroutine function that writes one row, for instance with ``workspace.time_entries.create``.
+            If it raises anything but a TogglError, the run ends; the next run looks for that row first.
+        find: a coroutine function that looks for a row in Toggl, and returns what it found, or None. Without
+            it, rows in doubt stay in doubt. It has to tell rows apart: if it returns something whose id
+            belongs to another row, or something without an id while several rows are alike, the row stays in
+            doubt.
+        journal: a file that remembers how far the job came; use one for each job. None remembers nothing.
+        key: a function that returns a text that identifies a row in all runs; by default, a hash of the row,
+            which then has to be JSON-compatible, a dataclass, an attrs class or a named tuple.
+        settle: seconds to wait before `find` is called, because Toggl may take some time to show what was
+            just written.
 
     Yields:
-        A `Written` for each row, in their order.
+        A `Written` for each row, in order.
 
     Raises:
-        InvalidInput: the journal can't be used, no key can be made of a row, `settle` is negative or not a
-            number, or `write` or `find` can't be awaited.
-        TogglError: what would meet each row that is left; this one was not written.
+        InvalidInput: the journal can't be used, no key can be derived from a row, `settle` is negative or not
+            a number, or `write` or `find` is not a coroutine function.
+        TogglError: an error that every remaining row would meet; this row was not written.
     """
     _check_settle(settle)
     total = len(rows) if isinstance(rows, Sized) else None

@@ -1,9 +1,8 @@
 """Paged lists: the schemes that operations declare, and `Pages`, which walks them.
 
-A scheme says which parameters a page is asked for with and where the next one stands; `Pages`
-merges them into the caller's request, has it fetched, and gives the items out. No network and no
-clock here: the client hands in how to fetch. The schemes are loaded with the first operation that
-declares one.
+A scheme says which parameters request a page, and where the next page is named. `Pages` merges the parameters
+into the caller's request, fetches it, and yields the items. There is no network and no clock here: the client
+passes in a function that fetches. The schemes are loaded with the first operation that declares one.
 
 Imported by `operation` and by the client; imports `errors` and `record`.
 """

@@ -29,12 +29,11 @@ _WALKS = 2
 
 @attrs.frozen(kw_only=True)
 class Bookmark:
-    """Where a walk goes on, also in another process.
+    """Where a walk continues, even in another process.
 
     Attributes:
         position: the parameters of the next page.
-        size: items on a page, since a page number means something at one size only; None where
-            Toggl chooses.
+        size: items per page, since a page number only makes sense with one size; None if Toggl chooses it.
     """
 
     position: Position
@@ -65,25 +64,25 @@ class PageStep(Generic[ItemT]):
 
 
 class Pages(Generic[ItemT]):
-    """The items of a paged list, fetched page by page as they are asked for.
+    """The items of a paged list, fetched page by page as they are needed.
 
-    ``async for`` gives items, `pages()` lists of them, ``await`` or `collect()` one list. Nothing is
-    sent before the first item is asked for, nor a page sooner than its first item. Every walk starts
-    anew. A walk that is left early can be closed at once, as anyio's rules want it: ``async with
+    ``async for`` yields items, `pages()` yields lists of them, and ``await`` or `collect()` returns one list.
+    Nothing is sent before the first item is needed, and each page only when its first item is. Every walk
+    starts over. To close a walk that you leave early at once, as anyio requires, use ``async with
     contextlib.aclosing(aiter(found)) as items``.
 
-    A walk ends when the scheme says so, and also at a page that brings nothing new: some lists
-    ignore the page number and answer with the same items for ever.
+    A walk ends when the paging scheme says so, and also at a page without new items, because some lists
+    ignore the page number and return the same items for ever.
 
-    Lists change while they are walked. An item that has moved to a later page comes once. Reports, and
-    lists that say how long they are, also show that one may have moved to an earlier page, unseen: such a
-    walk is made once more, and gives what it had missed. Of other lists (projects, tags, goals, invoices)
-    nothing tells; `toggl_async.export` holds them against a second source.
+    Lists change while they are walked. An item that moves to a later page is yielded once. If an item may
+    have moved to an earlier page unseen, reports and lists that state their length show it; then the walk is
+    repeated, and yields what it had missed. Other lists (projects, tags, goals, invoices) don't show it;
+    `toggl_async.export` compares those with a second source.
 
     Raises (while walking):
         DecodeError: an answer isn't a page of this list; it is never taken for an empty one.
-        PagingError: the server names a page as the next one that was fetched before, an empty
-            page of a report says that more follow, or items may be missing of two walks.
+        PagingError: the server's next page was already fetched, an empty page of a report announces more
+            pages, or items may be missing from two walks.
         TogglError: whatever became of a request; see `toggl_async.errors`.
     """
 
@@ -134,14 +133,14 @@ class Pages(Generic[ItemT]):
         return gathered[:limit]
 
     async def pages(self) -> AsyncGenerator[list[ItemT], None]:
-        """Walk page by page; pages without new items are not given out."""
+        """Walk page by page; pages without new items are skipped."""
         async with aclosing(self.settled()) as steps:
             async for step in steps:
                 if step.items:
                     yield step.items
 
     async def settled(self) -> AsyncGenerator[PageStep[ItemT], None]:
-        """Walk page by page, and once more if items may be missing; none comes twice."""
+        """Walk page by page, and once more if items may be missing; yield none twice."""
         given = _Given(self._paging)
         for _ in range(_WALKS):
             shifted = False
@@ -153,7 +152,7 @@ class Pages(Generic[ItemT]):
                 return
         raise PagingError(
             f"items of {self._operation} moved between pages while they were being read, or the list is "
-            "shorter than it says: some may be missing"
+            "shorter than its total says: some may be missing"
         )
 
     async def steps(self, start: Bookmark | None = None) -> AsyncGenerator[PageStep[ItemT], None]:
@@ -171,14 +170,14 @@ class Pages(Generic[ItemT]):
             mark = tuple(sorted(position.items()))
             if mark in asked:
                 raise PagingError(
-                    f"the server named as the next page one that was already fetched: {dict(position)}"
+                    f"the next page that the server names was already fetched: {dict(position)}"
                 )
             answer, size = await self._fetched(position, size, first=not asked)
             asked.add(mark)
             items = self._picked(answer)
             total = self._paging.total(answer)
             if total and not items and tally.met == 0:
-                raise self._misshapen(f"the list says that it has {total} items, but none came", answer)
+                raise self._misshapen(f"the list's total is {total}, but no items came", answer)
             rows = [item for item in items if not is_no_row(item)]
             new = seen.new(rows)
             shifted = self._paging.has_shifted(position, rows)

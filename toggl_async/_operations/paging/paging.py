@@ -1,4 +1,4 @@
-"""What all paging schemes have in common: a page, what it is asked for with, and what comes back."""
+"""What all paging schemes have in common: a page, the parameters that request it, and its answer."""
 
 import abc
 from collections.abc import Hashable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Reading answers and bodies in whichever form they come: records, free JSON, or JSON not read yet."""
+"""Reads answers and bodies in whichever form they come: records, free-form JSON, or undecoded JSON."""
 
 import functools
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Paging schemes: how Toggl's lists ask for their next page, and where each differs from the others.
 
-A scheme is a frozen declaration with pure logic: which parameters the first page has, where the
-items of an answer stand, and which parameters the following page has.
+A scheme is a frozen declaration with pure logic: which parameters the first page has, where the items of an
+answer are, and which parameters the following page has.
 """
 
 import re
@@ -280,7 +280,7 @@ class ReportCursor(Paging):
             if header in page.answer.headers
         }
         if cursor and not page.items:
-            raise PagingError("an empty page of the report says that more follow")
+            raise PagingError("an empty page of the report announces more pages")
         return cursor or None
 
     def has_shifted(self, position: Position, items: Sequence[object]) -> bool:
@@ -337,4 +337,4 @@ def _number(header: str, value: str) -> int:
     """
     if re.fullmatch("-?[0-9]{1,19}", value.strip()) and abs(number := int(value)) <= _LARGEST_ID:
         return number
-    raise PagingError(f"the header {header} of the report is not a number that can be sent")
+    raise PagingError(f"the header {header} of the report is not a usable number")

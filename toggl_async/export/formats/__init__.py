@@ -1,8 +1,8 @@
-"""What an export can be written as: one module for each format, all behind one interface, `Format`.
+"""The formats of an export: one module for each, all behind one interface, `Format`.
 
-A format makes a whole file from rows that it is given, and knows nothing else: not where they come from,
-how far a run has come, or what the file will be called. `format_named` makes a format by its name; its
-module is imported only then, because some need packages that not everybody has.
+A format writes a whole file from the rows that it is given, and knows nothing else: not where they come from,
+how far a run is, or what the file will be called. `format_named` makes a format by its name; only then is its
+module imported, because some formats need packages that may not be installed.
 """
 
 import importlib
@@ -27,7 +27,7 @@ FORMATS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "duckdb": ("duck", "DuckDb", "duckdb"),
     }
 )
-"""Every format: the module here and the class in it, and the extra that it needs."""
+"""Every format, with its module here, the class in it, and the extra that it needs."""
 
 
 @runtime_checkable
@@ -39,7 +39,8 @@ class Format(Protocol):
     suffix: str
     """The suffix of its files, with the dot."""
     per_dataset: bool
-    """Whether every dataset is a file of its own, ``projects.csv``; else all are in one, ``toggl.sqlite``."""
+    """Whether each dataset is a file of its own, ``projects.csv``; otherwise all are in one,
+    ``toggl.sqlite``."""
 
     def write(self, path: Path, tables: Iterable[tuple["Table", Iterable[bytes]]]) -> dict[str, int]:
         """Write a whole file.

@@ -1,18 +1,18 @@
-"""CSV (RFC 4180, UTF-8): a header and one row a line; empty is null, lists and objects are JSON.
+"""CSV (RFC 4180, UTF-8): a header, and one row per line; an empty cell is null, lists and objects are JSON.
 
-Moments stand as Toggl sent them, with their offset, truth values as ``true`` and ``false``, and decimals
-with a point. Cells are separated by commas, whatever the computer's language.
+Times are as Toggl sent them, with their offset; booleans are ``true`` and ``false``; decimals have a point.
+Cells are separated by commas, whatever the computer's locale.
 
-For machines that is all. For people, who open the file in a spreadsheet (`Csv` with ``excel``), three things
+For machines, that is all. For people, who open the file in a spreadsheet (`Csv` with ``excel``), three things
 are added:
 
 - It begins with a byte order mark, without which Excel takes UTF-8 for an old code page and shows "Åsa" as
   "Ã…sa".
-- Every text is quoted, so that a semicolon or a tab in it splits no cell where the program splits there, too.
-- Text that a spreadsheet would run as a formula gets an apostrophe in front: whoever may describe a time
-  entry must not be able to run something on the computer of whoever reads the export. So does what follows
-  a semicolon, a tab or a line break within a text. Where the decimal sign is a comma, programs split cells at
-  semicolons and find the quotes in the middle of a cell, where they mean nothing.
+- Every text is quoted, so that a program that also splits at semicolons or tabs doesn't split it.
+- Text that a spreadsheet would run as a formula gets an apostrophe in front: somebody who can describe a time
+  entry must not be able to run something on the computer of a person who reads the export. So does text after
+  a semicolon, a tab or a line break within a cell. If the decimal sign is a comma, programs split cells at
+  semicolons, and find the quotes in the middle of a cell, where they mean nothing.
 
 Numbers stay numbers, negative ones too.
 """

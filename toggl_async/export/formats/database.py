@@ -1,7 +1,7 @@
-"""Databases of one file: every dataset is a table, and everything goes in by one transaction.
+"""Single-file databases: every dataset is a table, and everything is written in one transaction.
 
-All tables are made, whether their datasets are exported or not, so that the view `VIEW` works in any case.
-They have no primary key: what Toggl sent twice stands there twice, as in every other format.
+All tables are created, whether or not their datasets are exported, so that the view `VIEW` always works. They
+have no primary key: a row that Toggl sent twice is there twice, as in every other format.
 """
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.

@@ -1,7 +1,6 @@
-"""DuckDB: ``toggl.duckdb``, which DuckDB 1.2 and all that came after it can read.
+"""DuckDB: ``toggl.duckdb``, for DuckDB 1.2 and later.
 
-Moments are TIMESTAMP WITH TIME ZONE, lists are lists, objects are JSON. Needs duckdb (the extra
-``duckdb``).
+Times are TIMESTAMP WITH TIME ZONE, lists are lists, objects are JSON. Needs duckdb (the extra ``duckdb``).
 """
 
 from collections.abc import Mapping, Sequence

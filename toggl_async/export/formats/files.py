@@ -1,4 +1,4 @@
-"""How files are opened, and what is said when one cannot be written."""
+"""How files are opened, and the error if one cannot be written."""
 
 import errno
 import os

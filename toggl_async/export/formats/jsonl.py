@@ -1,4 +1,4 @@
-"""JSON Lines: one row a line, as Toggl sent it."""
+"""JSON Lines: one row per line, as Toggl sent it."""
 
 from collections.abc import Iterable
 from pathlib import Path

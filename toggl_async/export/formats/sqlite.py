@@ -1,7 +1,7 @@
 """SQLite: ``toggl.sqlite``, with the standard library's module.
 
-Moments are ISO 8601 text in UTC, which sorts and which SQLite's own date functions read; days are
-text; truth values 0 and 1; lists and objects JSON, for ``json_each``.
+Times are ISO 8601 text in UTC, which sorts, and which SQLite's own date functions read; days are text;
+booleans are 0 and 1; lists and objects are JSON, for ``json_each``.
 """
 
 import datetime as dt

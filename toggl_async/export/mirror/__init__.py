@@ -1,3 +1,3 @@
-"""What an export keeps: rows, progress and the manifest, so that it can go on after anything."""
+"""What an export stores: rows, progress and the manifest, so that it can resume after any interruption."""
 
 __all__: list[str] = []

@@ -185,7 +185,7 @@ class Books:
     async def begin(
         self, piece: Piece, scope: Scope, progress: Progress, *, spared: Collection[int] = ()
     ) -> None:
-        """Begin to read again what stands in the mirror.
+        """Begin to read again what is in the mirror.
 
         What others meet from now on is not this piece's to delete, also when another process goes on.
 

@@ -1,4 +1,4 @@
-"""Cells: the types that columns have, and what a value of JSON is in one of them. Pure."""
+"""Cells: the types of columns, and how a JSON value becomes a cell. Pure."""
 
 import datetime as dt
 import enum
@@ -35,7 +35,7 @@ class ColumnType(enum.Enum):
 
 
 Cell: TypeAlias = int | float | bool | str | dt.datetime | dt.date | list[int] | list[str] | None
-"""What stands in a cell: JSON as text, moments with their offset."""
+"""The value of a cell: JSON as text, times with their offset."""
 
 
 def _whole(value: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""The destination: what a directory holds, and whether an export can go there."""
+"""The destination: what a directory contains, and whether an export can go there."""
 
 import hashlib
 import os
@@ -89,7 +89,7 @@ def held_by(
     if excel is not None and held.excel is not excel:
         made = "for spreadsheets (excel)" if held.excel else "for machines, not for spreadsheets (excel)"
         raise InvalidInput(
-            f"{directory} contains CSV files {made}; go on with those, or name another directory"
+            f"{directory} contains CSV files {made}; keep that kind, or name another directory"
         )
     if held.layout != layout_of(held.format):
         raise InvalidInput(f"{directory} contains an export made by another version of toggl_async")
@@ -139,5 +139,5 @@ def _read(path: Path) -> Held | None:
         raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise InvalidInput(
-            f"cannot read {path}: {error}; it is damaged: remove it, and run this again"
+            f"cannot read {path}: {error}; it is damaged: remove it, and run the same command again"
         ) from error

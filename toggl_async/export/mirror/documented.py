@@ -1,7 +1,8 @@
-"""Rows that are as Toggl documents them, told from the odd ones by one strict decoding, which is fast.
+"""Tells rows that are as Toggl documents them from odd ones, by one strict decoding, which is fast.
 
-What `Documented` accepts it reads as the tolerant way would; what it does not accept need not be wrong: a
-field that is new at Toggl's is enough. Those rows go the tolerant way, and nothing of them is lost.
+`Documented` reads the rows that it accepts just as the tolerant decoding would. Rows that it doesn't accept
+need not be wrong: a new field in Toggl is enough. They are decoded with tolerance, and nothing in them is
+lost.
 """
 
 from collections.abc import Callable, Sequence

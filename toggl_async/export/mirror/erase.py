@@ -1,4 +1,4 @@
-"""Which rows of a table are to be forgotten, and what is to be read anew because of it. Pure."""
+"""Which rows of a table to forget, and what has to be read again because of it. Pure."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,7 +1,7 @@
-"""Hours from a mirror: by project, client, user or tag, and by day, week or month. No request is made.
+"""Hours from a mirror: by project, client, user or tag, and by day, week or month. Sends no requests.
 
-The database adds up the seconds of each day and of everything that is asked for; weeks and months are made
-of days here, so that no SQL but what all databases know is needed.
+The database adds up the seconds by day and by everything else that is asked for. Weeks and months are made
+from days here, so that the SQL works in all databases.
 """
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
@@ -207,23 +207,23 @@ def _doubts(state: Mapping[str, str], since: dt.date | None, until: dt.date | No
     finished = state.get("finished")
     manifest = decoded("the mirror", None if finished is None else finished.encode(), Manifest)
     if manifest is None:
-        yield "the export has not ended yet: hours are missing"
+        yield "the export is unfinished: hours are missing"
         return
     if "run" in state:
         yield "an update is under way, or was interrupted: hours may be missing"
     plan, kept_from = manifest.plan, day_of(state.get("kept_from"))
     if ENTRIES.name not in plan:
-        yield "the export takes no time entries"
+        yield "the export does not include time entries"
     elif not manifest.complete:
-        yield "the export is incomplete: hours may be missing; its manifest says what"
+        yield "the export is incomplete: hours may be missing; its manifest says why"
     if plan.filters:
-        yield f"the export takes only some time entries, chosen by {', '.join(plan.filters)}"
+        yield f"the export includes only some time entries, chosen by {', '.join(plan.filters)}"
     if plan.since is not None and (since is None or since < plan.since):
-        yield f"the export takes time entries from {plan.since} on"
+        yield f"the export includes time entries only from {plan.since} on"
     if kept_from is not None and (since is None or since < kept_from):
         yield f"time entries from before {kept_from} were forgotten"
     if plan.until is not None and (until is None or until > plan.until):
-        yield f"the export takes time entries until {plan.until}"
+        yield f"the export includes time entries only until {plan.until}"
 
 
 def _names_of_tags(snapshot: Snapshot) -> Mapping[int, str | None]:

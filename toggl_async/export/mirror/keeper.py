@@ -1,4 +1,4 @@
-"""What reading needs of whatever keeps its rows: the protocol `Keeper`, and a store as one."""
+"""The protocol `Keeper`, to which reading passes its rows, and its implementation by a store."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -31,7 +31,7 @@ class Keeper(Protocol):
         ...
 
     async def stand_ins(self, dataset: Dataset) -> set[int]:
-        """What stands in for ids."""
+        """The substitutes for ids."""
         ...
 
     async def sums(self, without: Sequence[str] = ()) -> Sequence[DaySum]:

@@ -1,4 +1,4 @@
-"""One run at a time: a lock beside a file, which the system lets go of when the process is gone.
+"""One run at a time: a lock beside a file, which the system releases when the process is gone.
 
 It is a file of its own: SQLite loses its locks when a process closes another descriptor of the database.
 """

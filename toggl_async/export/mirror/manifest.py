@@ -1,4 +1,4 @@
-"""The manifest: what an export took, from where, at what price, and whether it agrees with Toggl."""
+"""The manifest: what was exported, from where, at what cost, and whether it agrees with Toggl."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -32,13 +32,13 @@ MANIFEST = "manifest.json"
 
 @attrs.frozen(kw_only=True)
 class MonthCheck:
-    """A calendar month of a range, as far as the range touches it.
+    """A calendar month of a range, as far as the range overlaps it.
 
     Attributes:
         month: its first day.
         rows: finished time entries in the destination.
         seconds: their sum.
-        server_seconds: Toggl's sum, unrounded; None where Toggl's graph has no months.
+        server_seconds: Toggl's sum, unrounded; None if Toggl's graph has no months.
     """
 
     month: dt.date
@@ -49,17 +49,17 @@ class MonthCheck:
 
 @attrs.frozen(kw_only=True)
 class Check:
-    """A range of one workspace's time entries, against Toggl's total of the same days.
+    """The comparison of a range of one workspace's time entries with Toggl's total for the same days.
 
     Attributes:
         workspace_id: the workspace.
         first: the first day.
-        last: the last day, included.
+        last: the last day, inclusive.
         rows: finished time entries in the destination.
         seconds: their sum.
-        server_seconds: Toggl's sum, unrounded; None when Toggl did not tell it.
-        months: the same month by month.
-        agrees: whether the sums are equal, whatever it is made with; None when there is none of Toggl's.
+        server_seconds: Toggl's sum, unrounded; None if Toggl didn't give one.
+        months: the same, month by month.
+        agrees: whether the sums are equal, computed from them; None if Toggl gave none.
     """
 
     workspace_id: int
@@ -77,7 +77,7 @@ class Check:
 
     @property
     def is_short(self) -> bool:
-        """Whether Toggl's sum is more, so that time entries are missing."""
+        """Whether Toggl's sum is more, which means that time entries are missing."""
         return self.server_seconds is not None and self.server_seconds > self.seconds
 
 
@@ -92,10 +92,10 @@ class Refusal:
     """A dataset of one workspace that Toggl refused, so that its rows are missing.
 
     Attributes:
-        dataset: the name of the dataset; ``totals`` where Toggl's sums of time entries were refused.
+        dataset: the name of the dataset, or ``totals`` for Toggl's sums of time entries.
         workspace_id: the workspace.
-        status: 402 when the plan lacks the feature, 403, 404 or 410 when the user has no right to it or
-            it is not there.
+        status: 402 if the plan lacks the feature; 403, 404 or 410 if the user has no permission, or it
+            doesn't exist.
         message: Toggl's own words.
     """
 
@@ -107,10 +107,10 @@ class Refusal:
 
 @attrs.frozen(kw_only=True)
 class Failure:
-    """A dataset of one workspace that is not whole because an answer failed or could not be trusted.
+    """A dataset of one workspace that is incomplete because an answer failed or could not be trusted.
 
     Attributes:
-        dataset: the name of the dataset; ``totals`` where it is Toggl's sums of time entries.
+        dataset: the name of the dataset, or ``totals`` for Toggl's sums of time entries.
         workspace_id: the workspace.
         message: what was wrong.
     """
@@ -124,12 +124,12 @@ class Failure:
 class Stale:
     """Rows of an earlier run that an update could not read again, and left as they were.
 
-    Toggl refused them, reading them failed, or the token sees the workspace no more.
+    Toggl refused them, reading them failed, or the token no longer sees the workspace.
 
     Attributes:
         dataset: the name of the dataset.
         workspace_id: the workspace.
-        as_of: when they were last read; this, and not the dataset's, holds for them.
+        as_of: when they were last read; this replaces the `as_of` of the dataset.
     """
 
     dataset: str
@@ -142,25 +142,25 @@ class ManifestEntry:
     """A dataset in the manifest.
 
     Attributes:
-        complete: whether it is whole: it was read to its end, and nothing of it was refused or failed,
-            but for what the plan or the user's role never offers; and of time entries, none that Toggl's
-            totals count are missing.
-        key: the fields that make a row unique in it.
-        file: its file in the destination; None where there is none of this run, but the mirror alone.
+        complete: whether it was read to its end, and nothing of it failed or was refused, apart from what the
+            plan or the user's role never offers; for time entries, also whether none are missing that Toggl's
+            totals count.
+        key: the fields that identify a row.
+        file: its file in the destination; None if this run wrote no file, only the mirror.
         rows: rows of the dataset in the mirror, and in that file.
-        bytes: size of the file; None when other datasets are in it as well.
-        sha256: checksum of the file; likewise.
-        as_of: the server's time at which the dataset was last read or asked for changes: what
-            happened later need not be in it.
-        read_from: for time entries of an update, the day from which on all were read again; None when
-            all were. Of older ones additions, edits and deletions are applied, but for what Toggl does
-            not tell: new names of projects, clients, tasks and tags beside them, and the deletion of
-            an entry of no length.
-        older_read_at: for the entries older than that, when the last of them were read for whatever
-            reason, at the latest: so old may those names be.
-        older_edits_as_of: up to when edits of them that change no sum are applied; earlier than `as_of`
-            if Toggl did not sort a report by its last changes; and where the run left older ones out, up
-            to when any change of them is.
+        bytes: size of the file; None if other datasets are in it as well.
+        sha256: checksum of the file; None in the same case.
+        as_of: the server's time at which the dataset, or its changes, were last read; later changes may not
+            be in it.
+        read_from: for time entries of an update, the first day from which all were read again; None if all
+            were. Additions, edits and deletions of older ones are included, apart from what Toggl doesn't
+            report: new names of their projects, clients, tasks and tags, and the deletion of an entry without
+            a duration.
+        older_read_at: for the entries older than that, when all of them were last read; their names may be as
+            old as this.
+        older_edits_as_of: the time up to which edits of older entries that change no sum are included;
+            earlier than `as_of` if Toggl did not sort a report by its last changes. If the run left older
+            entries out, the time up to which any change of them is included.
     """
 
     complete: bool
@@ -185,12 +185,12 @@ class File:
 
 @attrs.frozen(kw_only=True)
 class FileFacts:
-    """What became of a dataset's file.
+    """Facts about a dataset's file.
 
     Attributes:
         file: its name in the destination.
         rows: rows of the dataset in it.
-        bytes: its size; None for a database, which holds other datasets as well.
+        bytes: its size; None for a database, which contains other datasets as well.
         sha256: its checksum, in hexadecimal; None for a database.
     """
 
@@ -205,9 +205,9 @@ class Changes:
     """What a run changed in a dataset of the mirror, in rows.
 
     Attributes:
-        added: those that were not there, or were deleted.
-        edited: those that Toggl has otherwise than before.
-        deleted: those that Toggl has no more.
+        added: rows that were not in the mirror, or were marked as deleted.
+        edited: rows whose content in Toggl has changed.
+        deleted: rows that Toggl no longer has.
     """
 
     added: int = 0
@@ -217,47 +217,47 @@ class Changes:
 
 @attrs.frozen(kw_only=True)
 class Manifest:
-    """What stands in ``manifest.json``; all times UTC, durations in seconds.
+    """The content of ``manifest.json``; all times are UTC, durations are in seconds.
 
     Attributes:
         toggl_async: the version that wrote it.
-        layout: which columns and files there are; an update takes a destination of its own only.
+        layout: which columns and files there are; an update accepts only a destination of its own layout.
         format: the format of the files.
-        finished: whether the export came to its end, so that an update may go on from here.
-        complete: whether nothing is missing that the plan and the token's rights offer: the export is
-            finished, nothing was refused, `not_in_plan` aside, or failed, and no total of Toggl's is more
-            than the seconds in the rows.
-        error: what ended it before; None when nothing did.
+        finished: whether the export came to its end, so that an update can continue from here.
+        complete: whether the export has everything that Toggl's plan and the token's permissions offer: it is
+            finished, nothing failed or was refused (apart from `not_in_plan`), and none of Toggl's totals is
+            more than the seconds in the rows.
+        error: what ended it early; None if nothing did.
         update: whether it brought an earlier export up to date.
         started_at: when it began, in the first of its runs.
         finished_at: when it ended.
-        duration: how long the last run took, by the clock that the requests are paced with.
+        duration: how long the last run took, by the clock that paces the requests.
         base_url: the server.
         user_id: whose token it was.
-        timezone: the time zone of the user's profile, in which Toggl counts days and writes the times of
-            time entries; None where Toggl doesn't say.
+        timezone: the time zone of the user's profile, in which Toggl counts days and writes the times of time
+            entries; None if Toggl doesn't say.
         plan: what was asked for.
         workspaces: the ids of the workspaces that were read.
-        requests: requests sent in all runs, repeated ones included.
-        waits: seconds of the last run during which everything waited, by reason; accounts that share
-            a scheduler are added up.
+        requests: requests sent in all runs, including repeated ones.
+        waits: seconds of the last run during which everything waited, by reason, summed over the accounts
+            that share the scheduler.
         rows: rows of all datasets.
-        datasets: what became of each dataset, by name.
+        datasets: each dataset, by name.
         files: size and checksum of each whole file.
-        ranges: the time entries by workspace and range, newest first.
-        totals_agree: whether all sums agree with Toggl's; None when there was none to compare.
+        ranges: the comparison of time entries with Toggl's totals, by workspace and range, newest first.
+        totals_agree: whether all sums agree with Toggl's; None if there was none to compare.
         refused: what Toggl refused.
-        not_in_plan: what of it Toggl's plan or the user's role never offers, so that nothing is missing;
-            never time entries, nor a dataset that the plan of the export names, nor what was there before.
-        failed: what could not be read, or came in an unexpected shape.
+        not_in_plan: those of `refused` that Toggl's plan or the user's role never offers, so that nothing is
+            missing; never time entries, a dataset that the export's plan names, or one that was there before.
+        failed: what could not be read, or had an unexpected shape.
         stale: what an update could not read again.
-        warnings: why what Toggl says of the account may not be the whole.
-        excel: whether the CSV files are for people and their spreadsheets.
-        kept_from: the first day of the time entries that the mirror keeps, since older ones were forgotten;
-            None where none were.
-        read: the names of the datasets that the run read; the others are as an earlier one left them.
-        changes: what it changed in each dataset; only those that it changed are named.
-        revision: the latest revision of the mirror at its end.
+        warnings: why Toggl may not show the whole account.
+        excel: whether the CSV files are for spreadsheets.
+        kept_from: the first day of the time entries that the mirror keeps, if older ones were forgotten;
+            otherwise None.
+        read: the names of the datasets that the run read; the others are as an earlier run left them.
+        changes: what the run changed, for each dataset that it changed.
+        revision: the mirror's latest revision at the end of the run.
     """
 
     toggl_async: str

@@ -1,4 +1,4 @@
-"""A snapshot that a mirror reads in its thread, until it is closed or nobody waits for it any more."""
+"""A snapshot that a mirror reads in its thread, until it is closed or nobody is waiting for it."""
 
 import asyncio
 from collections.abc import Callable

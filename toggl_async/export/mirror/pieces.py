@@ -1,4 +1,4 @@
-"""What an export is read in, piece by piece, and how far each has come: small records, saved as JSON."""
+"""The pieces in which an export is read, and the progress of each: small records, saved as JSON."""
 
 import datetime as dt
 

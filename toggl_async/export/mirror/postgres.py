@@ -1,8 +1,8 @@
 """A mirror in PostgreSQL: a store that many programs and machines read, each account in a schema.
 
-Rows come by COPY into a temporary table, which costs half of what an INSERT does, and go on to their own
-from there. Connections are the store's own, one for what is written and one for each snapshot; the locks on
-them belong to a session, so a pooler has to pool sessions, not transactions.
+Rows are copied into a temporary table by COPY, which costs half as much as an INSERT, and from there into
+their own tables. The store has its own connections, one for writing and one for each snapshot. Their locks
+belong to a session, so a connection pooler must pool sessions, not transactions.
 """
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
@@ -148,8 +148,8 @@ class PostgresStore(SqlStore):
             )
             if taken is not None:
                 raise InvalidInput(
-                    f"{self.name} is not a mirror of toggl_async, but its schema {schema} has {taken}; "
-                    "name another one in the URL: ?schema=NAME"
+                    f"{self.name} is not a mirror of toggl_async: its schema {schema} already has {taken}; "
+                    "name another schema in the URL: ?schema=NAME"
                 )
 
     def has_books(self) -> bool:

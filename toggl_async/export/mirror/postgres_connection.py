@@ -103,7 +103,7 @@ def os_error(error: BaseException, name: str) -> OSError:
     elif isinstance(error, psycopg.errors.LockNotAvailable):
         number, what = (
             errno.EBUSY,
-            f"another program has locked the database ({what}); end it, then run this again",
+            f"another program has locked the database ({what}); stop it, then try again",
         )
     elif isinstance(error, psycopg.errors.OperationalError | psycopg.errors.InterfaceError):
         number = errno.ECONNRESET

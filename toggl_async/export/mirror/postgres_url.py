@@ -1,4 +1,4 @@
-"""Where a mirror in PostgreSQL is: a URL as libpq reads it, with the schema of the account besides."""
+"""Where a mirror in PostgreSQL is: a URL as libpq reads it, plus the schema of the account."""
 
 import re
 from itertools import zip_longest
@@ -41,7 +41,7 @@ class PostgresUrl:
 
     @property
     def has_password(self) -> bool:
-        """Whether a password stands in the URL itself."""
+        """Whether the URL itself contains a password."""
         return not self.parameters.isdisjoint(_SECRETS)
 
 
@@ -53,7 +53,7 @@ def parse_url(url: str) -> PostgresUrl:
     """
     parts = _PARTS.fullmatch(url)
     if parts is None:
-        raise InvalidInput(f"this is not a URL of PostgreSQL; {_EXPECTED}")
+        raise InvalidInput(f"this is not a PostgreSQL URL; {_EXPECTED}")
     schemas: list[str] = []
     others: list[str] = []
     try:

@@ -1,6 +1,7 @@
-"""What an export tells while it runs: typed events, and the forecast of what is left. Pure.
+"""What an export reports while it runs: typed events, and the forecast of what is left. Pure.
 
-The events know no terminal; the CLI turns them into bars or lines, a program into what it likes.
+The events don't depend on a terminal: the command turns them into bars or lines, and a program into whatever
+it likes.
 """
 
 from collections.abc import Callable, Hashable
@@ -24,11 +25,11 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class ExportStarted:
-    """The destination is there and the work begins.
+    """The destination is ready, and the work begins.
 
     Attributes:
-        datasets: the names of the datasets that are taken.
-        workspaces: how many workspaces are.
+        datasets: the names of the datasets to export.
+        workspaces: how many workspaces to export.
     """
 
     datasets: tuple[str, ...]
@@ -43,9 +44,9 @@ class RowsWritten:
         dataset: its name.
         workspace_id: the workspace of the page; None for lists of the account.
         rows: rows of this page.
-        total: rows of the dataset until now.
-        requests_left: requests that the whole export still takes, as far as can be told.
-        share: how much of the dataset is behind, as far as can be told: 0.0 to 1.0.
+        total: rows of the dataset so far.
+        requests_left: how many more requests the whole export will take, as far as is known.
+        share: how much of the dataset has been read, as far as is known: 0.0 to 1.0.
     """
 
     dataset: str
@@ -65,14 +66,14 @@ class RangeChecked:
 
 @attrs.frozen(kw_only=True)
 class PieceRefused:
-    """Toggl refused a dataset of a workspace; the rest goes on."""
+    """Toggl refused a dataset of a workspace; the rest continues."""
 
     refusal: Refusal
 
 
 @attrs.frozen(kw_only=True)
 class PieceFailed:
-    """A part of a dataset could not be read, or not be trusted; the rest goes on."""
+    """A part of a dataset could not be read or trusted; the rest continues."""
 
     failure: Failure
 
@@ -83,7 +84,7 @@ class DatasetFinished:
 
     Attributes:
         dataset: its name.
-        facts: where its rows are: in the mirror, of which files are made when all datasets are.
+        facts: where its rows are: in the mirror, from which files are written once all datasets are read.
     """
 
     dataset: str
@@ -93,10 +94,10 @@ class DatasetFinished:
 ExportEvent: TypeAlias = (
     ExportStarted | RowsWritten | RangeChecked | PieceRefused | PieceFailed | DatasetFinished
 )
-"""Everything that an export tells."""
+"""Every event of an export."""
 
 OnExportEvent: TypeAlias = Callable[[ExportEvent], None]
-"""What takes the events; called from the event loop, so it must not block."""
+"""A function that takes the events; it is called from the event loop, so it must not block."""
 
 
 @attrs.define

@@ -1,4 +1,4 @@
-"""What a run is: plan, account, and the finished run that it goes on from. It stands in the store."""
+"""What a run is: its plan, its account, and the finished run that it continues. It is kept in the store."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping
@@ -80,7 +80,7 @@ class Run:
     Attributes:
         base_url: the server.
         plan: what is asked for.
-        account: what the first contact brought.
+        account: the answers to the first requests.
         started_at: when it began, UTC.
         previous: the finished run that it brings up to date; None when it is the first.
         read_from: for an update, the first of the days whose time entries are all read again.
@@ -135,7 +135,7 @@ def kept_of(plan: ExportPlan, first: dt.date | None) -> ExportPlan:
         return plan
     if plan.until is not None and plan.until < first:
         raise InvalidInput(
-            f"the mirror keeps time entries from {first} on, but the plan takes them until {plan.until}; "
+            f"the mirror keeps time entries from {first} on, but the plan ends at {plan.until}; "
             "name another mirror"
         )
     return attrs.evolve(plan, since=first)
@@ -186,8 +186,8 @@ def refuse_other(name: str, held: Run | Previous | Manifest, *, plan: ExportPlan
             if getattr(held.plan, field.name) != getattr(asked, field.name)
         ]
         raise InvalidInput(
-            f"{name} contains an export with other options: {', '.join(differing)} differ; "
-            "go on with the same choices, or name another directory"
+            f"{name} contains an export with another choice of {', '.join(differing)}; "
+            "use the same options, or name another directory"
         )
 
 

@@ -1,20 +1,19 @@
-"""The tables of a mirror, in the SQL that all stores share; `Dialect` says what they word differently.
+"""The tables of a mirror, in the SQL that all stores share; `Dialect` has what differs between them.
 
 Each dataset is a table: the columns that `Table.stored` declares, then what a mirror knows of each row:
 
 - ``revision``: grows with each change of any row of the mirror; no two rows have the same one.
-- ``deleted_at``: when the mirror learned that Toggl has the row no more, in UTC; null while it has. A
-  deleted row stays, so that the feed can tell of it.
+- ``deleted_at``: when the mirror learned that Toggl no longer has the row, in UTC; null while it does. A
+  deleted row stays, so that the feed can report it.
 - ``raw``: the row as JSON, as Toggl sent it; null once it was forgotten.
 
-Beside them stand the books, whose names begin with ``mirror_``: what the run is, how far its pieces are,
-which rows they have not met yet, and the counter of revisions. They change in the same transaction as
-the rows that they tell of.
+In addition, there are the books, whose names begin with ``mirror_``: what the run is, how far its pieces are,
+which rows they have not met yet, and the counter of revisions. They change in the same transaction as the
+rows that they describe.
 
-What versions promise each other: a store knows the number of its schema. A newer version of this library
-migrates an older schema in one transaction when it opens it; an older version refuses a newer schema and
-leaves it alone. Columns are only ever added, never renamed or given another meaning; those that a version
-adds are filled from ``raw``.
+A store knows the number of its schema. A newer version of this library migrates an older schema in one
+transaction when it opens it; an older version refuses a newer schema and leaves it alone. Columns are only
+ever added, never renamed or given another meaning; a version fills the columns that it adds from ``raw``.
 """
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.

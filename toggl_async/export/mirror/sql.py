@@ -1,4 +1,4 @@
-"""A store in an SQL database, but for how one connects and how many rows are written at once."""
+"""A store in an SQL database, except for connecting and for writing many rows at once."""
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
 

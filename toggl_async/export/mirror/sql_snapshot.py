@@ -1,4 +1,4 @@
-"""A snapshot of a store in an SQL database, but for how statements are run."""
+"""A snapshot of a store in an SQL database, except for running statements."""
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
 
@@ -85,7 +85,7 @@ class SqlSnapshot(abc.ABC):
             (latest,) = self.select(f"SELECT revision FROM {COUNTER}").fetchone()
         if after > latest:
             raise InvalidInput(
-                f"the mirror has come to revision {latest}, not to {after}: that one is another mirror's"
+                f"the mirror's latest revision is {latest}, so {after} belongs to another mirror"
             )
         datasets = DATASETS.values() if dataset is None else (dataset,)
         return heapq.merge(*(self._changes(one, after) for one in datasets), key=_revision)
@@ -108,7 +108,7 @@ class SqlSnapshot(abc.ABC):
 
 
 def no_mirror(name: str) -> InvalidInput:
-    """The error of whoever reads a mirror where none is."""
+    """The error for reading a mirror that doesn't exist."""
     return InvalidInput(f"there is no mirror at {name}; `toggl-async export` and Mirror.refresh make one")
 
 

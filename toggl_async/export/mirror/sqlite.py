@@ -1,7 +1,7 @@
 """A mirror in a SQLite file, with the standard library's module: the store that needs nothing else.
 
-Readers see a consistent state while a run goes on, because the file has a write-ahead log (WAL); what is
-committed is brought to the disk (``synchronous = FULL``). Statements keep to what SQLite 3.40 knows.
+Readers see a consistent state during a run, because the file has a write-ahead log (WAL). Commits are flushed
+to the disk (``synchronous = FULL``). Statements only use what SQLite 3.40 knows.
 """
 
 import errno
@@ -242,7 +242,7 @@ class _SqliteSnapshot(SqlSnapshot):
             for row in found:
                 for cell in row:
                     if isinstance(cell, bytes):
-                        raise ValueError("a cell is a blob; write hex(…) around the column")  # noqa: TRY004
+                        raise ValueError("a cell is a blob; wrap the column in hex(…)")  # noqa: TRY004
                 yield row
 
     @contextmanager
@@ -305,7 +305,7 @@ def _failing(name: str) -> Iterator[None]:
             number = errno.ENOSPC
         elif code in _BUSY:
             number = errno.EBUSY
-            said = f"another program has locked the database for {_PATIENCE:g} s; end it, then run this again"
+            said = f"another program has locked the database for {_PATIENCE:g} s; stop it, then try again"
         elif code in _DAMAGED:
             said = f"{said}; {DAMAGED}"
         raise OSError(number, said, name) from error

@@ -1,4 +1,4 @@
-"""Small things about files: checksums, writing them whole or not at all, and what is said when that fails."""
+"""Helpers for files: checksums, writing a file whole or not at all, and the errors if that fails."""
 
 import hashlib
 import os
@@ -19,10 +19,10 @@ PARTIAL = ".partial"
 """The suffix of a file that is not whole."""
 
 CLOSED = "the mirror is not open: use it within `async with`"
-"""What whoever asks a mirror is told before it is entered, and after it is left."""
+"""The error of a mirror that is used before it is entered, or after it is left."""
 
-DAMAGED = "it is damaged: put a copy in its place, or remove it, and the next run reads everything anew"
-"""What is said of a mirror that can't be read any more."""
+DAMAGED = "it is damaged: restore a copy, or remove it, and the next run reads everything again"
+"""The end of errors about a mirror that can no longer be read."""
 
 
 def digest(path: Path) -> str:

@@ -1,8 +1,8 @@
-"""What a mirror keeps its rows in: the protocol `RowStore`, what goes into it, and what comes out.
+"""The database of a mirror: the protocol `RowStore`, what goes into it, and what comes out.
 
 A store is synchronous, and never called by two threads at once: a mirror calls it from one worker thread.
-It is written to by one run at a time, and read by whoever likes: a `Snapshot` shows the state of one
-moment while a run goes on.
+One run at a time writes to it, and anybody may read it: a `Snapshot` shows the state of one moment during a
+run.
 """
 
 import datetime as dt
@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 SCHEMA = 1
-"""The number of the schema; it grows with every change of a table or of what stands in one."""
+"""The number of the schema; it grows with every change to a table or to its content."""
 
 Values: TypeAlias = Sequence[Stored] | Mapping[str, Stored]
-"""Parameters of a statement, by their place or by their name."""
+"""Parameters of a statement, by position or by name."""
 
 UnreadPart: TypeAlias = tuple[str, int]
 """What an update reads for itself: the name of a dataset, and the id of a workspace."""
@@ -146,7 +146,7 @@ class Forget:
         given = {"workspace": self.workspace_id, "user": self.user_id, "before": self.before}
         chosen = [name for name, value in given.items() if value is not None]
         if not chosen:
-            raise InvalidInput("choose what to forget: a workspace, a user, or what is before a day")
+            raise InvalidInput("choose what to forget: workspace, user, or time entries before a day")
         if len(chosen) > 1:
             raise InvalidInput(
                 f"forget one thing at a time: {' and '.join(chosen)} could mean both or either"
@@ -169,14 +169,14 @@ class DaySum(NamedTuple):
 
 
 class Change(NamedTuple):
-    """The latest change of a row: what the row is since then, or that Toggl has it no more.
+    """The latest change of a row: its new content, or that Toggl no longer has it.
 
     Attributes:
         dataset: the name of its dataset.
-        key: what makes it unique there, in the order of `Dataset.key`.
-        revision: the number of the change: it grows with each, and no two have the same one.
-        deleted: whether Toggl has it no more.
-        row: the row as JSON, as Toggl sent it; None where it is deleted.
+        key: what identifies the row in its dataset, in the order of `Dataset.key`.
+        revision: the number of the change, which is unique, and grows with each change.
+        deleted: whether Toggl no longer has it.
+        row: the row as JSON, as Toggl sent it; None if it is deleted.
     """
 
     dataset: str
@@ -194,7 +194,7 @@ class Snapshot(Protocol):
     """
 
     id: str
-    """What tells the store from any other; see `Standing`."""
+    """An id that is unique to the store; see `Standing`."""
 
     def count(self, dataset: Dataset) -> int:
         """How many rows Toggl has of a dataset, as far as the mirror knows."""
@@ -234,7 +234,7 @@ class RowStore(Protocol):
     """
 
     name: str
-    """What it is called in messages: a path, or a URL without its password."""
+    """Its name in messages: a path, or a URL without its password."""
 
     def open(self) -> Standing:
         """Open or make it, migrate what an older version made, and say how it stands.
@@ -285,7 +285,7 @@ class RowStore(Protocol):
         ...
 
     def stand_ins(self, dataset: Dataset) -> set[int]:
-        """What stands in for the ids of rows without one."""
+        """The substitutes for the ids of rows without one."""
         ...
 
     def sums(self, without: Sequence[str] = ()) -> list[DaySum]:

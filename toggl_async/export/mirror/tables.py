@@ -1,8 +1,8 @@
 """The tables of an export: columns, types and keys, declared once for every format that has columns.
 
-The columns of a dataset are the fields of its record, so that what the library knows of Toggl's API
-is said in one place. What Toggl sends beyond them, or in another type than it says, is not lost: it
-stands as JSON in the column `EXTRA`.
+The columns of a dataset are the fields of its record, so that the knowledge of Toggl's API is in one place.
+Other fields that Toggl sends, and values of an undocumented type, are not lost: they are JSON in the column
+`EXTRA`.
 """
 
 import datetime as dt
@@ -50,7 +50,7 @@ DAY = "day"
 """The column for the day on which a time entry began, in the profile's time zone, as reports count it."""
 
 LOCAL_START = "local_start"
-"""The column of a mirror for the time of the clock on the wall at which a time entry began."""
+"""The column of a mirror for the local time at which a time entry began."""
 
 _ENTRY_COLUMNS = (
     "id",
@@ -84,12 +84,12 @@ class ExportedUser(records.User):
     """A user of a workspace, and of which one."""
 
     workspace_id: int | None = None
-    """Id of the workspace whose user it is."""
+    """Id of the workspace in which the user is."""
 
 
 @attrs.frozen(kw_only=True)
 class ExportedGroup(records.Group):
-    """A group in a workspace; who is in it and where else it is, only administrators are told."""
+    """A group in a workspace; Toggl shows its members and its other workspaces only to administrators."""
 
     legacy_names: typing.ClassVar[frozenset[str]] = frozenset({"group_id"})
 
@@ -108,11 +108,11 @@ class ExportedTimeEntry(records.DetailedReportRow):
     workspace_id: int | None = None
     """Id of the workspace that it is in."""
     seconds: int | None = None
-    """Its length in seconds; null while it runs."""
+    """Its duration in seconds; null while it is running."""
     start: Moment | None = None
     """When it started, with the profile's offset."""
     stop: Moment | None = None
-    """When it stopped; null while it runs."""
+    """When it stopped; null while it is running."""
     at: Moment | None = None
     """When it last changed, in UTC."""
     at_tz: Moment | None = None

@@ -1,4 +1,4 @@
-"""Which store a URL names. A store is loaded when it is first asked for: it loads every record."""
+"""Which store a URL names. A store is loaded on first use, because it loads every record."""
 
 import os
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def store_of(url: str | os.PathLike[str]) -> RowStore:
         if asks:
             raise InvalidInput(
                 f"{_SQLITE}PATH takes no parameters, such as {asks}{query}; "
-                "a file with a question mark in its name is named by its path alone"
+                "for a file with a question mark in its name, pass the path alone"
             )
     elif text.startswith(_POSTGRES):
         with _psycopg_needed():
@@ -74,6 +74,6 @@ def refuse_password(url: str) -> None:
 
         if parse_url(url).has_password:
             raise InvalidInput(
-                "the URL has a password in it, which every user of the machine can read on a command line; "
+                "the URL contains a password, which every user of the machine can read on a command line; "
                 "leave it out, and set PGPASSWORD, or write it to ~/.pgpass or a service file"
             )

@@ -1,4 +1,4 @@
-"""One thread for what blocks: a store's calls come one after the other, and the event loop goes on."""
+"""One thread for blocking calls: a store's calls run one after the other, and the event loop stays free."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,3 +1,3 @@
-"""What an export asks for: its datasets, what is taken of them, and what that costs."""
+"""What to export: the datasets, which of their rows, and what that costs."""
 
 __all__: list[str] = []

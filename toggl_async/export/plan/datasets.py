@@ -1,7 +1,7 @@
 """The datasets of an export, declared: name, source, key. Imported by the rest of `export` and by the CLI.
 
-Each is one file in the destination. A source is named by its operation, which knows path, paging
-and quota; how the rows of a source are reached is its `Source`.
+Each is one file in the destination. A dataset names its operation, which knows path, paging and quota; its
+`Source` says how its rows are read.
 """
 
 import enum
@@ -19,7 +19,7 @@ from toggl_async.errors import EndpointGone, FeatureUnavailable, Forbidden, Inva
 __all__ = ["DATASETS", "ENTRIES", "EXACT", "REFUSALS", "Dataset", "Key", "Source", "dataset", "operation"]
 
 Key: TypeAlias = tuple[int, ...]
-"""What makes a row unique: its id, behind the id of its workspace where that is needed."""
+"""What identifies a row: its id, after the id of its workspace if that is needed."""
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -40,14 +40,14 @@ class Dataset:
     """One dataset of an export.
 
     Attributes:
-        name: its name, and its file's: ``projects`` is written to ``projects.jsonl``.
+        name: its name, and that of its file: ``projects`` is written to ``projects.jsonl``.
         operation: the name of the operation that lists it.
-        source: how its rows are reached.
-        key: the fields that make a row unique in the file.
-        query: what is asked of the operation, so that nothing is left out (archived rows count).
-        since: whether the operation can be asked for what changed since a moment, deletions included.
-        for_admins: the operation that lists it with more in it, at the same price, where the token's
-            user administers the workspace; "" where there is none.
+        source: how its rows are read.
+        key: the fields that identify a row in the file.
+        query: the query that makes the operation leave nothing out, such as archived rows.
+        since: whether the operation can list what changed since a given time, including deletions.
+        for_admins: the operation that lists more fields for the same number of requests, if the token's user
+            administers the workspace; "" if there is none.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Dataset:
 
     @property
     def key_has_workspace(self) -> bool:
-        """Whether a row is unique in its workspace only."""
+        """Whether a row is unique only within its workspace."""
         return "workspace_id" in self.key
 
     def key_of(self, workspace_id: int | None, number: int) -> Key:
@@ -138,7 +138,7 @@ def operation(name: str) -> Operation[object]:
 ENTRIES: Dataset = DATASETS["time_entries"]
 
 EXACT: dict[str, int] = {"rounding": 0, "rounding_minutes": 0}
-"""Else the user's preferences round the seconds."""
+"""Without this, the user's preferences would round the seconds."""
 
 REFUSALS = (FeatureUnavailable, Forbidden, NotFound, EndpointGone)
 """What Toggl does not give; see `Reader.set_aside`."""

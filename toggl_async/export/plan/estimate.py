@@ -1,8 +1,8 @@
 """What an export will cost, before it starts: requests, time, and windows of the hourly quotas.
 
-The first contact tells how long the lists are. Of time entries Toggl tells sums, but no count; the
-summary report does name their ids, however, all of a range in one answer. So to estimate costs a request
-for each range, one for the quotas, and the two of the first contact.
+The first requests (`survey`) tell how long the lists are. For time entries, Toggl gives sums but no count;
+the summary report does list their ids, however, all of a range in one answer. So an estimate costs one
+request for each range, one for the quotas, and the two first ones.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ _REPORT_PAGE = 1000
 
 @attrs.frozen(kw_only=True)
 class DatasetEstimate:
-    """What a dataset takes.
+    """The cost of a dataset.
 
     Attributes:
         dataset: its name.
-        rows: how many rows it has; None where only reading tells.
-        requests: requests that reading takes, totals included.
+        rows: how many rows it has; None if only reading can tell.
+        requests: requests to read it, including totals.
     """
 
     dataset: str
@@ -48,16 +48,16 @@ class DatasetEstimate:
 
 @attrs.frozen(kw_only=True)
 class QuotaEstimate:
-    """What an export takes of one hourly quota.
+    """The cost of an export for one hourly quota.
 
     Attributes:
         organization_id: the organization whose quota it is; None for the user's own.
         requests: requests that spend it.
-        remaining: requests that are left in the window that is open; None when unknown.
-        total: requests to a window; None when unknown.
+        remaining: requests left in the current window; None if unknown.
+        total: requests that a window allows; None if unknown.
         resets_in: seconds until the window ends.
-        windows: windows that the requests stretch over.
-        seconds: seconds until the last of them can be sent, for the quota alone.
+        windows: how many windows the requests need.
+        seconds: seconds until the last of them can be sent, as far as this quota goes.
     """
 
     organization_id: int | None
@@ -71,16 +71,16 @@ class QuotaEstimate:
 
 @attrs.frozen(kw_only=True)
 class Estimate:
-    """What an export will cost; times in seconds.
+    """What an export will cost; times are in seconds.
 
     Attributes:
-        datasets: each dataset of the plan.
-        quotas: each hourly quota that it spends.
-        requests: all requests, the first contact included.
+        datasets: the cost of each dataset of the plan.
+        quotas: the cost for each hourly quota that it spends.
+        requests: all requests, including the first ones, which `survey` sends.
         pace: seconds between two requests.
-        seconds: how long it takes: at this pace, and waiting for quotas.
+        seconds: how long it takes, at this pace, including waits for quotas.
         ends_at: when it will end, UTC, if it starts now.
-        spent: requests that the estimate itself took.
+        spent: requests that the estimate itself sent.
     """
 
     datasets: tuple[DatasetEstimate, ...]
@@ -112,12 +112,12 @@ class _Quota(msgspec.Struct):
 
 
 async def estimate(client: TogglClient, plan: ExportPlan, *, account: Survey | None = None) -> Estimate:
-    """Say what an export of this plan will cost; nothing is written.
+    """Estimate what an export of this plan will cost; nothing is written.
 
     Args:
         client: whose account is exported.
-        plan: what is taken.
-        account: what `survey` brought, if it was made already.
+        plan: what to export.
+        account: the result of `survey`, if you have it already.
 
     Raises:
         InvalidInput: the plan names a workspace that is not there.

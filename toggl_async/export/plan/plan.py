@@ -1,4 +1,4 @@
-"""What an export takes: datasets, workspaces, dates; and how the history is cut into ranges. Pure."""
+"""What to export: datasets, workspaces, dates; and how the history is split into ranges. Pure."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
@@ -14,10 +14,10 @@ LONGEST_RANGE = 366
 """Days that one report request may cover at most."""
 
 EARLIEST = dt.date(2006, 1, 1)
-"""Toggl takes no date before this one, so no entry is older."""
+"""Toggl accepts no date before this one, so no entry is older."""
 
 LATEST = dt.date(2030, 1, 1)
-"""Toggl documents no date after this one, so no entry is newer, as long as this day lies ahead."""
+"""Toggl documents no date after this one, so no entry is newer, as long as this day is in the future."""
 
 _DAY = dt.timedelta(days=1)
 
@@ -28,19 +28,19 @@ hand; and past today, since they are planned ahead."""
 
 @attrs.frozen(order=True)
 class DateRange:
-    """Days from `first` to `last`, both included, as report requests count them."""
+    """Days from `first` to `last`, both inclusive, as report requests count them."""
 
     first: dt.date
     last: dt.date
 
     def older(self) -> "DateRange | None":
-        """The longest range that ends the day before this one; None at the beginning of Toggl's time."""
+        """The longest range that ends the day before this one; None where Toggl's calendar begins."""
         if self.first <= EARLIEST:
             return None
         return _ending(self.first - _DAY)
 
     def newer(self) -> "DateRange | None":
-        """The longest range that begins the day after this one; None at the end of Toggl's time."""
+        """The longest range that begins the day after this one; None where Toggl's calendar ends."""
         if self.last >= LATEST:
             return None
         return DateRange(self.last + _DAY, min(LATEST, self.last + _DAY + _YEAR))
@@ -84,27 +84,27 @@ def _ids(ids: Iterable[int]) -> tuple[int, ...]:
 
 @attrs.frozen(kw_only=True)
 class ExportPlan:
-    """What an export takes; the default is everything that the token can see.
+    """What to export; the default is everything that the token can see.
 
-    Time entries are looked for from a year before the user and the workspace's organization were created,
-    whichever is older, to a year after today, whatever gaps lie between. Where the first or the last of
-    these years has entries, the search goes on, 366 days at a time, until a range brings nothing and Toggl's
-    total of it is zero. Entries behind an empty year before or after these days need `everything`. `since`
-    and `until` set an end in place of that; each is exact.
+    An export looks for time entries from a year before the user or the workspace's organization was created,
+    whichever is older, to a year after today, and reads across any gap in between. If the first or the last
+    of these years has entries, the search continues, 366 days at a time, until a range returns nothing and
+    Toggl's total for it is zero. To find entries beyond an empty year outside these days, use `everything`.
+    `since` and `until` replace the search with exact limits.
 
     Attributes:
-        datasets: names from `DATASETS`; none means all.
-        workspaces: ids; none means every workspace of the account.
+        datasets: names from `DATASETS`; empty for all.
+        workspaces: ids; empty for every workspace of the account.
         since: the first day of time entries, in the profile's time zone; None for all history.
-        until: the last day of time entries, included; None for today and what is planned ahead.
-        users: ids of the people whose time entries are taken; none means all. This choice and the
-            next ones concern time entries alone.
-        projects: ids of their projects.
+        until: the last day of time entries, inclusive; None for today and what is planned ahead.
+        users: ids of the people whose time entries to export; empty for all. This and the next four apply
+            only to time entries.
+        projects: ids of the entries' projects.
         clients: ids of their projects' clients.
-        tags: ids of their tags, one of which is enough.
-        billable: only billable ones, or only others; None for both.
-        everything: whether time entries are looked for wherever Toggl can hold them, from 2006 to 2030, as
-            far as `since` and `until` set no end. It takes two requests for each year of a workspace.
+        tags: ids of the entries' tags; one of them is enough.
+        billable: True for billable entries, False for the others, None for both.
+        everything: whether to look for time entries wherever Toggl can hold them, from 2006 to 2030, within
+            `since` and `until`. This takes two requests for each year of a workspace.
 
     Raises:
         InvalidInput: a dataset is unknown, or `since` comes after `until`.
@@ -131,16 +131,16 @@ class ExportPlan:
 
     @property
     def names_datasets(self) -> bool:
-        """Whether it names some datasets, and not all there are: then none of them may be refused."""
+        """Whether it names only some datasets; then none of them may be refused."""
         return len(self.datasets) < len(DATASETS)
 
     def chosen(self) -> list[Dataset]:
-        """The datasets that are taken."""
+        """The datasets to export."""
         return [DATASETS[name] for name in self.datasets]
 
     @property
     def filters(self) -> dict[str, object]:
-        """The choices among time entries, as the reports take them."""
+        """The filters for time entries, as the reports take them."""
         chosen = {
             "user_ids": self.users,
             "project_ids": self.projects,
@@ -159,7 +159,7 @@ class ExportPlan:
         tag_ids: Iterable[int],
         billable: bool | None,
     ) -> bool:
-        """Whether a time entry passes the choices, as the reports would have it."""
+        """Whether a time entry passes the filters, as in the reports."""
         return (
             (not self.users or user_id in self.users)
             and (not self.projects or project_id in self.projects)
@@ -169,7 +169,7 @@ class ExportPlan:
         )
 
     def takes(self, day: dt.date | None) -> bool:
-        """Whether a time entry that began on that day is taken; one of an unknown day is."""
+        """Whether the plan includes entries of this day; it includes entries of an unknown day."""
         if day is None:
             return True
         return (self.since or EARLIEST) <= day <= (self.until or dt.date.max)
@@ -177,14 +177,14 @@ class ExportPlan:
     def ranges(
         self, created: dt.date | None, today: dt.date, *, rows: DateRange | None = None
     ) -> list[DateRange]:
-        """The ranges of time entries that are looked at in any case, newest first; at least one.
+        """The ranges of time entries that are read in any case, newest first; at least one.
 
         Args:
-            created: when the user or the organization was created, whichever is older; None when unknown.
+            created: when the user or the organization was created, whichever is older; None if unknown.
             today: the server's date.
-            rows: from the oldest to the newest day of the entries that are in the mirror; None for none.
+            rows: the oldest and the newest day of the entries in the mirror; None if there are none.
         """
-        end = max(LATEST, today + _DAY)  # what is tracked after these years is looked at all the same
+        end = max(LATEST, today + _DAY)  # entries of the present are read even after these years
         ahead = end if self.everything else today + _YEAR
         last = max(EARLIEST, min(end, self.until or ahead))
         beginning = max(EARLIEST + _YEAR, min(created or today, today, last))
@@ -199,10 +199,10 @@ class ExportPlan:
 
     @property
     def open_ended(self) -> bool:
-        """Whether older ranges are looked at, too, until one brings nothing."""
+        """Whether older ranges are read, too, until one returns nothing."""
         return self.since is None and not self.everything
 
     @property
     def open_ahead(self) -> bool:
-        """Whether newer ranges are looked at, too, until one brings nothing."""
+        """Whether newer ranges are read, too, until one returns nothing."""
         return self.until is None and not self.everything

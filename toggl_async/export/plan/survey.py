@@ -1,8 +1,8 @@
-"""The first contact: whose token this is, and which workspaces and organizations it sees.
+"""The first requests of a run: whose token this is, and which workspaces and organizations it sees.
 
-Two requests: ``GET /api/v9/me?with_related_data=true``, which brings the workspaces along, and
-``GET /api/v9/me/organizations`` where the plan needs it. ``GET /api/v9/me/workspaces`` is a third one where
-the first lacks a workspace that must be there. Nothing is written.
+There are two: ``GET /api/v9/me?with_related_data=true``, which includes the workspaces, and ``GET
+/api/v9/me/organizations``, if the plan needs it. If the first lacks a workspace that must exist, ``GET
+/api/v9/me/workspaces`` is a third one. Nothing is written.
 """
 
 import datetime as dt
@@ -33,7 +33,7 @@ ME = DATASETS["workspaces"].operation
 _WORKSPACES = "me.workspaces.list"
 
 _RELATED = ("clients", "projects", "tags", "tasks")
-"""Datasets whose rows come along with the first contact, as far as it goes."""
+"""Datasets whose rows the first requests return, more or less completely."""
 
 _LATEST_CLOCK = dt.date(2100, 1, 1)
 """A server that says it is later than this is taken to be wrong."""
@@ -48,11 +48,11 @@ class SurveyedWorkspace:
     Attributes:
         id: its id.
         name: its name.
-        organization_id: the organization that it belongs to; None when Toggl doesn't say.
-        created: when that organization or the token's user was created, whichever is older; None when both
-            are unknown.
-        admin: whether the token's user administers it, as far as Toggl says.
-        row: the workspace as Toggl sent it, its secrets blanked.
+        organization_id: the organization that it belongs to; None if Toggl doesn't say.
+        created: when that organization or the token's user was created, whichever is older; None if both are
+            unknown.
+        admin: whether Toggl says that the token's user administers it.
+        row: the workspace as Toggl sent it, with its secrets blanked.
     """
 
     id: int
@@ -65,20 +65,20 @@ class SurveyedWorkspace:
 
 @attrs.frozen(kw_only=True)
 class Survey:
-    """What the first contact brought.
+    """The answers to the first requests of a run.
 
     Attributes:
         user_id: the id of the token's user.
         username: the user's full name.
         email: the user's address.
-        timezone: the time zone of the user's profile, as the IANA names it; None where Toggl doesn't say.
+        timezone: the IANA name of the time zone in the user's profile; None if Toggl doesn't say.
         asked_at: the server's time, UTC.
-        seen: the ids of the clients, projects, tags and tasks that came along, by dataset and workspace:
-            as far as it goes, what there is.
-        workspaces: the workspaces that the plan takes.
-        organizations: the rows of their organizations, as Toggl sent them; none unless asked for.
-        requests: what the survey has spent.
-        warnings: why what Toggl says of the account may not be the whole.
+        seen: the ids of the clients, projects, tags and tasks that came along, by dataset and workspace;
+            there may be more.
+        workspaces: the workspaces that the plan includes.
+        organizations: the rows of their organizations, as Toggl sent them; empty unless asked for.
+        requests: how many requests the survey sent.
+        warnings: why Toggl may not show the whole account.
     """
 
     user_id: int
@@ -150,16 +150,16 @@ class _Organization(msgspec.Struct):
 
 
 async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
-    """Ask who the token belongs to and what it sees.
+    """Ask whose token it is, and what it sees.
 
     Args:
         client: whose account it is.
-        plan: what is taken.
+        plan: what to export.
 
     Raises:
         InvalidInput: the plan names a workspace that the token doesn't see.
         Forbidden: the credentials are wrong.
-        DecodeError: an answer isn't an account, or lacks all workspaces of one that has some.
+        DecodeError: an answer isn't an account, or lacks all workspaces although the account has some.
         TogglError: whatever else became of the requests.
     """
     answer = await client.fetch(operation(ME), path={}, query={"with_related_data": True})
@@ -242,10 +242,10 @@ def doubts(
 
 
 def related_ids(body: bytes) -> dict[str, dict[int, tuple[int, ...]]]:
-    """The ids of the rows that came along with a first contact, by dataset and workspace.
+    """The ids of the rows that the first request returned, by dataset and workspace.
 
     Raises:
-        DecodeError: it isn't a first contact.
+        DecodeError: the body isn't an answer to that request.
     """
     related = _read(_Related, body, ME)
     found: dict[str, dict[int, tuple[int, ...]]] = {}

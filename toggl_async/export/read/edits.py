@@ -1,9 +1,9 @@
 """Time entries by when they last changed: how an update finds what others edited, added or imported.
 
-A report sorted by its last changes, newest first, is read up to where the last run had come. That costs a
-request for each range, where nothing or little changed; to read the range again would cost a page for
-every thousand entries. Should it show rows that the mirror lacks, although they changed long ago, it is read
-on, to its end if need be.
+A report sorted by last change, newest first, is read back to the last run. That costs one request for each
+range, if nothing or little changed; reading the range again would cost a page for every thousand entries. If
+it shows rows that the mirror lacks, although they changed long ago, reading continues, to the end if
+necessary.
 """
 
 import datetime as dt

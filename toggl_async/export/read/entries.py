@@ -1,11 +1,11 @@
 """The time entries of an export: the detailed report, range by range, and the entry that is running.
 
-Ranges of at most 366 days are read at once. When answers come slowly, what is left of a long range is cut in
-two, which are read at once.
+Ranges of at most 366 days are read concurrently. When answers come slowly, the rest of a long range is split
+in two, and both halves are read at once.
 
-A time entry that is edited while the export runs can move to another page or range; it is written once, as
-it was last read. One that moves the other way shows as a difference of the totals, and its month is read
-again (`toggl_async.export.read.verify`).
+A time entry that is edited during the export can move to another page or range. If it is read twice, it is
+written once, as it was last read. If it is missed, the totals differ, and its month is read again
+(`toggl_async.export.read.verify`).
 """
 
 import asyncio
@@ -263,7 +263,7 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageS
     elif saved.shifted:
         doubt = SHIFTED
     elif unmet:
-        doubt = "got rows without an id, and others were missing"
+        doubt = "got rows without an id, while other rows were missing"
     saved = attrs.evolve(saved, done=True, deletes=bool(unmet) and doubt is None)
     await reader.write(piece, ENTRIES, lines, saved)
     if doubt:
@@ -285,11 +285,17 @@ async def _doubted(
     if wide or saved.blank or (total is not None and total.seconds != saved.seconds):
         if not saved.readings:  # entries are edited and deleted while this goes on
             return attrs.evolve(saved, readings=1, wide=wide), None
-        why = "the answer was empty" if saved.blank else "Toggl's total has more"
-        doubt = f"{len(unmet)} time entries that were missing this time are kept: {why}"
+        why = "the answer was empty" if saved.blank else "Toggl's total is more"
+        doubt = _kept(unmet, why)
     elif total is None and len(unmet) * 2 > saved.before:
-        doubt = f"{len(unmet)} time entries that were missing this time are kept: Toggl gives no total"
+        doubt = _kept(unmet, "Toggl gives no total")
     return attrs.evolve(saved, done=True), doubt
+
+
+def _kept(unmet: set[int], why: str) -> str:
+    """What is said of time entries that stay although a report lacks them."""
+    what = "1 time entry that was" if len(unmet) == 1 else f"{len(unmet)} time entries that were"
+    return f"kept {what} missing this time: {why}"
 
 
 def _days_asked(reader: Reader, piece: Piece, saved: Progress) -> DateRange:

@@ -1,7 +1,7 @@
-"""How far a workspace's history is looked at: the plan's ranges, and on while the outermost bring something.
+"""How far a workspace's history is read: the plan's ranges, and beyond while the outermost has entries.
 
-A first export reads these ranges, an update looks for what changed in them; both look on in the same way.
-Nothing here follows the date of a row beyond what Toggl can hold.
+A first export reads these ranges, and an update looks for changes in them; both continue beyond them in the
+same way. Nothing here follows the date of a row beyond what Toggl can hold.
 """
 
 import asyncio

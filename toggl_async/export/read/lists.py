@@ -1,12 +1,12 @@
-"""The lists of an export: those of the account, which the first contact brought, and each workspace's.
+"""The lists of an export: those of the account, which the first requests returned, and each workspace's.
 
-In an update a list that fits one page is read again as a whole: that takes the one request that asking
-for changes would take, and shows what was deleted. A longer one is asked for what changed since, where Toggl
-offers that; deleted rows come marked.
+In an update, a list that fits on one page is read again in full: that takes one request, like asking for
+changes, and shows deletions. For a longer list, the update asks for what changed since, if Toggl offers that;
+deleted rows are marked there.
 
-A list that lacks what the first contact showed, or most of what it had in the run before, is read once
-more before anything of it is removed, and held against a first contact of now. Where that shows a row that
-the list lacks, the list is wrong, and nothing is removed.
+If a list lacks a row that the first requests returned, or most of the rows that it had in the run before, it
+is read once more before anything is removed, and compared with a fresh answer to the first request. If that
+shows a row that the list lacks, the list is wrong, and nothing is removed.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _OVERLAP = 60
 _EMPTY = "an empty list"
 """What the failure of a list begins with that has no witness. The next run believes it."""
 
-_MOVED = "rows moved between pages while they were being read, or the list is shorter than it says"
+_MOVED = "rows moved between pages while they were being read, or the list is shorter than its total says"
 """What is wrong with a list that may lack rows, twice."""
 
 
@@ -44,7 +44,7 @@ def list_piece(dataset: Dataset, workspace: SurveyedWorkspace) -> Piece:
 
 
 async def read_account_list(reader: Reader, dataset: Dataset) -> None:
-    """Write what the first contact brought, in place of what is there."""
+    """Write what the first requests returned, in place of what is there."""
     piece = Piece(dataset.name)
     if reader.books.progress(piece).done:
         return
@@ -62,7 +62,7 @@ async def read_account_list(reader: Reader, dataset: Dataset) -> None:
     await reader.write(piece, dataset, lines, progress, deleted=gone)
     if lacking:
         await reader.failed(
-            piece, f"the list lacks {listed(lacking)}, which workspaces belong to", progress=progress
+            piece, f"the list lacks {listed(lacking)}, to which workspaces belong", progress=progress
         )
 
 
@@ -260,7 +260,7 @@ def _seen_elsewhere(
     unmet: Collection[int],
     there: Collection[int],
 ) -> Collection[int]:
-    """The ids of a list that a first contact shows.
+    """The ids of a list that the first request shows.
 
     Of users that is the caller's own, where it was there before, and where no other came: a workspace
     that the caller sees has a user.
@@ -272,7 +272,7 @@ def _seen_elsewhere(
 
 
 def _has_no_witness(reader: Reader, dataset: Dataset, piece: Piece) -> bool:
-    """Whether nothing else tells what a list holds: no first contact, and no earlier run."""
+    """Whether nothing else shows what a list contains: neither the first request nor an earlier run."""
     if dataset.name in reader.account.seen:
         return False
     previous = reader.books.run.previous

@@ -1,7 +1,7 @@
-"""The caller's own time entries that changed since the last run, as Toggl lists them, deletions included.
+"""The caller's own time entries that changed since the last run, as Toggl lists them, including deletions.
 
-What Toggl shows alive here is deleted by no other part of the run: a report may lag behind, or be asked for
-other days than the entry has now.
+An entry that Toggl shows here is not deleted by any other part of the run: a report may lag behind, or cover
+other days than the entry's current one.
 """
 
 import datetime as dt

@@ -62,8 +62,8 @@ class Traffic:
     Attributes:
         walks: how many walks are under way.
         elapsed: how long the latest answer took, its waiting left out, in seconds.
-        seen: the ids that came with the latest first contact, of each dataset and workspace; None
-            before it is asked for again.
+        seen: the ids in the latest answer to the first request, of each dataset and workspace; None before it
+            is asked for again.
         answers: how many requests brought an answer that isn't a failure of Toggl's own.
         lost: what showed that Toggl cannot be reached at all; None while it can.
         refused: the operations that Toggl refused, and where.
@@ -79,17 +79,17 @@ class Traffic:
         self.reaching: asyncio.Lock = asyncio.Lock()
         """Is held while Toggl is asked whether it can be reached."""
         self.checking: asyncio.Lock = asyncio.Lock()
-        """Is held while Toggl is asked what the first contact says now."""
+        """Is held while the first request is sent again."""
 
 
 @attrs.frozen(kw_only=True)
 class Reader:
-    """Asks, and hands over what came: rows to the books, news to whoever listens.
+    """Sends requests, and passes on the answers: rows to the books, events to listeners.
 
     Attributes:
         client: sends, at its scheduler's pace.
         books: where everything is written down.
-        tell: is told of the progress.
+        tell: called with each event of the progress.
         forecast: how many requests are left.
         gate: lets so many lists be open at once, because an open list holds a page of rows.
         traffic: what tells whether more lists could be.
@@ -328,9 +328,9 @@ class Reader:
             self.tell(PieceFailed(failure=failure))
 
     async def seen_now(self) -> Mapping[str, Mapping[int, tuple[int, ...]]]:
-        """The ids that a first contact shows now: something else to hold a list against.
+        """The ids that the first request shows now: a second source to compare a list with.
 
-        It is asked for once in a run, when a list lacks what the first contact of the run had.
+        It is sent again once in a run, if a list lacks a row that its answer had at the beginning.
         """
         async with self.traffic.checking:
             if self.traffic.seen is None:

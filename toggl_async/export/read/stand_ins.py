@@ -1,8 +1,8 @@
-"""Time entries without an id and a day, as one odd answer may leave them: what becomes of them in an update.
+"""Time entries that an odd answer left without an id and a day, and how an update gets rid of them.
 
-No range of days has them, so no report that is read again finds them missing. They go once all time entries
-of their workspace came right: nothing came without an id, and either everything was read again, or Toggl's
-totals of all ranges agree without them.
+They are in no range of days, so no report that is read again shows that they are missing. They are deleted
+once all time entries of their workspace have been read correctly: nothing came without an id, and either
+everything was read again, or Toggl's totals of all ranges agree without them.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Toggl's own sums of time entries, against which an export holds what it has."""
+"""Toggl's own sums of time entries, with which an export compares its own."""
 
 import attrs
 

@@ -1,20 +1,19 @@
-"""What an update reads of the time entries, so that what others did since the last run is applied.
+"""What an update reads of the time entries, so that it applies what others did since the last run.
 
-Toggl says what changed, deletions included, for the caller's own entries only, and three months back.
-For those of others there is a report, which knows neither. So, in this order:
+Toggl lists changes, including deletions, only for the caller's own entries, and for three months. For other
+people's entries there is only a report, which shows neither. So an update does this, in order:
 
-1. The own changes are asked for, for what was deleted.
-2. The recent days are read again as a whole: that is where nearly all changes are.
-3. The rest of all days that a first export looks at is asked for sorted by the last change, newest first, up
-   to where the last run had come: a page of a thousand for each range, mostly. That brings every edit and
-   addition, of whomever, whatever it changed, and rows that the mirror lacks for whatever reason. It goes on
-   beyond these days until a whole range brings nothing.
-4. All months of all these days are compared with Toggl's totals, as after any export, also where the mirror
-   has nothing: one that differs has lost or gained an entry, and is read again.
+1. It asks for the caller's own changes, to see deletions. 2. It reads the recent days again in full, because
+nearly all changes are there. 3. It reads all other days of a first export, sorted by last change, newest
+first, back to the last run: mostly one page of a thousand for each range. That returns every edit and
+addition, whoever made it, and rows that the mirror lacks for any reason. It continues beyond these days until
+a whole range returns nothing. 4. It compares all months of these days with Toggl's totals, as after any
+export, even if the mirror has nothing there. A month that differs has lost or gained an entry, and is read
+again.
 
-What escapes is what Toggl does not count as a change of an entry: a new name of its project, client, task
-or tag; and the deletion of an entry of no length by somebody else. The manifest says from which day on
-even that is fresh. Should Toggl not sort as it was asked to, the manifest says so.
+An update misses what Toggl doesn't count as a change of an entry, such as a new name of its project, client,
+task or tag, and the deletion of an entry without a duration by somebody else. The manifest says from which
+day on even that is fresh, and whether Toggl did not sort as requested.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ from toggl_async.export.read.reading import Reader
 __all__ = ["RECHECK_DAYS", "first_day", "read_changes"]
 
 RECHECK_DAYS = 31
-"""Days before the last run that are read again, unless told otherwise."""
+"""Days before the last run that are read again by default."""
 
 _DAY = dt.timedelta(days=1)
 

@@ -1,17 +1,17 @@
-"""Whether the destination agrees with Toggl: its seconds, month by month, against Toggl's own totals.
+"""Compares the destination with Toggl: its seconds, month by month, with Toggl's own totals.
 
-Totals are asked for each range that was looked at, also where it brought nothing: what is lost altogether
-would show nowhere else.
+Totals are requested for each range that was read, even if it was empty, because entries that are missing
+altogether show nowhere else.
 
-A month that differs is read again, because a time entry that was edited or deleted while the export ran
-may stand in the wrong place, or in none; then the total is asked for again. What differs all the same is
-reported. Months that differ in large numbers have another cause, which reading again would not cure,
-unless an update looks for old edits.
+A month that differs is read again, because a time entry that was edited or deleted during the export may be
+in the wrong place, or missing. Then the total is requested again, and what still differs is reported. If many
+months differ, there is another cause, which reading again would not fix, unless an update is looking for old
+edits.
 
-What was read again and lacked entries deletes them here, when nobody has met them elsewhere. An entry that
-moved meanwhile, to a month or workspace that was read before, shows there: it differs by another sum than
-when it was compared first. Such months are read once more; if some differ anew all the same, nothing is
-deleted, and the next update looks again.
+Entries that were missing when their month was read again are deleted here, unless they were seen elsewhere.
+An entry that meanwhile moved to a month or workspace that was read before shows there, because the difference
+of that month changes. Such months are read once more; if some change yet again, nothing is deleted, and the
+next update looks again.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
             lost = Piece(ENTRIES.name, one.workspace_id, one.days, "check")
             await reader.failed(
                 lost,
-                f"{check.first} to {check.last} brought no rows, but Toggl's total is more",
+                f"{check.first} to {check.last} returned no rows, but Toggl's total is not zero",
             )
 
 

@@ -1,3 +1,3 @@
-"""Runs: reading into a mirror (`refresh`), what programs ask of one (`mirror`), and files (`directory`)."""
+"""Runs: reading into a mirror (`refresh`), the mirror for programs (`mirror`), and files (`directory`)."""
 
 __all__: list[str] = []

@@ -1,8 +1,8 @@
-"""A bound on how long a run waits for Toggl's limits.
+"""A limit on how long a run waits for Toggl's limits.
 
-The `max_wait` of a call won't do: a run has many calls in line, of which the last would fail for its place
-behind the others before the first has gone. So the run ends when all that it has in line has to wait: what
-could go has gone by then, and is committed.
+The `max_wait` of a call won't do: a run has many calls in line, and the last one would fail because of its
+place behind the others before the first was sent. So the run ends when everything that it has in line has to
+wait; by then, whatever could be sent was sent, and is committed.
 """
 
 import asyncio

@@ -52,35 +52,36 @@ async def export(
     account: Survey | None = None,
     on_event: OnExportEvent | None = None,
 ) -> Manifest:
-    """Export what the plan takes, and leave a manifest beside it; or go on with what was begun.
+    """Export what the plan includes, with a manifest beside it; or resume an interrupted export.
 
-    The rows stand in ``mirror.sqlite``, which `Mirror` reads; files are written from there at the end, unless
+    The rows are in ``mirror.sqlite``, which `Mirror` reads. Files are written from there at the end, unless
     an update changed nothing in them.
 
     Args:
         client: whose account is exported; its scheduler sets the pace for everything.
-        plan: what is taken.
-        destination: a directory: new, empty, or that of the same export.
-        format: one of `toggl_async.export.FORMATS`; None for that of the destination, or ``"jsonl"``.
-        excel: make CSV for spreadsheets: with a byte order mark, and an apostrophe before what would run as
-            a formula; None for the kind that the destination has, or CSV for machines.
+        plan: what to export.
+        destination: a directory that is new, empty, or contains the same export.
+        format: one of `toggl_async.export.FORMATS`; None for the format of the destination, or ``"jsonl"``.
+        excel: write CSV for spreadsheets, with a byte order mark, and an apostrophe before text that would
+            run as a formula; None for the kind of CSV that the destination has, or CSV for machines.
         update: bring a finished export of the same plan up to date, if there is one.
-        recheck: see `Mirror.refresh`; an export that is resumed keeps its own, as it does the next two.
+        recheck: see `Mirror.refresh`. A resumed export keeps the value that it was begun with; the same
+            applies to `datasets` and `older`.
         datasets: see there.
         older: see there.
         max_wait: see there.
-        account: what `survey` brought, if it was made already; else it is made first.
-        on_event: is told of the progress.
+        account: the result of `survey`, if you have it already.
+        on_event: called with each event of the progress.
 
     Returns:
         The manifest, as written to ``manifest.json``.
 
     Raises:
-        InvalidInput: the destination cannot be written to or holds another export, another run writes
-            there, the plan names a workspace that is not there, or `excel` is given without CSV.
-        TogglError: what ended the export. Whatever ends it, cancellation included, the manifest
-            says ``"finished": false``, and the same call goes on from there.
-        OSError: the destination could not be written on, such as a full disk.
+        InvalidInput: the destination can't be written to or contains another export; another run is writing
+            there; the plan names a workspace that the token doesn't see; or `excel` is given without CSV.
+        TogglError: something ended the export. Whatever ends it, even cancellation, the manifest says
+            ``"finished": false``, and the same call resumes from there.
+        OSError: the destination could not be written to, for instance because the disk is full.
     """
     files, before = plan_files(client, plan, Path(destination), format, excel, update=update)
     choices = Choices(

@@ -1,7 +1,7 @@
-"""Keeping a mirror fresh: round after round, for as long as somebody asks for the next one.
+"""Keeps a mirror fresh: round after round, for as long as the caller asks for the next one.
 
-Nothing is kept between rounds but the last manifest; what a round commits stays whatever ends it, and the
-next one goes on from there. All waiting is by the loop's clock, which nobody can set.
+Only the last manifest is kept between rounds. What a round commits stays, whatever ends the round, and the
+next one resumes from there. All waiting is by the loop's clock, which nobody can set.
 """
 
 import os
@@ -48,8 +48,8 @@ class QuotaLeft:
 
     Attributes:
         organization_id: whose quota it is; None for the user's own.
-        left: requests that may still go until the reset, `QuotaPolicy.reserve` taken off.
-        total: requests of a whole window, less the reserve; None where Toggl did not tell.
+        left: requests that may still be sent before the reset, less `QuotaPolicy.reserve`.
+        total: requests of a whole window, less the reserve; None if Toggl didn't say.
         resets_in: seconds until the reset.
     """
 
@@ -64,11 +64,11 @@ class RefreshRound:
     """A round of a mirror that is kept fresh.
 
     Attributes:
-        manifest: what came of it; None if something ended it early: the next one goes on from there.
+        manifest: its result; None if something ended it early; the next round then resumes from there.
         error: what ended it early; None if nothing did.
         quotas: what is left of each quota that is known.
         next_in: seconds until the next round begins.
-        waits_for_quota: whether that is later than it would be if there were more quota left.
+        waits_for_quota: whether it begins later because too little quota is left.
     """
 
     manifest: Manifest | None
@@ -79,7 +79,7 @@ class RefreshRound:
 
 
 _Read = Callable[[Survey, Collection[str] | None, bool], Awaitable[Manifest]]
-"""Reads: after this first contact, these datasets, and what changed of older time entries or not."""
+"""Reads these datasets, after this survey, and changes of older time entries or not."""
 
 
 async def export_every(
@@ -93,26 +93,26 @@ async def export_every(
     max_wait: float | None = None,
     on_event: OnExportEvent | None = None,
 ) -> AsyncGenerator[RefreshRound, None]:
-    """Export what the plan takes, then bring it up to date again and again; see `refresh_every`.
+    """Export what the plan includes, then bring it up to date again and again; see `refresh_every`.
 
-    Files are written anew after each round that changed something in them.
+    Files are written again after each round that changed something in them.
 
     Args:
         client: whose account is exported.
         plan: what is taken.
-        destination: a directory, as `export` takes it; what is there already is brought up to date.
+        destination: a directory, as for `export`; an export that is already there is brought up to date.
         every: seconds from the beginning of a round to that of the next, more than 0.
         format: see `export`.
-        excel: see there.
+        excel: see `export`.
         max_wait: seconds that a round may wait at a time for Toggl's limits before it ends; None for as
             long as it takes.
-        on_event: is told of the progress of each round.
+        on_event: called with each event of each round.
 
     Yields:
         What came of each round, as soon as it has ended.
 
     Raises:
-        InvalidInput: as `export`, in the first round.
+        InvalidInput: as for `export`, in the first round.
         Unauthorized, Forbidden: Toggl refuses the credentials.
     """
 
@@ -146,7 +146,7 @@ async def refresh_every(
     max_wait: float | None = None,
     on_event: OnExportEvent | None = None,
 ) -> AsyncGenerator[RefreshRound, None]:
-    """Bring a mirror up to date again and again, until nobody asks for the next round or it is cancelled.
+    """Bring a mirror up to date again and again, until the loop over the rounds ends or is cancelled.
 
     ::
 
@@ -154,30 +154,30 @@ async def refresh_every(
             async for one in rounds:
                 print(one.manifest.changes if one.manifest else one.error)
 
-    The first round reads everything. Each other one reads the recent time entries; what is left of its share
-    of the hourly quotas goes to lists, the one that was not read for the longest time first, and, about once
-    a day, to what changed of older time entries. Where the quota allows for everything, that is what each
-    round reads. ``manifest.datasets`` says how fresh each dataset is.
+    The first round reads everything. Each later one reads the recent time entries. The rest of its share of
+    the hourly quotas goes to lists, the one that has waited longest first, and, about once a day, to changes
+    of older time entries. If the quota allows it, each round reads everything. ``manifest.datasets`` says how
+    fresh each dataset is.
 
-    A round for which the quota has no room waits for its reset. One that takes longer than the interval is
-    followed by the next at once. Whatever goes wrong in a round but for refused credentials, such as a lost
-    network, a failing server or a full disk, ends that round alone: the next one goes on from the last
-    commit.
+    If the quota has no room for a round, the round waits for the reset. If a round takes longer than the
+    interval, the next one follows at once. If something goes wrong in a round, such as a lost network, a
+    failing server or a full disk, only that round ends, and the next one resumes from the last commit. Only
+    refused credentials end them all.
 
     Args:
         client: whose account is read; its scheduler sets the pace, and its options the reserve.
         plan: what is taken.
-        url: the mirror, as `Mirror` takes it. It is opened for each round.
+        url: the mirror, as for `Mirror`. It is opened for each round.
         every: seconds from the beginning of a round to that of the next, more than 0.
         max_wait: seconds that a round may wait at a time for Toggl's limits before it ends; None for as
             long as it takes.
-        on_event: is told of the progress of each round.
+        on_event: called with each event of each round.
 
     Yields:
         What came of each round, as soon as it has ended.
 
     Raises:
-        InvalidInput: as `Mirror` and `Mirror.refresh`, in the first round.
+        InvalidInput: as for `Mirror` and `Mirror.refresh`, in the first round.
         Unauthorized, Forbidden: Toggl refuses the credentials.
     """
 

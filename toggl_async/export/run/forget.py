@@ -1,4 +1,4 @@
-"""Forget rows of an export into a directory: in its mirror, and in the files that were made of it."""
+"""Forgets rows of an export to a directory: in its mirror, and in the files written from it."""
 
 from pathlib import Path
 
@@ -30,8 +30,8 @@ async def forget_in(directory: Path, chosen: Forget) -> int:
     Raises:
         InvalidInput: another run writes there, the directory holds no export or one made by another version
             of this library, or a package that the files' format needs is missing. Nothing was forgotten.
-        OSError: the mirror or the files could not be written. What was forgotten in the mirror may still
-            stand in the files: do it again.
+        OSError: the mirror or the files could not be written. What was forgotten in the mirror may still be
+            in the files: call it again.
     """
     manifest = _read(directory / MANIFEST)
     form = format_named(manifest.format, excel=manifest.excel)

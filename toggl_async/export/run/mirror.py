@@ -1,4 +1,4 @@
-"""`Mirror`: a copy of a Toggl account in a database of one's own, and what programs ask of it."""
+"""`Mirror`: a copy of a Toggl account in your own database."""
 
 import asyncio
 import datetime as dt
@@ -42,7 +42,7 @@ _CHUNK = 1000
 
 
 class Mirror:
-    """A copy of what a token can see of Toggl, in a database: rows, what changed, and how far a run is.
+    """A copy of what a token can see in Toggl, in a database: rows, changes, and the progress of a run.
 
     ::
 
@@ -50,23 +50,23 @@ class Mirror:
             await mirror.refresh(toggl, ExportPlan())
             entries = await mirror.records("time_entries")
 
-    Each dataset is a table: typed columns, the row as Toggl sent it (``raw``), a ``revision`` that grows with
-    each change, and ``deleted_at``, which is null while Toggl has the row. The view ``time_entries_named``
-    has the time entries that Toggl has, with the names of now. To read costs no request, and shows one
-    consistent state, also while a run goes on, in this process or in another.
+    Each dataset is a table, with typed columns, the row as Toggl sent it (``raw``), a ``revision`` that grows
+    with each change, and ``deleted_at``, which is null while Toggl has the row. The view
+    ``time_entries_named`` has the time entries that Toggl still has, with current names. Reading costs no
+    requests, and shows one consistent state, even during a run in this process or another.
 
     Args:
-        url: ``sqlite:///PATH``, or the path itself: the file is made when it isn't there. Or
-            ``postgresql://USER@HOST:PORT/DATABASE?schema=NAME`` (the extra ``postgres``): the schema and its
-            tables are made when they aren't there. Without ``schema``, that is the first of the search path,
-            ``public`` as a rule. A password comes from ``PGPASSWORD`` or libpq's own files best.
+        url: ``sqlite:///PATH``, or the path itself; the file is created if it doesn't exist. Or
+            ``postgresql://USER@HOST:PORT/DATABASE?schema=NAME`` (with the extra ``postgres``); the schema and
+            its tables are created if they don't exist. Without ``schema``, it is the first schema of the
+            search path, usually ``public``. Keep the password in ``PGPASSWORD`` or in libpq's own files.
 
-    Whatever is done with a mirror before it is entered, or after it is left, raises ClientClosed.
+    Using a mirror before it is entered, or after it is left, raises ClientClosed.
 
     Raises:
-        InvalidInput: the URL names no database that can be a mirror, or says more than where it is; and when
-            it is entered: it can't be opened, is damaged, holds something else, was made by a newer version,
-            or is entered already.
+        InvalidInput: the URL doesn't name a database that can be a mirror, or has parameters that it may not
+            have; or, on entering: the database can't be opened, is damaged, contains something else, was made
+            by a newer version, or is already open.
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
@@ -78,13 +78,13 @@ class Mirror:
     async def __aenter__(self) -> Self:
         """Open the database."""
         if self._worker is not None:
-            raise InvalidInput(f"{self!r} is entered already: leave it first, or make another Mirror")
+            raise InvalidInput(f"{self!r} is already open: close it first, or make another Mirror")
         self._worker = worker = Worker()
         try:
             self._id = (await worker.run(self._store.open)).id
         except BaseException:
             self._worker = None
-            with anyio.CancelScope(shield=True):  # whoever is cancelled has it open
+            with anyio.CancelScope(shield=True):  # it is open even if the caller is cancelled
                 await worker.run(self._store.close)
             worker.close()
             raise
@@ -114,9 +114,9 @@ class Mirror:
 
     @property
     def id(self) -> str:
-        """What tells this mirror from any other, for whoever keeps a revision of it; "" before it is entered.
+        """An id that is unique to this mirror, to be kept with its revisions; "" before it is entered.
 
-        A mirror that was made anew has another id, and counts revisions from the beginning.
+        A mirror that is made again gets another id, and counts revisions from the beginning.
         """
         return self._id
 
@@ -133,33 +133,33 @@ class Mirror:
         account: Survey | None = None,
         on_event: OnExportEvent | None = None,
     ) -> Manifest:
-        """Bring everything that the plan takes into the mirror, or up to date, in the fewest requests.
+        """Read everything that the plan includes into the mirror, or bring it up to date, in few requests.
 
-        Each page is committed with how far the run is: one that ended early, in whatever way, is taken up by
-        the next call with the same plan, which asks for no committed page again.
+        Each page is committed together with the run's progress. If a run ends early, in any way, the next
+        call with the same plan resumes it, and requests no committed page again.
 
         Args:
             client: whose account is read; its scheduler sets the pace for everything.
-            plan: what is taken.
-            update: whether a mirror that is whole is brought up to date; else it is refused.
-            recheck: days before the last run whose time entries an update reads again as a whole; None for
-                all of them.
+            plan: what to export.
+            update: whether to bring a finished mirror up to date; otherwise it is refused.
+            recheck: how many days of time entries before the last run an update reads again in full; None for
+                all.
             datasets: the datasets of the plan that an update reads; the others stay as they are. None for
-                all of them.
-            older: whether an update looks for edits and deletions of the time entries before those days,
-                too. Without that it takes two requests a workspace, mostly.
+                all.
+            older: whether an update also looks for edits and deletions of time entries before those days.
+                Without that, time entries mostly take two requests per workspace.
             max_wait: seconds that the run may wait at a time for Toggl's limits, such as a used-up quota,
-                before it ends with `MaxWaitExceeded`; None for as long as it takes.
-            account: what `survey` brought, if it was made already; else it is made first.
-            on_event: is told of the progress.
+                before it ends with `MaxWaitExceeded`; None for no limit.
+            account: the result of `survey`, if you have it already.
+            on_event: called with each event of the progress.
 
         Returns:
-            What came of it; it names no files.
+            The manifest; it names no files.
 
         Raises:
-            InvalidInput: the mirror is of another account, server or plan, or another run writes to it; or
-                the plan names a workspace that is not there.
-            TogglError: what ended the run.
+            InvalidInput: the mirror is of another account, server or plan; another run is writing to it; or
+                the plan names a workspace that the token doesn't see.
+            TogglError: something ended the run.
             OSError: the database could not be written.
         """
         choices = Choices(
@@ -181,8 +181,8 @@ class Mirror:
     def feed(self, after: int = 0) -> "Selected[Change]":
         """What changed after a revision, in the order of the changes: rows that are new, edited or deleted.
 
-        Each row comes once, as it is now. Whoever applies the changes, and goes on after the revision of the
-        last one that was applied, ends with the rows of the mirror::
+        Each row comes once, as it is now. A program that applies the changes, and continues after the last
+        revision that it applied, ends up with the rows of the mirror::
 
             async for change in mirror.feed(after=revision):
                 ...
@@ -194,8 +194,8 @@ class Mirror:
             For ``async for``, some at a time, all of one moment; or to be awaited, for a list.
 
         Raises:
-            InvalidInput: the revision isn't a whole number from 0 on; or, when it is read: the mirror has not
-                come to it yet, so that it is one of another mirror.
+            InvalidInput: the revision isn't a whole number of 0 or more; or, on reading: it is later than the
+                mirror's latest one, and so belongs to another mirror.
         """
         if not is_whole(after) or after < 0:
             raise InvalidInput(f"after must be a revision: a whole number, 0 or more, not {after!r}")
@@ -212,12 +212,12 @@ class Mirror:
     def records(
         self, dataset: str, kind: type[Record] = Record, *, keep_unknown: bool = False
     ) -> "Selected[Any]":
-        """The rows of a dataset that Toggl has, as records; those of time entries are `ExportedTimeEntry`.
+        """The rows of a dataset that Toggl still has, as records (`ExportedTimeEntry` for time entries).
 
         Args:
             dataset: the name of the dataset.
-            kind: the record that they are, as type checkers can't know it from the dataset's name.
-            keep_unknown: keep fields that the records don't know, in `Record.unknown`.
+            kind: the type of the records, for type checkers, which can't derive it from the dataset's name.
+            keep_unknown: keep fields that the records don't have, in `Record.unknown`.
 
         Returns:
             For ``async for``, some at a time, all of one moment; or to be awaited, for a list.
@@ -234,17 +234,17 @@ class Mirror:
         return Selected(self._read(lambda snapshot: snapshot.rows(declared), decoded))
 
     async def sql(self, statement: str, parameters: Values = ()) -> list[dict[str, Stored]]:
-        """Run a statement that reads, in the SQL of the database, and return its rows.
+        """Run a read-only statement, in the SQL of the database, and return its rows.
 
-        A caller that is cancelled meanwhile interrupts the statement.
+        If the caller is cancelled, the statement is interrupted.
 
         Args:
             statement: one statement.
-            parameters: what stands for its parameters, by their place or by their name.
+            parameters: the values of its parameters, by position or by name.
 
         Raises:
-            InvalidInput: the database refuses the statement, it would do more than read, or it returns no
-                rows that can be told: two columns of one name, or cells without a type of `Stored`.
+            InvalidInput: the database refuses the statement, it would do more than read, two of its columns
+                have the same name, or a cell isn't of a type of `Stored`.
         """
         if not isinstance(statement, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInput(f"statement must be text, not {type(statement).__name__}")
@@ -263,14 +263,14 @@ class Mirror:
     async def forget(
         self, *, workspace: int | None = None, user: int | None = None, before: dt.date | None = None
     ) -> int:
-        """Delete what is known of a workspace or a user, or old time entries; the feed tells of it.
+        """Erase a workspace, a user or old time entries; the feed reports them as deleted.
 
-        Nothing is left of these rows but their keys. Time entries from before a day stay away: no later
-        `refresh` asks for them, and the day can't be set back. What is in a workspace or of a user comes
-        back with the next `refresh` as long as Toggl has it and the plan takes it. One choice at a time:
-        two could mean what fits both, or either.
+        Only the keys of these rows are left. Time entries from before a day don't come back: no later
+        `refresh` asks for them, and the day can't be moved back. The rows of a workspace or a user do come
+        back with the next `refresh`, as long as Toggl has them and the plan includes them. Pass one argument
+        at a time, because two could mean rows that match both, or either.
 
-        The files of an export are made anew by its next update, or at once by ``toggl-async forget DIR``.
+        The files of an export are written again by its next update, or at once by ``toggl-async forget DIR``.
 
         Args:
             workspace: everything in the workspace of this id, and the workspace.
@@ -281,8 +281,8 @@ class Mirror:
             How many rows were forgotten.
 
         Raises:
-            InvalidInput: nothing was chosen, or more than one thing; it isn't an id or a date; or a run
-                writes to the mirror.
+            InvalidInput: not exactly one argument was given; it isn't an id or a date; or a run is writing to
+                the mirror.
             OSError: the database could not be written.
         """
         chosen = Forget(workspace_id=workspace, user_id=user, before=before)
@@ -331,15 +331,13 @@ def _check_columns(names: Sequence[str]) -> None:
         raise InvalidInput("the statement returns no rows: write one that reads, such as SELECT")
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        raise InvalidInput(
-            f"the statement returns several columns named {twice[0]}: name them apart, with AS"
-        )
+        raise InvalidInput(f"the statement returns several columns named {twice[0]}: rename them with AS")
 
 
 class Selected(AsyncIterator[T], Generic[T]):
-    """What a mirror reads: for one ``async for``, which holds little in memory, or to be awaited, for a list.
+    """Rows read from a mirror: iterate with ``async for``, which keeps little in memory, or await a list.
 
-    Made by `Mirror.feed` and `Mirror.records`. Nothing is read before it is asked for.
+    Returned by `Mirror.feed` and `Mirror.records`. Nothing is read before it is needed.
     """
 
     def __init__(self, rows: AsyncGenerator[T, None]) -> None:

@@ -1,12 +1,12 @@
-"""Read everything that a plan takes: every list of every workspace, concurrently, under one scheduler.
+"""Reads everything that a plan includes: every list of every workspace, concurrently, under one scheduler.
 
-How it is built, so that memory stays flat and nothing is asked twice:
+To keep memory flat, and to request nothing twice:
 
-- A dataset is a task; so is each list of a workspace, and each range of its time entries. They all
-  wait for the scheduler at BULK priority and as long as it takes: other work of the same client goes
-  first. No more than a few lists are open at once, because an open list holds a page of rows.
-- Rows go page by page from the answer to the mirror, and with each page how far its piece has come, in
-  one commit. A run that ends early, in whatever way, is taken up by the next one with the same plan.
+- Each dataset is a task, and so is each list of a workspace, and each range of its time entries. They all
+  wait for the scheduler at BULK priority, as long as it takes, so that other work of the same client goes
+  first. Only a few lists are open at once, because an open list keeps a page of rows in memory.
+- Rows go from the answer to the mirror page by page. Each page is committed together with the progress of its
+  piece. If a run ends early, in any way, the next one with the same plan resumes it.
 """
 
 import asyncio
@@ -72,8 +72,8 @@ class Choices:
         recheck: days before the last run that an update reads again; None for all.
         datasets: the datasets that an update reads; None for all of the plan.
         older: whether an update looks for changes of older time entries.
-        account: what the first contact brought, if it was made already.
-        tell: is told of the progress.
+        account: the result of `survey`, if there is one already.
+        tell: called with each event of the progress.
         note: is told what there is when a run begins, and when something ends it early; it may fail with
             OSError.
 
@@ -145,7 +145,7 @@ async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choic
     books = await _begin(client, plan, holding, choices)
     reader = Reader(client=client, books=books, tell=choices.tell)
     try:
-        choices.note(await books.close("under way"))  # whoever is killed can't say so any more
+        choices.note(await books.close("under way"))  # a killed process can't say so any more
         await read_everything(reader)
         await settle_lists(reader, holding.store, holding.worker)
         manifest = await _with_changes(await books.close(None), books.run, holding)
@@ -180,7 +180,7 @@ async def _begin(client: TogglClient, plan: ExportPlan, holding: Holding, choice
             raise already_finished(name)
     account = account or await survey(client, plan)
     if previous is not None and previous.user_id != account.user_id:
-        raise InvalidInput(f"{name} contains an export of another account")
+        raise InvalidInput(f"{name} contains an export of another account; name another destination")
     run = Run(
         base_url=client.base_url,
         plan=plan,
@@ -216,7 +216,8 @@ def _of_update(run: Run, previous: Previous, choices: Choices) -> Run:
         unknown = [name for name in choices.datasets if name not in run.plan]
         if unknown:
             raise InvalidInput(
-                f"the plan does not take the dataset {unknown[0]!r}; it takes {', '.join(run.plan.datasets)}"
+                f"the plan does not include the dataset {unknown[0]!r}; it includes "
+                f"{', '.join(run.plan.datasets)}"
             )
         datasets = tuple(
             one.name
@@ -251,7 +252,7 @@ async def same_account(client: TogglClient, user_id: int, account: Survey | None
     else:
         found, requests = account.user_id, account.requests
     if found != user_id:
-        raise InvalidInput(f"{name} contains an export of another account")
+        raise InvalidInput(f"{name} contains an export of another account; name another destination")
     return requests
 
 

@@ -1,9 +1,9 @@
-"""What a round of a mirror that is kept fresh reads, so that an hour's quota goes where it is wanted. Pure.
+"""What each round of keeping a mirror fresh reads, so that an hour's quota is spent well. Pure.
 
-Each round reads the recent time entries. What is left of its share of the quota goes to parts that were not
-read for the longest time, one after the other: lists; and what changed of older time entries, which takes the
-most requests, and counts as if it had been read a day later than it was. The first of them is read after an
-hour at the latest, whatever is left, so that none is left out for good.
+Each round reads the recent time entries. The rest of its share of the quota goes to the parts that have
+waited longest, one after the other: lists, and changes of older time entries, which take the most requests,
+and count as if they had been read a day later than they were. The first of them is read after an hour at the
+latest, however little is left, so that none is left out for good.
 """
 
 import datetime as dt
@@ -37,7 +37,7 @@ _CLOSE = 30.0
 """Seconds before a reset in which no round is counted on: a reset is told in whole seconds, and spread."""
 
 _AN_OWN_ROUND = 4
-"""Requests of a round that spend the user's quota: two of the first contact, own changes, what is running."""
+"""Requests of a round that spend the user's quota: the two first ones, own changes, what is running."""
 
 Cost = Counter[int | None]
 """Requests by the organization whose quota they spend; None is the user's own."""
@@ -77,7 +77,7 @@ class Portion:
 
     @property
     def due(self) -> dt.datetime:
-        """By what it stands in line."""
+        """When it is due, which decides its place in line."""
         first = dt.datetime.min.replace(tzinfo=dt.UTC)
         return first if self.as_of is None else self.as_of + _LATER.get(self.name, dt.timedelta())
 
@@ -159,7 +159,7 @@ class Ledger:
         """Take in what came of a round.
 
         Args:
-            account: its first contact.
+            account: the answers to its first requests.
             manifest: what came of it.
             parts: what it read beside the recent time entries; None for everything.
             now: the loop's time.

@@ -1,11 +1,11 @@
-"""The end of an update's lists: what they lack is deleted, unless rows that came in this run refer to it.
+"""The end of an update's lists: rows that they lack are deleted, unless rows of this run refer to them.
 
-A list may come truncated twice. A user whose time entry is in a report of the same run is there, whatever
-the list of users says; and a list that is wrong about one row says nothing about the others.
+A list may be cut short twice. A user whose time entry is in a report of the same run exists, whatever the
+list of users says, and a list that is wrong about one row proves nothing about the others.
 
-Only rows that this run has read count: older ones may refer to what was deleted since. These are the time
-entries that were all read again, or have changed, and the rows of lists that were read as a whole. Nothing
-refers to groups.
+Only rows that this run has read count, because older ones may refer to rows that were deleted since. These
+are the time entries that were read again or have changed, and the rows of lists that were read in full.
+Nothing refers to groups.
 """
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
@@ -65,7 +65,7 @@ async def settle_lists(reader: Reader, store: RowStore, worker: Worker) -> None:
             shown = await worker.run(_ids_of, store, statements)
             lacking = shown & await reader.books.unmet(piece)
             if lacking:
-                doubt = f"the list lacks {listed(lacking)}, which rows of this run refer to"
+                doubt = f"the list lacks {listed(lacking)}, to which rows of this run refer"
                 await reader.failed(piece, doubt, progress=attrs.evolve(progress, deletes=False))
         await reader.books.delete(dataset)
         facts = await reader.books.finish(dataset)

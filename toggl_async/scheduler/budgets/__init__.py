@@ -1,8 +1,8 @@
-"""Where the shared part of the core's state lives.
+"""Where the shared part of the core's state is kept.
 
-A budget holds the `Limits` of accounts, and beside each what was learned of it (`Memories`). It knows
-no rule: it runs the core's own step functions on the value that it keeps, by its own clock, and passes
-on the wakes. So there is one arithmetic, whatever the store::
+A budget stores the `Limits` of accounts, and what was learned about each (`Memories`). It contains no rules:
+it runs the core's own step functions on the value that it stores, by its own clock, and passes on wakes. So
+the arithmetic is the same, whatever the store::
 
     driver ──step──▶ holder ──▶ store: value, clock
            ◀─result──        ──wakes──▶ other holders
@@ -24,7 +24,7 @@ Step: TypeAlias = Callable[[Limits, int], tuple[Limits, T, Sequence[Wake]]]
 returns the limits, a result, and whom to wake. It may run twice, so it changes nothing else."""
 
 OnTrouble: TypeAlias = Callable[[str | None], None]
-"""What is told that a store was lost, with the reason, or that it is back, with None."""
+"""Called with the reason if a store was lost, and with None when it is back."""
 
 
 class Holder(Protocol):
@@ -81,13 +81,12 @@ class Budget(Protocol):
     """Keeps the limits of accounts for all who use them."""
 
     def open(self, on_wake: Callable[[str], None], *, on_trouble: OnTrouble | None = None) -> Holder:
-        """Take hold of the budget in the running event loop.
+        """Join the budget from the running event loop.
 
         Args:
-            on_wake: called in that loop with the key of an account of which this holder should ask
-                again.
-            on_trouble: called in that loop with the reason when the store cannot be used any more, and
-                with None when it can be again.
+            on_wake: called in that loop with the key of an account about which this holder should ask again.
+            on_trouble: called in that loop with the reason when the store can no longer be used, and with
+                None when it can be used again.
 
         Raises:
             BudgetError: it cannot be used as it is configured.

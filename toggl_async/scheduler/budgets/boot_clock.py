@@ -1,7 +1,7 @@
-"""The clock of a machine: nobody can set it, all its processes share it, and it goes on in its sleep.
+"""The clock of a machine: nobody can set it, all processes share it, and it keeps running during sleep.
 
-A reading is the time since the machine was started. So that the times in a file outlast a restart, the
-file keeps how far its own time is ahead of that clock (`ahead_after_boot`).
+A reading is the time since the machine was started. So that times in a file survive a restart, the file
+records how far its own time is ahead of that clock (`ahead_after_boot`).
 """
 
 import time

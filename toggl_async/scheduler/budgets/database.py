@@ -1,8 +1,8 @@
-"""The SQLite file of a `FileBudget`: how it comes to be, and what is done when it is not as it should be.
+"""The SQLite file of a `FileBudget`: how it is created, and what happens if it is damaged.
 
-A file appears under its name whole, with its tables and in WAL mode: it is made under another name and
-linked, so of several processes that begin at once one makes it, and nobody sees half of one. A damaged
-file is set aside under another name, for whoever wants to look at it.
+A file appears under its name complete, with its tables and in WAL mode: it is created under another name and
+linked. So if several processes begin at once, one of them creates it, and none sees half a file. A damaged
+file is set aside under another name, so that it can be examined.
 """
 
 import contextlib
@@ -274,7 +274,7 @@ def refuse_network(path: Path) -> None:
     )[1]
     if system in _NETWORK:
         raise BudgetError(
-            f"{path} lies on a network file system ({system}), where locks between machines cannot be "
+            f"{path} is on a network file system ({system}), where locks between machines cannot be "
             "trusted: keep the budget on a local disk, or use RedisBudget for several machines"
         )
 

@@ -1,8 +1,8 @@
-"""One budget for all processes of a machine, in a file: those that run at once, and one after another.
+"""One budget, in a file, for all processes of a machine, whether they run at once or one after another.
 
-A transaction is one of SQLite's, a tenth of a millisecond, so it is tried in the event loop at once;
-only while another process is in one is it awaited. The file's time is the machine's clock since its
-start, which nobody can set.
+A transaction is one of SQLite's and takes a tenth of a millisecond, so it runs directly in the event loop,
+and is awaited only while another process is in one. The file's time is the time since the machine's start,
+which nobody can set.
 """
 
 import asyncio
@@ -65,13 +65,12 @@ class FileBudget:
     """Keeps the limits of accounts in a file, for all processes of a machine that use them.
 
     Args:
-        path: the file; None for ``toggl_async/budget.sqlite`` in the user's folder for state. It is made
-            with mode 0600 when it is first needed, and must lie on a local file system. No credential
-            stands in it.
+        path: the file; None for ``toggl_async/budget.sqlite`` in the user's state directory. It is created
+            with mode 0600 on first use, and must be on a local file system. It contains no credentials.
 
     Raises:
         InvalidInput: `path` is not a path.
-        BudgetError: the user has no home directory, and `path` lies there.
+        BudgetError: the path needs the user's home directory, and there is none.
     """
 
     __slots__ = ("_clock", "path")
@@ -89,15 +88,15 @@ class FileBudget:
         return f"FileBudget({str(self.path)!r})"
 
     def open(self, on_wake: Callable[[str], None], *, on_trouble: OnTrouble | None = None) -> SharedHolder:
-        """Take hold of the budget in the running event loop; the file itself is opened when it is needed.
+        """Join the budget from the running event loop; the file itself is opened when it is needed.
 
         Args:
-            on_wake: called in that loop with the key of an account of which this holder should ask again.
-            on_trouble: called with the reason when the file cannot be used any more, and with None when
-                it can be again.
+            on_wake: called in that loop with the key of an account about which this holder should ask again.
+            on_trouble: called with the reason when the file can no longer be used, and with None when it can
+                be used again.
 
         Raises:
-            BudgetError: the file lies on a network file system, or is a folder.
+            BudgetError: the file is on a network file system, or is a directory.
         """
         refuse_folder(self.path)
         refuse_network(self.path)
@@ -317,8 +316,8 @@ def _absolute(path: str | os.PathLike[str] | None) -> Path:
         ) from None
     except RuntimeError as error:
         raise BudgetError(
-            "the file of the budget cannot be found, because this user has no home directory: name another "
-            "one, as with TOGGL_BUDGET=file:/a/path"
+            "there is no default path for the budget, because this user has no home directory: name a file, "
+            "for instance with TOGGL_BUDGET=file:/a/path"
         ) from error
     if "\0" in str(found):
         raise InvalidInput("the path of a budget contains a null character")

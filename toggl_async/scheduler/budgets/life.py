@@ -1,9 +1,9 @@
-"""Signs of life: a lock that a holder keeps while its process lives, and that ends with it however it ends.
+"""Signs of life: a lock that a holder keeps while its process lives, and that is released however it ends.
 
-A dead process's place is filled in time, by whoever takes the turn before. On Linux a holder locks one
-byte of a file, at an offset drawn from its name, by a lock that belongs to the open file and not to the
-process: two holders of one process are two. Elsewhere it locks a file of its own, and Windows gives no
-sign: there, leases alone decide.
+A dead process's place is filled in time by the holder that takes the turn before. On Linux, a holder locks
+one byte of a file, at an offset derived from its name, with a lock that belongs to the open file and not to
+the process, so that two holders in one process are told apart. On other systems it locks a file of its own.
+On Windows there is no sign of life, and only leases decide.
 """
 
 import contextlib

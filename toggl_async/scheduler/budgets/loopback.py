@@ -1,8 +1,7 @@
-"""Wakes by datagram: a holder of a file is told that it should ask again.
+"""Wakes by datagram: tells a holder of a file that it should ask again.
 
-Each holder listens on a port of the loopback, and the port is part of its name, so whoever is told to
-wake a process knows where. A datagram that is lost costs nothing but order: the sleeper comes at its old
-time.
+Each holder listens on a loopback port, and the port is part of its name, so others know how to wake it. A
+lost datagram only affects the order: the sleeper wakes at its old time.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """The budget of one process: the limits are plain values, and nothing has to be awaited.
 
-Its clock is that of the running event loop. Accounts that have rested for an hour are forgotten, because
-by then their windows are full again: at most two of them are looked at for each new one, so ten thousand
-cost nothing while they rest.
+Its clock is that of the running event loop. Accounts that have been idle for an hour are forgotten, because
+their windows are full again by then. At most two of them are checked for each new account, so ten thousand
+idle accounts cost nothing.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class MemoryBudget:
         *,
         on_trouble: OnTrouble | None = None,  # noqa: ARG002 - there is no trouble with memory
     ) -> "MemoryHolder":
-        """Take hold of the budget in the running event loop.
+        """Join the budget from the running event loop.
 
         Raises:
             WrongEventLoop: it is in use by another one.
@@ -68,11 +68,11 @@ class MemoryBudget:
 
     @property
     def holders(self) -> int:
-        """How many hold the budget."""
+        """How many holders the budget has."""
         return len(self._holders)
 
     def limits_of(self, account: str, now: int) -> Limits:
-        """Return the limits of an account, new ones if nothing is known of it."""
+        """Return the limits of an account, or new ones if nothing is known about it."""
         limits = self._limits.get(account)
         if limits is None:
             self._forget_idle(now)
@@ -80,19 +80,19 @@ class MemoryBudget:
         return limits
 
     def memories_of(self, account: str) -> Memories:
-        """Return what was learned of an account."""
+        """Return what was learned about an account."""
         return self._memories.get(account) or Memories()
 
     def take(self, account: str, lesson: Lesson, now: int) -> None:
-        """Keep what was learned of an account."""
+        """Keep what was learned about an account."""
         self._memories.setdefault(account, Memories()).take(lesson, now)
 
     def holder(self, name: str) -> "MemoryHolder | None":
-        """Return a holder by its name, if it has not been closed."""
+        """Return the holder with this name, if it has not been closed."""
         return self._holders.get(name)
 
     def let_go(self, name: str) -> None:
-        """Forget a holder, and what it waited for."""
+        """Forget a holder, and what it was waiting for."""
         self._holders.pop(name, None)
         for limits in self._limits.values():
             limits.waiters.pop(name, None)
@@ -152,7 +152,7 @@ class MemoryHolder:
         return result
 
     def recall(self, account: str) -> Memories:
-        """Return what was learned of an account."""
+        """Return what was learned about an account."""
         return self._budget.memories_of(account)
 
     def alive(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Budgets by name, as the environment variable ``TOGGL_BUDGET`` gives them."""
+"""Budgets by name, as in the environment variable ``TOGGL_BUDGET``."""
 
 import logging
 import os

@@ -1,6 +1,6 @@
 """One budget for all processes of many machines, in Redis or Valkey.
 
-A transaction reads a value, applies the step here, and sets the result if nobody else did meanwhile::
+A transaction reads a value, applies the step here, and sets the result unless somebody else did meanwhile::
 
     READ  ──▶ value, TIME, who listens
     step
@@ -44,7 +44,7 @@ __all__ = ["RedisBudget"]
 T = TypeVar("T")
 
 _SCHEMES: Final = ("redis", "rediss", "unix")
-_NO_REDIS: Final = "it does not answer as Redis does"
+_NO_REDIS: Final = "it does not answer like Redis"
 _AT_ONCE: Final = 8
 """Transactions of one holder under way at once; each takes a connection."""
 
@@ -56,12 +56,13 @@ class RedisBudget:
     """Keeps the limits of accounts in Redis or Valkey, for all processes that use them.
 
     Args:
-        url_or_client: ``redis://``, ``rediss://`` or ``unix://``, as redis-py reads it; or a client of
-            redis-py's asyncio: `Redis`, `RedisCluster`, or what a `Sentinel` gives. A client is not closed.
-        prefix: what all keys and channels begin with. No credential stands in them.
+        url_or_client: a ``redis://``, ``rediss://`` or ``unix://`` URL, as redis-py reads it; or one of
+            redis-py's asyncio clients: `Redis`, `RedisCluster`, or one from a `Sentinel`. A client is not
+            closed.
+        prefix: the prefix of all keys and channels. They contain no credentials.
 
     Raises:
-        InvalidInput: the URL is not a URL of Redis, or the client decodes answers.
+        InvalidInput: the URL is not a Redis URL, or the client decodes answers.
         BudgetError: redis-py is not installed.
     """
 
@@ -96,12 +97,12 @@ class RedisBudget:
         return f"<RedisBudget at {self._shown}>"
 
     def open(self, on_wake: Callable[[str], None], *, on_trouble: OnTrouble | None = None) -> SharedHolder:
-        """Take hold of the budget in the running event loop; it connects when it is needed.
+        """Join the budget from the running event loop; it connects when it is needed.
 
         Args:
-            on_wake: called in that loop with the key of an account of which this holder should ask again.
-            on_trouble: called with the reason when Redis cannot be used any more, and with None when it can
-                be again.
+            on_wake: called in that loop with the key of an account about which this holder should ask again.
+            on_trouble: called with the reason when Redis can no longer be used, and with None when it can be
+                used again.
 
         Raises:
             WrongEventLoop: the budget was given a client, which is in use by another loop or process.
@@ -113,8 +114,8 @@ class RedisBudget:
             home = asyncio.get_running_loop(), os.getpid()
             if self._home not in {None, home}:
                 raise WrongEventLoop(
-                    "the client that RedisBudget was given belongs to another event loop or process: make a "
-                    "RedisBudget of a URL, which connects anew in each"
+                    "the client of this RedisBudget belongs to another event loop or process: make a "
+                    "RedisBudget from a URL, which connects separately in each"
                 )
             self._home = home
         store = _RedisStore(client, self._prefix, self._shown, on_wake, owns=self._client is None)
@@ -171,7 +172,7 @@ class _RedisStore:
     async def ping(self) -> None:
         """Try whether Redis can be written to, and listen anew.
 
-        One that is out of memory, or has become a replica, answers all the same.
+        One that is out of memory, or has become a replica, still answers.
         """
         await self._stop_listening()
         await self._safely(self._connect)
@@ -343,7 +344,7 @@ def _refuse_text(client: "Client") -> None:
     """
     if client.get_encoder().decode_responses:
         raise InvalidInput(
-            "the client decodes answers to text, and what the budget stores is bytes: give it one with "
+            "the client decodes answers to text, but the budget stores bytes: pass a client with "
             "decode_responses=False"
         )
 

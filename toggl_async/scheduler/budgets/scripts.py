@@ -1,9 +1,9 @@
-"""What Redis runs: one script reads an account, one compares and sets. Neither knows a rule of Toggl's.
+"""The scripts that Redis runs: one reads an account, one compares and sets. Neither contains Toggl's rules.
 
-A value is one line and the bytes of the limits. The line begins with a tag that is new with each write,
-by which the second script sees whether somebody else wrote meanwhile. Behind it stand the names of the
-holders of which the next reader will want to know whether they live: those who come first, and the one
-that probes. A holder lives that listens on its channel.
+A value is one line and the bytes of the limits. The line begins with a tag that changes with each write, so
+that the second script sees whether somebody else wrote meanwhile. The tag is followed by the names of the
+holders whose life the next reader has to check: those that come first, and the one that probes. A holder is
+alive if it listens on its channel.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What a holder knows of an account without asking its store, and a step on its way there."""
+"""What a holder knows about an account without asking its store, and a step on its way there."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -75,7 +75,7 @@ class Seen:
         """Whether a newer version keeps the limits of this account."""
         self.memories: Memories = Memories()
         self.lessons: list[Lesson] = []
-        """What was learned while alone; the store is told with the next transaction."""
+        """What was learned while alone; the store gets it with the next transaction."""
         self.used_at: int = 0
 
     def next_place(self, now: int) -> float:
@@ -114,7 +114,7 @@ class Passed(Generic[T]):
         self._began = began
         self._read = read
         self.lessons: list[Lesson] = seen.lessons.copy()
-        """What was learned while alone, and is told now."""
+        """What was learned while alone, and is reported now."""
         self.limits: Limits
         self.ahead: int = 0
         """The time of the limits less that of the loop."""

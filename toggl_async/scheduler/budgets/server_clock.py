@@ -1,14 +1,14 @@
-"""When a server read its clock, by the clock of the running loop.
+"""When a server read its clock, in terms of the running loop's clock.
 
-All that a step answers is counted from that moment. It lies between question and answer, and where in
-between cannot be seen: an answer that a busy machine or network delivers late would have its request
-leave as late. But the difference of the two clocks stays the same, and each exchange bounds it::
+Everything in a step's result counts from that moment. It is somewhere between question and answer, and nobody
+can see where: if a busy machine or network delivered an answer late, the request would leave just as late.
+But the difference between the two clocks stays the same, and each exchange bounds it::
 
     asked          answered          time - answered  <=  difference  <=  time - asked
       ├───────●───────┤
             time
 
-So the quickest exchanges tell when the slow ones were read.
+So the quickest exchanges show when the clock was read in the slow ones.
 """
 
 __all__ = ["ServerClock"]

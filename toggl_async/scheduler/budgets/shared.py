@@ -1,4 +1,4 @@
-"""What all stores that processes share have in common: how long one is waited for, and life without it.
+"""What all shared stores have in common: how long to wait for a store, and how to do without it.
 
 ::
 
@@ -55,7 +55,7 @@ class SharedHolder:
 
     Args:
         store: the connection.
-        on_trouble: is told, once each time, that the store was lost (with the reason) or is back (None).
+        on_trouble: called once each time that the store is lost (with the reason) or is back (with None).
         chance: where chance comes from.
     """
 
@@ -279,7 +279,8 @@ class SharedHolder:
         for seen in self._accounts.values():
             seen.lost_at = self._now()  # also where it is alone for another reason, and since before
         _logger.warning(
-            "%s cannot be used (%s): this process keeps its own pace until it can, and tries it every %g s",
+            "%s cannot be used (%s): this process keeps its own pace until it can, and tries again "
+            "every %g s",
             self._store.place,
             error,
             TRIES[1],
@@ -324,7 +325,7 @@ class SharedHolder:
         if seen.round is None:
             self._go_alone(seen, now)
             if self._opening is None:
-                reason = "it has lost what it knew"
+                reason = "it has lost its data"
                 _logger.warning(
                     "%s cannot be used for %g s (%s): this process keeps its own pace until it can",
                     self._store.place,

@@ -1,4 +1,4 @@
-"""What a store has to do for processes to share it; what all of them have in common is in `shared`."""
+"""What a store has to do so that processes can share it; `shared` has what all stores have in common."""
 
 from collections.abc import Awaitable, Sequence
 from typing import Protocol, TypeVar

@@ -1,4 +1,4 @@
-"""What stands in a store: limits and memories as bytes, and what becomes of those that are damaged."""
+"""The content of a store: limits and memories as bytes, and what happens to damaged ones."""
 
 import logging
 from collections.abc import Sequence

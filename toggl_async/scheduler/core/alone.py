@@ -1,7 +1,7 @@
-"""The rules of a process that cannot reach the store: it goes on alone, in its own place of the round.
+"""The rules of a process that can't reach the store: it continues alone, in its own place of the round.
 
-Whoever waited was promised a place by the store, and no two were promised the same. So each goes on
-from there, one turn in as many intervals as there were waiters and itself::
+The store had promised a place to each process that waited, and no two had the same. So each continues from
+there, with one turn in as many intervals as there were processes::
 
     place   0   1   2   3   4   5   6   7
     p0      ●           ●           ●
@@ -11,8 +11,8 @@ from there, one turn in as many intervals as there were waiters and itself::
 A slower pace alone would not do: processes collide by phase. A late turn, too, has to wait for the
 next place of its own, or it would move the phase, and two would collide on and on.
 
-The limits that were seen last serve as before, on the process's own clock; only the calendar of the
-others is gone from them.
+The limits that were last seen stay in use, on the process's own clock, but without the calendar of the other
+processes.
 """
 
 from collections.abc import Callable, Sequence

@@ -7,8 +7,8 @@
     ask(wants, notes) ──▶ a turn: its number, how long to wait ──▶ leaving ──▶ first byte
                      └──▶ no turn: a promised place, how long to sleep
 
-Everything that a step does it does at once, so that one transaction of a store takes the turn, tells
-the news and promises the next place. What it answers are durations only.
+A step does everything at once, so that one transaction of a store takes the turn, reports the news and
+promises the next place. Its results are only durations.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ from toggl_async.scheduler.core.waiters import (
 __all__ = ["Departure", "Elsewhere", "Grant", "View", "WindowView", "ask", "leaving", "view"]
 
 LONGEST_SLEEP: Final = 60 * SECOND
-"""How long a process sleeps at most before a shut window: other programs, too, are told of resets."""
+"""How long a process sleeps at most before a shut window: other programs, too, learn of resets."""
 
 
 class WindowView(msgspec.Struct, gc=False, frozen=True):
@@ -251,7 +251,7 @@ def _choose(limits: Limits, now: int, me: Process, lines: Sequence[Demand]) -> D
 
 
 def _outranked(others: Sequence[Rival], mine: Rival, opens: int, interval: int, me: Process) -> bool:
-    """Say whether somebody else goes first: who comes by then and stands before, or who is told."""
+    """Say whether another process goes first: one that comes by then and is ahead, or one that is told."""
     if not interval:
         return False
     return any(

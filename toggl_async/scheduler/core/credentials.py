@@ -1,4 +1,4 @@
-"""Credentials: which are of another product, and what an account is called where others can read it."""
+"""Credentials: which ones belong to another product, and the name of an account where others can read it."""
 
 import base64
 import binascii
@@ -10,8 +10,8 @@ from typing import Final
 __all__ = ["KEY_OF_ANOTHER_PRODUCT", "holds_key_of_another_product", "is_of_another_product", "public_name"]
 
 KEY_OF_ANOTHER_PRODUCT: Final = (
-    "a key of Toggl 2.0 (focus.toggl.com), which Toggl Track does not accept: give the API token at the "
-    "foot of https://track.toggl.com/profile"
+    "a key of Toggl 2.0 (focus.toggl.com), which Toggl Track does not accept: use the API token at the "
+    "bottom of https://track.toggl.com/profile"
 )
 """What is wrong with such a key, and what to do."""
 

@@ -1,8 +1,8 @@
 """How long a call will have to wait at least, foreseen from the latest view of the shared limits.
 
-A bound has to be a lower one: whoever fails by it could not have gone, whatever the others do short
-of giving up. So it counts what stands in the way for certain: the next slot, a rest, a back-off, those
-who are ahead, and windows that are shut; and no more than ageing alone would let pass.
+The bound must be a lower one: a call that fails because of it could not have been sent, whatever the others
+do short of giving up. So it counts only what is certain to be in the way: the next slot, a rest, a back-off,
+calls that are ahead, and windows that are shut; and of those calls no more than ageing alone would let pass.
 
 All times are microseconds of the process's own clock.
 """
@@ -22,7 +22,7 @@ __all__ = ["Foresight", "Reason", "TooLong"]
 
 
 class Reason(enum.StrEnum):
-    """Why a call, or a whole account, waits."""
+    """Why a call, or a whole account, is waiting."""
 
     PACE = "pace"
     """The spacing between two requests."""
@@ -113,7 +113,7 @@ class Foresight:
                     yield call, TooLong(reason, at)
 
     def _earliest(self, now: int) -> tuple[int, Reason]:
-        """Return when anybody may go at the earliest, and what stands in the way."""
+        """Return when any call may be sent at the earliest, and what is in the way."""
         at, reason = now, Reason.PACE
         view = self.view
         if view is not None:
@@ -159,8 +159,8 @@ class Foresight:
     def _ages_in(self, call: Call, now: int) -> int:
         """Return how long it takes until ageing alone would let a newcomer go.
 
-        Its level gets a turn each `PATIENCE`, whoever else waits, and those before it in the level
-        get theirs first. Without this, a crowd of urgent calls would fail a patient one in advance.
+        Its level gets a turn each `PATIENCE`, whatever else waits, and those before it in the level get
+        theirs first. Without this, a crowd of urgent calls would fail a patient one in advance.
         """
         view = self.view
         assert view is not None  # noqa: S101 - `expected` has looked

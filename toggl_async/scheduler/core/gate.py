@@ -8,8 +8,8 @@ random, so that programs refused together do not return together. When it is ove
 as a probe, and all others wait for its answer: a probe that is refused begins the next rest, one
 that is lost or given back says nothing, so another goes.
 
-Several requests can be under way when the first 429 comes, and meet the same fate. They are one
-incident: they extend the rest, but teach the pace nothing that it hasn't learned already.
+Several requests can be under way when the first 429 comes, and are refused as well. They are one incident:
+they extend the rest, but they don't widen the interval again.
 """
 
 from typing import Final

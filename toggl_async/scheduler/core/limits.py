@@ -1,8 +1,8 @@
-"""What is shared by everything that uses one account: a value that can be stored.
+"""The state that everything that uses one account shares: a value that can be stored.
 
-All instants in it are whole microseconds of the store's clock, and none of them leaves it: what a
-process is told are durations. Process clocks differ, and an instant of somebody else's clock has
-let requests go early in more than one limiter.
+All instants in it are whole microseconds of the store's clock, and none of them leaves it: processes only get
+durations. Process clocks differ, and in more than one limiter, an instant of another clock has let requests
+leave too early.
 
 The value is changed in place. A store decodes it, applies a step and encodes the result, and may do
 so twice; memory applies the step to the value that it holds.

@@ -1,4 +1,4 @@
-"""Credentials in what a server says: a proxy that echoes a request must not have errors show them."""
+"""Masks credentials in a server's words: if a proxy echoes a request, errors must not show them."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ __all__ = ["masked", "secrets_in"]
 _MASK: Final = b"***"
 
 _LEAST: Final = 4
-"""Characters of a secret: shorter ones stand in every other word."""
+"""Characters of a secret: shorter ones occur in many words."""
 
 _NO_SECRET: Final = "api_token"  # noqa: S105
 """The password beside a token."""

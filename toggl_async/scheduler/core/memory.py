@@ -1,4 +1,4 @@
-"""Refusals that asking again would not change, and what workspaces belong to.
+"""Refusals that asking again would not change, and the organizations of workspaces.
 
 *A 410* speaks of what was asked for: of one project as well as of an endpoint. So it is remembered by
 account, method and path as sent.
@@ -9,10 +9,10 @@ often is cheaper than refusing what would have been allowed.
 
 Both last a day: a stray answer must not close anything for ever, and plans are upgraded.
 
-*RefusalMet credentials* are remembered by account, which is known by its credentials, so other ones are
-another account. In memory they last as long as the process; in a store that others read, a quarter of
-an hour. A 403 that may be about them is settled by one ``GET /me/logged`` of the client's, which goes
-before all else: fifty calls with a wrong token would lock the account.
+*Refused credentials* are remembered by account. An account is known by its credentials, so other credentials
+are another account. In memory they last as long as the process; in a store that others read, a quarter of an
+hour. A 403 that may be about them is settled by one ``GET /me/logged`` of the client's, which goes before all
+else: fifty calls with a wrong token would lock the account.
 """
 
 import hashlib
@@ -95,7 +95,7 @@ class Forgotten(msgspec.Struct, frozen=True, gc=False):
 
 
 Lesson: TypeAlias = RefusalMet | Belongs | Forgotten
-"""What memories are told. It travels with the transaction that tells the limits (`notes.Learned`)."""
+"""What memories learn from. It travels with the transaction that tells the limits (`notes.Learned`)."""
 
 
 class Memories(msgspec.Struct, array_like=True, gc=False):

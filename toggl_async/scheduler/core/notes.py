@@ -1,7 +1,7 @@
-"""What a process tells: the notes that go with its next step, or on their own if there is none.
+"""The news of a process: notes that go with its next step, or on their own if there is none.
 
-Each names the turn that it is about. A turn of another memory (the store was emptied since) is told
-as number 0, which is older than any.
+Each note names its turn. A turn of another memory (because the store was emptied since) gets the number 0,
+which is older than any.
 """
 
 from typing import Final, TypeAlias

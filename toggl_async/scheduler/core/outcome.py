@@ -13,8 +13,8 @@ Toggl says the same thing in several ways, and different things in the same way:
 * Messages come as a JSON string, as the same text unquoted, in ``{"error": {"message"}}``, in
   ``{"error_message"}``, as HTML, or not at all.
 
-Reading never raises, whatever the bytes are, and no number that can't be true is believed: a window
-lasts an hour, a rest about one at most.
+Reading never raises, whatever the bytes are, and impossible numbers are ignored: a window lasts an hour, and
+a rest about an hour at most.
 """
 
 import datetime as dt
@@ -104,9 +104,9 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         kind: what to do about it.
-        remaining: requests left in the quota window that it was counted in; None when not said.
-        resets_in: microseconds until that window resets; None when not said.
-        retry_after: microseconds that the server asked to wait; None when it did not.
+        remaining: requests left in the quota window that it counted in; None if the answer doesn't say.
+        resets_in: microseconds until that window resets; None if the answer doesn't say.
+        retry_after: microseconds that the server asked to wait; None if it didn't.
     """
 
     kind: OutcomeKind
@@ -116,14 +116,14 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
-    """How an answer was come by.
+    """How an answer was obtained.
 
     Attributes:
-        attempts: how often the request had its turn; it left no more often than that.
+        attempts: how often the request got its turn; it was sent at most that often.
         waited: seconds that it waited for its turns.
         maybe_applied: whether Toggl may have carried out a write that it did not confirm.
-        organization_id: whose quota it spent, as far as known; None for the user's own.
-        total: requests that a window of this quota allows, as far as known.
+        organization_id: whose quota it spent, if known; None for the user's own.
+        total: requests that a window of this quota allows, if known.
         shared: whether the answer came from an identical request under way.
     """
 
@@ -150,9 +150,9 @@ def classify(
     Args:
         status: the HTTP status.
         headers: the headers, by names in lower case (`read_headers`) or regardless of case.
-        body: the decoded body; that of an answer under 400 is not looked at.
+        body: the decoded body; ignored if the status is under 400.
         route: method and path template of the request.
-        today: the wall clock, for a Retry-After that is a date where the answer has no date.
+        today: the wall clock, for a Retry-After that is a date in an answer without a date of its own.
     """
     remaining = _whole(headers.get("x-toggl-quota-remaining"), most=MOST_REQUESTS)
     seconds = _whole(headers.get("x-toggl-quota-resets-in"), most=LONGEST_RESET // SECOND, least=0)
@@ -234,7 +234,7 @@ def _date(value: str) -> dt.datetime | None:
 
 
 def message_of(status: int, headers: Mapping[str, str], body: bytes) -> str:
-    """Return Toggl's own words, or the name of the status when it sent none."""
+    """Return Toggl's own words, or the name of the status if it sent none."""
     if text := _text_of(headers, body):
         return text
     try:
@@ -312,7 +312,7 @@ def error_of(
         body: the decoded body.
         method: the HTTP method of the request.
         path: its path as it may be shown, without the query.
-        attempted: how the answer was come by; None where no scheduler was asked.
+        attempted: how the answer was obtained; None if no scheduler was involved.
         today: the wall clock, in UTC.
     """
     message = message_of(status, headers, body)

@@ -1,6 +1,6 @@
-"""Who asks: a process, with its own options and its own chance.
+"""The process that asks, with its own options and its own randomness.
 
-Each process applies its own options; what a 429 widened, a gate or a window is shared.
+Each process applies its own options. The interval that a 429 widened, gates and windows are shared.
 """
 
 from collections.abc import Callable

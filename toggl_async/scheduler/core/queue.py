@@ -1,13 +1,12 @@
-"""The calls of one process that wait, in lines: one for each level and quota window.
+"""The waiting calls of one process, in lines: one for each level and quota window.
 
-A call whose window is shut must not hold up those of other windows, so each has a line of its own.
-Nothing is moved when a window shuts or opens, however many wait in it. Which line goes next is
-decided among those of all processes (`waiters`); who goes next of a line, here: the call that was
-made first. A call keeps its number, so one that was refused or is retried returns to the head of its
-line instead of the tail.
+A call whose window is shut must not hold up those of other windows, so each window has a line of its own.
+Nothing moves when a window shuts or opens, however many calls wait in it. `waiters` decides which line goes
+next, among those of all processes. Within a line, the call that was made first goes next. A call keeps its
+number, so if it was refused or is retried, it returns to the head of its line, not to the tail.
 
-A caller that gives up only marks its call. The mark is met when the call comes to the head, or swept
-out when most of a line is marked; nobody else's place is touched.
+A caller that gives up only marks its call. Marked calls are dropped when they come to the head, or swept out
+when most of a line is marked; no other call changes its place.
 """
 
 import enum

@@ -1,8 +1,8 @@
 """What a request is: its route, the quota that it spends, whether it only reads.
 
-Coroutines declare these facts. For requests of other httpx clients they are read off method and path:
-``/me…`` spends the user's quota; workspace and organization paths, reports and insights included,
-spend the organization's; what belongs to nobody counts as the user's, the stricter guess.
+Coroutines declare these facts. For requests of other httpx clients, they are derived from method and path:
+``/me…`` spends the user's quota; paths of workspaces and organizations, including reports and insights, spend
+the organization's; all others count as the user's, which is the stricter guess.
 """
 
 import enum
@@ -52,16 +52,16 @@ class RequestFacts:
         lane: the hourly quota that it spends.
         reads: whether it changes nothing, so that repeating it is safe.
         workspace_id: the workspace that it concerns.
-        organization_id: the organization that it concerns, where the path names it.
-        priority: who goes first when calls wait.
-        max_wait: seconds that the call may wait for its turn, all its waits together; None for ever.
-        attempts: how often it is sent at most where it is safe to repeat; None for what the scheduler's
-            options say.
-        streams: leave the body of a 2xx answer unread; its slot is held until it is closed.
-        coalesce: share one answer with identical reads under way.
-        account: what the account is known by in place of the credential in the headers, where that
-            changes while the account stays the same; kept as a keyed hash, like a credential.
-        recalls: let a 410 or a feature's 402 that is remembered answer it; else it is asked for again.
+        organization_id: the organization that it concerns, if the path names it.
+        priority: which call goes first when several wait.
+        max_wait: seconds that the call may wait for its turns, in total; None for no limit.
+        attempts: how often it is sent at most if it is safe to repeat; None for what the scheduler's options
+            say.
+        streams: leave the body of a 2xx answer unread; it occupies its slot until it is closed.
+        coalesce: share one answer with identical reads that are under way.
+        account: what identifies the account, if the credential in the headers changes while the account stays
+            the same; kept as a keyed hash, like a credential.
+        recalls: let a remembered 410, or 402 for a feature, answer it; otherwise Toggl is asked again.
     """
 
     route: str
@@ -201,7 +201,7 @@ def _segments(raw_path: bytes) -> list[str]:
 def _is_secret(pattern: str, value: str) -> bool:
     """Say whether a segment of a template, such as ``{uuid}.zip``, stands for a value not to be shown.
 
-    Ids are shown if they look like one: what stands in the place of a number may be anything.
+    Ids are shown if they look like one: in the place of a number there may be anything.
     """
     before, braced, rest = pattern.partition("{")
     if not braced:

@@ -1,4 +1,4 @@
-"""What one process alone knows of an account: its calls, and what is decided about each of them.
+"""What only one process knows about an account: its calls, and what was decided about each.
 
 ::
 
@@ -191,7 +191,7 @@ class Schedule:
         return not self.queue and self.in_flight < self._max_in_flight and now >= self.backoff.until
 
     def give(self, call: Call, answer: Grant, now: int) -> None:
-        """Give a turn to a call that does not stand in a line."""
+        """Give a turn to a call that is not in a line."""
         call.state = CallState.GRANTED
         call.turn, call.probe = answer.number, answer.probe
         call.leaves_at = now + answer.wait

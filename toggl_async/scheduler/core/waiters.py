@@ -1,16 +1,16 @@
-"""The calendar: which process comes when, and who goes before whom.
+"""The calendar: which process comes when, and which goes first.
 
-A process that has something to send holds one promised place: "I come at `wakes`". Whoever asks and
-isn't served is told the first place that nobody of the same or a better level has promised to come
-for, and sleeps until then. So one process wakes for each place, takes the turn, and nobody polls.
+A process that has something to send holds one promised place: "I come at `wakes`". If it asks and isn't
+served, it gets the first place that no process of the same or a better level has promised to come for, and
+sleeps until then. So one process wakes for each place and takes the turn, and nobody polls.
 
 *Order.* Better levels first. A level that has waited `PATIENCE` without a turn is aged and goes
 before all others, once: then it has been served. It is the level that ages, not the single call, or
-a crowd of old bulk calls could push an urgent one aside. Within a level, who was promised the
-earlier place goes first.
+a crowd of old bulk calls could push an urgent one aside. Within a level, the process with the earlier
+promised place goes first.
 
-*Leases.* A waiter whose lease is over is forgotten, and so is one that is known to be dead, as soon
-as its place comes near. Either loses its place and nothing else.
+*Leases.* A waiter whose lease is over is forgotten, and so is one that is known to be dead, as soon as its
+place comes near. Both lose only their place.
 """
 
 from collections.abc import Sequence

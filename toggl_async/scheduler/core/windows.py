@@ -10,8 +10,8 @@ replaces the model's; between two words, requests under way count as spent, so t
 not overrun three remaining. After the reset a window is taken to be full: by its total if that is
 known, else without a number.
 
-Answers overtake each other. The word on the request that left last is the one that counts; of an
-earlier one, only that less is left. So one header that can't be true holds until the next answer.
+Answers overtake each other. The answer to the request that left last counts; an earlier one counts only if it
+says that less is left. So a wrong header has an effect only until the next answer.
 
 Which organization a workspace belongs to is not in its URL. Until a record says so, its window goes
 by the workspace (``"workspace:7"``); then it merges into the organization's (`merge`).

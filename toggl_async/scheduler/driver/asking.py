@@ -1,7 +1,7 @@
 """The loop of a driver: it asks the core, and hands out what was given.
 
-It is a generator, which yields only where a budget has to be waited for; what is not finished then is
-carried on by a task. Who pokes meanwhile sets a flag, and the loop goes round once more.
+It is a generator that yields only when it has to wait for a budget; a task then finishes the rest. Poking it
+meanwhile sets a flag, and the loop runs once more.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ class Asking(Outlook):
         if self.schedule.in_flight or self.schedule.queue or self._running:
             return False
         if not self._prompt:
-            return not self.schedule.notes  # all else stands in the store
+            return not self.schedule.notes  # everything else is in the store
         if self.memories.refusals or self.memories.login is not None:
             return False
         seen = self.look()
@@ -421,7 +421,7 @@ class Asking(Outlook):
             self._show_life(call, turn)
 
     def _learn_cold(self, answer: Grant) -> bool:
-        """Read at once what has been learned, and say so; what stands in a store has to be waited for."""
+        """Read at once what has been learned, and say so; a store has to be waited for."""
         if self._memory is not None:
             self._remember(answer.cold, self._memory.recall(self.key))
         return self._prompt

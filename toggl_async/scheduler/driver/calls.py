@@ -94,7 +94,7 @@ class Driver(Asking):
             self._refresh()
         too_long = schedule.submit(call, now)
         if too_long is not None:
-            if asked is not None:  # it stands in the calendar already, or has a turn
+            if asked is not None:  # it is in the calendar already, or has a turn
                 self._again = True
                 self._start(self._steps(asked))
             raise self._error(call, too_long, now)
@@ -269,7 +269,7 @@ class Driver(Asking):
         return None
 
     def _queue(self, call: Call, now: int, asked: Grant | Awaitable[Grant] | None) -> Awaitable[None]:
-        """Let a call wait that stands in its line."""
+        """Let a call wait that is in its line."""
         ticket = ticket_of(call)
         ticket.future = self._loop.create_future()
         ticket.queued_at = now

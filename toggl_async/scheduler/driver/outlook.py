@@ -1,4 +1,4 @@
-"""Where an account stands, as its driver knows: calls, the latest look, memories, what is waited for."""
+"""The state of an account, as its driver knows it: calls, the latest view, memories, what it waits for."""
 
 import asyncio
 import math

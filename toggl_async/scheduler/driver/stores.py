@@ -1,7 +1,7 @@
-"""What a driver minds where its budget is a store: a transaction takes time, and all of them add up.
+"""What a driver does differently if its budget is a store: transactions take time, and add up.
 
-So notes travel with the next step, as long as nobody goes wrong for want of them; and a step is taken
-early, by as long as the store needs to answer.
+So notes travel with the next step, unless others would go wrong without them; and a step is taken early, by
+the time that the store needs to answer.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the driver keeps with a call, and what goes on without its caller."""
+"""What the driver keeps for a call, and what continues without its caller."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -44,7 +44,7 @@ class Ticket:
 
 
 class Background(Generic[T]):
-    """Something that goes on in a task of its own, whoever waits for it gives up."""
+    """Something that continues in a task of its own, even if its caller gives up."""
 
     __slots__ = ("_task",)
 
@@ -58,7 +58,7 @@ class Background(Generic[T]):
         return self._task.result()
 
     def stop(self, ended: Callable[[], None]) -> None:
-        """Cancel it; `ended` is called when it is over, even if whoever stopped it is gone."""
+        """Cancel it; `ended` is called when it is over, even if the caller is gone."""
 
         def over(task: "asyncio.Task[T]") -> None:
             if not task.cancelled():
@@ -71,11 +71,11 @@ class Background(Generic[T]):
 
 def closed() -> ClientClosed:
     """Return the error of calls that wait when their client is closed."""
-    return ClientClosed("the client was closed before the call could go")
+    return ClientClosed("the client was closed before the call could be sent")
 
 
 def deliver(ticket: Ticket) -> None:
-    """Hand a turn to whoever waits for it, in the moment of its slot."""
+    """Give a turn to the call that waits for it, at the time of its slot."""
     future = ticket.future
     if future is not None and not future.done():  # else its caller has just given up, and hands it back
         future.set_result(None)

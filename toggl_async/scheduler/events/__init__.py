@@ -1,11 +1,11 @@
-"""What the scheduler tells while it works: one frozen record for each kind of event.
+"""The events of a scheduler: one frozen record for each kind of event.
 
-`Scheduler(on_event=…)` hands them to one function, synchronously and in order; progress displays,
-tracing and tests stand on them. Times (`at`, `until`) are those of the running loop's clock, in
-seconds; accounts and calls are small numbers that live as long as their scheduler. No event holds
-a credential, a header, a query or a body.
+`Scheduler(on_event=…)` passes them to one function, synchronously and in order; progress displays, tracing
+and tests are built on them. Times (`at`, `until`) are those of the running loop's clock, in seconds. Accounts
+and calls are small numbers that are valid as long as their scheduler. No event contains a credential, a
+header, a query or a body.
 
-The kinds themselves stand in `kinds`, which is loaded when the first of them is asked for.
+The kinds are in the module `kinds`, which is loaded when the first of them is needed.
 """
 
 import importlib
@@ -61,7 +61,7 @@ class SchedulerEvent:
 
     Attributes:
         at: the loop's time, in seconds.
-        account: the number of the account within its scheduler; 0 for what is about all of them.
+        account: the number of the account in its scheduler; 0 if the event concerns all accounts.
     """
 
     at: float
@@ -69,7 +69,7 @@ class SchedulerEvent:
 
 
 OnEvent: TypeAlias = Callable[[SchedulerEvent], None]
-"""A function that is told of every event; what it raises is logged and goes no further."""
+"""A function that is called with every event; whatever it raises is logged, and goes no further."""
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
-"""The kinds of events, a frozen record each; `events` loads them where somebody listens.
+"""The kinds of events, a frozen record each; `events` loads them if somebody listens.
 
-No part of the scheduler imports them by itself: a client without a listener, which is most, starts
-that much sooner.
+No part of the scheduler imports them by itself, so that a client without a listener, which is the usual case,
+starts sooner.
 """
 
 import attrs
@@ -48,9 +48,9 @@ class Queued(_CallEvent):
 
     Attributes:
         priority: its priority.
-        wait: seconds that it will wait as things stand, at least.
-        reason: what for, mainly.
-        waiting: how many calls of the account wait now, itself included.
+        wait: seconds that it will wait at least, as things stand.
+        reason: what it mainly waits for.
+        waiting: how many calls of the account are waiting now, including this one.
     """
 
     priority: Priority
@@ -64,7 +64,7 @@ class Granted(_CallEvent):
     """A call got its turn.
 
     Attributes:
-        waited: seconds that this turn took to come.
+        waited: seconds that the call waited for this turn.
     """
 
     waited: float
@@ -122,7 +122,7 @@ class Retried(_CallEvent):
 
 @attrs.frozen(kw_only=True)
 class Shared(_CallEvent):
-    """A call joined an identical one under way; `call` is -1, since it takes no turn."""
+    """A call joined an identical one that is under way; `call` is -1, because it takes no turn."""
 
 
 @attrs.frozen(kw_only=True)
@@ -132,12 +132,12 @@ class Cancelled(_CallEvent):
 
 @attrs.frozen(kw_only=True)
 class Refused(_CallEvent):
-    """A call failed without being sent, or sent again.
+    """A call failed without being sent, or without being sent again.
 
     Attributes:
-        error: the name of the error that it ended with.
-        reason: what it would have waited for; None when an earlier answer was remembered, or its client
-            was closed.
+        error: the name of the error that ended it.
+        reason: what it would have waited for; None if an earlier answer was remembered, or its client was
+            closed.
     """
 
     error: str
@@ -159,13 +159,13 @@ class CooledDown(SchedulerEvent):
 
 @attrs.frozen(kw_only=True)
 class QuotaChanged(SchedulerEvent):
-    """What is known of an hourly quota changed.
+    """What is known about an hourly quota changed.
 
     Attributes:
         lane: whether it is the user's own or an organization's.
         organization_id: whose it is, where known.
         workspace_id: a workspace of it, while its organization is not known.
-        remaining: requests left, by Toggl's last word; None when unknown.
+        remaining: requests left, as Toggl last said; None if unknown.
         total: requests that a window allows; None when unknown.
         until: the loop's time at which it resets; None when unknown.
     """
@@ -180,11 +180,11 @@ class QuotaChanged(SchedulerEvent):
 
 @attrs.frozen(kw_only=True)
 class Paused(SchedulerEvent):
-    """All calls of the account that could go wait for the same thing.
+    """All calls of the account that are ready wait for the same thing.
 
     Attributes:
         reason: what for.
-        until: the loop's time at which it ends; infinite where an answer has to come first.
+        until: the loop's time at which the wait ends; infinite if an answer has to come first.
         waiting: how many calls wait.
     """
 
@@ -195,9 +195,9 @@ class Paused(SchedulerEvent):
 
 @attrs.frozen(kw_only=True)
 class BudgetLost(SchedulerEvent):
-    """The shared budget cannot be used any more; until it can, this process keeps its own pace.
+    """The shared budget can no longer be used; until it can, this process keeps its own pace.
 
-    It is about all accounts, and `account` is 0.
+    The event concerns all accounts: `account` is 0.
 
     Attributes:
         reason: why, without a secret.
