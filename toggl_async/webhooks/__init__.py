@@ -16,7 +16,7 @@ In any other framework one call checks and reads a delivery::
         case webhooks.Event(): …
     return 200, webhooks.answer(delivery)   # as JSON
 
-Deliveries come at least once: remember `event_id` for a week, and do nothing the second time. What is
+Deliveries come at least once: remember `Event.key` for a week, and do nothing the second time. What is
 answered with anything but success, Toggl delivers again.
 """
 
