@@ -161,3 +161,12 @@ def test_what_is_another_thing_is_a_failure(
     answer(server, CURRENT if command in {"current", "stop"} else ME, told)
     assert main([command]) == 1
     assert capsys.readouterr().err.startswith("toggl-async: me.")
+
+
+@pytest.mark.parametrize("told", [{"a": 1}, [1], [{"a": 1}], "none"])
+def test_what_is_no_list_of_entries_is_a_failure(
+    server: Sandbox, capsys: pytest.CaptureFixture[str], told: Any
+) -> None:
+    answer(server, LIST, told)
+    assert main(["today"]) == 1
+    assert capsys.readouterr().err.startswith("toggl-async: me.time_entries.list: ")
