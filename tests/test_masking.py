@@ -10,13 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toggl_async import ApiToken, EmailPassword, SessionCookie, TogglClient
+from toggl_async import (
+    ApiToken,
+    EmailPassword,
+    Middleware,
+    ScheduledTransport,
+    SessionCookie,
+    TogglClient,
+    capture_responses,
+)
 from toggl_async._client.catalog import operation
 from toggl_async.cli import main
 from toggl_async.errors import DecodeError, ResponseError
 from toggl_async.sandbox import Fault, Sandbox
 from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
-from toggl_async.scheduler.core.masking import masked, secrets_in
+from toggl_async.scheduler import error_of
+from toggl_async.scheduler.core.masking import masked, masked_headers, secrets_in
 
 _TOKEN = "0123456789abcdef0123456789abcdef"
 _PASSWORD = 'pä"ss<xyzzy>'
@@ -47,6 +56,126 @@ async def test_a_refusal_that_echoes_the_request(status: int) -> None:
             assert "refused ***: Basic ***" in caught.value.message
             assert _TOKEN[:8] not in shown
             assert len(caught.value.message) < 600
+
+
+_GIVEN_OUT = {
+    "Set-Cookie": "__Secure-accounts-session=s3cret-1; Path=/",
+    "Set-Cookie2": "s3cret-2",
+    "X-Api-Token": "s3cret-3",
+    "X-CSRF-Token": "s3cret-4",
+    "Authorization": "Bearer s3cret-5",
+    "Authentication-Info": 'nextnonce="s3cret-6"',
+    "X-Session-Id": "s3cret-7",
+    "X-Amz-Security-Token": "s3cret-8",
+    "Location": "https://s3cret-9:s3cret-10@files.example/report.csv?X-Amz-Signature=s3cret-11#s3cret-12",
+    "Refresh": "0; url=/next?code=s3cret-13",
+}
+"""What an answer may give out, by its headers."""
+
+
+def _with_headers(status: int) -> httpx.MockTransport:
+    def answer(request: httpx.Request) -> httpx.Response:
+        echoes = {
+            "X-Request-Id": f"id-{_TOKEN}",
+            "X-Echo": request.headers["authorization"],
+            "X-Sent": "plain",
+        }
+        return httpx.Response(status, headers={**_GIVEN_OUT, **echoes}, json=None if status < 300 else "no")
+
+    return httpx.MockTransport(answer)
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 402, 403, 404, 410, 429, 500])
+async def test_headers_that_hold_secrets(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "toggl_async")
+    events: list[object] = []
+    async with TogglClient(
+        ApiToken(_TOKEN), transport=_with_headers(status), on_event=events.append
+    ) as toggl:
+        view = toggl.with_options(attempts=1)
+        refusals: list[object] = []
+        with capture_responses() as answers:
+            for _ in range(2):  # the second may be answered from memory
+                try:
+                    await view.workspace(7).tags.list()
+                except ResponseError as error:
+                    refusals.append(f"{error!r} {error} {vars(error)}")
+    assert len(refusals) == (0 if status == 200 else 2)
+    shown = f"{refusals} {answers} {[one.headers for one in answers]} {events} {caplog.text}"
+    assert "s3cret" not in shown
+    assert _TOKEN[:8] not in shown
+    assert answers[0].headers["x-echo"] == "Basic ***"
+    assert answers[0].headers["x-sent"] == "plain"
+    assert answers[0].headers["location"] == "https://***@files.example/report.csv?***"
+    assert answers[0].request_id == "id-***"
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_headers_of_an_answer_that_middleware_made_up() -> None:
+    class Answers(Middleware):
+        async def call(self, request: httpx.Request, send: object) -> httpx.Response:
+            return httpx.Response(404, headers={**_GIVEN_OUT, "X-Echo": _TOKEN}, json=_TOKEN)
+
+    async with TogglClient(ApiToken(_TOKEN), middleware=[Answers()]) as toggl:
+        with pytest.raises(ResponseError, match=r"^\*\*\* \(404") as caught:
+            await toggl.workspace(7).tags.list()
+    assert _TOKEN not in f"{vars(caught.value)}"
+    assert "s3cret" not in f"{vars(caught.value)}"
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_a_client_of_ones_own_gets_its_cookies() -> None:
+    async with httpx.AsyncClient(transport=ScheduledTransport(_with_headers(404))) as http:
+        answer = await http.get("https://api.track.toggl.com/api/v9/me", auth=(_TOKEN, "api_token"))
+    assert answer.headers["set-cookie"] == _GIVEN_OUT["Set-Cookie"]
+    assert answer.headers["x-echo"] == "Basic ***"
+    refusal = error_of(answer, method="GET", path="/api/v9/me")
+    assert refusal.headers["set-cookie"] == "***"
+    assert "s3cret" not in f"{vars(refusal)}"
+
+
+@given(
+    before=st.sampled_from(["", "x-", "x-toggl-"]),
+    word=st.sampled_from(
+        [
+            "Api-Key",
+            "Auth",
+            "Authorization",
+            "Cookie",
+            "CSRF",
+            "JWT",
+            "Password",
+            "Secret",
+            "Session",
+            "Token",
+        ]
+    ),
+    after=st.sampled_from(["", "-id", "-2"]),
+    value=st.text(min_size=4),
+)
+def test_no_header_that_speaks_of_a_secret_shows_it(before: str, word: str, after: str, value: str) -> None:
+    assert masked_headers({f"{before}{word}{after}": value}) == {f"{before}{word}{after}".lower(): "***"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("access-control-allow-credentials", "true"),
+        ("www-authenticate", 'Basic realm="Toggl"'),
+        ("x-content-type-options", "nosniff"),
+        ("x-next-id", "20262026"),
+        ("x-toggl-quota-remaining", "2026"),
+        ("date", "Thu, 12 Mar 2026 09:30:00 GMT"),
+        ("author", "Ada"),
+        ("location", "/api/v9/me"),
+    ],
+)
+def test_what_is_no_secret_stays(name: str, value: str) -> None:
+    assert masked_headers({name: value}, lambda text: masked(text, {"2026"})) == {name: value}
 
 
 @pytest.mark.anyio

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Annotated, Any
 from unittest.mock import AsyncMock
 
+import attrs
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support.served import served
 from toggl_async import InvalidInput, TimeEntry, webhooks
@@ -30,7 +33,7 @@ ADDRESS = "https://example.com/toggl"
 PROGRAMS = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text("utf-8"), flags=re.DOTALL)
 
 
-def delivery(event_id: int = 7, **changed: Any) -> bytes:
+def delivery(event_id: int | None = 7, **changed: Any) -> bytes:
     fields = {
         "event_id": event_id,
         "created_at": "2026-05-20T12:00:00.207820267Z",
@@ -160,10 +163,10 @@ async def test_what_failed_is_handled_when_it_comes_again(toggl: Caller, handle:
     [
         (lambda: delivery(timestamp="2026-05-20T12:00:00Z"), 403, "tolerated"),
         (lambda: delivery(url_callback="https://example.com/other"), 403, "was meant for"),
-        (lambda: b"{}", 400, "timestamp: missing"),
+        (lambda: b"[]", 400, "not a JSON object"),
         (lambda: b" " * 1001, 413, "longer than 1000 bytes"),
     ],
-    ids=["old", "for another address", "without a time", "too long"],
+    ids=["old", "for another address", "no object", "too long"],
 )
 async def test_what_is_not_to_be_trusted_is_refused(
     make: Callable[[], bytes], status: int, message: str, toggl: Caller, handle: Handled
@@ -171,6 +174,70 @@ async def test_what_is_not_to_be_trusted_is_refused(
     found, said = await toggl.deliver(make())
     assert (found, message in str(said)) == (status, True)
     assert handle.events == []
+
+
+_KNOWN = [
+    "event_id", "created_at", "creator_id", "metadata", "payload", "subscription_id", "timestamp",
+    "url_callback", "validation_code",
+]  # fmt: skip
+_OF_METADATA = ["model", "action", "path", "request_type", "workspace_id", "event_user_id", "project_id"]
+_ODD_WORDS = ["", "null", "ping", "yesterday", "exploded", "0001-01-01T00:00:00Z", "9" * 5000, "\ud800", "é"]
+
+
+def _keyed(names: list[str], values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from(names) | st.text(max_size=5), values, max_size=6)
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
+_JSON = st.recursive(
+    _SCALARS | st.sampled_from(_ODD_WORDS),
+    lambda inner: st.lists(inner, max_size=3) | _keyed(_OF_METADATA, inner),
+    max_leaves=8,
+)
+_REFUSABLE = {"timestamp", "url_callback"}
+"""What may say that a delivery is old, or somebody else's."""
+
+
+@pytest.mark.parametrize("framework", [in_asgi, in_fastapi])
+@given(odd=_keyed(_KNOWN, _JSON), left_out=st.sets(st.sampled_from(_KNOWN)), in_metadata=st.booleans())
+async def test_an_object_that_toggl_signed_is_taken_whatever_it_holds(
+    framework: Any, odd: dict[str, Any], left_out: set[str], in_metadata: bool
+) -> None:
+    handle, changed = Handled(), {"metadata": odd} if in_metadata else odd
+    fields = json.loads(delivery()) | changed
+    body = json.dumps({name: value for name, value in fields.items() if name not in left_out}).encode()
+    app = framework(webhooks.Receiver(SECRET, url_callback=ADDRESS), handle)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport) as http:
+        toggl = Caller("http://receiver", http)
+        status, said = await toggl.deliver(body)
+        if any(isinstance(changed.get(name), str) for name in _REFUSABLE - left_out):
+            assert status in {200, 403}, said
+            return
+        assert status == 200, said
+        assert (await toggl.deliver(body))[0] == 200
+        for refused, expected in ((body[:-1], 400), (b"[" + body + b"]", 400), (b"", 400)):
+            assert (await toggl.deliver(refused))[0] == expected
+        assert (await toggl.deliver(body, webhooks.sign(body + b" ", SECRET)))[0] == 403
+    is_ping = "payload" not in left_out and fields["payload"] == "ping"
+    assert len(handle.events) == (0 if is_ping else 1)  # once, though it came twice
+    for event in handle.events:
+        attributes = attrs.fields_dict(webhooks.Event).keys()
+        assert fields.keys() - left_out <= attributes | event.unknown.keys()
+        metadata: Any = {} if "metadata" in left_out else fields["metadata"]
+        if isinstance(metadata, dict):
+            assert event.metadata.values.keys() == {name for name in metadata if metadata[name] is not None}
+
+
+async def test_odd_deliveries_over_a_socket(app: Any, handle: Handled) -> None:
+    metadata: list[Any] = [None, [], "x", {"action": "exploded"}]
+    odd = [delivery(number, metadata=one) for number, one in enumerate(metadata, start=1)]
+    async with served(app) as address, httpx.AsyncClient(trust_env=False) as http:
+        toggl = Caller(address, http)
+        for body in (*odd, delivery(None), delivery(None, created_at=6), b"{}"):
+            assert (await toggl.deliver(body))[0] == 200
+    assert len(handle.events) == 7
+    assert [one.event_id for one in handle.events] == [1, 2, 3, 4, None, None, None]
 
 
 async def test_another_signature_is_refused(toggl: Caller, handle: Handled) -> None:
@@ -249,9 +316,9 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
 
 
 def test_what_makes_no_receiver_is_refused() -> None:
-    for secret, given, message in REFUSED:
+    for secret, others, message in REFUSED:
         with pytest.raises(InvalidInput, match=message):
-            webhooks.Receiver(secret, **given)
+            webhooks.Receiver(secret, **others)
     with pytest.raises(InvalidInput, match="seconds and limit must be over 0"):
         webhooks.SeenInMemory(limit=0)
     assert SECRET not in repr(webhooks.Receiver(SECRET))
@@ -271,14 +338,14 @@ def test_a_handler_that_cannot_be_awaited_is_refused_at_once(handle: Any, name: 
 
 
 async def test_a_handler_may_be_anything_that_is_awaited() -> None:
-    async def handle(events: list[int], event: webhooks.Event) -> None:
+    async def handle(events: list[int | None], event: webhooks.Event) -> None:
         events.append(event.event_id)
 
     @functools.wraps(handle)
-    def decorated(events: list[int], event: webhooks.Event) -> Any:
+    def decorated(events: list[int | None], event: webhooks.Event) -> Any:
         return handle(events, event)
 
-    events: list[int] = []
+    events: list[int | None] = []
     mock = AsyncMock()
     for taken in (functools.partial(handle, events), functools.partial(decorated, events), mock, Handled()):
         transport = httpx.ASGITransport(webhooks.Receiver(SECRET).app(taken))
@@ -390,7 +457,7 @@ def test_a_delivery_can_be_taken_by_hand(capsys: pytest.CaptureFixture[str]) -> 
     deliver, body = program(6)["deliver"], delivery()
     assert deliver(webhooks.sign(body, SECRET), body, SECRET, ADDRESS) == (200, {})
     assert deliver(None, body, SECRET, ADDRESS)[0] == 403
-    assert capsys.readouterr().out.startswith("7 ")
+    assert capsys.readouterr().out.startswith("9:7 ")
     assert len(PROGRAMS) == 8
 
 

@@ -18,7 +18,7 @@
     ├── PagingError                  the pages of a list do not add up
     ├── WebhookError                 a delivery to a webhook can't be trusted
     │   ├── InvalidSignature         it was not signed with the webhook's secret
-    │   ├── MalformedDelivery        it isn't a delivery from Toggl
+    │   ├── MalformedDelivery        it isn't a JSON object
     │   ├── MisdirectedDelivery      it was meant for another address
     │   ├── OversizedDelivery        it is too long
     │   ├── SlowDelivery             it did not arrive in time
@@ -250,7 +250,7 @@ class InvalidSignature(WebhookError):
 
 
 class MalformedDelivery(WebhookError):
-    """The delivery is neither a ping nor an event."""
+    """The delivery isn't a JSON object."""
 
 
 class MisdirectedDelivery(WebhookError):
@@ -295,7 +295,8 @@ class ResponseError(TogglError):
         method: the HTTP method.
         path: the path of the request, without its query.
         request_id: Toggl's id of the request, for its support; None when it sent none.
-        headers: the headers of the answer, names in lower case; empty when from memory.
+        headers: the headers of the answer, names in lower case; empty when from memory. Secrets such as
+            cookies and tokens are blanked.
         body: the answer as it came; empty when from memory.
         from_memory: whether this repeats an earlier answer, without a new request.
     """

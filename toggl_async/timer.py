@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
+from toggl_async._client.gaps import known_id, with_gaps
 from toggl_async._operations.record import aware
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import DecodeError, InvalidInput
 
 if TYPE_CHECKING:
     from toggl_async._client.client import TogglClient
@@ -83,6 +84,8 @@ async def start(
 async def current(toggl: "TogglClient") -> "TimeEntry | None":
     """Return the person's running time entry, in any workspace; None if none is running.
 
+    It is shown as far as it can be read: if it comes without its id or its workspace, those are None.
+
     Raises:
         InvalidInput: `toggl` isn't a client, such as a workspace.
         TogglError: whatever became of the request; see `toggl_async.errors`.
@@ -94,23 +97,42 @@ async def current(toggl: "TogglClient") -> "TimeEntry | None":
             f"toggl: pass the TogglClient, not {_kind(toggl)}; a running entry belongs to a person, "
             "whatever its workspace"
         )
-    return await toggl.me.time_entries.current()
+    from toggl_async.records import TimeEntry  # noqa: PLC0415 - loaded by the call below as well
+
+    return await with_gaps(toggl.me.time_entries.current(), TimeEntry)
 
 
 async def stop(toggl: "TogglClient") -> "TimeEntry | None":
     """Stop the person's running time entry, in any workspace, and return it; None if none is running.
 
-    This takes two requests. If you know the entry, ``workspace.time_entries.stop(entry.id)`` takes one.
+    This takes two requests. If you know the entry, ``workspace.time_entries.stop(entry.id)`` takes one. An
+    entry that comes without its workspace is looked up in the person's default one, which takes a third.
 
     Raises:
         InvalidInput: `toggl` isn't a client, such as a workspace.
         Conflict: somebody else stopped it in between.
+        DecodeError: the entry came without its id, or no workspace is known to stop it in.
         TogglError: whatever became of a request; see `toggl_async.errors`.
     """
     entry = await current(toggl)
     if entry is None:
         return None
-    return await toggl.workspace(entry.workspace_id).time_entries.stop(entry.id)
+    if known_id(entry.id) is None:
+        raise _lacking("me.time_entries.current", "id", "the running time entry cannot be stopped without it")
+    workspace_id = known_id(entry.workspace_id)
+    if workspace_id is None:
+        from toggl_async.records import Me  # noqa: PLC0415
+
+        workspace_id = known_id((await with_gaps(toggl.me.get(), Me)).default_workspace_id)
+    if workspace_id is None:
+        raise _lacking(
+            "me.get", "default_workspace_id", f"time entry {entry.id} came without a workspace, too"
+        )
+    return await toggl.workspace(workspace_id).time_entries.stop(entry.id)
+
+
+def _lacking(operation: str, field: str, consequence: str) -> DecodeError:
+    return DecodeError(f"is missing; {consequence}", operation=operation, field=f"$.{field}", body=b"")
 
 
 def is_running(entry: "TimeEntry") -> bool:

@@ -80,7 +80,7 @@ async def test_webhooks_tell_what_was_done_to_what() -> None:
         assert (await toggl.http.delete(f"{entries}/{entry['id']}")).status_code == 200
         await until(lambda: len(hooks.came) == 4)
         events = [one for one in received(hooks) if isinstance(one, webhooks.Event)]
-        events.sort(key=lambda one: one.event_id)
+        events.sort(key=lambda one: one.event_id or 0)
         told = [(one.metadata.model, one.metadata.action, one.metadata.request_type) for one in events]
         assert told == [
             ("time_entry", "created", "POST"),

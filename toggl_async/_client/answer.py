@@ -1,7 +1,7 @@
 """Raw answers: what came over the wire, for programs that need more than the record."""
 
 import contextvars
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -9,6 +9,7 @@ import attrs
 
 from toggl_async.scheduler import Attempted
 from toggl_async.scheduler.adapter import EXTENSION, shown_path
+from toggl_async.scheduler.core.masking import masked_headers
 from toggl_async.scheduler.core.outcome import request_id_of
 from toggl_async.scheduler.transport import httpx
 
@@ -25,7 +26,7 @@ class Answer:
         method: the HTTP method of the request.
         path: its path, without the query, and with codes and tokens left out.
         status: the HTTP status.
-        headers: its headers, names in lower case.
+        headers: its headers, names in lower case; secrets such as cookies and tokens are blanked.
         body: its body, decompressed; empty if a `Download` streamed it.
         request_id: Toggl's id of the request; None if Toggl sent none.
         attempts: how often the request was sent; 0 when another call's answer was shared, or when
@@ -73,17 +74,25 @@ class Received:
         request: what it answers.
         operation: whose answer it is.
         body: its body, decompressed; empty where it is passed on chunk by chunk.
+        mask: blanks the credentials of the request, which the answer may repeat.
     """
 
-    __slots__ = ("body", "operation", "request", "response")
+    __slots__ = ("body", "mask", "operation", "request", "response")
 
     def __init__(
-        self, response: httpx.Response, request: httpx.Request, *, operation: str, body: bytes
+        self,
+        response: httpx.Response,
+        request: httpx.Request,
+        *,
+        operation: str,
+        body: bytes,
+        mask: Callable[[bytes], bytes],
     ) -> None:
         self.response: httpx.Response = response
         self.request: httpx.Request = request
         self.operation: str = operation
         self.body: bytes = body
+        self.mask: Callable[[bytes], bytes] = mask
         captured = _captured.get()
         if captured:
             answer = self.answer()
@@ -94,14 +103,15 @@ class Received:
         """Make an `Answer` of it."""
         response = self.response
         attempted: Attempted = response.extensions.get(EXTENSION, _UNSENT)
+        headers = masked_headers(response.headers, self.mask)
         return Answer(
             operation=self.operation,
             method=self.request.method,
             path=shown_path(self.request),
             status=response.status_code,
-            headers={name.lower(): value for name, value in response.headers.items()},
+            headers=headers,
             body=self.body,
-            request_id=request_id_of(response.headers),
+            request_id=request_id_of(headers),
             attempts=0 if attempted.shared else attempted.attempts,
             waited=attempted.waited,
         )

@@ -132,7 +132,7 @@ class Session:
             response = await self.wire.send(request)
             try:
                 said = b"" if response.is_success else await read(response, operation=operation.name)
-                Received(response, request, operation=operation.name, body=said)
+                Received(response, request, operation=operation.name, body=said, mask=self.codec.mask)
                 self._refuse(request, response)
                 async with (
                     aclosing(_chunks(operation, request, response)) as pieces,
@@ -274,7 +274,7 @@ class Session:
         """Send a request through the scheduler, and raise what is a refusal."""
         response = await self.wire.send(request)
         body = await read(response, operation=name)
-        received = Received(response, request, operation=name, body=body)
+        received = Received(response, request, operation=name, body=body, mask=self.codec.mask)
         self._refuse(request, response, redirects=redirects)
         return received
 
@@ -282,7 +282,9 @@ class Session:
         """Raise the error of a response that is one; a redirect is one where none is expected."""
         if not response.is_success and not (redirects and response.has_redirect_location):
             refused: LoginRefused | None = response.extensions.get(REFUSAL)
-            raise refused or error_of(response, method=request.method, path=shown_path(request))
+            raise refused or error_of(
+                response, method=request.method, path=shown_path(request), mask=self.codec.mask
+            )
 
     def _pages(
         self,

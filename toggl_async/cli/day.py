@@ -11,12 +11,13 @@ import click
 from toggl_async import timer
 from toggl_async._client.auth import auth_from_env
 from toggl_async._client.client import TogglClient
+from toggl_async._client.gaps import known_id, with_gaps
 from toggl_async.cli.connect import ask
 from toggl_async.cli.dates import SpokenDay, bounds, day_option, zone_of
 from toggl_async.cli.names import KnownNames, chosen_project, chosen_tags, completed, recall, remember
 from toggl_async.cli.options import base_url_option, machine_option, server_url
 from toggl_async.cli.output import complain, json_text, on_one_line
-from toggl_async.errors import InvalidInput, TogglError
+from toggl_async.errors import DecodeError, InvalidInput, TogglError
 from toggl_async.records import Me, TimeEntry
 
 __all__ = ["current", "start", "stop", "today"]
@@ -80,7 +81,7 @@ def today(day: SpokenDay, base_url: str | None, *, machine: bool) -> int:
     auth, url = auth_from_env(), server_url(base_url)
 
     async def work(client: TogglClient) -> _Day:
-        me = await client.me.get(with_related_data=True)
+        me = await with_gaps(client.me.get(with_related_data=True), Me)
         remember(me, auth, url)
         return await _day_of(client, zone_of(me.timezone), day)
 
@@ -100,9 +101,12 @@ def current(base_url: str | None, *, machine: bool) -> int:
 
     async def work(client: TogglClient) -> TimeEntry | None:
         entry = await timer.current(client)
-        if entry is None or entry.project_id is None or entry.project_name:
+        project_id = None if entry is None else known_id(entry.project_id)
+        if entry is None or project_id is None or entry.project_name:
             return entry
-        return entry if names.project(entry.project_id) else await _with_its_project(client, entry)
+        if known_id(entry.id) is None or names.project(project_id):
+            return entry
+        return await _with_its_project(client, entry)
 
     def show(entry: TimeEntry | None) -> str:
         if entry is None:
@@ -153,9 +157,9 @@ def start(
     auth, url = auth_from_env(), server_url(base_url)
 
     async def work(client: TogglClient) -> tuple[TimeEntry, Me]:
-        me = await client.me.get(with_related_data=True)
+        me = await with_gaps(client.me.get(with_related_data=True), Me)
         remember(me, auth, url)
-        chosen = me.default_workspace_id if workspace is None else workspace
+        chosen = _default_workspace(me) if workspace is None else workspace
         fields: dict[str, Any] = {"description": description}
         if project is not None:
             fields["project_id"] = chosen_project(project, me.projects or (), chosen).id
@@ -179,6 +183,8 @@ def start(
 def stop(base_url: str | None, *, machine: bool) -> int:
     """Stop the running time entry, in any workspace. Spends two requests, or one if none is running.
 
+    If Toggl doesn't say which workspace it is in, the default one is asked for: a third request.
+
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
     auth, url = auth_from_env(), server_url(base_url)
@@ -190,6 +196,24 @@ def stop(base_url: str | None, *, machine: bool) -> int:
         return f"stopped {_told(entry, names)} after {_length(entry)}"
 
     return ask(timer.stop, url, auth, _entry_as_json if machine else show)
+
+
+def _default_workspace(me: Me) -> int:
+    """The workspace that new time entries belong to unless another is named.
+
+    Raises:
+        DecodeError: the profile names none, and has none or several.
+    """
+    ids = {known_id(one.id) for one in me.workspaces or ()} - {None}
+    chosen = known_id(me.default_workspace_id) or (ids.pop() if len(ids) == 1 else None)
+    if chosen is None:
+        raise DecodeError(
+            "the profile has no default workspace; choose one with --workspace ID",
+            operation="me.get",
+            field="$.default_workspace_id",
+            body=b"",
+        )
+    return chosen
 
 
 async def _with_its_project(client: TogglClient, entry: TimeEntry) -> TimeEntry:
@@ -206,7 +230,8 @@ async def _day_of(client: TogglClient, zone: dt.tzinfo, asked: SpokenDay) -> _Da
     now = dt.datetime.now(dt.UTC)
     day = asked.on(now.astimezone(zone).date())
     first, last = bounds(day, zone)
-    entries = await client.me.time_entries.list(start_date=first - _BEFORE, end_date=last, meta=True)
+    asking = client.me.time_entries.list(start_date=first - _BEFORE, end_date=last, meta=True)
+    entries = await with_gaps(asking, list[TimeEntry])
     pieces: list[_Piece] = []
     odd: list[TimeEntry] = []
     for entry in entries:
@@ -279,8 +304,9 @@ def _entry_as_json(entry: TimeEntry | None) -> str:
 def _told(entry: TimeEntry, names: KnownNames) -> str:
     """What a time entry is about, on one line."""
     parts = [on_one_line(entry.description or "") or "(no description)"]
-    if entry.project_id is not None:
-        name = entry.project_name or names.project(entry.project_id) or f"project {entry.project_id}"
+    project_id = known_id(entry.project_id)
+    if project_id is not None:
+        name = entry.project_name or names.project(project_id) or f"project {project_id}"
         parts.append(f"[{on_one_line(name)}]")
     parts += [f"#{on_one_line(tag)}" for tag in entry.tags or ()]
     if entry.billable:

@@ -18,6 +18,7 @@ import platformdirs
 from click.shell_completion import CompletionItem
 
 from toggl_async._client.auth import Auth, auth_from_env
+from toggl_async._client.gaps import known_id
 from toggl_async._hints import nearest, quoted
 from toggl_async.cli.options import COMPLETION, server_url
 from toggl_async.cli.output import on_one_line
@@ -105,7 +106,7 @@ def _kept(found: Iterable[Project | Tag]) -> tuple[_Named, ...]:
     named = (
         _Named(one.id, one.workspace_id, one.name)
         for one in found
-        if one.name and one.workspace_id is not None
+        if one.name and known_id(one.id) and one.workspace_id is not None
     )
     return tuple(sorted(named, key=lambda one: one.name.casefold()))[:_MOST]
 
@@ -116,7 +117,7 @@ def chosen_project(wanted: str, found: Iterable[Project], workspace_id: int) -> 
     Raises:
         InvalidInput: there is no such project among the active ones, or there are several.
     """
-    everywhere = [one for one in found if one.active is not False]
+    everywhere = [one for one in found if one.active is not False and known_id(one.id)]
     active = [one for one in everywhere if one.workspace_id == workspace_id]
     for matches in (
         [one for one in active if one.name == wanted],

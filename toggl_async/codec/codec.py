@@ -131,6 +131,26 @@ class Codec:
         self._drift.odd(operation, report.oddities)
         return value
 
+    def decode_with_gaps(self, result: object, error: DecodeError) -> Any:
+        """Read an answer that lacks what its records can't do without, such as ids, with None in their place.
+
+        Args:
+            result: a record class, or a list of one.
+            error: what `decode` raised for the answer.
+
+        Raises:
+            DecodeError: the error; the answer is another thing.
+        """
+        from toggl_async.codec.tolerant import tolerate_gaps  # noqa: PLC0415 - as in `_structured`
+
+        report = _Report(keep_unknown=False)
+        try:
+            value = tolerate_gaps(Node(msgspec.Raw(error.body.strip()), "$", report), result)
+        except (Misfit, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise error from None
+        self._drift.odd(error.operation, report.oddities)
+        return value
+
     def _impostor(self, body: bytes) -> str | None:
         """Say what came, where it is an answer of another kind."""
         found = impostor(body)

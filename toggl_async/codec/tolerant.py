@@ -24,7 +24,7 @@ from toggl_async.codec.node import Node
 from toggl_async.codec.scalars import SCALARS, moment
 from toggl_async.codec.strict import Field, TypeForm, decoder, fields_of, holds_records, is_record
 
-__all__ = ["tolerate"]
+__all__ = ["tolerate", "tolerate_gaps"]
 
 _SHOWN: Final = 40
 """Characters of a field's name that are shown."""
@@ -48,6 +48,25 @@ def tolerate(node: Node, form: TypeForm) -> Any:
         msgspec.DecodeError: it isn't JSON.
     """
     return _converter.structure(node, form)
+
+
+def tolerate_gaps(node: Node, form: TypeForm) -> Any:
+    """Read a record, or a list of them, with None for whatever of them is missing or can't be read.
+
+    Raises:
+        Misfit: it is another thing.
+        msgspec.DecodeError: it isn't JSON.
+    """
+    origin: TypeForm = get_origin(form)
+    if origin is list:
+        if node.kind != "a list":
+            raise node.misfit("a list")
+        (item,) = get_args(form)
+        pieces = _pieces_of_a_list.decode(node.raw)
+        return [tolerate_gaps(node.at(piece, place), item) for place, piece in enumerate(pieces)]
+    if node.kind != "an object" or not _stands_for(node, form):
+        raise node.misfit(form.__name__)
+    return _fields(node, form, in_part=True, may_lack=True)
 
 
 def _read(parent: Node, piece: msgspec.Raw, step: str | int, form: TypeForm, quick: Quick) -> Any:
@@ -234,8 +253,15 @@ def _record_of_a_list(node: Node, record: TypeForm) -> Record:
     return value
 
 
-def _fields(node: Node, record: TypeForm, *, in_part: bool = False) -> Record:
-    """Read the fields of a record; with `in_part`, None stands for what could not be read of it."""
+def _fields(node: Node, record: TypeForm, *, in_part: bool = False, may_lack: bool = False) -> Record:
+    """Read the fields of a record.
+
+    Args:
+        node: the object.
+        record: its class.
+        in_part: whether None stands for what could not be read of it.
+        may_lack: whether None stands for what is missing as well, though the record can't do without.
+    """
     keep_unknown = node.report.keep_unknown
     pieces = _pieces_of_an_object.decode(node.raw)
     names = list(pieces)
@@ -246,7 +272,10 @@ def _fields(node: Node, record: TypeForm, *, in_part: bool = False) -> Record:
         piece = pieces.pop(field.wire, None)
         if piece is None:
             if field.required:
-                raise Misfit(f"{node.path}.{field.wire}", "is missing")
+                if not may_lack:
+                    raise Misfit(f"{node.path}.{field.wire}", "is missing")
+                node.report.odd(f"{node.path}.{field.wire}", "is missing")
+                values[field.name] = None
             continue
         shared = True
         try:

@@ -3,11 +3,13 @@
 import contextlib
 import datetime as dt
 import http.cookies
+from collections.abc import Callable
 from typing import Final
 
 from toggl_async import errors
 from toggl_async.scheduler.core import credentials, route
 from toggl_async.scheduler.core import outcome as core
+from toggl_async.scheduler.core.masking import masked_headers
 from toggl_async.scheduler.core.outcome import Attempted, classify
 from toggl_async.scheduler.core.route import RequestFacts
 from toggl_async.scheduler.transport import httpx
@@ -80,23 +82,26 @@ def shown_path(request: httpx.Request) -> str:
     return route.shown_path(facts_of(request).route, request.url.raw_path)
 
 
-def error_of(response: httpx.Response, *, method: str, path: str) -> errors.ResponseError:
+def error_of(
+    response: httpx.Response, *, method: str, path: str, mask: Callable[[bytes], bytes] = bytes
+) -> errors.ResponseError:
     """Return the typed error for an answer that isn't a success, whose body has been read if it can be.
 
     Args:
         response: the answer, as `ScheduledTransport` or any other transport returned it.
         method: the HTTP method of the request.
         path: its path, without the query.
+        mask: blanks the credentials of the request, which the answer may repeat.
     """
     try:
-        body = response.content
+        body = mask(response.content)
     except httpx.ResponseNotRead:  # an odd encoding kept it from being read, and the status says enough
         body = b""
     attempted = response.extensions.get(EXTENSION)
     return core.error_of(
         classify(response.status_code, response.headers, body),
         response.status_code,
-        response.headers,
+        masked_headers(response.headers, mask),
         body,
         method=method,
         path=path,
@@ -116,7 +121,8 @@ def login_refused(
         path: its path, without the query.
         message: words for an answer that has none of its own.
     """
-    headers = {name: value for name, value in response.headers.items() if name != "set-cookie"}
+    headers = masked_headers(response.headers)
+    headers.pop("set-cookie", None)
     body = response.content if response.is_error else b""
     message = message or core.message_of(response.status_code, headers, body)
     left = core.login_attempts_left(headers)

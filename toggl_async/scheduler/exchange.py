@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, cast
 
 from toggl_async.errors import ConnectionFailed, InvalidInput, RequestFailed, RequestTimeout
 from toggl_async.scheduler.content_coding import decode, decode_what_is_there
-from toggl_async.scheduler.core.masking import masked, secrets_in
+from toggl_async.scheduler.core.masking import masked, secrets_in, without_credentials
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
 from toggl_async.scheduler.transport import InnerTransport, Pool, Send, httpx
@@ -217,10 +217,12 @@ class Exchange:
             response.elapsed = dt.timedelta(seconds=asyncio.get_running_loop().time() - self._began)
 
     def _mask(self, response: httpx.Response) -> None:
-        """Blank the credentials in the words of a refusal, which errors, events and budgets repeat."""
+        """Blank the credentials in a refusal, which errors, events and budgets repeat."""
         declared: frozenset[str] = self._request.extensions.get(SECRETS, frozenset())
+        secrets = declared | secrets_in(self._request.headers)
+        response.headers = httpx.Headers(without_credentials(response.headers.raw, secrets))
         body = b"".join(cast(httpx.ByteStream, response.stream))
-        shown = masked(body, declared | secrets_in(self._request.headers))
+        shown = masked(body, secrets)
         if shown != body:
             if "content-length" in response.headers:
                 response.headers["content-length"] = str(len(shown))

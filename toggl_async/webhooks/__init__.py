@@ -16,7 +16,7 @@ In any other framework, one call checks and reads a delivery::
         case webhooks.Event(): …
     return 200, webhooks.answer(delivery)   # as JSON
 
-Deliveries come at least once: remember each `event_id` for a week, and ignore it the second time. If the
+Deliveries come at least once: remember `Event.key` for a week, and ignore it the second time. If the
 answer is anything but a success, Toggl delivers again.
 """
 

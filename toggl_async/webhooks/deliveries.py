@@ -19,12 +19,13 @@ import attrs
 from toggl_async._operations.record import Json, Record, aware
 from toggl_async.codec import Codec
 from toggl_async.errors import (
+    DecodeError,
     InvalidInput,
     InvalidSignature,
-    MalformedDelivery,
     MisdirectedDelivery,
     StaleDelivery,
 )
+from toggl_async.webhooks.envelope import Envelope
 
 __all__ = [
     "SIGNATURE_HEADER",
@@ -52,24 +53,25 @@ TOLERANCE: Final = 300.0
 RecordT = TypeVar("RecordT", bound=Record)
 
 _SIGNATURE: Final = re.compile(r"sha256=[0-9a-fA-F]{64}")
-_codec: Final = Codec()
+_ID: Final = re.compile(r"[0-9]{1,19}")
+"""An id as text: it is a signed integer of 64 bits."""
 
-_LONGEST_ID: Final = 19
-"""Digits that an id has at most: it is a signed integer of 64 bits."""
+_codec: Final = Codec()
 
 
 @attrs.frozen(kw_only=True)
 class Metadata:
-    """What happened, and to what.
+    """What happened, and to what. Anything may be None: Toggl says little of a ping.
 
     Attributes:
-        model: the kind of entity, such as ``"time_entry"``; None for a ping.
-        action: what was done to it, such as ``"created"``; None for a ping.
+        model: the kind of entity, such as ``"time_entry"``.
+        action: what was done to it, such as ``"created"``; there may be others than Toggl describes.
         path: the path of the request that did it.
         request_type: the HTTP method of that request.
         workspace_id: the workspace in which it was done.
         event_user_id: who did it.
-        values: all metadata as text, as Toggl sends it: ``project_id`` and the like.
+        values: all metadata as text, as Toggl sends it: ``project_id`` and the like. A value of another type
+            is given as JSON.
     """
 
     model: str | None
@@ -83,7 +85,7 @@ class Metadata:
     def id_of(self, name: str) -> int | None:
         """Return an id from the values, such as ``id_of("project_id")``; None if there is none."""
         text = self.values.get(name, "")
-        return int(text) if text.isdecimal() else None
+        return int(text) if _ID.fullmatch(text) else None
 
 
 @attrs.frozen(kw_only=True)
@@ -91,22 +93,26 @@ class _Delivered:
     """What pings and events have in common.
 
     Attributes:
-        event_id: what identifies the event, in every attempt to deliver it; 0 for a ping.
+        event_id: what identifies the event, in every attempt to deliver it; 0 for a ping. None where it could
+            not be read, as with all that follow: see `unknown`.
         subscription_id: the webhook that it comes from.
         creator_id: who made that webhook.
         created_at: when it happened.
         timestamp: when this attempt to deliver it was made.
-        url_callback: the address that it was meant for.
+        url_callback: the address that it was meant for; empty where it names none.
         metadata: what happened.
+        unknown: fields of the delivery that have no attribute here, and those that could not be read, as they
+            came.
     """
 
-    event_id: int
-    subscription_id: int
+    event_id: int | None
+    subscription_id: int | None
     creator_id: int | None
     created_at: dt.datetime | None
-    timestamp: dt.datetime
+    timestamp: dt.datetime | None
     url_callback: str
     metadata: Metadata
+    unknown: Mapping[str, Json] = attrs.field(default=MappingProxyType({}), eq=False, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -126,10 +132,18 @@ class Event(_Delivered):
     """A delivery that reports what happened.
 
     Attributes:
-        payload: the entity as it is now, as free-form JSON; `payload_as` turns it into a record.
+        payload: the entity as it is now, as free-form JSON; None if it is missing. `payload_as` turns it into
+            a record.
     """
 
     payload: Json
+    _digest: str = attrs.field(default="", alias="digest", eq=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        """What to remember the event by: the same in every attempt to deliver it, and no other event's."""
+        # One without an id of its own must not be taken for another.
+        return f"{self.subscription_id}:{self.event_id or self._digest}"
 
     def payload_as(self, record: type[RecordT]) -> RecordT:
         """Read the payload as a record, such as ``event.payload_as(TimeEntry)``.
@@ -137,9 +151,12 @@ class Event(_Delivered):
         Raises:
             DecodeError: the payload isn't such a record, even with tolerance.
         """
-        found: RecordT = _codec.decode(
-            record, json.dumps(self.payload).encode(), operation=f"webhook {self.metadata.model}"
-        )
+        operation = f"webhook {self.metadata.model}"
+        try:
+            body = json.dumps(self.payload).encode()
+        except RecursionError:
+            raise DecodeError("nested too deeply", operation=operation, field="$", body=b"") from None
+        found: RecordT = _codec.decode(record, body, operation=operation)
         return found
 
 
@@ -168,7 +185,7 @@ def receive(
 
     Raises:
         InvalidSignature: it was not signed with this secret.
-        MalformedDelivery: it is neither a ping nor an event.
+        MalformedDelivery: it isn't a JSON object.
         MisdirectedDelivery: it was meant for another address.
         StaleDelivery: it is too old, or from the future.
         InvalidInput: the secret is empty or not text, the body isn't bytes, the signature isn't text, the
@@ -223,42 +240,39 @@ def verify(signature: str | None, body: bytes, secret: str) -> None:
 def parse(body: bytes) -> Delivery:
     """Read a delivery whose signature was verified.
 
+    What is odd about it, such as a field that is missing or of another type, is told once in the log, and
+    costs nothing but that field: see `Event`.
+
     Raises:
-        MalformedDelivery: it is neither a ping nor an event.
+        MalformedDelivery: it isn't a JSON object.
     """
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise MalformedDelivery(f"the delivery is not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise MalformedDelivery("the delivery is not a JSON object")
-    timestamp = _moment(fields, "timestamp")
-    if timestamp is None:
-        raise MalformedDelivery("timestamp: missing")
+    envelope = Envelope(body)
+    payload = envelope.take_json("payload")
+    is_ping = payload == "ping"
     common = _Delivered(
-        event_id=_number(fields, "event_id"),
-        subscription_id=_number(fields, "subscription_id"),
-        creator_id=_number(fields, "creator_id") if fields.get("creator_id") is not None else None,
-        created_at=_moment(fields, "created_at"),
-        timestamp=timestamp,
-        url_callback=_text(fields, "url_callback") or "",
-        metadata=_metadata(fields),
+        event_id=envelope.take("event_id", int, indispensable=True),
+        subscription_id=envelope.take("subscription_id", int, indispensable=True),
+        creator_id=envelope.take("creator_id", int),
+        created_at=envelope.take("created_at", dt.datetime),
+        timestamp=envelope.take("timestamp", dt.datetime, indispensable=True),
+        url_callback=envelope.take_address("url_callback"),
+        metadata=_metadata(envelope.take_texts("metadata")),
     )
+    code = envelope.take("validation_code", str) if is_ping else None
     shared = attrs.asdict(common, recurse=False)
-    if fields.get("payload") == "ping":
-        return Ping(**shared, validation_code=_text(fields, "validation_code"))
-    if "payload" not in fields:
-        raise MalformedDelivery("payload: missing")
-    return Event(**shared, payload=fields["payload"])
+    shared["unknown"] = MappingProxyType(envelope.unknown)
+    if is_ping:
+        return Ping(**shared, validation_code=code)
+    return Event(**shared, payload=payload, digest=envelope.digest)
 
 
 def check_address(delivery: Delivery, url_callback: str) -> None:
-    """Check that a delivery was meant for this address.
+    """Check that a delivery was meant for no other address; one that names none is let through.
 
     Raises:
-        MisdirectedDelivery: it was not.
+        MisdirectedDelivery: it was meant for another.
     """
-    if delivery.url_callback != url_callback:
+    if delivery.url_callback and delivery.url_callback != url_callback:
         raise MisdirectedDelivery(
             f"the delivery was meant for {delivery.url_callback!r}, but this is {url_callback!r}"
         )
@@ -267,7 +281,7 @@ def check_address(delivery: Delivery, url_callback: str) -> None:
 def check_freshness(
     delivery: Delivery, *, tolerance: float = TOLERANCE, now: dt.datetime | None = None
 ) -> None:
-    """Check that a delivery was sent just now; Toggl gives each attempt a new timestamp.
+    """Check that a delivery was sent just now; Toggl gives each attempt a new timestamp. One without passes.
 
     Args:
         delivery: the delivery.
@@ -280,6 +294,8 @@ def check_freshness(
     """
     check_tolerance(tolerance)
     now = dt.datetime.now(dt.UTC) if now is None else aware(now, "now")
+    if delivery.timestamp is None:
+        return
     age = (now - delivery.timestamp).total_seconds()
     if abs(age) > tolerance:
         when = f"{age:.0f} s ago" if age >= 0 else f"{-age:.0f} s ahead of this clock"
@@ -305,15 +321,8 @@ def answer(delivery: Delivery) -> dict[str, str]:
     return {} if code is None else {"validation_code": code}
 
 
-def _metadata(fields: Mapping[str, Json]) -> Metadata:
-    found = fields.get("metadata")
-    if found is not None and not isinstance(found, dict):
-        raise MalformedDelivery("metadata is not an object")
-    values = {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in (found or {}).items()
-        if value is not None
-    }
+def _metadata(values: Mapping[str, str]) -> Metadata:
+    """Read what happened."""
     bare = Metadata(
         model=values.get("model"),
         action=values.get("action"),
@@ -321,39 +330,8 @@ def _metadata(fields: Mapping[str, Json]) -> Metadata:
         request_type=values.get("request_type"),
         workspace_id=None,
         event_user_id=None,
-        values=MappingProxyType(values),
+        values=MappingProxyType(dict(values)),
     )
     return attrs.evolve(
         bare, workspace_id=bare.id_of("workspace_id"), event_user_id=bare.id_of("event_user_id")
     )
-
-
-def _number(fields: Mapping[str, Json], name: str) -> int:
-    """Read an id, which may come as text."""
-    value = fields.get(name)
-    if isinstance(value, str) and value.isdecimal() and len(value) <= _LONGEST_ID:
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise MalformedDelivery(f"{name}: not a number")
-    return value
-
-
-def _text(fields: Mapping[str, Json], name: str) -> str | None:
-    value = fields.get(name)
-    if value is not None and not isinstance(value, str):
-        raise MalformedDelivery(f"{name}: not text")
-    return value
-
-
-def _moment(fields: Mapping[str, Json], name: str) -> dt.datetime | None:
-    """Read a time; what is finer than a microsecond is cut off."""
-    text = _text(fields, name)
-    if text is None:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise MalformedDelivery(f"{name}: not a time") from None
-    if moment.tzinfo is None:
-        raise MalformedDelivery(f"{name}: the time has no time zone")
-    return moment

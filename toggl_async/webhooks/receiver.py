@@ -124,7 +124,7 @@ class Receiver:
         Yields:
             Whether it is new.
         """
-        key = f"{event.subscription_id}:{event.event_id}"
+        key = event.key
         turn = self._turns.setdefault(key, _Turn())
         turn.waiting += 1
         try:

@@ -1,16 +1,36 @@
-"""Masks credentials in a server's words: if a proxy echoes a request, errors must not show them."""
+"""Masks secrets in what a server sends: credentials that a proxy echoes, and those that an answer issues."""
 
 import base64
 import binascii
 import html
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
-__all__ = ["masked", "secrets_in"]
+__all__ = ["masked", "masked_headers", "secrets_in", "without_credentials"]
 
 _MASK: Final = b"***"
+
+_SECRET_NAMES: Final = re.compile(
+    r"api-?key|\bauth\b|authentication-info|authori[sz]ation|cookie|credential|csrf|jwt|passw|secret|session"
+    r"|signature|token|xsrf"
+)
+"""Words in the names of headers whose values prove something; names are in lower case."""
+
+_HARMLESS_NAMES: Final = re.compile(r"access-control-|x-content-|www-")
+"""What names of headers begin with that speak of secrets, and have none."""
+
+_FIGURES: Final = re.compile(
+    r"content-length|date|retry-after|x-(?:next|range|remaining-login-attempts|toggl-quota)\b"
+)
+"""Headers that the library goes by: their numbers and dates stay, even if a password is a part of one."""
+
+_ADDRESSES: Final = frozenset({"content-location", "link", "location", "refresh", "sourcemap"})
+"""Headers with URLs, whose queries and user names may be keys to a file or a session."""
+
+_KEYS_OF_AN_ADDRESS: Final = re.compile(r"(?<=//)[^/?#\s]*@|(?<=[?#])[^\s<>,;\"']+")
 
 _LEAST: Final = 4
 """Characters of a secret: shorter ones occur in many words."""
@@ -54,3 +74,50 @@ def masked(body: bytes, secrets: Iterable[str]) -> bytes:
     for spelling in sorted(spellings, key=len, reverse=True):
         body = body.replace(spelling.encode("utf-8", "surrogatepass"), _MASK)
     return body
+
+
+def masked_headers(headers: Mapping[str, str], mask: Callable[[bytes], bytes] = bytes) -> dict[str, str]:
+    """Blank secrets in the headers of an answer, whose names are then in lower case.
+
+    Args:
+        headers: the headers.
+        mask: blanks the credentials of the request, which any header may repeat.
+    """
+    return {name.lower(): _shown_value(name.lower(), value, mask) for name, value in headers.items()}
+
+
+def without_credentials(
+    raw: Iterable[tuple[bytes, bytes]], secrets: Iterable[str]
+) -> list[tuple[bytes, bytes]]:
+    """Blank the credentials of a request in the headers of its answer, which stay of use.
+
+    The cookies that an answer sets are left: whoever keeps them has to get them as they are.
+    """
+    secrets = tuple(secrets)
+    return [
+        (
+            name,
+            value if _FIGURES.match(_lower(name)) or _lower(name) == "set-cookie" else masked(value, secrets),
+        )
+        for name, value in raw
+    ]
+
+
+def _lower(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
+def _shown_value(name: str, value: str, mask: Callable[[bytes], bytes]) -> str:
+    """Blank what is secret in the value of a header."""
+    if _SECRET_NAMES.search(name) and not _HARMLESS_NAMES.match(name):
+        return _MASK.decode()
+    if name in _ADDRESSES:
+        value = _KEYS_OF_AN_ADDRESS.sub(_blanked, value)
+    if _FIGURES.match(name):
+        return value
+    return mask(value.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+
+
+def _blanked(found: re.Match[str]) -> str:
+    """Keep the @ behind a user's name, so that the host stays a host."""
+    return _MASK.decode() + ("@" if found[0].endswith("@") else "")

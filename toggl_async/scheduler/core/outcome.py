@@ -308,7 +308,7 @@ def error_of(
     Args:
         outcome: what `classify` said of it.
         status: the HTTP status.
-        headers: all headers; the error keeps them.
+        headers: all headers, without secrets; the error keeps them.
         body: the decoded body.
         method: the HTTP method of the request.
         path: its path as it may be shown, without the query.
