@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
 from typing import Any, TextIO
 
 from toggl_async import (
@@ -62,6 +63,13 @@ async def call(toggl: TogglClient, workspace: int, max_wait: float | None, prior
     return {"error": None}
 
 
+async def lines_of(stream: TextIO) -> AsyncIterator[str]:
+    """Yield the lines of a stream as they come, without holding up the loop."""
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, stream.readline):
+        yield line
+
+
 async def main(stream: TextIO, url: str, budget: str, interval: float) -> None:
     """Read what to do until there is no more."""
     troubles = Troubles()
@@ -72,21 +80,13 @@ async def main(stream: TextIO, url: str, budget: str, interval: float) -> None:
         cooldown=Cooldown(minimum=600, maximum=600),
         coalesce=False,
     )
-    lines: asyncio.Queue[str] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        while line := stream.readline():
-            loop.call_soon_threadsafe(lines.put_nowait, line)
-        loop.call_soon_threadsafe(lines.put_nowait, "")
+    lines = lines_of(stream)
 
     def say(answer: dict[str, Any]) -> None:
         stream.write(json.dumps(answer) + "\n")
         stream.flush()
 
     say({"process": os.getpid()})
-    loop.run_in_executor(None, read)
-
     async with (
         TogglClient(
             ApiToken(TOKEN),
@@ -101,7 +101,7 @@ async def main(stream: TextIO, url: str, budget: str, interval: float) -> None:
         async def called(given: dict[str, Any]) -> None:
             say(await call(toggl, given["workspace"], given.get("max_wait"), given.get("priority", "NORMAL")))
 
-        while line := await lines.get():
+        async for line in lines:
             given = json.loads(line)
             match given["do"]:
                 case "call":
@@ -116,14 +116,8 @@ async def main(stream: TextIO, url: str, budget: str, interval: float) -> None:
                 case _:
                     stats = toggl.scheduler.stats()
                     waiting = [process.process for one in stats.accounts for process in one.processes]
-                    say(
-                        {
-                            "alone": stats.alone,
-                            "waiting": waiting,
-                            "logged": troubles.logged,
-                            "told": troubles.told,
-                        }
-                    )
+                    troubled = {"logged": troubles.logged, "told": troubles.told}
+                    say({"alone": stats.alone, "waiting": waiting, **troubled})
 
 
 async def load() -> None:
