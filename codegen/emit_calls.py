@@ -11,13 +11,14 @@ from codegen.model import (
     Either,
     Kind,
     ListOf,
+    MapOf,
     Nullable,
     OperationPlan,
     Plain,
     RecordRef,
     SpecType,
 )
-from codegen.text import WIDTH, filled, quoted
+from codegen.text import WIDTH, argument_type, filled, quoted
 
 __all__ = ["calling", "in_chunks"]
 
@@ -60,11 +61,15 @@ def calling(
         what = f'{what}, {{"extension": "{extension}"}}'
     sent = _sent(operation, arguments)
     written = {name: _mapping(held) for name, held in sent.items()}
+    if operation.body and operation.body.style == "whole":
+        written["body"] = _value(operation.body.arguments[0])
     line = f"        {function}({_call(operation, what, written)})"
     if len(line) <= WIDTH:
         return line
     before = [_table(name, held) for name, held in sent.items()]
-    line = f"        {function}({_call(operation, what, {name: name for name in sent})})"
+    if "body" in written.keys() - sent.keys():
+        before.append(f"        body = {written['body']}")
+    line = f"        {function}({_call(operation, what, {name: name for name in written})})"
     return "\n".join((*before, line))
 
 
@@ -76,10 +81,8 @@ def _call(operation: OperationPlan, what: str, sent: Mapping[str, str]) -> str:
         parts += [f'"{ids.wire}"', ids.name, f"size={ids.most}"]
     if others:
         parts.append(f"{'path=' if in_chunks(operation) else ''}{_mapping(_entries(others))}")
-    if operation.body and operation.body.style == "whole":
-        parts.append(f"body={_value(operation.body.arguments[0])}")
     for name, value in sent.items():
-        if name == "body" and operation.body and operation.body.style != "fields":
+        if name == "body" and operation.body and operation.body.style in {"form", "multipart"}:
             parts.append(f"{name}={_form(operation.body, value)}")
         else:
             parts.append(f"{name}={value}")
@@ -126,6 +129,8 @@ def _opening(argument: Argument) -> str:
     if isinstance(bare, Choice):
         values = [*map(quoted, bare.values), *(["None"] if is_nullable else [])]
         return f"each_of(({', '.join(values)}{',' if len(values) == 1 else ''})"
+    if _holds_others(bare):
+        return f"each_typed({argument_type(argument.type)}"
     check = _check(argument)
     return check and f"{'each_or_null' if is_nullable else 'each'}({check}"
 
@@ -175,6 +180,8 @@ def _value(argument: Argument) -> str:
     """Write what an argument sends."""
     if argument.bound is not None:
         return f'self._bound["{argument.bound}"]'
+    if _holds_others(_bare(argument.type)):
+        return f'typed({argument_type(argument.type)}, {argument.name}, "{argument.name}")'
     check = _check(argument)
     if not check:
         return argument.name
@@ -195,12 +202,27 @@ def _check(argument: Argument) -> str:
         case Plain(kind):
             return _CHECKS.get(kind, "")
         case ListOf(item):
-            inner = _bare(item)
-            return "text_list" if isinstance(inner, Choice) else _LIST_CHECKS.get(inner, "")
+            return _LIST_CHECKS.get(_bare(item), "")
         case Either((Plain(Kind.DAY), Plain(Kind.MOMENT))):
             return "day_or_moment"
         case _:
             return ""
+
+
+def _holds_others(form: SpecType) -> bool:
+    """Whether a type has to be looked into: the other functions know what holds nothing, and plain lists.
+
+    Files are looked at where they are read.
+    """
+    match form:
+        case RecordRef() | MapOf():
+            return True
+        case ListOf(item):
+            return _bare(item) not in _LIST_CHECKS
+        case Either(options):
+            return not _is_file(form) and options != (Plain(Kind.DAY), Plain(Kind.MOMENT))
+        case _:
+            return False
 
 
 def _bare(form: SpecType) -> SpecType:

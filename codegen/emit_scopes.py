@@ -32,6 +32,7 @@ __all__ = ["scope_files"]
 
 _PACKAGE: Final = "toggl_async.scopes"
 _ARGUMENTS: Final = "toggl_async._operations.arguments"
+_TYPED: Final = "toggl_async._operations.typed"
 
 _IMPORTS: Mapping[str, tuple[str, str]] = {
     "Collection": ("collections.abc", "Collection"),
@@ -59,6 +60,7 @@ _IMPORTS: Mapping[str, tuple[str, str]] = {
     "each": (_ARGUMENTS, "each"),
     "each_of": (_ARGUMENTS, "each_of"),
     "each_or_null": (_ARGUMENTS, "each_or_null"),
+    "each_typed": (_TYPED, "each_typed"),
     "entry_seconds": (_ARGUMENTS, "entry_seconds"),
     "from_one": (_ARGUMENTS, "from_one"),
     "id_list": (_ARGUMENTS, "id_list"),
@@ -66,8 +68,9 @@ _IMPORTS: Mapping[str, tuple[str, str]] = {
     "one_flag": (_ARGUMENTS, "one_flag"),
     "one_id": (_ARGUMENTS, "one_id"),
     "one_text": (_ARGUMENTS, "one_text"),
-    "patch_list": (_ARGUMENTS, "patch_list"),
+    "patch_list": (_TYPED, "patch_list"),
     "text_list": (_ARGUMENTS, "text_list"),
+    "typed": (_TYPED, "typed"),
     "unix_seconds": (_ARGUMENTS, "unix_seconds"),
     "whole_number": (_ARGUMENTS, "whole_number"),
 }

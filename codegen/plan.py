@@ -51,8 +51,8 @@ _MODULE_WORDS = frozenset(
 _CALL_WORDS = frozenset(
     {
         "self", "UNSET", "any_number", "date_range", "day", "day_or_moment", "each", "each_of",
-        "each_or_null", "entry_seconds", "from_one", "id_list", "moment", "one_flag", "one_id", "one_text",
-        "patch_list", "text_list", "unix_seconds", "whole_number",
+        "each_or_null", "each_typed", "entry_seconds", "from_one", "id_list", "moment", "one_flag", "one_id",
+        "one_text", "patch_list", "text_list", "typed", "unix_seconds", "whole_number",
     }
 )  # fmt: skip
 """What the body of a coroutine is written with."""

@@ -22,11 +22,11 @@ from toggl_async._operations.arguments import (
     one_flag,
     one_id,
     one_text,
-    patch_list,
     text_list,
     unix_seconds,
     whole_number,
 )
+from toggl_async._operations.typed import patch_list
 from toggl_async.errors import InvalidInput
 from toggl_async.records import Patch
 

@@ -90,10 +90,18 @@ async def test_a_form_of_several_parts_needs_no_file() -> None:
     assert 'name="message"\r\n\r\né\r\n'.encode() in network.request.content
 
 
+def closed_file() -> io.BytesIO:
+    file = io.BytesIO(b"content")
+    file.close()
+    return file
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("missing.png", "file: No such file or directory: 'missing.png'"),
+        ("a\0b.png", re.escape(r"file: 'a\x00b.png' is not a path: embedded null byte")),
+        (closed_file(), "file: the file cannot be read: I/O operation on closed file.?"),
         (
             io.StringIO("text"),
             re.escape("file: pass a path, bytes, a file opened in binary mode, or (name, one of these)"),

@@ -7,7 +7,7 @@ Arguments that were left out pass, and so does None if it has a meaning.
 
 import datetime as dt
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Final, TypeVar, cast
 
 import msgspec
@@ -17,8 +17,8 @@ from toggl_async.errors import InvalidInput
 
 __all__ = [
     "any_number", "date_range", "day", "day_or_moment", "each", "each_of", "each_or_null", "entry_seconds",
-    "from_one", "id_list", "moment", "one_flag", "one_id", "one_text", "patch_list", "text_list",
-    "unix_seconds", "whole_number",
+    "from_one", "id_list", "moment", "one_flag", "one_id", "one_text", "text_list", "unix_seconds",
+    "whole_number",
 ]  # fmt: skip
 
 _MILLISECONDS: Final = 10**11
@@ -28,9 +28,6 @@ _UNSET: Final = msgspec.UNSET
 
 _EARLIEST: Final = 10**9
 """As UNIX seconds 2001, before any time entry of Toggl's; with a minus a running entry's duration."""
-
-_PATCHES: Final = ("add", "remove", "replace")
-"""What a patch of a bulk edit can do."""
 
 ValueT = TypeVar("ValueT")
 ResultT = TypeVar("ResultT")
@@ -83,10 +80,11 @@ def each_of(allowed: Collection[object], /, **values: ValueT) -> dict[str, Value
     """Hold several arguments against the values that they can have.
 
     Raises:
-        InvalidInput: one of them has another value; the message names it.
+        InvalidInput: one of them has another value; the message names it. To Toggl, 0 and 1 are not false and
+            true.
     """
     for name, value in values.items():
-        if value is not _UNSET and value not in allowed:
+        if value is not _UNSET and (isinstance(value, bool) or value not in allowed):
             raise InvalidInput(f"{name}: pass {' or '.join(map(repr, allowed))}, not {value!r}")
     return values
 
@@ -164,23 +162,6 @@ def any_number(value: ValueT, name: str) -> ValueT:
     if not math.isfinite(value):
         raise InvalidInput(f"{name}: pass a finite number, not {value}")
     return value
-
-
-def patch_list(values: ValueT, name: str) -> ValueT:
-    """Take the changes of a bulk edit.
-
-    Raises:
-        InvalidInput: there are none, or one of them isn't a `Patch` or does something unknown.
-    """
-    if not isinstance(values, Collection) or isinstance(values, str | bytes | Mapping) or not values:
-        raise InvalidInput(f"{name}: pass at least one Patch, in a list")
-    for patch in values:
-        operation = getattr(patch, "op", None)
-        if operation is None:
-            raise InvalidInput(f"{name}: pass Patch(op=…, path=…, value=…), not {_kind(patch)}")
-        if operation not in _PATCHES:
-            raise InvalidInput(f"{name}: op is 'add', 'remove' or 'replace', not {operation!r}")
-    return values
 
 
 def id_list(values: object, name: str) -> object:

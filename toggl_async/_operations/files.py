@@ -120,8 +120,13 @@ async def _read(field: str, content: object) -> tuple[str, bytes]:
             return path.name, await path.read_bytes()
         except OSError as error:
             raise InvalidInput(f"{field}: {error.strerror}: {str(path)!r}") from error
+        except ValueError as error:  # such as a null byte
+            raise InvalidInput(f"{field}: {str(path)!r} is not a path: {error}") from error
     read = getattr(content, "read", None)
-    found = await anyio.to_thread.run_sync(read) if callable(read) else None
+    try:
+        found = await anyio.to_thread.run_sync(read) if callable(read) else None
+    except (OSError, ValueError) as error:  # such as a file that is closed, or open for writing alone
+        raise InvalidInput(f"{field}: the file cannot be read: {error}") from error
     if not isinstance(found, bytes):
         raise InvalidInput(
             f"{field}: pass a path, bytes, a file opened in binary mode, or (name, one of these)"

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from toggl_async._operations.arguments import each, one_flag, one_text, unix_seconds
 from toggl_async._operations.files import Download, FileContent, Form
 from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.typed import typed
 from toggl_async.records.exports import ExportRequest
 from toggl_async.records.logins import DesktopLoginToken
 from toggl_async.records.profiles import Avatar
@@ -75,7 +76,7 @@ class Timeline(Resource):
         Raises:
             ServerError: the timeline is unavailable for the moment.
         """
-        return await self._call(_TIMELINE_UPLOAD, body=events)
+        return await self._call(_TIMELINE_UPLOAD, body=typed(Sequence[TimelineEventInput], events, "events"))
 
     async def clear(self) -> None:
         """Delete all the person's recorded activity; this cannot be undone: ``DELETE /api/v9/timeline``."""

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from toggl_async._operations.arguments import each, each_of, unix_seconds
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.record import Json
+from toggl_async._operations.typed import typed
 from toggl_async.records.preferences import Preferences
 from toggl_async.records.preferences_input import PreferencesInput
 
@@ -50,7 +51,7 @@ class PersonalPreferences(Resource):
         Raises:
             BadRequest: a preference has a value that Toggl does not know.
         """
-        await self._call(_PREFERENCES_UPDATE, body=preferences)
+        await self._call(_PREFERENCES_UPDATE, body=typed(PreferencesInput, preferences, "preferences"))
 
     async def get_for_app(
         self, client: Literal["desktop", "web"], *, since: dt.datetime | int | UnsetType = UNSET
@@ -80,9 +81,8 @@ class PersonalPreferences(Resource):
         Raises:
             BadRequest: a preference has a value that Toggl does not know.
         """
-        await self._call(
-            _PREFERENCES_UPDATE_FOR_APP, each_of(("desktop", "web"), client=client), body=preferences
-        )
+        body = typed(PreferencesInput, preferences, "preferences")
+        await self._call(_PREFERENCES_UPDATE_FOR_APP, each_of(("desktop", "web"), client=client), body=body)
 
 
 class Flags(Resource):
@@ -103,4 +103,4 @@ class Flags(Resource):
         Raises:
             BadRequest: the call has more than 4 flags, or the person would have more than 128.
         """
-        await self._call(_FLAGS_UPDATE, body=flags)
+        await self._call(_FLAGS_UPDATE, body=typed(Mapping[str, Json], flags, "flags"))

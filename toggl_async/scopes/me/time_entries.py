@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from toggl_async._operations.arguments import day_or_moment, each, one_flag, one_id, unix_seconds
 from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.typed import typed
 from toggl_async.records.time_entries import TimeEntry
 from toggl_async.records.time_entry_shares import TimeEntryChecklist, TimeEntryReference, TimeEntryShare
 from toggl_async.records.timesheets import Timesheet
@@ -107,7 +108,8 @@ class TimeEntries(Resource):
         Args:
             time_entries: The time entries to ask about.
         """
-        return await self._call(_TIME_ENTRIES_SHARED_WITH, body=time_entries)
+        body = typed(Sequence[TimeEntryReference], time_entries, "time_entries")
+        return await self._call(_TIME_ENTRIES_SHARED_WITH, body=body)
 
 
 class Timesheets(Resource):

@@ -22,6 +22,7 @@ from toggl_async._operations.arguments import (
 )
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.paging import HeaderPages, Pages
+from toggl_async._operations.typed import each_typed, typed
 from toggl_async.records.organization_groups import GroupPatch, GroupPatchResult
 from toggl_async.records.organization_invitations import (
     InvitationResult,
@@ -108,7 +109,8 @@ class Users(Resource):
             sort_dir: Direction of the names.
         """
         query = {
-            **each(one_text, filter=filter), **each(text_list, active_status=active_status),
+            **each(one_text, filter=filter),
+            **each_typed(Sequence[Literal["active", "inactive", "invited"]], active_status=active_status),
             **each(one_flag, only_admins=only_admins), **each(id_list, groups=groups, workspaces=workspaces),
             **each(from_one, page=page, per_page=per_page), **each_of(("asc", "desc"), sort_dir=sort_dir),
         }  # fmt: skip
@@ -137,7 +139,8 @@ class Users(Resource):
             sort_dir: Direction of the names.
         """
         query = {
-            **each(one_text, filter=filter), **each(text_list, active_status=active_status),
+            **each(one_text, filter=filter),
+            **each_typed(Sequence[Literal["active", "inactive", "invited"]], active_status=active_status),
             **each(one_flag, only_admins=only_admins), **each(id_list, groups=groups, workspaces=workspaces),
             **each(from_one, per_page=per_page), **each_of(("asc", "desc"), sort_dir=sort_dir),
         }  # fmt: skip
@@ -170,7 +173,8 @@ class Users(Resource):
             sort_dir: Direction of the names.
         """
         query = {
-            **each(one_text, filter=filter), **each(text_list, active_status=active_status),
+            **each(one_text, filter=filter),
+            **each_typed(Sequence[Literal["active", "inactive", "invited"]], active_status=active_status),
             **each(one_flag, only_admins=only_admins), **each(id_list, groups=groups, workspaces=workspaces),
             **each(from_one, page=page, per_page=per_page), **each_of(("asc", "desc"), sort_dir=sort_dir),
         }  # fmt: skip
@@ -199,7 +203,8 @@ class Users(Resource):
             sort_dir: Direction of the names.
         """
         query = {
-            **each(one_text, filter=filter), **each(text_list, active_status=active_status),
+            **each(one_text, filter=filter),
+            **each_typed(Sequence[Literal["active", "inactive", "invited"]], active_status=active_status),
             **each(one_flag, only_admins=only_admins), **each(id_list, groups=groups, workspaces=workspaces),
             **each(from_one, per_page=per_page), **each_of(("asc", "desc"), sort_dir=sort_dir),
         }  # fmt: skip
@@ -239,7 +244,8 @@ class Users(Resource):
         body = {
             **each(one_text, name=name, email=email), **each(one_id, role_id=role_id),
             **each(one_flag, organization_admin=organization_admin, inactive=inactive),
-            **each(id_list, groups=groups), "workspaces": workspaces,
+            **each(id_list, groups=groups),
+            **each_typed(Sequence[WorkspaceAssignment], workspaces=workspaces),
         }  # fmt: skip
         await self._call(_USERS_UPDATE, each(one_id, organization_user_id=organization_user_id), body=body)
 
@@ -336,7 +342,8 @@ class Groups(Resource):
         Raises:
             BadRequest: there are too many patches or ids, or one is not understood.
         """
-        return await self._call(_GROUPS_PATCH, each(one_id, group_id=group_id), body=patches)
+        body = typed(Sequence[GroupPatch], patches, "patches")
+        return await self._call(_GROUPS_PATCH, each(one_id, group_id=group_id), body=body)
 
     async def delete(self, group_id: int) -> None:
         """Delete a group; its members stay in the organization.
@@ -382,8 +389,10 @@ class Invitations(Resource):
                 Free), too many were invited lately, or someone is a member who was deactivated.
         """
         body = {
-            **each(text_list, emails=emails), "workspaces": workspaces, **each(id_list, groups=groups),
-            "project_invite": project_invite, **each(one_flag, skip_email=skip_email),
+            **each(text_list, emails=emails),
+            **each_typed(Sequence[WorkspaceInvitation], workspaces=workspaces),
+            **each(id_list, groups=groups), **each_typed(ProjectInvitation, project_invite=project_invite),
+            **each(one_flag, skip_email=skip_email),
         }  # fmt: skip
         return await self._call(_INVITATIONS_CREATE, body=body)
 

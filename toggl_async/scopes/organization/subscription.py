@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from toggl_async._operations.arguments import each, one_flag, one_id, one_text, whole_number
 from toggl_async._operations.operation import Operation, Resource
 from toggl_async._operations.record import Json
+from toggl_async._operations.typed import each_typed
 from toggl_async.records.customers import Customer
 from toggl_async.records.subscriptions import DiscountRequest, FeatureUpsell, PaymentFailure, Subscription
 
@@ -165,7 +166,8 @@ class Subscriptions(Resource):
         Args:
             data: What there is to tell, at least one thing, each under a name of the caller's choice.
         """
-        await self._call(_SUBSCRIPTION_SEND_CANCELLATION_FEEDBACK, body={"data": data})
+        body = each_typed(Mapping[str, Json], data=data)
+        await self._call(_SUBSCRIPTION_SEND_CANCELLATION_FEEDBACK, body=body)
 
     async def start_trial(self) -> None:
         """Start the organization's trial of a paid plan, for 30 days.
@@ -287,7 +289,8 @@ class Subscriptions(Resource):
         Args:
             responses_submitted: What the caller thinks of Toggl Track.
         """
-        await self._call(_SUBSCRIPTION_REQUEST_DISCOUNT, body={"responses_submitted": responses_submitted})
+        body = each_typed(DiscountRequest, responses_submitted=responses_submitted)
+        await self._call(_SUBSCRIPTION_REQUEST_DISCOUNT, body=body)
 
     async def request_upgrade(self, feature_id: int) -> None:
         """Ask the administrators to buy a plan that has a feature.

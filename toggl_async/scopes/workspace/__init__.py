@@ -20,6 +20,7 @@ from toggl_async._operations.arguments import (
 )
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.record import Json
+from toggl_async._operations.typed import typed
 from toggl_async.records.workspace_statistics import WorkspaceStatistics
 from toggl_async.records.workspaces import Workspace
 
@@ -389,4 +390,4 @@ class WorkspaceScope(Resource):
         Args:
             data: What would be imported, as free-form JSON.
         """
-        return await self._call(_IMPORT_PREVIEW_COUNTS, body=data)
+        return await self._call(_IMPORT_PREVIEW_COUNTS, body=typed(Mapping[str, Json], data, "data"))

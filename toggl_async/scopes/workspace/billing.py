@@ -23,6 +23,7 @@ from toggl_async._operations.arguments import (
 from toggl_async._operations.files import Download, FileContent, Form
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import PageNumber, Pages
+from toggl_async._operations.typed import each_typed
 from toggl_async.records.expenses import Expense
 from toggl_async.records.invoices import Invoice, InvoiceItemInput, InvoiceTaxInput
 from toggl_async.records.rates import Rate
@@ -304,7 +305,8 @@ class Invoices(Resource):
             **each(one_text, billing_address=billing_address, workspace_address=workspace_address),
             **each(one_text, workspace_logo=workspace_logo, integration_ext_id=integration_ext_id),
             **each(one_text, integration_ext_type=integration_ext_type),
-            **each(day, date=date, due_date=due_date), "items": items, "taxes": taxes,
+            **each(day, date=date, due_date=due_date), **each_typed(Sequence[InvoiceItemInput], items=items),
+            **each_typed(Sequence[InvoiceTaxInput], taxes=taxes),
             **each_of(("asana", "jira", "salesforce"), integration_provider=integration_provider),
         }  # fmt: skip
         return await self._call(_INVOICES_CREATE, body=body)

@@ -23,6 +23,7 @@ from toggl_async._operations.arguments import (
 )
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.record import Json
+from toggl_async._operations.typed import typed
 from toggl_async.records.workspace_users import WorkspaceUser
 from toggl_async.records.workspaces import Group, User
 
@@ -93,7 +94,8 @@ class Users(Resource):
             user_id: Id of the person.
             fields: What is to change, by the fields' names.
         """
-        await self._call(_USERS_UPDATE, each(one_id, user_id=user_id), body=fields)
+        body = typed(Mapping[str, Json], fields, "fields")
+        await self._call(_USERS_UPDATE, each(one_id, user_id=user_id), body=body)
 
 
 class Groups(Resource):

@@ -18,11 +18,11 @@ from toggl_async._operations.arguments import (
     id_list,
     one_flag,
     one_id,
-    patch_list,
     whole_number,
 )
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import PageNumber, Pages
+from toggl_async._operations.typed import patch_list
 from toggl_async.records.bulk_edits import BulkEditResult
 from toggl_async.records.patches import Patch
 from toggl_async.records.project_users import ProjectGroup, ProjectUser
@@ -115,9 +115,8 @@ class ProjectUsers(Resource):
             **each(one_flag, show_inactive=show_inactive),
             **each(whole_number, users_per_project=users_per_project), **each(from_one, page=page),
         }  # fmt: skip
-        return await self._call(
-            _PROJECT_USERS_LIST_FOR_PROJECTS, body=id_list(project_ids, "project_ids"), query=query
-        )
+        body = id_list(project_ids, "project_ids")
+        return await self._call(_PROJECT_USERS_LIST_FOR_PROJECTS, query=query, body=body)
 
     def iter_for_projects(
         self,
@@ -137,12 +136,8 @@ class ProjectUsers(Resource):
             **each(one_flag, show_inactive=show_inactive),
             **each(whole_number, users_per_project=users_per_project),
         }  # fmt: skip
-        return self._pages(
-            _PROJECT_USERS_LIST_FOR_PROJECTS,
-            ProjectUser,
-            body=id_list(project_ids, "project_ids"),
-            query=query,
-        )
+        body = id_list(project_ids, "project_ids")
+        return self._pages(_PROJECT_USERS_LIST_FOR_PROJECTS, ProjectUser, query=query, body=body)
 
     async def create(
         self,
@@ -237,12 +232,9 @@ class ProjectUsers(Resource):
             project_user_ids: Ids of the memberships.
             patches: What to change, in this order.
         """
+        body = patch_list(patches, "patches")
         return await self._call_in_chunks(
-            _PROJECT_USERS_BULK_EDIT,
-            "project_user_ids",
-            project_user_ids,
-            size=100,
-            body=patch_list(patches, "patches"),
+            _PROJECT_USERS_BULK_EDIT, "project_user_ids", project_user_ids, size=100, body=body
         )
 
 

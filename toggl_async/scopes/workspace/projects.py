@@ -21,13 +21,12 @@ from toggl_async._operations.arguments import (
     one_flag,
     one_id,
     one_text,
-    patch_list,
-    text_list,
     unix_seconds,
     whole_number,
 )
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import PageNumber, Pages
+from toggl_async._operations.typed import each_typed, patch_list
 from toggl_async.records.bulk_edits import BulkEditResult
 from toggl_async.records.patches import Patch
 from toggl_async.records.project_statistics import ProjectStatistics
@@ -142,12 +141,13 @@ class Projects(Resource):
             per_page: How many a page holds, at most 200; 151 when left out.
         """
         query = {
-            "active": active, **each(unix_seconds, since=since),
+            **each_typed(bool | Literal["both"], active=active), **each(unix_seconds, since=since),
             **each(one_flag, billable=billable, only_me=only_me, only_editable=only_editable),
             **each(one_flag, only_templates=only_templates, sort_pinned=sort_pinned),
             **each(id_list, user_ids=user_ids, client_ids=client_ids, group_ids=group_ids),
-            **each(id_list, project_ids=project_ids), **each(text_list, statuses=statuses),
-            **each(one_text, name=name, search=search, sort_field=sort_field),
+            **each(id_list, project_ids=project_ids),
+            **each_typed(Sequence[Literal["upcoming", "active", "ended", "archived", "deleted"]],
+                statuses=statuses), **each(one_text, name=name, search=search, sort_field=sort_field),
             **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, page=page, per_page=per_page),
         }  # fmt: skip
         return await self._call(_LIST, query=query)
@@ -195,12 +195,13 @@ class Projects(Resource):
             per_page: How many a page holds; 200, the most that Toggl takes, when left out.
         """
         query = {
-            "active": active, **each(unix_seconds, since=since),
+            **each_typed(bool | Literal["both"], active=active), **each(unix_seconds, since=since),
             **each(one_flag, billable=billable, only_me=only_me, only_editable=only_editable),
             **each(one_flag, only_templates=only_templates, sort_pinned=sort_pinned),
             **each(id_list, user_ids=user_ids, client_ids=client_ids, group_ids=group_ids),
-            **each(id_list, project_ids=project_ids), **each(text_list, statuses=statuses),
-            **each(one_text, name=name, search=search, sort_field=sort_field),
+            **each(id_list, project_ids=project_ids),
+            **each_typed(Sequence[Literal["upcoming", "active", "ended", "archived", "deleted"]],
+                statuses=statuses), **each(one_text, name=name, search=search, sort_field=sort_field),
             **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, per_page=per_page),
         }  # fmt: skip
         return self._pages(_LIST, Project, query=query)
@@ -275,7 +276,8 @@ class Projects(Resource):
             **each_or_null(one_flag, auto_estimates=auto_estimates, billable=billable, template=template),
             **each_or_null(any_number, rate=rate, fixed_fee=fixed_fee),
             **each_of(("start-today", "override-current", "override-all"), rate_change_mode=rate_change_mode),
-            **each_or_null(one_text, currency=currency), "recurring_parameters": recurring_parameters,
+            **each_or_null(one_text, currency=currency),
+            **each_typed(ProjectRecurrenceInput, recurring_parameters=recurring_parameters),
         }  # fmt: skip
         return await self._call(_CREATE, body=body)
 
@@ -347,7 +349,8 @@ class Projects(Resource):
             **each_or_null(one_flag, auto_estimates=auto_estimates, billable=billable, template=template),
             **each_or_null(any_number, rate=rate, fixed_fee=fixed_fee),
             **each_of(("start-today", "override-current", "override-all"), rate_change_mode=rate_change_mode),
-            **each_or_null(one_text, currency=currency), "recurring_parameters": recurring_parameters,
+            **each_or_null(one_text, currency=currency),
+            **each_typed(ProjectRecurrenceInput, recurring_parameters=recurring_parameters),
         }  # fmt: skip
         return await self._call(_UPDATE, each(one_id, project_id=project_id), body=body)
 
@@ -374,9 +377,8 @@ class Projects(Resource):
             project_ids: Ids of the projects.
             patches: What to change, in this order.
         """
-        return await self._call_in_chunks(
-            _BULK_EDIT, "project_ids", project_ids, size=100, body=patch_list(patches, "patches")
-        )
+        body = patch_list(patches, "patches")
+        return await self._call_in_chunks(_BULK_EDIT, "project_ids", project_ids, size=100, body=body)
 
     async def pin(self, project_id: int, *, pin: bool = True) -> None:
         """Pin a project to the top of the caller's own list, or unpin it.

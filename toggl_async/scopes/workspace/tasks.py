@@ -20,12 +20,12 @@ from toggl_async._operations.arguments import (
     one_flag,
     one_id,
     one_text,
-    patch_list,
     unix_seconds,
     whole_number,
 )
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import MappedPages, Pages, WrappedPages
+from toggl_async._operations.typed import each_typed, patch_list
 from toggl_async.records.bulk_edits import BulkEditResult
 from toggl_async.records.patches import Patch
 from toggl_async.records.tasks import Task, TaskPage
@@ -105,8 +105,9 @@ class Tasks(Resource):
             per_page: How many a page holds; 50 when left out.
         """
         query = {
-            **each(unix_seconds, since=since), "active": active, "pid": one_id(project_id, "project_id"),
-            **each(one_text, search=search), **each(day, start_date=start_date, end_date=end_date),
+            **each(unix_seconds, since=since), **each_typed(bool | Literal["both"], active=active),
+            "pid": one_id(project_id, "project_id"), **each(one_text, search=search),
+            **each(day, start_date=start_date, end_date=end_date),
             **each_of(("name", "created_at"), sort_field=sort_field),
             **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, page=page, per_page=per_page),
         }  # fmt: skip
@@ -139,8 +140,9 @@ class Tasks(Resource):
             per_page: How many a page holds; 200, the most that Toggl takes, when left out.
         """
         query = {
-            **each(unix_seconds, since=since), "active": active, "pid": one_id(project_id, "project_id"),
-            **each(one_text, search=search), **each(day, start_date=start_date, end_date=end_date),
+            **each(unix_seconds, since=since), **each_typed(bool | Literal["both"], active=active),
+            "pid": one_id(project_id, "project_id"), **each(one_text, search=search),
+            **each(day, start_date=start_date, end_date=end_date),
             **each_of(("name", "created_at"), sort_field=sort_field),
             **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, per_page=per_page),
         }  # fmt: skip
@@ -157,7 +159,7 @@ class Tasks(Resource):
             project_id: Id of the project.
             active: True for open tasks, false for done ones, `both` for all.
         """
-        query = {"active": active}
+        query = each_typed(bool | Literal["both"], active=active)
         return await self._call(_LIST_FOR_PROJECT, each(one_id, project_id=project_id), query=query)
 
     async def get(self, project_id: int, task_id: int) -> Task:
@@ -268,8 +270,8 @@ class Tasks(Resource):
             per_page: How many a page holds; 50 when left out.
         """
         query = {
-            "active": active, **each(one_text, search=search), **each(one_flag, only_me=only_me),
-            **each(one_id, project_id=project_id),
+            **each_typed(bool | Literal["both"], active=active), **each(one_text, search=search),
+            **each(one_flag, only_me=only_me), **each(one_id, project_id=project_id),
             **each(id_list, project_ids=project_ids, client_ids=client_ids, task_ids=task_ids),
             **each_of(("name", "created_at"), sort_field=sort_field),
             **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, page=page, per_page=per_page),
@@ -306,8 +308,8 @@ class Tasks(Resource):
             per_page: How many a page holds; 200, the most that Toggl takes, when left out.
         """
         query = {
-            "active": active, **each(one_text, search=search), **each(one_flag, only_me=only_me),
-            **each(one_id, project_id=project_id),
+            **each_typed(bool | Literal["both"], active=active), **each(one_text, search=search),
+            **each(one_flag, only_me=only_me), **each(one_id, project_id=project_id),
             **each(id_list, project_ids=project_ids, client_ids=client_ids, task_ids=task_ids),
             **each_of(("name", "created_at"), sort_field=sort_field),
             **each_of(("ASC", "DESC"), sort_order=sort_order), **each(from_one, per_page=per_page),
@@ -371,11 +373,7 @@ class Tasks(Resource):
             task_ids: Ids of the tasks.
             patches: What to change, in this order.
         """
+        body = patch_list(patches, "patches")
         return await self._call_in_chunks(
-            _BULK_EDIT,
-            "task_ids",
-            task_ids,
-            size=100,
-            path=each(one_id, project_id=project_id),
-            body=patch_list(patches, "patches"),
+            _BULK_EDIT, "task_ids", task_ids, size=100, path=each(one_id, project_id=project_id), body=body
         )

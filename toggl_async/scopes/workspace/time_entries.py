@@ -21,10 +21,10 @@ from toggl_async._operations.arguments import (
     one_flag,
     one_id,
     one_text,
-    patch_list,
     text_list,
 )
 from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.typed import each_typed, patch_list
 from toggl_async.records.bulk_edits import BulkEditResult
 from toggl_async.records.patches import Patch
 from toggl_async.records.time_entries import TimeEntry, TimeEntryEventMetadata
@@ -127,8 +127,8 @@ class TimeEntries(Resource):
             **each_of(("add", "delete"), tag_action=tag_action), **each(one_flag, billable=billable),
             **each(one_id, user_id=user_id),
             **each(id_list, shared_with_user_ids=shared_with_user_ids, expense_ids=expense_ids),
-            "event_metadata": event_metadata, "workspace_id": self._bound["workspace_id"],
-            **each(one_text, created_with=created_with),
+            **each_typed(TimeEntryEventMetadata, event_metadata=event_metadata),
+            "workspace_id": self._bound["workspace_id"], **each(one_text, created_with=created_with),
         }  # fmt: skip
         return await self._call(_TIME_ENTRIES_CREATE, query=query, body=body)
 
@@ -192,7 +192,8 @@ class TimeEntries(Resource):
             **each_of(("add", "delete"), tag_action=tag_action), **each(one_flag, billable=billable),
             **each(one_id, user_id=user_id, workspace_id=workspace_id),
             **each(id_list, shared_with_user_ids=shared_with_user_ids, expense_ids=expense_ids),
-            "event_metadata": event_metadata, **each(one_text, created_with=created_with),
+            **each_typed(TimeEntryEventMetadata, event_metadata=event_metadata),
+            **each(one_text, created_with=created_with),
         }  # fmt: skip
         return await self._call(
             _TIME_ENTRIES_UPDATE, each(one_id, time_entry_id=time_entry_id), query=query, body=body
@@ -226,13 +227,9 @@ class TimeEntries(Resource):
             meta: Also bring names and colours of project, client and user.
         """
         query = each(one_flag, meta=meta)
+        body = patch_list(patches, "patches")
         return await self._call_in_chunks(
-            _TIME_ENTRIES_BULK_EDIT,
-            "time_entry_ids",
-            time_entry_ids,
-            size=100,
-            body=patch_list(patches, "patches"),
-            query=query,
+            _TIME_ENTRIES_BULK_EDIT, "time_entry_ids", time_entry_ids, size=100, query=query, body=body
         )
 
 

@@ -23,6 +23,7 @@ from toggl_async._operations.arguments import (
 )
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import Pages, WrappedPages
+from toggl_async._operations.typed import each_typed, typed
 from toggl_async.records.time_entries import TimeEntry
 from toggl_async.records.timesheets import (
     Timesheet,
@@ -201,7 +202,8 @@ class Timesheets(Resource):
             BadRequest: a timesheet cannot go from its state to that one, or a comment comes with anything but
                 a rejection.
         """
-        return await self._call(_TIMESHEETS_BULK_UPDATE, body=changes)
+        body = typed(Sequence[TimesheetChange], changes, "changes")
+        return await self._call(_TIMESHEETS_BULK_UPDATE, body=body)
 
     async def hours(self, *, timesheets: Sequence[TimesheetKey]) -> builtins.list[TimesheetHours]:
         """Get how much time is tracked in timesheets, and how much should be.
@@ -211,7 +213,8 @@ class Timesheets(Resource):
         Args:
             timesheets: The timesheets, each by its setup and first day.
         """
-        return await self._call(_TIMESHEETS_HOURS, body=timesheets)
+        body = typed(Sequence[TimesheetKey], timesheets, "timesheets")
+        return await self._call(_TIMESHEETS_HOURS, body=body)
 
     async def time_entries(self, setup_id: int, start_date: dt.date) -> builtins.list[TimeEntry]:
         """List the time entries of a timesheet.
@@ -307,7 +310,8 @@ class TimesheetSetups(Resource):
             **each(id_list, member_ids=member_ids, approver_ids=approver_ids),
             **each(one_text, periodicity=periodicity, reminder_time=reminder_time),
             **each(day, start_date=start_date), **each(one_id, approver_id=approver_id),
-            "approvers_layers": approvers_layers, **each_of((0, 1, 2, 3, 4, 5, 6), reminder_day=reminder_day),
+            **each_typed(Mapping[str, Collection[int]], approvers_layers=approvers_layers),
+            **each_of((0, 1, 2, 3, 4, 5, 6), reminder_day=reminder_day),
             **each(one_flag, email_reminder_enabled=email_reminder_enabled),
             **each(one_flag, slack_reminder_enabled=slack_reminder_enabled),
         }  # fmt: skip
@@ -343,7 +347,8 @@ class TimesheetSetups(Resource):
         """
         body = {
             **each(day, end_date=end_date), **each(one_id, approver_id=approver_id),
-            **each(id_list, approver_ids=approver_ids), "approvers_layers": approvers_layers,
+            **each(id_list, approver_ids=approver_ids),
+            **each_typed(Mapping[str, Collection[int]], approvers_layers=approvers_layers),
             **each_of((0, 1, 2, 3, 4, 5, 6), reminder_day=reminder_day),
             **each(one_text, reminder_time=reminder_time),
             **each(one_flag, email_reminder_enabled=email_reminder_enabled),

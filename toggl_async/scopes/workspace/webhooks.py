@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from toggl_async._operations.arguments import each, one_flag, one_id, one_text
 from toggl_async._operations.operation import Operation, Resource
+from toggl_async._operations.typed import each_typed
 from toggl_async.records.webhooks import (
     WebhookEventFilterInput,
     WebhookLimits,
@@ -95,7 +96,8 @@ class Webhooks(Resource):
         """
         body = {
             **each(one_text, description=description, url_callback=url_callback, secret=secret),
-            "event_filters": event_filters, **each(one_flag, enabled=enabled),
+            **each_typed(Sequence[WebhookEventFilterInput], event_filters=event_filters),
+            **each(one_flag, enabled=enabled),
         }  # fmt: skip
         return await self._call(_CREATE, body=body)
 
@@ -128,7 +130,8 @@ class Webhooks(Resource):
         """
         body = {
             **each(one_text, description=description, url_callback=url_callback, secret=secret),
-            "event_filters": event_filters, **each(one_flag, enabled=enabled),
+            **each_typed(Sequence[WebhookEventFilterInput], event_filters=event_filters),
+            **each(one_flag, enabled=enabled),
         }  # fmt: skip
         return await self._call(_UPDATE, each(one_id, subscription_id=subscription_id), body=body)
 

@@ -13,6 +13,7 @@ from toggl_async._operations.arguments import each, each_of, from_one, id_list, 
 from toggl_async._operations.operation import Operation, Plan, Resource
 from toggl_async._operations.paging import PageNumber, Pages
 from toggl_async._operations.record import Json
+from toggl_async._operations.typed import each_typed, typed
 from toggl_async.records.saved_reports import SavedReport, SavedReportChange, ScheduledReport
 
 __all__ = ["SavedReports", "ScheduledReports"]
@@ -163,7 +164,7 @@ class SavedReports(Resource):
             Forbidden: only administrators save public reports.
         """
         body = {
-            **each(one_text, name=name), "params": params,
+            **each(one_text, name=name), **each_typed(Mapping[str, Json], params=params),
             **each(one_flag, public=public, fixed_daterange=fixed_daterange),
             **each(one_flag, regenerate_token=regenerate_token),
         }  # fmt: skip
@@ -195,7 +196,7 @@ class SavedReports(Resource):
             Forbidden: only administrators save public reports.
         """
         body = {
-            **each(one_text, name=name), "params": params,
+            **each(one_text, name=name), **each_typed(Mapping[str, Json], params=params),
             **each(one_flag, public=public, fixed_daterange=fixed_daterange),
             **each(one_flag, regenerate_token=regenerate_token),
         }  # fmt: skip
@@ -220,7 +221,8 @@ class SavedReports(Resource):
             Forbidden: only administrators save public reports.
             NotFound: some of the ids are no reports that the caller may see.
         """
-        return await self._call(_REPORTS_SAVED_BULK_UPDATE, body=changes)
+        body = typed(Sequence[SavedReportChange], changes, "changes")
+        return await self._call(_REPORTS_SAVED_BULK_UPDATE, body=body)
 
     async def bulk_delete(self, report_ids: Collection[int]) -> builtins.list[SavedReport]:
         """Delete several saved reports in one request.

@@ -21,6 +21,7 @@ from toggl_async._operations.arguments import (
 )
 from toggl_async._operations.files import Download
 from toggl_async._operations.operation import Operation, Plan, Resource
+from toggl_async._operations.typed import each_typed
 from toggl_async.records.project_summaries import ProjectSummaryRow
 from toggl_async.records.reports import ReportTotals, SummaryAudit, SummaryReport
 
@@ -118,7 +119,7 @@ class SummaryReports(Resource):
             **each(whole_number, min_duration_seconds=min_duration_seconds),
             **each(whole_number, max_duration_seconds=max_duration_seconds),
             **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
-            "audit": audit,
+            **each_typed(SummaryAudit, audit=audit),
         }  # fmt: skip
         return await self._call(_SEARCH, body=body)
 
@@ -201,7 +202,7 @@ class SummaryReports(Resource):
             **each(whole_number, min_duration_seconds=min_duration_seconds),
             **each(whole_number, max_duration_seconds=max_duration_seconds),
             **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
-            "audit": audit, **each_of(("title", "duration"), order_by=order_by),
+            **each_typed(SummaryAudit, audit=audit), **each_of(("title", "duration"), order_by=order_by),
             **each_of(("ASC", "DESC"), order_dir=order_dir),
             **each_of(("classic", "decimal", "improved"), duration_format=duration_format),
         }  # fmt: skip
@@ -253,7 +254,7 @@ class SummaryReports(Resource):
             **each(whole_number, min_duration_seconds=min_duration_seconds),
             **each(whole_number, max_duration_seconds=max_duration_seconds),
             **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
-            "audit": audit, **each_of(("title", "duration"), order_by=order_by),
+            **each_typed(SummaryAudit, audit=audit), **each_of(("title", "duration"), order_by=order_by),
             **each_of(("ASC", "DESC"), order_dir=order_dir),
             **each_of(("classic", "decimal", "improved"), duration_format=duration_format),
         }  # fmt: skip
@@ -348,7 +349,7 @@ class SummaryReports(Resource):
             **each(whole_number, min_duration_seconds=min_duration_seconds),
             **each(whole_number, max_duration_seconds=max_duration_seconds),
             **each(whole_number, rounding_minutes=rounding_minutes), **each_of((-1, 0, 1), rounding=rounding),
-            "audit": audit, **each_of(("title", "duration"), order_by=order_by),
+            **each_typed(SummaryAudit, audit=audit), **each_of(("title", "duration"), order_by=order_by),
             **each_of(("ASC", "DESC"), order_dir=order_dir),
             **each_of(("MM/DD/YYYY", "DD-MM-YYYY", "MM-DD-YYYY", "YYYY-MM-DD", "DD/MM/YYYY", "DD.MM.YYYY"),
                 date_format=date_format),
