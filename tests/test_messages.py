@@ -21,6 +21,14 @@ UNIDIOMATIC = {
     r"\bgoes on\b": "resumes, or: run the same command",
     r"\bexclude each other\b": "cannot be combined",
     r"\bgoes with .+ alone\b": "needs",
+    r"\bwhoever\b": "a program that",
+    r"\b(stands?|lies) (at|in|on)\b": "is",
+    r"\banew\b": "again",
+    r"\b(is|are) told\b": "the next run repeats",
+    r"\b(makes|takes) no requests?\b": "sends no requests",
+    r"\blooked at\b": "read",
+    r"\bsub-?folders?\b": "subdirectory",
+    r"\ball the same\b": "nevertheless",
 }
 """What older messages said, and what is said instead."""
 
