@@ -19,7 +19,7 @@ from toggl_async.errors import InvalidInput
 
 __all__ = ["each_typed", "patch_list", "typed"]
 
-TypeForm: TypeAlias = Any
+ArgumentType: TypeAlias = Any
 """A type as it stands in an annotation: a class, ``Sequence[X]``, ``X | UnsetType``."""
 
 ValueT = TypeVar("ValueT")
@@ -50,7 +50,7 @@ class _Check:
         return InvalidInput(f"{name}: pass {self.words}, not {kind}")
 
 
-def typed(form: TypeForm, value: ValueT, name: str) -> ValueT:
+def typed(form: ArgumentType, value: ValueT, name: str) -> ValueT:
     """Hold an argument against its type, all the way down; UNSET passes.
 
     Args:
@@ -67,7 +67,7 @@ def typed(form: TypeForm, value: ValueT, name: str) -> ValueT:
     return value
 
 
-def each_typed(form: TypeForm, /, **values: ValueT) -> dict[str, ValueT]:
+def each_typed(form: ArgumentType, /, **values: ValueT) -> dict[str, ValueT]:
     """Hold several arguments against one type, as `typed` does; their names are those on the wire as well.
 
     Raises:
@@ -98,9 +98,9 @@ def patch_list(values: ValueT, name: str) -> ValueT:
 
 
 @functools.cache
-def _check_of(form: TypeForm) -> _Check:
+def _check_of(form: ArgumentType) -> _Check:
     """Make what holds values against a type."""
-    origin: TypeForm = get_origin(form)
+    origin: ArgumentType = get_origin(form)
     arguments = get_args(form)
     if form in _SCALARS:
         return _SCALARS[form]
@@ -139,9 +139,9 @@ def _choice(allowed: Collection[object]) -> _Check:
     return made
 
 
-def _union(members: Collection[TypeForm]) -> _Check:
+def _union(members: Collection[ArgumentType]) -> _Check:
     """Check that a value is of one of several types; where there is but one to speak of, by that."""
-    nothing: dict[TypeForm, object] = {types.NoneType: None, msgspec.UnsetType: msgspec.UNSET}
+    nothing: dict[ArgumentType, object] = {types.NoneType: None, msgspec.UnsetType: msgspec.UNSET}
     passing = [nothing[one] for one in members if one in nothing]
     checks = [_check_of(one) for one in members if one not in nothing]
 
@@ -193,7 +193,7 @@ def _mapping(item: _Check) -> _Check:
     return made
 
 
-def _record(record: TypeForm) -> _Check:
+def _record(record: ArgumentType) -> _Check:
     """Check a record, and what it holds; those that come from Toggl are others than those that go there."""
     fields: list[tuple[str, _Check]] = []
 
@@ -211,7 +211,7 @@ def _record(record: TypeForm) -> _Check:
     return made
 
 
-_SCALARS: Final[Mapping[TypeForm, _Check]] = {
+_SCALARS: Final[Mapping[ArgumentType, _Check]] = {
     Any: _Check("anything that JSON has", lambda _value, _name: None),  # held against it when it is written
     bool: _scalar("a bool", one_flag),
     dt.date: _scalar("a date", day),
