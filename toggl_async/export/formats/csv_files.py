@@ -25,8 +25,8 @@ from typing import Any, cast
 
 import msgspec
 
-from toggl_async.export.formats.columns import ROWS, SIZE, Columns, columns_of, portions
-from toggl_async.export.formats.files import create
+from toggl_async.export.formats.columns import ROWS, SIZE, Columns, portions
+from toggl_async.export.formats.files import BUFFER, create
 from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.tables import Table
 
@@ -79,12 +79,13 @@ class Csv:
         ((declared, lines),) = tables
         rows = 0
         create(path)
-        with path.open("w", encoding="utf-8-sig" if self._excel else "utf-8", newline="") as out:
+        encoding = "utf-8-sig" if self._excel else "utf-8"
+        with path.open("w", buffering=BUFFER, encoding=encoding, newline="") as out:
             dialect = _ForPeople if self._excel else _ForMachines
             writer = csv.writer(out, dialect)
             writer.writerow([column.name for column in declared.columns])
             for portion in portions(lines, rows=ROWS, size=SIZE):
-                writer.writerows(zip(*self._texts(declared, columns_of(declared, portion)), strict=True))
+                writer.writerows(zip(*self._texts(declared, declared.columns_of(portion)), strict=True))
                 rows += len(portion)
         return {declared.name: rows}
 

@@ -4,6 +4,8 @@
 
 import abc
 import heapq
+import itertools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -16,6 +18,8 @@ from toggl_async.export.plan.datasets import DATASETS, Dataset
 from toggl_async.export.rows import Stored
 
 __all__ = ["SqlSnapshot", "no_mirror"]
+
+_only = operator.itemgetter(0)
 
 _CHUNK = 1000
 """Rows that are fetched at once."""
@@ -76,8 +80,8 @@ class SqlSnapshot(abc.ABC):
         statement = (
             f"SELECT raw FROM {dataset.name} WHERE deleted_at IS NULL ORDER BY {', '.join(dataset.key)}"
         )
-        for (raw,) in self.fetched(statement):
-            yield raw.encode()
+        # Every row of a file passes here, so it is chained in C, and not a generator of its own.
+        return map(str.encode, map(_only, itertools.chain.from_iterable(self._chunks(statement))))
 
     def changes(self, after: int, dataset: Dataset | None = None) -> Iterator[Change]:
         """See `Snapshot.changes`."""
@@ -90,6 +94,15 @@ class SqlSnapshot(abc.ABC):
         datasets = DATASETS.values() if dataset is None else (dataset,)
         return heapq.merge(*(self._changes(one, after) for one in datasets), key=_revision)
 
+    def count_changes(self, after: int, dataset: Dataset) -> tuple[int, int]:
+        """See `Snapshot.count_changes`; the index of revisions has all that it takes."""
+        statement = (
+            f"SELECT COUNT(*), COUNT(deleted_at) FROM {dataset.name} WHERE revision > {self._dialect.mark}"
+        )
+        with self.failing():
+            changed, deleted = self.select(statement, (after,)).fetchone()
+        return changed - deleted, deleted
+
     def _changes(self, dataset: Dataset, after: int) -> Iterator[Change]:
         statement = (
             f"SELECT {', '.join(dataset.key)}, revision, deleted_at, raw FROM {dataset.name} "
@@ -101,10 +114,16 @@ class SqlSnapshot(abc.ABC):
 
     def fetched(self, statement: str, parameters: Sequence[Stored] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement, some at a time."""
+        for rows in self._chunks(statement, parameters):
+            yield from rows
+
+    def _chunks(
+        self, statement: str, parameters: Sequence[Stored] = ()
+    ) -> Iterator[Sequence[tuple[Any, ...]]]:
         with self.failing():
             found = self.select(statement, parameters)
             while rows := found.fetchmany(_CHUNK):
-                yield from rows
+                yield rows
 
 
 def no_mirror(name: str) -> InvalidInput:
