@@ -4,6 +4,7 @@
 broken in the moment in which it is.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -180,7 +181,7 @@ class Driver:
         twin = twin_of(self)
         twin.calls = []
         for call in self.calls:
-            other = twins[call.number] = twin_of(call)
+            other = twins[call.number] = copy.copy(call)
             other.line = None
             twin.calls.append(other)
         mine = self.schedule

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from toggl_async.errors import InvalidInput
 from toggl_async.options import Priority
+from toggl_async.scheduler.core import route as routes
 from toggl_async.scheduler.core.route import Lane, RequestFacts, facts_of, shown_path, window_of
 
 
@@ -179,3 +180,41 @@ def test_a_request_spends_the_window_of_whom_it_asks() -> None:
 @given(st.text(max_size=5), st.binary(max_size=40))
 def test_any_path_has_facts(method: str, raw_path: bytes) -> None:
     assert shown_path(facts_of(method, raw_path).route, raw_path) is not None
+
+
+NUMBERS = st.one_of(st.integers(0, 10**19).map(str), st.sampled_from(["0", "007", "9" * 19, "1" * 20]))
+WORDS = st.sampled_from(
+    ["api", "v9", "me", "tags", "workspaces", "organizations", "reports", "webhooks", "12.csv"]
+)
+OTHERS = st.sampled_from(
+    ["validate", "subscriptions", "shared", "sesame", "2024-01-01", "a1b2c3d4e5f6a7b8", "1,2", ""]
+)
+PATHS = st.lists(st.one_of(WORDS, OTHERS, NUMBERS), min_size=1, max_size=8).map("/".join)
+
+
+@given(st.sampled_from(["GET", "POST", "DELETE"]), PATHS, NUMBERS, st.booleans())
+def test_facts_do_not_depend_on_what_was_asked_before(
+    method: str, path: str, number: str, begins: bool
+) -> None:
+    asked = f"{'/' if begins else ''}{path}?of={number}".encode()
+    like_it = "/".join(number if piece.isdecimal() else piece for piece in path.split("/"))
+    routes._outlines.clear()
+    alone = facts_of(method, asked)
+    routes._outlines.clear()
+    facts_of(method, f"{'/' if begins else ''}{like_it}".encode())
+    assert facts_of(method, asked) == alone
+
+
+def test_nothing_is_kept_of_a_path_but_words_and_that_there_are_numbers() -> None:
+    routes._outlines.clear()
+    for path in (b"/api/v9/me/time_entries/17", b"/reports/api/v3/shared/sesame", b"/api/v9/invitations/abc"):
+        facts_of("GET", path)
+    assert list(routes._outlines) == [("GET", b"/api/v9/me/time_entries/", b"")]
+
+
+def test_no_more_outlines_are_kept_than_a_program_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    routes._outlines.clear()
+    monkeypatch.setattr(routes, "_MOST_OUTLINES", 2)
+    for word in ("tags", "clients", "projects"):
+        assert facts_of("GET", f"/api/v9/me/{word}".encode()).route == f"GET /api/v9/me/{word}"
+    assert len(routes._outlines) == 2

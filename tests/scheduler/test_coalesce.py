@@ -142,3 +142,16 @@ async def test_nobody_joins_after_a_write() -> None:
         callers.coalescer.break_up()
         assert callers.coalescer.find("it") is None
         assert await asyncio.gather(*tasks) == ["it", "copy of it"]
+
+
+async def test_what_ends_after_a_write_leaves_alone_what_began_since() -> None:
+    coalescer: Coalescer[str] = Coalescer()
+    before = asyncio.create_task(coalescer.begin("it", Script("old")).lead(now()))
+    await asyncio.sleep(0.5)
+    coalescer.break_up()
+    since = coalescer.begin("it", Script("new"))
+    after = asyncio.create_task(since.lead(now()))
+    assert await before == "old"
+    assert coalescer.find("it") is since
+    assert await after == "new"
+    assert coalescer.find("it") is None

@@ -32,6 +32,7 @@ EXTENSION: Final = "toggl_async"
 REFUSED: Final = "toggl_async.credentials_refused"
 """The key of `httpx.Response.extensions` under which an answer says that credentials were refused."""
 
+_NAME_LENGTH: Final = len(b"authorization")
 _ITS_HOST: Final = "focus.toggl.com"
 _SESSION_COOKIES: Final = ("__Secure-accounts-session", "__Host-timer-session")
 
@@ -59,8 +60,9 @@ def credential_of(request: httpx.Request) -> str:
         return declared.account
     headers = request.headers
     for name, value in headers.raw:  # `headers.get` looks through all of them twice
-        if value and name.lower() == b"authorization":
-            return value.decode(headers.encoding)
+        if value and len(name) == _NAME_LENGTH and name.lower() == b"authorization":
+            # All encodings of headers agree on ASCII, and httpx decodes every header to say which one it is.
+            return value.decode("ascii" if value.isascii() else headers.encoding)
     return _session(headers.get("cookie", ""))
 
 

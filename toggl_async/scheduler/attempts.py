@@ -13,7 +13,7 @@ import functools
 import http
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import anyio
@@ -32,6 +32,7 @@ from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.memory import RefusalMet, error_from_memory, key_of
 from toggl_async.scheduler.core.outcome import (
+    FIRST_REFUSAL,
     LONGEST_RESET,
     Attempted,
     Outcome,
@@ -131,12 +132,16 @@ class Attempts(Work[httpx.Response]):
         while True:
             if self._apart is None:
                 try:
-                    await self._take_turn()
+                    waiting = self._take_turn()
+                    if waiting is not None:
+                        await waiting
                 except (MaxWaitExceeded, QuotaExceeded):
                     self.ran_out = True
                     if self._result is None:
                         raise
                     return _final(self._result)
+                if self._inner.closed:
+                    raise driver.refuse(call, ClientClosed("the client was closed"))
             try:
                 self._result, reason = await (
                     self._undisturbed() if self.is_followed or self._apart is not None else self._attempt()
@@ -152,17 +157,13 @@ class Attempts(Work[httpx.Response]):
                 self._next_turn = driver.again
             driver.retried(call, reason)
 
-    async def _take_turn(self) -> None:
-        """Wait for a turn, if there is none at once."""
-        call, driver = self._call, self._driver
+    def _take_turn(self) -> Awaitable[None] | None:
+        """Take a turn, or return what waits for it."""
+        driver = self._driver
         next_turn, self._next_turn = self._next_turn, driver.turn
-        if call.state is CallState.DONE:
+        if self._call.state is CallState.DONE:
             next_turn = driver.turn  # a call that waited before has left its place
-        waiting = next_turn(call)
-        if waiting is not None:
-            await waiting
-        if self._inner.closed:
-            raise driver.refuse(call, ClientClosed("the client was closed"))
+        return next_turn(self._call)
 
     def abandon(self) -> None:
         """Take back the request under way, because nobody waits for its answer any more."""
@@ -215,8 +216,8 @@ class Attempts(Work[httpx.Response]):
     async def _attempt(self) -> tuple[_Result, Reason | None]:
         """Send the request once; return what came of it, and why to send it again, if so."""
         driver, call, request = self._driver, self._call, self._request
-        exchange = Exchange(self._inner, request, functools.partial(driver.depart, call))
-        driver.begin(call)
+        depart = functools.partial(driver.depart, call)
+        exchange = Exchange(self._inner, request, depart, began=driver.begin(call))
         streaming = False
         then = Next()
         try:
@@ -269,7 +270,7 @@ class Attempts(Work[httpx.Response]):
     async def _judge(self, exchange: Exchange, response: httpx.Response) -> tuple[Outcome, Next]:
         """Read an answer as far as needed, and let the account learn from it as early as possible."""
         driver, call, status = self._driver, self._call, response.status_code
-        if status >= http.HTTPStatus.BAD_REQUEST:
+        if status >= FIRST_REFUSAL:
             await exchange.read(response)
             outcome = classify(
                 status,
@@ -291,8 +292,8 @@ class Attempts(Work[httpx.Response]):
         response.extensions[EXTENSION] = Attempted(
             attempts=call.attempts,
             waited=call.waited / SECOND,
-            maybe_applied=response.status_code >= http.HTTPStatus.INTERNAL_SERVER_ERROR
-            and not self._facts.reads,
+            maybe_applied=not self._facts.reads
+            and response.status_code >= http.HTTPStatus.INTERNAL_SERVER_ERROR,
             organization_id=quota_of(call.window)[1],
             total=driver.total(call.window),
         )

@@ -136,10 +136,12 @@ class Flight(Generic[T]):
 
     def _dissolve(self) -> "list[_Place[T]]":
         """Let nobody join any more, and return the followers that still wait."""
-        if self._peers.get(self._key) is self:
-            del self._peers[self._key]
-            if not self._peers:
-                self._peers.clear()  # gives back its memory
+        peers, key = self._peers, self._key
+        found = peers.pop(key, None)
+        if found is not None and found is not self:
+            peers[key] = found  # begun after a write broke this one up
+        if not peers:
+            peers.clear()  # gives back its memory
         followers, self._followers = self._followers, []
         return followers
 

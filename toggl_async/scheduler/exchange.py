@@ -11,17 +11,17 @@ events by other names, has sent what it failed to send, for all we know.
 """
 
 import asyncio
-import contextlib
 import datetime as dt
 import enum
-import http
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol, cast
 
 from toggl_async.errors import ConnectionFailed, InvalidInput, RequestFailed, RequestTimeout
 from toggl_async.scheduler.content_coding import decode, decode_what_is_there
+from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.masking import masked, secrets_in, without_credentials
+from toggl_async.scheduler.core.outcome import FIRST_REFUSAL
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
 from toggl_async.scheduler.transport import InnerTransport, Pool, Send, httpx
@@ -120,6 +120,8 @@ class Exchange:
         inner: InnerTransport,
         request: httpx.Request,
         depart: Departing,
+        *,
+        began: int,
     ) -> None:
         """Prepare to send a request.
 
@@ -127,6 +129,7 @@ class Exchange:
             inner: what sends it.
             request: what is sent.
             depart: asked at the last moment before the first byte.
+            began: the loop's time at which it was handed over, in microseconds.
         """
         self._inner = inner
         self._pool: Pool | None = None
@@ -135,7 +138,7 @@ class Exchange:
         self._user_trace: Trace | None = request.extensions.get("trace")
         self._watched: dict[str, Any] = {}
         self._phase = _Phase.HANDED_OVER
-        self._began = 0.0
+        self._began = began
 
     async def send(self) -> httpx.Response:
         """Send the request; return as soon as the head of the answer is there.
@@ -149,7 +152,6 @@ class Exchange:
         inner = self._inner
         if not inner.is_ready:
             await inner.make_ready()
-        self._began = asyncio.get_running_loop().time()
         if not inner.traces:
             await self._depart(may_wait=True, again=False)
         extensions = self._request.extensions
@@ -206,7 +208,7 @@ class Exchange:
             LostRequest: the body broke off.
         """
         stream = response.stream
-        refused = response.status_code >= http.HTTPStatus.BAD_REQUEST
+        refused = response.status_code >= FIRST_REFUSAL
         if not isinstance(stream, httpx.ByteStream):
             response.stream = httpx.ByteStream(await _body(stream, may_break_off=refused))
         if "content-encoding" in response.headers:
@@ -214,7 +216,8 @@ class Exchange:
         if refused:
             self._mask(response)
             await response.aread()
-            response.elapsed = dt.timedelta(seconds=asyncio.get_running_loop().time() - self._began)
+            now = round(asyncio.get_running_loop().time() * SECOND)
+            response.elapsed = dt.timedelta(microseconds=now - self._began)
 
     def _mask(self, response: httpx.Response) -> None:
         """Blank the credentials in a refusal, which errors, events and budgets repeat."""
@@ -348,11 +351,13 @@ async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_bre
 
 async def _close(stream: httpx.AsyncByteStream | httpx.SyncByteStream) -> None:
     """Close a body that has been read, or won't be; what goes wrong then changes nothing."""
-    with contextlib.suppress(Exception):
+    try:
         if isinstance(stream, httpx.AsyncByteStream):
             await stream.aclose()
         else:
             stream.close()
+    except Exception:  # noqa: BLE001, S110 - `contextlib.suppress` costs a call for each answer
+        pass
 
 
 def _is_tunnel(info: dict[str, Any]) -> bool:

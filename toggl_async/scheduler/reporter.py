@@ -114,9 +114,12 @@ class Reporter:
 
     def answered(self, call: Call, now: int, status: int, outcome: Outcome, elapsed: int) -> None:
         """An answer is there."""
-        self.counters.answered += 1
-        self.counters.throttled += outcome.kind is OutcomeKind.THROTTLED
-        self.counters.over_quota += outcome.kind is OutcomeKind.QUOTA
+        counters, kind = self.counters, outcome.kind
+        counters.answered += 1
+        if kind is OutcomeKind.THROTTLED:
+            counters.throttled += 1
+        elif kind is OutcomeKind.QUOTA:
+            counters.over_quota += 1
         if _logger.isEnabledFor(logging.DEBUG):
             left = "quota unknown" if outcome.remaining is None else f"{outcome.remaining} left this hour"
             self._log(call, f"{status} in {elapsed / _MILLISECOND:.0f} ms", left)

@@ -27,6 +27,9 @@ from toggl_async.scheduler.transport import (
 
 __all__ = ["ScheduledTransport", "see_attempts"]
 
+_COMPARED: Final = frozenset({EXTENSION, "timeout"})
+"""The extensions that are compared as they are."""
+
 _PLAIN: Final = frozenset({str, bytes, int, float, bool})
 
 
@@ -158,21 +161,50 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         the URL, headers, body, extensions (timeouts among them), and what the request declares. Where
         any of that can't be compared, there is no key, and the answer isn't shared.
         """
-        if not isinstance(request.stream, httpx.ByteStream):
+        stream, extensions, url = request.stream, request.extensions, request.url
+        if not isinstance(stream, httpx.ByteStream):
             return None
-        others = [item for item in request.extensions.items() if item[0] != EXTENSION]
-        if not all(name == "timeout" or _is_plain(value) for name, value in others):
-            return None
-        return (
-            id(self._inner),
-            facts,
-            request.method,
-            request.url.scheme,
-            request.url.raw_path,
-            *request.headers.raw,
-            *request.stream,
-            repr(others),  # it tells 1 from True and from 1.0
+        others = ""
+        if not extensions.keys() <= _COMPARED:
+            extra = [item for item in extensions.items() if item[0] not in _COMPARED]
+            if not all(_is_plain(value) for _, value in extra):
+                return None
+            others = repr(extra)  # it tells 1 from True and from 1.0
+        path = url.raw_path
+        return _Asked(
+            path,
+            (
+                id(self._inner),
+                facts,
+                request.method,
+                url.scheme,
+                path,
+                request.headers.raw,
+                tuple(stream),
+                extensions.get("timeout"),
+                others,
+            ),
         )
+
+
+class _Asked:
+    """What was asked for, to be found among what is under way.
+
+    All of it is compared, but only its path is hashed: nearly every request has nobody to share with, and
+    would pay for the rest three times.
+    """
+
+    __slots__ = ("_hash", "_whole")
+
+    def __init__(self, path: bytes, whole: tuple[object, ...]) -> None:
+        self._hash = hash(path)
+        self._whole = whole
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Asked) and self._whole == other._whole
 
 
 def see_attempts(scheduled: ScheduledTransport, around: Around | None) -> None:

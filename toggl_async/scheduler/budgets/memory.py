@@ -138,7 +138,7 @@ class MemoryHolder:
     @property
     def is_alone(self) -> bool:
         """Whether nobody else holds the budget."""
-        return self._budget.holders == 1
+        return len(self._budget._holders) == 1  # noqa: SLF001 - one of us; asked with every answer
 
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T:
         """Apply a step to the limits of an account, and keep what was learned."""

@@ -33,6 +33,7 @@ from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.windows import HOUR, RESET_MARGIN, UNKNOWN_RESET
 
 __all__ = [
+    "FIRST_REFUSAL",
     "Attempted",
     "Outcome",
     "OutcomeKind",
@@ -44,6 +45,9 @@ __all__ = [
     "request_id_of",
 ]
 
+FIRST_REFUSAL: Final = int(http.HTTPStatus.BAD_REQUEST)
+"""From this status on an answer is a refusal. A plain number: on Python 3.11 each look at a member of
+`http.HTTPStatus` calls a function."""
 LONGEST_REST: Final = HOUR
 """The longest Retry-After that is believed; a longer one counts as this."""
 LONGEST_RESET: Final = HOUR + 60 * SECOND
@@ -157,7 +161,7 @@ def classify(
     remaining = _whole(headers.get("x-toggl-quota-remaining"), most=MOST_REQUESTS)
     seconds = _whole(headers.get("x-toggl-quota-resets-in"), most=LONGEST_RESET // SECOND, least=0)
     resets_in = None if seconds is None else seconds * SECOND
-    if status < http.HTTPStatus.BAD_REQUEST:
+    if status < FIRST_REFUSAL:
         return Outcome(OutcomeKind.DONE, remaining, resets_in)
     if status == http.HTTPStatus.PAYMENT_REQUIRED:
         text = _text_of(headers, body)

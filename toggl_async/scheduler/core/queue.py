@@ -14,6 +14,8 @@ import heapq
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from toggl_async.options import Priority
 
 __all__ = ["Call", "CallState", "Queue", "WaitingLine"]
@@ -33,84 +35,43 @@ class CallState(enum.Enum):
     DONE = "done"
 
 
-class Call:
-    """One call on its way through the scheduler; it may wait for several turns.
+class Call(msgspec.Struct, eq=False):
+    """One call on its way through the scheduler; it may wait for several turns."""
 
-    Args:
-        number: its place among the calls of its account, in the order in which they were made.
-        level: its priority.
-        window: the name of the quota window that it spends from.
-        reads: whether it changes nothing.
-        max_wait: microseconds that all its waits together may take; None for any time.
-        max_attempts: how often it is sent at most where it is safe to repeat; None for what the options
-            say.
-        route: method and path template, by which it is named.
-        load: what the driver keeps with it.
-    """
-
-    __slots__ = (
-        "attempts",
-        "deadline",
-        "failures",
-        "leaves_at",
-        "level",
-        "line",
-        "load",
-        "max_attempts",
-        "max_wait",
-        "number",
-        "probe",
-        "reads",
-        "replayable",
-        "route",
-        "sent_at",
-        "since",
-        "state",
-        "turn",
-        "waited",
-        "window",
-    )
-
-    def __init__(
-        self,
-        number: int,
-        level: Priority,
-        window: str,
-        *,
-        reads: bool,
-        max_wait: int | None = None,
-        replayable: bool = True,
-        max_attempts: int | None = None,
-        route: str = "",
-        load: object = None,
-    ) -> None:
-        self.number: int = number
-        self.level: int = level
-        self.window: str = window
-        self.reads: bool = reads
-        self.replayable: bool = replayable
-        """Whether its body can be sent a second time."""
-        self.max_wait: int | None = max_wait
-        self.max_attempts: int | None = max_attempts
-        self.route: str = route
-        self.load: object = load
-        self.state: CallState = CallState.DONE
-        self.attempts: int = 0
-        """How often it got a turn that it used."""
-        self.failures: int = 0
-        """How often it met a 5xx or lost its connection."""
-        self.since: int = 0
-        """When the present wait began."""
-        self.waited: int = 0
-        """Microseconds of finished waits."""
-        self.deadline: int | None = None
-        """When the present wait must have ended."""
-        self.turn: int = 0
-        """The number of its turn, until an answer or a loss was noted; else 0."""
-        self.probe: bool = False
-        self.leaves_at: int = 0
-        self.sent_at: int = 0
-        self.line: WaitingLine | None = None
+    number: int
+    """Its place among the calls of its account, in the order in which they were made."""
+    level: Priority
+    window: str
+    """The name of the quota window that it spends from."""
+    reads: bool
+    """Whether it changes nothing."""
+    max_wait: int | None = None
+    """Microseconds that all its waits together may take; None for any time."""
+    replayable: bool = True
+    """Whether its body can be sent a second time."""
+    max_attempts: int | None = None
+    """How often it is sent at most where it is safe to repeat; None for what the options say."""
+    route: str = ""
+    """Method and path template, by which it is named."""
+    load: object = None
+    """What the driver keeps with it."""
+    state: CallState = CallState.DONE
+    attempts: int = 0
+    """How often it got a turn that it used."""
+    failures: int = 0
+    """How often it met a 5xx or lost its connection."""
+    since: int = 0
+    """When the present wait began."""
+    waited: int = 0
+    """Microseconds of finished waits."""
+    deadline: int | None = None
+    """When the present wait must have ended."""
+    turn: int = 0
+    """The number of its turn, until an answer or a loss was noted; else 0."""
+    probe: bool = False
+    leaves_at: int = 0
+    sent_at: int = 0
+    line: "WaitingLine | None" = None
 
 
 class WaitingLine:

@@ -6,10 +6,12 @@ the organization's; all others count as the user's, which is the stricter guess.
 """
 
 import enum
+import functools
+import itertools
 import math
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import attrs
@@ -117,6 +119,25 @@ _FILE = re.compile(rb"[./](?:csv|pdf|xlsx|zip)(?:\?|$)")
 _LONGEST_ID = 19
 """Digits that an id has at most: it is a signed integer of 64 bits."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_NUMBER = re.compile(rf"(?<=/)([0-9]{{1,{_LONGEST_ID}}})(?![^/])".encode())
+"""A segment of a path that can be an id."""
+
+
+class _Outline(NamedTuple):
+    """What method and path tell of a request, whatever the numbers in the path."""
+
+    route: str
+    lane: Lane
+    reads: bool
+    workspace: int | None
+    """Which of the numbers, counted from 0, is the workspace's id."""
+    organization: int | None
+
+
+_outlines: Final[dict[tuple[str | bytes, ...], _Outline]] = {}
+"""Those of the paths that were asked for, by method and what stands between the numbers: a program asks for
+few, and to take one apart costs as much as its turn."""
+_MOST_OUTLINES: Final = 1_000
 
 
 def facts_of(
@@ -133,19 +154,66 @@ def facts_of(
         max_wait: seconds that it may wait for its turn; None for ever.
         coalesce: whether it may share its answer.
     """
-    template, ids = _template(_segments(raw_path))
+    path = raw_path.partition(b"?")[0]
+    parts = _NUMBER.split(path)
+    numbers = parts[1::2]
+    shape = method, *parts[::2]
+    outline = _outlines.get(shape)
+    if outline is None:
+        outline = _outline(method, path)
+        # Kept only if nothing but numbers is left out of the route: what else there is may be a token.
+        if outline.route.count("{") == len(numbers) and len(_outlines) < _MOST_OUTLINES:
+            _outlines[shape] = outline
+    return _facts(
+        outline.route,
+        outline.lane,
+        outline.reads,
+        None if outline.workspace is None else int(numbers[outline.workspace]),
+        None if outline.organization is None else int(numbers[outline.organization]),
+        max_wait,
+        _FILE.search(raw_path) is not None,
+        coalesce,
+    )
+
+
+@functools.lru_cache(maxsize=1_000, typed=True)
+def _facts(
+    route: str,
+    lane: Lane,
+    reads: bool,
+    workspace_id: int | None,
+    organization_id: int | None,
+    max_wait: float | None,
+    streams: bool,
+    coalesce: bool,
+) -> RequestFacts:
+    """Return facts, checked and hashed once for all requests that they are true of."""
+    return RequestFacts(
+        route=route,
+        lane=lane,
+        reads=reads,
+        workspace_id=workspace_id,
+        organization_id=organization_id,
+        max_wait=max_wait,
+        streams=streams,
+        coalesce=coalesce,
+    )
+
+
+def _outline(method: str, path: bytes) -> _Outline:
+    """Take method and path apart."""
+    place = itertools.count()
+    numbered = _NUMBER.sub(lambda _: b"%d" % next(place), path)  # so that an "id" says which number it is
+    template, ids = _template(_segments(numbered))
     segments = template.split("/")
     reporting = "reports" in segments[:2] or "insights" in segments[:2]
     organizational = reporting or ("me" not in segments[:4] and bool(ids) and "webhooks" not in segments[:2])
-    return RequestFacts(
+    return _Outline(
         route=f"{method} {template}",
         lane=Lane.ORGANIZATION if organizational else Lane.USER,
         reads=method in _SAFE_METHODS or (method == "POST" and reporting),
-        workspace_id=ids.get("workspace_id"),
-        organization_id=ids.get("organization_id"),
-        max_wait=max_wait,
-        streams=_FILE.search(raw_path) is not None,
-        coalesce=coalesce,
+        workspace=ids.get("workspace_id"),
+        organization=ids.get("organization_id"),
     )
 
 
@@ -166,6 +234,7 @@ def window_of(facts: RequestFacts, organizations: Mapping[int, int]) -> str:
     return f"organization:{organization_id or 0}"
 
 
+@functools.lru_cache(maxsize=1_000)
 def quota_of(window: str) -> tuple[Lane, int | None, int | None]:
     """Return whose quota a window is: its lane, its organization and its workspace, where they are known."""
     kind, _, number = window.partition(":")

@@ -188,7 +188,7 @@ class Schedule:
 
         This is the driver's short way: `give` takes the turn if there is one, else `submit` goes on.
         """
-        return not self.queue and self.in_flight < self._max_in_flight and now >= self.backoff.until
+        return not self.queue.lines and self.in_flight < self._max_in_flight and now >= self.backoff.until
 
     def give(self, call: Call, answer: Grant, now: int) -> None:
         """Give a turn to a call that is not in a line."""

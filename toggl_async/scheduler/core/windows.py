@@ -98,7 +98,8 @@ def spend(limits: Limits, now: int, me: Process, name: str, number: int) -> None
         window.spread = int(SPREAD * me.chance)
         window.reset_at = now + HOUR + RESET_MARGIN + window.spread
         window.word = number - 1  # what left earlier was counted in the window before
-    _note_shut(window, max(now, limits.gate.until))
+    if window.remaining is not None:
+        _note_shut(window, max(now, limits.gate.until))
 
 
 def withdraw(limits: Limits, name: str, number: int) -> None:
@@ -229,6 +230,8 @@ def sweep(limits: Limits, now: int) -> None:
                 window.word = limits.number
         elif window.total is None and window.remaining is None and not window.flying:
             idle = name
+        if window.remaining is None and not window.shut_at:
+            continue  # it has not been shut, for all that is known
         _note_shut(window, max(now, limits.gate.until))
         if window.shut_at and not _is_spent(window):
             _excuse(limits, now, name, window.shut_at)

@@ -145,10 +145,10 @@ class Asking(Outlook):
         memory = self._memory
         return (
             memory is not None
-            and memory.is_alone
-            and not self.schedule.queue
+            and not self.schedule.queue.lines
             and not self._running
             and not self._report.is_heard
+            and memory.is_alone
         )
 
     def _tells_at_once(self) -> bool:

@@ -127,9 +127,11 @@ class Driver(Asking):
         self.schedule.send_back(call, now)
         return self._queue(call, now, None)
 
-    def begin(self, call: Call) -> None:
-        """Take note that a call is handed to the network."""
-        self.schedule.begin(call, self.now())
+    def begin(self, call: Call) -> int:
+        """Take note that a call is handed to the network; return when."""
+        now = self.now()
+        self.schedule.begin(call, now)
+        return now
 
     async def depart(self, call: Call, *, may_wait: bool = True, again: bool = False) -> None:
         """Let a request leave, at the right distance from the one before.
@@ -152,11 +154,13 @@ class Driver(Asking):
         first = call.state is not CallState.UNDER_WAY
         if not first and self.now() - call.sent_at <= LATE:
             return  # it was taken to leave when it was handed over, and so it does
-        look = self._is_late(call)
+        now = self.now()
+        look = self._is_late(call, now)
         passed = limiter is None
         while True:
             if look:
                 await self._last_look(call, may_wait=may_wait)
+                now = self.now()
             if self._is_refused(call):
                 raise Recalled(Reason.QUEUE)  # before it takes the limiter's token from one that goes
             if passed or limiter is None:
@@ -165,12 +169,11 @@ class Driver(Asking):
                 # Its next turn would come at once, and be refused here at once, again and again.
                 self.schedule.hold_back(self.now() + self._me.interval)
                 raise Recalled(Reason.PACE)
-            waits = not limiter.has_capacity()
             await limiter.acquire()
-            passed, look = True, waits and self._is_late(call)
+            now = self.now()
+            passed, look = True, self._is_late(call, now)
             if not look:
                 break
-        now = self.now()
         self.schedule.sent(call, now)
         if first:
             self._report.sent(call, now)
@@ -206,7 +209,7 @@ class Driver(Asking):
         """Free the slot of a call whose answer has been read, or that ended without one."""
         if call.state is not CallState.DONE:
             self.schedule.finish(call)
-            if self.schedule.queue:
+            if self.schedule.queue.lines:
                 self.poke()
 
     def withdraw(self, call: Call) -> None:
@@ -320,11 +323,11 @@ class Driver(Asking):
             return False
         return ticket_of(call).refusal() is not None
 
-    def _is_late(self, call: Call) -> bool:
+    def _is_late(self, call: Call, now: int) -> bool:
         """Say whether a turn needs a last look: its slot is over, or something was learned since."""
         if ticket_of(call).news != self._news:
             return True
-        late, interval = self.now() - call.leaves_at, self._me.interval
+        late, interval = now - call.leaves_at, self._me.interval
         if late <= JITTER or interval <= JITTER:
             return False
         return late > (min(SOON, interval // 100) if self._prompt else min(LATE, interval // 10))

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from toggl_async.errors import ClientClosed, TogglError
 from toggl_async.scheduler.core.queue import Call
 
@@ -12,35 +14,22 @@ __all__ = ["Background", "Ticket", "closed", "deliver", "ticket_of"]
 T = TypeVar("T")
 
 
-class Ticket:
-    """What the driver keeps with a call.
+class Ticket(msgspec.Struct, kw_only=True, eq=False):
+    """What the driver keeps with a call."""
 
-    Args:
-        method: the HTTP method, for errors.
-        path: the path as errors may show it.
-        owner: whose call it is, for `Driver.close`.
-        refusal: returns the error of a refusal that is remembered by now.
-    """
-
-    __slots__ = ("future", "method", "news", "owner", "path", "queued_at", "refusal", "timer")
-
-    def __init__(
-        self,
-        *,
-        method: str,
-        path: Callable[[], str],
-        owner: object,
-        refusal: Callable[[], TogglError | None],
-    ) -> None:
-        self.method: str = method
-        self.path: Callable[[], str] = path
-        self.owner: object = owner
-        self.refusal: Callable[[], TogglError | None] = refusal
-        self.future: asyncio.Future[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.queued_at: int = 0
-        self.news: int = 0
-        """What the driver had learned when the turn was given."""
+    method: str
+    """The HTTP method, for errors."""
+    path: Callable[[], str]
+    """Returns the path as errors may show it."""
+    owner: object
+    """Whose call it is, for `Driver.close`."""
+    refusal: Callable[[], TogglError | None]
+    """Returns the error of a refusal that is remembered by now."""
+    future: asyncio.Future[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+    queued_at: int = 0
+    news: int = 0
+    """What the driver had learned when the turn was given."""
 
 
 class Background(Generic[T]):
