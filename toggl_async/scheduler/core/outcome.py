@@ -56,7 +56,8 @@ MOST_REQUESTS: Final = 10_000_000
 
 _MESSAGE_LIMIT: Final = 500
 _NUMBER: Final = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*")
-_WHOLE: Final = re.compile(r"\s*(-?\d{1,15})\s*")
+_DIGITS: Final = 15
+_WHOLE: Final = re.compile(rf"\s*(-?\d{{1,{_DIGITS}}})\s*")
 _QUOTA_RESET: Final = re.compile(r"(?i)quota will reset in (\d{1,9}) seconds")
 _QUOTA_WORDS: Final = re.compile(r"(?i)hourly limit|quota will reset")
 _FEATURE_WORDS: Final = re.compile(
@@ -208,10 +209,14 @@ def _is_nginx(headers: Mapping[str, str], body: bytes) -> bool:
 
 def _whole(text: str | None, *, most: int, least: int | None = None) -> int | None:
     """Return a whole number that can be true, or None."""
-    found = None if text is None else _WHOLE.fullmatch(text)
-    if found is None:
+    if text is None:
         return None
-    number = int(found[1])
+    if text.isdecimal() and len(text) <= _DIGITS:
+        number = int(text)  # as Toggl sends it with every answer: nothing has to be searched for
+    elif (found := _WHOLE.fullmatch(text)) is not None:
+        number = int(found[1])
+    else:
+        return None
     return number if number <= most and (least is None or number >= least) else None
 
 
