@@ -90,6 +90,15 @@ class SqlSnapshot(abc.ABC):
         datasets = DATASETS.values() if dataset is None else (dataset,)
         return heapq.merge(*(self._changes(one, after) for one in datasets), key=_revision)
 
+    def count_changes(self, after: int, dataset: Dataset) -> tuple[int, int]:
+        """See `Snapshot.count_changes`; the index of revisions has all that it takes."""
+        statement = (
+            f"SELECT COUNT(*), COUNT(deleted_at) FROM {dataset.name} WHERE revision > {self._dialect.mark}"
+        )
+        with self.failing():
+            changed, deleted = self.select(statement, (after,)).fetchone()
+        return changed - deleted, deleted
+
     def _changes(self, dataset: Dataset, after: int) -> Iterator[Change]:
         statement = (
             f"SELECT {', '.join(dataset.key)}, revision, deleted_at, raw FROM {dataset.name} "

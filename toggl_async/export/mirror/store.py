@@ -212,6 +212,10 @@ class Snapshot(Protocol):
         """
         ...
 
+    def count_changes(self, after: int, dataset: Dataset) -> tuple[int, int]:
+        """How many rows of a dataset changed after a revision and are there, and how many were deleted."""
+        ...
+
     def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:
         """Run a statement that reads, and return the names of its columns, and its rows.
 

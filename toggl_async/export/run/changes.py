@@ -29,10 +29,7 @@ def count_changes(
     found: dict[str, Changes] = {}
     with store.snapshot() as snapshot:
         for dataset in datasets:
-            changed = deleted = 0
-            for change in snapshot.changes(after, dataset):
-                changed += not change.deleted
-                deleted += change.deleted
+            changed, deleted = snapshot.count_changes(after, dataset)
             if changed or deleted:
                 added = snapshot.count(dataset) - before.get(dataset.name, 0) + deleted
                 found[dataset.name] = Changes(
