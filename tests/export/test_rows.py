@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toggl_async.export import rows
 from toggl_async.export.intake import rows_of
+from toggl_async.export.mirror.tables import table
+from toggl_async.export.read.report_rows import report_lines
 from toggl_async.export.read.running import REPORT_FIELDS, running_line
 from toggl_async.export.rows import (
     Line,
@@ -235,6 +236,11 @@ ENTRY_FIELDS: dict[str, st.SearchStrategy[object]] = {
 }
 
 
+def pieces_of(rows: list[bytes]) -> list[msgspec.Raw]:
+    """Rows as they stand in a page."""
+    return msgspec.json.decode(b"[" + b",".join(rows) + b"]", type=list[msgspec.Raw])
+
+
 @given(data=st.data())
 def test_a_documented_row_is_cut_together_as_the_tolerant_way_puts_it_together(data: st.DataObject) -> None:
     """Whatever fields there are, in whatever order, and whatever texts hold that looks like a field."""
@@ -244,12 +250,76 @@ def test_a_documented_row_is_cut_together_as_the_tolerant_way_puts_it_together(d
         pairs = [*((name, data.draw(fields[name])) for name in names), *more]
         return dict(data.draw(st.permutations(pairs)))
 
-    entries = [drawn(ENTRY_FIELDS, ("id", number)) for number in range(1, data.draw(st.integers(1, 2)) + 1)]
-    row = msgspec.json.encode(drawn(FIELDS, ("time_entries", entries)))
-    lines = entry_lines(row, workspace_id=10)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "_documented", lambda *_: None)
-        tolerant = entry_lines(row, workspace_id=10)
-    assert [(line.id, line.data, line.seconds, line.start) for line in lines] == [
-        (line.id, line.data, line.seconds, line.start) for line in tolerant
-    ]
+    def row() -> bytes:
+        count = data.draw(st.integers(1, 2))
+        entries = [drawn(ENTRY_FIELDS, ("id", number)) for number in range(1, count + 1)]
+        return msgspec.json.encode(drawn(FIELDS, ("time_entries", entries)))
+
+    rows = [row() for _ in range(data.draw(st.integers(1, 3)))]
+    tolerant = [line for row in rows for line in entry_lines(row, workspace_id=10)]
+    assert [
+        (line.id, line.data, line.seconds, line.start)
+        for line in report_lines(pieces_of(rows), workspace_id=10)
+    ] == [(line.id, line.data, line.seconds, line.start) for line in tolerant]
+
+
+@given(
+    group=st.fixed_dictionaries(
+        {}, optional=FIELDS | {"novelty": st.nothing(), "workspace_id": st.nothing()}
+    ),
+    number=st.sampled_from([b"", b'"row_number":12', b'"row_number":-0', b'"row_number":12.0']),
+    gaps=st.lists(st.sampled_from([b"", b" ", b"\n", b"\r\n\t"]), min_size=9, max_size=9),
+    at=st.sampled_from(["2026-02-03T23:30:00+03:00", "}]", "a]", '"}],', "\\"]),
+    places=st.permutations(range(3)),
+)
+def test_spaces_between_tokens_are_no_obstacle(
+    group: dict[str, object], number: bytes, gaps: list[bytes], at: str, places: list[int]
+) -> None:
+    """JSON may have them anywhere, and what is cut out must be JSON again."""
+    group.pop("row_number", None)
+    entry = b'{%b"id":5,"at":%b%b}' % (gaps[0], json.dumps(at).encode(), gaps[1])
+    entries = b'%b"time_entries"%b:%b[%b%b]' % (gaps[2], gaps[3], gaps[4], entry, gaps[5])
+    parts = [msgspec.json.encode(group)[1:-1], entries, number and gaps[6] + number + gaps[7]]
+    row = b"{" + (gaps[8] + b",").join(part for part in (parts[place] for place in places) if part) + b"}"
+    (line,) = report_lines(pieces_of([row]), workspace_id=10)
+    assert msgspec.json.decode(line.data) == group | {"workspace_id": 10, "id": 5, "at": at}
+    assert b"\n" not in line.data
+
+
+def test_a_list_of_entries_that_comes_twice_leaves_nothing_behind() -> None:
+    row = b'{"user_id":1,"time_entries":[{"id":2}],"time_entries":[{"id":2}]}'
+    (line,) = report_lines(pieces_of([row]), workspace_id=9)
+    assert line.data == b'{"user_id":1,"workspace_id":9,"id":2}'
+
+
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries(
+            {
+                "time_entries": st.lists(
+                    st.fixed_dictionaries(
+                        {"id": st.integers(1, 2**63 - 1)},
+                        optional={
+                            "seconds": st.none() | st.integers(0, 99),
+                            "start": st.none() | st.just("2026-02-03T23:30:00+03:00"),
+                            "stop": st.none() | st.just("2026-02-04T23:30:00+03:00"),
+                            "at": st.just("2026-02-03T20:30:00+00:00"),
+                        },
+                    ),
+                    min_size=1,
+                    max_size=1,
+                )
+            },
+            optional=FIELDS | {"workspace_id": st.nothing()},
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_what_a_mirror_stores_of_a_documented_row_is_what_it_stores_of_any(
+    rows: list[dict[str, object]],
+) -> None:
+    lines = report_lines(pieces_of([msgspec.json.encode(row) for row in rows]), workspace_id=10)
+    for line in lines:
+        plain = Line(line.id, line.data, line.seconds, line.start)
+        assert table("time_entries").stored_cells(line, 10) == table("time_entries").stored_cells(plain, 10)

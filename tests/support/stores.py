@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 
 from support.postgres_server import PostgresServer
@@ -11,7 +12,8 @@ from toggl_async.export.mirror.postgres import PostgresStore
 from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.export.mirror.store import Commit, RowStore
 from toggl_async.export.plan.datasets import Dataset, dataset
-from toggl_async.export.rows import Line, entry_lines
+from toggl_async.export.read.report_rows import report_lines
+from toggl_async.export.rows import Line
 
 Place: TypeAlias = Callable[[], RowStore]
 """Makes stores of the same place."""
@@ -50,7 +52,7 @@ def entry(number: int, seconds: int | None = 60, day: str = "2026-01-02") -> Lin
 
 def line(data: bytes) -> Line:
     """The line of a time entry of workspace 10."""
-    (one,) = entry_lines(data, workspace_id=10)
+    (one,) = report_lines([msgspec.Raw(data)], workspace_id=10)
     return one
 
 

@@ -12,8 +12,9 @@ Every line has a number that it is known by: its id, or what stands in for one (
 """
 
 import datetime as dt
+import functools
 import hashlib
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -22,8 +23,6 @@ from toggl_async.export.intake import json_of
 __all__ = [
     "NEVER",
     "SECRET_FIELDS",
-    "Entry",
-    "EntryGroup",
     "Known",
     "Line",
     "Stored",
@@ -50,44 +49,6 @@ NEVER = "0001-01-01"
 Stored: TypeAlias = int | float | bool | str | None
 """What stands in a cell of a mirror."""
 
-_Int: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""A number that every format and store can hold."""
-
-
-class Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A time entry in a report, as Toggl documents it."""
-
-    id: _Int
-    seconds: _Int | None = None
-    start: str | None = None
-    stop: str | None = None
-    at: str | None = None
-    at_tz: str | None = None
-
-
-class EntryGroup(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """What a report says of time entries together, as Toggl documents it."""
-
-    user_id: _Int | None = None
-    username: str | None = None
-    email: str | None = None
-    project_id: _Int | None = None
-    project_name: str | None = None
-    project_color: str | None = None
-    project_hex: str | None = None
-    client_name: str | None = None
-    task_id: _Int | None = None
-    task_name: str | None = None
-    billable: bool | None = None
-    description: str | None = None
-    tag_ids: list[_Int] | None = None
-    tag_names: list[str] | None = None
-    billable_amount_in_cents: _Int | None = None
-    hourly_rate_in_cents: _Int | None = None
-    currency: str | None = None
-    row_number: _Int | None = None
-    time_entries: list[msgspec.Raw] | None = None
-
 
 class Line(msgspec.Struct, frozen=True, gc=False):
     """One line of a file, without its line feed.
@@ -97,15 +58,15 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         data: the row as JSON.
         seconds: for a time entry, its length; else 0.
         start: for a time entry, the day on which it began, in the profile's time zone.
-        known: a time entry as it was read, and its group; None for any other row, and for one that is not
-            as documented.
+        cells: for a time entry that is as documented, what a mirror has in its columns, in their order;
+            None for any other row.
     """
 
     id: int
     data: bytes
     seconds: int = 0
     start: dt.date | None = None
-    known: tuple[EntryGroup, Entry] | None = None
+    cells: tuple[Stored, ...] | None = None
 
 
 class Known(NamedTuple):
@@ -171,12 +132,13 @@ _fields = msgspec.json.Decoder(_Fields)
 _rows = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _total = msgspec.json.Decoder(_Total)
 _typed = msgspec.json.Decoder(_Seen)
-_entry = msgspec.json.Decoder(Entry)
-_group = msgspec.json.Decoder(EntryGroup)
 _untyped = msgspec.json.Decoder()
 _changed = msgspec.json.Decoder(_Changed)
 _deletable = msgspec.json.Decoder(_Deletable)
 _encode = msgspec.json.Encoder().encode
+
+_day = functools.lru_cache(maxsize=1024)(dt.date.fromisoformat)
+"""Remembers days: the rows of a page begin on few."""
 
 _TYPES = {"id": int, "group_id": int, "workspace_id": int, "wid": int, "seconds": int, "start": str}
 _LARGEST = 2**63
@@ -292,9 +254,6 @@ def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
             as is one of another shape.
         workspace_id: the workspace of the report, which its rows do not name.
     """
-    line = _documented(row, workspace_id)
-    if line is not None:
-        return [line]
     try:
         group = _fields.decode(row)
         entries = [_fields.decode(entry) for entry in _rows.decode(group.pop("time_entries", _NULL)) or []]
@@ -304,35 +263,6 @@ def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
     except msgspec.ValidationError:
         data = _one_line(row.strip())
         return [Line(stand_in(data), data)]
-
-
-_ENTRIES = b'"time_entries":['
-
-
-def _documented(row: bytes, workspace_id: int) -> Line | None:
-    """The line of a row that is as documented and has one time entry; None for any other row.
-
-    It is cut together out of the row, as the tolerant way would put it together: that costs a third.
-    """
-    try:
-        group = _group.decode(row)
-        (inner,) = group.time_entries or [_NULL]
-        entry = _entry.decode(inner)
-    except (msgspec.ValidationError, ValueError):
-        return None
-    # In a text a quote has a backslash before it, so none of these bytes can be part of one.
-    before, _, after = row.partition(_ENTRIES)
-    data = bytes(inner)
-    if not after.startswith(data + b"]") or b"\n" in row or not row.startswith(b"{"):
-        return None
-    # Before the list stands a comma, or nothing but the brace; then the comma behind it goes.
-    rest = (before[1:-1] + after[len(data) + 1 : -1]) if before != b"{" else after[len(data) + 2 : -1]
-    if group.row_number is not None:
-        number = b'"row_number":%d' % group.row_number
-        rest = rest.replace(number + b",", b"", 1).replace(b"," + number, b"", 1).replace(number, b"", 1)
-    between = b"," if rest else b""
-    line = b'{%b%b"workspace_id":%d,%b' % (rest, between, workspace_id, data[1:])
-    return Line(entry.id, line, entry.seconds or 0, day_of(entry.start), (group, entry))
 
 
 def entry_line(data: bytes) -> Line:
@@ -354,7 +284,7 @@ def changed_at(line: bytes) -> dt.datetime | None:
 def day_of(moment: str | None) -> dt.date | None:
     """The day of an RFC 3339 datetime, in its own offset; None when it isn't one."""
     try:
-        return dt.date.fromisoformat((moment or "")[:10])
+        return _day((moment or "")[:10])
     except ValueError:
         return None
 

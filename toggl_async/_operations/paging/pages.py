@@ -22,6 +22,7 @@ from toggl_async.errors import BadRequest, DecodeError, InvalidInput, PagingErro
 __all__ = ["Bookmark", "PageStep", "Pages"]
 
 ItemT = TypeVar("ItemT")
+OtherT = TypeVar("OtherT")
 
 _WALKS = 2
 """How often a list is walked whose items move meanwhile."""
@@ -62,6 +63,17 @@ class PageStep(Generic[ItemT]):
     is_blank: bool = False
     is_null: bool = False
     has_shifted: bool = False
+
+    def with_items(self, items: list[OtherT]) -> "PageStep[OtherT]":
+        """The same page, with what was made of its items."""
+        return PageStep(
+            items=items,
+            following=self.following,
+            nulls=self.nulls,
+            is_blank=self.is_blank,
+            is_null=self.is_null,
+            has_shifted=self.has_shifted,
+        )
 
 
 class Pages(Generic[ItemT]):

@@ -22,7 +22,7 @@ from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.entries import REPORT_ROWS, SHIFTED
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
-from toggl_async.export.rows import Line, changed_at, entry_lines
+from toggl_async.export.rows import Line, changed_at
 
 __all__ = ["read_edits"]
 
@@ -62,8 +62,7 @@ async def _walk(
     reader: Reader, piece: Piece, saved: Progress, body: Mapping[str, Json], there: "_There"
 ) -> Progress:
     """Read pages from a bookmark on, up to the end or to where the range is to be read anew."""
-    path = {"workspace_id": piece.workspace_id or 0}
-    steps = reader.steps(ENTRIES.operation, path, body=body, start=saved.bookmark)
+    steps = reader.report(piece.workspace_id or 0, body=body, start=saved.bookmark)
     async with aclosing(steps):
         while not saved.done:
             saved = await _take(reader, piece, saved, await anext(steps), there)
@@ -73,14 +72,11 @@ async def _walk(
 
 
 async def _take(
-    reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes], there: "_There"
+    reader: Reader, piece: Piece, saved: Progress, step: PageStep[Line], there: "_There"
 ) -> Progress:
     """Commit what changed of a page, and what the mirror lacks, whenever that changed."""
     reader.forecast.read(ENTRIES.name, piece.name)
-    lines = identified(
-        [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)],
-        ENTRIES.operation,
-    )
+    lines = identified(step.items, ENTRIES.operation)
     moments = [changed_at(line.data) for line in lines]
     told = [moment for moment in moments if moment is not None]
     # An answer that holds the whole range needs no order.

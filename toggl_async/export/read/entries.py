@@ -176,9 +176,7 @@ async def _walk(reader: Reader, piece: Piece) -> None:
         **reader.plan.filters,
     }
     async with reader.gate:
-        steps = reader.steps(
-            ENTRIES.operation, {"workspace_id": piece.workspace_id or 0}, body=body, start=saved.bookmark
-        )
+        steps = reader.report(piece.workspace_id or 0, body=body, start=saved.bookmark)
         async with aclosing(steps):
             async for step in steps:
                 take = _take_again if piece.purpose else _take
@@ -187,18 +185,15 @@ async def _walk(reader: Reader, piece: Piece) -> None:
                     break
 
 
-def _lines(reader: Reader, piece: Piece, step: PageStep[bytes]) -> list[Line]:
+def _lines(reader: Reader, piece: Piece, step: PageStep[Line]) -> list[Line]:
     """The lines of a page, and word of it to the forecast."""
-    lines = identified(
-        [line for row in step.items for line in entry_lines(row, workspace_id=piece.workspace_id or 0)],
-        ENTRIES.operation,
-    )
+    lines = identified(step.items, ENTRIES.operation)
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     reader.forecast.read(ENTRIES.name, piece.name, _share(piece.days, lines))
     return lines
 
 
-async def _take(reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes]) -> Progress:
+async def _take(reader: Reader, piece: Piece, saved: Progress, step: PageStep[Line]) -> Progress:
     """Commit one page of a report that is read for the first time."""
     lines = _lines(reader, piece, step)
     saved = attrs.evolve(
@@ -225,7 +220,7 @@ async def _take(reader: Reader, piece: Piece, saved: Progress, step: PageStep[by
     return saved
 
 
-async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageStep[bytes]) -> Progress:
+async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageStep[Line]) -> Progress:
     """Commit one page of a report that is read again, and at its end what was deleted.
 
     What is not met again was deleted only if Toggl's total of the same days agrees with what was: a report

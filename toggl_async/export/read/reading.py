@@ -2,16 +2,16 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import msgspec
 
 from toggl_async._client.answer import Answer
 from toggl_async._client.client import TogglClient
-from toggl_async._operations.paging import Bookmark, PageAnswer, PageRequest, Pages, PageStep
+from toggl_async._operations.paging import Bookmark, PageAnswer, PageRequest, Pages, PageStep, Paging
 from toggl_async.codec.apart import apart
 from toggl_async.errors import (
     BadRequest,
@@ -31,9 +31,10 @@ from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
-from toggl_async.export.plan.datasets import DATASETS, REFUSALS, Dataset, operation
+from toggl_async.export.plan.datasets import DATASETS, ENTRIES, REFUSALS, Dataset, operation
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import ME, Survey, identify, related_ids
+from toggl_async.export.read.report_rows import report_lines
 from toggl_async.export.rows import Line
 
 __all__ = ["OPEN_LISTS", "SET_ASIDE", "Reader", "identified"]
@@ -51,6 +52,8 @@ SET_ASIDE = (*REFUSALS, *_FAULTS)
 """What concerns one part of an export, and doesn't stop the rest; see `Reader.set_aside`."""
 
 _NOTHING: Mapping[str, Any] = {}
+
+ItemT = TypeVar("ItemT")
 
 _Place: TypeAlias = tuple[str, frozenset[tuple[str, int]]]
 """An operation, and what its path names."""
@@ -202,7 +205,7 @@ class Reader:
             finally:
                 self.books.spend(1)
 
-    async def steps(
+    def steps(
         self,
         name: str,
         path: Mapping[str, int],
@@ -216,14 +219,47 @@ class Reader:
         Raises:
             DecodeError: an answer isn't a list, or holds more than its rows.
         """
+        paging = operation(name).paging
+        if paging is None:
+            return self._counted(self._whole(name, path, query, body))
+        return self._counted(self._walk(name, path, query, body, start, paging, _rows))
+
+    def report(
+        self, workspace_id: int, *, body: Mapping[str, Any], start: Bookmark | None
+    ) -> AsyncGenerator[PageStep[Line], None]:
+        """Walk the pages of a workspace's detailed report, as lines, from a bookmark on.
+
+        Raises:
+            DecodeError: an answer isn't a list.
+        """
+        name = ENTRIES.operation
+        paging, path = operation(name).paging, {"workspace_id": workspace_id}
+        assert paging is not None  # noqa: S101 - reports have pages
+        taken = functools.partial(report_lines, workspace_id=workspace_id)
+        return self._counted(self._walk(name, path, _NOTHING, body, start, paging, taken))
+
+    async def _counted(
+        self, walk: AsyncGenerator[PageStep[ItemT], None]
+    ) -> AsyncGenerator[PageStep[ItemT], None]:
+        """Pass on the steps of a walk, which counts as one that is under way."""
         self.traffic.walks += 1
         try:
             # Closed at once when the caller stops: what is left to the collector keeps its page.
-            async with aclosing(self._walk(name, path, query, body, start)) as walk:
+            async with aclosing(walk):
                 async for step in walk:
                     yield step
         finally:
             self.traffic.walks -= 1
+
+    async def _whole(
+        self, name: str, path: Mapping[str, int], query: Mapping[str, Any], body: Any
+    ) -> AsyncGenerator[PageStep[bytes], None]:
+        """Read a list that comes as a whole."""
+        answer = await self.fetch(name, path, query=query, body=body)
+        with reading(name, answer.body):
+            rows, left_out = rows_among(answer.body)
+        body = answer.body.strip()
+        yield PageStep(items=rows, following=None, nulls=left_out, is_blank=not body, is_null=body == b"null")
 
     async def _walk(
         self,
@@ -232,18 +268,10 @@ class Reader:
         query: Mapping[str, Any],
         body: Any,
         start: Bookmark | None,
-    ) -> AsyncGenerator[PageStep[bytes], None]:
-        paging = operation(name).paging
-        if paging is None:
-            answer = await self.fetch(name, path, query=query, body=body)
-            with reading(name, answer.body):
-                rows, left_out = rows_among(answer.body)
-            body = answer.body.strip()
-            yield PageStep(
-                items=rows, following=None, nulls=left_out, is_blank=not body, is_null=body == b"null"
-            )
-            return
-
+        paging: Paging,
+        taken: Callable[[Iterable[msgspec.Raw]], list[ItemT]],
+    ) -> AsyncGenerator[PageStep[ItemT], None]:
+        """Walk the pages of a list, `taken` making of each page's rows what is passed on."""
         latest = b""
         async with AsyncExitStack() as alone:
             if paging.fallbacks and name not in self.sizes:
@@ -269,8 +297,8 @@ class Reader:
             async with aclosing(pages.steps(start)) as steps:
                 async for step in steps:
                     with reading(name, latest):
-                        held = _held(step)
-                    yield held
+                        items = taken(step.items)
+                    yield step.with_items(items)
 
     async def write(
         self,
@@ -371,17 +399,10 @@ def identified(lines: list[Line], operation: str) -> list[Line]:
     return lines
 
 
-def _held(step: PageStep[msgspec.Raw]) -> PageStep[bytes]:
-    """The same page with rows that can be held.
+def _rows(pieces: Iterable[msgspec.Raw]) -> list[bytes]:
+    """Rows, once it is certain that they can be held.
 
     Raises:
         Misshapen: a row is nested too deeply.
     """
-    return PageStep(
-        items=list(map(row_of, step.items)),
-        following=step.following,
-        nulls=step.nulls,
-        is_blank=step.is_blank,
-        is_null=step.is_null,
-        has_shifted=step.has_shifted,
-    )
+    return list(map(row_of, pieces))
