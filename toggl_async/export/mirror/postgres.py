@@ -9,7 +9,7 @@ them belong to a session, so a pooler has to pool sessions, not transactions.
 
 import itertools
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any, ClassVar
 
@@ -210,7 +210,7 @@ class PostgresStore(SqlStore):
         with self.database.cursor() as cursor:
             cursor.executemany(statement.encode(), parameters)
 
-    def upsert(self, declared: Table, statements: Statements, rows: Sequence[Sequence[Stored]]) -> None:
+    def upsert(self, declared: Table, statements: Statements, rows: Iterable[Sequence[Stored]]) -> None:
         """See `SqlStore.upsert`."""
         incoming = f"incoming_{declared.name}"
         if incoming not in self._incoming:

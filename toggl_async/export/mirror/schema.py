@@ -138,6 +138,11 @@ def create_view(dialect: Dialect) -> str:
     )
 
 
+def _written(declared: Table) -> tuple[str, ...]:
+    """The columns of a row that is written. It isn't deleted: a null that need not be bound costs nothing."""
+    return (*(column.name for column in declared.stored), *(mark for mark in MARKS if mark != "deleted_at"))
+
+
 class Statements:
     """What a store runs on the table of one dataset.
 
@@ -148,7 +153,7 @@ class Statements:
 
     def __init__(self, dialect: Dialect, declared: Table) -> None:
         mark, name, key = dialect.mark, declared.name, declared.dataset.key
-        self.columns: tuple[str, ...] = (*(column.name for column in declared.stored), *MARKS)
+        self.columns: tuple[str, ...] = _written(declared)
         """The columns of a row that is written, in their order."""
         self.is_row: str = " AND ".join(f"{part} = {mark}" for part in key)
         """The condition for one row: its key."""
@@ -181,10 +186,10 @@ class Statements:
     def upsert_from(dialect: Dialect, declared: Table, source: str) -> str:
         """Write rows from a source: VALUES or a SELECT, whose columns are `columns`."""
         name, key = declared.name, declared.dataset.key
-        columns = (*(column.name for column in declared.stored), *MARKS)
+        columns = _written(declared)
         changed = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in key)
         return (
             f"INSERT INTO {name} ({_quoted(columns)}) {source} "
-            f"ON CONFLICT ({_quoted(key)}) DO UPDATE SET {changed} "
+            f"ON CONFLICT ({_quoted(key)}) DO UPDATE SET {changed}, deleted_at = NULL "
             f"WHERE {name}.raw {dialect.differs} excluded.raw OR {name}.deleted_at IS NOT NULL"
         )

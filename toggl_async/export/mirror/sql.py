@@ -5,7 +5,7 @@
 import abc
 import datetime as dt
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -89,7 +89,7 @@ class SqlStore(abc.ABC):
         """Run a statement that writes for each of many sets of parameters."""
 
     @abc.abstractmethod
-    def upsert(self, declared: Table, statements: Statements, rows: Sequence[Sequence[Stored]]) -> None:
+    def upsert(self, declared: Table, statements: Statements, rows: Iterable[Sequence[Stored]]) -> None:
         """Write rows of `Statements.columns`, no key of them twice, as `Statements.upsert` does."""
 
     @abc.abstractmethod
@@ -261,12 +261,14 @@ class SqlStore(abc.ABC):
         workspace_id = commit.workspace_id
         missing = self.unmet(commit.piece).intersection(commit.missing) if commit.missing else set()
         if commit.lines:
-            rows: list[Sequence[Stored]] = [
-                (*declared.stored_cells(line, workspace_id), number, None, line.data.decode())
+            cells_of = declared.stored_cells
+            # Made one by one, as they are bound: a page of tuples keeps the collector busy.
+            rows = (
+                (*cells_of(line, workspace_id), number, line.data.decode())
                 for number, line in enumerate(commit.lines, revision + 1)
-            ]
+            )
             self.upsert(declared, statements, rows)
-            revision += len(rows)
+            revision += len(commit.lines)
         self._meet(commit, dataset, statements)
         deleted = (*commit.deleted, *sorted(missing))
         if deleted:

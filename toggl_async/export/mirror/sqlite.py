@@ -7,7 +7,7 @@ committed is brought to the disk (``synchronous = FULL``). Statements keep to wh
 import errno
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
@@ -35,6 +35,9 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """Codes of errors that say that the file isn't whole."""
 
 _SYNCHRONOUS = "FULL"
+
+_PAGE = 8192
+"""Bytes of a page of the file: a row has about 800, and each page that is written has its price."""
 
 _LOG = 64 * 1024 * 1024
 """Bytes that the write-ahead log is cut to, once readers that were open for long are gone."""
@@ -109,6 +112,7 @@ class SqliteStore(SqlStore):
                 self._connection = sqlite3.connect(
                     self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
                 )
+                self._connection.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is new
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
                 self._connection.execute(f"PRAGMA journal_size_limit = {_LOG}")
@@ -175,7 +179,7 @@ class SqliteStore(SqlStore):
         """See `SqlStore.execute_many`."""
         self.database.executemany(statement, parameters)
 
-    def upsert(self, declared: Table, statements: Statements, rows: Sequence[Sequence[Stored]]) -> None:  # noqa: ARG002 - others need it
+    def upsert(self, declared: Table, statements: Statements, rows: Iterable[Sequence[Stored]]) -> None:  # noqa: ARG002 - others need it
         """See `SqlStore.upsert`."""
         self.database.executemany(statements.upsert, rows)
 
