@@ -10,9 +10,9 @@ import msgspec
 from toggl_async._operations.paging.paging import Page, PageAnswer, PageRequest, Paging, Position, may_be_full
 from toggl_async._operations.paging.reading import (
     Misshapen,
-    comparable,
     field,
     fields,
+    has_no_rows,
     identity,
     is_no_row,
     outline,
@@ -191,7 +191,7 @@ class Pages(Generic[ItemT]):
             total = self._paging.total(answer)
             if total and not items and tally.met == 0:
                 raise self._misshapen(f"the list says that it has {total} items, but none came", answer)
-            rows = [item for item in items if not is_no_row(item)]
+            rows = [item for item in items if not is_no_row(item)] if has_no_rows(items) else items
             new = seen.new(rows)
             shifted = self._paging.has_shifted(position, rows)
             count = self._count(items, size, answer)
@@ -327,9 +327,9 @@ class _Seen:
 
     def new(self, items: Sequence[object]) -> list[object]:
         """Pick the items that no earlier page held."""
-        ids = [identity(item, self._identity) for item in items]
-        if None in ids:
-            before, self._before = self._before, [comparable(item) for item in items]
+        ids = () if self._identity is None else [identity(item, self._identity) for item in items]
+        if self._identity is None or None in ids:
+            before, self._before = self._before, list(items)  # JSON as it came is equal where its bytes are
             return [] if before == self._before else list(items)
         fresh = [item for item, key in zip(items, ids, strict=True) if key not in self._ids]
         self._ids.update(ids)

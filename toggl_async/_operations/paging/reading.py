@@ -1,6 +1,7 @@
 """Reading answers and bodies in whichever form they come: records, free JSON, or JSON not read yet."""
 
 import functools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -16,6 +17,7 @@ __all__ = [
     "field",
     "fields",
     "has",
+    "has_no_rows",
     "identity",
     "is_no_row",
     "kind_of",
@@ -53,6 +55,8 @@ def _field_of(piece: msgspec.Raw, name: str) -> object:
 
 
 _BRACE: Final = ord("{")
+
+_first: Final = operator.itemgetter(0)
 
 
 @functools.cache
@@ -94,6 +98,8 @@ def listed(rows: object) -> Sequence[object]:
         return []
     if not isinstance(rows, list):
         raise Misshapen(f"expected a list, got {kind_of(rows)}")
+    if not has_no_rows(rows):
+        return rows
     # Rows that are records already have been held against their type.
     strange = next((row for row in rows if is_no_row(row) and bytes(row) != b"null"), None)
     if strange is not None and all(map(is_no_row, rows)):
@@ -104,6 +110,14 @@ def listed(rows: object) -> Sequence[object]:
 def is_no_row(element: object) -> bool:
     """Whether an element of a list that is still JSON is not an object."""
     return isinstance(element, msgspec.Raw) and memoryview(element)[0] != _BRACE
+
+
+def has_no_rows(elements: Sequence[object]) -> bool:
+    """Whether `is_no_row` holds for any element; for pages of JSON, without a line of Python for each."""
+    try:
+        return not {_BRACE}.issuperset(map(_first, map(memoryview, cast("Any", elements))))
+    except TypeError:  # records
+        return any(map(is_no_row, elements))
 
 
 def outline(body: bytes) -> list[msgspec.Raw] | dict[str, msgspec.Raw] | None:

@@ -291,8 +291,13 @@ class ReportCursor(Paging):
         announced = position.get("first_id")
         if announced is None:
             return False
-        ids = {number for item in items for number in _entry_ids(item)}
-        return announced not in ids and bool(ids or not items)
+        met = False
+        for item in items:  # it is the first, unless something is wrong
+            for number in _entry_ids(item):
+                if number == announced:
+                    return False
+                met = True
+        return met or not items
 
     def keys(self, item: object) -> Sequence[Hashable]:
         """The ids of the time entries of a row."""
