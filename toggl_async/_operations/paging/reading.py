@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import attrs
@@ -56,6 +56,7 @@ def _field_of(piece: msgspec.Raw, name: str) -> object:
 
 _BRACE: Final = ord("{")
 
+_view: Final[Callable[[Any], Any]] = memoryview
 _first: Final = operator.itemgetter(0)
 
 
@@ -115,7 +116,7 @@ def is_no_row(element: object) -> bool:
 def has_no_rows(elements: Sequence[object]) -> bool:
     """Whether `is_no_row` holds for any element; for pages of JSON, without a line of Python for each."""
     try:
-        return not {_BRACE}.issuperset(map(_first, map(memoryview, cast("Any", elements))))
+        return not {_BRACE}.issuperset(map(_first, map(_view, elements)))
     except TypeError:  # records
         return any(map(is_no_row, elements))
 

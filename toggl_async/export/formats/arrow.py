@@ -5,10 +5,11 @@ Needs pyarrow (the extra ``parquet``).
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import pyarrow as pa
 
-from toggl_async.export.formats.columns import ROWS, SIZE, columns_of, portions
-from toggl_async.export.mirror.cells import ColumnType
+from toggl_async.export.formats.columns import ROWS, SIZE, portions
+from toggl_async.export.mirror.cells import Cell, ColumnType
 from toggl_async.export.mirror.tables import Table
 
 __all__ = ["arrow_batch", "arrow_schema", "arrow_table"]
@@ -36,11 +37,18 @@ def arrow_schema(declared: Table) -> pa.Schema:
 
 def arrow_batch(declared: Table, schema: pa.Schema, portion: Sequence[bytes]) -> pa.RecordBatch:
     """Some rows, each one JSON object."""
-    columns = columns_of(declared, portion)
+    columns = declared.columns_of(portion)
     return pa.RecordBatch.from_arrays(
-        [pa.array(cells, type=field.type) for cells, field in zip(columns, schema, strict=True)],
+        [_array(cells, field.type) for cells, field in zip(columns, schema, strict=True)],
         schema=schema,
     )
+
+
+def _array(cells: Sequence[Cell], kind: pa.DataType) -> pa.Array:
+    """A column; moments pass as text, which Arrow reads in half the time that objects of Python take."""
+    if kind != _TYPES[ColumnType.MOMENT]:
+        return pa.array(cells, type=kind)
+    return pa.array(msgspec.to_builtins(cells), type=pa.string()).cast(kind)
 
 
 def arrow_table(declared: Table, lines: Iterable[bytes]) -> pa.Table:

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from toggl_async.export.mirror.cells import Cell
-from toggl_async.export.mirror.tables import Table
 
-__all__ = ["ROWS", "SIZE", "Columns", "columns_of", "portions"]
+__all__ = ["ROWS", "SIZE", "Columns", "portions"]
 
 ROWS, SIZE = 100, 1 << 20
 """Rows, and bytes of them, whose cells are made at once: those of more leave the processor's cache."""
@@ -32,8 +31,3 @@ def portions(lines: Iterable[bytes], *, rows: int, size: int) -> Iterator[list[b
             portion, room = [], size
     if portion:
         yield portion
-
-
-def columns_of(declared: Table, portion: Sequence[bytes]) -> Columns:
-    """The cells of a portion, column by column."""
-    return list(zip(*map(declared.values, portion), strict=True))

@@ -25,7 +25,7 @@ from typing import Any, cast
 
 import msgspec
 
-from toggl_async.export.formats.columns import ROWS, SIZE, Columns, columns_of, portions
+from toggl_async.export.formats.columns import ROWS, SIZE, Columns, portions
 from toggl_async.export.formats.files import create
 from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.tables import Table
@@ -84,7 +84,7 @@ class Csv:
             writer = csv.writer(out, dialect)
             writer.writerow([column.name for column in declared.columns])
             for portion in portions(lines, rows=ROWS, size=SIZE):
-                writer.writerows(zip(*self._texts(declared, columns_of(declared, portion)), strict=True))
+                writer.writerows(zip(*self._texts(declared, declared.columns_of(portion)), strict=True))
                 rows += len(portion)
         return {declared.name: rows}
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 import duckdb
 import msgspec
 
-from toggl_async.export.formats.columns import ROWS, SIZE, columns_of, portions
+from toggl_async.export.formats.columns import ROWS, SIZE, portions
 from toggl_async.export.formats.database import Connection, DatabaseFile
 from toggl_async.export.formats.files import READABLE, create
 from toggl_async.export.mirror.cells import ColumnType
@@ -94,7 +94,7 @@ def _as_lists(declared: Table, rows: Sequence[bytes]) -> list[str]:
     """The columns of some rows, each as a list in JSON."""
     encode = msgspec.json.encode
     pieces = [
-        [encode(cells)[1:-1] for cells in columns_of(declared, portion)]
+        [encode(cells)[1:-1] for cells in declared.columns_of(portion)]
         for portion in portions(rows, rows=ROWS, size=SIZE)
     ]
     return [f"[{b','.join(column).decode()}]" for column in zip(*pieces, strict=True)]

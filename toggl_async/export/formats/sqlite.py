@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
-from toggl_async.export.formats.columns import ROWS, SIZE, columns_of
+from toggl_async.export.formats.columns import ROWS, SIZE
 from toggl_async.export.formats.database import Connection, DatabaseFile
 from toggl_async.export.formats.files import create
 from toggl_async.export.mirror.cells import ColumnType
@@ -50,14 +50,21 @@ class Sqlite(DatabaseFile):
         return cast("Connection", connection)
 
     def insert(self, connection: Connection, declared: Table, rows: Sequence[bytes]) -> None:
-        """Add rows by one prepared statement."""
-        made = [
-            cells if column.kind not in _MADE else _MADE[column.kind](cells)
-            for column, cells in zip(declared.columns, columns_of(declared, rows), strict=True)
-        ]
-        marks = ", ".join("?" * len(made))
+        """Add rows by one prepared statement.
+
+        A column without a value stands in it as null: to bind one takes as long as five numbers, since
+        Python's module asks its adapters of it. The key is never empty, so there is something to bind.
+        """
+        made: list[Sequence[object]] = []
+        values: list[str] = []
+        for column, cells in zip(declared.columns, declared.columns_of(rows), strict=True):
+            if cells.count(None) == len(rows):
+                values.append("NULL")
+                continue
+            values.append("?")
+            made.append(cells if column.kind not in _MADE else _MADE[column.kind](cells))
         connection.executemany(
-            f"INSERT INTO {declared.name} VALUES ({marks})",  # noqa: S608 - names of our own
+            f"INSERT INTO {declared.name} VALUES ({', '.join(values)})",  # noqa: S608 - names of our own
             zip(*made, strict=True),
         )
 
@@ -71,12 +78,17 @@ def _texts(cells: Sequence[Any]) -> Sequence[object]:
     return cast("Sequence[object]", msgspec.to_builtins(cells))
 
 
+def _flags(cells: Sequence[Any]) -> Sequence[object]:
+    return [None if cell is None else int(cell) for cell in cells]  # a bool is asked about, too; see `insert`
+
+
 def _lists(cells: Sequence[Any]) -> Sequence[object]:
     encode = msgspec.json.encode
     return [None if cell is None else encode(cell).decode() for cell in cells]
 
 
 _MADE: Mapping[ColumnType, Callable[[Sequence[Any]], Sequence[object]]] = {
+    ColumnType.BOOLEAN: _flags,
     ColumnType.MOMENT: _moments,
     ColumnType.DAY: _texts,
     ColumnType.INTEGERS: _lists,

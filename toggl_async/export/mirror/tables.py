@@ -9,7 +9,7 @@ import datetime as dt
 import functools
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -211,16 +211,25 @@ class Table:
 
     def values(self, data: bytes) -> list[Cell]:
         """The cells of a row, in the order of the columns; those of the key are never empty."""
-        row = self._documented.cells(data)
-        if row is None:
-            row = self._odd(data)
-        else:
-            row.append(None)  # nothing is left for `EXTRA`
-        if row[self._id_place] is None:
-            row[self._id_place] = known_of(data).id
-        if self.dataset.key_has_workspace and row[self._workspace_place] is None:
-            row[self._workspace_place] = 0
-        return row
+        return [cell for (cell,) in self.columns_of([data])]
+
+    def columns_of(self, rows: Sequence[bytes]) -> list[Sequence[Cell]]:
+        """The cells of some rows, at least one, column by column; see `values`."""
+        columns = self._documented.columns(rows)
+        if columns is not None:
+            columns.append([None] * len(rows))  # nothing is left for `EXTRA`
+        elif len(rows) == 1:
+            columns = [(cell,) for cell in self._odd(rows[0])]
+        else:  # one of them is odd, or more
+            return list(zip(*map(self.values, rows), strict=True))
+        ids = self._id_place
+        if None in columns[ids]:
+            pairs = zip(columns[ids], rows, strict=True)
+            columns[ids] = [known_of(row).id if cell is None else cell for cell, row in pairs]
+        if self.dataset.key_has_workspace and None in columns[self._workspace_place]:
+            spaces = columns[self._workspace_place]
+            columns[self._workspace_place] = [0 if cell is None else cell for cell in spaces]
+        return columns
 
     def _odd(self, data: bytes) -> list[Cell]:
         """The cells of a row of whatever shape."""
