@@ -131,7 +131,7 @@ def dataset(name: str) -> Dataset:
 
 @functools.cache
 def operation(name: str) -> Operation[object]:
-    """The operation of that name; looked up once, because that reads the whole catalog."""
+    """The operation of that name; looked up once, because that reads a part of the catalog."""
     return catalog.operation(name)
 
 
