@@ -4,6 +4,8 @@
 
 import abc
 import heapq
+import itertools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -16,6 +18,8 @@ from toggl_async.export.plan.datasets import DATASETS, Dataset
 from toggl_async.export.rows import Stored
 
 __all__ = ["SqlSnapshot", "no_mirror"]
+
+_only = operator.itemgetter(0)
 
 _CHUNK = 1000
 """Rows that are fetched at once."""
@@ -76,8 +80,8 @@ class SqlSnapshot(abc.ABC):
         statement = (
             f"SELECT raw FROM {dataset.name} WHERE deleted_at IS NULL ORDER BY {', '.join(dataset.key)}"
         )
-        for (raw,) in self.fetched(statement):
-            yield raw.encode()
+        # Every row of a file passes here, so it is chained in C, and not a generator of its own.
+        return map(str.encode, map(_only, itertools.chain.from_iterable(self._chunks(statement))))
 
     def changes(self, after: int, dataset: Dataset | None = None) -> Iterator[Change]:
         """See `Snapshot.changes`."""
@@ -110,10 +114,16 @@ class SqlSnapshot(abc.ABC):
 
     def fetched(self, statement: str, parameters: Sequence[Stored] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement, some at a time."""
+        for rows in self._chunks(statement, parameters):
+            yield from rows
+
+    def _chunks(
+        self, statement: str, parameters: Sequence[Stored] = ()
+    ) -> Iterator[Sequence[tuple[Any, ...]]]:
         with self.failing():
             found = self.select(statement, parameters)
             while rows := found.fetchmany(_CHUNK):
-                yield from rows
+                yield rows
 
 
 def no_mirror(name: str) -> InvalidInput:
