@@ -85,7 +85,8 @@ def test_a_file_that_is_damaged_below_a_statement_is_not_the_statements_fault(
     )
     store.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2)
+        # Whole pages, or the text of a cell may be all that breaks.
+        file.seek(path.stat().st_size // 2 >> 16 << 16)
         file.write(b"\xff" * 100_000)
     with store.snapshot() as snapshot, pytest.raises(OSError, match="malformed"):
         list(snapshot.query("SELECT length(raw), name FROM tags", ())[1])

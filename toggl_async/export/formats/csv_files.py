@@ -26,7 +26,7 @@ from typing import Any, cast
 import msgspec
 
 from toggl_async.export.formats.columns import ROWS, SIZE, Columns, portions
-from toggl_async.export.formats.files import create
+from toggl_async.export.formats.files import BUFFER, create
 from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.tables import Table
 
@@ -79,7 +79,8 @@ class Csv:
         ((declared, lines),) = tables
         rows = 0
         create(path)
-        with path.open("w", encoding="utf-8-sig" if self._excel else "utf-8", newline="") as out:
+        encoding = "utf-8-sig" if self._excel else "utf-8"
+        with path.open("w", buffering=BUFFER, encoding=encoding, newline="") as out:
             dialect = _ForPeople if self._excel else _ForMachines
             writer = csv.writer(out, dialect)
             writer.writerow([column.name for column in declared.columns])

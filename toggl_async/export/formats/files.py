@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["READABLE", "create", "failing"]
+__all__ = ["BUFFER", "READABLE", "create", "failing"]
 
 READABLE = 0o600
 """For their owner alone: names, addresses, and what people did at which hour."""
+
+BUFFER = 1 << 18
+"""Bytes of a file that are written at once: the usual 8 KB are a dozen rows."""
 
 _CAUSES = {
     errno.ENOSPC: ("full", "no space", "too large"),

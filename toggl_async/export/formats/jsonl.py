@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from toggl_async.export.formats.files import create
+from toggl_async.export.formats.files import BUFFER, create
 from toggl_async.export.mirror.tables import Table
 
 __all__ = ["JsonLines"]
@@ -21,7 +21,7 @@ class JsonLines:
         ((declared, lines),) = tables
         rows = 0
         create(path)
-        with path.open("wb") as out:
+        with path.open("wb", buffering=BUFFER) as out:
             for line in lines:
                 out.write(line)
                 out.write(b"\n")

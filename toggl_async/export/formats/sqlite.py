@@ -42,6 +42,7 @@ class Sqlite(DatabaseFile):
         create(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
+            connection.execute("PRAGMA page_size = 16384")  # it is written once, and each page has its price
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
         except sqlite3.Error:
