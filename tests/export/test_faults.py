@@ -129,7 +129,7 @@ def unreachable_from(route: str, server: Sandbox) -> Iterator[None]:
         yield
 
 
-LIMITS: dict[str, int] = dict.fromkeys(("jsonl", "csv", "parquet", "sqlite", "duckdb"), 600_000)
+LIMITS: dict[str, int] = dict.fromkeys(("jsonl", "csv", "parquet", "sqlite", "duckdb"), 1_000_000)
 """Bytes at which the mirror is full when some of the company is in it."""
 
 

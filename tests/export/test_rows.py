@@ -286,6 +286,34 @@ def test_spaces_between_tokens_are_no_obstacle(
     assert b"\n" not in line.data
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        b'{"user_id":1,"time_entries":[{"id":5}]}',
+        b'{"user_id":1,"time_entries":[{"id":5}],"row_number":12}',
+        b'{"time_entries":[{"id":5}],"row_number":12,"user_id":1}',
+        b'{"row_number":12,"time_entries":[{"id":5}],"user_id":1}',
+        b'{"user_id":1,"row_number":12,"time_entries":[{"id":5}]}',
+        b'{"user_id":1,"row_number": 12,"time_entries":[{"id":5}]}',
+        b'{"user_id":1,"time_entries":[{"id":5}],"row_number":-0}',
+        b'{"user_id":1,"time_entries":[{"id":5}],"row_number":12.0}',
+        b'{"user_id":1,"time_entries":[{"id":5} ]}',
+        b'{"user_id":1,"time_entries":[{"id":5}] }',
+        b'{"user_id":1, "time_entries":[{"id":5}]}',
+    ],
+)
+def test_the_number_of_a_row_goes_wherever_it_stands(row: bytes) -> None:
+    (line,) = report_lines(pieces_of([row]), workspace_id=10)
+    assert line.data == b'{"user_id":1,"workspace_id":10,"id":5}'
+
+
+@pytest.mark.parametrize("at", ["]", '"]', "}]", '}],"row_number":12}', "\\", '\\"}]'])
+def test_what_looks_like_the_end_of_an_entry_is_a_part_of_its_text(at: str) -> None:
+    row = b'{"time_entries":[{"id":5,"at":%b}],"row_number":12}' % json.dumps(at).encode()
+    (line,) = report_lines(pieces_of([row]), workspace_id=10)
+    assert json.loads(line.data) == {"workspace_id": 10, "id": 5, "at": at}
+
+
 def test_a_list_of_entries_that_comes_twice_leaves_nothing_behind() -> None:
     row = b'{"user_id":1,"time_entries":[{"id":2}],"time_entries":[{"id":2}]}'
     (line,) = report_lines(pieces_of([row]), workspace_id=9)

@@ -6,7 +6,7 @@ import pytest
 from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.tables import DAY, EXTRA, _kind, table
 from toggl_async.export.plan.datasets import DATASETS
-from toggl_async.export.rows import SECRET_FIELDS, known_of
+from toggl_async.export.rows import SECRET_FIELDS, known_of, stand_in
 
 
 def cells(name: str, row: object) -> dict[str, object]:
@@ -85,6 +85,14 @@ def test_a_row_that_is_no_object_is_kept_as_json() -> None:
     assert row.pop(EXTRA) == '"odd"'
     assert (row.pop("workspace_id"), row.pop("id")) == (0, known_of(b'"odd"').id)
     assert {*row.values()} == {None}
+
+
+def test_rows_that_are_more_than_one_are_no_row() -> None:
+    data = b'{"id":1},{"id":2}'
+    row = dict(zip(table("tags").place, table("tags").values(data), strict=True))
+    assert row.pop("id") == stand_in(data)
+    assert row.pop("extra") == data.decode()
+    assert set(row.values()) == {None}
 
 
 def test_a_report_row_that_could_not_be_split_is_kept_whole() -> None:

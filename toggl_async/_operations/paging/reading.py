@@ -56,7 +56,7 @@ def _field_of(piece: msgspec.Raw, name: str) -> object:
 
 _BRACE: Final = ord("{")
 
-_view: Final[Callable[[Any], Any]] = memoryview
+_view: Final = cast("Callable[[Any], Any]", memoryview)
 _first: Final = operator.itemgetter(0)
 
 

@@ -215,9 +215,10 @@ class Table:
 
     def columns_of(self, rows: Sequence[bytes]) -> list[Sequence[Cell]]:
         """The cells of some rows, at least one, column by column; see `values`."""
-        columns = self._documented.columns(rows)
-        if columns is not None:
-            columns.append([None] * len(rows))  # nothing is left for `EXTRA`
+        columns: list[Sequence[Cell]]
+        documented = self._documented.columns(rows)
+        if documented is not None:
+            columns = [*documented, [None] * len(rows)]  # nothing is left for `EXTRA`
         elif len(rows) == 1:
             columns = [(cell,) for cell in self._odd(rows[0])]
         else:  # one of them is odd, or more
