@@ -220,7 +220,7 @@ class Simulation:
             )
             self.calls += 1
             if driver.submit(self.store, call):
-                self.tell(f"{driver.name}: call {number}, {call.level.name}, {call.window}")  # type: ignore[attr-defined]
+                self.tell(f"{driver.name}: call {number}, {call.level.name}, {call.window}")
                 if call.deadline is not None:
                     self.at(call.deadline + 1, lambda call=call: self.expire(driver, call))  # type: ignore[misc]
             else:

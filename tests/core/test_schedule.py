@@ -75,7 +75,7 @@ class Calls:
 
     def sent(self, **changes: object) -> Call:
         call = self.waiting(**changes)  # type: ignore[arg-type]
-        assert self.turn(call.level, call.window) is call  # type: ignore[arg-type]
+        assert self.turn(call.level, call.window) is call
         self.schedule.begin(call, self.now)
         self.schedule.sent(call, self.now)
         return call

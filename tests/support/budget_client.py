@@ -65,8 +65,17 @@ async def call(toggl: TogglClient, workspace: int, max_wait: float | None, prior
 
 async def lines_of(stream: TextIO) -> AsyncIterator[str]:
     """Yield the lines of a stream as they come, without holding up the loop."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, stream.readline):
+
+    def read() -> None:
+        # Each line at once: the stream drops what it has read ahead when somebody writes to it.
+        while line := stream.readline():
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+        loop.call_soon_threadsafe(lines.put_nowait, "")
+
+    loop.run_in_executor(None, read)
+    while line := await lines.get():
         yield line
 
 
