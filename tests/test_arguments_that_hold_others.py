@@ -260,8 +260,8 @@ AUDIT: Any = SummaryAuditFilter
         ),
         (
             "workspace.projects.list",
-            {"statuses": ["active", "upcomming"]},
-            "statuses[1]: pass 'upcoming' or 'active' or 'ended' or 'archived' or 'deleted', not 'upcomming'",
+            {"statuses": ["active", "planned"]},
+            "statuses[1]: pass 'upcoming' or 'active' or 'ended' or 'archived' or 'deleted', not 'planned'",
         ),
         ("workspace.reports.saved.create", {"params": {1: 2}}, "params: names must be str, not 1"),
         (
