@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from support.export_company import FIRST, NOW, Company
-from support.export_updates import run
+from support.export_updates import OPTIONS, run
 from support.export_written import ids
-from toggl_async.export import ExportPlan, Manifest
+from toggl_async import ApiToken, TogglClient
+from toggl_async.export import ExportPlan, Manifest, Mirror
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -199,6 +200,25 @@ async def test_a_long_list_is_read_as_a_whole_every_week(tmp_path: Path) -> None
     whole = [number for number, one in enumerate(asked) if one != [True]]
     assert [asked[number] for number in whole] == [[False, False]] * 2
     assert whole[1] - whole[0] == 7
+
+
+async def test_a_long_list_that_a_run_leaves_out_stays_proven(tmp_path: Path) -> None:
+    firm = Firm("projects")
+    async with (
+        Mirror(tmp_path / "mirror.sqlite") as mirror,
+        TogglClient(ApiToken("made-up"), transport=firm, options=OPTIONS) as toggl,
+    ):
+        for datasets in (None, None, ["time_entries"], None):
+            firm.now += dt.timedelta(days=1)
+            firm.log.clear()
+            manifest = await mirror.refresh(toggl, firm.plan, datasets=datasets)
+            assert [one.dataset for one in manifest.whole_lists] == (
+                [] if not manifest.update else ["projects"]
+            )
+        assert firm.asked_for_changes == [True]
+        await mirror.forget(workspace=FIRST)
+        await mirror.refresh(toggl, firm.plan)
+        assert len(await mirror.records("projects")) == 260
 
 
 async def test_rows_that_are_new_leave_a_long_list_proven(tmp_path: Path) -> None:

@@ -341,10 +341,8 @@ def _changes(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, bef
     paging = operation(dataset.operation).paging
     if run.previous is None or run.all_lists or not dataset.since or paging is None:
         return None
-    whole = run.previous.whole_list(dataset.name, workspace.id)
-    if whole is None or before < (paging.largest or 0):
-        return None
-    if run.previous.read_at(dataset.name, workspace.id) is None:  # it failed, or was forgotten, since
+    whole, read_at = run.previous.whole_list(dataset.name, workspace.id), run.previous.read_at
+    if whole is None or read_at(dataset.name, workspace.id) is None or before < (paging.largest or 0):
         return None
     if not dt.timedelta() <= run.account.asked_at - whole.as_of < _WHOLE_FOR:
         return None
