@@ -34,6 +34,8 @@ class Firm(Company):
         between: is called before each page but the first.
     """
 
+    now: dt.datetime
+
     def __init__(self, name: str, rows: int = 260) -> None:
         super().__init__(3)
         self.name, self.shown = name, False
