@@ -54,7 +54,7 @@ async def test_a_directory_that_has_the_name_of_a_file(tmp_path: Path) -> None:
         await run(Company(), tmp_path)
     (tmp_path / "users.jsonl" / "kept").unlink()
     await run(Company(), tmp_path)
-    assert len(rows(tmp_path, "jsonl", "users")) == 5
+    assert len(rows(tmp_path, "jsonl", "users")) == 7
 
 
 @pytest.mark.anyio

@@ -60,6 +60,9 @@ class Company(httpx.AsyncBaseTransport):
             ]
             for name in ("clients", "projects", "tags", "tasks", "users", "groups")
         }
+        self.lists["users"] += [
+            {"id": USER, "workspace_id": number, "name": "Zoë"} for number in (FIRST, SECOND)
+        ]
         self.sorts = True
         """Whether it sorts by the last change as it is asked to."""
         self.announces = False
@@ -165,7 +168,7 @@ class Company(httpx.AsyncBaseTransport):
             "user_id": USER,
             "username": "Zoë",
             "description": entry.description,
-            "tag_ids": [1],
+            "tag_ids": [1 if entry.workspace_id == FIRST else 2],
             "time_entries": [
                 {
                     "id": entry.id,

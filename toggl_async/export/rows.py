@@ -96,7 +96,7 @@ class _Seen(msgspec.Struct):
 
 
 class _Changed(msgspec.Struct):
-    """When a time entry last changed."""
+    """When a row last changed."""
 
     at: dt.datetime | None = None
 
@@ -272,7 +272,7 @@ def entry_line(data: bytes) -> Line:
 
 
 def changed_at(line: bytes) -> dt.datetime | None:
-    """When a time entry last changed; None where its line doesn't tell, or not in which time zone."""
+    """When a row last changed; None where its line doesn't tell, or not in which time zone."""
     try:
         moment = _changed.decode(line).at
     except (msgspec.ValidationError, ValueError):

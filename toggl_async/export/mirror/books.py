@@ -9,7 +9,7 @@ from http import HTTPStatus
 import attrs
 
 from toggl_async._client.client import TogglClient
-from toggl_async.export.mirror.freshness import stale_rows, with_older
+from toggl_async.export.mirror.freshness import stale_rows, whole_lists, with_older
 from toggl_async.export.mirror.keeper import Keeper
 from toggl_async.export.mirror.manifest import (
     Check,
@@ -23,7 +23,7 @@ from toggl_async.export.mirror.manifest import (
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.run import TOTALS, Run
 from toggl_async.export.mirror.store import SCHEMA, Commit, DaySum, Scope
-from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset
+from toggl_async.export.plan.datasets import ENTRIES, Dataset
 from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.rows import Line
 
@@ -122,9 +122,8 @@ class Books:
     def _never_offered(self, refusal: Refusal) -> bool:
         plan, previous = self.run.plan, self.run.previous
         was_there = previous is not None and previous.read_at(refusal.dataset, refusal.workspace_id)
-        never = _NEVER_OFFERED if refusal.dataset in DATASETS else _NEVER_OFFERED[:1]
         return (
-            refusal.status in never
+            refusal.status in _NEVER_OFFERED
             and refusal.dataset != "time_entries"
             and not (plan.names_datasets and refusal.dataset in plan)
             and not was_there
@@ -332,6 +331,7 @@ class Books:
             refused=self.refusals,
             failed=self.failures,
             stale=tuple(stale_rows(run, self.missing())),
+            whole_lists=tuple(whole_lists(run, self._progress)),
             warnings=run.account.warnings,
             kept_from=run.kept_from,
             read=tuple(name for name in run.plan.datasets if run.reads(name)),

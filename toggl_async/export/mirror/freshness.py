@@ -1,15 +1,16 @@
 """How fresh the rows of an update are, for its manifest. Pure."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 
 import attrs
 
-from toggl_async.export.mirror.manifest import ManifestEntry, Stale
+from toggl_async.export.mirror.manifest import ManifestEntry, Stale, WholeList
+from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.run import Run
 from toggl_async.export.plan.datasets import Source
 from toggl_async.export.plan.plan import EARLIEST
 
-__all__ = ["stale_rows", "with_older"]
+__all__ = ["stale_rows", "whole_lists", "with_older"]
 
 
 def with_older(entry: ManifestEntry, run: Run, *, ordered: bool) -> ManifestEntry:
@@ -53,3 +54,20 @@ def stale_rows(run: Run, refused: Container[tuple[str, int]]) -> Iterator[Stale]
             as_of = previous.read_at(dataset.name, workspace_id)
             if as_of is not None and (workspace_id not in seen or (dataset.name, workspace_id) in refused):
                 yield Stale(dataset=dataset.name, workspace_id=workspace_id, as_of=as_of)
+
+
+def whole_lists(run: Run, progress: Mapping[str, Progress]) -> Iterator[WholeList]:
+    """The lists of several pages that the next update may ask only for what changed.
+
+    Args:
+        run: what the export is.
+        progress: how far its pieces have come, by name.
+    """
+    for one in run.previous.whole_lists if run.previous is not None else ():
+        if not run.reads(one.dataset):
+            yield one
+    for dataset in run.plan.datasets:
+        for workspace in run.account.workspaces:
+            read = progress.get(Piece(dataset, workspace.id).name)
+            if read is not None and read.whole is not None and read.done and read.failed is None:
+                yield read.whole

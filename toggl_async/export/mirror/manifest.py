@@ -22,6 +22,7 @@ __all__ = [
     "MonthCheck",
     "Refusal",
     "Stale",
+    "WholeList",
     "agreement",
     "write_manifest",
 ]
@@ -138,6 +139,27 @@ class Stale:
 
 
 @attrs.frozen(kw_only=True)
+class WholeList:
+    """A list of several pages of which two readings in full brought the same, apart from new rows.
+
+    An update asks such a list only for what changed, until the later of these readings is a week old.
+
+    Attributes:
+        dataset: the name of the dataset.
+        workspace_id: the workspace.
+        as_of: the server's time at which it was read in full.
+        changes_from: the server's time from which on the next update asks for changes. That is when the list
+            was last read; or the time before, if the latest reading was of several pages, because a new row
+            may have moved from one to another meanwhile.
+    """
+
+    dataset: str
+    workspace_id: int
+    as_of: dt.datetime
+    changes_from: dt.datetime
+
+
+@attrs.frozen(kw_only=True)
 class ManifestEntry:
     """A dataset in the manifest.
 
@@ -251,6 +273,7 @@ class Manifest:
             missing; never time entries, a dataset that the export's plan names, or one that was there before.
         failed: what could not be read, or had an unexpected shape.
         stale: what an update could not read again.
+        whole_lists: the lists of several pages that an update may ask only for what changed.
         warnings: why Toggl may not show the whole account.
         excel: whether the CSV files are for spreadsheets.
         kept_from: the first day of the time entries that the mirror keeps, if older ones were forgotten;
@@ -286,6 +309,7 @@ class Manifest:
     not_in_plan: tuple[Refusal, ...]
     failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
+    whole_lists: tuple[WholeList, ...] = ()
     warnings: tuple[str, ...] = ()
     excel: bool = False
     kept_from: dt.date | None = None

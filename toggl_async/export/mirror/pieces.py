@@ -5,7 +5,7 @@ import datetime as dt
 import attrs
 
 from toggl_async._operations.paging import Bookmark
-from toggl_async.export.mirror.manifest import Check, Refusal
+from toggl_async.export.mirror.manifest import Check, Refusal, WholeList
 from toggl_async.export.plan.plan import DateRange
 
 __all__ = ["Piece", "Progress", "Range", "ServerTotals", "months_of"]
@@ -85,6 +85,9 @@ class Progress:
         seconds: of the time entries that it has brought, for a piece that is read again.
         since: the moment from which on it is asked for changes, in seconds since 1970; None where
             everything is read.
+        late: whether a row came that the mirror lacked, though changes would not have told of it: so the
+            reading before was not whole, and this one, which was no better, may not be.
+        whole: what says that the next update may ask a list only for what changed; None if it may not.
         failed: why the piece is not whole, though it was asked for; None when it is, or was not.
         refusal: what Toggl said when it refused the piece.
         totals: what Toggl said, for a piece that is a total.
@@ -108,6 +111,8 @@ class Progress:
     nameless: bool = False
     seconds: int = 0
     since: int | None = None
+    late: bool = False
+    whole: WholeList | None = None
     failed: str | None = None
     refusal: Refusal | None = None
     totals: ServerTotals | None = None

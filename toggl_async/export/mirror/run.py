@@ -9,7 +9,15 @@ import attrs
 import msgspec
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.mirror.manifest import Changes, Failure, Manifest, ManifestEntry, Refusal, Stale
+from toggl_async.export.mirror.manifest import (
+    Changes,
+    Failure,
+    Manifest,
+    ManifestEntry,
+    Refusal,
+    Stale,
+    WholeList,
+)
 from toggl_async.export.mirror.storage import DAMAGED
 from toggl_async.export.mirror.store import UnreadPart
 from toggl_async.export.plan.datasets import ENTRIES
@@ -41,6 +49,7 @@ class Previous:
         failed: what could not be read.
         stale: what is older than its dataset says.
         changes: what it changed in each dataset.
+        whole_lists: the lists of several pages that may be asked only for what changed.
     """
 
     base_url: str
@@ -53,6 +62,7 @@ class Previous:
     failed: tuple[Failure, ...]
     stale: tuple[Stale, ...]
     changes: Mapping[str, Changes] = attrs.field(factory=dict)
+    whole_lists: tuple[WholeList, ...] = ()
 
     def without(self, parts: Collection[UnreadPart]) -> Self:
         """The same run, as if it had not read these parts."""
@@ -72,6 +82,13 @@ class Previous:
         found = self.datasets.get(dataset)
         return None if found is None else found.as_of
 
+    def whole_list(self, dataset: str, workspace_id: int) -> WholeList | None:
+        """What says that a list may be asked only for what changed; None if it may not."""
+        for one in self.whole_lists:
+            if (one.dataset, one.workspace_id) == (dataset, workspace_id):
+                return one
+        return None
+
 
 @attrs.frozen(kw_only=True)
 class Run:
@@ -87,6 +104,7 @@ class Run:
         kept_from: the first day of time entries that the mirror keeps; None for all.
         datasets: for an update, the datasets that it reads; None for all of the plan.
         older: whether an update looks for changes of the time entries before `read_from`.
+        all_lists: whether an update reads every list in full.
         revision: the latest revision of the mirror when it began.
         before: how many rows each dataset had then.
     """
@@ -100,6 +118,7 @@ class Run:
     kept_from: dt.date | None = None
     datasets: tuple[str, ...] | None = None
     older: bool = True
+    all_lists: bool = False
     revision: int = 0
     before: Mapping[str, int] = attrs.field(factory=dict)
 

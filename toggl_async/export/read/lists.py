@@ -2,7 +2,9 @@
 
 In an update, a list that fits on one page is read again in full: that takes one request, like asking for
 changes, and shows deletions. For a longer list, the update asks for what changed since, if Toggl offers that;
-deleted rows are marked there.
+deleted rows are marked there. But while its pages were read, a row may have moved to one that was behind, and
+a row that becomes visible has not changed. So a longer list is read in full until two readings in a row bring
+the same, apart from new rows; then once a week, and whenever it lacks a row that the first requests returned.
 
 If a list lacks a row that the first requests returned, or most of the rows that it had in the run before, it
 is read once more before anything is removed, and compared with a fresh answer to the first request. If that
@@ -10,7 +12,8 @@ shows a row that the list lacks, the list is wrong, and nothing is removed.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+import datetime as dt
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -18,18 +21,21 @@ import attrs
 
 from toggl_async._operations.paging import PageStep
 from toggl_async.errors import TogglError
+from toggl_async.export.mirror.manifest import WholeList
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.store import Scope
 from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
-from toggl_async.export.rows import is_deleted, list_line
+from toggl_async.export.rows import Line, changed_at, is_deleted, list_line
 
 __all__ = ["list_piece", "listed", "read_account_list", "read_workspace_lists"]
 
 _OVERLAP = 60
 """Seconds before the last reading from which on changes are asked for: clocks differ a little."""
 
+_WHOLE_FOR = dt.timedelta(days=7)
+"""How long a list counts as whole: no change tells of a row that was made visible, or hidden."""
 
 _EMPTY = "an empty list"
 """What the failure of a list begins with that has no witness. The next run believes it."""
@@ -49,15 +55,14 @@ async def read_account_list(reader: Reader, dataset: Dataset) -> None:
     if reader.books.progress(piece).done:
         return
     lines = [list_line(row, workspace_id=None) for row in reader.account.rows(dataset.name)]
-    gone = await reader.books.known(Scope(dataset=dataset)) - {line.id for line in lines}
+    came = {line.id for line in lines}
     lacking: set[int] = set()
+    gone: set[int] = set()  # the row of a workspace that is seen no more stays, as all its other rows do
     if dataset.name == "organizations":
         owners = {workspace.organization_id for workspace in reader.account.workspaces}
-        lacking = gone & owners
-        if lacking:  # who is wrong about one may be wrong about all
-            gone = set()
-    else:  # the row of a workspace that is seen no more stays, as all its other rows do
-        gone = set()
+        lacking = {owner for owner in owners if owner is not None and owner not in came}
+        if not lacking:  # who is wrong about one may be wrong about all
+            gone = await reader.books.known(Scope(dataset=dataset)) - came
     progress = Progress(done=True, rows=len(lines))
     await reader.write(piece, dataset, lines, progress, deleted=gone)
     if lacking:
@@ -85,11 +90,11 @@ async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
 async def _begin(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, piece: Piece) -> None:
     """Say how a list is read again: as a whole, or what changed in it."""
     scope = Scope(dataset=dataset, workspace_id=workspace.id)
-    since = _since(reader, dataset, workspace, len(await reader.books.known(scope)))
-    if since is None:
+    changes = _changes(reader, dataset, workspace, len(await reader.books.known(scope)))
+    if changes is None:
         await reader.books.begin(piece, scope, Progress())
     else:
-        await reader.books.commit(piece, Progress(begun=True, since=since))
+        await reader.books.commit(piece, changes)
 
 
 async def _read(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace) -> None:
@@ -106,10 +111,13 @@ async def _read_pages(
     reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, piece: Piece
 ) -> TogglError | None:
     """Read a list to its end, once more where it is doubtful; return what kept it from there."""
-    error = await _walk(reader, dataset, workspace, piece)
-    if error is not None or reader.books.progress(piece).done:
-        return error
-    return await _walk(reader, dataset, workspace, piece)
+    while True:
+        saved = reader.books.progress(piece)
+        if saved.since is not None and saved.readings:  # what changed is not all that it lacks
+            await reader.books.begin(piece, Scope(dataset=dataset, workspace_id=workspace.id), Progress())
+        error = await _walk(reader, dataset, workspace, piece)
+        if error is not None or reader.books.progress(piece).done:
+            return error
 
 
 async def _walk(
@@ -169,6 +177,7 @@ async def _take(
         # Null is Toggl's word for an empty list as well; but then something else has to agree.
         blank=saved.blank or step.is_blank or (step.is_null and dataset.name not in reader.account.seen),
         shifted=saved.shifted or step.has_shifted,
+        late=saved.late or await _brings_late(reader, dataset, piece, saved, lines),
     )
     verdict = _Verdict()
     if step.following is None:
@@ -180,6 +189,7 @@ async def _take(
         readings=saved.readings + verdict.again,
         failed=verdict.doubt,
         deletes=bool(verdict.gone),
+        whole=verdict.whole,
     )
     await reader.write(piece, dataset, lines, saved, met=met | verdict.kept, deleted=deleted)
     if verdict.doubt is not None:
@@ -192,18 +202,18 @@ class _Verdict:
     """What the end of a list means.
 
     Attributes:
-        final: whether the list is read, and not once more.
         again: whether it is to be read once more.
         gone: ids of rows that were deleted, unless another workspace's list has them.
         kept: ids of rows that the list lacks and Toggl shows elsewhere.
         doubt: what is wrong with the list.
+        whole: what says that the next update may ask it only for what changed.
     """
 
-    final: bool = False
     again: bool = False
     gone: set[int] = attrs.field(factory=set)
     kept: set[int] = attrs.field(factory=set)
     doubt: str | None = None
+    whole: WholeList | None = None
 
 
 async def _judge(
@@ -223,9 +233,14 @@ async def _judge(
     """
     if saved.shifted:
         doubt = _MOVED if saved.readings else None
-        return _Verdict(final=bool(saved.readings), again=not saved.readings, doubt=doubt)
+        return _Verdict(again=not saved.readings, doubt=doubt)
     if saved.since is not None:
-        return _Verdict(final=True)
+        held = await reader.books.known(Scope(dataset=dataset, workspace_id=piece.workspace_id)) | met
+        shown = reader.account.seen.get(dataset.name, {}).get(piece.workspace_id or 0, ())
+        whole = None
+        if saved.whole is not None and not paged:  # changes move between pages as well
+            whole = attrs.evolve(saved.whole, changes_from=reader.account.asked_at)
+        return _Verdict(again=not held.issuperset(shown), whole=whole)
     unmet = await reader.books.unmet(piece) - met
     space = piece.workspace_id if dataset.key_has_workspace else None
     there = await reader.books.known(Scope(dataset=dataset, workspace_id=space)) | met
@@ -243,13 +258,42 @@ async def _judge(
         lacking = [number for number in lacking if number in now]
     if unmet and (saved.odd or saved.blank):
         came = "rows without an id" if saved.odd else "an answer without a list"
-        return _Verdict(final=True, doubt=f"got {came}; no longer there: {listed(unmet)}")
+        return _Verdict(doubt=f"got {came}; no longer there: {listed(unmet)}")
     if unmet and not saved.rows and _has_no_witness(reader, dataset, piece):
-        return _Verdict(final=True, doubt=f"{_EMPTY}; no longer there: {listed(unmet)}")
+        return _Verdict(doubt=f"{_EMPTY}; no longer there: {listed(unmet)}")
     if lacking:  # a list that is wrong about one row says nothing about the others
         doubt = f"the list lacks {listed(lacking)}, which Toggl shows elsewhere"
-        return _Verdict(final=True, kept=set(lacking), doubt=doubt)
-    return _Verdict(final=True, gone=unmet)
+        return _Verdict(kept=set(lacking), doubt=doubt)
+    proven = paged and not (unmet or saved.late or saved.odd)
+    return _Verdict(gone=unmet, whole=_whole(reader, dataset, piece) if proven else None)
+
+
+def _whole(reader: Reader, dataset: Dataset, piece: Piece) -> WholeList | None:
+    """What says that a list, which brought what the reading before had brought, may be asked for changes."""
+    previous, number = reader.books.run.previous, piece.workspace_id or 0
+    before = previous.read_at(dataset.name, number) if previous is not None else None
+    if before is None or not dataset.since:
+        return None
+    as_of = reader.account.asked_at
+    return WholeList(dataset=dataset.name, workspace_id=number, as_of=as_of, changes_from=before)
+
+
+async def _brings_late(
+    reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, lines: Iterable[Line]
+) -> bool:
+    """Whether a page of a list that is read in full shows that the reading before was not whole.
+
+    It does so by a row that the mirror lacks, unless that has changed since, as new rows have.
+    """
+    previous = reader.books.run.previous
+    if previous is None or not dataset.since or saved.since is not None:
+        return False
+    as_of = previous.read_at(dataset.name, piece.workspace_id or 0)
+    known = await reader.books.known(Scope(dataset=dataset, workspace_id=piece.workspace_id))
+    changes = [changed_at(line.data) for line in lines if line.id not in known]
+    return any(
+        as_of is None or changed is None or changed.timestamp() < _changes_from(as_of) for changed in changes
+    )
 
 
 def _seen_elsewhere(
@@ -291,11 +335,20 @@ def listed(ids: Collection[int]) -> str:
     return ", ".join(map(str, first)) + more
 
 
-def _since(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, before: int) -> int | None:
-    """The moment from which on changes are asked for, in seconds since 1970; None to read everything."""
-    previous = reader.books.run.previous
-    as_of = previous.read_at(dataset.name, workspace.id) if previous is not None else None
+def _changes(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, before: int) -> Progress | None:
+    """How the reading of what changed in a list begins; None to read everything."""
+    run = reader.books.run
     paging = operation(dataset.operation).paging
-    if as_of is None or not dataset.since or paging is None or before < (paging.largest or 0):
+    if run.previous is None or run.all_lists or not dataset.since or paging is None:
         return None
+    whole, read_at = run.previous.whole_list(dataset.name, workspace.id), run.previous.read_at
+    if whole is None or read_at(dataset.name, workspace.id) is None or before < (paging.largest or 0):
+        return None
+    if not dt.timedelta() <= run.account.asked_at - whole.as_of < _WHOLE_FOR:
+        return None
+    return Progress(begun=True, since=_changes_from(whole.changes_from), whole=whole)
+
+
+def _changes_from(as_of: dt.datetime) -> int:
+    """The moment from which on a list that was read then is asked for changes, in seconds since 1970."""
     return int(as_of.timestamp()) - _OVERLAP

@@ -143,7 +143,7 @@ class Mirror:
             plan: what to export.
             update: whether to bring a finished mirror up to date; otherwise it is refused.
             recheck: how many days of time entries before the last run an update reads again in full; None for
-                all.
+                all, and for every list in full.
             datasets: the datasets of the plan that an update reads; the others stay as they are. None for
                 all.
             older: whether an update also looks for edits and deletions of time entries before those days.

@@ -69,7 +69,8 @@ class Choices:
     Attributes:
         name: what the mirror is called in messages.
         update: whether one that is whole may be brought up to date.
-        recheck: days before the last run that an update reads again; None for all.
+        recheck: days before the last run that an update reads again; None for all, and for every list in
+            full.
         datasets: the datasets that an update reads; None for all of the plan.
         older: whether an update looks for changes of older time entries.
         account: the result of `survey`, if there is one already.
@@ -230,7 +231,9 @@ def _of_update(run: Run, previous: Previous, choices: Choices) -> Run:
         # What could not be read the last time may lack older edits, too.
         behind = any(one.dataset == ENTRIES.name and one.workspace_id in seen for one in previous.stale)
         older = older or behind or read_from <= EARLIEST
-    return attrs.evolve(run, datasets=datasets, older=older, read_from=read_from)
+    return attrs.evolve(
+        run, datasets=datasets, older=older, read_from=read_from, all_lists=choices.recheck is None
+    )
 
 
 async def _with_changes(manifest: Manifest, run: Run, holding: Holding) -> Manifest:

@@ -229,13 +229,14 @@ class Ledger:
         return cost
 
     def _parts(self, last: Manifest, account: Survey) -> Iterator[Portion]:
+        changes = {(one.dataset, one.workspace_id) for one in last.whole_lists}
         for dataset in last.plan.chosen():
             if dataset.source is Source.WORKSPACE:
                 cost = Cost()
                 for space in account.workspaces:
-                    # What can be asked for changes fits a page; so do, mostly, the others.
+                    # What is asked for changes fits a page; so do, mostly, the others.
                     cost[space.organization_id] += (
-                        1 if dataset.since else list_requests(dataset, account, space)
+                        1 if (dataset.name, space.id) in changes else list_requests(dataset, account, space)
                     )
                 yield Portion(name=dataset.name, as_of=last.datasets[dataset.name].as_of, cost=cost)
         if ENTRIES.name in last.plan:
