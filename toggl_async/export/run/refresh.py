@@ -23,7 +23,7 @@ from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.keeper import StoreKeeper
 from toggl_async.export.mirror.manifest import Manifest
-from toggl_async.export.mirror.pieces import Piece, Range
+from toggl_async.export.mirror.pieces import Piece, Progress, Range
 from toggl_async.export.mirror.progress import DatasetFinished, ExportEvent, ExportStarted, OnExportEvent
 from toggl_async.export.mirror.run import Previous, Run, decoded, encoded, kept_of, refuse_other
 from toggl_async.export.mirror.store import RowStore, Standing
@@ -267,11 +267,23 @@ async def read_everything(reader: Reader, *, correct: bool = True) -> None:
     names = tuple(dataset.name for dataset in chosen)
     reader.tell(ExportStarted(datasets=names, workspaces=len(reader.account.workspaces)))
     _expect(reader, chosen)
+    await _note_unread(reader)
     async with asyncio.TaskGroup() as tasks:
         for dataset in chosen:
             if not reader.books.is_finished(dataset):
                 work = _dataset(reader, dataset, correct=correct)
                 tasks.create_task(work, name=dataset.name)
+
+
+async def _note_unread(reader: Reader) -> None:
+    """Say that the organizations could not be read, even if they were only to tell where history begins."""
+    unread, piece = reader.account.organizations_unread, Piece("organizations")
+    if unread is None or reader.books.progress(piece).done:
+        return
+    if unread.status is not None:
+        await reader.refused(piece, unread.status, unread.message)
+    else:
+        await reader.failed(piece, unread.message, progress=Progress(done=True))
 
 
 def _expect(reader: Reader, chosen: Iterable[Dataset]) -> None:
@@ -293,6 +305,8 @@ def _expect(reader: Reader, chosen: Iterable[Dataset]) -> None:
 async def _dataset(reader: Reader, dataset: Dataset, *, correct: bool) -> None:
     """Read a dataset from its source, then make it whole."""
     match dataset.source:
+        case Source.ACCOUNT if dataset.name == "organizations" and reader.account.organizations_unread:
+            pass  # see `_note_unread`
         case Source.ACCOUNT:
             await read_account_list(reader, dataset)
         case Source.WORKSPACE:
