@@ -184,3 +184,27 @@ async def test_the_cause_is_said_before_what_only_shows_that_something_is_missin
     manifest = await run(company, tmp_path)
     (failure,) = manifest.failed
     assert failure.message.startswith("oops (500 from POST")
+
+
+@pytest.mark.parametrize("said", ["page_size must be at most 3", "Invalid page size"])
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_small_pages_are_enough(tmp_path: Path, status: int, said: str) -> None:
+    company = Company(12, page=3)
+
+    def answer(path: str, body: Any) -> httpx.Response | None:
+        if path.endswith("/search/time_entries") and body["page_size"] > 3:
+            return httpx.Response(status, json=said)
+        return None
+
+    company.before = answer
+    assert (await run(company, tmp_path)).complete
+    assert ids(tmp_path, "jsonl") == [entry.id for entry in company.entries]
+
+
+async def test_sizes_that_are_all_refused_are_tried_once(tmp_path: Path) -> None:
+    company = Company(12)
+    answering(company, "/search/time_entries", httpx.Response(422, json="Invalid page size"))
+    assert failing(await run(company, tmp_path)) == {"time_entries"}
+    sizes = [body["page_size"] for body in company.asked("/search/time_entries")]
+    assert sizes[:7] == [1000, 500, 200, 50, 20, 10, 1]
+    assert set(sizes[7:]) == {1}

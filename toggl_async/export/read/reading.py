@@ -287,7 +287,11 @@ class Reader:
 
             async def fetch(request: PageRequest) -> PageAnswer:
                 nonlocal latest
-                answer = await self.fetch(name, path, query=request.query, body=request.body)
+                try:
+                    answer = await self.fetch(name, path, query=request.query, body=request.body)
+                except ResponseError:
+                    self._note_smallest(name, paging, request)
+                    raise
                 if paging.fallbacks and isinstance(request.body, Mapping):
                     self.sizes[name] = request.body[paging.size]
                     await alone.aclose()
@@ -303,6 +307,13 @@ class Reader:
                     with reading(name, latest):
                         items = taken(step.items)
                     yield step.with_items(items)
+
+    def _note_smallest(self, name: str, paging: Paging, request: PageRequest) -> None:
+        """Remember that even the smallest page was refused: other ranges try no other size."""
+        if paging.fallbacks and isinstance(request.body, Mapping):
+            smallest = min(paging.fallbacks)
+            if request.body[paging.size] == smallest:
+                self.sizes[name] = smallest
 
     async def write(
         self,
