@@ -31,6 +31,7 @@ from toggl_async.export.mirror.worker import Worker
 from toggl_async.export.plan.datasets import ENTRIES, Dataset, Source
 from toggl_async.export.plan.plan import EARLIEST, ExportPlan
 from toggl_async.export.plan.survey import Survey, identify, survey
+from toggl_async.export.read.dayless import await_dayless, delete_dayless
 from toggl_async.export.read.entries import read_running, write_running
 from toggl_async.export.read.extent import read_history
 from toggl_async.export.read.lists import list_piece, read_account_list, read_workspace_lists
@@ -321,6 +322,7 @@ async def _dataset(reader: Reader, dataset: Dataset, *, correct: bool) -> None:
 async def _time_entries(reader: Reader, *, correct: bool) -> None:
     """Read the time entries of every workspace, compare them, then write the one that is running."""
     await read_running(reader)
+    await await_dayless(reader)
     if reader.books.run.previous is not None:
         ranges = await read_changes(reader)
     else:
@@ -333,6 +335,7 @@ async def _time_entries(reader: Reader, *, correct: bool) -> None:
         looked = reader.books.run.older or reader.books.is_deleting(ENTRIES)  # see `read_changes`
         await verify(reader, ranges, correct=correct and looked)
     await delete_stand_ins(reader)
+    await delete_dayless(reader)
     await write_running(reader)
 
 
