@@ -200,4 +200,4 @@ def estimate_lines(estimate: Estimate, now: dt.datetime) -> list[str]:
     lines.append(
         f"about {spell(estimate.seconds)} at {estimate.pace:g} s a request, until {ends:%Y-%m-%d %H:%M:%S}"
     )
-    return lines
+    return [*lines, *estimate.warnings]
