@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 
@@ -10,8 +11,8 @@ from support.export_company import FIRST, SECOND, Company
 from support.export_updates import OPTIONS, run
 from support.export_written import everything, ids
 from support.pairs import pairs
-from toggl_async import ApiToken, LoginRefused, TogglClient
-from toggl_async.export import DATASETS, ExportPlan, Manifest, export_batches
+from toggl_async import ApiToken, LoginRefused, MaxWaitExceeded, Retry, TogglClient
+from toggl_async.export import DATASETS, ExportPlan, Manifest, export, export_batches
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -208,3 +209,28 @@ async def test_sizes_that_are_all_refused_are_tried_once(tmp_path: Path) -> None
     sizes = [body["page_size"] for body in company.asked("/search/time_entries")]
     assert sizes[:7] == [1000, 500, 200, 50, 20, 10, 1]
     assert set(sizes[7:]) == {1}
+
+
+async def test_the_cause_of_a_wait_that_is_too_long(tmp_path: Path) -> None:
+    company = Company(3)
+    answering(company, "/api/v9/me", httpx.Response(500, json="oops"))
+    options = attrs.evolve(OPTIONS, retry=Retry(attempts=5, minimum=60.0, maximum=60.0))
+    async with TogglClient(ApiToken("made-up"), transport=company, options=options) as client:
+        with pytest.raises(
+            MaxWaitExceeded, match=r"\(back-off\) after 500 from GET .*/me, longer than"
+        ) as told:
+            await export(client, ExportPlan(), tmp_path, max_wait=2)
+    assert told.value.cause.startswith("500 from GET ")
+
+
+async def test_a_lost_connection_is_the_cause_of_a_wait(tmp_path: Path) -> None:
+    company = Company(3)
+
+    def lost(path: str, body: Any) -> httpx.Response | None:
+        raise httpx.ReadError("lost")
+
+    company.before = lost
+    options = attrs.evolve(OPTIONS, retry=Retry(attempts=5, minimum=60.0, maximum=60.0))
+    async with TogglClient(ApiToken("made-up"), transport=company, options=options) as client:
+        with pytest.raises(MaxWaitExceeded, match="after ReadError from GET"):
+            await export(client, ExportPlan(), tmp_path, max_wait=2)
