@@ -23,7 +23,7 @@ from toggl_async._operations.paging import (
     Token,
     WrappedPages,
 )
-from toggl_async.errors import BadRequest, InvalidInput, PagingError, ServerError
+from toggl_async.errors import BadRequest, InvalidInput, PagingError, ResponseError, ServerError
 
 pytestmark = pytest.mark.anyio
 
@@ -87,8 +87,9 @@ def numbered(total: int, *, first: str = "page", size: str = "per_page", cap: in
     return Server(serve)
 
 
-def refusal(message: str) -> BadRequest:
-    return BadRequest(message, status=400, method="GET", path="/x")
+def refusal(message: str, status: int = 400) -> ResponseError:
+    kind = BadRequest if status == 400 else ResponseError
+    return kind(message, status=status, method="GET", path="/x")
 
 
 async def ids_of(pages: Pages[Any]) -> list[int]:
@@ -323,12 +324,14 @@ async def test_an_answer_without_wrappers_is_the_last_page() -> None:
     assert len(server.asked) == 1
 
 
-def report(rows: int, *, largest: int = 10_000) -> Server:
+def report(
+    rows: int, *, largest: int = 10_000, status: int = 400, said: str = "Invalid 'page_size' value"
+) -> Server:
     """Serve a detailed report of so many rows, with its cursor in headers."""
 
     def serve(asked: Mapping[str, Any]) -> PageAnswer:
         if asked["page_size"] > largest:
-            raise refusal("Invalid 'page_size' value")
+            raise refusal(said, status)
         start = asked.get("first_row_number", 1)
         stop = min(start + asked["page_size"], rows + 1)
         page = [{"row_number": number} for number in range(start, stop)]
@@ -381,10 +384,36 @@ async def test_a_refused_page_size_gives_way_to_smaller_ones() -> None:
 
 
 async def test_when_every_size_is_refused_the_refusal_comes_out() -> None:
-    server = report(450, largest=10)
+    server = report(450, largest=0)
     with pytest.raises(BadRequest, match="page_size"):
         await server.walk(ReportCursor()).collect()
-    assert [asked["page_size"] for asked in server.asked] == [1000, 500, 200, 50]
+    assert [asked["page_size"] for asked in server.asked] == [1000, 500, 200, 50, 20, 10, 1]
+
+
+@pytest.mark.parametrize(
+    ("said", "sizes"),
+    [
+        ("page_size must be at most 20", [1000, 20]),
+        ("Invalid 'page_size' value, must be between 1 and 1000", [1000, 500, 200, 50, 20]),
+        ("page_size must be less than 200", [1000, 200, 50, 20]),
+        ("page_size 1000 is too large, the limit is 15", [1000, 15]),
+    ],
+)
+async def test_a_size_that_the_refusal_names_is_tried_first(said: str, sizes: list[int]) -> None:
+    server = report(30, largest=20, said=said)
+    assert len(await server.walk(ReportCursor()).collect()) == 30
+    assert [asked["page_size"] for asked in server.asked][: len(sizes)] == sizes
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_page_size_is_refused_with_one_status_or_another(status: int) -> None:
+    server = report(30, largest=20, status=status)
+    assert len(await server.walk(ReportCursor()).collect()) == 30
+
+
+async def test_what_is_too_large_need_not_be_about_pages() -> None:
+    server = report(30, largest=20, status=413, said="Request Entity Too Large")
+    assert len(await server.walk(ReportCursor()).collect()) == 30
 
 
 @pytest.mark.parametrize(

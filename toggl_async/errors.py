@@ -156,17 +156,22 @@ class MaxWaitExceeded(TogglError):
         wait: seconds until the call could have been sent.
         max_wait: seconds that the caller allowed.
         available_at: the UTC time at which the call could have been sent.
+        cause: what made it wait, for instance ``"500 from GET /api/v9/me"``; "" if that isn't known.
     """
 
-    def __init__(self, *, reason: str, wait: float, max_wait: float, available_at: dt.datetime) -> None:
+    def __init__(
+        self, *, reason: str, wait: float, max_wait: float, available_at: dt.datetime, cause: str = ""
+    ) -> None:
+        after = f" after {cause}" if cause else ""
         super().__init__(
-            f"the call would wait {wait:.0f} s ({reason}), longer than max_wait={max_wait:g} s; "
+            f"the call would wait {wait:.0f} s ({reason}){after}, longer than max_wait={max_wait:g} s; "
             f"it could be sent at {available_at:%Y-%m-%d %H:%M:%S} UTC"
         )
         self.reason = reason
         self.wait = wait
         self.max_wait = max_wait
         self.available_at = available_at
+        self.cause = cause
 
 
 class RequestFailed(TogglError):

@@ -220,7 +220,7 @@ def test_a_server_that_fails_at_first_contact(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.order(Fault(status=500), route=ME)
-    assert main(["export", "--out", str(out)]) == 1
+    assert main(["export", "--out", str(out)]) == 2
     printed = capsys.readouterr()
     assert printed.err.endswith("; nothing was written\n")
     assert not out.exists()

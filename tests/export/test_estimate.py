@@ -83,14 +83,61 @@ async def test_unknown_quotas_leave_the_pace() -> None:
     assert {(quota.remaining, quota.windows) for quota in found.quotas} == {(None, 1)}
 
 
-async def test_what_toggl_refuses_to_count_takes_a_request_at_least() -> None:
+UNCOUNTED: dict[str, httpx.Response] = {
+    "a premium feature": httpx.Response(402, json="a premium feature"),
+    "not yours": httpx.Response(403, json="not yours"),
+    "not here": httpx.Response(404, json="not here"),
+    "oops": httpx.Response(500, json="oops"),
+    "words": httpx.Response(422, json="words"),
+    "missing required field `groups`": httpx.Response(200, json={}),
+    "got no groups": httpx.Response(200, json={"groups": None}),
+    "Expected `array`": httpx.Response(200, json={"groups": [{"sub_groups": [{"ids": None}]}]}),
+    "Expected `object`": httpx.Response(200, json=[]),
+}
+
+
+@pytest.mark.parametrize("cause", UNCOUNTED)
+async def test_what_cannot_be_counted_is_unknown_and_takes_a_request_at_least(cause: str) -> None:
     company = Company(10)
-    company.before = lambda path, body: (
-        httpx.Response(402, json="a premium feature") if "summary" in path else None
-    )
+    company.before = lambda path, body: UNCOUNTED[cause] if "summary" in path else None
     found = await ask(company, ExportPlan(datasets=("time_entries",), workspaces=(FIRST,)))
     (part,) = found.datasets
-    assert (part.rows, part.requests) == (0, 1 + 3)  # what is running, and three ranges
+    assert part.rows is None
+    (warning,) = found.warnings
+    assert warning.startswith(f"the time entries of workspace {FIRST} could not be counted")
+    assert cause in warning
+    if cause not in {"oops", "not yours"}:  # it is sent again; the credentials are looked at
+        assert found.spent == len(company.log)
+    if cause != "got no groups":  # then only the years with entries are unknown
+        assert part.requests == 1 + 3  # what is running, and three ranges
+
+
+async def test_no_groups_are_none_where_the_total_agrees() -> None:
+    company = Company(0)
+    company.before = lambda path, body: (
+        httpx.Response(200, json={"groups": None}) if "summary" in path else None
+    )
+    found = await ask(company, ExportPlan(datasets=("time_entries",)))
+    assert (found.datasets[0].rows, found.warnings) == (0, ())
+    assert found.spent == len(company.log)
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(500, json="oops"), httpx.Response(200, json={})])
+async def test_quotas_that_cannot_be_read_are_unknown(answer: httpx.Response) -> None:
+    company = Company(10)
+    company.before = lambda path, body: answer if path.endswith("quota") else None
+    found = await ask(company)
+    assert {quota.remaining for quota in found.quotas} == {None}
+
+
+async def test_organizations_that_cannot_be_read_are_unknown() -> None:
+    company = Company(10)
+    company.before = lambda path, body: (
+        httpx.Response(500, json="oops") if path.endswith("organizations") else None
+    )
+    found = await ask(company)
+    assert found.datasets[0].rows is None
+    assert "oops" in found.warnings[0]
 
 
 async def test_a_survey_that_was_made_is_not_made_again() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from support.export_company import FIRST, NOW, Company, Entry
 from support.export_updates import OPTIONS, run
-from toggl_async import ApiToken, Retry, TogglClient, TogglError
+from toggl_async import ApiToken, LoginRefused, Retry, TogglClient
 from toggl_async.export import ExportPlan, estimate
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -64,11 +64,20 @@ async def test_time_entries(count: int, tmp_path: Path) -> None:
     ("status", "body"),
     [(200, b"null"), (200, b"[]"), (200, b"<html></html>"), (204, b""), (500, b""), (400, b"")],
 )
-async def test_an_odd_count_is_one_typed_error(status: int, body: bytes) -> None:
-    """It came as a group of groups, one for each task."""
+async def test_an_odd_count_is_none(status: int, body: bytes) -> None:
     company = Known(1)
     company.before = lambda path, _: httpx.Response(status, content=body) if "summary" in path else None
     once = attrs.evolve(OPTIONS, retry=Retry(attempts=1))
     async with TogglClient(ApiToken("made-up"), transport=company, options=once) as client:
-        with pytest.raises(TogglError):
+        found = await estimate(client, ExportPlan())
+    assert found.datasets[-1].rows is None
+    assert len(found.warnings) == 2  # one for each workspace
+
+
+async def test_refused_credentials_are_one_typed_error() -> None:
+    """They came as a group of groups, one for each task."""
+    company = Known(1)
+    company.refuse_the_token_at("summary/time_entries")
+    async with TogglClient(ApiToken("made-up"), transport=company, options=OPTIONS) as client:
+        with pytest.raises(LoginRefused):
             await estimate(client, ExportPlan())

@@ -16,6 +16,7 @@ from toggl_async.cli.connect import Server, first_contact, reach, run_on_sandbox
 from toggl_async.cli.daemon import RoundsDisplay, keep_fresh, terminable
 from toggl_async.cli.display import Display, Watch, display
 from toggl_async.cli.exits import Exit
+from toggl_async.cli.left import left_behind
 from toggl_async.cli.machine import MachineDisplay, emit
 from toggl_async.cli.made_up import BEGINNING
 from toggl_async.cli.many import Router, belonging_to, display_many
@@ -24,7 +25,6 @@ from toggl_async.cli.report import (
     changed,
     estimate_lines,
     freshness,
-    left_behind,
     next_steps,
     summary,
     verdict,
@@ -305,7 +305,15 @@ async def _export(job: Job, server: Server, sandbox: Auth | None, output: _Outpu
     async with server.client(job.credentials(sandbox)) as client:
         await reach(server)
         exporting = job.export(client, on_event)
-        manifest = await first_contact(exporting, server, made=lambda: started)
+        try:
+            manifest = await first_contact(exporting, server, made=lambda: started)
+        except InvalidInput:
+            raise
+        except TogglError as error:
+            if started:
+                raise
+            output.failed(job, f"{error}; {left_behind(job.place, job.mirror)}")
+            return Exit.REFUSED
     return _told(job, manifest, output)
 
 
@@ -357,7 +365,13 @@ async def _estimate(job: Job, server: Server, sandbox: Auth | None, output: _Out
     """Say what an export will cost."""
     async with server.client(job.credentials(sandbox)) as client:
         await reach(server)
-        found: Estimate = await first_contact(estimate(client, job.plan), server, made=lambda: False)
+        try:
+            found: Estimate = await first_contact(estimate(client, job.plan), server, made=lambda: False)
+        except InvalidInput:
+            raise
+        except TogglError as error:  # nothing but the first requests can end an estimate
+            output.failed(job, str(error))
+            return Exit.REFUSED
     if output.machine:
         emit("estimate", attrs.asdict(found), account=job.name)
     else:

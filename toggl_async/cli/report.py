@@ -12,7 +12,7 @@ from toggl_async.cli.display import count, spell
 from toggl_async.cli.exits import Exit
 from toggl_async.export import Estimate, Failure, Manifest, Refusal
 
-__all__ = ["changed", "estimate_lines", "freshness", "left_behind", "next_steps", "summary", "verdict"]
+__all__ = ["changed", "estimate_lines", "freshness", "next_steps", "summary", "verdict"]
 
 _HOURS = "SELECT {0}, ROUND(SUM(seconds) / 3600.0, 1) AS hours FROM {1} GROUP BY {0} ORDER BY 2 DESC"
 _VIEW = "time_entries_named"
@@ -165,20 +165,6 @@ _STATE = {
 """What became of a part that was refused, or failed, without and with rows of an earlier run."""
 
 
-def left_behind(place: str, mirror: Path) -> str:
-    """What an export that did not come to its end has left.
-
-    Args:
-        place: where it goes, in words.
-        mirror: the file of its mirror.
-    """
-    if "://" in place:  # what a server has can't be looked up once it is gone
-        return f"{place} keeps what was committed; run the same command to resume"
-    if mirror.exists():
-        return f"{place} contains an unfinished export; run the same command to resume it"
-    return "nothing was written"
-
-
 def estimate_lines(estimate: Estimate, now: dt.datetime) -> list[str]:
     """What an export will cost, in lines.
 
@@ -200,4 +186,4 @@ def estimate_lines(estimate: Estimate, now: dt.datetime) -> list[str]:
     lines.append(
         f"about {spell(estimate.seconds)} at {estimate.pace:g} s a request, until {ends:%Y-%m-%d %H:%M:%S}"
     )
-    return lines
+    return [*lines, *estimate.warnings]

@@ -4,7 +4,8 @@ Rows keep their bytes: every field, known to this library or not, in Toggl's ord
 changes are made: A row without a ``workspace_id`` gets one, because one file contains the rows of every
 workspace. A group that has only a ``group_id`` gets that as its ``id``, too. A row of the detailed report,
 which is a group of time entries, becomes one line for each entry: the fields of the group beside those of the
-entry, without the row number, which changes with the row's neighbours. Credentials are blanked
+entry, without the row number, which changes with the row's neighbours, and with null seconds while it runs,
+in place of Toggl's negative number. Credentials are blanked
 (`SECRET_FIELDS`), because Toggl sends the token of a workspace along with it, and no file may contain one.
 
 Every line is identified by a number: its id, or a substitute (`stand_in`).
@@ -258,10 +259,16 @@ def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
         entries = [_fields.decode(entry) for entry in _rows.decode(group.pop("time_entries", _NULL)) or []]
         group.pop("row_number", None)
         group.setdefault("workspace_id", msgspec.Raw(b"%d" % workspace_id))
-        return [entry_line(_one_line(_encode(group | entry))) for entry in entries or [{}]]
+        return [entry_line(_one_line(_encode(_timed(group | entry)))) for entry in entries or [{}]]
     except msgspec.ValidationError:
         data = _one_line(row.strip())
         return [Line(stand_in(data), data)]
+
+
+def _timed(entry: _Fields) -> _Fields:
+    """The same time entry, its seconds null while it runs: Toggl sends a negative number then."""
+    seconds = bytes(entry.get("seconds", _NULL))
+    return entry | {"seconds": _NULL} if seconds[:1] == b"-" and seconds != b"-0" else entry
 
 
 def entry_line(data: bytes) -> Line:

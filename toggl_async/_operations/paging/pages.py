@@ -1,7 +1,9 @@
 """The walker behind every `iter()`: fetches page by page, and guards against servers that lose count."""
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Hashable, Sequence
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
@@ -17,7 +19,7 @@ from toggl_async._operations.paging.reading import (
     is_no_row,
     outline,
 )
-from toggl_async.errors import BadRequest, DecodeError, InvalidInput, PagingError
+from toggl_async.errors import DecodeError, InvalidInput, PagingError, ResponseError
 
 __all__ = ["Bookmark", "PageStep", "Pages"]
 
@@ -240,19 +242,28 @@ class Pages(Generic[ItemT]):
     async def _fetched(
         self, position: Position, size: int | None, *, first: bool
     ) -> tuple[PageAnswer, int | None]:
-        """Fetch one page; take smaller sizes when the first page is refused for its size.
-
-        A 400 is never sent again unchanged, and not at all unless its message is about pages: any
-        other has a cause that a smaller page would not cure, and each try costs quota.
-        """
-        smaller = iter(self._paging.fallbacks if first else ())
+        """Fetch one page; take smaller sizes when the first page is refused for its size."""
         while True:
             try:
                 return await self._fetch(self._placed(position, size)), size
-            except BadRequest as refusal:
-                size = next((fallback for fallback in smaller if size is not None and fallback < size), None)
-                if size is None or "page" not in refusal.message.lower():
+            except ResponseError as refusal:
+                size = self._smaller(size, refusal) if first else None
+                if size is None:
                     raise
+
+    def _smaller(self, size: int | None, refusal: ResponseError) -> int | None:
+        """Name the size to try after a refusal: the one that its message names, else the next one.
+
+        Nothing is tried if the refusal isn't about pages: any other cause remains on a smaller page, and each
+        try costs quota.
+        """
+        if size is None or not _is_about_size(refusal):
+            return None
+        named = [int(digits) for digits in re.findall("[0-9]{1,6}", refusal.message)]
+        # Where a message names a least size, it is 1.
+        fitting = [number for number in named if 1 < number < size] if self._paging.fallbacks else []
+        smaller = (fallback for fallback in self._paging.fallbacks if fallback < size)
+        return max(fitting, default=None) or next(smaller, None)
 
     def _placed(self, position: Position, size: int | None) -> PageRequest:
         """Merge position and size into the caller's request."""
@@ -262,6 +273,14 @@ class Pages(Generic[ItemT]):
         if self._paging.place == "query":
             return attrs.evolve(self._request, query={**self._request.query, **parameters})
         return attrs.evolve(self._request, body={**fields(self._request.body), **parameters})
+
+
+def _is_about_size(refusal: ResponseError) -> bool:
+    """Whether a smaller page may be accepted where this one was refused."""
+    if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return True
+    refused = refusal.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+    return refused and "page" in refusal.message.lower()
 
 
 @attrs.define(kw_only=True)

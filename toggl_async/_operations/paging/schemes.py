@@ -253,7 +253,7 @@ class ReportCursor(Paging):
 
     largest: int | None = 1000
     size: str | None = "page_size"
-    fallbacks: tuple[int, ...] = (500, 200, 50)
+    fallbacks: tuple[int, ...] = (500, 200, 50, 20, 10, 1)
     identity: str | None = None
     place: Place = "body"
 

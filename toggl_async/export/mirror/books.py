@@ -27,7 +27,7 @@ from toggl_async.export.plan.datasets import ENTRIES, Dataset
 from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.rows import Line
 
-__all__ = ["Books"]
+__all__ = ["CHECK", "Books"]
 
 _NEVER_OFFERED = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN)
 
@@ -36,6 +36,9 @@ _NAMELESS = "got rows without an id"
 
 _OF_TIME_ENTRIES = ("running", "changes")
 """Pieces that tell of the time entries of all workspaces."""
+
+CHECK = "check"
+"""The purpose of the piece that says that a range has no rows, although Toggl's total isn't zero."""
 
 _WHOLE = "whole"
 """The purpose of the piece that says that a dataset was read to its end."""
@@ -94,10 +97,13 @@ class Books:
         """What could not be read, or not be trusted."""
         before = () if self.run.previous is None else self.run.previous.failed
         kept = [one for one in before if not self.run.reads(one.dataset)]
-        # What failed says more than that rows came without an id, so it has the last word.
-        pieces = sorted(self._progress.items(), key=lambda one: one[1].failed is not None)
+        # What comes first is said: a cause before what only shows that something is missing.
+        pieces = sorted(self._progress.items(), key=_weight, reverse=True)
         found = [failure for name, progress in pieces for failure in self._failures(name, progress)]
-        return tuple({(one.dataset, one.workspace_id): one for one in (*kept, *found)}.values())
+        said: dict[tuple[str, int], Failure] = {}
+        for failure in (*found, *kept):
+            said.setdefault((failure.dataset, failure.workspace_id), failure)
+        return tuple(said.values())
 
     def failures_of(self, piece: Piece) -> Iterable[Failure]:
         """What is not whole because a piece is not."""
@@ -388,6 +394,14 @@ def _place(name: str) -> tuple[str, int | None]:
     """The dataset and the workspace of a piece, by its name."""
     dataset, workspace, *_ = (*name.split("/"), "")
     return dataset, int(workspace) if workspace.isdecimal() else None
+
+
+def _weight(one: tuple[str, Progress]) -> int:
+    """How much the failure of a piece explains: a cause more than a check that found rows missing."""
+    name, progress = one
+    if progress.failed is None:
+        return 0
+    return 1 if name.endswith(f"/{CHECK}") else 2
 
 
 def _newest_first(key: tuple[int, DateRange]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import attrs
 
 from toggl_async.export.mirror.manifest import ManifestEntry, Stale, WholeList
 from toggl_async.export.mirror.pieces import Piece, Progress
-from toggl_async.export.mirror.run import Run
+from toggl_async.export.mirror.run import OF_ACCOUNT, Run
 from toggl_async.export.plan.datasets import Source
 from toggl_async.export.plan.plan import EARLIEST
 
@@ -46,6 +46,9 @@ def stale_rows(run: Run, refused: Container[tuple[str, int]]) -> Iterator[Stale]
     known = dict.fromkeys((*previous.workspaces, *(one.workspace_id for one in previous.stale)))
     for dataset in run.plan.chosen():
         if dataset.source is Source.ACCOUNT:
+            as_of = previous.read_at(dataset.name, OF_ACCOUNT)
+            if as_of is not None and (dataset.name, OF_ACCOUNT) in refused:
+                yield Stale(dataset=dataset.name, workspace_id=OF_ACCOUNT, as_of=as_of)
             continue
         if not run.reads(dataset.name):
             yield from (one for one in previous.stale if one.dataset == dataset.name)

@@ -24,12 +24,15 @@ from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.plan.plan import EARLIEST, ExportPlan
 from toggl_async.export.plan.survey import Survey
 
-__all__ = ["TOTALS", "Previous", "Run", "decoded", "encoded", "kept_of", "refuse_other"]
+__all__ = ["OF_ACCOUNT", "TOTALS", "Previous", "Run", "decoded", "encoded", "kept_of", "refuse_other"]
 
 T = TypeVar("T")
 
 TOTALS = "totals"
 """What refusals and failures call Toggl's sums of time entries."""
+
+OF_ACCOUNT = 0
+"""What refusals and failures have in place of a workspace where they concern a list of the account."""
 
 _HERE = ("127.0.0.1", "::1", "localhost")
 
@@ -77,7 +80,7 @@ class Previous:
                 return one.as_of
         lacking: tuple[Refusal | Failure, ...] = (*self.refused, *self.failed)
         missing = {(one.dataset, one.workspace_id) for one in lacking}
-        if workspace_id not in self.workspaces or (dataset, workspace_id) in missing:
+        if workspace_id not in (OF_ACCOUNT, *self.workspaces) or (dataset, workspace_id) in missing:
             return None
         found = self.datasets.get(dataset)
         return None if found is None else found.as_of

@@ -14,9 +14,37 @@ import attrs
 
 from toggl_async._client import catalog
 from toggl_async._operations.operation import Operation
-from toggl_async.errors import EndpointGone, FeatureUnavailable, Forbidden, InvalidInput, NotFound
+from toggl_async.errors import (
+    DecodeError,
+    EndpointGone,
+    FeatureUnavailable,
+    Forbidden,
+    InvalidInput,
+    LoginRefused,
+    NotFound,
+    NotInPlan,
+    PagingError,
+    QuotaExceeded,
+    RateLimited,
+    RequestFailed,
+    ResponseError,
+    TogglError,
+    Unauthorized,
+)
 
-__all__ = ["DATASETS", "ENTRIES", "EXACT", "REFUSALS", "Dataset", "Key", "Source", "dataset", "operation"]
+__all__ = [
+    "DATASETS",
+    "ENTRIES",
+    "EXACT",
+    "REFUSALS",
+    "SET_ASIDE",
+    "Dataset",
+    "Key",
+    "Source",
+    "dataset",
+    "operation",
+    "raise_for_account",
+]
 
 Key: TypeAlias = tuple[int, ...]
 """What identifies a row: its id, after the id of its workspace if that is needed."""
@@ -142,3 +170,17 @@ EXACT: dict[str, int] = {"rounding": 0, "rounding_minutes": 0}
 
 REFUSALS = (FeatureUnavailable, Forbidden, NotFound, EndpointGone)
 """What Toggl does not give; see `Reader.set_aside`."""
+
+SET_ASIDE = (DecodeError, NotInPlan, PagingError, RequestFailed, ResponseError)
+"""What may concern one part of an export alone, so that the rest is read; see `raise_for_account`."""
+
+_OF_THE_ACCOUNT = (LoginRefused, QuotaExceeded, RateLimited, Unauthorized)
+
+
+def raise_for_account(error: TogglError) -> None:
+    """Raise an error again that concerns everything that an account may ask for, and not one part alone.
+
+    These are refused credentials, and limits that whoever asked wouldn't wait for.
+    """
+    if isinstance(error, _OF_THE_ACCOUNT):
+        raise error

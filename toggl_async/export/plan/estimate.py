@@ -9,22 +9,33 @@ import asyncio
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import attrs
 import msgspec
 
 from toggl_async._client.client import TogglClient
 from toggl_async.export.intake import reading
-from toggl_async.export.plan.datasets import ENTRIES, EXACT, REFUSALS, Dataset, Source, operation
+from toggl_async.export.plan.datasets import (
+    ENTRIES,
+    EXACT,
+    SET_ASIDE,
+    Dataset,
+    Source,
+    operation,
+    raise_for_account,
+)
 from toggl_async.export.plan.plan import DateRange, ExportPlan
 from toggl_async.export.plan.survey import Survey, SurveyedWorkspace, survey
+from toggl_async.export.rows import totals_of
 from toggl_async.export.tasks import ungrouped
 from toggl_async.options import Priority
 
 __all__ = ["QUOTAS", "DatasetEstimate", "Estimate", "QuotaEstimate", "estimate", "list_requests"]
 
 _SUMMARY = "workspace.reports.summary.search"
+_TOTALS = "workspace.reports.detailed.totals"
 QUOTAS = "me.quota"
 """The operation that says what is left of each quota."""
 _WINDOW = 3600
@@ -81,6 +92,7 @@ class Estimate:
         seconds: how long it takes, at this pace, including waits for quotas.
         ends_at: when it will end, UTC, if it starts now.
         spent: requests that the estimate itself sent.
+        warnings: what could not be counted, and why; the export may take more requests then.
     """
 
     datasets: tuple[DatasetEstimate, ...]
@@ -90,18 +102,38 @@ class Estimate:
     seconds: int
     ends_at: dt.datetime
     spent: int
+    warnings: tuple[str, ...] = ()
 
 
 class _Group(msgspec.Struct):
-    ids: list[int] | None = None
+    ids: list[int]
 
 
 class _Outer(msgspec.Struct):
-    sub_groups: list[_Group] | None = None
+    sub_groups: list[_Group]
 
 
 class _Summary(msgspec.Struct):
-    groups: list[_Outer] | None = None
+    groups: list[_Outer] | None
+
+
+@attrs.frozen(kw_only=True)
+class _Counted:
+    """What Toggl said of how many time entries a range has.
+
+    Attributes:
+        rows: how many; None if it didn't say.
+        why: why it didn't; None if it did.
+        requests: how many requests that took.
+    """
+
+    rows: int | None = None
+    why: str | None = None
+    requests: int = 1
+
+
+_Ranges: TypeAlias = Mapping[tuple[int, DateRange], _Counted]
+"""What was counted of each range of each workspace."""
 
 
 class _Quota(msgspec.Struct):
@@ -127,15 +159,13 @@ async def estimate(client: TogglClient, plan: ExportPlan, *, account: Survey | N
     spent = 0 if account is not None else 1
     account = account or await survey(patient, plan)
     spent *= account.requests
-    counted: dict[tuple[int, DateRange], int | None] = {}
+    counted: dict[tuple[int, DateRange], _Counted] = {}
     if ENTRIES.name in plan:
         with ungrouped():
             async with asyncio.TaskGroup() as tasks:
                 for workspace in account.workspaces:
                     tasks.create_task(_count(patient, plan, account, workspace, counted))
-    answer = await patient.fetch(operation(QUOTAS), path={})
-    with reading(QUOTAS, answer.body):
-        quotas = msgspec.json.decode(answer.body, type=list[_Quota] | None) or []
+    quotas = await _quotas(patient)
     datasets = [_dataset(dataset, account, counted) for dataset in plan.chosen()]
     options = client.scheduler.options
     return _estimate(
@@ -144,8 +174,38 @@ async def estimate(client: TogglClient, plan: ExportPlan, *, account: Survey | N
         _lanes(plan, account, counted),
         {quota.organization_id: quota for quota in quotas},
         pace=options.pace.interval * (1 + options.pace.margin),
-        spent=spent + len(counted) + 1,
+        spent=spent + sum(one.requests for one in counted.values()) + 1,
+        warnings=tuple(_warnings(account, counted)),
     )
+
+
+async def _quotas(client: TogglClient) -> list[_Quota]:
+    """What is left of each quota, as far as Toggl says."""
+    try:
+        answer = await client.fetch(operation(QUOTAS), path={})
+        with reading(QUOTAS, answer.body):
+            return msgspec.json.decode(answer.body, type=list[_Quota] | None) or []
+    except SET_ASIDE as error:
+        raise_for_account(error)
+        return []
+
+
+def _warnings(account: Survey, counted: _Ranges) -> Iterator[str]:
+    """What could not be counted, and why."""
+    if account.organizations_unread is not None:
+        yield (
+            "the organizations could not be read, so the estimate may not reach back as far as they do: "
+            f"{account.organizations_unread.message}"
+        )
+    causes: dict[int, str] = {}
+    for (workspace_id, _), one in counted.items():
+        if one.why is not None:
+            causes.setdefault(workspace_id, one.why)
+    for workspace_id, why in causes.items():
+        yield (
+            f"the time entries of workspace {workspace_id} could not be counted, so the export may take more "
+            f"requests: {why}"
+        )
 
 
 async def _count(
@@ -153,52 +213,55 @@ async def _count(
     plan: ExportPlan,
     account: Survey,
     workspace: SurveyedWorkspace,
-    counted: dict[tuple[int, DateRange], int | None],
+    counted: dict[tuple[int, DateRange], _Counted],
 ) -> None:
     """Count the time entries of a workspace range by range, as the export will read them."""
     ranges = plan.ranges(workspace.created, account.today)
     async with asyncio.TaskGroup() as tasks:
         found = [tasks.create_task(_entries(client, plan, workspace, days)) for days in ranges]
-    rows = [task.result() for task in found]
-    counted.update({(workspace.id, days): count for days, count in zip(ranges, rows, strict=True)})
-    older = ranges[-1].older() if plan.open_ended and rows[-1] else None
+    results = [task.result() for task in found]
+    counted.update({(workspace.id, days): one for days, one in zip(ranges, results, strict=True)})
+    older = ranges[-1].older() if plan.open_ended and results[-1].rows else None
     while older is not None:
-        count = counted[workspace.id, older] = await _entries(client, plan, workspace, older)
-        older = older.older() if count else None
+        one = counted[workspace.id, older] = await _entries(client, plan, workspace, older)
+        older = older.older() if one.rows else None
 
 
 async def _entries(
     client: TogglClient, plan: ExportPlan, workspace: SurveyedWorkspace, days: DateRange
-) -> int | None:
-    """How many time entries a range has; None when Toggl refuses to say."""
+) -> _Counted:
+    """How many time entries a range has, if Toggl says so."""
+    path = {"workspace_id": workspace.id}
+    body = {"start_date": days.first, "end_date": days.last, **EXACT, **plan.filters}
+    grouped = {"grouping": "users", "sub_grouping": "projects", "include_time_entry_ids": True}
+    requests = 1
     try:
-        answer = await client.fetch(
-            operation(_SUMMARY),
-            path={"workspace_id": workspace.id},
-            body={
-                "start_date": days.first,
-                "end_date": days.last,
-                "grouping": "users",
-                "sub_grouping": "projects",
-                "include_time_entry_ids": True,
-                **EXACT,
-                **plan.filters,
-            },
-        )
-    except REFUSALS:
-        return None
-    with reading(_SUMMARY, answer.body):
-        summary = msgspec.json.decode(answer.body, type=_Summary)
-    return sum(len(inner.ids or ()) for outer in summary.groups or () for inner in outer.sub_groups or ())
+        answer = await client.fetch(operation(_SUMMARY), path=path, body=body | grouped)
+        with reading(_SUMMARY, answer.body):
+            groups = msgspec.json.decode(answer.body, type=_Summary).groups
+        if groups is None:  # may stand for an empty list, but then the total has to agree
+            requests += 1
+            answer = await client.fetch(operation(_TOTALS), path=path, body=body)
+            with reading(_TOTALS, answer.body):
+                seconds, _ = totals_of(answer.body)
+            if seconds:
+                return _Counted(
+                    why=f"{_SUMMARY}: got no groups, but the total is not zero", requests=requests
+                )
+    except SET_ASIDE as error:
+        raise_for_account(error)
+        return _Counted(why=str(error), requests=requests)
+    rows = sum(len(inner.ids) for outer in groups or () for inner in outer.sub_groups)
+    return _Counted(rows=rows, requests=requests)
 
 
-def _dataset(
-    dataset: Dataset, account: Survey, counted: Mapping[tuple[int, DateRange], int | None]
-) -> DatasetEstimate:
+def _dataset(dataset: Dataset, account: Survey, counted: _Ranges) -> DatasetEstimate:
     """What one dataset takes."""
     match dataset.source:
         case Source.ACCOUNT:
-            return DatasetEstimate(dataset=dataset.name, rows=len(account.rows(dataset.name)), requests=1)
+            rows = len(account.rows(dataset.name))
+            unread = dataset.name == "organizations" and account.organizations_unread is not None
+            return DatasetEstimate(dataset=dataset.name, rows=None if unread else rows, requests=1)
         case Source.WORKSPACE:
             known = account.counts.get(dataset.name)
             counts = [known.get(space.id, 0) for space in account.workspaces] if known is not None else None
@@ -208,10 +271,12 @@ def _dataset(
                 requests=sum(list_requests(dataset, account, workspace) for workspace in account.workspaces),
             )
         case _:
+            ranges = [one.rows for one in counted.values()]
+            known_rows = [count for count in ranges if count is not None]
             return DatasetEstimate(
                 dataset=dataset.name,
-                rows=sum(count or 0 for count in counted.values()),
-                requests=1 + sum(map(_range_requests, counted.values())),
+                rows=sum(known_rows) if len(known_rows) == len(ranges) else None,
+                requests=1 + sum(map(_range_requests, ranges)),
             )
 
 
@@ -226,9 +291,7 @@ def _range_requests(rows: int | None) -> int:
     return 1 if rows is None else max(1, math.ceil(rows / _REPORT_PAGE)) + 1
 
 
-def _lanes(
-    plan: ExportPlan, account: Survey, counted: Mapping[tuple[int, DateRange], int | None]
-) -> Counter[int | None]:
+def _lanes(plan: ExportPlan, account: Survey, counted: _Ranges) -> Counter[int | None]:
     """How many requests spend each quota: the user's own (None), and those of organizations."""
     lanes: Counter[int | None] = Counter()
     lanes[None] = account.requests + (ENTRIES.name in plan)
@@ -237,8 +300,8 @@ def _lanes(
             if dataset.source is Source.WORKSPACE:
                 lanes[workspace.organization_id] += list_requests(dataset, account, workspace)
         lanes[workspace.organization_id] += sum(
-            _range_requests(rows)
-            for (workspace_id, _), rows in counted.items()
+            _range_requests(one.rows)
+            for (workspace_id, _), one in counted.items()
             if workspace_id == workspace.id
         )
     return lanes
@@ -252,6 +315,7 @@ def _estimate(
     *,
     pace: float,
     spent: int,
+    warnings: tuple[str, ...],
 ) -> Estimate:
     """Put it together: everything goes at one pace, and each quota may hold its own requests up."""
     windows = tuple(
@@ -267,6 +331,7 @@ def _estimate(
         seconds=seconds,
         ends_at=account.asked_at + dt.timedelta(seconds=seconds),
         spent=spent,
+        warnings=warnings,
     )
 
 

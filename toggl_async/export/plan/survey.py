@@ -16,9 +16,15 @@ import msgspec
 
 from toggl_async._client.answer import Answer
 from toggl_async._client.client import TogglClient
-from toggl_async.errors import DecodeError, InvalidInput
+from toggl_async.errors import DecodeError, InvalidInput, ResponseError, TogglError
 from toggl_async.export.intake import json_of, reading, rows_of
-from toggl_async.export.plan.datasets import DATASETS, operation
+from toggl_async.export.plan.datasets import (
+    DATASETS,
+    REFUSALS,
+    SET_ASIDE,
+    operation,
+    raise_for_account,
+)
 from toggl_async.export.plan.plan import EARLIEST, ExportPlan
 from toggl_async.export.rows import is_deleted, known_of, without_secrets
 from toggl_async.scheduler.scheduler import drivers_of
@@ -64,6 +70,19 @@ class SurveyedWorkspace:
 
 
 @attrs.frozen(kw_only=True)
+class Unread:
+    """What kept a list of the account from being read.
+
+    Attributes:
+        message: what was wrong, or Toggl's own words.
+        status: the HTTP status with which Toggl refused it; None if it failed.
+    """
+
+    message: str
+    status: int | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Survey:
     """The answers to the first requests of a run.
 
@@ -77,6 +96,7 @@ class Survey:
             there may be more.
         workspaces: the workspaces that the plan includes.
         organizations: the rows of their organizations, as Toggl sent them; empty unless asked for.
+        organizations_unread: why they could not be read; None if they were, or weren't asked for.
         requests: how many requests the survey sent.
         warnings: why Toggl may not show the whole account.
     """
@@ -91,6 +111,7 @@ class Survey:
     seen: Mapping[str, Mapping[int, tuple[int, ...]]] = attrs.field(factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
     timezone: str | None = None
+    organizations_unread: Unread | None = None
 
     @property
     def counts(self) -> Mapping[str, Mapping[int, int]]:
@@ -160,7 +181,8 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
         InvalidInput: the plan names a workspace that the token doesn't see.
         Forbidden: the credentials are wrong.
         DecodeError: an answer isn't an account, or lacks all workspaces although the account has some.
-        TogglError: whatever else became of the requests.
+        TogglError: whatever else became of the requests, apart from the list of organizations: if that fails
+            or is refused, `Survey.organizations_unread` says why.
     """
     answer = await client.fetch(operation(ME), path={}, query={"with_related_data": True})
     me = _read(_Me, answer.body, ME)
@@ -169,15 +191,13 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
     chosen = _chosen(plan, seen)
     owners = {read.organization_id for read in chosen} - {None}
     organizations: dict[int, tuple[_Organization, bytes]] = {}
+    unread: Unread | None = None
     asks = _needs_organizations(plan)
     if asks:
-        name = DATASETS["organizations"].operation
-        more, listed = await _list(client, name)
+        more, found, unread = await _organizations(client)
         requests += more
         organizations = {
-            read.id: (read, row)
-            for read, row in _each(_Organization, listed, name)
-            if not plan.workspaces or read.id in owners
+            read.id: (read, row) for read, row in found if not plan.workspaces or read.id in owners
         }
     for read in chosen:
         if read.organization_id is not None:
@@ -203,7 +223,14 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
         organizations=tuple(row for _, row in organizations.values()),
         requests=requests,
         seen=related_ids(answer.body),
-        warnings=tuple(doubts(me.default_workspace_id, seen, owners - organizations.keys() if asks else ())),
+        warnings=tuple(
+            doubts(
+                me.default_workspace_id,
+                seen,
+                owners - organizations.keys() if asks and unread is None else (),
+            )
+        ),
+        organizations_unread=unread,
     )
 
 
@@ -221,6 +248,35 @@ async def _workspaces(
         message = f"Expected the workspace {me.default_workspace_id}, got none"
         raise DecodeError(message, operation=ME, field="$.workspaces", body=body)
     return requests, seen
+
+
+async def _organizations(
+    client: TogglClient,
+) -> tuple[int, list[tuple[_Organization, bytes]], Unread | None]:
+    """The organizations, the requests that this took, and what kept them from being read, if anything did.
+
+    Raises:
+        TogglError: it concerns the whole account.
+    """
+    name = DATASETS["organizations"].operation
+    try:
+        requests, listed = await _list(client, name)
+        return requests, list(_each(_Organization, listed, name)), None
+    except SET_ASIDE as error:
+        raise_for_account(error)
+        return _spent(error), [], _unread(error)
+
+
+def _spent(error: TogglError) -> int:
+    """How many requests are counted for one that failed."""
+    return 0 if isinstance(error, ResponseError) and error.from_memory else 1
+
+
+def _unread(error: TogglError) -> Unread:
+    """What is said of a list that an error kept from being read."""
+    if isinstance(error, REFUSALS):
+        return Unread(message=error.message, status=error.status)
+    return Unread(message=str(error))
 
 
 def doubts(

@@ -24,7 +24,7 @@ from toggl_async.export.plan.datasets import ENTRIES, EXACT
 from toggl_async.export.plan.plan import EARLIEST, LATEST, LONGEST_RANGE, DateRange
 from toggl_async.export.read.own_changes import shown
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
-from toggl_async.export.read.running import running_line
+from toggl_async.export.read.running import refuse_without_place, running_line
 from toggl_async.export.read.totals import ask_total
 from toggl_async.export.rows import Line, entry_lines, known_of
 
@@ -81,6 +81,8 @@ async def read_running(reader: Reader) -> None:
                 email=reader.account.email,
                 timezone=reader.account.timezone,
             )
+            if running is not None:
+                refuse_without_place(running)
     except SET_ASIDE as error:
         await reader.set_aside(_RUNNING, error)
         return
@@ -274,6 +276,8 @@ async def _doubted(
     Returns:
         Its progress: done, or to be read once more; and why what is missing is kept, if it is.
     """
+    if not reader.books.progress(_RUNNING).done:  # what is missing may be running
+        return attrs.evolve(saved, done=True), _kept(unmet, "the running time entry could not be read")
     wide = not saved.readings and await _at_an_end(reader, piece, unmet)
     total = None if wide else await ask_total(reader, piece, _days_asked(reader, piece, saved))
     doubt: str | None = None

@@ -38,7 +38,13 @@ class _Changed(msgspec.Struct):
 
     id: int
     workspace_id: int | None = None
+    wid: int | None = None
     start: str | None = None
+
+    @property
+    def place(self) -> int | None:
+        """The workspace, by its name or the old one."""
+        return self.wid if self.workspace_id is None else self.workspace_id
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +74,7 @@ async def read_own_changes(reader: Reader, looked: dt.datetime) -> OwnChanges:
             return OwnChanges()
         gone = [entry.id for entry, deleted in changed if deleted]
         mine = {workspace.id for workspace in reader.account.workspaces}
-        alive = [entry for entry, deleted in changed if not deleted and entry.workspace_id in {None, *mine}]
+        alive = [entry for entry, deleted in changed if not deleted and entry.place in {None, *mine}]
         line = msgspec.json.encode(_own_changes(alive, reader.plan)).decode()
         await reader.books.commit(_PIECE, Progress(done=True, line=line), dataset=ENTRIES, deleted=gone)
     return _saved(reader.books)
@@ -84,8 +90,8 @@ def _own_changes(alive: Iterable[_Changed], plan: ExportPlan) -> OwnChanges:
             continue
         if not plan.filters:  # Toggl knows whom a choice among the entries fits, and says so in reports alone
             ids.append(entry.id)
-        if day is not None and day in DateRange(EARLIEST, LATEST) and entry.workspace_id is not None:
-            days[entry.workspace_id].add(day)
+        if day is not None and day in DateRange(EARLIEST, LATEST) and entry.place is not None:
+            days[entry.place].add(day)
     return OwnChanges(shown=tuple(ids), days={space: tuple(sorted(found)) for space, found in days.items()})
 
 

@@ -4,6 +4,7 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
+from http import HTTPStatus
 from typing import Any, TypeAlias, TypeVar
 
 import attrs
@@ -14,13 +15,10 @@ from toggl_async._client.client import TogglClient
 from toggl_async._operations.paging import Bookmark, PageAnswer, PageRequest, Pages, PageStep, Paging
 from toggl_async.codec.apart import apart
 from toggl_async.errors import (
-    BadRequest,
-    Conflict,
     DecodeError,
     EndpointGone,
     FeatureUnavailable,
-    LoginRefused,
-    PagingError,
+    NotInPlan,
     RequestFailed,
     ResponseError,
     ServerError,
@@ -31,7 +29,15 @@ from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
-from toggl_async.export.plan.datasets import DATASETS, ENTRIES, REFUSALS, Dataset, operation
+from toggl_async.export.plan.datasets import (
+    DATASETS,
+    ENTRIES,
+    REFUSALS,
+    SET_ASIDE,
+    Dataset,
+    operation,
+    raise_for_account,
+)
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import ME, Survey, identify, related_ids
 from toggl_async.export.read.report_rows import report_lines
@@ -45,11 +51,6 @@ OPEN_LISTS = 8
 
 _LOST = (RequestFailed, ServerError)
 """What may be the fault of one part, or of the network and all of Toggl; see `Reader.fetch`."""
-
-_FAULTS = (DecodeError, PagingError, BadRequest, Conflict, *_LOST)
-
-SET_ASIDE = (*REFUSALS, *_FAULTS)
-"""What concerns one part of an export, and doesn't stop the rest; see `Reader.set_aside`."""
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -202,6 +203,9 @@ class Reader:
                 self.traffic.answers += 1
             except _LOST:
                 self.traffic.lost = error
+            except SET_ASIDE as other:
+                raise_for_account(other)
+                self.traffic.answers += 1  # Toggl answers, if not as it should
             finally:
                 self.books.spend(1)
 
@@ -283,7 +287,11 @@ class Reader:
 
             async def fetch(request: PageRequest) -> PageAnswer:
                 nonlocal latest
-                answer = await self.fetch(name, path, query=request.query, body=request.body)
+                try:
+                    answer = await self.fetch(name, path, query=request.query, body=request.body)
+                except ResponseError:
+                    self._note_smallest(name, paging, request)
+                    raise
                 if paging.fallbacks and isinstance(request.body, Mapping):
                     self.sizes[name] = request.body[paging.size]
                     await alone.aclose()
@@ -299,6 +307,13 @@ class Reader:
                     with reading(name, latest):
                         items = taken(step.items)
                     yield step.with_items(items)
+
+    def _note_smallest(self, name: str, paging: Paging, request: PageRequest) -> None:
+        """Remember that even the smallest page was refused: other ranges try no other size."""
+        if paging.fallbacks and isinstance(request.body, Mapping):
+            smallest = min(paging.fallbacks)
+            if request.body[paging.size] == smallest:
+                self.sizes[name] = smallest
 
     async def write(
         self,
@@ -336,13 +351,15 @@ class Reader:
             error: one of `SET_ASIDE`.
 
         Raises:
-            LoginRefused: Toggl refuses the token itself, no matter what is asked for.
-            TogglError: Toggl cannot be reached, no matter what is asked for.
+            TogglError: it concerns the whole account, or Toggl cannot be reached at all.
         """
-        if isinstance(error, LoginRefused) or self.traffic.lost is not None:
+        if self.traffic.lost is not None:
             raise error
-        if isinstance(error, REFUSALS):
-            await self._refused(piece, error)
+        raise_for_account(error)
+        if isinstance(error, NotInPlan):
+            await self.refused(piece, HTTPStatus.PAYMENT_REQUIRED, str(error))
+        elif isinstance(error, REFUSALS):
+            await self.refused(piece, error.status, error.message)
         else:
             await self.failed(piece, str(error))
 
@@ -366,17 +383,18 @@ class Reader:
                     answer = await self.fetch(ME, {}, query={"with_related_data": True})
                     with reading(ME, answer.body):
                         self.traffic.seen = related_ids(answer.body)
-                except _FAULTS:
+                except SET_ASIDE as error:
+                    raise_for_account(error)
                     self.traffic.seen = self.account.seen
         return self.traffic.seen
 
-    async def _refused(self, piece: Piece, error: ResponseError) -> None:
+    async def refused(self, piece: Piece, status: int, message: str) -> None:
         """Note that Toggl refused a piece, which is not read on."""
         refusal = Refusal(
             dataset=piece.dataset,
             workspace_id=piece.workspace_id or 0,
-            status=error.status,
-            message=error.message,
+            status=status,
+            message=message,
         )
         await self.books.commit(piece, attrs.evolve(self.books.progress(piece), done=True, refusal=refusal))
         if self.books.refuse(refusal):

@@ -98,6 +98,8 @@ def _documented(row: bytes, workspace_id: int, space: bytes) -> Line | None:
         [entry] = group.time_entries or []
     except (msgspec.DecodeError, ValueError):
         return None
+    if entry.seconds is not None and entry.seconds < 0:  # it runs; `entry_lines` knows
+        return None
     data = _cut(row, group.row_number, space)
     if data is None:
         return None

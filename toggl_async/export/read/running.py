@@ -10,7 +10,7 @@ import msgspec
 from toggl_async.export.intake import json_of
 from toggl_async.export.rows import Line, entry_line, id_of
 
-__all__ = ["REPORT_FIELDS", "Running", "running_line"]
+__all__ = ["REPORT_FIELDS", "Running", "refuse_without_place", "running_line"]
 
 REPORT_FIELDS = (
     "user_id",
@@ -54,6 +54,9 @@ class _Running(msgspec.Struct):
 
 _NULL = msgspec.Raw(b"null")
 
+_OLD_NAMES = {"workspace_id": "wid", "user_id": "uid", "project_id": "pid", "task_id": "tid"}
+"""What Toggl calls some fields, too, and did at first."""
+
 _running = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _chosen = msgspec.json.Decoder(_Running)
 _encode = msgspec.json.Encoder().encode
@@ -82,19 +85,25 @@ def running_line(
         username: the full name of the token's user.
         email: the user's address.
         timezone: the time zone of the user's profile, in which reports have it; None where it is unknown.
+
+    Raises:
+        msgspec.ValidationError: it has no id.
     """
     known = _running.decode(json_of(body))
     if known is None:
         return None
     if id_of(body) is None:
         raise msgspec.ValidationError("Expected a time entry, got an object without an id")
+    for name, old in _OLD_NAMES.items():
+        if known.get(name, _NULL) == _NULL and old in known:
+            known[name] = known[old]
     known["username"], known["email"] = msgspec.Raw(_encode(username)), msgspec.Raw(_encode(email))
     known["tag_names"] = known.get("tags", _NULL)
     known["seconds"] = known["stop"] = _NULL
     if "start" in known:
         known["start"] = _in_zone(known["start"], timezone)
     data = _encode({name: known.get(name, _NULL) for name in REPORT_FIELDS})
-    seen = _chosen.decode(json_of(body))
+    seen = _chosen.decode(data)
     return Running(
         line=entry_line(data),
         workspace_id=seen.workspace_id,
@@ -104,6 +113,17 @@ def running_line(
         tag_ids=seen.tag_ids or (),
         billable=seen.billable,
     )
+
+
+def refuse_without_place(running: Running) -> None:
+    """Refuse a running time entry that no later report could replace.
+
+    Raises:
+        msgspec.ValidationError: it has no workspace, or no day.
+    """
+    for name, value in (("workspace_id", running.workspace_id), ("start", running.line.start)):
+        if value is None:
+            raise msgspec.ValidationError(f"Expected a time entry, got one without a usable {name}")
 
 
 def _in_zone(start: msgspec.Raw, timezone: str | None) -> msgspec.Raw:

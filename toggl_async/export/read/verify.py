@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from toggl_async.export.mirror.books import CHECK
 from toggl_async.export.mirror.manifest import Check, MonthCheck
 from toggl_async.export.mirror.pieces import Piece, Progress, Range, ServerTotals, months_of
 from toggl_async.export.mirror.progress import RangeChecked
@@ -58,7 +59,7 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
         reader.books.check(check)
         reader.tell(RangeChecked(check=check))
         if not check.rows and check.server_seconds:
-            lost = Piece(ENTRIES.name, one.workspace_id, one.days, "check")
+            lost = Piece(ENTRIES.name, one.workspace_id, one.days, CHECK)
             await reader.failed(
                 lost,
                 f"{check.first} to {check.last} returned no rows, but Toggl's total is not zero",

@@ -16,7 +16,8 @@ from typing import Final
 from toggl_async.errors import InvalidInput, MaxWaitExceeded
 from toggl_async.scheduler import Scheduler
 from toggl_async.scheduler.core.foresight import Reason
-from toggl_async.scheduler.events import Queued, SchedulerEvent, Sent
+from toggl_async.scheduler.core.outcome import FIRST_REFUSAL
+from toggl_async.scheduler.events import Answered, Lost, Queued, SchedulerEvent, Sent
 
 __all__ = ["waiting_at_most"]
 
@@ -81,12 +82,15 @@ class _Watch:
         self._loop = asyncio.get_running_loop()
         self._account: int | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._trouble = ""
 
     def on_event(self, event: SchedulerEvent) -> None:
         """Look again when nothing has happened for a moment."""
         if self._account is None and isinstance(event, Queued | Sent) and _run.get() is self:
             self._account = event.account  # a run is of one
         if event.account == self._account:
+            if isinstance(event, Answered | Lost):
+                self._trouble = _trouble_in(event)
             self.close()
             self._timer = self._loop.call_later(_COMMITTING, self._look)
 
@@ -106,5 +110,13 @@ class _Watch:
                     wait=wait,
                     max_wait=self._max_wait,
                     available_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=wait),
+                    cause=self._trouble,
                 )
                 self._ending.reschedule(self._loop.time())
+
+
+def _trouble_in(event: Answered | Lost) -> str:
+    """What went wrong with a request, in words; "" where nothing did."""
+    if isinstance(event, Lost):
+        return f"{event.error} from {event.route}"
+    return f"{event.status} from {event.route}" if event.status >= FIRST_REFUSAL else ""

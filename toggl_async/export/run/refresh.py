@@ -23,7 +23,7 @@ from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.keeper import StoreKeeper
 from toggl_async.export.mirror.manifest import Manifest
-from toggl_async.export.mirror.pieces import Piece, Range
+from toggl_async.export.mirror.pieces import Piece, Progress, Range
 from toggl_async.export.mirror.progress import DatasetFinished, ExportEvent, ExportStarted, OnExportEvent
 from toggl_async.export.mirror.run import Previous, Run, decoded, encoded, kept_of, refuse_other
 from toggl_async.export.mirror.store import RowStore, Standing
@@ -31,6 +31,7 @@ from toggl_async.export.mirror.worker import Worker
 from toggl_async.export.plan.datasets import ENTRIES, Dataset, Source
 from toggl_async.export.plan.plan import EARLIEST, ExportPlan
 from toggl_async.export.plan.survey import Survey, identify, survey
+from toggl_async.export.read.dayless import await_dayless, delete_dayless
 from toggl_async.export.read.entries import read_running, write_running
 from toggl_async.export.read.extent import read_history
 from toggl_async.export.read.lists import list_piece, read_account_list, read_workspace_lists
@@ -270,11 +271,23 @@ async def read_everything(reader: Reader, *, correct: bool = True) -> None:
     names = tuple(dataset.name for dataset in chosen)
     reader.tell(ExportStarted(datasets=names, workspaces=len(reader.account.workspaces)))
     _expect(reader, chosen)
+    await _note_unread(reader)
     async with asyncio.TaskGroup() as tasks:
         for dataset in chosen:
             if not reader.books.is_finished(dataset):
                 work = _dataset(reader, dataset, correct=correct)
                 tasks.create_task(work, name=dataset.name)
+
+
+async def _note_unread(reader: Reader) -> None:
+    """Say that the organizations could not be read, even if they were only to tell where history begins."""
+    unread, piece = reader.account.organizations_unread, Piece("organizations")
+    if unread is None or reader.books.progress(piece).done:
+        return
+    if unread.status is not None:
+        await reader.refused(piece, unread.status, unread.message)
+    else:
+        await reader.failed(piece, unread.message, progress=Progress(done=True))
 
 
 def _expect(reader: Reader, chosen: Iterable[Dataset]) -> None:
@@ -296,6 +309,8 @@ def _expect(reader: Reader, chosen: Iterable[Dataset]) -> None:
 async def _dataset(reader: Reader, dataset: Dataset, *, correct: bool) -> None:
     """Read a dataset from its source, then make it whole."""
     match dataset.source:
+        case Source.ACCOUNT if dataset.name == "organizations" and reader.account.organizations_unread:
+            pass  # see `_note_unread`
         case Source.ACCOUNT:
             await read_account_list(reader, dataset)
         case Source.WORKSPACE:
@@ -310,6 +325,7 @@ async def _dataset(reader: Reader, dataset: Dataset, *, correct: bool) -> None:
 async def _time_entries(reader: Reader, *, correct: bool) -> None:
     """Read the time entries of every workspace, compare them, then write the one that is running."""
     await read_running(reader)
+    await await_dayless(reader)
     if reader.books.run.previous is not None:
         ranges = await read_changes(reader)
     else:
@@ -322,6 +338,7 @@ async def _time_entries(reader: Reader, *, correct: bool) -> None:
         looked = reader.books.run.older or reader.books.is_deleting(ENTRIES)  # see `read_changes`
         await verify(reader, ranges, correct=correct and looked)
     await delete_stand_ins(reader)
+    await delete_dayless(reader)
     await write_running(reader)
 
 
