@@ -156,6 +156,10 @@ class Forget:
             or_none(check_id)(value, name)
         or_none(check_day)(self.before, "before")
 
+    def kept_from(self, standing: Standing) -> dt.date | None:
+        """The first day of time entries that a store keeps once this is forgotten; it is never moved back."""
+        return max((one for one in (self.before, standing.kept_from) if one is not None), default=None)
+
 
 class DaySum(NamedTuple):
     """Time entries of a workspace that began on one day and have ended."""

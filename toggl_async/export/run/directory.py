@@ -154,6 +154,7 @@ async def _export(client: TogglClient, choices: Choices, files: "_Files", before
             read = await refresh(client, plan, holding, choices)
         else:  # everything was read, but something came between while the files were written
             refuse_other(choices.name, read, plan=plan, base_url=client.base_url)
+            read = attrs.evolve(read, kept_from=standing.kept_from)  # older ones may be forgotten since
             await same_account(client, read.user_id, choices.account, choices.name)
         return await files.write(read, holding, before)
 
