@@ -12,6 +12,7 @@ from toggl_async.cli.output import complain, say
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.destination import MIRROR
 from toggl_async.export.mirror.manifest import MANIFEST
+from toggl_async.export.mirror.storage import MirrorDamaged
 from toggl_async.export.mirror.store import Forget
 from toggl_async.export.mirror.urls import refuse_password
 from toggl_async.export.run.forget import Forgotten, forget_at, forget_in
@@ -74,6 +75,9 @@ def forget(
     chosen, place = Forget(workspace_id=workspace, user_id=user, before=first), _place(store)
     try:
         forgotten = anyio.run(_forget, place, chosen)
+    except MirrorDamaged as error:
+        complain(f"cannot read {store} as a mirror: {error.strerror}")
+        return Exit.FAILED
     except OSError as error:
         complain(f"not everything was forgotten: {error.strerror or error}; run the same command again")
         return Exit.FAILED
@@ -82,9 +86,8 @@ def forget(
         as_before = (
             "" if forgotten.kept_from == first else f", as chosen before: {first} doesn't move that back"
         )
-        say(
-            f"time entries are kept from {forgotten.kept_from} on{as_before}; updates no longer read older ones"
-        )
+        kept = f"time entries are kept from {forgotten.kept_from} on{as_before}"
+        say(f"{kept}; updates no longer read older ones")
     if user is not None or workspace is not None:
         say("what Toggl still shows to the token comes back with the next update")
     return Exit.DONE

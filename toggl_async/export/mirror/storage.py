@@ -7,7 +7,9 @@ from pathlib import Path
 __all__ = [
     "CLOSED",
     "DAMAGED",
+    "MIRROR",
     "PARTIAL",
+    "MirrorDamaged",
     "digest",
     "make_private",
     "replace",
@@ -23,6 +25,14 @@ CLOSED = "the mirror is not open: use it within `async with`"
 
 DAMAGED = "it is damaged: restore a copy, or remove it, and the next run reads everything again"
 """The end of errors about a mirror that can no longer be read."""
+
+
+MIRROR = "mirror.sqlite"
+"""The mirror's name in a destination: its rows, of which files are made, and how far a run is."""
+
+
+class MirrorDamaged(OSError):
+    """A mirror lacks what it was made with, or its database can't be read; running again does not help."""
 
 
 def digest(path: Path) -> str:

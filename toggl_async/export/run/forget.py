@@ -77,8 +77,12 @@ async def forget_in(directory: Path, chosen: Forget) -> Forgotten:
 def _read(path: Path) -> Manifest:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError, ValueError) as error:
-        raise InvalidInput(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidInput(
+            f"{path} is damaged: {error}; remove that file, and bring the export up to date with --update"
+        ) from error
 
 
 def _write_again(directory: Path, manifest: Manifest, form: Format, store: RowStore) -> None:
