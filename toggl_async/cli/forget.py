@@ -15,7 +15,7 @@ from toggl_async.export.mirror.manifest import MANIFEST
 from toggl_async.export.mirror.storage import MirrorDamaged
 from toggl_async.export.mirror.store import Forget
 from toggl_async.export.mirror.urls import refuse_password
-from toggl_async.export.run.forget import Forgotten, forget_at, forget_in
+from toggl_async.export.run.forget import ForgottenRows, forget_at, forget_in
 
 __all__ = ["forget"]
 
@@ -110,5 +110,5 @@ def _place(store: str) -> Path | str:
     return path.parent if is_of_an_export else str(path)
 
 
-async def _forget(place: Path | str, chosen: Forget) -> Forgotten:
+async def _forget(place: Path | str, chosen: Forget) -> ForgottenRows:
     return await (forget_in(place, chosen) if isinstance(place, Path) else forget_at(place, chosen))

@@ -16,11 +16,11 @@ from toggl_async.export.run.directory import opened
 from toggl_async.export.run.files import files_of, remove_partial_files, with_files, write_files
 from toggl_async.export.run.refresh import held
 
-__all__ = ["Forgotten", "forget_at", "forget_in"]
+__all__ = ["ForgottenRows", "forget_at", "forget_in"]
 
 
 @attrs.frozen
-class Forgotten:
+class ForgottenRows:
     """What came of it.
 
     Attributes:
@@ -32,7 +32,7 @@ class Forgotten:
     kept_from: dt.date | None
 
 
-async def forget_at(url: str, chosen: Forget) -> Forgotten:
+async def forget_at(url: str, chosen: Forget) -> ForgottenRows:
     """Forget rows in a mirror that has no files.
 
     Args:
@@ -46,10 +46,10 @@ async def forget_at(url: str, chosen: Forget) -> Forgotten:
     store = store_of(url)
     async with opened(store) as worker, held(store, worker) as holding:
         rows = await worker.run(store.forget, chosen)
-    return Forgotten(rows, chosen.kept_from(holding.standing))
+    return ForgottenRows(rows, chosen.kept_from(holding.standing))
 
 
-async def forget_in(directory: Path, chosen: Forget) -> Forgotten:
+async def forget_in(directory: Path, chosen: Forget) -> ForgottenRows:
     """Forget rows in the mirror of an export, then write the files that are there again, without them.
 
     Args:
@@ -68,7 +68,7 @@ async def forget_in(directory: Path, chosen: Forget) -> Forgotten:
         raise InvalidInput(f"{directory} contains an export made by another version of toggl_async")
     store = store_of(directory / MIRROR)
     async with opened(store) as worker, held(store, worker) as holding:
-        forgotten = Forgotten(await worker.run(store.forget, chosen), chosen.kept_from(holding.standing))
+        forgotten = ForgottenRows(await worker.run(store.forget, chosen), chosen.kept_from(holding.standing))
         manifest = attrs.evolve(manifest, kept_from=forgotten.kept_from)
         await worker.run(_write_again, directory, manifest, form, holding.store)
     return forgotten
