@@ -97,6 +97,19 @@ def test_so_does_that_of_an_unfinished_export(exported: Path) -> None:
     assert json.loads(path.read_text("utf-8")) == manifest
 
 
+def test_a_manifest_that_cannot_be_read(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, before = exported / "manifest.json", days(exported)
+    path.write_bytes(b"{}")
+    assert main(["forget", str(exported), "--older-than", "1"]) == 2
+    assert "manifest.json is damaged: " in (told := capsys.readouterr().err)
+    assert told.endswith("; remove that file, and bring the export up to date with --update\n")
+    path.unlink()
+    path.mkdir()
+    assert main(["forget", str(exported), "--older-than", "1"]) == 2
+    assert capsys.readouterr().err == f"toggl-async: cannot read {path}: Is a directory\n"
+    assert days(exported) == before
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_each_command_of_the_documents_runs(
     exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str

@@ -11,7 +11,7 @@ import msgspec
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.manifest import MANIFEST, File
 from toggl_async.export.mirror.run import Previous, refuse_other
-from toggl_async.export.mirror.storage import MIRROR
+from toggl_async.export.mirror.storage import MIRROR, is_special
 from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.plan.plan import ExportPlan
 
@@ -116,6 +116,9 @@ def check_destination(directory: Path, *, subfolders: bool = False) -> None:
                 raise InvalidInput(
                     f"{directory} contains an unfinished export made by another version of toggl_async"
                 )
+            for name in sorted(names & {MIRROR, MANIFEST}):
+                if is_special(directory / name) and not (directory / name).is_dir():
+                    raise InvalidInput(f"{directory / name} is not a regular file: move it away")
         ground = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     except OSError as error:
         raise InvalidInput(f"cannot write to {directory}: {error.strerror}") from error

@@ -18,7 +18,7 @@ from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlStore
 from toggl_async.export.mirror.sql_snapshot import SqlSnapshot, no_mirror
-from toggl_async.export.mirror.storage import CLOSED, DAMAGED, MIRROR, MirrorDamaged, make_private
+from toggl_async.export.mirror.storage import CLOSED, DAMAGED, MIRROR, MirrorDamaged, is_special, make_private
 from toggl_async.export.mirror.store import Forget, Standing, Values
 from toggl_async.export.mirror.tables import Table
 from toggl_async.export.rows import Stored
@@ -114,6 +114,8 @@ class SqliteStore(SqlStore):
     def connect(self) -> None:
         """See `SqlStore.connect`."""
         self.close()
+        if is_special(self.path):
+            raise InvalidInput(f"cannot open {self.path} as a mirror: it is not a regular file")
         try:
             with self.failing():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
