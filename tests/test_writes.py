@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import json
 import math
+import os
 import signal
 import sqlite3
 import sys
@@ -332,6 +333,10 @@ async def test_rows_without_a_key_are_refused_before_anything_is_sent(
 async def test_a_journal_that_cannot_be_used_is_refused(
     importer: Importer, server: Tags, tmp_path: Path
 ) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for special in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(InvalidInput, match=r"the journal .* can't be used: it is not a regular file"):
+            await run(importer, ["a"], journal=special)
     other = tmp_path / "other"
     other.write_bytes(b"not a journal, but a file of somebody's that is long enough" * 99)
     with pytest.raises(InvalidInput, match=r"the journal .* can't be used: file is not a database"):

@@ -71,6 +71,45 @@ def test_old_time_entries_are_erased_and_stay_away(
     assert len(deleted) == gone
 
 
+def test_the_manifest_says_at_once_what_is_kept(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = days(exported)[len(days(exported)) // 2]
+    earlier = (dt.date.fromisoformat(first) - 3 * DAY).isoformat()
+    assert main(["forget", str(exported), "--before", first]) == 0
+    manifest = json.loads((exported / "manifest.json").read_text("utf-8"))
+    assert manifest["kept_from"] == first
+    assert manifest["datasets"]["time_entries"]["rows"] == lines(exported)
+    capsys.readouterr()
+    assert main(["forget", str(exported), "--before", earlier]) == 0
+    told, kept = capsys.readouterr().out.splitlines()
+    assert told == f"{exported}: forgot 0 rows"
+    assert kept.startswith(f"time entries are kept from {first} on, as chosen before: {earlier} doesn't move")
+    assert main(["forget", str(exported), "--user", "1"]) == 0
+    assert json.loads((exported / "manifest.json").read_text("utf-8"))["kept_from"] == first
+
+
+def test_so_does_that_of_an_unfinished_export(exported: Path) -> None:
+    path = exported / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8")) | {"finished": False, "complete": False, "files": {}}
+    path.write_text(json.dumps(manifest))
+    first = days(exported)[-1]
+    assert main(["forget", str(exported), "--before", first]) == 0
+    manifest |= {"kept_from": first}
+    assert json.loads(path.read_text("utf-8")) == manifest
+
+
+def test_a_manifest_that_cannot_be_read(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, before = exported / "manifest.json", days(exported)
+    path.write_bytes(b"{}")
+    assert main(["forget", str(exported), "--older-than", "1"]) == 2
+    assert "manifest.json is damaged: " in (told := capsys.readouterr().err)
+    assert told.endswith("; remove that file, and bring the export up to date with --update\n")
+    path.unlink()
+    path.mkdir()
+    assert main(["forget", str(exported), "--older-than", "1"]) == 2
+    assert capsys.readouterr().err == f"toggl-async: cannot read {path}: Is a directory\n"
+    assert days(exported) == before
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_each_command_of_the_documents_runs(
     exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
@@ -126,6 +165,10 @@ def test_a_mirror_without_files(exported: Path, tmp_path: Path, capsys: pytest.C
         (["--before", "2199-01-01"], "--before 2199-01-01 is in the future; nothing would be left"),
         (["--before", "lately"], "'lately' does not match the format '%Y-%m-%d'"),
         (["--older-than", "0"], "0 is not in the range 1<=x<=36500"),
+        (["--user", "0"], "'--user': 0 is not in the range x>=1"),
+        (["--user", "-2"], "'--user': -2 is not in the range x>=1"),
+        (["--workspace", "0"], "'--workspace': 0 is not in the range x>=1"),
+        (["--workspace", str(2**63)], f"workspace must be an id, a whole number from 1 to {2**63 - 1}"),
     ],
 )
 def test_bad_input_erases_nothing(

@@ -372,10 +372,10 @@ def test_what_cannot_be_asked(
 def test_what_is_no_mirror(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text"
     text.write_bytes(b"no database " * 1000)
-    assert main(["report", str(text)]) == 1
+    assert main(["report", str(text)]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith(f"toggl-async: cannot read {text} as a mirror: ")
+    assert f"{text} is not a mirror, because it is not a SQLite database" in printed.err
     assert main(["report", "mysql://host/name"]) == 2
     assert "cannot keep a mirror in mysql://" in capsys.readouterr().err
 

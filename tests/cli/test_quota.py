@@ -166,6 +166,18 @@ def test_the_command_shares_by_the_users_file_and_forgets_when_told(
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.linux
+def test_a_budget_is_a_file_or_nothing_yet(
+    server: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("TOGGL_BUDGET", f"file:{pipe}")
+    assert main(["quota"]) == 2
+    assert f"{pipe} is not a regular file; name one, or a file that does not exist" in capsys.readouterr().err
+    assert pipe.is_fifo()
+
+
 @pytest.mark.parametrize(
     ("budget", "told"),
     [

@@ -82,7 +82,13 @@ async def test_a_manifest_that_nobody_can_read(tmp_path: Path) -> None:
     await run(Company(), tmp_path)
     manifest = tmp_path / "manifest.json"
     manifest.write_bytes(b"{")
-    with pytest.raises(InvalidInput, match="it is damaged: remove it, and run the same command again"):
+    with pytest.raises(InvalidInput, match=r"manifest\.json is damaged: .*; remove that file, and run the"):
+        await run(Company(), tmp_path)
+    manifest.write_bytes(b"{}")
+    with pytest.raises(InvalidInput, match=r"manifest\.json is damaged: .*; remove that file, and run the"):
+        await run(Company(), tmp_path)
+    manifest.write_bytes(b'{"toggl_async": "0.0.1"}')
+    with pytest.raises(InvalidInput, match=r"made by another version of toggl_async$"):
         await run(Company(), tmp_path)
     manifest.unlink()
     manifest.mkdir()

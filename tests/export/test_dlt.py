@@ -130,6 +130,8 @@ def test_resources_say_what_their_columns_are(store: SqliteStore) -> None:
     ]  # fmt: skip
     with pytest.raises(InvalidInput, match="novelty"):
         toggl_source(str(store.path), datasets=["novelty"])
+    with pytest.raises(InvalidInput, match="datasets must be names of datasets in a list or a tuple"):
+        toggl_source(str(store.path), datasets="tags")
     with pytest.raises(InvalidInput, match="cannot keep a mirror in mysql://"):
         toggl_source("mysql://host")
 

@@ -125,8 +125,11 @@ async def test_a_feed_begins_after_a_revision(tmp_path: Path, after: Any) -> Non
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"user": "x"}, "user must be an id, a whole number, not 'x'"),
+        ({"user": "x"}, "user must be an id, a whole number from 1 to 9223372036854775807, not 'x'"),
         ({"user": True}, "user must be an id"),
+        ({"user": 0}, "user must be an id, a whole number from 1 to 9223372036854775807, not 0"),
+        ({"user": -2}, "user must be an id"),
+        ({"workspace": 0}, "workspace must be an id"),
         ({"workspace": 1.5}, "workspace must be an id"),
         ({"workspace": 2**63}, "workspace must be an id"),
         ({"before": "2026-01-01"}, "before must be a date, not '2026-01-01'"),

@@ -105,7 +105,7 @@ def test_what_cannot_be_a_mirror(tmp_path: Path) -> None:
     other.execute("CREATE TABLE mine (id)")
     other.close()
     for name, message in (
-        ("text", "cannot open .*text as a mirror: file is not a database"),
+        ("text", "text is not a mirror, because it is not a SQLite database"),
         ("folder", "cannot open .*folder as a mirror"),
         ("text/below", "cannot open .*below as a mirror"),
         ("other", "other is a database, but not a mirror of toggl_async"),

@@ -11,7 +11,7 @@ from toggl_async.cli.mirrors import store_at
 from toggl_async.cli.output import complain, json_text, say
 from toggl_async.errors import InvalidInput
 from toggl_async.export import DATASETS, Change
-from toggl_async.export.mirror.storage import write_atomically
+from toggl_async.export.mirror.storage import is_special, write_atomically
 from toggl_async.export.mirror.store import Snapshot
 
 __all__ = ["feed"]
@@ -63,7 +63,7 @@ def feed(store: str, *, after: int | None, state: Path | None) -> int:
     source = store_at(store)
     begin = _State("", after or 0)
     if state is not None:
-        _check_folder(state)
+        _check_state(state)
         begin = _read(state) or begin
     try:
         with source.snapshot() as snapshot:
@@ -80,8 +80,10 @@ def feed(store: str, *, after: int | None, state: Path | None) -> int:
     return Exit.DONE
 
 
-def _check_folder(state: Path) -> None:
-    """Make sure that the state can be written at the end, before any line is."""
+def _check_state(state: Path) -> None:
+    """Make sure that the state can be read now, and written at the end, before any line is."""
+    if is_special(state):
+        raise InvalidInput(f"cannot write {state}: it is not a regular file; name a file of its own")
     folder = state.parent
     if not folder.is_dir():
         raise InvalidInput(f"cannot write {state}: there is no directory {folder}")

@@ -10,16 +10,18 @@ from toggl_async.cli.display import count
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.output import complain, say
 from toggl_async.errors import InvalidInput
-from toggl_async.export import Mirror
 from toggl_async.export.mirror.destination import MIRROR
 from toggl_async.export.mirror.manifest import MANIFEST
+from toggl_async.export.mirror.storage import MirrorDamaged
 from toggl_async.export.mirror.store import Forget
 from toggl_async.export.mirror.urls import refuse_password
-from toggl_async.export.run.forget import forget_in
+from toggl_async.export.run.forget import ForgottenRows, forget_at, forget_in
 
 __all__ = ["forget"]
 
 _FILE = "sqlite:///"
+
+_ID = click.IntRange(min=1)
 
 _EXIT_CODES = """\b
 Exit codes:
@@ -31,8 +33,8 @@ Exit codes:
 
 @click.command(epilog=_EXIT_CODES)
 @click.argument("store", metavar="STORE|DIR")
-@click.option("--user", metavar="ID", type=int, help="Forget this user and their time entries.")
-@click.option("--workspace", metavar="ID", type=int, help="Forget this workspace and everything in it.")
+@click.option("--user", metavar="ID", type=_ID, help="Forget this user and their time entries.")
+@click.option("--workspace", metavar="ID", type=_ID, help="Forget this workspace and everything in it.")
 @click.option(
     "--before",
     metavar="DAY",
@@ -73,12 +75,19 @@ def forget(
     chosen, place = Forget(workspace_id=workspace, user_id=user, before=first), _place(store)
     try:
         forgotten = anyio.run(_forget, place, chosen)
+    except MirrorDamaged as error:
+        complain(f"cannot read {store} as a mirror: {error.strerror}")
+        return Exit.FAILED
     except OSError as error:
         complain(f"not everything was forgotten: {error.strerror or error}; run the same command again")
         return Exit.FAILED
-    say(f"{store}: forgot {count(forgotten, 'row')}")
+    say(f"{store}: forgot {count(forgotten.rows, 'row')}")
     if first is not None:
-        say(f"time entries are kept from {first} on; updates no longer read older ones")
+        as_before = (
+            "" if forgotten.kept_from == first else f", as chosen before: {first} doesn't move that back"
+        )
+        kept = f"time entries are kept from {forgotten.kept_from} on{as_before}"
+        say(f"{kept}; updates no longer read older ones")
     if user is not None or workspace is not None:
         say("what Toggl still shows to the token comes back with the next update")
     return Exit.DONE
@@ -101,8 +110,5 @@ def _place(store: str) -> Path | str:
     return path.parent if is_of_an_export else str(path)
 
 
-async def _forget(place: Path | str, chosen: Forget) -> int:
-    if isinstance(place, Path):
-        return await forget_in(place, chosen)
-    async with Mirror(place) as mirror:
-        return await mirror.forget(workspace=chosen.workspace_id, user=chosen.user_id, before=chosen.before)
+async def _forget(place: Path | str, chosen: Forget) -> ForgottenRows:
+    return await (forget_in(place, chosen) if isinstance(place, Path) else forget_at(place, chosen))

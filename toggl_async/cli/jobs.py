@@ -45,6 +45,7 @@ from toggl_async.export import (
 )
 from toggl_async.export import export as run_export
 from toggl_async.export.mirror.destination import MIRROR
+from toggl_async.export.mirror.storage import MirrorDamaged
 from toggl_async.export.mirror.urls import store_of
 
 __all__ = ["Job", "MadeUp", "run_jobs"]
@@ -397,6 +398,9 @@ async def _ended(number: int, job: Job, work: Awaitable[Exit], output: _Output) 
         if output.asked:
             raise
         output.failed(job, f"{error}; {left_behind(job.place, job.mirror)}")
+        return Exit.FAILED
+    except MirrorDamaged as error:  # the same command would find it as it is
+        output.failed(job, f"cannot read {job.mirror if job.url is None else job.place}: {error.strerror}")
         return Exit.FAILED
     except (TogglError, OSError) as error:
         output.failed(job, f"{error}; {left_behind(job.place, job.mirror)}")

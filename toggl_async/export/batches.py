@@ -22,6 +22,7 @@ from toggl_async.export.mirror.manifest import Check, Failure, Refusal, agreemen
 from toggl_async.export.mirror.records import records_of
 from toggl_async.export.mirror.run import Run
 from toggl_async.export.mirror.store import Commit, DaySum, Scope
+from toggl_async.export.plan.arguments import check_client, check_flag, check_instance
 from toggl_async.export.plan.datasets import ENTRIES, Dataset
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import survey
@@ -223,11 +224,17 @@ def export_batches(client: TogglClient, plan: ExportPlan, *, compare: bool = Tru
         plan: what to export.
         compare: whether to compare time entries with Toggl's totals, which costs a request for each range.
 
+    Raises:
+        InvalidInput: an argument can't be used.
+
     Raises (while it is iterated):
         InvalidInput: the plan names a workspace that is not there.
         TogglError: something ended the export. If Toggl refuses a dataset of one workspace, it is left out,
             and named in the summary.
     """
+    check_client(client)
+    check_instance(ExportPlan, plan, "plan", "an ExportPlan")
+    check_flag(compare, "compare")
     return Batches(client, plan, compare=compare)
 
 

@@ -21,7 +21,8 @@ from toggl_async.export.mirror.cells import ColumnType
 from toggl_async.export.mirror.store import Change, RowStore
 from toggl_async.export.mirror.tables import Table, table
 from toggl_async.export.mirror.urls import store_of
-from toggl_async.export.plan.datasets import DATASETS, dataset
+from toggl_async.export.plan.arguments import dataset_names
+from toggl_async.export.plan.datasets import DATASETS
 
 with needed_by("toggl_async.export.dlt", "dlt"):
     import dlt
@@ -79,8 +80,8 @@ def toggl_source(mirror_url: str, *, datasets: Collection[str] | None = None) ->
             of dlt's own error: there is no mirror, or it is not the one that was loaded before.
     """
     store = store_of(mirror_url)
-    names = list(DATASETS if datasets is None else dict.fromkeys(datasets))
-    tables = [table(dataset(name).name) for name in names]
+    names = DATASETS if datasets is None else dict.fromkeys(dataset_names(datasets, "datasets"))
+    tables = [table(name) for name in names]
 
     @dlt.source(name="toggl", max_table_nesting=0)
     def toggl() -> list[DltResource]:

@@ -13,6 +13,7 @@ import enum
 import hashlib
 import os
 import sqlite3
+import stat
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -127,6 +128,8 @@ class WriteJournal:
 
     def _open(self) -> None:
         path = ":memory:" if self._path is None else os.fspath(self._path)
+        if self._path is not None and _is_special(Path(path)):
+            raise _UnusableError("it is not a regular file; name one, or a file that does not exist yet")
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection)
@@ -175,6 +178,14 @@ class WriteJournal:
 
 class _UnusableError(Exception):
     """The file is an SQLite database, but no journal that can be gone on with."""
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something else than a file has this name, such as a pipe, which keeps a run waiting."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

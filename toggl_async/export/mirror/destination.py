@@ -11,13 +11,11 @@ import msgspec
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.manifest import MANIFEST, File
 from toggl_async.export.mirror.run import Previous, refuse_other
+from toggl_async.export.mirror.storage import MIRROR, is_special
 from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.plan.plan import ExportPlan
 
 __all__ = ["MIRROR", "Held", "check_destination", "held_by", "layout_of"]
-
-MIRROR = "mirror.sqlite"
-"""The mirror's name in the destination: its rows, of which files are made, and how far a run is."""
 
 _OLD = "progress.json"
 """What versions without a mirror left while an export was under way."""
@@ -118,6 +116,9 @@ def check_destination(directory: Path, *, subfolders: bool = False) -> None:
                 raise InvalidInput(
                     f"{directory} contains an unfinished export made by another version of toggl_async"
                 )
+            for name in sorted(names & {MIRROR, MANIFEST}):
+                if is_special(directory / name) and not (directory / name).is_dir():
+                    raise InvalidInput(f"{directory / name} is not a regular file: move it away")
         ground = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     except OSError as error:
         raise InvalidInput(f"cannot write to {directory}: {error.strerror}") from error
@@ -129,15 +130,18 @@ def check_destination(directory: Path, *, subfolders: bool = False) -> None:
 def _read(path: Path) -> Held | None:
     """Read a manifest; None when it isn't there."""
     try:
-        held = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw])
-        if "timezone" not in held:
-            raise InvalidInput(f"{path.parent} contains an export made by another version of toggl_async")
-        return msgspec.json.decode(path.read_bytes(), type=Held)
+        data = path.read_bytes()
+        held = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        is_of_another_version = "toggl_async" in held and "timezone" not in held
+        if not is_of_another_version:
+            return msgspec.json.decode(data, type=Held)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise InvalidInput(
-            f"cannot read {path}: {error}; it is damaged: remove it, and run the same command again"
+            f"{path} is damaged: {error}; remove that file, and run the same command again: the rows are in "
+            f"{MIRROR}, and stay"
         ) from error
+    raise InvalidInput(f"{path.parent} contains an export made by another version of toggl_async")

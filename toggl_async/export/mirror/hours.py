@@ -8,6 +8,7 @@ from days here, so that the SQL works in all databases.
 
 import datetime as dt
 import enum
+import errno
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ import msgspec
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.manifest import Manifest
 from toggl_async.export.mirror.run import decoded
+from toggl_async.export.mirror.storage import DAMAGED, MirrorDamaged
 from toggl_async.export.mirror.store import Snapshot
 from toggl_async.export.plan.datasets import ENTRIES
 from toggl_async.export.rows import day_of
@@ -184,8 +186,11 @@ def hours_by(
 
 
 def _rows(snapshot: Snapshot, statement: str) -> Iterator[tuple[Any, ...]]:
-    _, rows = snapshot.query(statement, ())
-    return rows
+    try:
+        _, rows = snapshot.query(statement, ())
+        yield from rows
+    except InvalidInput as error:  # a whole mirror refuses none of these
+        raise MirrorDamaged(errno.EIO, f"{error.__cause__ or error}; {DAMAGED}") from error
 
 
 def _statement(by: Sequence[Grouping], source: str) -> str:

@@ -12,6 +12,7 @@ from psycopg.adapt import AdaptersMap, Loader
 from psycopg.types.string import TextLoader
 
 from toggl_async.export.mirror.postgres_url import PostgresUrl
+from toggl_async.export.mirror.storage import DAMAGED, MirrorDamaged
 
 __all__ = ["connected", "failing", "one", "os_error", "quoted", "said"]
 
@@ -109,6 +110,8 @@ def os_error(error: BaseException, name: str) -> OSError:
         number = errno.ECONNRESET
     else:
         number = errno.EIO
+    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+        return MirrorDamaged(number, f"{what}; {DAMAGED}", name)
     return OSError(number, what, name)
 
 

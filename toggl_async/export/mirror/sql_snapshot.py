@@ -55,8 +55,11 @@ class SqlSnapshot(abc.ABC):
     def has_books(self) -> bool:
         """Whether the books are there."""
 
-    def begin(self) -> None:
+    def begin(self, hint: str = "") -> None:
         """Read what the mirror is: a snapshot is of the moment at which it is first read.
+
+        Args:
+            hint: what the error says in addition if it isn't one.
 
         Raises:
             InvalidInput: it isn't one, or a newer version made it.
@@ -64,7 +67,7 @@ class SqlSnapshot(abc.ABC):
         """
         with self.failing():
             if not self.has_books():
-                raise no_mirror(self.name)
+                raise no_mirror(self.name, hint)
             state = dict(self.select(f"SELECT name, value FROM {STATE}").fetchall())
         schema_of(self.name, state)
         self.id = state.get(ID, "")
@@ -126,9 +129,15 @@ class SqlSnapshot(abc.ABC):
                 yield rows
 
 
-def no_mirror(name: str) -> InvalidInput:
-    """The error for reading a mirror that doesn't exist."""
-    return InvalidInput(f"there is no mirror at {name}; `toggl-async export` and Mirror.refresh make one")
+def no_mirror(name: str, hint: str = "") -> InvalidInput:
+    """The error for reading a mirror that doesn't exist.
+
+    Args:
+        name: where it should be.
+        hint: where there is one; empty for how to make one.
+    """
+    hint = hint or "; `toggl-async export` and Mirror.refresh make one"
+    return InvalidInput(f"there is no mirror at {name}{hint}")
 
 
 def _revision(row: Change) -> int:

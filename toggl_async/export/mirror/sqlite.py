@@ -18,7 +18,7 @@ from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlStore
 from toggl_async.export.mirror.sql_snapshot import SqlSnapshot, no_mirror
-from toggl_async.export.mirror.storage import CLOSED, DAMAGED, make_private
+from toggl_async.export.mirror.storage import CLOSED, DAMAGED, MIRROR, MirrorDamaged, is_special, make_private
 from toggl_async.export.mirror.store import Forget, Standing, Values
 from toggl_async.export.mirror.tables import Table
 from toggl_async.export.rows import Stored
@@ -33,6 +33,15 @@ _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """Codes of errors that say that the file isn't whole."""
+
+_MAGIC = b"SQLite format 3\x00"
+"""What a database begins with."""
+
+_LOG_SUFFIX = "-wal"
+"""The suffix of the write-ahead log, beside the file."""
+
+_LACKING = ("no such table", "no such column")
+"""What errors begin with where the file lacks what every mirror is made with."""
 
 _SYNCHRONOUS = "FULL"
 
@@ -105,18 +114,21 @@ class SqliteStore(SqlStore):
     def connect(self) -> None:
         """See `SqlStore.connect`."""
         self.close()
+        if is_special(self.path):
+            raise InvalidInput(f"cannot open {self.path} as a mirror: it is not a regular file")
         try:
             with self.failing():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 make_private(self.path)
+                self._refuse_no_database()
                 self._connection = sqlite3.connect(
                     self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
                 )
                 self._connection.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is new
+                self._refuse_other()  # before anything is written: this mode is kept in the file
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
                 self._connection.execute(f"PRAGMA journal_size_limit = {_LOG}")
-                self._refuse_other()
         except OSError as error:
             self.close()
             raise InvalidInput(f"cannot open {self.path} as a mirror: {error.strerror}") from error
@@ -128,7 +140,28 @@ class SqliteStore(SqlStore):
         """Leave alone a database that isn't ours."""
         (there,) = self.database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         if there and not self.has_books():
-            raise InvalidInput(f"{self.path} is a database, but not a mirror of toggl_async")
+            raise InvalidInput(f"{self.path} is a database, but not a mirror of toggl_async{self._beside()}")
+
+    def _refuse_no_database(self) -> None:
+        """Leave alone a file that never was a mirror, such as one that was written from a mirror.
+
+        Raises:
+            InvalidInput: it is no database, and not called as a mirror is.
+        """
+        if self.path.name == MIRROR or not self.path.is_file():
+            return
+        with self.path.open("rb") as file:
+            begins = file.read(len(_MAGIC))
+        if begins and begins != _MAGIC:
+            hint = self._beside() or "; if it was one, it is damaged: restore a copy"
+            raise InvalidInput(f"{self.path} is not a mirror, because it is not a SQLite database{hint}")
+
+    def _beside(self) -> str:
+        """The hint at a mirror in the same directory; empty if there is none."""
+        beside = self.path.with_name(MIRROR)
+        if self.path.name == MIRROR or not beside.is_file():
+            return ""
+        return f"; the mirror is {beside}: name that, or the directory {self.path.parent}"
 
     def has_books(self) -> bool:
         """See `SqlStore.has_books`."""
@@ -198,21 +231,46 @@ class SqliteStore(SqlStore):
         """See `RowStore.snapshot`."""
         if not self.path.is_file():
             raise no_mirror(self.name)
-        # The last connection takes the log away, if it may write.
-        mode = "ro" if self._connection is not None or not os.access(self.path, os.W_OK) else "rw"
+        if not os.access(self.path, os.R_OK):
+            raise OSError(errno.EACCES, "you may not read the file; ask its owner", self.name)
+        self._refuse_no_database()
         with self.failing():
-            url = f"{self.path.absolute().as_uri()}?mode={mode}"
-            connection = sqlite3.connect(
-                url, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-            )
+            connection, is_locked = self._connected_to_read()
+        before = self.path.stat()
         with closing(connection):
             snapshot = _SqliteSnapshot(self, connection)
-            with self.failing():
-                connection.execute("PRAGMA query_only = ON")
-                connection.execute("BEGIN")
-                connection.set_authorizer(_authorized)
-            snapshot.begin()
+            connection.set_authorizer(_authorized)
+            snapshot.begin(self._beside())
             yield snapshot
+        if not is_locked and _version(self.path.stat()) != _version(before):
+            raise OSError(
+                errno.EBUSY, "another program changed the mirror while it was read; try again", self.name
+            )
+
+    def _connected_to_read(self) -> tuple[sqlite3.Connection, bool]:
+        """A connection that can't write, and whether others see that it reads.
+
+        A file with a log takes an index of the log beside it. Where that can't be made, as on a read-only
+        file system, the file is read without, and without a lock, as long as there is no log.
+        """
+        url = self.path.absolute().as_uri()
+        # The last connection takes the log away, if it may write.
+        mode = "ro" if self._connection is not None or not os.access(self.path, os.W_OK) else "rw"
+        try:
+            return _reading(f"{url}?mode={mode}"), True
+        except sqlite3.OperationalError as error:
+            if _code_of(error) != sqlite3.SQLITE_CANTOPEN:
+                raise
+            if self.path.with_name(self.path.name + _LOG_SUFFIX).exists():
+                raise OSError(errno.EROFS, self._log_is_unreadable(), self.name) from error
+        return _reading(f"{url}?immutable=1"), False
+
+    def _log_is_unreadable(self) -> str:
+        name = self.path.name
+        return (
+            f"its latest changes are in {name}{_LOG_SUFFIX}, and reading them takes a directory that can be "
+            f"written to; copy {name} and {name}{_LOG_SUFFIX} to one, and read the copy"
+        )
 
 
 class _SqliteSnapshot(SqlSnapshot):
@@ -283,6 +341,26 @@ def _authorized(action: int, first: str | None, second: str | None, *_: object) 
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
+def _reading(url: str) -> sqlite3.Connection:
+    """A connection within a transaction that reads; that it can read is certain."""
+    connection = sqlite3.connect(
+        url, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("BEGIN")
+        connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _version(file: os.stat_result) -> tuple[int, int, int]:
+    """What tells a file from the same one before it was changed."""
+    return file.st_ino, file.st_size, file.st_mtime_ns
+
+
 def _has_books(connection: sqlite3.Connection) -> bool:
     statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
     return connection.execute(statement, (STATE,)).fetchone() is not None
@@ -310,6 +388,6 @@ def _failing(name: str) -> Iterator[None]:
         elif code in _BUSY:
             number = errno.EBUSY
             said = f"another program has locked the database for {_PATIENCE:g} s; stop it, then try again"
-        elif code in _DAMAGED:
-            said = f"{said}; {DAMAGED}"
+        elif code in _DAMAGED or said.startswith(_LACKING):
+            raise MirrorDamaged(number, f"{said}; {DAMAGED}", name) from error
         raise OSError(number, said, name) from error

@@ -14,6 +14,7 @@ import attrs
 
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.pieces import Progress
+from toggl_async.export.plan.arguments import check_day, check_id, or_none
 from toggl_async.export.plan.datasets import Dataset, Key
 from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.rows import Line, Stored
@@ -152,11 +153,12 @@ class Forget:
                 f"forget one thing at a time: {' and '.join(chosen)} could mean both or either"
             )
         for name, value in (("workspace", self.workspace_id), ("user", self.user_id)):
-            if value is not None and not is_whole(value):
-                raise InvalidInput(f"{name} must be an id, a whole number, not {value!r}")
-        day: object = self.before
-        if day is not None and (isinstance(day, dt.datetime) or not isinstance(day, dt.date)):
-            raise InvalidInput(f"before must be a date, not {day!r}")
+            or_none(check_id)(value, name)
+        or_none(check_day)(self.before, "before")
+
+    def kept_from(self, standing: Standing) -> dt.date | None:
+        """The first day of time entries that a store keeps once this is forgotten; it is never moved back."""
+        return max((one for one in (self.before, standing.kept_from) if one is not None), default=None)
 
 
 class DaySum(NamedTuple):

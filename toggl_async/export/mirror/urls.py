@@ -34,9 +34,9 @@ def store_of(url: str | os.PathLike[str]) -> RowStore:
         InvalidInput: it names none, or says more than where it is;
             or a package that the store needs is not installed.
     """
-    if not isinstance(url, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+    text: object = os.fspath(url) if isinstance(url, os.PathLike) else url
+    if not isinstance(text, str):
         raise InvalidInput(f"a mirror is named by a URL or a path, not by {type(url).__name__}")
-    text = os.fspath(url)
     if text.startswith(_SQLITE):
         text, asks, query = text.removeprefix(_SQLITE).partition("?")
         if asks:

@@ -10,6 +10,7 @@ import datetime as dt
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from types import NoneType
 from typing import TypeAlias
 
 import attrs
@@ -17,6 +18,7 @@ import msgspec
 
 from toggl_async._client.client import TogglClient
 from toggl_async.export.intake import reading
+from toggl_async.export.plan.arguments import check_client, check_instance
 from toggl_async.export.plan.datasets import (
     ENTRIES,
     EXACT,
@@ -152,9 +154,12 @@ async def estimate(client: TogglClient, plan: ExportPlan, *, account: Survey | N
         account: the result of `survey`, if you have it already.
 
     Raises:
-        InvalidInput: the plan names a workspace that is not there.
+        InvalidInput: an argument can't be used, or the plan names a workspace that is not there.
         TogglError: whatever became of a request.
     """
+    check_client(client)
+    check_instance(ExportPlan, plan, "plan", "an ExportPlan")
+    check_instance((Survey, NoneType), account, "account", "the result of survey, or None")
     patient = client.with_options(priority=Priority.BULK, max_wait=math.inf)
     spent = 0 if account is not None else 1
     account = account or await survey(patient, plan)

@@ -1,12 +1,14 @@
 """What to export: datasets, workspaces, dates; and how the history is split into ranges. Pure."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, cast
 
 import attrs
 
 from toggl_async.errors import InvalidInput
-from toggl_async.export.plan.datasets import DATASETS, Dataset, dataset
+from toggl_async.export.plan.arguments import check_day, check_flag, check_ids, dataset_names, or_none
+from toggl_async.export.plan.datasets import DATASETS, Dataset
 
 __all__ = ["EARLIEST", "LATEST", "LONGEST_RANGE", "DateRange", "ExportPlan", "ranges_between"]
 
@@ -20,6 +22,9 @@ LATEST = dt.date(2030, 1, 1)
 """Toggl documents no date after this one, so no entry is newer, as long as this day is in the future."""
 
 _DAY = dt.timedelta(days=1)
+
+_IDS: Final = ("workspaces", "users", "projects", "clients", "tags")
+"""The choices that are ids."""
 
 _YEAR = dt.timedelta(days=LONGEST_RANGE - 1)
 """How far an export looks on unless told: before the account began, since entries are imported and made by
@@ -73,12 +78,15 @@ def ranges_between(first: dt.date, last: dt.date) -> Iterator[DateRange]:
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
     """The chosen dataset names, checked, each once, in their declared order; none chosen means all."""
-    chosen = {dataset(name).name for name in names}
+    chosen = {*dataset_names(names, "datasets")}
     return tuple(name for name in DATASETS if not chosen or name in chosen)
 
 
 def _ids(ids: Iterable[int]) -> tuple[int, ...]:
-    """The chosen ids, as a tuple."""
+    """The chosen ids, as a tuple; what can't be ids stays as it is, for the plan to refuse it by its name."""
+    given: object = ids
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | bytearray | Mapping):
+        return cast("tuple[int, ...]", given)
     return tuple(ids)
 
 
@@ -107,7 +115,7 @@ class ExportPlan:
             `since` and `until`. This takes two requests for each year of a workspace.
 
     Raises:
-        InvalidInput: a dataset is unknown, or `since` comes after `until`.
+        InvalidInput: a dataset is unknown, a choice is of another type, or `since` comes after `until`.
     """
 
     datasets: tuple[str, ...] = attrs.field(default=(), converter=_names)
@@ -122,6 +130,12 @@ class ExportPlan:
     everything: bool = False
 
     def __attrs_post_init__(self) -> None:
+        for name in _IDS:
+            check_ids(getattr(self, name), name)
+        for name in ("since", "until"):
+            or_none(check_day)(getattr(self, name), name)
+        or_none(check_flag)(self.billable, "billable")
+        check_flag(self.everything, "everything")
         if self.since and self.until and self.since > self.until:
             raise InvalidInput(f"since ({self.since}) comes after until ({self.until})")
 

@@ -18,6 +18,7 @@ from toggl_async._client.answer import Answer
 from toggl_async._client.client import TogglClient
 from toggl_async.errors import DecodeError, InvalidInput, ResponseError, TogglError
 from toggl_async.export.intake import json_of, reading, rows_of
+from toggl_async.export.plan.arguments import check_client, check_instance
 from toggl_async.export.plan.datasets import (
     DATASETS,
     REFUSALS,
@@ -178,12 +179,14 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
         plan: what to export.
 
     Raises:
-        InvalidInput: the plan names a workspace that the token doesn't see.
+        InvalidInput: an argument can't be used, or the plan names a workspace that the token doesn't see.
         Forbidden: the credentials are wrong.
         DecodeError: an answer isn't an account, or lacks all workspaces although the account has some.
         TogglError: whatever else became of the requests, apart from the list of organizations: if that fails
             or is refused, `Survey.organizations_unread` says why.
     """
+    check_client(client)
+    check_instance(ExportPlan, plan, "plan", "an ExportPlan")
     answer = await client.fetch(operation(ME), path={}, query={"with_related_data": True})
     me = _read(_Me, answer.body, ME)
     more, seen = await _workspaces(client, me, answer.body)

@@ -20,6 +20,7 @@ from toggl_async.export.mirror.worker import Worker
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey, survey
 from toggl_async.export.read.update import RECHECK_DAYS
+from toggl_async.export.run.arguments import check_arguments
 from toggl_async.export.run.bound import waiting_at_most
 from toggl_async.export.run.files import check_files, kept_files, with_files, write_files
 from toggl_async.export.run.refresh import (
@@ -77,12 +78,27 @@ async def export(
         The manifest, as written to ``manifest.json``.
 
     Raises:
-        InvalidInput: the destination can't be written to or contains another export; another run is writing
-            there; the plan names a workspace that the token doesn't see; or `excel` is given without CSV.
+        InvalidInput: an argument can't be used; the destination can't be written to or contains another
+            export; another run is writing there; the plan names a workspace that the token doesn't see; or
+            `excel` is given without CSV.
         TogglError: something ended the export. Whatever ends it, even cancellation, the manifest says
             ``"finished": false``, and the same call resumes from there.
         OSError: the destination could not be written to, for instance because the disk is full.
     """
+    check_arguments(
+        client=client,
+        plan=plan,
+        destination=destination,
+        format=format,
+        excel=excel,
+        update=update,
+        recheck=recheck,
+        datasets=datasets,
+        older=older,
+        max_wait=max_wait,
+        account=account,
+        on_event=on_event,
+    )
     files, before = plan_files(client, plan, Path(destination), format, excel, update=update)
     choices = Choices(
         name=str(files.directory),
@@ -138,6 +154,7 @@ async def _export(client: TogglClient, choices: Choices, files: "_Files", before
             read = await refresh(client, plan, holding, choices)
         else:  # everything was read, but something came between while the files were written
             refuse_other(choices.name, read, plan=plan, base_url=client.base_url)
+            read = attrs.evolve(read, kept_from=standing.kept_from)  # older ones may be forgotten since
             await same_account(client, read.user_id, choices.account, choices.name)
         return await files.write(read, holding, before)
 

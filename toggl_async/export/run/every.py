@@ -30,6 +30,7 @@ from toggl_async.export.plan.datasets import operation
 from toggl_async.export.plan.estimate import QUOTAS
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey, survey
+from toggl_async.export.run.arguments import check_arguments
 from toggl_async.export.run.bound import waiting_at_most
 from toggl_async.export.run.directory import export, plan_files
 from toggl_async.export.run.mirror import Mirror
@@ -115,6 +116,7 @@ async def export_every(
         InvalidInput: as for `export`, in the first round.
         Unauthorized, Forbidden: Toggl refuses the credentials.
     """
+    check_arguments(destination=destination, format=format, excel=excel, on_event=on_event)
 
     async def read(account: Survey, datasets: Collection[str] | None, older: bool) -> Manifest:
         return await export(
@@ -180,6 +182,7 @@ async def refresh_every(
         InvalidInput: as for `Mirror` and `Mirror.refresh`, in the first round.
         Unauthorized, Forbidden: Toggl refuses the credentials.
     """
+    check_arguments(on_event=on_event)
 
     async def read(account: Survey, datasets: Collection[str] | None, older: bool) -> Manifest:
         async with Mirror(url) as mirror:
@@ -205,8 +208,7 @@ async def _rounds(
     max_wait: float | None,
 ) -> AsyncGenerator[RefreshRound, None]:
     """Read round after round, once it is clear that there is a place for what is read."""
-    if not every > 0:
-        raise InvalidInput(f"every must be more than 0 seconds, not {every!r}")
+    check_arguments(client=client, plan=plan, every=every, max_wait=max_wait)
     await check()
     scheduler, patiently, ledger = client.scheduler, patient(client), Ledger(every)
     is_first, knows_quotas = True, False

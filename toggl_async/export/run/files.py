@@ -10,7 +10,7 @@ from toggl_async.errors import InvalidInput
 from toggl_async.export.formats import Format
 from toggl_async.export.mirror.destination import Held
 from toggl_async.export.mirror.manifest import File, FileFacts, Manifest
-from toggl_async.export.mirror.storage import PARTIAL, digest, replace
+from toggl_async.export.mirror.storage import PARTIAL, digest, is_special, replace
 from toggl_async.export.mirror.store import RowStore, Snapshot
 from toggl_async.export.plan.datasets import Dataset
 
@@ -30,10 +30,10 @@ def files_of(directory: Path, form: Format, datasets: Iterable[Dataset]) -> Mapp
 
 
 def check_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> None:
-    """Make sure that no directory has the name of a file; one that is empty is removed.
+    """Make sure that nothing but a file has the name of a file; an empty directory is removed.
 
     Raises:
-        InvalidInput: one has, and is not empty.
+        InvalidInput: something else has, such as a pipe, or a directory that is not empty.
     """
     for path in files_of(directory, form, datasets):
         if path.is_dir():
@@ -43,6 +43,8 @@ def check_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> N
                 raise InvalidInput(
                     f"{path} is a directory, but a file is expected there: move it away"
                 ) from error
+        elif is_special(path):
+            raise InvalidInput(f"{path} is not a regular file, but one is expected there: move it away")
 
 
 def remove_partial_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> None:

@@ -1,7 +1,9 @@
-"""Forgets rows of an export to a directory: in its mirror, and in the files written from it."""
+"""Forgets rows of a mirror, and of the files that an export to a directory has written from it."""
 
+import datetime as dt
 from pathlib import Path
 
+import attrs
 import msgspec
 
 from toggl_async.errors import InvalidInput
@@ -14,18 +16,45 @@ from toggl_async.export.run.directory import opened
 from toggl_async.export.run.files import files_of, remove_partial_files, with_files, write_files
 from toggl_async.export.run.refresh import held
 
-__all__ = ["forget_in"]
+__all__ = ["ForgottenRows", "forget_at", "forget_in"]
 
 
-async def forget_in(directory: Path, chosen: Forget) -> int:
+@attrs.frozen
+class ForgottenRows:
+    """What came of it.
+
+    Attributes:
+        rows: how many rows were forgotten.
+        kept_from: the first day of time entries that the mirror keeps from now on; None if it keeps all.
+    """
+
+    rows: int
+    kept_from: dt.date | None
+
+
+async def forget_at(url: str, chosen: Forget) -> ForgottenRows:
+    """Forget rows in a mirror that has no files.
+
+    Args:
+        url: the mirror, as for `Mirror`.
+        chosen: what is forgotten.
+
+    Raises:
+        InvalidInput: another run writes there, or it isn't a mirror. Nothing was forgotten.
+        OSError: the mirror could not be written.
+    """
+    store = store_of(url)
+    async with opened(store) as worker, held(store, worker) as holding:
+        rows = await worker.run(store.forget, chosen)
+    return ForgottenRows(rows, chosen.kept_from(holding.standing))
+
+
+async def forget_in(directory: Path, chosen: Forget) -> ForgottenRows:
     """Forget rows in the mirror of an export, then write the files that are there again, without them.
 
     Args:
         directory: the destination of the export.
         chosen: what is forgotten.
-
-    Returns:
-        How many rows were forgotten.
 
     Raises:
         InvalidInput: another run writes there, the directory holds no export or one made by another version
@@ -39,7 +68,8 @@ async def forget_in(directory: Path, chosen: Forget) -> int:
         raise InvalidInput(f"{directory} contains an export made by another version of toggl_async")
     store = store_of(directory / MIRROR)
     async with opened(store) as worker, held(store, worker) as holding:
-        forgotten = await worker.run(store.forget, chosen)
+        forgotten = ForgottenRows(await worker.run(store.forget, chosen), chosen.kept_from(holding.standing))
+        manifest = attrs.evolve(manifest, kept_from=forgotten.kept_from)
         await worker.run(_write_again, directory, manifest, form, holding.store)
     return forgotten
 
@@ -47,8 +77,12 @@ async def forget_in(directory: Path, chosen: Forget) -> int:
 def _read(path: Path) -> Manifest:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError, ValueError) as error:
-        raise InvalidInput(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidInput(
+            f"{path} is damaged: {error}; remove that file, and bring the export up to date with --update"
+        ) from error
 
 
 def _write_again(directory: Path, manifest: Manifest, form: Format, store: RowStore) -> None:
@@ -64,4 +98,5 @@ def _write_again(directory: Path, manifest: Manifest, form: Format, store: RowSt
         ]
     facts = write_files(directory, form, datasets, store)
     if manifest.finished:
-        write_manifest(directory, with_files(manifest, directory, form, manifest.layout, facts))
+        manifest = with_files(manifest, directory, form, manifest.layout, facts)
+    write_manifest(directory, manifest)

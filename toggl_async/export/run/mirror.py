@@ -4,7 +4,16 @@ import asyncio
 import datetime as dt
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack
 from itertools import islice
 from types import TracebackType
@@ -23,11 +32,13 @@ from toggl_async.export.mirror.storage import CLOSED
 from toggl_async.export.mirror.store import Change, Forget, Snapshot, Values, is_whole
 from toggl_async.export.mirror.urls import store_of
 from toggl_async.export.mirror.worker import Worker
+from toggl_async.export.plan.arguments import check_flag, refuse
 from toggl_async.export.plan.datasets import dataset as dataset_of
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey
 from toggl_async.export.read.update import RECHECK_DAYS
 from toggl_async.export.rows import Stored
+from toggl_async.export.run.arguments import check_arguments
 from toggl_async.export.run.bound import waiting_at_most
 from toggl_async.export.run.refresh import Choices, held, patient, refresh, silent
 
@@ -157,11 +168,22 @@ class Mirror:
             The manifest; it names no files.
 
         Raises:
-            InvalidInput: the mirror is of another account, server or plan; another run is writing to it; or
-                the plan names a workspace that the token doesn't see.
+            InvalidInput: an argument can't be used; the mirror is of another account, server or plan; another
+                run is writing to it; or the plan names a workspace that the token doesn't see.
             TogglError: something ended the run.
             OSError: the database could not be written.
         """
+        check_arguments(
+            client=client,
+            plan=plan,
+            update=update,
+            recheck=recheck,
+            datasets=datasets,
+            older=older,
+            max_wait=max_wait,
+            account=account,
+            on_event=on_event,
+        )
         choices = Choices(
             name=self._store.name,
             update=update,
@@ -226,6 +248,10 @@ class Mirror:
             InvalidInput: there is no such dataset, or its rows are not records of that kind.
         """
         declared = dataset_of(dataset)
+        given: object = kind
+        if not isinstance(given, type) or not issubclass(given, Record):
+            raise refuse(kind, "kind", "a type of records")
+        check_flag(keep_unknown, "keep_unknown")
         records_of(dataset, (), kind)
 
         def decoded(rows: Sequence[bytes]) -> Sequence[Record]:
@@ -248,6 +274,9 @@ class Mirror:
         """
         if not isinstance(statement, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInput(f"statement must be text, not {type(statement).__name__}")
+        given: object = parameters
+        if isinstance(given, str | bytes | bytearray) or not isinstance(given, Sequence | Mapping):
+            raise refuse(given, "parameters", "values in a list or a tuple, or by name in a mapping")
 
         def query(snapshot: Snapshot) -> list[dict[str, Stored]]:
             names, rows = snapshot.query(statement, parameters)

@@ -78,9 +78,6 @@ class Choices:
         tell: called with each event of the progress.
         note: is told what there is when a run begins, and when something ends it early; it may fail with
             OSError.
-
-    Raises:
-        InvalidInput: `recheck` isn't a number of days.
     """
 
     name: str
@@ -91,11 +88,6 @@ class Choices:
     account: Survey | None
     tell: OnExportEvent
     note: Callable[[Manifest], None]
-
-    def __attrs_post_init__(self) -> None:
-        days: object = self.recheck
-        if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < 0):
-            raise InvalidInput(f"recheck must be a number of days, 0 or more, or None, not {days!r}")
 
 
 @attrs.frozen(kw_only=True)

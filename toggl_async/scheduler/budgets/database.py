@@ -19,7 +19,7 @@ from toggl_async.errors import BudgetError
 from toggl_async.scheduler.budgets.boot_clock import Reading, ahead_after_boot
 from toggl_async.scheduler.budgets.store import StoreAway
 
-__all__ = ["Database", "Locked", "refuse_folder", "refuse_network", "told"]
+__all__ = ["Database", "Locked", "refuse_network", "refuse_special", "told"]
 
 FORMAT: Final = 1
 """The layout of the file (``PRAGMA user_version``)."""
@@ -242,8 +242,8 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY
 
 
-def refuse_folder(path: Path) -> None:
-    """Refuse a folder; what cannot be looked at may become a file.
+def refuse_special(path: Path) -> None:
+    """Refuse what is there and not a file, such as a folder, or a device, which nobody may set aside.
 
     Raises:
         BudgetError: it is one.
@@ -251,6 +251,8 @@ def refuse_folder(path: Path) -> None:
     with contextlib.suppress(OSError):
         if path.is_dir():
             raise BudgetError(f"{path} is a directory; name a file in it")
+        if path.exists() and not path.is_file():
+            raise BudgetError(f"{path} is not a regular file; name one, or a file that does not exist yet")
 
 
 def refuse_network(path: Path) -> None:

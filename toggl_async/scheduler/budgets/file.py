@@ -22,7 +22,7 @@ import platformdirs
 from toggl_async.errors import BudgetError, InvalidInput
 from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.boot_clock import BootClock, Reading
-from toggl_async.scheduler.budgets.database import Database, Locked, refuse_folder, refuse_network, told
+from toggl_async.scheduler.budgets.database import Database, Locked, refuse_network, refuse_special, told
 from toggl_async.scheduler.budgets.life import Life, begin_life
 from toggl_async.scheduler.budgets.loopback import Loopback
 from toggl_async.scheduler.budgets.shared import SharedHolder
@@ -96,9 +96,9 @@ class FileBudget:
                 be used again.
 
         Raises:
-            BudgetError: the file is on a network file system, or is a directory.
+            BudgetError: the file is on a network file system, or is not a regular file.
         """
-        refuse_folder(self.path)
+        refuse_special(self.path)
         refuse_network(self.path)
         # Who never closed its scheduler must not count as alive for as long as its process lives.
         for store in [store for store in _stores if store.is_over]:
