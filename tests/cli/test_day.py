@@ -124,7 +124,7 @@ def test_a_day_without_work(server: Sandbox, http: httpx.Client, capsys: pytest.
     assert capsys.readouterr().out.splitlines()[1:] == ["total           0:00:00"]
 
 
-@pytest.mark.parametrize("day", ["mondy", "2026-13-01", "0001-01-01", ""])
+@pytest.mark.parametrize("day", ["mondy", "2026-13-01", "10000-01-01", ""])
 def test_what_is_no_day_costs_no_request(
     server: Sandbox, capsys: pytest.CaptureFixture[str], day: str
 ) -> None:
@@ -133,6 +133,37 @@ def test_what_is_no_day_costs_no_request(
     assert message.startswith(f"toggl-async: {day!r} is not a day: write a date such as 2026-03-12")
     assert ("did you mean 'monday'" in message) == (day == "mondy")
     assert server.counts.requests == 0
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1969-12-31", "2200-01-01", "9999-12-31"])
+def test_a_day_that_no_clock_shows_costs_no_request(
+    server: Sandbox, capsys: pytest.CaptureFixture[str], day: str
+) -> None:
+    assert main(["today", "--day", day]) == 2
+    told = f"toggl-async: {day} cannot be shown: choose a day from 1970-01-01 to 2199-12-31\n"
+    assert capsys.readouterr().err == told
+    assert server.counts.requests == 0
+
+
+def test_a_day_that_toggl_no_longer_lists_is_found_in_an_export(
+    server: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["today", "--day", "2020-01-31"]) == 1
+    hint, error = capsys.readouterr().err.splitlines()
+    assert "start_date must not be earlier than" in error
+    assert hint == (
+        "toggl-async: Toggl lists only the time entries of about three months here; for older ones, run "
+        "`toggl-async export --out DIR`, then `toggl-async report DIR --since 2020-01-31 --until 2020-01-31`"
+    )
+
+
+def test_a_request_that_is_refused_for_another_reason_gets_no_such_hint(
+    server: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.order(Fault(status=400, body='"no"'), route="GET /api/v9/me/time_entries")
+    assert main(["today"]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("toggl-async: no (400 from GET ")
 
 
 def test_a_working_day(server: Sandbox, http: httpx.Client, capsys: pytest.CaptureFixture[str]) -> None:

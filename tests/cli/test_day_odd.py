@@ -113,6 +113,20 @@ def test_a_time_entry_that_cannot_be_costs_only_itself(
     assert "start or duration is missing or impossible (ids: 1)" in printed.err
 
 
+def test_what_was_stopped_elsewhere_is_no_failure(
+    server: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    route = "PATCH /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}/stop"
+    server.order(Fault(body=running()), route=_CURRENT)
+    server.order(Fault(status=409, body='"Time entry already stopped"'), route=route)
+    assert main(["stop"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "nothing is running\n"
+    assert printed.err == (
+        "toggl-async: the time entry had been stopped already, by another program or device\n"
+    )
+
+
 @pytest.mark.parametrize("status", [200, 204])
 @pytest.mark.parametrize("command", ["current", "stop"])
 def test_an_empty_answer_is_not_taken_for_nothing_running(

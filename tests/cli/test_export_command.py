@@ -297,16 +297,26 @@ def test_the_sandbox_is_exported_again_from_another_port(
     assert main([*command, "--update"]) == 0
 
 
-def test_ctrl_c_leaves_a_clear_state(out: Path) -> None:
+def test_this_machine_is_one_server_by_each_of_its_names(
+    server: Sandbox, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["export", "--out", str(out), "--dataset", "tags", "--update"]
+    assert main(command) == 0
+    monkeypatch.setenv("TOGGL_BASE_URL", server.base_url.replace("127.0.0.1", "localhost"))
+    assert main(command) == 0
+
+
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_leave_a_clear_state(out: Path, ending: signal.Signals, code: int) -> None:
     with running("export", "--sandbox", "--out", str(out)) as process:
         assert process.stderr is not None
         assert process.stdout is not None
         for line in process.stderr:
             if line.startswith("workspaces: "):
-                process.send_signal(signal.SIGINT)
+                process.send_signal(ending)
                 break
         rest = process.stderr.read()
-        assert process.wait() == 130
+        assert process.wait() == code
         assert process.stdout.read() == ""
     last = rest.splitlines()[-1]
     assert last.startswith(f"toggl-async: interrupted; {out} contains an unfinished export; ")

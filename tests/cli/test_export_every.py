@@ -212,7 +212,6 @@ def test_a_bounded_wait_ends_the_run_and_the_same_command_goes_on(
         ("10m", 600),
         ("1h", 3600),
         ("1d", 86_400),
-        ("45", 45),
         ("1.5h", 5400),
         ("366d", 31_622_400),
     ],
@@ -221,7 +220,9 @@ def test_durations(written: str, seconds: float) -> None:
     assert Duration(1).convert(written, None, None) == seconds
 
 
-@pytest.mark.parametrize("written", ["", "m", "10 m", "-1m", "1w", "1h30m", "0", "0.5s", "367d", "9" * 400])
+@pytest.mark.parametrize(
+    "written", ["", "m", "10 m", "-1m", "1w", "1h30m", "0", "0.5s", "45", "1.5", "367d", "9" * 400]
+)
 def test_durations_that_are_refused(written: str) -> None:
     with pytest.raises(click.BadParameter):
         Duration(1).convert(written, None, None)
@@ -231,7 +232,9 @@ def test_durations_that_are_refused(written: str) -> None:
     ("arguments", "message"),
     [
         (["--every", "often"], "'often' is not a duration; write it as 90s, 10m, 1h or 1d"),
-        (["--every", "0"], "0.0 is not in the range"),
+        (["--every", "10"], "10 has no unit; write 10s for seconds, or 10m for minutes"),
+        (["--max-wait", "0"], "0 has no unit; write 0s for seconds, or 0m for minutes"),
+        (["--every", "0s"], "0.0 is not in the range"),
         (["--every", "1h", "--dry-run"], "--every and --dry-run cannot be combined"),
         (["--every", "1h", "--recheck", "5"], "--every and --recheck cannot be combined"),
         (["--max-wait", "1h", "--dry-run"], "--max-wait and --dry-run cannot be combined"),

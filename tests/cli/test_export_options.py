@@ -229,8 +229,16 @@ def accounts(server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("FIRST_TOKEN", first.api_token)
     monkeypatch.setenv("SECOND_TOKEN", f" {second.api_token}\n")
     monkeypatch.delenv("TOGGL_API_TOKEN")
-    file.write_text("# who   where\nfirst    env:FIRST_TOKEN\n\nsecond  env:SECOND_TOKEN # both\n")
+    file.write_text("# who   where\nfirst    env:FIRST_TOKEN\n\nsecond\tenv:SECOND_TOKEN # both\n")
     return file
+
+
+def test_a_file_of_accounts_that_an_editor_marked(
+    server: Sandbox, out: Path, accounts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accounts.write_bytes(b"\xef\xbb\xbfalice env:FIRST_TOKEN\r\n")
+    assert main(["export", "--dataset", "tags", "--accounts", str(accounts), "--out", str(out)]) == 0
+    assert [path.name for path in out.iterdir()] == ["alice"]
 
 
 def test_many_accounts_at_once(
@@ -287,6 +295,13 @@ def test_what_is_missing_is_said_of_each_account(
         ("alice", "line 1: write NAME env:VARIABLE or NAME keyring:SERVICE/USER"),
         ("alice 5f3a-token", "line 1: write NAME"),
         ("../x env:A_TOKEN", "line 1: write NAME"),
+        *(
+            (
+                f"{name} env:A_TOKEN",
+                "; a name has letters from A to Z, digits, and . _ @ -, without spaces, and",
+            )
+            for name in ("my team", "a&b", ".hidden", "ä")
+        ),
         ("a env:A_TOKEN\nA env:A_TOKEN", "line 2: the name A is used twice"),
         ("alice env:NOT_SET", "line 1: the environment variable NOT_SET is not set\n"),
         ("alice env:not_set", "line 1: the environment variable not_set is not set\n"),

@@ -245,11 +245,11 @@ def test_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         projects=[{"id": 1, "name": "Apollo"}],
     )
     assert answered(capsys, path, "--by", "project,day").splitlines() == [
-        "project        day         entries  hours  billable  share",
-        "Apollo         2026-01-05        2   1.50      1.00    67%",
-        "Then [2J 佐藤  2026-01-05        1   1.00      0.00     0%",
-        "(none)         2026-01-05        2   1.00      0.00     0%",
-        "total                            5   3.50      1.00    29%",
+        "project             day         entries  hours  billable  share",
+        "Apollo              2026-01-05        2   1.50      1.00    67%",
+        "Then\\u001b[2J 佐藤  2026-01-05        1   1.00      0.00     0%",
+        "(none)              2026-01-05        2   1.00      0.00     0%",
+        "total                                 5   3.50      1.00    29%",
         "not counted: 2 running time entries",
     ]
 

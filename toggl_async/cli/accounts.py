@@ -23,6 +23,11 @@ from toggl_async.errors import InvalidInput
 __all__ = ["NamedAccount", "read_accounts"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]*")
+_ALLOWED = (
+    "a name has letters from A to Z, digits, and . _ @ -, without spaces, "
+    "and begins with a letter, a digit or _"
+)
+
 _VARIABLE = re.compile(r"(?!toggl_sk_)(?=.*[A-Z_])[A-Za-z_][A-Za-z0-9_]*")
 """A name that can't be a token: those of Toggl are small letters and digits alone."""
 
@@ -47,7 +52,7 @@ def read_accounts(path: Path, environ: Mapping[str, str] | None = None) -> list[
             token is not where the file says.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # as some editors write it
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"cannot read {path}: {error}") from None
     accounts = list(_accounts(path, lines, os.environ if environ is None else environ))
@@ -59,14 +64,15 @@ def read_accounts(path: Path, environ: Mapping[str, str] | None = None) -> list[
 def _accounts(path: Path, lines: list[str], environ: Mapping[str, str]) -> Iterator[NamedAccount]:
     names: set[str] = set()
     for number, line in enumerate(lines, 1):
-        name, _, source = line.partition("#")[0].strip().partition(" ")
-        if not name:
+        words = line.partition("#")[0].split(maxsplit=1)
+        if not words:
             continue
+        name, source = words[0], "".join(words[1:])
         where = f"{path}, line {number}"
         kind, _, place = source.strip().partition(":")
         # What stands there may be a token, so no message repeats it.
         if not _NAME.fullmatch(name) or kind not in {"env", "keyring"} or not place:
-            raise InvalidInput(f"{where}: write NAME env:VARIABLE or NAME keyring:SERVICE/USER")
+            raise InvalidInput(f"{where}: write NAME env:VARIABLE or NAME keyring:SERVICE/USER; {_ALLOWED}")
         if name.casefold() in names:
             raise InvalidInput(f"{where}: the name {name} is used twice")
         names.add(name.casefold())

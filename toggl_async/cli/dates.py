@@ -1,7 +1,6 @@
 """Days as people say them: today, yesterday, monday, 2026-03-12."""
 
 import calendar
-import contextlib
 import datetime as dt
 import zoneinfo
 from typing import Final, Self
@@ -61,14 +60,19 @@ class SpokenDay:
             return today + dt.timedelta(days=_AWAY[self.text])
         if self.text in _WEEKDAYS:
             return today - dt.timedelta(days=(today.weekday() - _WEEKDAYS.index(self.text)) % 7)
-        with contextlib.suppress(ValueError):
+        try:
             day = dt.date.fromisoformat(self.text)
-            if _FIRST_YEAR <= day.year < _LAST_YEAR:
-                return day
-        raise InvalidInput(
-            f"{quoted(self.text)} is not a day: write a date such as 2026-03-12, today, yesterday, tomorrow, "
-            f"or a weekday such as monday, which means the last one{nearest(self.text, (*_AWAY, *_WEEKDAYS))}"
-        )
+        except ValueError:
+            near = nearest(self.text, (*_AWAY, *_WEEKDAYS))
+            raise InvalidInput(
+                f"{quoted(self.text)} is not a day: write a date such as 2026-03-12, today, yesterday, "
+                f"tomorrow, or a weekday such as monday, which means the last one{near}"
+            ) from None
+        if not _FIRST_YEAR <= day.year < _LAST_YEAR:  # near its ends, time zones would leave the calendar
+            raise InvalidInput(
+                f"{day} cannot be shown: choose a day from {_FIRST_YEAR}-01-01 to {_LAST_YEAR - 1}-12-31"
+            )
+        return day
 
 
 def _completed(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -17,7 +17,7 @@ from toggl_async.cli.dates import SpokenDay, bounds, day_option, zone_of
 from toggl_async.cli.names import KnownNames, chosen_project, chosen_tags, completed, recall, remember
 from toggl_async.cli.options import base_url_option, machine_option, server_url
 from toggl_async.cli.output import complain, json_text, on_one_line
-from toggl_async.errors import DecodeError, InvalidInput, TogglError
+from toggl_async.errors import BadRequest, Conflict, DecodeError, InvalidInput, TogglError
 from toggl_async.records import Me, TimeEntry
 
 __all__ = ["current", "start", "stop", "today"]
@@ -26,6 +26,9 @@ _NOTHING: Final = "nothing is running"
 
 _BEFORE: Final = dt.timedelta(days=7)
 """How long before a day entries may begin that reach into it: a timer that ran over a weekend."""
+
+_RECENT: Final = dt.timedelta(days=75)
+"""How old a day is at least that Toggl's list of time entries may not reach, with `_BEFORE` before it."""
 
 _PROGRAM: Final = "toggl-async"
 
@@ -195,7 +198,14 @@ def stop(base_url: str | None, *, machine: bool) -> int:
             return _NOTHING
         return f"stopped {_told(entry, names)} after {_length(entry)}"
 
-    return ask(timer.stop, url, auth, _entry_as_json if machine else show)
+    async def work(client: TogglClient) -> TimeEntry | None:
+        try:
+            return await timer.stop(client)
+        except Conflict:  # Toggl's answer for nothing else
+            complain("the time entry had been stopped already, by another program or device")
+            return None
+
+    return ask(work, url, auth, _entry_as_json if machine else show)
 
 
 def _default_workspace(me: Me) -> int:
@@ -231,7 +241,15 @@ async def _day_of(client: TogglClient, zone: dt.tzinfo, asked: SpokenDay) -> _Da
     day = asked.on(now.astimezone(zone).date())
     first, last = bounds(day, zone)
     asking = client.me.time_entries.list(start_date=first - _BEFORE, end_date=last, meta=True)
-    entries = await with_gaps(asking, list[TimeEntry])
+    try:
+        entries = await with_gaps(asking, list[TimeEntry])
+    except BadRequest:
+        if now - first > _RECENT:
+            complain(
+                "Toggl lists only the time entries of about three months here; for older ones, run "
+                f"`{_PROGRAM} export --out DIR`, then `{_PROGRAM} report DIR --since {day} --until {day}`"
+            )
+        raise
     pieces: list[_Piece] = []
     odd: list[TimeEntry] = []
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Durations as people write them: ``90s``, ``10m``, ``1h``, ``1d``; a bare number is seconds."""
+"""Durations as people write them: ``90s``, ``10m``, ``1h``, ``1d``."""
 
 import re
 from typing import Any, Final
@@ -9,11 +9,11 @@ from toggl_async._hints import quoted
 
 __all__ = ["Duration"]
 
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 _LONGEST: Final = 366 * _UNITS["d"]
 
-_WRITTEN: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+_WRITTEN: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
 class Duration(click.FloatRange):
@@ -31,6 +31,8 @@ class Duration(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read what was given."""
         written = _WRITTEN.fullmatch(str(value).strip())
+        if written is None and str(value).strip().isdecimal():
+            self.fail(f"{value} has no unit; write {value}s for seconds, or {value}m for minutes", param, ctx)
         if written is None:
             self.fail(f"{quoted(value)} is not a duration; write it as 90s, 10m, 1h or 1d", param, ctx)
         return super().convert(float(written[1]) * _UNITS[written[2]], param, ctx)

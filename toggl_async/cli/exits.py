@@ -20,3 +20,5 @@ class Exit(enum.IntEnum):
     """The export is there without what Toggl refused, or what could not be read; the manifest names it."""
     INTERRUPTED = 130
     """Ctrl-C."""
+    TERMINATED = 143
+    """SIGTERM, for what would have come to an end by itself."""

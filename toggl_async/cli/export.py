@@ -33,10 +33,11 @@ _EXIT_CODES = """\b
 Exit codes:
   0    done
   1    failed while running; run the same command to resume
-  2    bad input, or the first requests failed; nothing was written
+  2    bad input, or the first requests failed; nothing was written for that account
   3    done, but the seconds differ from Toggl's own totals
   4    done, but incomplete: Toggl refused a part, or sent it in an unexpected shape
   130  Ctrl-C; run the same command to resume
+  143  SIGTERM; run the same command to resume (--every ends with 0)
 """
 
 

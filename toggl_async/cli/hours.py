@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.mirrors import store_at
-from toggl_async.cli.output import complain, json_text, remark, say
+from toggl_async.cli.output import complain, json_text, on_one_line, remark, say
 from toggl_async.export.mirror.hours import Grouping, Hours, HoursBy, Label, groupings, hours_by
 
 __all__ = ["report"]
@@ -93,10 +93,8 @@ def _figures(row: Hours) -> list[str]:
 
 
 def _shown(name: str | None) -> str:
-    """A name in one line; what would steer the terminal is left out."""
-    if name is None:
-        return "(none)"
-    return "".join(one if one.isprintable() else " " for one in name)
+    """A name in one line; what would steer the terminal is escaped as in JSON."""
+    return "(none)" if name is None else on_one_line(name)
 
 
 def _fields(by: Sequence[Grouping], row: Hours) -> dict[str, int | float | str | None]:

@@ -263,11 +263,13 @@ def _run(
                 one = _export(job, server, sandbox, output, shown)
             running.append(_ended(number, job, one, output))
         rounds = any(job.every is not None for job in jobs)
-        with terminable() if rounds else contextlib.nullcontext(bool) as was_terminated:
+        with terminable() as was_terminated:
             try:
                 codes = await asyncio.gather(*running)
             except asyncio.CancelledError:  # Ctrl-C or SIGTERM: each job has said so
-                return Exit.DONE if was_terminated() else Exit.INTERRUPTED
+                if not was_terminated():
+                    return Exit.INTERRUPTED
+                return Exit.DONE if rounds else Exit.TERMINATED
         return next(code for code in _WORST_FIRST if code in codes)
 
     if made_up is not None:
@@ -386,7 +388,7 @@ async def _ended(number: int, job: Job, work: Awaitable[Exit], output: _Output) 
     belonging_to(number)
     try:
         return await work
-    except asyncio.CancelledError:  # Ctrl-C: the runner cancels; and SIGTERM, where rounds follow each other
+    except asyncio.CancelledError:  # Ctrl-C and SIGTERM
         if job.every is not None:
             return Exit.INTERRUPTED
         output.failed(job, f"interrupted; {left_behind(job.place, job.mirror)}")

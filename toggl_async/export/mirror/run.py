@@ -214,8 +214,8 @@ def refuse_other(name: str, held: Run | Previous | Manifest, *, plan: ExportPlan
 
 
 def _server(base_url: str) -> str:
-    """What tells servers apart: not the last slash; on this machine, where sandboxes run, not the port."""
+    """What tells servers apart: not the last slash, and not the names and ports of this machine."""
     parts = urlsplit(base_url.rstrip("/"))
     if parts.hostname not in _HERE:
         return parts.geturl()
-    return parts._replace(netloc=parts.hostname).geturl()
+    return parts._replace(netloc=_HERE[0]).geturl()

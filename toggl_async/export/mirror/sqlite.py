@@ -124,8 +124,10 @@ class SqliteStore(SqlStore):
                 self._connection = sqlite3.connect(
                     self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
                 )
-                self._connection.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is new
-                self._refuse_other()  # before anything is written: this mode is kept in the file
+                if self.path.stat().st_size:
+                    self._refuse_other()  # before anything is written: the mode below is kept in the file
+                else:
+                    self._connection.execute(f"PRAGMA page_size = {_PAGE}")
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
                 self._connection.execute(f"PRAGMA journal_size_limit = {_LOG}")
