@@ -12,7 +12,7 @@ from support.export_company import FIRST, NOW, SECOND, Company, Entry
 from support.export_updates import run
 from support.export_written import FORMATS, ids, in_each_format, rows
 from support.pairs import pairs
-from toggl_async import ApiToken, TogglClient
+from toggl_async import ApiToken, LoginRefused, TogglClient
 from toggl_async.export import ExportPlan, Mirror, export_batches
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -122,7 +122,11 @@ async def test_an_entry_without_a_day_goes_when_everything_was_read_again(tmp_pa
     company.before = lambda path, body: None
     await run(company, tmp_path)
     assert {55, 56} & {*ids(tmp_path, "jsonl")} == {56}  # not everything was read
-    await run(company, tmp_path, recheck=None)
+    company.refuse_the_token_at("/totals")
+    with pytest.raises(LoginRefused):
+        await run(company, tmp_path, recheck=None)
+    company.before = lambda path, body: None
+    await run(company, tmp_path, recheck=None)  # goes on
     assert ids(tmp_path, "jsonl") == [entry.id for entry in company.entries]
 
 

@@ -7,7 +7,7 @@ import attrs
 import httpx
 import pytest
 
-from support.export_company import FIRST, SECOND, Company
+from support.export_company import FIRST, SECOND, TOKEN_REFUSED, Company
 from support.export_updates import OPTIONS, run
 from support.export_written import everything, ids
 from support.pairs import pairs
@@ -234,3 +234,46 @@ async def test_a_lost_connection_is_the_cause_of_a_wait(tmp_path: Path) -> None:
     async with TogglClient(ApiToken("made-up"), transport=company, options=options) as client:
         with pytest.raises(MaxWaitExceeded, match="after ReadError from GET"):
             await export(client, ExportPlan(), tmp_path, max_wait=2)
+
+
+async def test_what_the_plan_check_refuses_is_a_refusal_of_that_part(tmp_path: Path) -> None:
+    """A client that knows the plan refuses tasks by itself, as Toggl would."""
+    company = Company(12)
+    free = [
+        {
+            "id": FIRST,
+            "organization_id": 1,
+            "name": "W",
+            "premium": False,
+            "business_ws": False,
+            "subscription": None,
+        }
+    ]
+    company.before = lambda path, body: (
+        httpx.Response(200, json=free) if path == "/api/v9/me/workspaces" else None
+    )
+    options = attrs.evolve(OPTIONS, plan_check="error")
+    async with TogglClient(ApiToken("made-up"), transport=company, options=options) as client:
+        await client.me.workspaces.list()
+        manifest = await export(client, ExportPlan(), tmp_path)
+    assert [(one.dataset, one.workspace_id, one.status) for one in manifest.not_in_plan] == [
+        ("tasks", FIRST, 402)
+    ]
+    assert manifest.complete
+    assert ids(tmp_path, "jsonl") == [entry.id for entry in company.entries]
+
+
+async def test_a_run_that_is_resumed_still_lacks_its_organizations(tmp_path: Path) -> None:
+    company = Company(12)
+
+    def answer(path: str, body: Any) -> httpx.Response | None:
+        if path.endswith("/organizations"):
+            return httpx.Response(500, json="oops")
+        return httpx.Response(403, json=TOKEN_REFUSED) if path.endswith("/totals") else None
+
+    company.before = answer
+    with pytest.raises(LoginRefused):
+        await run(company, tmp_path)
+    company.before = lambda path, body: None
+    assert failing(await run(company, tmp_path)) == {"organizations"}
+    assert (await run(company, tmp_path)).complete
