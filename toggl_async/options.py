@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 import attrs
 
 from toggl_async._hints import known_fields
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import InvalidInput, shown
 
 __all__ = ["ClientOptions", "Cooldown", "Pace", "PlanCheck", "Priority", "QuotaPolicy", "Retry"]
 
@@ -42,13 +42,12 @@ def _number(
             return
         name = f"{type(instance).__name__}.{attribute.name}"
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-            raise InvalidInput(f"{name} must be a number, not {value!r}")
+            raise InvalidInput(f"{name} must be a number, not {shown(value)}")
         if finite and math.isinf(value) and value > 0:
-            raise InvalidInput(f"{name} must be finite, not {value!r}")
+            raise InvalidInput(f"{name} must be finite, not {shown(value)}")
         if value < minimum or (exclusive and value == minimum):
-            raise InvalidInput(
-                f"{name} must be {'greater than' if exclusive else 'at least'} {minimum:g}, not {value!r}"
-            )
+            least = f"{'greater than' if exclusive else 'at least'} {minimum:g}"
+            raise InvalidInput(f"{name} must be {least}, not {shown(value)}")
 
     return validate
 
@@ -59,9 +58,9 @@ def _count(minimum: int) -> "attrs._ValidatorType[int]":
     def validate(instance: object, attribute: "attrs.Attribute[int]", value: object) -> None:
         name = f"{type(instance).__name__}.{attribute.name}"
         if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidInput(f"{name} must be a whole number, not {value!r}")
+            raise InvalidInput(f"{name} must be a whole number, not {shown(value)}")
         if value < minimum:
-            raise InvalidInput(f"{name} must be at least {minimum}, not {value!r}")
+            raise InvalidInput(f"{name} must be at least {minimum}, not {shown(value)}")
 
     return validate
 
@@ -72,7 +71,7 @@ def _made_by(kind: type[T]) -> "attrs._ValidatorType[T]":
     def validate(instance: object, attribute: "attrs.Attribute[T]", value: object) -> None:
         if not isinstance(value, kind):
             name = f"{type(instance).__name__}.{attribute.name}"
-            raise InvalidInput(f"{name} must be a {kind.__name__}, not {value!r}")
+            raise InvalidInput(f"{name} must be a {kind.__name__}, not {shown(value)}")
 
     return validate
 
@@ -80,13 +79,13 @@ def _made_by(kind: type[T]) -> "attrs._ValidatorType[T]":
 def _user_agent(_instance: object, _attribute: "attrs.Attribute[str]", value: object) -> None:
     """Accept what can be sent in a header."""
     if not (isinstance(value, str) and value.strip() and value.isascii() and value.isprintable()):
-        raise InvalidInput(f"ClientOptions.user_agent must be printable ASCII text, not {value!r}")
+        raise InvalidInput(f"ClientOptions.user_agent must be printable ASCII text, not {shown(value)}")
 
 
 def _plan_check(_instance: object, _attribute: "attrs.Attribute[PlanCheck]", value: object) -> None:
     """Accept what `ClientOptions.plan_check` takes."""
     if value not in ("drop", "error", "off"):
-        raise InvalidInput(f"ClientOptions.plan_check must be 'drop', 'error' or 'off', not {value!r}")
+        raise InvalidInput(f"ClientOptions.plan_check must be 'drop', 'error' or 'off', not {shown(value)}")
 
 
 def _ordered(options: "Retry | Cooldown") -> None:

@@ -24,7 +24,7 @@ from toggl_async._operations.arguments import each, one_id
 from toggl_async._operations.operation import Arguments, Operation, PathValue, Value
 from toggl_async._operations.record import Json
 from toggl_async.codec import Codec
-from toggl_async.errors import ClientClosed, InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput, shown
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import Budget, ScheduledTransport, Scheduler
 from toggl_async.scheduler.budgets.named import budget_from_env
@@ -476,4 +476,4 @@ def _as_priority(value: Priority) -> Priority:
     try:
         return Priority(value)
     except ValueError:
-        raise InvalidInput(f"priority must be a Priority, not {value!r}") from None
+        raise InvalidInput(f"priority must be a Priority, not {shown(value)}") from None

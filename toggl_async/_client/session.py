@@ -369,4 +369,4 @@ def _broken_off(operation: Operation[object], request: httpx.Request, error: Exc
 
 
 def _id(value: PathValue | None) -> int | None:
-    return value if isinstance(value, int) else None
+    return int.__int__(value) if isinstance(value, int) else None

@@ -14,7 +14,14 @@ from typing import Any, Final, TypeAlias
 
 import anyio
 
-from toggl_async.errors import InvalidInput, MalformedDelivery, OversizedDelivery, SlowDelivery, WebhookError
+from toggl_async.errors import (
+    InvalidInput,
+    MalformedDelivery,
+    OversizedDelivery,
+    SlowDelivery,
+    WebhookError,
+    shown,
+)
 from toggl_async.webhooks.deliveries import (
     SIGNATURE_HEADER,
     TOLERANCE,
@@ -262,9 +269,9 @@ def _check_limits(url_callback: object, max_body: object, timeout: object) -> No
     if not isinstance(url_callback, str | None):
         raise InvalidInput(f"url_callback must be text, not {type(url_callback).__name__}")
     if type(max_body) is not int or max_body <= 0:
-        raise InvalidInput(f"max_body must be a whole number over 0, not {max_body!r}")
+        raise InvalidInput(f"max_body must be a whole number over 0, not {shown(max_body)}")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise InvalidInput(f"timeout must be over 0 seconds, not {timeout!r}")
+        raise InvalidInput(f"timeout must be over 0 seconds, not {shown(timeout)}")
 
 
 def _check_store(seen: object) -> None:

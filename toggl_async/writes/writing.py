@@ -26,6 +26,7 @@ from toggl_async.errors import (
     TogglError,
     Unauthorized,
     WrongEventLoop,
+    shown,
 )
 from toggl_async.writes.journal import Keys, RowKey, RowState, WriteJournal
 from toggl_async.writes.outcomes import How, Written
@@ -195,7 +196,7 @@ def _check_settle(settle: object) -> None:
         InvalidInput: it isn't.
     """
     if isinstance(settle, bool) or not isinstance(settle, int | float) or not settle >= 0:
-        raise InvalidInput(f"settle must be 0 or more seconds, not {settle!r}")
+        raise InvalidInput(f"settle must be 0 or more seconds, not {shown(settle)}")
 
 
 class _NotAwaitableError(InvalidInput):
