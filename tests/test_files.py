@@ -167,7 +167,8 @@ async def test_a_download_is_written_chunk_by_chunk(tmp_path: Path) -> None:
 
 NOWHERE: list[Any] = [
     "", ".", "..", "folder", "folder/", "new/", "missing/report.csv", "file/report.csv", "pipe", "socket",
-    "loop", "link-to-folder", "link-to-pipe", "null\0byte", "half-\ud800", "long" * 100, None, 5, b"report.csv",
+    "loop", "link-to-folder", "link-to-pipe",
+    "null\0byte", "half-\ud800", "long" * 100, None, 5, b"report.csv",
 ]  # fmt: skip
 
 

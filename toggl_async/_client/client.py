@@ -408,11 +408,11 @@ class TogglClient:
                 free-form JSON.
 
         Raises:
-            InvalidInput: the method or the path is not valid, the path has dot segments, or an
-                argument cannot be sent.
+            InvalidInput: the method or the path is not valid, the path has dot segments, an argument cannot
+                be sent, or `returns` is not a type that JSON can be read as.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        return await self._session.request(method.upper(), path, query=params, body=json, returns=returns)
+        return await self._session.request(method, path, query=params, body=json, returns=returns)
 
     async def fetch(
         self,

@@ -167,7 +167,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_call(method: str, path: str, *, has_query: bool) -> None:
+def check_call(method: object, path: object, *, has_query: bool) -> None:
     """Refuse what would leave the host or the path, or lose half of a query.
 
     Args:
@@ -178,8 +178,10 @@ def check_call(method: str, path: str, *, has_query: bool) -> None:
     Raises:
         InvalidInput: they cannot be sent as they are; the path is not quoted.
     """
-    if not _METHOD.fullmatch(method):
+    if not (isinstance(method, str) and _METHOD.fullmatch(method)):
         raise InvalidInput(f"method must be an HTTP method, not {shown(method)}")
+    if not isinstance(path, str):
+        raise InvalidInput(f"path: pass a str, not a value of type {type(path).__name__}")
     if not path.startswith("/") or path.startswith("//"):
         raise InvalidInput("path must start with a single slash and must not name a host")
     if "#" in path:

@@ -65,7 +65,10 @@ def query_items(query: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     Raises:
         InvalidInput: a value cannot be used in a query.
     """
-    texts = ((name, query_value(value, name)) for name, value in query.items())
+    for name in query:
+        if not isinstance(name, str):
+            raise InvalidInput(f"params: names must be str, not {shown(name)}")
+    texts = ((str.__str__(name), query_value(value, name)) for name, value in query.items())
     return tuple((name, text) for name, text in texts if text is not None)
 
 
