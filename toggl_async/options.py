@@ -32,8 +32,19 @@ class Priority(enum.IntEnum):
     """Exports and other long work; still never starved."""
 
 
+_LONGEST: Final = (100 * 365 * 24 * 3600, "a hundred years")
+"""Seconds; nobody waits longer, and clocks have no room for much more."""
+
+_HOUR: Final = (3600, "an hour")
+
+
 def _number(
-    minimum: float, *, exclusive: bool = False, finite: bool = True, optional: bool = False
+    minimum: float,
+    *,
+    exclusive: bool = False,
+    finite: bool = True,
+    optional: bool = False,
+    most: tuple[float, str] = _LONGEST,
 ) -> "attrs._ValidatorType[float]":
     """Accept a number from `minimum` on; None, too, if that is an option."""
 
@@ -41,10 +52,18 @@ def _number(
         if value is None and optional:
             return
         name = f"{type(instance).__name__}.{attribute.name}"
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or (isinstance(value, float) and math.isnan(value))
+        ):
             raise InvalidInput(f"{name} must be a number, not {shown(value)}")
-        if finite and math.isinf(value) and value > 0:
+        if value == math.inf and not finite:
+            return
+        if value == math.inf:
             raise InvalidInput(f"{name} must be finite, not {shown(value)}")
+        if value > most[0]:
+            raise InvalidInput(f"{name} must be at most {most[0]:,} ({most[1]}), not {shown(value)}")
         if value < minimum or (exclusive and value == minimum):
             least = f"{'greater than' if exclusive else 'at least'} {minimum:g}"
             raise InvalidInput(f"{name} must be {least}, not {shown(value)}")
@@ -107,8 +126,8 @@ class Pace:
         margin: how much to add against network jitter, as a share of `interval`.
     """
 
-    interval: float = attrs.field(default=1.0, validator=_number(0))
-    margin: float = attrs.field(default=0.02, validator=_number(0))
+    interval: float = attrs.field(default=1.0, validator=_number(0, most=_HOUR))
+    margin: float = attrs.field(default=0.02, validator=_number(0, most=(100, "a hundredfold")))
 
 
 @attrs.frozen(kw_only=True)
