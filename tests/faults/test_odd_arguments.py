@@ -136,7 +136,11 @@ class Ears:
         raise AssertionError("never called")
 
 
-@pytest.mark.parametrize("middleware", [Traced(), Traced, None, 5, "Traced", {Traced()}, [Traced]], ids=ascii)
+@pytest.mark.parametrize(
+    "middleware",
+    [Traced(), Traced, None, 5, "Traced", {Traced()}, [Traced]],
+    ids=lambda one: type(one).__name__,
+)
 async def test_middleware_is_a_list(middleware: Any) -> None:
     with pytest.raises(InvalidInput, match="middleware must be"):
         TogglClient(ApiToken("a" * 32), middleware=middleware)

@@ -202,7 +202,11 @@ async def test_every_kind_of_place_refuses_what_has_no_plain_form(value: Any) ->
     assert not answers.asked
 
 
-@kind("ids", [memoryview(b"x"), b"x", bytearray(b"x"), {1: 2}, "12", NOON, 5, iter([1]), object()], ids=repr)
+@kind(
+    "ids",
+    [memoryview(b"x"), b"x", bytearray(b"x"), {1: 2}, "12", NOON, 5, iter([1]), object()],
+    ids=lambda one: type(one).__name__,
+)
 async def test_ids_are_a_collection_and_nothing_that_only_looks_like_one(ids: Any) -> None:
     answers = Answers([])
     day = NOON.date()
