@@ -25,6 +25,7 @@ def declaration(operation: OperationPlan, several: bool) -> str:
         "workspaces": "" if operation.workspaces is None else f'"{operation.workspaces}"',
         "redirects": "True" if operation.redirects else "",
         "documented": "" if operation.documented is None else f'"{operation.documented}"',
+        "secret": "True" if operation.secret else "",
         "deprecated": "" if operation.deprecated is None else f'"{operation.deprecated}"',
         "gated": _gated(operation),
     }

@@ -241,6 +241,7 @@ class OperationPlan:
         query: parameters of the query.
         errors: error class to why this operation in particular raises it.
         redirects: whether the answer is a redirect, whose target is the result.
+        secret: whether the answer is a secret, such as a token, and nothing else.
         extensions: what can stand for ``{extension}`` in the path; each gets a method of its own.
     """
 
@@ -262,6 +263,7 @@ class OperationPlan:
     redirects: bool = False
     extensions: tuple[str, ...] = ()
     documented: str | None = None
+    secret: bool = False
     deprecated: str | None = None
 
     @property

@@ -129,6 +129,7 @@ class Operations:
             errors=tuple(self._errors(operation)),
             redirects=_redirects(operation),
             documented=self._documented(operation),
+            secret=_is_secret(operation, where),
             deprecated=self._deprecated(operation, where),
         )
 
@@ -288,6 +289,12 @@ def _json_schema(content: Mapping[str, MediaType], where: str, faults: list[Viol
     if media.media_type_schema is None:
         faults.append(Violation(where, "JSON without a schema"))
     return media.media_type_schema
+
+
+def _is_secret(operation: Operation, where: str) -> bool:
+    """Whether the answer is a secret, and nothing else."""
+    contents = [one.content for one in (operation.responses or {}).values() if isinstance(one, Response)]
+    return any(bool(extension(_json_schema(one, where, []), "secret")) for one in contents if one)
 
 
 def _redirects(operation: Operation) -> bool:

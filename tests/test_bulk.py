@@ -1,11 +1,14 @@
 import asyncio
+import warnings
 from collections.abc import Sequence
 
 import attrs
 import pytest
 
-from toggl_async import BulkEditInterrupted, Forbidden, InvalidInput
+from support.answers import Answers
+from toggl_async import BulkEditInterrupted, Forbidden, InvalidInput, Pace, Patch
 from toggl_async._operations.bulk import in_chunks
+from toggl_async.codec import DriftWarning
 from toggl_async.records import BulkEditFailure, BulkEditResult
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
@@ -75,3 +78,44 @@ async def test_another_interruption_goes_on_with_a_note(interruption: type[BaseE
     with pytest.raises(interruption) as caught:
         await in_chunks(Editor(breaks_at=1, breaks_with=interruption()), range(5), size=2)
     assert caught.value.__notes__ == ["bulk edit: 2 of 5 ids were edited, [2, 3] may have been, [4] were not"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "missing"),
+    [
+        ({}, [1, 2]),
+        ({"success": None, "failure": None}, [1, 2]),
+        ({"success": [99]}, [1, 2]),
+        ({"success": [1]}, [2]),
+        ({"success": [1], "failure": [{"message": "locked"}]}, [2]),
+        ({"success": [1], "failure": [{"id": 2, "message": "locked"}]}, []),
+        ({"success": [2, 1], "failure": None}, []),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("resource", ["projects", "time_entries", "project_users", "tasks"])
+async def test_an_id_that_the_answer_does_not_account_for_is_a_failure(
+    resource: str, answer: object, missing: list[int]
+) -> None:
+    project = [5] if resource == "tasks" else []
+    async with Answers(answer).client() as toggl:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DriftWarning)
+            result = await getattr(toggl.workspace(3), resource).bulk_edit(
+                *project, [1, 2], patches=[Patch(op="remove", path="/a")]
+            )
+    unmentioned = [one.id for one in result.failure if "does not mention it" in (one.message or "")]
+    assert unmentioned == missing
+
+
+async def test_each_chunk_is_accounted_for_by_its_own_answer() -> None:
+    def answer(number: int, _: object) -> object:
+        return {"success": list(range(1, 101)) if number == 1 else [], "failure": [], "more": [number]}
+
+    async with Answers(answer).client(pace=Pace(interval=0), keep_unknown=True) as toggl:
+        result = await toggl.workspace(3).projects.bulk_edit(
+            range(1, 103), patches=[Patch(op="remove", path="/a")]
+        )
+    assert result.success == list(range(1, 101))
+    assert [one.id for one in result.failure] == [101, 102]
+    assert result.unknown == {"more": [1, 2]}

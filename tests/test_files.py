@@ -2,10 +2,14 @@
 
 import asyncio
 import io
+import os
 import re
+import socket
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -161,17 +165,74 @@ async def test_a_download_is_written_chunk_by_chunk(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-@pytest.mark.parametrize("place", ["", ".", "folder", "missing/report.csv", "file/report.csv"])
-async def test_where_nothing_can_be_written_nothing_is_asked_for(place: str, tmp_path: Path) -> None:
+NOWHERE: list[Any] = [
+    "", ".", "..", "folder", "folder/", "new/", "missing/report.csv", "file/report.csv", "pipe", "socket",
+    "loop", "link-to-folder", "link-to-pipe",
+    "null\0byte", "half-\ud800", "long" * 100, None, 5, b"report.csv",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", NOWHERE, ids=ascii)
+async def test_where_nothing_can_be_written_nothing_is_asked_for(
+    place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"")
+    os.mkfifo("pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "link-to-folder").symlink_to("folder")
+    (tmp_path / "link-to-pipe").symlink_to("pipe")
+    before = {one.name: one.lstat().st_mode for one in tmp_path.iterdir()}
+    network = Network(httpx.Response(200, content=b"a,b\n"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        before["socket"] = (tmp_path / "socket").lstat().st_mode
+        async with network.client() as toggl:
+            with pytest.raises(InvalidInput, match=r"^path: ") as caught:
+                await download(toggl).save(place)
+    assert "partial" not in str(caught.value)
+    assert network.request is None
+    assert {one.name: one.lstat().st_mode for one in tmp_path.iterdir()} == before
+
+
+async def test_what_stands_in_place_of_a_device_is_left_alone(tmp_path: Path) -> None:
+    try:
+        os.mknod(tmp_path / "null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root makes devices")
     network = Network(httpx.Response(200, content=b"a,b\n"))
     async with network.client() as toggl:
-        with pytest.raises(OSError, match="director") as caught:
-            await download(toggl).save(tmp_path / place if place != "." else place)
-        assert isinstance(caught.value, IsADirectoryError | NotADirectoryError | FileNotFoundError)
+        with pytest.raises(InvalidInput, match="not a regular file"):
+            await download(toggl).save(tmp_path / "null")
     assert network.request is None
-    assert {path.name for path in tmp_path.iterdir()} == {"folder", "file"}
+    assert stat.S_ISCHR((tmp_path / "null").lstat().st_mode)
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_link_is_followed(there: bool, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "report.csv"
+    if there:
+        target.write_bytes(b"yesterday's")
+    link = tmp_path / "link.csv"
+    link.symlink_to(target)
+    async with Network(httpx.Response(200, content=b"a,b\n")).client() as toggl:
+        assert await download(toggl).save(link) == 4
+    assert link.is_symlink()
+    assert target.read_bytes() == b"a,b\n"
+    assert list((tmp_path / "elsewhere").iterdir()) == [target]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o444, 0o600, 0o664])
+async def test_an_existing_file_keeps_its_permissions(mode: int, tmp_path: Path) -> None:
+    target = tmp_path / "report.csv"
+    target.write_bytes(b"yesterday's")
+    target.chmod(mode)
+    async with Network(httpx.Response(200, content=b"a,b\n")).client() as toggl:
+        await download(toggl).save(target)
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+    assert target.read_bytes() == b"a,b\n"
 
 
 async def test_two_downloads_to_one_path_do_not_meet(tmp_path: Path) -> None:
@@ -199,11 +260,10 @@ async def test_two_downloads_to_one_path_do_not_meet(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [target, strange]
 
 
-async def test_what_is_saved_may_be_read_by_those_who_may_read_files_here(tmp_path: Path) -> None:
-    (tmp_path / "other").write_bytes(b"")
+async def test_a_new_file_is_private(tmp_path: Path) -> None:
     async with Network(httpx.Response(200, content=b"a,b\n")).client() as toggl:
         await download(toggl).save(tmp_path / "report.csv")
-    assert (tmp_path / "report.csv").stat().st_mode == (tmp_path / "other").stat().st_mode
+    assert stat.S_IMODE((tmp_path / "report.csv").stat().st_mode) == 0o600
 
 
 async def test_a_refused_download_leaves_no_file(tmp_path: Path) -> None:
@@ -354,9 +414,10 @@ async def test_a_download_over_a_real_socket(tmp_path: Path) -> None:
 async def test_a_folder_that_is_not_there_is_named_by_the_callers_path(tmp_path: Path) -> None:
     """The partial file beside it is nobody's business."""
     download = Download(_never, _never)  # type: ignore[arg-type]
-    with pytest.raises(FileNotFoundError) as caught:
+    with pytest.raises(InvalidInput, match="No such file") as caught:
         await download.save(tmp_path / "nowhere" / "x.csv")
-    assert caught.value.filename == str(tmp_path / "nowhere" / "x.csv")
+    assert str(tmp_path / "nowhere" / "x.csv") in str(caught.value)
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
     assert "partial" not in str(caught.value)
 
 

@@ -68,6 +68,11 @@ class FakeCaller:
     unknown: Mapping[str, object] = attrs.field(factory=dict)
     """Nothing, as of a record of which all is known."""
 
+    success: range = range(-1000, 100_000)
+    """As of a bulk edit that changed everything."""
+
+    failure: tuple[()] = ()
+
     async def call(
         self,
         operation: Operation[Any],

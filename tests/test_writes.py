@@ -445,7 +445,7 @@ async def test_functions_that_cannot_be_awaited_are_refused(importer: Importer, 
         async for _ in write_all(["a"], synchronous):
             pass
     server.before = {"a": [lost()]}
-    with pytest.raises(InvalidInput, match="find must be a coroutine function: it returned str"):
+    with pytest.raises(InvalidInput, match="find must be a coroutine function: write `async def`"):
         await run(importer, ["a"], find=synchronous)
 
 

@@ -44,7 +44,7 @@ requests are named by method and path, never by headers or body.
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, TypedDict, Unpack
+from typing import ClassVar, Final, TypedDict, Unpack
 
 __all__ = [
     "BadRequest",
@@ -82,6 +82,18 @@ __all__ = [
     "WebhookError",
     "WrongEventLoop",
 ]
+
+_QUOTED: Final = 80
+"""Characters of a refused value that an error repeats."""
+
+
+def shown(value: object) -> str:
+    """Quote a value that was refused, however long it is; never one that might be secret."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - Python writes no int of more than 4,300 digits, and a repr may be broken
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}… ({len(text):,} characters)"
 
 
 class TogglError(Exception):

@@ -89,12 +89,14 @@ def instrument(
         neither `instrument` nor that function does anything.
 
     Raises:
-        InvalidInput: it is neither a client nor a scheduler.
+        InvalidInput: it is neither a client nor a scheduler, or a provider is none.
     """
     given: object = client_or_scheduler
     scheduler = given.scheduler if isinstance(given, TogglClient) else given
     if not isinstance(scheduler, Scheduler):
         raise InvalidInput(f"instrument takes a TogglClient or a Scheduler, not {type(given).__name__}")
+    _check_provider("tracer_provider", tracer_provider, "get_tracer")
+    _check_provider("meter_provider", meter_provider, "get_meter")
     drivers = drivers_of(scheduler)
     if drivers.around is not None:
         return lambda: None
@@ -221,6 +223,16 @@ class _Call:
         self.span.set_attribute("toggl.attempts", self.attempts)
         for reason, seconds in self.waits.by_reason.items():
             self.span.set_attribute(f"toggl.wait.{_name_of(reason)}", seconds)
+
+
+def _check_provider(name: str, given: object, method: str) -> None:
+    """Refuse what is no provider.
+
+    Raises:
+        InvalidInput: it isn't.
+    """
+    if given is not None and (isinstance(given, type) or not callable(getattr(given, method, None))):
+        raise InvalidInput(f"{name} must be one of OpenTelemetry's, not {type(given).__name__}")
 
 
 class _Spans:

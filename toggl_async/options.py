@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 import attrs
 
 from toggl_async._hints import known_fields
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import InvalidInput, shown
 
 __all__ = ["ClientOptions", "Cooldown", "Pace", "PlanCheck", "Priority", "QuotaPolicy", "Retry"]
 
@@ -32,8 +32,19 @@ class Priority(enum.IntEnum):
     """Exports and other long work; still never starved."""
 
 
+_LONGEST: Final = (100 * 365 * 24 * 3600, "a hundred years")
+"""Seconds; nobody waits longer, and clocks have no room for much more."""
+
+_HOUR: Final = (3600, "an hour")
+
+
 def _number(
-    minimum: float, *, exclusive: bool = False, finite: bool = True, optional: bool = False
+    minimum: float,
+    *,
+    exclusive: bool = False,
+    finite: bool = True,
+    optional: bool = False,
+    most: tuple[float, str] = _LONGEST,
 ) -> "attrs._ValidatorType[float]":
     """Accept a number from `minimum` on; None, too, if that is an option."""
 
@@ -41,14 +52,21 @@ def _number(
         if value is None and optional:
             return
         name = f"{type(instance).__name__}.{attribute.name}"
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-            raise InvalidInput(f"{name} must be a number, not {value!r}")
-        if finite and math.isinf(value) and value > 0:
-            raise InvalidInput(f"{name} must be finite, not {value!r}")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or (isinstance(value, float) and math.isnan(value))
+        ):
+            raise InvalidInput(f"{name} must be a number, not {shown(value)}")
+        if value == math.inf and not finite:
+            return
+        if value == math.inf:
+            raise InvalidInput(f"{name} must be finite, not {shown(value)}")
+        if value > most[0]:
+            raise InvalidInput(f"{name} must be at most {most[0]:,} ({most[1]}), not {shown(value)}")
         if value < minimum or (exclusive and value == minimum):
-            raise InvalidInput(
-                f"{name} must be {'greater than' if exclusive else 'at least'} {minimum:g}, not {value!r}"
-            )
+            least = f"{'greater than' if exclusive else 'at least'} {minimum:g}"
+            raise InvalidInput(f"{name} must be {least}, not {shown(value)}")
 
     return validate
 
@@ -59,9 +77,9 @@ def _count(minimum: int) -> "attrs._ValidatorType[int]":
     def validate(instance: object, attribute: "attrs.Attribute[int]", value: object) -> None:
         name = f"{type(instance).__name__}.{attribute.name}"
         if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidInput(f"{name} must be a whole number, not {value!r}")
+            raise InvalidInput(f"{name} must be a whole number, not {shown(value)}")
         if value < minimum:
-            raise InvalidInput(f"{name} must be at least {minimum}, not {value!r}")
+            raise InvalidInput(f"{name} must be at least {minimum}, not {shown(value)}")
 
     return validate
 
@@ -72,7 +90,7 @@ def _made_by(kind: type[T]) -> "attrs._ValidatorType[T]":
     def validate(instance: object, attribute: "attrs.Attribute[T]", value: object) -> None:
         if not isinstance(value, kind):
             name = f"{type(instance).__name__}.{attribute.name}"
-            raise InvalidInput(f"{name} must be a {kind.__name__}, not {value!r}")
+            raise InvalidInput(f"{name} must be a {kind.__name__}, not {shown(value)}")
 
     return validate
 
@@ -80,13 +98,13 @@ def _made_by(kind: type[T]) -> "attrs._ValidatorType[T]":
 def _user_agent(_instance: object, _attribute: "attrs.Attribute[str]", value: object) -> None:
     """Accept what can be sent in a header."""
     if not (isinstance(value, str) and value.strip() and value.isascii() and value.isprintable()):
-        raise InvalidInput(f"ClientOptions.user_agent must be printable ASCII text, not {value!r}")
+        raise InvalidInput(f"ClientOptions.user_agent must be printable ASCII text, not {shown(value)}")
 
 
 def _plan_check(_instance: object, _attribute: "attrs.Attribute[PlanCheck]", value: object) -> None:
     """Accept what `ClientOptions.plan_check` takes."""
     if value not in ("drop", "error", "off"):
-        raise InvalidInput(f"ClientOptions.plan_check must be 'drop', 'error' or 'off', not {value!r}")
+        raise InvalidInput(f"ClientOptions.plan_check must be 'drop', 'error' or 'off', not {shown(value)}")
 
 
 def _ordered(options: "Retry | Cooldown") -> None:
@@ -108,8 +126,8 @@ class Pace:
         margin: how much to add against network jitter, as a share of `interval`.
     """
 
-    interval: float = attrs.field(default=1.0, validator=_number(0))
-    margin: float = attrs.field(default=0.02, validator=_number(0))
+    interval: float = attrs.field(default=1.0, validator=_number(0, most=_HOUR))
+    margin: float = attrs.field(default=0.02, validator=_number(0, most=(100, "a hundredfold")))
 
 
 @attrs.frozen(kw_only=True)

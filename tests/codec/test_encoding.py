@@ -104,8 +104,8 @@ def test_offsets_with_seconds_become_utc() -> None:
         ({"logo": b"png"}, "logo: a value of type bytes cannot be sent"),
         ({"x": object()}, "x: a value of type object cannot be sent"),
         ({"x": dt.timedelta(1)}, "x: pass whole seconds, not a timedelta"),
-        ({"x": {1: 2}}, "x: the key 1 is not text"),
-        ({1: 2}, "body: the key 1 is not text"),
+        ({"x": {1: 2}}, "x: keys must be str, not 1"),
+        ({1: 2}, "body: keys must be str, not 1"),
         ({"x": "\ud800"}, "not valid Unicode"),
     ],
 )

@@ -52,7 +52,6 @@ def test_records_stay_frozen_and_hashable() -> None:
         (list[Entry], b"null", []),
         (list[Entry], b"", []),
         (dict[str, int], b"null", {}),
-        (dict[str, int], b"[]", {}),
         (list[list[Entry]], b'[null,[{"id":1,"workspace_id":2}]]', [[], [Entry(id=1, workspace_id=2)]]),
         (Entry | None, b"null", None),
         (Optional[Entry], b"null", None),  # noqa: UP045 - the older spelling is another type
@@ -64,7 +63,6 @@ def test_records_stay_frozen_and_hashable() -> None:
         (bool, b"true", True),
         (str, b'"abc"', "abc"),
         (str, b"OK", "OK"),
-        (str, b'{"a": 1}', '{"a": 1}'),
         (str, b"", ""),
         (str, b"null\n", ""),
         (bytes, b"\x00\xff%PDF", b"\x00\xff%PDF"),

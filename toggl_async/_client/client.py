@@ -24,7 +24,7 @@ from toggl_async._operations.arguments import each, one_id
 from toggl_async._operations.operation import Arguments, Operation, PathValue, Value
 from toggl_async._operations.record import Json
 from toggl_async.codec import Codec
-from toggl_async.errors import ClientClosed, InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput, shown
 from toggl_async.options import ClientOptions, Priority
 from toggl_async.scheduler import Budget, ScheduledTransport, Scheduler
 from toggl_async.scheduler.budgets.named import budget_from_env
@@ -408,11 +408,11 @@ class TogglClient:
                 free-form JSON.
 
         Raises:
-            InvalidInput: the method or the path is not valid, the path has dot segments, or an
-                argument cannot be sent.
+            InvalidInput: the method or the path is not valid, the path has dot segments, an argument cannot
+                be sent, or `returns` is not a type that JSON can be read as.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        return await self._session.request(method.upper(), path, query=params, body=json, returns=returns)
+        return await self._session.request(method, path, query=params, body=json, returns=returns)
 
     async def fetch(
         self,
@@ -476,4 +476,4 @@ def _as_priority(value: Priority) -> Priority:
     try:
         return Priority(value)
     except ValueError:
-        raise InvalidInput(f"priority must be a Priority, not {value!r}") from None
+        raise InvalidInput(f"priority must be a Priority, not {shown(value)}") from None

@@ -287,7 +287,10 @@ def attempts_of(middleware: Sequence[Middleware]) -> AttemptChain | None:
 
 
 def _checked(middleware: Sequence[Middleware]) -> Sequence[Middleware]:
-    given: Sequence[object] = middleware
+    given: object = middleware
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        kind = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+        raise InvalidInput(f"middleware must be a list of instances of Middleware, not {kind}")
     for one in given:
         if not isinstance(one, Middleware):
             kind = f"the class {one.__name__}" if isinstance(one, type) else type(one).__name__

@@ -220,7 +220,11 @@ class Session:
         self, method: str, path: str, *, query: Mapping[str, Value], body: Value, returns: object
     ) -> Any:
         """Call what has no coroutine; `TogglClient.request` tells the details."""
+        if not isinstance(query, Mapping):
+            raise InvalidInput(f"params: pass a mapping of names to values, not a {type(query).__name__}")
         check_call(method, path, has_query=any(value is not UNSET for value in query.values()))
+        self.codec.check(returns)
+        method = method.upper()
         request = await self._request(method, path, query, body)
         derived = facts_of(httpx.Request(method, self.wire.base_url.join(path)))
         request.extensions[EXTENSION] = attrs.evolve(derived, **self.options.declared)
@@ -314,6 +318,7 @@ class Session:
             received.body,
             operation=operation.name,
             documented=operation.documented,
+            secret=operation.secret,
             indispensable=rows,
         )
         self.plans.learn(result)
@@ -369,4 +374,4 @@ def _broken_off(operation: Operation[object], request: httpx.Request, error: Exc
 
 
 def _id(value: PathValue | None) -> int | None:
-    return value if isinstance(value, int) else None
+    return int.__int__(value) if isinstance(value, int) else None

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from toggl_async._operations.files import Form
 from toggl_async.codec import query_items
-from toggl_async.errors import DecodeError, InvalidInput
+from toggl_async.errors import DecodeError, InvalidInput, shown
 from toggl_async.scheduler.content_coding import decode
 from toggl_async.scheduler.transport import Around, Network, httpx, proxy_for
 
@@ -150,12 +150,12 @@ def checked_url(address: str, name: str) -> httpx.URL:
         or url.query
         or url.fragment
     ):
-        raise InvalidInput(f"{name}_url must be https://HOST, not {address!r}")
+        raise InvalidInput(f"{name}_url must be https://HOST, not {shown(address)}")
     if _PATH_OF_AN_API.fullmatch(url.path):
         raise InvalidInput(f"{name}_url must be https://HOST: leave out {url.path.rstrip('/')}")
     if url.scheme == "http" and not _is_loopback(url.host):
         raise InvalidInput(
-            f"{name}_url must use https, or credentials would be sent in the clear: {address!r}"
+            f"{name}_url must use https, or credentials would be sent in the clear: {shown(address)}"
         )
     return url
 
@@ -167,7 +167,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_call(method: str, path: str, *, has_query: bool) -> None:
+def check_call(method: object, path: object, *, has_query: bool) -> None:
     """Refuse what would leave the host or the path, or lose half of a query.
 
     Args:
@@ -178,8 +178,10 @@ def check_call(method: str, path: str, *, has_query: bool) -> None:
     Raises:
         InvalidInput: they cannot be sent as they are; the path is not quoted.
     """
-    if not _METHOD.fullmatch(method):
-        raise InvalidInput(f"method must be an HTTP method, not {method!r}")
+    if not (isinstance(method, str) and _METHOD.fullmatch(method)):
+        raise InvalidInput(f"method must be an HTTP method, not {shown(method)}")
+    if not isinstance(path, str):
+        raise InvalidInput(f"path: pass a str, not a value of type {type(path).__name__}")
     if not path.startswith("/") or path.startswith("//"):
         raise InvalidInput("path must start with a single slash and must not name a host")
     if "#" in path:

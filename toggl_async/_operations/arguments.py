@@ -7,24 +7,27 @@ Arguments that were left out pass, and so does None if it has a meaning.
 
 import datetime as dt
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeVar, cast
 
 import msgspec
 
 from toggl_async._operations.record import aware
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import InvalidInput, shown
 
 __all__ = [
     "any_number", "date_range", "day", "day_or_moment", "each", "each_of", "each_or_null", "entry_seconds",
-    "from_one", "id_list", "moment", "one_flag", "one_id", "one_text", "text_list", "unix_seconds",
-    "whole_number",
+    "from_one", "id_list", "is_one_of", "listed", "moment", "one_flag", "one_id", "one_text", "text_list",
+    "unix_seconds", "whole_number",
 ]  # fmt: skip
 
 _MILLISECONDS: Final = 10**11
 """As UNIX seconds the year 5138, as milliseconds 1973: nobody means the former."""
 
 _UNSET: Final = msgspec.UNSET
+
+_NO_COLLECTION: Final = (str, bytes, bytearray, memoryview, Mapping)
+"""Collections that nobody means as such: of letters, of bytes, of names."""
 
 _EARLIEST: Final = 10**9
 """As UNIX seconds 2001, before any time entry of Toggl's; with a minus a running entry's duration."""
@@ -45,7 +48,8 @@ def one_id(value: ValueT, name: str) -> ValueT:
     """
     if _is_given(value) and not _is_whole(value):
         raise InvalidInput(f"{name}: pass one id (an int), not {_kind(value)}")
-    return value
+    # A plain one: the scheduler counts by it, and an int of a subclass may write itself in another way.
+    return cast(ValueT, int.__int__(value)) if isinstance(value, int) else value
 
 
 def each(check: Callable[[ValueT, str], ResultT], /, **values: ValueT) -> dict[str, ResultT]:
@@ -84,9 +88,14 @@ def each_of(allowed: Collection[object], /, **values: ValueT) -> dict[str, Value
             true.
     """
     for name, value in values.items():
-        if value is not _UNSET and (isinstance(value, bool) or value not in allowed):
-            raise InvalidInput(f"{name}: pass {' or '.join(map(repr, allowed))}, not {value!r}")
+        if value is not _UNSET and not is_one_of(value, allowed):
+            raise InvalidInput(f"{name}: pass {' or '.join(map(repr, allowed))}, not {_quoted(value)}")
     return values
+
+
+def is_one_of(value: object, allowed: Collection[object]) -> bool:
+    """Say whether a value is among those that are allowed; other types may compare to anything."""
+    return isinstance(value, str | int | float | None) and not isinstance(value, bool) and value in allowed
 
 
 def one_text(value: ValueT, name: str) -> ValueT:
@@ -130,7 +139,7 @@ def from_one(value: ValueT, name: str) -> ValueT:
     """
     number: object = whole_number(value, name)
     if isinstance(number, int | float) and number < 1:
-        raise InvalidInput(f"{name}: pass 1 or more, not {value}")
+        raise InvalidInput(f"{name}: pass 1 or more, not {shown(value)}")
     return value
 
 
@@ -143,7 +152,7 @@ def entry_seconds(value: ValueT, name: str) -> ValueT:
     seconds: object = whole_number(value, name)
     if isinstance(seconds, int | float) and -_EARLIEST < seconds < -1:
         raise InvalidInput(
-            f"{name}: pass 0 or more seconds, or -1 to let the entry run, not {value}; "
+            f"{name}: pass 0 or more seconds, or -1 to let the entry run, not {shown(value)}; "
             "any negative duration would start it"
         )
     return value
@@ -159,8 +168,8 @@ def any_number(value: ValueT, name: str) -> ValueT:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"{name}: pass an int or a float, not {_kind(value)}")
-    if not math.isfinite(value):
-        raise InvalidInput(f"{name}: pass a finite number, not {value}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput(f"{name}: pass a finite number, not {float.__float__(value)}")
     return value
 
 
@@ -170,32 +179,44 @@ def id_list(values: object, name: str) -> object:
     Raises:
         InvalidInput: it isn't a collection of ints; a str isn't, for instance.
     """
-    if not isinstance(values, Collection) or isinstance(values, str | bytes | bytearray):
-        if _is_given(values):
-            raise InvalidInput(f"{name}: pass a collection of ids (int), not {_kind(values)}")
+    if not _is_given(values):
         return values
-    for value in values:
+    ids = listed(values)
+    if ids is None:
+        raise InvalidInput(f"{name}: pass a collection of ids (int), not {_kind(values)}")
+    for value in ids:
         if value is not None and not _is_whole(value):
             raise InvalidInput(f"{name}: ids are int, not {_kind(value)}")
-    return list(values)
+    return ids
 
 
-def text_list(values: ValueT, name: str) -> ValueT:
-    """Take several texts.
+def listed(values: object) -> list[object] | None:
+    """Turn a collection into a list; None for what isn't one, such as a str or a mapping."""
+    if not isinstance(values, Collection) or isinstance(values, _NO_COLLECTION):
+        return None
+    try:
+        return list(values)
+    except TypeError:  # such as an array of numpy's without dimensions, which is one only by its methods
+        return None
+
+
+def text_list(values: object, name: str) -> object:
+    """Take several texts as a list.
 
     Raises:
         InvalidInput: one of them isn't a str, or it is a single text, which would be taken as its letters.
     """
     if isinstance(values, str | bytes | bytearray):
         raise InvalidInput(f"{name}: pass a sequence of str, not a single {type(values).__name__}")
-    if not isinstance(values, Collection):
-        if _is_given(values):
-            raise InvalidInput(f"{name}: pass a sequence of str, not {_kind(values)}")
+    if not _is_given(values):
         return values
-    for value in values:
+    texts = listed(values)
+    if texts is None:
+        raise InvalidInput(f"{name}: pass a sequence of str, not {_kind(values)}")
+    for value in texts:
         if not isinstance(value, str):
             raise InvalidInput(f"{name}: pass a sequence of str, without {_kind(value)}")
-    return values
+    return texts
 
 
 def day(value: ValueT, name: str) -> ValueT:
@@ -270,9 +291,9 @@ def unix_seconds(
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) >= _MILLISECONDS:
-            raise InvalidInput(f"{name}: pass UNIX seconds, not milliseconds: {value}")
+            raise InvalidInput(f"{name}: pass UNIX seconds, not milliseconds: {shown(value)}")
         return value
-    return int(aware(value, name).timestamp())
+    return int(dt.datetime.timestamp(aware(value, name)))
 
 
 def _is_given(value: object) -> bool:
@@ -281,6 +302,11 @@ def _is_given(value: object) -> bool:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _quoted(value: object) -> str:
+    """Quote a text or a number, and name the type of everything else."""
+    return shown(value) if isinstance(value, str | int | float | None) else _kind(value)
 
 
 def _kind(value: object) -> str:

@@ -5,7 +5,7 @@ for one request is the best bargain there is.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar, cast
+from typing import Any, Final, TypeVar, cast, get_args, get_type_hints
 
 import attrs
 
@@ -15,6 +15,9 @@ from toggl_async.errors import BulkEditInterrupted, InvalidInput, TogglError
 __all__ = ["in_chunks"]
 
 RecordT = TypeVar("RecordT", bound=Record)
+
+_UNMENTIONED: Final = "Toggl's answer does not mention it: look whether it was changed"
+"""What a failure says of an id that Toggl left out."""
 
 
 async def in_chunks(
@@ -30,7 +33,8 @@ async def in_chunks(
         size: ids in a chunk, at most.
 
     Returns:
-        The results joined.
+        The results joined. An id that the answers don't account for is among the failures: whoever finds none
+        there may conclude that all were changed.
 
     Raises:
         InvalidInput: there are no ids.
@@ -45,7 +49,7 @@ async def in_chunks(
     for start in range(0, len(unique), size):
         chunk, untouched = unique[start : start + size], unique[start + size :]
         try:
-            results.append(await edit(chunk))
+            results.append(_accounted(await edit(chunk), chunk))
         except TogglError as error:
             if not results:
                 raise
@@ -57,6 +61,19 @@ async def in_chunks(
             )
             raise
     return _joined(results)
+
+
+def _accounted(result: RecordT, ids: Sequence[int]) -> RecordT:
+    """Count ids that an answer mentions neither as changed nor as failed among the failures."""
+    told: Any = result
+    mentioned = {*told.success, *(one.id for one in told.failure)}
+    missing = [one for one in ids if one not in mentioned]
+    if not missing:
+        return result
+    kind = type(result)
+    (failure,) = get_args(get_type_hints(kind)["failure"])
+    failures = [*told.failure, *(failure(id=one, message=_UNMENTIONED) for one in missing)]
+    return restored(kind, {"success": told.success, "failure": failures}, result.unknown)
 
 
 def _joined(results: Sequence[RecordT]) -> RecordT:

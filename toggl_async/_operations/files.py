@@ -3,10 +3,10 @@
 Imported by `operation`, the generated coroutines and the session; it imports only `errors` from the package.
 """
 
-import errno
 import mimetypes
 import os
 import secrets
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -17,7 +17,7 @@ import anyio.to_thread
 import attrs
 import msgspec
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import InvalidInput, shown
 
 __all__ = ["Download", "FileContent", "Form"]
 
@@ -43,6 +43,12 @@ _BEGINNINGS: Final[Mapping[bytes, str]] = {
 """How files begin that Toggl takes: pictures and receipts; and what their names end on."""
 
 _UNKNOWN: Final = "application/octet-stream"
+
+_PRIVATE: Final = 0o600
+"""Permissions of a new file: what Toggl knows about people is nobody else's business."""
+
+_SEPARATORS: Final = tuple(one for one in (os.sep, os.altsep) if one)
+"""What a path of a folder may end with."""
 
 
 @attrs.frozen
@@ -165,28 +171,29 @@ class Download:
     async def save(self, path: str | os.PathLike[str]) -> int:
         """Write the file to a path, chunk by chunk; it is saved whole or not at all.
 
-        Before anything is sent, the path is checked to be writable, because a report costs quota.
+        Before anything is sent, the path is checked, because a report costs quota.
 
         Args:
-            path: where to save it; an existing file is replaced.
+            path: where to save it. An existing file is replaced, and its permissions are kept; a new one
+                can only be read by the user who runs the program. A symbolic link is followed.
 
         Returns:
             The size in bytes.
 
         Raises:
-            OSError: the path cannot be written to, for instance because it is a directory.
+            InvalidInput: there can be no file at the path: its folder is missing or can't be written to, or
+                a folder, a device or a pipe is there. Nothing was sent.
+            OSError: the disk failed while the file was written, for instance because it is full.
         """
-        target = anyio.Path(path)
-        if not target.name or await target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+        target, mode = await anyio.to_thread.run_sync(_place_of, path)
         # A name of its own: others may be saving to the same path.
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+        partial = anyio.Path(target.with_name(f".{secrets.token_hex(8)}.partial"))
         size = 0
         try:
-            file = await partial.open("xb")
+            # Private until it is whole, whatever it will be.
+            file = await anyio.open_file(partial, "xb", opener=_open_private)
         except OSError as error:
-            # The caller knows nothing of the other name.
-            raise type(error)(error.errno, error.strerror, str(target)) from None
+            raise _unusable(target, error) from error  # the caller knows nothing of the other name
         try:
             async with file:
                 async with self.stream() as chunks:
@@ -195,9 +202,47 @@ class Download:
                 await file.flush()
                 # Or a crash could leave the new name with nothing behind it.
                 await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
+            await partial.chmod(mode)
             await partial.replace(target)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await partial.unlink(missing_ok=True)
             raise
         return size
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, _PRIVATE)
+
+
+def _place_of(path: object) -> tuple[Path, int]:
+    """Find where a file will be, links followed, and the permissions that it will have.
+
+    Raises:
+        InvalidInput: there can be no file.
+    """
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise InvalidInput(f"path: pass a str or a path, not a value of type {type(path).__name__}")
+    if not text or text.endswith(_SEPARATORS):
+        raise InvalidInput(f"path: {shown(text)} does not name a file")
+    target = Path(text)
+    try:
+        target = Path(os.path.realpath(text))
+        found = target.stat().st_mode
+    except FileNotFoundError:
+        return target, _PRIVATE
+    except OSError as error:
+        raise _unusable(target, error) from error
+    except ValueError as error:  # such as a null byte, on which the versions of Python differ
+        raise InvalidInput(f"path: {shown(text)} is not a path: {error}") from error
+    if stat.S_ISDIR(found):
+        raise InvalidInput(f"path: {text!r} is a folder: name a file in it")
+    if not stat.S_ISREG(found):
+        # Replacing it would take a device or a pipe away from those who use it.
+        raise InvalidInput(f"path: {text!r} is not a regular file: write to it from `stream()`")
+    return target, stat.S_IMODE(found)
+
+
+def _unusable(path: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(f"path: {error.strerror}: {shown(str(path))}")

@@ -90,6 +90,7 @@ class DeclaredFacts(TypedDict, total=False):
     workspaces: str
     redirects: bool
     documented: Literal["list", "object"]
+    secret: bool
     deprecated: str
 
 
@@ -113,6 +114,7 @@ class Operation(Generic[ResultT_co]):
         redirects: whether the answer is a redirect, whose target is the result.
         documented: the shape of its answer in Toggl's documents, if the result has another: one object, or a
             list of them.
+        secret: whether its answer is a secret, such as a new token, and nothing else.
         deprecated: why it should no longer be called; None for most. Calling it issues a DeprecationWarning.
     """
 
@@ -129,6 +131,7 @@ class Operation(Generic[ResultT_co]):
     workspaces: str | None = None
     redirects: bool = False
     documented: Literal["list", "object"] | None = None
+    secret: bool = False
     deprecated: str | None = None
 
     @overload
@@ -172,6 +175,7 @@ class Operation(Generic[ResultT_co]):
             workspaces=facts.get("workspaces"),
             redirects=facts.get("redirects", False),
             documented=facts.get("documented"),
+            secret=facts.get("secret", False),
             deprecated=facts.get("deprecated"),
         )
 

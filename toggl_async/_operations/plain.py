@@ -14,9 +14,20 @@ from typing import Any
 import attrs
 from msgspec import UNSET
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import InvalidInput, shown
 
-__all__ = ["by_wire_name", "plain", "rfc3339"]
+__all__ = ["builtin", "by_wire_name", "plain", "rfc3339"]
+
+
+def builtin(value: str | float) -> str | int | float:
+    """Turn a value of a subclass, such as numpy's and bson's, into the plain str, int or float.
+
+    The methods are those of the base class: a subclass may override them to say something else, and so do
+    members of an enumeration.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    return int.__int__(value) if isinstance(value, int) else float.__float__(value)
 
 
 def plain(value: object, path: str) -> Any:
@@ -32,19 +43,21 @@ def plain(value: object, path: str) -> Any:
     match value:
         case enum.Enum():
             return plain(value.value, path)
-        case None | bool() | str() | int():
+        case None | bool():
             return value
+        case str() | int():
+            return builtin(value)
         case float():
             if not math.isfinite(value):
                 raise InvalidInput(f"{path}: JSON cannot represent {value}")
-            return value
+            return builtin(value)
         case dt.datetime():
             return rfc3339(value, path)
         case dt.date():
-            return value.isoformat()
+            return dt.date.isoformat(value)
         case Mapping():
             return {_key(key, path): plain(item, f"{path}.{key}") for key, item in value.items()}
-        case bytes() | bytearray():
+        case bytes() | bytearray() | memoryview():
             pass
         case Sequence() | AbstractSet():
             return [plain(item, f"{path}[{index}]") for index, item in enumerate(value)]
@@ -71,19 +84,20 @@ def rfc3339(moment: dt.datetime, name: str) -> str:
     Raises:
         InvalidInput: the datetime is naive, or beyond the years that there are.
     """
-    offset = moment.utcoffset()
+    # By the methods of the base class: pandas' datetimes, for one, write nanoseconds.
+    offset = dt.datetime.utcoffset(moment)
     if offset is None:
         raise InvalidInput(f"{name}: the datetime {moment} needs a time zone")
     if offset % dt.timedelta(minutes=1):
         # Local mean times have offsets with seconds, for which RFC 3339 has no room.
         try:
-            moment = moment.astimezone(dt.UTC)
+            moment = dt.datetime.astimezone(moment, dt.UTC)
         except OverflowError:
             raise InvalidInput(f"{name}: the datetime {moment} cannot be sent") from None
-    return moment.isoformat().replace("+00:00", "Z")
+    return dt.datetime.isoformat(moment).replace("+00:00", "Z")
 
 
 def _key(key: object, path: str) -> str:
     if not isinstance(key, str):
-        raise InvalidInput(f"{path}: keys must be str in JSON, not {key!r}")
-    return key
+        raise InvalidInput(f"{path}: keys must be str in JSON, not {shown(key)}")
+    return str.__str__(key)

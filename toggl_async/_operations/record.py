@@ -170,6 +170,6 @@ def aware(moment: object, name: str) -> dt.datetime:
     """
     if not isinstance(moment, dt.datetime):
         raise InvalidInput(f"{name}: pass a datetime, not a value of type {type(moment).__name__}")
-    if moment.utcoffset() is None:
+    if dt.datetime.utcoffset(moment) is None:
         raise InvalidInput(f"{name}: a datetime needs a time zone, for instance tzinfo=datetime.UTC")
     return moment

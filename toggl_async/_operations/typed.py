@@ -13,9 +13,18 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, Union, cast, get_arg
 import attrs
 import msgspec
 
-from toggl_async._operations.arguments import any_number, day, moment, one_flag, one_text, whole_number
+from toggl_async._operations.arguments import (
+    any_number,
+    day,
+    is_one_of,
+    listed,
+    moment,
+    one_flag,
+    one_text,
+    whole_number,
+)
 from toggl_async._operations.record import Record
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import InvalidInput, shown
 
 __all__ = ["each_typed", "patch_list", "typed"]
 
@@ -27,7 +36,7 @@ ValueT = TypeVar("ValueT")
 _PATCHES: Final = ("add", "remove", "replace")
 """What a patch of a bulk edit can do."""
 
-_TEXT: Final = (str, bytes, bytearray)
+_TEXT: Final = (str, bytes, bytearray, memoryview)
 """Sequences that nobody means as such."""
 
 
@@ -78,23 +87,24 @@ def each_typed(form: ArgumentType, /, **values: ValueT) -> dict[str, ValueT]:
     return values
 
 
-def patch_list(values: ValueT, name: str) -> ValueT:
-    """Take the changes of a bulk edit.
+def patch_list(values: object, name: str) -> list[object]:
+    """Take the changes of a bulk edit as a list.
 
     Raises:
         InvalidInput: there are none, or one of them isn't a `Patch` or does something unknown.
     """
-    if not isinstance(values, Collection) or isinstance(values, str | bytes | Mapping) or not values:
+    patches = listed(values)
+    if not patches:
         raise InvalidInput(f"{name}: pass at least one Patch, in a list")
-    for place, patch in enumerate(values):
+    for place, patch in enumerate(patches):
         operation = getattr(patch, "op", None)
         if operation is None or not isinstance(patch, Record):
             kind = f"a value of type {type(patch).__name__}"
             raise InvalidInput(f"{name}: pass Patch(op=…, path=…, value=…), not {kind}")
-        if operation not in _PATCHES:
-            raise InvalidInput(f"{name}: op is 'add', 'remove' or 'replace', not {operation!r}")
+        if not is_one_of(operation, _PATCHES):
+            raise InvalidInput(f"{name}: op is 'add', 'remove' or 'replace', not {shown(operation)}")
         typed(type(patch), patch, f"{name}[{place}]")
-    return values
+    return patches
 
 
 @functools.cache
@@ -131,9 +141,11 @@ def _choice(allowed: Collection[object]) -> _Check:
     """Check that a value is one of a few; to Toggl, 0 and 1 are not false and true."""
 
     def run(value: object, name: str) -> None:
-        if isinstance(value, bool) or value not in allowed:
-            shown = repr(value) if isinstance(value, str | int) else f"a value of type {type(value).__name__}"
-            raise InvalidInput(f"{name}: pass {made.words}, not {shown}")
+        if not is_one_of(value, allowed):
+            quoted = (
+                shown(value) if isinstance(value, str | int) else f"a value of type {type(value).__name__}"
+            )
+            raise InvalidInput(f"{name}: pass {made.words}, not {quoted}")
 
     made = _Check(" or ".join(map(repr, allowed)), run)
     return made
@@ -186,7 +198,7 @@ def _mapping(item: _Check) -> _Check:
             raise made.refuse(value, name)
         for key, one in value.items():
             if not isinstance(key, str):
-                raise InvalidInput(f"{name}: names must be str, not {key!r}")
+                raise InvalidInput(f"{name}: names must be str, not {shown(key)}")
             item.run(one, f"{name}.{key}")
 
     made = _Check("a mapping with names (str)", run)

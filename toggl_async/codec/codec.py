@@ -1,6 +1,7 @@
 """The codec of a client: which tier reads an answer, and what happens if neither can."""
 
 import json
+import re
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, get_args, get_origin
@@ -14,7 +15,7 @@ from toggl_async.codec.drift import Drift, Misfit
 from toggl_async.codec.legible import impostor, mended
 from toggl_async.codec.node import Node
 from toggl_async.codec.strict import TypeForm, decoder, fields_of, holds_records, is_record
-from toggl_async.errors import DecodeError
+from toggl_async.errors import DecodeError, InvalidInput, shown
 
 __all__ = ["EMPTY", "Codec"]
 
@@ -23,6 +24,9 @@ _GLANCE: Final = 65_536
 
 EMPTY: Final = "an empty answer"
 """What errors call an answer without a body."""
+
+_TOKEN: Final = re.compile(r"[\w-]{16,256}", re.ASCII)
+"""What tokens look like; Toggl's have 32 hexadecimal digits."""
 
 _NEVER_READ: Final = (None, bytes, str)
 """Types of answers of which nothing is held against a record."""
@@ -79,6 +83,7 @@ class Codec:
         *,
         operation: str,
         documented: Literal["list", "object"] | None = None,
+        secret: bool = False,
         indispensable: str | None = None,
     ) -> Any:
         """Read an answer.
@@ -95,6 +100,7 @@ class Codec:
             operation: what errors and warnings call it.
             documented: the shape that Toggl's documents name where answers have another; nobody is
                 warned of an answer that comes as documented.
+            secret: whether the answer is a token, and no other text.
             indispensable: a field, by its name in JSON, that no record can do without: the rows of a page.
 
         Raises:
@@ -125,11 +131,27 @@ class Codec:
             raise DecodeError(message, operation=operation, field="$", body=body) from error
         except RecursionError:
             raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
+        if secret and not (isinstance(value, str) and _TOKEN.fullmatch(value)):
+            # Not quoted: it may be one after all.
+            raise DecodeError("expected a token, got another text", operation=operation, field="$", body=b"")
         if documented and _READ_AS_ANOTHER[documented] in report.oddities.get("$", ""):
             del report.oddities["$"]
         self._notice(result, body, operation, report)
         self._drift.odd(operation, report.oddities)
         return value
+
+    def check(self, result: object) -> None:
+        """Refuse what `decode` can't hold an answer against, before there is one.
+
+        Raises:
+            InvalidInput: it isn't a type, or not one that JSON can be read as.
+        """
+        try:
+            decoder(result)
+        except (AttributeError, NameError, TypeError, ValueError):
+            raise InvalidInput(
+                f"returns: pass a type, such as Tag, list[Tag], str or bytes, not {shown(result)}"
+            ) from None
 
     def decode_with_gaps(self, result: object, error: DecodeError) -> Any:
         """Read an answer that lacks what its records can't do without, such as ids, with None in their place.
@@ -271,14 +293,21 @@ def _record_in(form: TypeForm) -> TypeForm:
 
 
 def _text(body: bytes) -> str:
-    """Read a JSON string, or else plain text; null is empty."""
+    """Read a JSON string, or else plain text; null is empty.
+
+    Raises:
+        Misfit: it is a list or an object.
+    """
     text = body.decode()
     if text.strip() == "null":
         return ""
     try:
-        return msgspec.json.decode(body, type=str)
+        found = msgspec.json.decode(body)
     except msgspec.DecodeError:
         return text
+    if isinstance(found, list | dict):
+        raise Misfit("$", f"expected text, got {'a list' if isinstance(found, list) else 'an object'}")
+    return found if isinstance(found, str) else text
 
 
 def _decoder(twice: set[str]) -> json.JSONDecoder:

@@ -10,12 +10,13 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from toggl_async._operations.plain import rfc3339
-from toggl_async.errors import InvalidInput
+from toggl_async._operations.plain import builtin, rfc3339
+from toggl_async.errors import InvalidInput, shown
 
-__all__ = ["encode"]
+__all__ = ["encode", "has_room"]
 
-_INTEGERS: Final = range(-(2**63), 2**63)
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**63 - 1
 """Toggl's servers read whole numbers into 64 bits."""
 
 
@@ -47,20 +48,20 @@ def _plain(value: object, path: str) -> object:
         case enum.Enum():
             return _plain(value.value, path)
         case str():
-            return value
+            return builtin(value)
         case int() | float():
             return _number(value, path)
         case dt.datetime():
             return rfc3339(value, path or "body")
         case dt.date():
-            return value.isoformat()
+            return dt.date.isoformat(value)
         case Mapping():
             return {
                 _key(key, path): _plain(item, _at(path, str(key)))
                 for key, item in value.items()
                 if item is not msgspec.UNSET
             }
-        case bytes() | bytearray():
+        case bytes() | bytearray() | memoryview():
             pass
         case dt.timedelta():
             raise InvalidInput(f"{path or 'body'}: pass whole seconds, not a timedelta")
@@ -92,19 +93,29 @@ def _number(value: float, path: str) -> float:
     A whole float goes as a whole number: Toggl's servers take no ``1800.0`` for seconds, and ``1800`` for
     an amount just as well.
     """
-    fits = value in _INTEGERS if isinstance(value, int) else math.isfinite(value)
-    if not fits:
-        raise InvalidInput(f"{path or 'body'}: the number {value} cannot be sent")
-    if isinstance(value, int) or not value.is_integer() or int(value) not in _INTEGERS:
-        return value
-    return int(value)
+    if isinstance(value, int):
+        number = int.__int__(value)
+        if not has_room(number):
+            raise InvalidInput(
+                f"{path or 'body'}: the number {shown(number)} cannot be sent: more than 64 bits"
+            )
+        return number
+    fraction = float.__float__(value)
+    if not math.isfinite(fraction):
+        raise InvalidInput(f"{path or 'body'}: the number {fraction} cannot be sent")
+    return int(fraction) if fraction.is_integer() and has_room(int(fraction)) else fraction
+
+
+def has_room(number: int) -> bool:
+    """Say whether Toggl can read a whole number."""
+    return _LEAST <= number <= _MOST
 
 
 def _key(key: object, path: str) -> str:
     """Refuse names that aren't text."""
     if not isinstance(key, str):
-        raise InvalidInput(f"{path or 'body'}: the key {key!r} is not text")
-    return key
+        raise InvalidInput(f"{path or 'body'}: keys must be str, not {shown(key)}")
+    return str.__str__(key)
 
 
 def _at(path: str, name: str) -> str:

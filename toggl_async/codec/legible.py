@@ -4,6 +4,7 @@ This runs only if an answer could not be decoded as it came, or isn't decoded at
 """
 
 import html
+import http
 import json
 import re
 from typing import Final
@@ -22,6 +23,11 @@ _TITLE: Final = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTA
 _GLANCE: Final = 65_536
 """Bytes that are searched for a title, and that an object which tells of an error has at most."""
 
+_REFUSALS: Final = frozenset(
+    one.phrase.lower().encode() for one in http.HTTPStatus if one >= http.HTTPStatus.BAD_REQUEST
+)
+"""Texts that are the names of statuses, such as ``Forbidden``."""
+
 _ERROR: Final = ("error", "error_message", "errors")
 _AROUND_ERRORS: Final = frozenset(
     {
@@ -32,6 +38,7 @@ _AROUND_ERRORS: Final = frozenset(
         "request_id",
         "status",
         "status_code",
+        "success",
         "tip",
         "trace_id",
     }
@@ -41,6 +48,8 @@ _AROUND_ERRORS: Final = frozenset(
 _STATUS: Final = ("status", "status_code", "code")
 _FAILURE: Final = re.compile(rb"[45]\d\d")
 """A status in an answer that contradicts that of the answer."""
+
+_CONTRADICTED: Final = "got an error, although the status says success: "
 
 _SHOWN: Final = 120
 """Characters of a title or an error that are shown."""
@@ -57,7 +66,7 @@ def mended(body: bytes) -> bytes | None:
 
 
 def impostor(body: bytes, server: str = "") -> str | None:
-    """Say what came, where it is an answer of another kind: a page of HTML, or an object with an error.
+    """Say what came, where it is an answer of another kind: HTML, or an error as an object or by its name.
 
     Proxies, login pages and maintenance pages answer with status 200, too.
 
@@ -70,6 +79,8 @@ def impostor(body: bytes, server: str = "") -> str | None:
         title = _TITLE.search(start)
         came = f"got HTML from {server}" if server else "got HTML"
         return f"{came}, titled {_shown(title[1])}" if title else f"{came} without a title"
+    if start.rstrip().strip(b'"').lower() in _REFUSALS:
+        return f"{_CONTRADICTED}{_shown(start)}"
     if not start.startswith(b"{") or len(body) > _GLANCE:
         return None
     try:
@@ -79,11 +90,12 @@ def impostor(body: bytes, server: str = "") -> str | None:
     words = [
         told[name] for name in _ERROR if bytes(told.get(name, b"null")) not in {b"null", b"false", b'""'}
     ]
-    if not words and any(_FAILURE.fullmatch(bytes(told.get(name, b""))) for name in _STATUS):
+    failed = bytes(told.get("success", b"")) == b"false"
+    if not words and (failed or any(_FAILURE.fullmatch(bytes(told.get(name, b""))) for name in _STATUS)):
         words = [told.get("message", msgspec.Raw(start.strip()))]
     if not words or told.keys() - _AROUND_ERRORS:
         return None
-    return f"got an error, although the status says success: {_shown(bytes(words[0]))}"
+    return f"{_CONTRADICTED}{_shown(bytes(words[0]))}"
 
 
 def _shown(words: bytes) -> str:

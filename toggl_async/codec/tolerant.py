@@ -186,7 +186,9 @@ def _holds_more(piece: msgspec.Raw) -> bool:
 
 
 def _dict(node: Node, form: TypeForm) -> dict[str, Any]:
-    if node.kind == "null" or (node.kind == "a list" and not _pieces_of_a_list.decode(node.raw)):
+    # Some servers write an empty mapping so, but not a whole answer: there, a list is another thing.
+    is_empty_list = node.kind == "a list" and node.path != "$" and not _pieces_of_a_list.decode(node.raw)
+    if node.kind == "null" or is_empty_list:
         return {}
     if node.kind != "an object":
         raise node.misfit("an object")

@@ -14,9 +14,13 @@ from urllib.parse import quote
 import msgspec
 
 from toggl_async._operations.plain import rfc3339
-from toggl_async.errors import InvalidInput
+from toggl_async.codec.encoding import has_room
+from toggl_async.errors import InvalidInput, shown
 
 __all__ = ["expand_path", "path_value", "query_items", "query_value"]
+
+_NO_SEQUENCE = (str, bytes, bytearray, memoryview)
+"""Sequences that nobody means as such."""
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -46,11 +50,11 @@ def path_value(value: object, name: str) -> str:
         InvalidInput: the value is empty, missing, ``.`` or ``..``, a truth value, or no such thing.
     """
     if isinstance(value, bool | float):
-        raise InvalidInput(f"{name}: {value!r} cannot be used in a path")
+        raise InvalidInput(f"{name}: {shown(value)} cannot be used in a path")
     text = _text(value, name)
     if text in {"", ".", ".."}:
         # Servers and proxies resolve dot segments, escaped or not: such a call would go elsewhere.
-        raise InvalidInput(f"{name}: {text!r} cannot be used in a path")
+        raise InvalidInput(f"{name}: {shown(text)} cannot be used in a path")
     # Commas come from sequences alone, whose items hold none.
     return _quoted(text, name, safe="" if isinstance(value, str) else ",")
 
@@ -61,7 +65,10 @@ def query_items(query: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     Raises:
         InvalidInput: a value cannot be used in a query.
     """
-    texts = ((name, query_value(value, name)) for name, value in query.items())
+    for name in query:
+        if not isinstance(name, str):
+            raise InvalidInput(f"params: names must be str, not {shown(name)}")
+    texts = ((str.__str__(name), query_value(value, name)) for name, value in query.items())
     return tuple((name, text) for name, text in texts if text is not None)
 
 
@@ -79,7 +86,7 @@ def query_value(value: object, name: str) -> str | None:
 
 def _text(value: object, name: str) -> str:
     """Write a scalar, or a sequence of them separated by commas."""
-    if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes | bytearray):
+    if isinstance(value, Sequence | AbstractSet) and not isinstance(value, _NO_SEQUENCE):
         parts = [_scalar(part, name) for part in value]
         if not parts:
             raise InvalidInput(f"{name}: an empty sequence cannot be sent: leave it out")
@@ -97,15 +104,17 @@ def _scalar(value: object, name: str) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return value
+            return str.__str__(value)
+        case int() if has_room(number := int.__int__(value)):
+            return str(number)
         case int():
-            return str(value)
-        case float() if math.isfinite(value):
-            return str(int(value)) if value.is_integer() else repr(value)
+            raise InvalidInput(f"{name}: the number {shown(value)} cannot be sent: more than 64 bits")
+        case float() if math.isfinite(fraction := float.__float__(value)):
+            return str(int(fraction)) if fraction.is_integer() else repr(fraction)
         case dt.datetime():
             return rfc3339(value, name)
         case dt.date():
-            return value.isoformat()
+            return dt.date.isoformat(value)
     raise InvalidInput(f"{name}: {_named(value)} cannot be sent here")
 
 

@@ -13,6 +13,7 @@ accounts cost nothing.
 
 import asyncio
 import hashlib
+import inspect
 import os
 import random
 import secrets
@@ -81,6 +82,8 @@ class Scheduler:
             known = "FileBudget(…), RedisBudget(…) or MemoryBudget()"
             what = budget.__name__ if isinstance(budget, type) else type(budget).__name__
             raise InvalidInput(f"budget must be {known}, not {what}")
+        if on_event is not None:
+            _check_listener(on_event)
         self.options: ClientOptions = options or ClientOptions()
         self._counters = Counters()
         self._listeners: list[OnEvent] = []
@@ -124,6 +127,7 @@ class Scheduler:
         Returns:
             A function that stops this; calling it twice does nothing.
         """
+        _check_listener(on_event)
         # Wrapped, so that one function may listen twice, and each time is ended by itself.
         listener = _Listener(on_event)
         self._listeners.append(listener)
@@ -144,6 +148,19 @@ class Scheduler:
     async def aclose(self) -> None:
         """End all waiting calls with ClientClosed, and accept no more; requests under way continue."""
         await self._drivers.aclose()
+
+
+def _check_listener(given: object) -> None:
+    """Refuse what can't be told anything.
+
+    Raises:
+        InvalidInput: it isn't a function, or is a coroutine function, which nobody would await.
+    """
+    call = getattr(type(given), "__call__", None)  # noqa: B004 - that of the class is the one called
+    if inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(call):
+        raise InvalidInput("on_event must not be a coroutine function: it is called, and never awaited")
+    if not callable(given):
+        raise InvalidInput(f"on_event must be a function that takes an event, not {type(given).__name__}")
 
 
 class _Listener:

@@ -24,6 +24,7 @@ from toggl_async.errors import (
     InvalidSignature,
     MisdirectedDelivery,
     StaleDelivery,
+    shown,
 )
 from toggl_async.webhooks.envelope import Envelope
 
@@ -309,7 +310,7 @@ def check_tolerance(tolerance: object) -> None:
         InvalidInput: it is negative, or not a number.
     """
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance >= 0:
-        raise InvalidInput(f"tolerance must be 0 or more seconds, not {tolerance!r}")
+        raise InvalidInput(f"tolerance must be 0 or more seconds, not {shown(tolerance)}")
 
 
 def answer(delivery: Delivery) -> dict[str, str]:

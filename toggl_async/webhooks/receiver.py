@@ -14,7 +14,14 @@ from typing import Any, Final, TypeAlias
 
 import anyio
 
-from toggl_async.errors import InvalidInput, MalformedDelivery, OversizedDelivery, SlowDelivery, WebhookError
+from toggl_async.errors import (
+    InvalidInput,
+    MalformedDelivery,
+    OversizedDelivery,
+    SlowDelivery,
+    WebhookError,
+    shown,
+)
 from toggl_async.webhooks.deliveries import (
     SIGNATURE_HEADER,
     TOLERANCE,
@@ -99,7 +106,7 @@ class Receiver:
             SlowDelivery: it doesn't arrive in time.
             WebhookError: it can't be trusted; see `receive`.
         """
-        if length is not None and length.isdecimal() and int(length) > self._max_body:
+        if length is not None and length.isdecimal() and self._is_beyond(length):
             raise self._oversized()
         try:
             with anyio.fail_after(self._timeout):
@@ -163,6 +170,11 @@ class Receiver:
             if len(content) > self._max_body:
                 raise self._oversized()
         return bytes(content)
+
+    def _is_beyond(self, length: str) -> bool:
+        """Say whether a length is too much; Python reads no number of more than 4,300 digits."""
+        digits = length.lstrip("0")
+        return len(digits) > len(str(self._max_body)) or int(digits or "0") > self._max_body
 
     def _oversized(self) -> OversizedDelivery:
         return OversizedDelivery(f"the delivery is longer than {self._max_body} bytes")
@@ -261,10 +273,12 @@ def _check_limits(url_callback: object, max_body: object, timeout: object) -> No
     """
     if not isinstance(url_callback, str | None):
         raise InvalidInput(f"url_callback must be text, not {type(url_callback).__name__}")
+    if url_callback is not None and not url_callback.strip():
+        raise InvalidInput("url_callback is empty: pass the webhook's address, or None to leave it unchecked")
     if type(max_body) is not int or max_body <= 0:
-        raise InvalidInput(f"max_body must be a whole number over 0, not {max_body!r}")
+        raise InvalidInput(f"max_body must be a whole number over 0, not {shown(max_body)}")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise InvalidInput(f"timeout must be over 0 seconds, not {timeout!r}")
+        raise InvalidInput(f"timeout must be over 0 seconds, not {shown(timeout)}")
 
 
 def _check_store(seen: object) -> None:

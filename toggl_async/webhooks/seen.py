@@ -4,7 +4,7 @@ from typing import Final, Protocol
 
 import anyio
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import InvalidInput, shown
 
 __all__ = ["SeenEvents", "SeenInMemory"]
 
@@ -39,7 +39,7 @@ class SeenInMemory:
 
     def __init__(self, *, seconds: float = _WEEK, limit: int = 100_000) -> None:
         if not (seconds > 0 and limit > 0):
-            raise InvalidInput(f"seconds and limit must be over 0, not {seconds!r} and {limit!r}")
+            raise InvalidInput(f"seconds and limit must be over 0, not {shown(seconds)} and {shown(limit)}")
         self._seconds = seconds
         self._limit = limit
         self._until: dict[str, float] = {}  # in the order in which they are to be forgotten

@@ -23,7 +23,7 @@ from typing import Final, Generic, NamedTuple, Self, TypeVar
 import msgspec
 from anyio import to_thread
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import InvalidInput, shown
 
 __all__ = ["Keys", "RowKey", "RowState", "WriteJournal"]
 
@@ -85,6 +85,11 @@ class WriteJournal:
         Raises:
             InvalidInput: it is not a journal, is damaged, can't be written to, or another run is using it.
         """
+        if self._path is not None:
+            given: object = self._path
+            path = os.fspath(given) if isinstance(given, str | os.PathLike) else given
+            if not isinstance(path, str) or not path or "\0" in path:
+                raise InvalidInput(f"journal must be the path of a file, not {shown(path)}")
         await self._in_thread(self._open)
         return self
 

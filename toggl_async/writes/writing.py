@@ -26,6 +26,7 @@ from toggl_async.errors import (
     TogglError,
     Unauthorized,
     WrongEventLoop,
+    shown,
 )
 from toggl_async.writes.journal import Keys, RowKey, RowState, WriteJournal
 from toggl_async.writes.outcomes import How, Written
@@ -84,6 +85,7 @@ async def write_all(
         TogglError: an error that every remaining row would meet; this row was not written.
     """
     _check_settle(settle)
+    _check_job(rows, write, find, key)
     total = len(rows) if isinstance(rows, Sized) else None
     keys: Keys[RowT] = Keys(key)
     done = 0
@@ -195,7 +197,22 @@ def _check_settle(settle: object) -> None:
         InvalidInput: it isn't.
     """
     if isinstance(settle, bool) or not isinstance(settle, int | float) or not settle >= 0:
-        raise InvalidInput(f"settle must be 0 or more seconds, not {settle!r}")
+        raise InvalidInput(f"settle must be 0 or more seconds, not {shown(settle)}")
+
+
+def _check_job(rows: object, write: object, find: object, key: object) -> None:
+    """Refuse what would only come to light with a row, or with one in doubt.
+
+    Raises:
+        InvalidInput: one of them has another type.
+    """
+    if not isinstance(rows, Iterable | AsyncIterable):
+        raise InvalidInput(f"rows must be an iterable, not {type(rows).__name__}")
+    for name, given in (("write", write), ("find", find), ("key", key)):
+        if not (callable(given) or (given is None and name != "write")):
+            raise InvalidInput(f"{name} must be a function, not {type(given).__name__}")
+    if inspect.isfunction(find) and not inspect.iscoroutinefunction(inspect.unwrap(find)):
+        raise InvalidInput("find must be a coroutine function: write `async def`")
 
 
 class _NotAwaitableError(InvalidInput):

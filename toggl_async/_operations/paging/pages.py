@@ -19,7 +19,7 @@ from toggl_async._operations.paging.reading import (
     is_no_row,
     outline,
 )
-from toggl_async.errors import DecodeError, InvalidInput, PagingError, ResponseError
+from toggl_async.errors import DecodeError, InvalidInput, PagingError, ResponseError, shown
 
 __all__ = ["Bookmark", "PageStep", "Pages"]
 
@@ -132,10 +132,12 @@ class Pages(Generic[ItemT]):
             limit: how many at most; pages beyond it are not fetched.
 
         Raises:
-            InvalidInput: the limit is negative.
+            InvalidInput: the limit is not an int, or negative.
         """
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+            raise InvalidInput(f"limit: pass an int or None, not {shown(limit)}")
         if limit is not None and limit < 0:
-            raise InvalidInput(f"limit must not be negative: {limit}")
+            raise InvalidInput(f"limit must not be negative: {shown(limit)}")
         gathered: list[ItemT] = []
         if limit == 0:
             return gathered

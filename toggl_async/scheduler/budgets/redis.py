@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import anyio
 import msgspec
 
-from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop
+from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop, shown
 from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.loopback import call_in_time
 from toggl_async.scheduler.budgets.scripts import MARK, READ, WRITE, Script, StoredValue, expiry
@@ -52,6 +52,18 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[str, int]).decode
 
 
+def _check_prefix(prefix: object) -> None:
+    """Refuse what keys can't begin with; braces would take those of an account apart in a cluster.
+
+    Raises:
+        InvalidInput: it can't be.
+    """
+    if not (isinstance(prefix, str) and prefix and prefix.isprintable() and not {*"{} "} & {*prefix}):
+        raise InvalidInput(
+            f"prefix must be text without spaces, braces and control characters, not {shown(prefix)}"
+        )
+
+
 class RedisBudget:
     """Keeps the limits of accounts in Redis or Valkey, for all processes that use them.
 
@@ -79,6 +91,7 @@ class RedisBudget:
             import redis.asyncio  # noqa: F401, PLC0415 - an extra
         except ImportError as error:
             raise BudgetError("RedisBudget needs redis-py: pip install 'toggl_async[redis]'") from error
+        _check_prefix(prefix)
         self._prefix = prefix
         self._clock = _clock
         self._client: Client | None = None

@@ -35,7 +35,7 @@ _LOCATION = Operation.declare("me.location", "GET /api/v9/me/location", Location
 _WEB_TIMER: Operation[WebTimer | str | None] = Operation.declare(
     "me.web_timer", "GET /api/v9/me/web-timer", WebTimer | str | None
 )
-_RESET_TOKEN = Operation.declare("me.reset_token", "POST /api/v9/me/reset_token", str)
+_RESET_TOKEN = Operation.declare("me.reset_token", "POST /api/v9/me/reset_token", str, secret=True)
 _ACCEPT_TOS: Operation[None] = Operation.declare("me.accept_tos", "POST /api/v9/me/accept_tos")
 _ENABLE_SSO: Operation[None] = Operation.declare("me.enable_sso", "POST /api/v9/me/enable_sso")
 _DISABLE_PRODUCT_EMAILS: Operation[None] = Operation.declare(
