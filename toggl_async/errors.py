@@ -44,7 +44,7 @@ requests are named by method and path, never by headers or body.
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, TypedDict, Unpack
+from typing import ClassVar, Final, TypedDict, Unpack
 
 __all__ = [
     "BadRequest",
@@ -82,6 +82,26 @@ __all__ = [
     "WebhookError",
     "WrongEventLoop",
 ]
+
+
+_LAST_CONTROL: Final = "\x9f"
+
+
+def printable(text: str) -> str:
+    """Escape what a log or a terminal would obey instead of showing it, since it may be a server's words.
+
+    Control characters, line breaks and marks that turn the direction of text are written as Python escapes
+    them. So no server can forge a line of a log, or paint over what stands before.
+    """
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    # Behind the control characters, white space is only that.
+    is_space = character.isspace() and character > _LAST_CONTROL
+    return " " if is_space else ascii(character)[1:-1]
 
 
 class TogglError(Exception):
@@ -182,7 +202,7 @@ class RequestFailed(TogglError):
     def __init__(self, message: str, *, method: str, path: str, maybe_applied: bool) -> None:
         if maybe_applied:
             message = f"{message.rstrip('. ')}; it may have been applied"
-        super().__init__(f"{method} {path}: {message}")
+        super().__init__(printable(f"{method} {path}: {message}"))
         self.method = method
         self.path = path
         self.maybe_applied = maybe_applied
@@ -228,7 +248,8 @@ class DecodeError(TogglError):
 
     def __init__(self, message: str, *, operation: str, field: str, body: bytes) -> None:
         # "$" is the whole answer, which needs no name.
-        super().__init__(f"{operation}: {message}" if field == "$" else f"{operation}: {field}: {message}")
+        where = operation if field == "$" else f"{operation}: {field}"
+        super().__init__(printable(f"{where}: {message}"))
         self.operation = operation
         self.field = field
         self.body = body
@@ -321,7 +342,8 @@ class ResponseError(TogglError):
             details += f", request id {request_id}"
         if from_memory:
             details += ", from memory"
-        super().__init__(f"{message} ({details})" + (f": {self._advice}" if self._advice else ""))
+        advice = f": {self._advice}" if self._advice else ""
+        super().__init__(printable(f"{message} ({details})") + advice)
         self.message = message
         self.status = status
         self.method = method

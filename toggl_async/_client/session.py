@@ -34,6 +34,7 @@ from toggl_async.scheduler.adapter import EXTENSION, shown_path
 from toggl_async.scheduler.content_coding import decoder_for
 from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx
+from toggl_async.scheduler.transport.failures import told
 
 __all__ = ["CallOptions", "Session"]
 
@@ -361,7 +362,7 @@ def _broken_off(operation: Operation[object], request: httpx.Request, error: Exc
     """Return the typed error for an answer of which the first part came alone."""
     kind = RequestTimeout if isinstance(error, httpx.TimeoutException | TimeoutError) else ConnectionFailed
     return kind(
-        f"the answer was cut off: {type(error).__name__}",
+        f"the answer was cut off: {told(error, request.extensions.get('timeout'))}",
         method=request.method,
         path=shown_path(request),
         maybe_applied=not operation.reads,

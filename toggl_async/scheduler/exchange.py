@@ -14,11 +14,10 @@ import asyncio
 import datetime as dt
 import enum
 import re
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol, cast
 
-from toggl_async.errors import ConnectionFailed, InvalidInput, RequestFailed, RequestTimeout
+from toggl_async.errors import InvalidInput
 from toggl_async.scheduler.content_coding import decode, decode_what_is_there
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.masking import masked, secrets_in, without_credentials
@@ -26,8 +25,9 @@ from toggl_async.scheduler.core.outcome import FIRST_REFUSAL
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
 from toggl_async.scheduler.transport import InnerTransport, Pool, Send, httpx
+from toggl_async.scheduler.transport.failures import is_hopeless
 
-__all__ = ["SECRETS", "Departing", "Exchange", "HeldStream", "LostRequest", "as_failure"]
+__all__ = ["SECRETS", "Departing", "Exchange", "HeldStream", "LostRequest"]
 
 SECRETS: Final = "toggl_async.secrets"
 """The key of `httpx.Request.extensions` under which a request says what is secret in its body."""
@@ -292,7 +292,7 @@ class Exchange:
 
     def loss_of(self, error: Exception) -> Loss:
         """Say how a request was lost."""
-        if _is_hopeless(error):
+        if is_hopeless(error):
             return Loss.HOPELESS
         return Loss.MAY_HAVE_LEFT if self.may_have_left(error) else Loss.NEVER_LEFT
 
@@ -349,30 +349,6 @@ def _unsendable(request: httpx.Request) -> str:
                 "line break or another control character"
             )
     return "HTTP does not allow its method, target or headers"
-
-
-def _is_hopeless(error: Exception) -> bool:
-    """Say whether a request is bound to fail again.
-
-    A certificate that can't be verified, a proxy that wants another password (five wrong ones lock an
-    account of a directory), a request that can't be written down, middleware that does what it must not.
-    """
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | InvalidInput):
-        return True
-    if isinstance(error, httpx.ProxyError):
-        return str(error).lstrip().startswith("407")
-    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return an exception and those that led to it."""
-    causes: list[BaseException] = []
-    cause: BaseException | None = error
-    # A transport that raises one exception object time and again makes it part of its own history.
-    while cause is not None and all(cause is not known for known in causes):
-        causes.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    return causes
 
 
 async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_break_off: bool) -> bytes:
@@ -459,19 +435,3 @@ class HeldStream(httpx.AsyncByteStream):
                 self._open = False
                 self._exchange.end()
                 self._closed()
-
-
-def as_failure(error: Exception, request: httpx.Request, *, path: str, maybe_applied: bool) -> RequestFailed:
-    """Return the typed error for what an inner transport raised, with that as its cause."""
-    kind: type[RequestFailed] = ConnectionFailed
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    if isinstance(error, InvalidInput):
-        kind, words = RequestFailed, str(error)
-    elif isinstance(error, httpx.TimeoutException | TimeoutError):
-        kind = RequestTimeout
-    failure = kind(words, method=request.method, path=path, maybe_applied=maybe_applied)
-    if isinstance(error, httpx.RequestError):
-        # The request holds the credential, and what is secret in its URL and its body.
-        error.request = httpx.Request(request.method, request.url.copy_with(raw_path=failure.path.encode()))
-    failure.__cause__ = error
-    return failure

@@ -54,6 +54,9 @@ LONGEST_RESET: Final = HOUR + 60 * SECOND
 MOST_REQUESTS: Final = 10_000_000
 """More than this can't be a number of requests left in an hour."""
 
+_FOR_GOOD: Final = frozenset({501, 505, 511})
+"""The 5xx that are no accident: to ask again brings the same answer."""
+
 _MESSAGE_LIMIT: Final = 500
 _NUMBER: Final = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*")
 _WHOLE: Final = re.compile(r"\s*(-?\d{1,15})\s*")
@@ -96,7 +99,7 @@ class OutcomeKind(enum.Enum):
     FAILED = "failed"
     """5xx: perhaps processed; send reads again after a delay."""
     UNSUPPORTED = "unsupported"
-    """501: the server can't do this; hand it over, once."""
+    """501, 505, 511: the server can't do this, or the network wants a login; hand it over, once."""
     LOGIN = "login"
     """401, or a 403 that is about the credentials: send nothing more with them."""
     DENIED = "denied"
@@ -176,7 +179,7 @@ def classify(
         return Outcome(OutcomeKind.THROTTLED, remaining, resets_in, _retry_after(headers, today))
     if status == http.HTTPStatus.GONE:
         return Outcome(OutcomeKind.GONE, remaining, resets_in)
-    if status == http.HTTPStatus.NOT_IMPLEMENTED:
+    if status in _FOR_GOOD:
         return Outcome(OutcomeKind.UNSUPPORTED, remaining, resets_in)
     if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         return Outcome(OutcomeKind.FAILED, remaining, resets_in, _retry_after(headers, today))
