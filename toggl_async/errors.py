@@ -44,7 +44,7 @@ requests are named by method and path, never by headers or body.
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final, TypedDict, Unpack
+from typing import ClassVar, Final, Required, TypedDict, Unpack
 
 __all__ = [
     "BadRequest",
@@ -307,6 +307,15 @@ class _Answered(TypedDict, total=False):
     from_memory: bool
 
 
+class _Refused(_Answered, total=False):
+    """What `ResponseError` is told of the answer."""
+
+    status: Required[int]
+    method: Required[str]
+    path: Required[str]
+    advice: str
+
+
 class ResponseError(TogglError):
     """Toggl refused the request; after a 4xx, the same payload is never sent again.
 
@@ -336,14 +345,15 @@ class ResponseError(TogglError):
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         from_memory: bool = False,
+        advice: str = "",
     ) -> None:
         details = f"{status} from {method} {path}"
         if request_id:
             details += f", request id {request_id}"
         if from_memory:
             details += ", from memory"
-        advice = f": {self._advice}" if self._advice else ""
-        super().__init__(printable(f"{message} ({details})") + advice)
+        advice = advice or self._advice
+        super().__init__(printable(f"{message} ({details})") + (f": {advice}" if advice else ""))
         self.message = message
         self.status = status
         self.method = method
@@ -410,12 +420,25 @@ class LoginRefused(Forbidden):
 
     The login is not tried again before `TogglClient.forget_refusals()`, because Toggl locks an account for
     some minutes after a few wrong logins.
+
+    Attributes:
+        by_password: whether the credentials were an e-mail address and a password.
     """
 
     _advice = (
         "Toggl does not accept these credentials; the API token is at the bottom of "
         "https://track.toggl.com/profile, and changes when it is reset there"
     )
+    _advice_on_passwords: ClassVar[str] = (
+        "Toggl does not accept this e-mail address with this password; check both by logging in at "
+        "https://track.toggl.com/login"
+    )
+
+    def __init__(self, message: str, *, by_password: bool = False, **refused: Unpack[_Refused]) -> None:
+        if by_password:
+            refused["advice"] = self._advice_on_passwords
+        super().__init__(message, **refused)
+        self.by_password = by_password
 
     @property
     def remaining_attempts(self) -> int | None:

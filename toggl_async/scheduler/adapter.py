@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from toggl_async import errors
-from toggl_async.scheduler.core import credentials, route
+from toggl_async.scheduler.core import credentials, pages, route
 from toggl_async.scheduler.core import outcome as core
 from toggl_async.scheduler.core.masking import masked_headers
 from toggl_async.scheduler.core.outcome import Attempted, classify
@@ -17,10 +17,12 @@ from toggl_async.scheduler.transport import httpx
 __all__ = [
     "EXTENSION",
     "REFUSED",
+    "asks_by_password",
     "credential_of",
     "error_of",
     "facts_of",
     "login_refused",
+    "page_in",
     "refuse_key",
     "shown_path",
 ]
@@ -64,6 +66,18 @@ def credential_of(request: httpx.Request) -> str:
             # All encodings of headers agree on ASCII, and httpx decodes every header to say which one it is.
             return value.decode("ascii" if value.isascii() else headers.encoding)
     return _session(headers.get("cookie", ""))
+
+
+def asks_by_password(request: httpx.Request) -> bool:
+    """Say whether a request proves who asks by a password, or by the session that one opened."""
+    return credentials.is_password(request.headers.get("authorization", ""))
+
+
+def page_in(response: httpx.Response) -> str:
+    """Say that a page of HTML came that isn't Toggl's, and its title; nothing where none was read."""
+    stream = response.stream
+    body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else b""
+    return pages.words_of_page(body) if pages.is_page(response.headers, body) else ""
 
 
 def refuse_key(request: httpx.Request) -> None:
@@ -113,7 +127,7 @@ def error_of(
 
 
 def login_refused(
-    response: httpx.Response, *, method: str, path: str, message: str = ""
+    response: httpx.Response, *, method: str, path: str, by_password: bool, message: str = ""
 ) -> errors.LoginRefused:
     """Return the error of an answer that refuses credentials.
 
@@ -121,6 +135,7 @@ def login_refused(
         response: the answer, whose body has been read if it is an error.
         method: the HTTP method of the request.
         path: its path, without the query.
+        by_password: whether the credentials were an e-mail address and a password.
         message: words for an answer that has none of its own.
     """
     headers = masked_headers(response.headers)
@@ -130,6 +145,7 @@ def login_refused(
     left = core.login_attempts_left(headers)
     return errors.LoginRefused(
         message if left is None else f"{message}; login attempts left: {left}",
+        by_password=by_password,
         status=response.status_code,
         method=method,
         path=path,

@@ -26,7 +26,7 @@ from toggl_async.errors import (
     RequestFailed,
     TogglError,
 )
-from toggl_async.scheduler.adapter import EXTENSION, REFUSED, shown_path
+from toggl_async.scheduler.adapter import EXTENSION, REFUSED, asks_by_password, shown_path
 from toggl_async.scheduler.coalesce import Work
 from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import SECOND
@@ -347,6 +347,7 @@ def refusal_of(driver: Driver, request: httpx.Request, facts: RequestFacts) -> T
         left = found.attempts_left
         return LoginRefused(
             found.message,
+            by_password=asks_by_password(request),
             status=found.status,
             method=request.method,
             path=shown_path(request),
