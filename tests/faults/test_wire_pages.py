@@ -141,7 +141,7 @@ async def test_a_page_says_nothing_for_credentials_either() -> None:
         TogglClient(ApiToken(TOKEN), base_url=server.url, options=OPTIONS) as toggl,
     ):
         for _ in range(2):
-            with pytest.raises(Forbidden, match="^no"):
+            with pytest.raises(Forbidden, match=r"^no"):
                 await toggl.workspace(3).get()
     assert [asked.target for asked in server.asked].count("/api/v9/me/logged") == 2
 
