@@ -7,7 +7,7 @@
     │   ├── MissingCredentials       no credentials were given, or they are empty
     │   └── NotInPlan                the workspace's plan lacks this, and `plan_check` refused the call
     ├── BudgetError                  the budget cannot be used as it is configured
-    ├── ClientClosed                 the client or its scheduler ended while the call waited
+    ├── ClientClosed                 the client or its scheduler ended before the call did
     ├── WrongEventLoop               the client is in use by another event loop or process
     ├── MaxWaitExceeded              the call cannot be sent within its `max_wait`
     ├── RequestFailed                no answer came
@@ -84,6 +84,7 @@ __all__ = [
 ]
 
 
+_MANY: Final = 1e9
 _LAST_CONTROL: Final = "\x9f"
 
 
@@ -94,6 +95,11 @@ def printable(text: str) -> str:
     them. So no server can forge a line of a log, or paint over what stands before.
     """
     return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def figure(seconds: float) -> str:
+    """Write seconds without a fraction, and without digits by the hundred."""
+    return f"{seconds:.0f}" if seconds < _MANY else f"{seconds:.3g}"
 
 
 def _printable(character: str) -> str:
@@ -161,7 +167,10 @@ class BudgetError(TogglError):
 
 
 class ClientClosed(TogglError):
-    """The client, its scheduler, or a `Mirror` is closed; the call was not made."""
+    """The client, its scheduler, or a `Mirror` is closed, or was closed while the call waited.
+
+    No write was made. A read that was under way when its client was closed ends with it, too.
+    """
 
 
 class WrongEventLoop(TogglError, RuntimeError):
@@ -180,7 +189,7 @@ class MaxWaitExceeded(TogglError):
 
     def __init__(self, *, reason: str, wait: float, max_wait: float, available_at: dt.datetime) -> None:
         super().__init__(
-            f"the call would wait {wait:.0f} s ({reason}), longer than max_wait={max_wait:g} s; "
+            f"the call would wait {figure(wait)} s ({reason}), longer than max_wait={max_wait:g} s; "
             f"it could be sent at {available_at:%Y-%m-%d %H:%M:%S} UTC"
         )
         self.reason = reason

@@ -541,9 +541,7 @@ async def test_a_database_that_the_server_does_not_have_is_told(shared_redis: Re
     await holder.aclose()
 
 
-@pytest.mark.parametrize(
-    "nonsense", [b"$-5\r\n", b"*1\r\n" * 100_000, b":x\r\n", b"$999999999999\r\n", b"\0\xff"]
-)
+@pytest.mark.parametrize("nonsense", [b"$-5\r\n", b"*1\r\n" * 100_000, b":x\r\n", b"\0\xff"])
 async def test_a_server_that_answers_nonsense_leaves_a_process_alone(
     nonsense: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -317,20 +317,26 @@ class _RedisStore:
             self._listener = self._loop.create_task(self._listen(subscription))
 
     async def _subscribe(self) -> None:
-        if self._encrypts and not self._answered:
-            with anyio.move_on_after(_TLS_BOUND) as scope:
-                await self._client.initialize()
-                await self._client.ping()
-            if scope.cancelled_caught and await _speaks_in_the_clear(self._client):
-                raise BudgetError(
-                    f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or "
-                    "let it use TLS"
-                )
+        if not self._encrypts or self._answered:
+            await self._ask_to_be_woken()
+            return
+        with anyio.move_on_after(_TLS_BOUND) as scope:
+            await self._ask_to_be_woken()
+        if not scope.cancelled_caught:
+            self._answered = True
+        elif await _speaks_in_the_clear(self._client):
+            raise BudgetError(
+                f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or let it "
+                "use TLS"
+            )
+        else:
+            raise StoreAway(f"no answer within {_TLS_BOUND:g} s")
+
+    async def _ask_to_be_woken(self) -> None:
         await self._client.initialize()  # a cluster's subscription takes its nodes for known
         subscription = self._subscription = self._client.pubsub(ignore_subscribe_messages=True)
         await subscription.subscribe(self._channels + self.name)
         await subscription.get_message(timeout=BOUND)  # that it has been subscribed
-        self._answered = True
 
     async def _listen(self, subscription: "PubSub") -> None:
         """Pass on wakes for as long as there is a connection."""
