@@ -195,8 +195,8 @@ class Pages(Generic[ItemT]):
             new = seen.new(rows)
             if rows and not new and len(items) == size:
                 raise PagingError(
-                    f"{self._operation} returned the same full page of {size} again: it seems to ignore which "
-                    "page is asked for, and may have more items than these"
+                    f"{self._operation} returned the same full page of {size} again: it seems to ignore "
+                    "which page is asked for, and may have more items than these"
                 )
             shifted = self._paging.has_shifted(position, rows)
             count = self._count(items, size, answer)
