@@ -330,7 +330,8 @@ class ResponseError(TogglError):
 
     Attributes:
         status: the HTTP status.
-        message: Toggl's own words, or a short description when it sent none.
+        message: Toggl's own words, their control characters and line breaks escaped, or a short description
+            when it sent none.
         method: the HTTP method.
         path: the path of the request, without its query.
         request_id: Toggl's id of the request, for its support; None when it sent none.

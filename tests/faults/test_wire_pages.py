@@ -189,3 +189,16 @@ async def test_who_brings_a_token_is_told_where_it_is() -> None:
             with pytest.raises(LoginRefused, match="the API token is at the bottom of") as caught:
                 await toggl.me.get()
             assert not caught.value.by_password
+
+
+async def test_the_words_of_a_refusal_are_escaped_wherever_they_are_kept() -> None:
+    words = "\x1b]0;pwn\x07gone\nWARNING root: forged\u202e"
+    async with (
+        http_server(lambda asked: asked.answer(410, words.encode(), Content_Type="text/plain")) as server,
+        TogglClient(ApiToken(TOKEN), base_url=server.url, options=OPTIONS) as toggl,
+    ):
+        for _ in range(2):  # the second time from memory
+            with pytest.raises(ResponseError, match="gone") as caught:
+                await toggl.me.tags.list()
+            assert (caught.value.message + str(caught.value)).isprintable()
+    assert len(server.asked) == 1

@@ -253,11 +253,11 @@ def _date(value: str) -> dt.datetime | None:
 
 
 def message_of(status: int, headers: Mapping[str, str], body: bytes) -> str:
-    """Return Toggl's own words, or the name of the status if it sent none."""
+    """Return Toggl's own words, printable, or the name of the status if it sent none."""
     if text := _text_of(headers, body):
-        return text
+        return errors.printable(text)
     if _is_anothers(status, headers, body):
-        return words_of_page(body)
+        return errors.printable(words_of_page(body))
     try:
         return http.HTTPStatus(status).phrase
     except ValueError:
