@@ -174,3 +174,16 @@ async def test_a_client_of_httpx_is_told_of_it_as_well() -> None:
         with pytest.raises(InvalidInput, match="X-Odd"):
             await client.post(f"{server.url}/api/v9/x", headers={"X-Odd": "a\r\nb"})
     assert server.asked == []
+
+
+@pytest.mark.parametrize(("status", "how"), [(302, How.IN_DOUBT), (304, How.IN_DOUBT), (400, How.REFUSED)])
+async def test_a_write_that_is_neither_confirmed_nor_refused_is_in_doubt(status: int, how: How) -> None:
+    async with (
+        http_server(lambda asked: asked.answer(status, b"", Location="/elsewhere")) as server,
+        TogglClient(ApiToken(TOKEN), base_url=server.url, options=OPTIONS) as toggl,
+    ):
+
+        async def write(name: str) -> object:
+            return await toggl.workspace(3).tags.create(name=name)
+
+        assert [one.how async for one in write_all(["x"], write)] == [how]
