@@ -103,11 +103,9 @@ def figure(seconds: float) -> str:
 
 
 def _printable(character: str) -> str:
-    if character.isprintable():
-        return character
-    # Behind the control characters, white space is only that.
-    is_space = character.isspace() and character > _LAST_CONTROL
-    return " " if is_space else ascii(character)[1:-1]
+    if character.isspace() and character > _LAST_CONTROL:
+        return " "  # behind the control characters, white space is only that
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 class TogglError(Exception):
@@ -167,10 +165,7 @@ class BudgetError(TogglError):
 
 
 class ClientClosed(TogglError):
-    """The client, its scheduler, or a `Mirror` is closed, or was closed while the call waited.
-
-    No write was made. A read that was under way when its client was closed ends with it, too.
-    """
+    """The client, its scheduler, or a `Mirror` is closed, or was while the call waited or a read was made."""
 
 
 class WrongEventLoop(TogglError, RuntimeError):
@@ -330,8 +325,7 @@ class ResponseError(TogglError):
 
     Attributes:
         status: the HTTP status.
-        message: Toggl's own words, their control characters and line breaks escaped, or a short description
-            when it sent none.
+        message: Toggl's own words, control characters escaped, or a short description if it sent none.
         method: the HTTP method.
         path: the path of the request, without its query.
         request_id: Toggl's id of the request, for its support; None when it sent none.

@@ -169,7 +169,7 @@ def test_the_command_shares_by_the_users_file_and_forgets_when_told(
 @pytest.mark.parametrize(
     ("budget", "told"),
     [
-        ("nowhere", "TOGGL_BUDGET must be none, file, file:PATH"),
+        ("nowhere", "TOGGL_BUDGET must be none (or memory), file, file:PATH"),
         ("file:/", "is a directory; name a file in it (set TOGGL_BUDGET=none to do without"),
     ],
 )

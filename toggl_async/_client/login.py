@@ -52,9 +52,15 @@ from toggl_async.scheduler import (
     error_of,
     facts_of,
 )
-from toggl_async.scheduler.adapter import REFUSED, asks_by_password, login_refused, page_in, shown_path
+from toggl_async.scheduler.adapter import (
+    REFUSED,
+    asks_by_password,
+    login_refused,
+    page_in,
+    shown_path,
+    words_of_another,
+)
 from toggl_async.scheduler.core.masking import masked, secrets_in
-from toggl_async.scheduler.core.outcome import login_attempts_left
 from toggl_async.scheduler.exchange import SECRETS
 from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx, running_loop
@@ -77,9 +83,6 @@ _LOGGED: Final = "/api/v9/me/logged"
 
 _TRUSTED_FOR: Final = 3600.0
 """Seconds for which credentials that were found good are taken to be."""
-
-_OF_A_SERVER: Final = frozenset({400, 408, 429})
-"""What nginx says in HTML: 400 is a 429 of older balancers."""
 
 _REFUSALS: Final = frozenset({OutcomeKind.DENIED, OutcomeKind.LOGIN})
 
@@ -437,7 +440,7 @@ class SessionLogin(Login):
                 # What waits in the queue with the old cookie would only be refused.
                 waiting.headers["Cookie"] = f"{_COOKIE}={cookie}"
             return held
-        if anothers := _anothers(response, self._url):
+        if anothers := words_of_another(response, self._url):
             raise ResponseError(
                 "the login was not answered by Toggl: " + self.mask(anothers.encode()).decode(),
                 status=response.status_code,
@@ -470,26 +473,6 @@ class SessionLogin(Login):
 
     def _facts(self, method: str) -> RequestFacts:
         return RequestFacts(route=f"{method} {_PATH}", lane=Lane.USER, reads=False, account=self._account)
-
-
-def _anothers(response: httpx.Response, url: str) -> str:
-    """Say what came, if it comes from a proxy or a network that wants a login first; else nothing.
-
-    A server that fails, or asks for a rest, is Toggl's, whatever it sends.
-    """
-    if response.status_code in _OF_A_SERVER or response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return ""
-    if login_attempts_left(response.headers) is None and (page := page_in(response)):
-        return page
-    if response.has_redirect_location:
-        asked = httpx.URL(url)
-        try:
-            there = asked.join(response.headers["location"])
-        except httpx.InvalidURL:
-            return "it redirects to what is no URL"
-        if there.host != asked.host:
-            return f"it redirects to {there.host}: a login page of the network may be in the way"
-    return ""
 
 
 def _cookie(headers: httpx.Headers) -> str | None:

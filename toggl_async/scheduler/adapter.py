@@ -25,6 +25,7 @@ __all__ = [
     "page_in",
     "refuse_key",
     "shown_path",
+    "words_of_another",
 ]
 
 EXTENSION: Final = "toggl_async"
@@ -33,6 +34,9 @@ EXTENSION: Final = "toggl_async"
 
 REFUSED: Final = "toggl_async.credentials_refused"
 """The key of `httpx.Response.extensions` under which an answer says that credentials were refused."""
+
+_OF_A_SERVER: Final = frozenset({400, 408, 429})
+"""What nginx says in HTML: 400 is a 429 of older balancers."""
 
 _NAME_LENGTH: Final = len(b"authorization")
 _ITS_HOST: Final = "focus.toggl.com"
@@ -78,6 +82,26 @@ def page_in(response: httpx.Response) -> str:
     stream = response.stream
     body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else b""
     return pages.words_of_page(body) if pages.is_page(response.headers, body) else ""
+
+
+def words_of_another(response: httpx.Response, url: str) -> str:
+    """Say what came, if it comes from a proxy or a network that wants a login first; else nothing.
+
+    A server that fails, or asks for a rest, is Toggl's, whatever it sends.
+    """
+    if response.status_code in _OF_A_SERVER or response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return ""
+    if core.login_attempts_left(response.headers) is None and (page := page_in(response)):
+        return page
+    if response.has_redirect_location:
+        asked = httpx.URL(url)
+        try:
+            there = asked.join(response.headers["location"])
+        except httpx.InvalidURL:
+            return "it redirects to what is no URL"
+        if there.host != asked.host:
+            return f"it redirects to {there.host}: a login page of the network may be in the way"
+    return ""
 
 
 def refuse_key(request: httpx.Request) -> None:

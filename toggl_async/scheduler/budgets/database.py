@@ -31,10 +31,8 @@ _MARK_AT: Final = 68
 _MARK_END: Final = _MARK_AT + 4
 """Where SQLite keeps the application id in a file."""
 
-_FOR_EVER: Final = frozenset(
-    {errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EINVAL}
-)
-"""Why a path can never become a budget: its folder is a file, it leads in a circle, it is too long."""
+_FOR_EVER: Final = frozenset({errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
+"""Why a path can never become a budget: it leads in a circle, or is too long."""
 
 _TABLES: Final = f"""
     PRAGMA journal_mode = WAL;

@@ -101,7 +101,7 @@ class FileBudget:
             BudgetError: the file is on a network file system, or is a directory, a device or a pipe.
         """
         # Behind a link, so that the file is made where that leads, and set aside there.
-        path = Path(os.path.realpath(self.path))
+        path = Path(os.path.realpath(self.path)) if os.path.islink(self.path) else self.path  # noqa: PTH114 - however long
         refuse_no_file(path)
         refuse_network(path)
         # Who never closed its scheduler must not count as alive for as long as its process lives.

@@ -365,13 +365,12 @@ def error_of(
             headers=headers,
             body=body,
         )
-    kind = _BY_STATUS.get(status, errors.ResponseError)
+    is_anothers = _is_anothers(status, headers, body)
+    kind = errors.ResponseError if is_anothers else _BY_STATUS.get(status, errors.ResponseError)
     if outcome.kind is OutcomeKind.THROTTLED:
         kind = errors.RateLimited
     elif outcome.kind is OutcomeKind.FEATURE:
         kind = errors.FeatureUnavailable
-    elif _is_anothers(status, headers, body):
-        kind = errors.ResponseError
     return kind(
         message, status=status, method=method, path=path, request_id=request_id, headers=headers, body=body
     )
