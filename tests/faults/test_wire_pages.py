@@ -57,7 +57,7 @@ async def test_a_page_in_place_of_a_login_is_told_and_forgotten(status: int) -> 
 
 @pytest.mark.parametrize(
     ("location", "told"),
-    [("http://portal.example/in?token=SECRET", "portal.example"), ("http://a:b", "what is no URL")],
+    [("http://portal.example/in?token=SECRET", "portal.example"), ("http://a:b", "an invalid URL")],
 )
 async def test_a_login_that_is_led_elsewhere_is_told_and_forgotten(location: str, told: str) -> None:
     def portal(asked: Asked) -> None:

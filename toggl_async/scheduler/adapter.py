@@ -98,7 +98,7 @@ def words_of_another(response: httpx.Response, url: str) -> str:
         try:
             there = asked.join(response.headers["location"])
         except httpx.InvalidURL:
-            return "it redirects to what is no URL"
+            return "it redirects to an invalid URL"
         if there.host != asked.host:
             return f"it redirects to {there.host}: a login page of the network may be in the way"
     return ""
