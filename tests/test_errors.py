@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from toggl_async import errors
+from toggl_async.errors import BadRequest, ConnectionFailed, DecodeError, MaxWaitExceeded, TogglError
 from toggl_async.records import BulkEditResult
 
 RESET = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -159,3 +160,27 @@ def test_a_stop_does_not_stand_before_a_note() -> None:
     assert str(lost) == "POST /a: no response; it may have been applied"
     failed = errors.ServerError("Busy.", maybe_applied=True, status=500, method="POST", path="/a")
     assert failed.message == "Busy; it may have been applied"
+
+
+@pytest.mark.parametrize(("wait", "told"), [(12.4, "12 s"), (1e8, "100000000 s"), (1e210, "1e+210 s")])
+def test_a_wait_is_told_without_digits_by_the_hundred(wait: float, told: str) -> None:
+    error = MaxWaitExceeded(
+        reason="pace", wait=wait, max_wait=1.0, available_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    )
+    assert f"would wait {told} (pace)" in str(error)
+
+
+HOSTILE = "\x1b]0;pwn\x07red\nWARNING root: forged\x85\u202e\u2028"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BadRequest(HOSTILE, status=400, method="GET", path="/x", request_id=HOSTILE),
+        ConnectionFailed(HOSTILE, method="GET", path="/x", maybe_applied=True),
+        DecodeError(HOSTILE, operation="me.get", field=f"$.{HOSTILE}", body=b""),
+    ],
+)
+def test_the_words_of_a_server_can_neither_forge_a_line_nor_paint_over_one(error: TogglError) -> None:
+    assert str(error).isprintable()
+    assert r"\x1b]0;pwn\x07red\nWARNING root: forged\x85\u202e" in str(error)

@@ -20,6 +20,7 @@ from toggl_async import (
     LoginRefused,
     Middleware,
     Pace,
+    RequestFailed,
     RequestTimeout,
     Retry,
     Scheduler,
@@ -502,9 +503,10 @@ REFUSED: dict[str, tuple[Middleware, str]] = {
 async def test_what_would_bypass_the_scheduler_is_refused(name: str) -> None:
     middleware, message = REFUSED[name]
     async with raw_server(answers()) as server, server.client(middleware=[middleware]) as toggl:
-        with pytest.raises(InvalidInput, match=message) as caught:
+        with pytest.raises((InvalidInput, RequestFailed), match=message) as caught:
             await toggl.request("GET", TAGS)
         assert TOKEN not in str(caught.value)
+        assert isinstance(caught.value, RequestFailed) is bool(server.received)
         (account,) = toggl.stats().accounts or [None]
         assert account is None or (account.in_flight, account.waiting) == (0, 0)
     assert len(server.received) <= 1

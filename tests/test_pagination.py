@@ -154,13 +154,22 @@ async def test_pages_come_as_lists_without_empty_ones() -> None:
 
 async def test_a_list_that_ignores_the_page_number_ends() -> None:
     server = Server(lambda asked: answer(items(1, 2, 3)))
-    assert await ids_of(server.walk(PageNumber(largest=3))) == [1, 2, 3]
+    assert await ids_of(server.walk(PageNumber(largest=2))) == [1, 2, 3]
+    assert len(server.asked) == 2
+
+
+async def test_a_full_page_that_comes_again_is_not_taken_for_the_whole_list() -> None:
+    server = Server(lambda asked: answer(items(1, 2, 3)))
+    walk = aiter(server.walk(PageNumber(largest=3)))
+    assert [await anext(walk) for _ in range(3)] == items(1, 2, 3)
+    with pytest.raises(PagingError, match="the same full page of 3 again"):
+        await anext(walk)
     assert len(server.asked) == 2
 
 
 async def test_rows_without_identity_that_come_again_end_the_walk() -> None:
     server = Server(lambda asked: answer([{"name": "a"}, {"name": "b"}]))
-    assert await server.walk(PageNumber(largest=2)).collect() == [{"name": "a"}, {"name": "b"}]
+    assert await server.walk(PageNumber(largest=1)).collect() == [{"name": "a"}, {"name": "b"}]
     assert len(server.asked) == 2
 
 
@@ -482,7 +491,7 @@ async def test_rows_that_are_not_read_yet_are_walked_too() -> None:
     rows = await Server(lambda asked: answer(pages[asked["page"]])).walk(PageNumber(largest=2)).collect()
     assert [bytes(row) for row in rows] == [b'{"id": 1}', b'{"id": 2}', b'{"id": 3}']
     same = Server(lambda asked: answer(raw([{"a": 1}, {"b": 5}])))
-    assert len(await same.walk(PageNumber(largest=2)).collect()) == 2
+    assert len(await same.walk(PageNumber(largest=1)).collect()) == 2
     wrapped = Server(lambda asked: answer({"data": msgspec.Raw(b'[{"id":1}]'), "page": msgspec.Raw(b"1")}))
     assert [bytes(row) for row in await wrapped.walk(WrappedPages(largest=2)).collect()] == [b'{"id":1}']
     empty = Server(lambda asked: answer({"data": msgspec.Raw(b"null")}))

@@ -153,7 +153,7 @@ def test_the_proxy_of_the_environment_is_taken(
 
 def test_what_is_no_proxy_is_refused_without_being_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://ada:sesame@proxy.example")
-    with pytest.raises(InvalidInput, match="variable that names the proxy for https") as caught:
+    with pytest.raises(InvalidInput, match="not valid: HTTPS_PROXY must be a URL") as caught:
         TogglClient(ApiToken("a" * 32))
     assert "sesame" not in str(caught.value)
 

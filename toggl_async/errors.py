@@ -7,7 +7,7 @@
     │   ├── MissingCredentials       no credentials were given, or they are empty
     │   └── NotInPlan                the workspace's plan lacks this, and `plan_check` refused the call
     ├── BudgetError                  the budget cannot be used as it is configured
-    ├── ClientClosed                 the client or its scheduler ended while the call waited
+    ├── ClientClosed                 the client or its scheduler ended before the call did
     ├── WrongEventLoop               the client is in use by another event loop or process
     ├── MaxWaitExceeded              the call cannot be sent within its `max_wait`
     ├── RequestFailed                no answer came
@@ -44,7 +44,7 @@ requests are named by method and path, never by headers or body.
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final, TypedDict, Unpack
+from typing import ClassVar, Final, Required, TypedDict, Unpack
 
 __all__ = [
     "BadRequest",
@@ -94,6 +94,30 @@ def shown(value: object) -> str:
     except Exception:  # noqa: BLE001 - Python writes no int of more than 4,300 digits, and a repr may be broken
         return f"a value of type {type(value).__name__}"
     return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}… ({len(text):,} characters)"
+
+
+_MANY: Final = 1e9
+_LAST_CONTROL: Final = "\x9f"
+
+
+def printable(text: str) -> str:
+    """Escape what a log or a terminal would obey instead of showing it, since it may be a server's words.
+
+    Control characters, line breaks and marks that turn the direction of text are written as Python escapes
+    them. So no server can forge a line of a log, or paint over what stands before.
+    """
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def figure(seconds: float) -> str:
+    """Write seconds without a fraction, and without digits by the hundred."""
+    return f"{seconds:.0f}" if seconds < _MANY else f"{seconds:.3g}"
+
+
+def _printable(character: str) -> str:
+    if character.isspace() and character > _LAST_CONTROL:
+        return " "  # behind the control characters, white space is only that
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 class TogglError(Exception):
@@ -153,7 +177,7 @@ class BudgetError(TogglError):
 
 
 class ClientClosed(TogglError):
-    """The client, its scheduler, or a `Mirror` is closed; the call was not made."""
+    """The client, its scheduler, or a `Mirror` is closed, or was while the call waited or a read was made."""
 
 
 class WrongEventLoop(TogglError, RuntimeError):
@@ -176,7 +200,7 @@ class MaxWaitExceeded(TogglError):
     ) -> None:
         after = f" after {cause}" if cause else ""
         super().__init__(
-            f"the call would wait {wait:.0f} s ({reason}){after}, longer than max_wait={max_wait:g} s; "
+            f"the call would wait {figure(wait)} s ({reason}){after}, longer than max_wait={max_wait:g} s; "
             f"it could be sent at {available_at:%Y-%m-%d %H:%M:%S} UTC"
         )
         self.reason = reason
@@ -199,7 +223,7 @@ class RequestFailed(TogglError):
     def __init__(self, message: str, *, method: str, path: str, maybe_applied: bool) -> None:
         if maybe_applied:
             message = f"{message.rstrip('. ')}; it may have been applied"
-        super().__init__(f"{method} {path}: {message}")
+        super().__init__(printable(f"{method} {path}: {message}"))
         self.method = method
         self.path = path
         self.maybe_applied = maybe_applied
@@ -245,7 +269,8 @@ class DecodeError(TogglError):
 
     def __init__(self, message: str, *, operation: str, field: str, body: bytes) -> None:
         # "$" is the whole answer, which needs no name.
-        super().__init__(f"{operation}: {message}" if field == "$" else f"{operation}: {field}: {message}")
+        where = operation if field == "$" else f"{operation}: {field}"
+        super().__init__(printable(f"{where}: {message}"))
         self.operation = operation
         self.field = field
         self.body = body
@@ -303,12 +328,21 @@ class _Answered(TypedDict, total=False):
     from_memory: bool
 
 
+class _Refused(_Answered, total=False):
+    """What `ResponseError` is told of the answer."""
+
+    status: Required[int]
+    method: Required[str]
+    path: Required[str]
+    advice: str
+
+
 class ResponseError(TogglError):
     """Toggl refused the request; after a 4xx, the same payload is never sent again.
 
     Attributes:
         status: the HTTP status.
-        message: Toggl's own words, or a short description when it sent none.
+        message: Toggl's own words, control characters escaped, or a short description if it sent none.
         method: the HTTP method.
         path: the path of the request, without its query.
         request_id: Toggl's id of the request, for its support; None when it sent none.
@@ -332,13 +366,15 @@ class ResponseError(TogglError):
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         from_memory: bool = False,
+        advice: str = "",
     ) -> None:
         details = f"{status} from {method} {path}"
         if request_id:
             details += f", request id {request_id}"
         if from_memory:
             details += ", from memory"
-        super().__init__(f"{message} ({details})" + (f": {self._advice}" if self._advice else ""))
+        advice = advice or self._advice
+        super().__init__(printable(f"{message} ({details})") + (f": {advice}" if advice else ""))
         self.message = message
         self.status = status
         self.method = method
@@ -405,12 +441,25 @@ class LoginRefused(Forbidden):
 
     The login is not tried again before `TogglClient.forget_refusals()`, because Toggl locks an account for
     some minutes after a few wrong logins.
+
+    Attributes:
+        by_password: whether the credentials were an e-mail address and a password.
     """
 
     _advice = (
         "Toggl does not accept these credentials; the API token is at the bottom of "
         "https://track.toggl.com/profile, and changes when it is reset there"
     )
+    _advice_on_passwords: ClassVar[str] = (
+        "Toggl does not accept this e-mail address with this password; check both by logging in at "
+        "https://track.toggl.com/login"
+    )
+
+    def __init__(self, message: str, *, by_password: bool = False, **refused: Unpack[_Refused]) -> None:
+        if by_password:
+            refused["advice"] = self._advice_on_passwords
+        super().__init__(message, **refused)
+        self.by_password = by_password
 
     @property
     def remaining_attempts(self) -> int | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import logging
 import sqlite3
@@ -300,9 +301,12 @@ async def test_a_network_file_system_is_refused(
 
 
 async def test_a_home_that_cannot_be_written_to_leaves_a_process_alone(
-    tmp_path: Path, machine: Machine, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, machine: Machine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "home").write_text("a file, so no folder can be made in it")
+    def refuse(folder: Path, **_options: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
     troubles: list[str | None] = []
     path = tmp_path / "home" / "state" / "budget.sqlite"
     holder = FileBudget(path, _clock=machine.clock).open(nobody, on_trouble=troubles.append)
@@ -314,9 +318,9 @@ async def test_a_home_that_cannot_be_written_to_leaves_a_process_alone(
     assert 9 <= turns <= 11  # its own pace: one a second
     (told,) = troubles
     assert told is not None
-    assert told.startswith("Not a directory")
+    assert told.startswith("Permission denied")
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    (tmp_path / "home").unlink()
+    monkeypatch.undo()
     await asyncio.sleep(2.1)
     assert troubles[1:] == [None]
     assert not holder.away
@@ -396,14 +400,15 @@ async def test_a_path_that_has_become_a_folder_is_a_store_that_is_away(path: Pat
     await holder.aclose()
 
 
-async def test_a_file_without_its_tables_is_left_alone(path: Path, machine: Machine) -> None:
+async def test_a_file_without_its_tables_is_set_aside(path: Path, machine: Machine) -> None:
     path.parent.mkdir()
     raw = sqlite3.connect(path)
     raw.executescript(f"PRAGMA application_id = {database.APPLICATION}; PRAGMA user_version = 1")
     raw.close()
     holder = FileBudget(path, _clock=machine.clock).open(nobody)
     await asked(holder, process_of(holder), USER)
-    assert holder.away
+    assert not holder.away
+    assert list(path.parent.glob("*.damaged-*"))
     await holder.aclose()
 
 
@@ -516,13 +521,14 @@ def throw(error: Exception) -> NoReturn:
     raise error
 
 
-async def test_memories_that_cannot_be_read_are_a_store_that_is_away(path: Path, machine: Machine) -> None:
+async def test_memories_whose_table_is_gone_are_set_aside_with_the_rest(path: Path, machine: Machine) -> None:
     holder = FileBudget(path, _clock=machine.clock).open(nobody)
     await seen(holder, process_of(holder))
     with contextlib.closing(sqlite3.connect(path)) as raw:
         raw.execute("DROP TABLE accounts")
     await result_of(holder.recall("account"))
-    assert holder.away
+    assert not holder.away
+    assert list(path.parent.glob("*.damaged-*"))
     await holder.aclose()
 
 

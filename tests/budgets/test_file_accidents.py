@@ -94,19 +94,6 @@ async def test_what_is_no_path_is_refused(path: Any) -> None:
         FileBudget(path)
 
 
-async def test_paths_that_lead_nowhere_leave_a_process_alone(tmp_path: Path, machine: Machine) -> None:
-    (tmp_path / "one").symlink_to(tmp_path / "two")
-    (tmp_path / "two").symlink_to(tmp_path / "one")
-    for path in (tmp_path / "one" / "budget.sqlite", tmp_path / ("long" * 100)):
-        holder = FileBudget(path, _clock=machine.clock).open(nobody)
-        me = process_of(holder)
-        await asked(holder, me, USER)
-        await asyncio.sleep(2)
-        assert (await asked(holder, me, USER)).number
-        assert holder.away
-        await holder.aclose()
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows a home by other means")
 def test_a_user_without_a_home_is_told_what_to_name(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

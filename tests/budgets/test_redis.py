@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 import trustme
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from support.budget_steps import asked, looked, process_of, result_of, seen
@@ -405,19 +406,12 @@ def unresolved(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
 
 
-async def test_a_host_that_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    unresolved(monkeypatch, socket.EAI_NONAME)
-    holder = RedisBudget("redis://no-such-host.invalid:6379").open(nobody)
-    with pytest.raises(BudgetError, match="host name cannot be resolved"):
-        await seen(holder, process_of(holder))
-    await holder.aclose()
-
-
+@pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_NONAME])
 async def test_a_host_that_no_name_server_can_tell_of_now_is_a_server_that_is_away(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """As on a machine that starts before its network does."""
-    unresolved(monkeypatch, socket.EAI_AGAIN)
+    """As on a machine that starts before its network does: resolvers disagree on how to say that."""
+    unresolved(monkeypatch, code)
     holder = RedisBudget("redis://no-such-host.invalid:6379").open(nobody)
     await seen(holder, process_of(holder))
     assert holder.away
@@ -509,6 +503,61 @@ async def test_a_connection_that_a_loop_has_closed_is_a_store_that_is_away(
     await seen(holder, process_of(holder))
     assert holder.away
     await holder.aclose()
+
+
+@pytest.mark.parametrize("given", [None, 5, b"", SyncRedis()])
+async def test_what_is_no_client_of_asyncio_is_refused(given: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"a client of redis.asyncio, not a value of type \w+\.\w+"):
+        RedisBudget(given)
+
+
+def test_a_prefix_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="prefix must be a str, not int"):
+        RedisBudget("redis://localhost", prefix=5)  # type: ignore[arg-type]
+
+
+async def test_a_plain_server_that_is_asked_for_tls_is_told(shared_redis: RedisServer) -> None:
+    holder = RedisBudget(shared_redis.url.replace("redis://", "rediss://")).open(nobody)
+    with pytest.raises(BudgetError, match="the server does not encrypt: write redis://"):
+        await seen(holder, process_of(holder))
+    await holder.aclose()
+
+
+async def test_a_server_that_hangs_when_asked_for_tls_is_a_server_that_is_away() -> None:
+    async def talk(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listening(talk) as port:
+        holder = RedisBudget(f"rediss://127.0.0.1:{port}").open(nobody)
+        await seen(holder, process_of(holder))
+        assert holder.away
+        await holder.aclose()
+
+
+async def test_a_database_that_the_server_does_not_have_is_told(shared_redis: RedisServer) -> None:
+    holder = RedisBudget(f"redis://127.0.0.1:{shared_redis.port}/99").open(nobody)
+    with pytest.raises(BudgetError, match="it has no database with this number"):
+        await seen(holder, process_of(holder))
+    await holder.aclose()
+
+
+@pytest.mark.parametrize("nonsense", [b"$-5\r\n", b"*1\r\n" * 100_000, b":x\r\n", b"\0\xff"])
+async def test_a_server_that_answers_nonsense_leaves_a_process_alone(
+    nonsense: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1000):
+            writer.write(nonsense)
+            await writer.drain()
+
+    async with listening(talk) as port:
+        holder = RedisBudget(f"redis://127.0.0.1:{port}").open(nobody)
+        await seen(holder, process_of(holder))
+        assert holder.away
+        await holder.aclose()
+    (told,) = caplog.records
+    assert told.exc_info is None
+    assert len(told.getMessage().splitlines()) == 1
 
 
 async def test_a_server_that_speaks_no_tls_is_told() -> None:

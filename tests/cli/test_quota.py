@@ -181,7 +181,7 @@ def test_a_budget_is_a_file_or_nothing_yet(
 @pytest.mark.parametrize(
     ("budget", "told"),
     [
-        ("nowhere", "TOGGL_BUDGET must be none, file, file:PATH"),
+        ("nowhere", "TOGGL_BUDGET must be none (or memory), file, file:PATH"),
         ("file:/", "is a directory; name a file in it (set TOGGL_BUDGET=none to do without"),
     ],
 )

@@ -383,8 +383,9 @@ async def test_what_cannot_succeed_is_tried_once(fault: httpx.TransportError) ->
         assert now() - began < 1.1, "nothing that would get better is waited for"
 
 
-async def test_what_a_server_cannot_do_is_asked_once() -> None:
-    server = Toggl(lambda _: httpx.Response(501))
+@pytest.mark.parametrize("status", [501, 505, 511])
+async def test_what_a_server_cannot_do_is_asked_once(status: int) -> None:
+    server = Toggl(lambda _: httpx.Response(status))
     async with server.client() as toggl:
         with pytest.raises(ServerError) as read:
             await toggl.request("GET", ME)

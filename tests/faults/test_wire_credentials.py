@@ -26,7 +26,7 @@ ME, LOGGED, TAGS = "/api/v9/me", "/api/v9/me/logged", "/api/v9/workspaces/3/tags
 HTML = {"Content-Type": "text/html"}
 ODD: dict[str, tuple[bytes, dict[str, str]]] = {
     "empty": (b"", {}),
-    "html": (b"<html>forbidden</html>", HTML),
+    "html": (b"<html><title>403 Forbidden</title><center>nginx</center></html>", HTML),
     "odd words": (b'"Invalid API token"', {}),
     "odd charset": (b"\xff", {"Content-Type": "text/html; charset=hex"}),
     "a right": (b'"You have no access to this"', {}),
@@ -199,7 +199,7 @@ async def test_no_secret_is_in_what_is_remembered() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-@pytest.mark.parametrize("words", [b"", b'"Invalid API token"', b"<html><title>403 Forbidden</title></html>"])
+@pytest.mark.parametrize("words", [b"", b'"Invalid API token"', b"<html><title>403</title><hr>nginx</html>"])
 async def test_refused_credentials_say_what_to_do(status: int, words: bytes) -> None:
     inner = httpx.MockTransport(lambda request: httpx.Response(status, content=words))
     async with TogglClient(ApiToken("a" * 32), transport=inner) as toggl:

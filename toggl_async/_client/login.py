@@ -36,6 +36,7 @@ from toggl_async.errors import (
     MaxWaitExceeded,
     RateLimited,
     RequestFailed,
+    ResponseError,
     ServerError,
     TogglError,
 )
@@ -51,7 +52,14 @@ from toggl_async.scheduler import (
     error_of,
     facts_of,
 )
-from toggl_async.scheduler.adapter import REFUSED, login_refused, shown_path
+from toggl_async.scheduler.adapter import (
+    REFUSED,
+    asks_by_password,
+    login_refused,
+    page_in,
+    shown_path,
+    words_of_another,
+)
 from toggl_async.scheduler.core.masking import masked, secrets_in
 from toggl_async.scheduler.exchange import SECRETS
 from toggl_async.scheduler.scheduler import drivers_of
@@ -156,6 +164,7 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
         if first is not None:
             raise LoginRefused(
                 first.message,
+                by_password=first.by_password,
                 status=first.status,
                 method=request.method,
                 path=shown_path(request),
@@ -167,7 +176,7 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
     def _refuse(self, request: httpx.Request, response: httpx.Response, message: str = "") -> LoginRefused:
         """Remember a refusal, and end the calls that wait with it."""
         self._refused = login_refused(
-            response, method=request.method, path=shown_path(request), message=message
+            response, method=request.method, path=shown_path(request), by_password=True, message=message
         )
         self._scheduled.close_calls()
         return self._refused
@@ -203,14 +212,21 @@ class FixedLogin(Login):
         """
         request.headers.update(self._headers)
         response = await self._pass_on(request)
-        if response.status_code == httpx.codes.FORBIDDEN and REFUSED not in response.extensions:
+        if (
+            response.status_code == httpx.codes.FORBIDDEN
+            and REFUSED not in response.extensions
+            and not page_in(response)
+        ):
             facts = facts_of(request)
             await self._ask(request, facts)
             if drivers_of(self._scheduled.scheduler).are_refused(request):
                 response.extensions[REFUSED] = True
         if REFUSED in response.extensions:
             response.extensions[REFUSAL] = login_refused(
-                response, method=request.method, path=shown_path(request)
+                response,
+                method=request.method,
+                path=shown_path(request),
+                by_password=asks_by_password(request),
             )
         return response
 
@@ -254,7 +270,8 @@ class FixedLogin(Login):
         except TogglError as error:
             _log.info("could not check whether the credentials are valid: %s", type(error).__name__)
             return
-        if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR and REFUSED not in response.extensions:
+        is_toggls = response.status_code < httpx.codes.INTERNAL_SERVER_ERROR and not page_in(response)
+        if is_toggls and REFUSED not in response.extensions:
             self._trusted_until = asyncio.get_running_loop().time() + _TRUSTED_FOR
 
 
@@ -274,9 +291,10 @@ class _Held:
     is_renewal: bool
     worked: bool = False
 
-    def is_over(self, status: int) -> bool:
+    def is_over(self, response: httpx.Response) -> bool:
         """Whether an answer means that it has expired."""
-        if status not in {401, 403}:
+        status = response.status_code
+        if status not in {401, 403} or page_in(response):
             return False
         is_old = asyncio.get_running_loop().time() >= self.doubtful_at
         return is_old or (status == httpx.codes.UNAUTHORIZED and (self.worked or not self.is_renewal))
@@ -330,7 +348,7 @@ class SessionLogin(Login):
         try:
             request.headers["Cookie"] = f"{_COOKIE}={held.cookie}"
             response = await self._pass_on(request)
-            if held.is_over(response.status_code):
+            if held.is_over(response):
                 if self._held is held:
                     self._held = None
                 held = self._held or await self._log_in(request, facts, is_renewal=True)
@@ -422,6 +440,13 @@ class SessionLogin(Login):
                 # What waits in the queue with the old cookie would only be refused.
                 waiting.headers["Cookie"] = f"{_COOKIE}={cookie}"
             return held
+        if anothers := words_of_another(response, self._url):
+            raise ResponseError(
+                "the login was not answered by Toggl: " + self.mask(anothers.encode()).decode(),
+                status=response.status_code,
+                method=request.method,
+                path=_PATH,
+            )
         if not response.is_error:
             raise self._refuse(request, response, "the accounts host sent no session cookie")
         if classify(response.status_code, response.headers, response.content).kind in _REFUSALS:

@@ -20,7 +20,8 @@ from typing import Final
 import anyio
 
 from toggl_async._client.allowance import Allowance, Unhurried
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import InvalidInput, RequestFailed
+from toggl_async.scheduler.adapter import facts_of, shown_path
 from toggl_async.scheduler.transport import Around, Send, httpx
 
 __all__ = ["AttemptChain", "Middleware", "Send", "attempts_of", "calls_of"]
@@ -52,7 +53,9 @@ class Middleware:
         """Handle a call, once, however often it has to be sent.
 
         It may answer by itself, as a cache does, or send more than once: each send is a call of its own, with
-        turns of its own. Whatever it raises reaches the caller unchanged.
+        turns of its own. Whatever it raises reaches the caller unchanged. If it does what it must not, such
+        as returning anything but an answer, the caller gets an `InvalidInput`, or once the request may have
+        been sent a `RequestFailed`, which says whether it may have been applied.
 
         Args:
             request: the request, without credentials. Its headers, query and body may be changed, but not its
@@ -69,7 +72,8 @@ class Middleware:
         """Handle an attempt, each time that a call gets its turn; a login counts as one, too.
 
         If it raises, that counts as a lost connection, after which the call ends or is sent again as usual;
-        if it raises before it sends, it counts as a connection that was never made. If it answers by itself,
+        if it raises before it sends, it counts as a connection that was never made. If it does what it must
+        not, the call ends as one of `call` does. If it answers by itself,
         the turn is spent nevertheless.
 
         Apart from sending and reading, it may take up to the client's `timeout` before and after, and is
@@ -88,6 +92,10 @@ class Middleware:
         return await send(request)
 
 
+class _MisuseError(InvalidInput):
+    """Middleware did what it must not. Whether the request has left by then, it doesn't know."""
+
+
 class _Chain:
     """The steps around a request, the first of them outermost."""
 
@@ -100,9 +108,21 @@ class _Chain:
         """Take a copy of a request through the steps, and send it.
 
         Raises:
-            InvalidInput: a step did what it must not.
+            InvalidInput: a step did what it must not, before anything was sent.
+            RequestFailed: it did so afterwards.
         """
-        return await self._through(_Passed(request, send), request)
+        passed = _Passed(request, send)
+        try:
+            return await self._through(passed, request)
+        except _MisuseError as error:
+            if not passed.may_have_left:
+                raise
+            raise RequestFailed(
+                str(error),
+                method=request.method,
+                path=shown_path(request),
+                maybe_applied=not facts_of(request).reads,
+            ) from error
 
     async def _through(self, passed: "_Passed", request: httpx.Request) -> httpx.Response:
         """Take a copy of a request through the steps, to where it is passed on."""
@@ -111,14 +131,14 @@ class _Chain:
             link = functools.partial(_answer_of, step, link)
         try:
             answer = await link(_copied(request))
+            answer.extensions = {**passed.extensions, **answer.extensions}
+            if not isinstance(answer.stream, httpx.ByteStream):
+                _make_readable(answer)
+                return answer
         except BaseException:
             await passed.close()
             raise
-        answer.extensions = {**passed.extensions, **answer.extensions}
-        if isinstance(answer.stream, httpx.ByteStream):
-            await passed.close(but=answer)
-        else:
-            _make_readable(answer)
+        await passed.close(but=answer)
         return answer
 
 
@@ -135,7 +155,7 @@ class AttemptChain(_Chain):
         """Take a copy of a request through the steps, and send it.
 
         Raises:
-            InvalidInput: a step did what it must not.
+            InvalidInput: a step did what it must not; the exchange knows whether the request had left.
             TimeoutError: the steps took too long.
             ConnectionAbortedError: the client was closed.
         """
@@ -162,6 +182,8 @@ class _Passed:
         self._request = request
         self._send = send
         self._answers: list[httpx.Response] = []
+        self.may_have_left: bool = False
+        """Whether Toggl may have got the request."""
 
     @property
     def extensions(self) -> dict[str, object]:
@@ -179,7 +201,8 @@ class _Passed:
         """Send a request, and keep its answer in mind."""
         try:
             answer = await self._send(request)
-        except Exception:
+        except Exception as error:
+            self.may_have_left |= isinstance(error, RequestFailed) and error.maybe_applied
             # An error leads to its request, and there are tools that print all they can reach.
             for name in _CREDENTIALS:
                 request.headers.pop(name, None)
@@ -187,6 +210,7 @@ class _Passed:
         returned: object = answer
         if not isinstance(returned, httpx.Response):
             raise TypeError(f"the transport returned {type(returned).__name__}, not a Response")
+        self.may_have_left = True
         self._answers.append(returned)
         return returned
 
@@ -207,12 +231,12 @@ class _Passed:
             InvalidInput: something was changed; the values are not quoted, they may be secret.
         """
         if not isinstance(request, httpx.Request):
-            raise InvalidInput(f"middleware sent on a {type(request).__name__}, not an httpx.Request")
+            raise _MisuseError(f"middleware sent on a {type(request).__name__}, not an httpx.Request")
         known = fixed(self._request)
         request.headers.setdefault("Host", self._request.headers.get("Host", ""))
         for name, value in fixed(request).items():
             if value != known[name]:
-                raise InvalidInput(f"middleware changed the {name} of {_WHY_FIXED.get(name, _COUNTED)}")
+                raise _MisuseError(f"middleware changed the {name} of {_WHY_FIXED.get(name, _COUNTED)}")
 
 
 class _PassedOnce(_Passed):
@@ -226,7 +250,7 @@ class _PassedOnce(_Passed):
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request, if it is still the one that the scheduler knows, and was not sent before."""
         if self._left:
-            raise InvalidInput(
+            raise _MisuseError(
                 "middleware sent one attempt twice: return the answer and let the scheduler decide whether "
                 "to send the call again; or send it again in `call`, where each send waits for its own turn"
             )
@@ -256,10 +280,10 @@ async def _answer_of(step: Around, send: Send, request: httpx.Request) -> httpx.
     pending: object = step(request, send)
     name = getattr(step, "__qualname__", repr(step))
     if not inspect.isawaitable(pending):
-        raise InvalidInput(f"{name} is not a coroutine function: write `async def`")
+        raise _MisuseError(f"{name} is not a coroutine function: write `async def`")
     answer: object = await pending
     if not isinstance(answer, httpx.Response):
-        raise InvalidInput(
+        raise _MisuseError(
             f"{name} returned {type(answer).__name__}, not an httpx.Response: end with "
             "`return await send(request)`"
         )
@@ -345,7 +369,7 @@ def _make_readable(answer: httpx.Response) -> None:
     try:
         content = answer.content if answer.is_stream_consumed else answer.read()
     except httpx.ResponseNotRead:
-        raise InvalidInput(
+        raise _MisuseError(
             "middleware consumed the body of an answer and did not keep it: use `await response.aread()`"
         ) from None
     answer.stream = httpx.ByteStream(content)

@@ -4,8 +4,8 @@ The coroutines of `toggl_async.scopes` know a `Session` as their `Caller`. Only 
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, TypedDict, TypeVar, cast
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import Any, Final, TypedDict, TypeVar, cast
 
 import attrs
 import msgspec
@@ -34,10 +34,14 @@ from toggl_async.scheduler.adapter import EXTENSION, shown_path
 from toggl_async.scheduler.content_coding import decoder_for
 from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx
+from toggl_async.scheduler.transport.failures import told
 
 __all__ = ["CallOptions", "Session"]
 
 T = TypeVar("T")
+
+_SHOWN: Final = 200
+"""Characters that are shown of words that came in place of a file."""
 
 
 class _Declared(TypedDict):
@@ -122,25 +126,26 @@ class Session:
         """Prepare a download; nothing is sent before it is used."""
 
         async def whole() -> bytes:
-            content = (await self._received(operation, arguments)).body
-            self.codec.believe(bytes, content, operation=operation.name)
-            return content
+            received = await self._received(operation, arguments)
+            self._believe(operation, received.response, received.body)
+            return received.body
 
         @asynccontextmanager
         async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
-            request = await self._prepared(operation, arguments, streams=True)
-            response = await self.wire.send(request)
-            try:
-                said = b"" if response.is_success else await read(response, operation=operation.name)
-                Received(response, request, operation=operation.name, body=said, mask=self.codec.mask)
-                self._refuse(request, response)
-                async with (
-                    aclosing(_chunks(operation, request, response)) as pieces,
-                    aclosing(self._believed(operation, pieces)) as believed,
-                ):
-                    yield believed
-            finally:
-                await response.aclose()
+            left = self.options.attempts or self.scheduler.options.retry.attempts
+            while True:
+                left -= 1
+                async with AsyncExitStack() as opened:
+                    pieces = await self._streamed(operation, arguments, opened)
+                    try:
+                        first = await anext(pieces, b"")
+                    except RequestFailed:
+                        # Nothing was passed on yet, so that it can be sent again like any other read.
+                        if not (operation.reads and left > 0):
+                            raise
+                        continue
+                    yield await opened.enter_async_context(aclosing(_after(first, pieces)))
+                    return
 
         return Download(whole, chunks)
 
@@ -156,16 +161,58 @@ class Session:
             operation, arguments, lambda received: self._decoded(operation, received, rows=rows)
         )
 
+    async def _streamed(
+        self, operation: Operation[object], arguments: Arguments, opened: AsyncExitStack
+    ) -> AsyncGenerator[bytes, None]:
+        """Send the request of a file, and return its pieces; `opened` closes them."""
+        request = await self._prepared(operation, arguments, streams=True)
+        response = await self.wire.send(request)
+        opened.push_async_callback(response.aclose)
+        said = b"" if response.is_success else await read(response, operation=operation.name)
+        Received(response, request, operation=operation.name, body=said, mask=self.codec.mask)
+        self._refuse(request, response)
+        pieces = await opened.enter_async_context(aclosing(_chunks(operation, request, response)))
+        return await opened.enter_async_context(aclosing(self._believed(operation, response, pieces)))
+
     async def _believed(
-        self, operation: Operation[object], pieces: AsyncIterator[bytes]
+        self, operation: Operation[object], response: httpx.Response, pieces: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes, None]:
         """Pass on a file, unless its first piece shows that it is none."""
         is_first = True
         async for piece in pieces:
             if is_first:
-                self.codec.believe(bytes, piece, operation=operation.name)
+                self._believe(operation, response, piece)
             is_first = False
             yield piece
+
+    def _believe(self, operation: Operation[object], response: httpx.Response, piece: bytes) -> None:
+        """Refuse what can't be a file.
+
+        Raises:
+            DecodeError: a part of it came that nobody asked for, or words of JSON, or of HTML.
+        """
+        if response.status_code == httpx.codes.PARTIAL_CONTENT:
+            found = response.headers.get("content-range", "without a Content-Range")
+            raise DecodeError(
+                f"got only a part of the file, though all of it was asked for: {found}",
+                operation=operation.name,
+                field="$",
+                body=piece,
+            )
+        if "json" in response.headers.get("content-type", "").lower() and piece.startswith(b'"'):
+            try:
+                words = msgspec.json.decode(piece, type=str)
+            except msgspec.DecodeError:
+                pass
+            else:
+                shown = self.codec.mask(words[:_SHOWN].encode(errors="replace")).decode()
+                raise DecodeError(
+                    f'got words in place of a file: "{shown}"',
+                    operation=operation.name,
+                    field="$",
+                    body=piece,
+                )
+        self.codec.believe(bytes, piece, operation=operation.name)
 
     async def fetch(
         self,
@@ -344,6 +391,14 @@ class Session:
             ) from None
 
 
+async def _after(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Pass on a piece that was read already, and those that follow."""
+    if first:
+        yield first
+    async for piece in pieces:
+        yield piece
+
+
 async def _chunks(
     operation: Operation[object], request: httpx.Request, response: httpx.Response
 ) -> AsyncGenerator[bytes, None]:
@@ -366,7 +421,7 @@ def _broken_off(operation: Operation[object], request: httpx.Request, error: Exc
     """Return the typed error for an answer of which the first part came alone."""
     kind = RequestTimeout if isinstance(error, httpx.TimeoutException | TimeoutError) else ConnectionFailed
     return kind(
-        f"the answer was cut off: {type(error).__name__}",
+        f"the answer was cut off: {told(error, request.extensions.get('timeout'))}",
         method=request.method,
         path=shown_path(request),
         maybe_applied=not operation.reads,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from toggl_async import errors
-from toggl_async.scheduler.core import credentials, route
+from toggl_async.scheduler.core import credentials, pages, route
 from toggl_async.scheduler.core import outcome as core
 from toggl_async.scheduler.core.masking import masked_headers
 from toggl_async.scheduler.core.outcome import Attempted, classify
@@ -17,12 +17,15 @@ from toggl_async.scheduler.transport import httpx
 __all__ = [
     "EXTENSION",
     "REFUSED",
+    "asks_by_password",
     "credential_of",
     "error_of",
     "facts_of",
     "login_refused",
+    "page_in",
     "refuse_key",
     "shown_path",
+    "words_of_another",
 ]
 
 EXTENSION: Final = "toggl_async"
@@ -31,6 +34,9 @@ EXTENSION: Final = "toggl_async"
 
 REFUSED: Final = "toggl_async.credentials_refused"
 """The key of `httpx.Response.extensions` under which an answer says that credentials were refused."""
+
+_OF_A_SERVER: Final = frozenset({400, 408, 429})
+"""What nginx says in HTML: 400 is a 429 of older balancers."""
 
 _NAME_LENGTH: Final = len(b"authorization")
 _ITS_HOST: Final = "focus.toggl.com"
@@ -64,6 +70,38 @@ def credential_of(request: httpx.Request) -> str:
             # All encodings of headers agree on ASCII, and httpx decodes every header to say which one it is.
             return value.decode("ascii" if value.isascii() else headers.encoding)
     return _session(headers.get("cookie", ""))
+
+
+def asks_by_password(request: httpx.Request) -> bool:
+    """Say whether a request proves who asks by a password, or by the session that one opened."""
+    return credentials.is_password(request.headers.get("authorization", ""))
+
+
+def page_in(response: httpx.Response) -> str:
+    """Say that a page of HTML came that isn't Toggl's, and its title; nothing where none was read."""
+    stream = response.stream
+    body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else b""
+    return pages.words_of_page(body) if pages.is_page(response.headers, body) else ""
+
+
+def words_of_another(response: httpx.Response, url: str) -> str:
+    """Say what came, if it comes from a proxy or a network that wants a login first; else nothing.
+
+    A server that fails, or asks for a rest, is Toggl's, whatever it sends.
+    """
+    if response.status_code in _OF_A_SERVER or response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return ""
+    if core.login_attempts_left(response.headers) is None and (page := page_in(response)):
+        return page
+    if response.has_redirect_location:
+        asked = httpx.URL(url)
+        try:
+            there = asked.join(response.headers["location"])
+        except httpx.InvalidURL:
+            return "it redirects to an invalid URL"
+        if there.host != asked.host:
+            return f"it redirects to {there.host}: a login page of the network may be in the way"
+    return ""
 
 
 def refuse_key(request: httpx.Request) -> None:
@@ -113,7 +151,7 @@ def error_of(
 
 
 def login_refused(
-    response: httpx.Response, *, method: str, path: str, message: str = ""
+    response: httpx.Response, *, method: str, path: str, by_password: bool, message: str = ""
 ) -> errors.LoginRefused:
     """Return the error of an answer that refuses credentials.
 
@@ -121,6 +159,7 @@ def login_refused(
         response: the answer, whose body has been read if it is an error.
         method: the HTTP method of the request.
         path: its path, without the query.
+        by_password: whether the credentials were an e-mail address and a password.
         message: words for an answer that has none of its own.
     """
     headers = masked_headers(response.headers)
@@ -130,6 +169,7 @@ def login_refused(
     left = core.login_attempts_left(headers)
     return errors.LoginRefused(
         message if left is None else f"{message}; login attempts left: {left}",
+        by_password=by_password,
         status=response.status_code,
         method=method,
         path=path,

@@ -26,7 +26,7 @@ from toggl_async.errors import (
     RequestFailed,
     TogglError,
 )
-from toggl_async.scheduler.adapter import EXTENSION, REFUSED, shown_path
+from toggl_async.scheduler.adapter import EXTENSION, REFUSED, asks_by_password, shown_path
 from toggl_async.scheduler.coalesce import Work
 from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import SECOND
@@ -47,8 +47,9 @@ from toggl_async.scheduler.core.queue import CallState
 from toggl_async.scheduler.core.route import RequestFacts, quota_of
 from toggl_async.scheduler.core.schedule import Next, Recalled
 from toggl_async.scheduler.driver import Background, Driver, Ticket
-from toggl_async.scheduler.exchange import Exchange, HeldStream, LostRequest, as_failure
+from toggl_async.scheduler.exchange import Exchange, HeldStream, LostRequest
 from toggl_async.scheduler.transport import InnerTransport, httpx
+from toggl_async.scheduler.transport.failures import as_failure
 
 __all__ = ["Attempts", "refusal_of"]
 
@@ -239,6 +240,8 @@ class Attempts(Work[httpx.Response]):
                 request,
                 path=shown_path(request),
                 maybe_applied=sent and not self._facts.reads,
+                way=self._inner.way_to(request.url),
+                closed=self._inner.closed,
             )
             return failure, then.again
         except Recalled:
@@ -344,6 +347,7 @@ def refusal_of(driver: Driver, request: httpx.Request, facts: RequestFacts) -> T
         left = found.attempts_left
         return LoginRefused(
             found.message,
+            by_password=asks_by_password(request),
             status=found.status,
             method=request.method,
             path=shown_path(request),

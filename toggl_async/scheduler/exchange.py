@@ -13,11 +13,11 @@ events by other names, has sent what it failed to send, for all we know.
 import asyncio
 import datetime as dt
 import enum
-import ssl
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol, cast
 
-from toggl_async.errors import ConnectionFailed, InvalidInput, RequestFailed, RequestTimeout
+from toggl_async.errors import InvalidInput
 from toggl_async.scheduler.content_coding import decode, decode_what_is_there
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.masking import masked, secrets_in, without_credentials
@@ -25,13 +25,21 @@ from toggl_async.scheduler.core.outcome import FIRST_REFUSAL
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
 from toggl_async.scheduler.transport import InnerTransport, Pool, Send, httpx
+from toggl_async.scheduler.transport.failures import is_hopeless
 
-__all__ = ["SECRETS", "Departing", "Exchange", "HeldStream", "LostRequest", "as_failure"]
+__all__ = ["SECRETS", "Departing", "Exchange", "HeldStream", "LostRequest"]
 
 SECRETS: Final = "toggl_async.secrets"
 """The key of `httpx.Request.extensions` under which a request says what is secret in its body."""
 
 _DEPARTURES: Final = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
+
+_UNWRITTEN: Final = "http11.send_request_headers.failed"
+"""Traced where the head could not be written; httpcore makes all of it before it writes a byte."""
+
+_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+"""What RFC 9110 allows as the name and the value of a header."""
 
 _CONNECTING: Final = frozenset(
     {
@@ -99,6 +107,8 @@ class _Phase(enum.Enum):
     """Something else was traced: what we don't know."""
     LEFT = enum.auto()
     """The first byte was about to leave."""
+    UNSENDABLE = enum.auto()
+    """Its head can't be written down, so no byte of it left."""
 
 
 class Exchange:
@@ -107,6 +117,7 @@ class Exchange:
     __slots__ = (
         "_began",
         "_depart",
+        "_handed_over",
         "_inner",
         "_phase",
         "_pool",
@@ -133,7 +144,7 @@ class Exchange:
         """
         self._inner = inner
         self._pool: Pool | None = None
-        self._request = request
+        self._request = self._handed_over = request
         self._depart = depart
         self._user_trace: Trace | None = request.extensions.get("trace")
         self._watched: dict[str, Any] = {}
@@ -146,7 +157,7 @@ class Exchange:
         Raises:
             LostRequest: no answer came.
             Recalled: it must not be sent after all.
-            InvalidInput: middleware did what it must not.
+            InvalidInput: it can't be written down, or middleware did what it must not before it left.
             WrongEventLoop: the transport belongs to another event loop.
         """
         inner = self._inner
@@ -164,9 +175,18 @@ class Exchange:
             )
             if around is not None and inner.traces and self._phase is not _Phase.LEFT:
                 await self._depart(may_wait=True, again=False)  # answered by middleware: its turn is spent
-        except (Recalled, InvalidInput):
+        except Recalled:
             raise
+        except InvalidInput as error:
+            if self._refused_unsent():
+                raise
+            raise LostRequest(error) from error
         except Exception as error:
+            if self._phase is _Phase.UNSENDABLE:
+                # Not as h11 says it: that quotes the value, which may be a secret.
+                raise InvalidInput(
+                    f"{self._request.method}: the request cannot be sent: {_unsendable(self._handed_over)}"
+                ) from None
             if isinstance(error, httpx.PoolTimeout):
                 inner.found_full(pool)
             raise LostRequest(error) from error
@@ -183,6 +203,7 @@ class Exchange:
 
         def hand_over(request: httpx.Request) -> Awaitable[httpx.Response]:
             self._phase = _Phase.HANDED_OVER
+            self._handed_over = request
             return send(request)
 
         return hand_over
@@ -253,6 +274,12 @@ class Exchange:
             response.headers["content-length"] = str(len(decoded))
         response.stream = httpx.ByteStream(decoded)
 
+    def _refused_unsent(self) -> bool:
+        """Say whether what was refused on its way is certain not to have left."""
+        if self._phase is _Phase.WITHHELD:
+            return True
+        return self._inner.sends_once and self._phase not in {_Phase.BEGUN, _Phase.LEFT}
+
     def may_have_left(self, error: Exception) -> bool:
         """Say whether the first byte of the request may have left before it failed."""
         if self._phase is _Phase.WITHHELD:
@@ -265,7 +292,7 @@ class Exchange:
 
     def loss_of(self, error: Exception) -> Loss:
         """Say how a request was lost."""
-        if _is_hopeless(error):
+        if is_hopeless(error):
             return Loss.HOPELESS
         return Loss.MAY_HAVE_LEFT if self.may_have_left(error) else Loss.NEVER_LEFT
 
@@ -281,6 +308,8 @@ class Exchange:
                 self._stop_watching()  # httpcore has ten more steps to trace, and each costs
         elif self._phase is not _Phase.LEFT:
             self._note(name, info)
+        elif name == _UNWRITTEN and _is_unwritable(info):
+            self._phase = _Phase.UNSENDABLE
         if self._user_trace is not None:
             await self._user_trace(name, info)
 
@@ -304,28 +333,22 @@ class Exchange:
             self._watched["trace"] = self._user_trace
 
 
-def _is_hopeless(error: Exception) -> bool:
-    """Say whether a request is bound to fail again.
-
-    A certificate that can't be verified, a proxy that wants another password (five wrong ones lock an
-    account of a directory), a request that can't be written down.
-    """
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-        return True
-    if isinstance(error, httpx.ProxyError):
-        return str(error).lstrip().startswith("407")
-    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+def _is_unwritable(info: dict[str, Any]) -> bool:
+    """Say whether an event tells that a head is not HTTP; h11's error or httpcore's, which have one name."""
+    return type(info.get("exception")).__name__ == "LocalProtocolError"
 
 
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return an exception and those that led to it."""
-    causes: list[BaseException] = []
-    cause: BaseException | None = error
-    # A transport that raises one exception object time and again makes it part of its own history.
-    while cause is not None and all(cause is not known for known in causes):
-        causes.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    return causes
+def _unsendable(request: httpx.Request) -> str:
+    """Say why a head is not HTTP, without the values, which may be secrets."""
+    for name, value in request.headers.raw:
+        if not _NAME.fullmatch(name):
+            return f"{name.decode('latin-1')!a} is not the name of a header"
+        if not _VALUE.fullmatch(value):
+            return (
+                f"the value of its header {name.decode('ascii')} begins or ends with a space, or contains a "
+                "line break or another control character"
+            )
+    return "HTTP does not allow its method, target or headers"
 
 
 async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_break_off: bool) -> bytes:
@@ -412,15 +435,3 @@ class HeldStream(httpx.AsyncByteStream):
                 self._open = False
                 self._exchange.end()
                 self._closed()
-
-
-def as_failure(error: Exception, request: httpx.Request, *, path: str, maybe_applied: bool) -> RequestFailed:
-    """Return the typed error for what an inner transport raised, with that as its cause."""
-    kind = RequestTimeout if isinstance(error, httpx.TimeoutException | TimeoutError) else ConnectionFailed
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    failure = kind(words, method=request.method, path=path, maybe_applied=maybe_applied)
-    if isinstance(error, httpx.RequestError):
-        # The request holds the credential, and what is secret in its URL and its body.
-        error.request = httpx.Request(request.method, request.url.copy_with(raw_path=failure.path.encode()))
-    failure.__cause__ = error
-    return failure

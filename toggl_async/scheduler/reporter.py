@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, TypedDict
 
+from toggl_async.errors import figure
 from toggl_async.options import Priority
 from toggl_async.scheduler import events
 from toggl_async.scheduler.core.ask import View
@@ -83,10 +84,10 @@ class Reporter:
             self._noted = level
             _logger.log(
                 level,
-                "account %d: %s, the last at least %.0f s: queue",
+                "account %d: %s, the last at least %s s: queue",
                 self._number,
                 _waiting(waiting),
-                seconds,
+                figure(seconds),
             )
         if self._listeners:
             self._tell(
@@ -202,10 +203,10 @@ class Reporter:
         if LONG < seconds < math.inf:
             _logger.log(
                 _level_of(seconds),
-                "account %d: %s %.0f s: %s",
+                "account %d: %s %s s: %s",
                 self._number,
                 _waiting(waiting),
-                seconds,
+                figure(seconds),
                 reason.value,
             )
         if self._listeners:

@@ -22,6 +22,7 @@ from toggl_async.errors import (
     QuotaExceeded,
     RateLimited,
     RequestFailed,
+    ResponseError,
     ServerError,
     TogglError,
     Unauthorized,
@@ -35,6 +36,8 @@ __all__ = ["write_all"]
 
 RowT = TypeVar("RowT")
 ResultT = TypeVar("ResultT")
+
+_FIRST_REFUSAL: Final = 400
 
 _FOR_ALL: Final = (
     ClientClosed,
@@ -236,6 +239,8 @@ def _may_be_there(error: TogglError) -> bool:
     """Say whether Toggl may have carried out a write that ended with an error."""
     if isinstance(error, RequestFailed | ServerError):
         return error.maybe_applied
+    if isinstance(error, ResponseError):
+        return error.status < _FIRST_REFUSAL  # a redirect is no refusal
     return isinstance(error, BulkEditInterrupted | DecodeError)  # an answer came, or a part of the answers
 
 

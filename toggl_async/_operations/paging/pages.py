@@ -86,7 +86,8 @@ class Pages(Generic[ItemT]):
     contextlib.aclosing(aiter(found)) as items``.
 
     A walk ends when the paging scheme says so, and also at a page without new items, because some lists
-    ignore the page number and return the same items for ever.
+    ignore the page number and return all their items again. If it is exactly as long as was asked for, there
+    may be more, and the walk ends with a PagingError.
 
     Lists change while they are walked. An item that moves to a later page is yielded once. If an item may
     have moved to an earlier page unseen, reports and lists that state their length show it; then the walk is
@@ -95,8 +96,8 @@ class Pages(Generic[ItemT]):
 
     Raises (while walking):
         DecodeError: an answer isn't a page of this list; it is never taken for an empty one.
-        PagingError: the server's next page was already fetched, an empty page of a report announces more
-            pages, or items may be missing from two walks.
+        PagingError: the server's next page was already fetched, a full page came again, an empty page of a
+            report announces more pages, or items may be missing from two walks.
         TogglError: whatever became of a request; see `toggl_async.errors`.
     """
 
@@ -196,6 +197,11 @@ class Pages(Generic[ItemT]):
                 raise self._misshapen(f"the list's total is {total}, but no items came", answer)
             rows = [item for item in items if not is_no_row(item)] if has_no_rows(items) else items
             new = seen.new(rows)
+            if rows and not new and len(items) == size:
+                raise PagingError(
+                    f"{self._operation} returned the same full page of {size} again: it seems to ignore "
+                    "which page is asked for, and may have more items than these"
+                )
             shifted = self._paging.has_shifted(position, rows)
             count = self._count(items, size, answer)
             shifted |= tally.has_shrunk(total, len(new) + count - len(rows))

@@ -6,6 +6,7 @@ file is set aside under another name, so that it can be examined.
 """
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -19,12 +20,19 @@ from toggl_async.errors import BudgetError
 from toggl_async.scheduler.budgets.boot_clock import Reading, ahead_after_boot
 from toggl_async.scheduler.budgets.store import StoreAway
 
-__all__ = ["Database", "Locked", "refuse_network", "refuse_special", "told"]
+__all__ = ["Database", "Locked", "refuse_network", "refuse_no_file", "told"]
 
 FORMAT: Final = 1
 """The layout of the file (``PRAGMA user_version``)."""
 APPLICATION: Final = 0x70676C61
 """What tells a budget from other SQLite files (``PRAGMA application_id``)."""
+
+_MARK_AT: Final = 68
+_MARK_END: Final = _MARK_AT + 4
+"""Where SQLite keeps the application id in a file."""
+
+_FOR_EVER: Final = frozenset({errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
+"""Why a path can never become a budget: it leads in a circle, or is too long."""
 
 _TABLES: Final = f"""
     PRAGMA journal_mode = WAL;
@@ -90,6 +98,10 @@ class Database:
         except sqlite3.Error as error:
             raise told(error) from error
         except OSError as error:
+            if error.errno in _FOR_EVER:
+                raise BudgetError(
+                    f"{path} cannot be a budget: {error.strerror}; name another file"
+                ) from error
             raise StoreAway(f"{error.strerror}: {error.filename}") from error
         try:
             self._prepare(reading)
@@ -97,6 +109,8 @@ class Database:
             self.connection.close()
             if not _is_damage(error):
                 raise told(error) from error
+            if _code(error) == sqlite3.SQLITE_NOTADB and not _was_budget(path):
+                raise self._foreign() from error
             self._set_aside(error)
             raise Locked from error  # the next attempt makes a new one
         except BaseException:
@@ -131,9 +145,7 @@ class Database:
         if not application and self._path.is_file() and not self._path.stat().st_size:
             raise _damage("the file is empty")
         if application != APPLICATION:
-            raise BudgetError(
-                f"{self._path} is not a budget of toggl_async; give FileBudget a file of its own"
-            )
+            raise self._foreign()
         if version > FORMAT:
             raise StoreAway(
                 f"the file has format {version}, and this version of toggl_async reads up to {FORMAT}: "
@@ -159,6 +171,9 @@ class Database:
         run("UPDATE clock SET boot = ?, ahead = ?", (reading.boot, self.ahead))
         run("DELETE FROM accounts WHERE at < ?", (reading.uptime + self.ahead - _KEPT,))
         run("COMMIT")
+
+    def _foreign(self) -> BudgetError:
+        return BudgetError(f"{self._path} is not a budget of toggl_async; give FileBudget a file of its own")
 
     def _set_aside(self, error: sqlite3.Error) -> None:
         """Give a damaged file another name, unless somebody has."""
@@ -228,7 +243,21 @@ def _damage(words: str) -> sqlite3.DatabaseError:
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
-    return _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    """Say whether an error shows that the file is damaged, or has lost a table or a column."""
+    code = _code(error)
+    if code == sqlite3.SQLITE_ERROR:
+        return str(error).startswith("no such ")
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _was_budget(path: Path) -> bool:
+    """Say whether a file that is no database any more was a budget, by its mark or by signs of life."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.read(_MARK_END)[_MARK_AT:] == APPLICATION.to_bytes(4, "big"):
+            return True
+    with contextlib.suppress(OSError):
+        return any(one.name.startswith(f"{path.name}.life") for one in path.parent.iterdir())
+    return False
 
 
 def told(error: sqlite3.Error) -> StoreAway | Locked:
@@ -242,8 +271,8 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY
 
 
-def refuse_special(path: Path) -> None:
-    """Refuse what is there and not a file, such as a folder, or a device, which nobody may set aside.
+def refuse_no_file(path: Path) -> None:
+    """Refuse a folder, a device, a pipe; what cannot be looked at may become a file.
 
     Raises:
         BudgetError: it is one.

@@ -22,7 +22,7 @@ import platformdirs
 from toggl_async.errors import BudgetError, InvalidInput
 from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.boot_clock import BootClock, Reading
-from toggl_async.scheduler.budgets.database import Database, Locked, refuse_network, refuse_special, told
+from toggl_async.scheduler.budgets.database import Database, Locked, refuse_network, refuse_no_file, told
 from toggl_async.scheduler.budgets.life import Life, begin_life
 from toggl_async.scheduler.budgets.loopback import Loopback
 from toggl_async.scheduler.budgets.shared import SharedHolder
@@ -66,7 +66,9 @@ class FileBudget:
 
     Args:
         path: the file; None for ``toggl_async/budget.sqlite`` in the user's state directory. It is created
-            with mode 0600 on first use, and must be on a local file system. It contains no credentials.
+            with mode 0600 on first use, and must be on a local file system; a leading ``~`` is the user's
+            home. It contains no credentials. For the first 3 s a new file keeps everybody waiting, because
+            it may have taken the place of one whose contents are lost.
 
     Raises:
         InvalidInput: `path` is not a path.
@@ -96,14 +98,16 @@ class FileBudget:
                 be used again.
 
         Raises:
-            BudgetError: the file is on a network file system, or is not a regular file.
+            BudgetError: the file is on a network file system, or is a directory, a device or a pipe.
         """
-        refuse_special(self.path)
-        refuse_network(self.path)
+        # Behind a link, so that the file is made where that leads, and set aside there.
+        path = Path(os.path.realpath(self.path)) if os.path.islink(self.path) else self.path  # noqa: PTH114 - however long
+        refuse_no_file(path)
+        refuse_network(path)
         # Who never closed its scheduler must not count as alive for as long as its process lives.
         for store in [store for store in _stores if store.is_over]:
             store.close()
-        return SharedHolder(_FileStore(self.path, on_wake, self._clock), on_trouble=on_trouble)
+        return SharedHolder(_FileStore(path, on_wake, self._clock), on_trouble=on_trouble)
 
 
 class _FileStore:

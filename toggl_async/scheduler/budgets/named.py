@@ -44,7 +44,7 @@ def budget_from_env(environ: Mapping[str, str] | None = None, *, unset: str = "n
 def budget_from_text(text: str) -> Budget | None:
     """Return the budget of a name: ``none``, ``file``, ``file:PATH``, ``redis://…`` or ``rediss://…``.
 
-    ``memory`` is another word for ``none``.
+    ``memory`` is another word for ``none``. A ``~`` at the beginning of a path is the user's home.
 
     Raises:
         InvalidInput: it is not the name of a budget.
@@ -63,5 +63,5 @@ def budget_from_text(text: str) -> Budget | None:
         return RedisBudget(text)
     # The text may be a URL with a password, so it is not repeated.
     raise InvalidInput(
-        f"{VARIABLE} must be none, file, file:PATH, redis://HOST:PORT/DB or rediss://HOST:PORT/DB"
+        f"{VARIABLE} must be none (or memory), file, file:PATH, redis://HOST:PORT/DB or rediss://HOST:PORT/DB"
     )

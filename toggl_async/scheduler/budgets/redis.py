@@ -12,6 +12,7 @@ The time is the server's. All keys of an account have one hash tag, so a cluster
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 import socket
 import ssl
@@ -22,7 +23,7 @@ from urllib.parse import urlsplit
 import anyio
 import msgspec
 
-from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop, shown
+from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop, printable, shown
 from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.loopback import call_in_time
 from toggl_async.scheduler.budgets.scripts import MARK, READ, WRITE, Script, StoredValue, expiry
@@ -44,7 +45,19 @@ __all__ = ["RedisBudget"]
 T = TypeVar("T")
 
 _SCHEMES: Final = ("redis", "rediss", "unix")
+_NO_DATABASE: Final = re.compile(r"DB index|SELECT is not allowed")
 _NO_REDIS: Final = "it does not answer like Redis"
+_TLS_BOUND: Final = 0.7 * BOUND
+"""Seconds that a server may take to answer in TLS before it is asked whether it knows TLS."""
+_UNREADABLE: Final[tuple[type[Exception], ...]] = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What redis-py raises at an answer that isn't Redis', unless it notices."""
 _AT_ONCE: Final = 8
 """Transactions of one holder under way at once; each takes a connection."""
 
@@ -74,7 +87,8 @@ class RedisBudget:
         prefix: the prefix of all keys and channels. They contain no credentials.
 
     Raises:
-        InvalidInput: the URL is not a Redis URL, or the client decodes answers.
+        InvalidInput: the URL is not a Redis URL, the client decodes answers or is not one of asyncio, or the
+            prefix is not a str.
         BudgetError: redis-py is not installed.
     """
 
@@ -102,6 +116,7 @@ class RedisBudget:
             self._shown = _shown(url_or_client)
             _client_of(url_or_client)  # so that a URL that can't be used is refused here
         else:
+            _refuse_others(url_or_client)
             _refuse_text(url_or_client)
             self._client = url_or_client
             self._shown = type(url_or_client).__name__
@@ -148,6 +163,8 @@ class _RedisStore:
 
         self._client = client
         self._owns = owns
+        self._encrypts = owns and shown.startswith("rediss:")
+        self._answered = False
         self._prefix = prefix
         self._channels = f"{prefix}:wake:"
         self._on_wake = on_wake
@@ -208,7 +225,7 @@ class _RedisStore:
             # redis-py's errors are none of Python's, and some of Python's are raised as they are.
             if why := _misconfigured(error):
                 raise BudgetError(f"{self.place}: {why}") from error
-            raise StoreAway(str(error) or type(error).__name__) from error
+            raise StoreAway(printable(str(error)) or type(error).__name__) from error
 
     async def _transact(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> T:
         if self._listener is None or self._listener.done():
@@ -276,6 +293,8 @@ class _RedisStore:
             return await client.evalsha(script.digest, len(keys), *given)
         except self._no_script:
             return await client.eval(script.text, len(keys), *given)
+        except _UNREADABLE:
+            raise StoreAway(_NO_REDIS) from None
         except RuntimeError as error:  # as some loops raise where a connection has just been closed
             raise ConnectionError(str(error)) from error
 
@@ -299,12 +318,36 @@ class _RedisStore:
         async with self._connecting:
             if self._listener is not None and not self._listener.done():
                 return
-            await self._client.initialize()  # a cluster's subscription takes its nodes for known
-            subscription = self._subscription = self._client.pubsub(ignore_subscribe_messages=True)
-            await subscription.subscribe(self._channels + self.name)
-            await subscription.get_message(timeout=BOUND)  # that it has been subscribed
+            try:
+                await self._subscribe()
+            except _UNREADABLE:
+                raise StoreAway(_NO_REDIS) from None
+            subscription = self._subscription
+            assert subscription is not None  # noqa: S101 - it has just been made
             self._deaf.clear()
             self._listener = self._loop.create_task(self._listen(subscription))
+
+    async def _subscribe(self) -> None:
+        if not self._encrypts or self._answered:
+            await self._ask_to_be_woken()
+            return
+        with anyio.move_on_after(_TLS_BOUND) as scope:
+            await self._ask_to_be_woken()
+        if not scope.cancelled_caught:
+            self._answered = True
+        elif await _speaks_in_the_clear(self._client):
+            raise BudgetError(
+                f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or let it "
+                "use TLS"
+            )
+        else:
+            raise StoreAway(f"no answer within {_TLS_BOUND:g} s")
+
+    async def _ask_to_be_woken(self) -> None:
+        await self._client.initialize()  # a cluster's subscription takes its nodes for known
+        subscription = self._subscription = self._client.pubsub(ignore_subscribe_messages=True)
+        await subscription.subscribe(self._channels + self.name)
+        await subscription.get_message(timeout=BOUND)  # that it has been subscribed
 
     async def _listen(self, subscription: "PubSub") -> None:
         """Pass on wakes for as long as there is a connection."""
@@ -316,7 +359,7 @@ class _RedisStore:
                 with contextlib.suppress(msgspec.MsgspecError):  # anybody can publish
                     account, after = _decode(message["data"])
                     call_in_time(self._loop, self._on_wake, account, after)
-        except self._errors:
+        except self._errors + _UNREADABLE:
             return  # the next transaction listens anew
 
     async def _stop_listening(self) -> None:
@@ -347,6 +390,22 @@ def _client_of(url: str) -> "Redis":
         raise InvalidInput(f"the URL of the budget at {_shown(url)} is not valid: {error}") from None
     _refuse_text(client)
     return client
+
+
+def _refuse_others(client: object) -> None:
+    """Refuse what is no client for asyncio, such as redis-py's other ones.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    from redis.asyncio import Redis, RedisCluster  # noqa: PLC0415 - an extra
+
+    if not isinstance(client, Redis | RedisCluster):
+        kind = type(client)
+        raise InvalidInput(
+            "RedisBudget takes a URL such as redis://localhost:6379/0, or a client of redis.asyncio, not a "
+            f"value of type {kind.__module__}.{kind.__qualname__}"
+        )
 
 
 def _refuse_text(client: "Client") -> None:
@@ -381,6 +440,17 @@ def _shown(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 
+async def _speaks_in_the_clear(client: "Client") -> bool:
+    """Say whether a server answers without TLS; a plain Redis that is greeted in TLS waits for more."""
+    settings = cast(Any, client).connection_pool.connection_kwargs
+    with anyio.move_on_after(BOUND - _TLS_BOUND), contextlib.suppress(OSError, anyio.EndOfStream):
+        stream = await anyio.connect_tcp(settings.get("host", "localhost"), settings.get("port", 6379))
+        async with stream:
+            await stream.send(b"PING\r\n")
+            return (await stream.receive(64)).startswith((b"+PONG", b"-"))
+    return False
+
+
 def _misconfigured(error: BaseException) -> str:
     """Return what is wrong with the configuration, if that is why an error came; else nothing."""
     from redis import exceptions  # noqa: PLC0415 - an extra
@@ -395,7 +465,7 @@ def _misconfigured(error: BaseException) -> str:
             return f"its certificate cannot be verified ({seen.verify_message})"
         if isinstance(seen, ssl.SSLError):
             return f"it does not speak TLS ({seen.reason})"
-        if isinstance(seen, socket.gaierror) and seen.errno != socket.EAI_AGAIN:  # else nobody could say
-            return f"its host name cannot be resolved ({seen.strerror})"
+        if isinstance(seen, exceptions.ResponseError) and _NO_DATABASE.search(str(seen)):
+            return f"it has no database with this number ({printable(str(seen))})"
         seen = seen.__cause__ or seen.__context__
     return "a password is needed" if "NOAUTH" in str(error) else ""

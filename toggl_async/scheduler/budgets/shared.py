@@ -329,7 +329,7 @@ class SharedHolder:
                 _logger.warning(
                     "%s cannot be used for %g s (%s): this process keeps its own pace until it can",
                     self._store.place,
-                    closed.left / SECOND,
+                    round(closed.left / SECOND, 1),
                     reason,
                 )
                 self._tell(reason)

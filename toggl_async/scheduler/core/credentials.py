@@ -7,7 +7,13 @@ import hashlib
 import re
 from typing import Final
 
-__all__ = ["KEY_OF_ANOTHER_PRODUCT", "holds_key_of_another_product", "is_of_another_product", "public_name"]
+__all__ = [
+    "KEY_OF_ANOTHER_PRODUCT",
+    "holds_key_of_another_product",
+    "is_of_another_product",
+    "is_password",
+    "public_name",
+]
 
 KEY_OF_ANOTHER_PRODUCT: Final = (
     "a key of Toggl 2.0 (focus.toggl.com), which Toggl Track does not accept: use the API token at the "
@@ -29,6 +35,12 @@ def is_of_another_product(secret: str) -> bool:
 def holds_key_of_another_product(header: str) -> bool:
     """Whether an Authorization header holds such a key, as it is or as user or password."""
     return any(map(is_of_another_product, (header, *_pair(header))))
+
+
+def is_password(header: str) -> bool:
+    """Whether an Authorization header proves who asks by a password; without one, a session does."""
+    pair = _pair(header)
+    return not header or (bool(pair) and pair[1] != "api_token")
 
 
 def public_name(host: bytes, credential: str) -> str:

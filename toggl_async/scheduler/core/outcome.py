@@ -10,6 +10,7 @@ Toggl says the same thing in several ways, and different things in the same way:
   ``X-Toggl-Quota-Remaining``; without that, too, nothing is concluded from it.
 * A **403** is either wrong credentials or no right to this. On ``/me``, to which everybody has a
   right, it leaves no doubt; elsewhere the words may. If not, the client asks (`_client.login`).
+* A 401, 403 or 410 that is a page of HTML, but not nginx's, is the word of something in the way.
 * Messages come as a JSON string, as the same text unquoted, in ``{"error": {"message"}}``, in
   ``{"error_message"}``, as HTML, or not at all.
 
@@ -30,6 +31,7 @@ import msgspec
 
 from toggl_async import errors
 from toggl_async.scheduler.core.limits import SECOND
+from toggl_async.scheduler.core.pages import is_page, words_of_page
 from toggl_async.scheduler.core.windows import HOUR, RESET_MARGIN, UNKNOWN_RESET
 
 __all__ = [
@@ -53,6 +55,12 @@ LONGEST_REST: Final = HOUR
 LONGEST_RESET: Final = HOUR + 60 * SECOND
 MOST_REQUESTS: Final = 10_000_000
 """More than this can't be a number of requests left in an hour."""
+
+_FOR_GOOD: Final = frozenset({501, 505, 511})
+"""The 5xx that are no accident: to ask again brings the same answer."""
+
+_REMEMBERED: Final = frozenset({401, 403, 410})
+"""What is remembered, or may be, where Toggl says it."""
 
 _MESSAGE_LIMIT: Final = 500
 _NUMBER: Final = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*")
@@ -97,7 +105,7 @@ class OutcomeKind(enum.Enum):
     FAILED = "failed"
     """5xx: perhaps processed; send reads again after a delay."""
     UNSUPPORTED = "unsupported"
-    """501: the server can't do this; hand it over, once."""
+    """501, 505, 511: the server can't do this, or the network wants a login; hand it over, once."""
     LOGIN = "login"
     """401, or a 403 that is about the credentials: send nothing more with them."""
     DENIED = "denied"
@@ -175,9 +183,11 @@ def classify(
         status == http.HTTPStatus.BAD_REQUEST and _is_nginx(headers, body)
     ):
         return Outcome(OutcomeKind.THROTTLED, remaining, resets_in, _retry_after(headers, today))
+    if _is_anothers(status, headers, body):
+        return Outcome(OutcomeKind.DENIED, remaining, resets_in)
     if status == http.HTTPStatus.GONE:
         return Outcome(OutcomeKind.GONE, remaining, resets_in)
-    if status == http.HTTPStatus.NOT_IMPLEMENTED:
+    if status in _FOR_GOOD:
         return Outcome(OutcomeKind.UNSUPPORTED, remaining, resets_in)
     if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         return Outcome(OutcomeKind.FAILED, remaining, resets_in, _retry_after(headers, today))
@@ -190,6 +200,11 @@ def classify(
     ):
         return Outcome(OutcomeKind.LOGIN, remaining, resets_in)
     return Outcome(OutcomeKind.DENIED, remaining, resets_in)
+
+
+def _is_anothers(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Say whether a refusal that is remembered comes from a proxy, or from a login page of the network."""
+    return status in _REMEMBERED and login_attempts_left(headers) is None and is_page(headers, body)
 
 
 def _payment(text: str, remaining: int | None) -> OutcomeKind:
@@ -243,9 +258,11 @@ def _date(value: str) -> dt.datetime | None:
 
 
 def message_of(status: int, headers: Mapping[str, str], body: bytes) -> str:
-    """Return Toggl's own words, or the name of the status if it sent none."""
+    """Return Toggl's own words, printable, or the name of the status if it sent none."""
     if text := _text_of(headers, body):
-        return text
+        return errors.printable(text)
+    if _is_anothers(status, headers, body):
+        return errors.printable(words_of_page(body))
     try:
         return http.HTTPStatus(status).phrase
     except ValueError:
@@ -259,7 +276,8 @@ def login_attempts_left(headers: Mapping[str, str]) -> int | None:
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """Return Toggl's id of a request, from the answer's headers."""
-    return headers.get("x-toggl-request-id") or headers.get("x-request-id")
+    found = headers.get("x-toggl-request-id") or headers.get("x-request-id")
+    return None if found is None else errors.printable(found)
 
 
 def _text_of(headers: Mapping[str, str], body: bytes) -> str:
@@ -352,7 +370,8 @@ def error_of(
             headers=headers,
             body=body,
         )
-    kind = _BY_STATUS.get(status, errors.ResponseError)
+    is_anothers = _is_anothers(status, headers, body)
+    kind = errors.ResponseError if is_anothers else _BY_STATUS.get(status, errors.ResponseError)
     if outcome.kind is OutcomeKind.THROTTLED:
         kind = errors.RateLimited
     elif outcome.kind is OutcomeKind.FEATURE:

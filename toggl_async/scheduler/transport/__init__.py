@@ -24,7 +24,6 @@ import logging
 import os
 import ssl
 import sys
-import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine
 from types import ModuleType
 from typing import Any, Final, Never, Protocol, Self, TypeAlias, cast
@@ -32,11 +31,18 @@ from typing import Any, Final, Never, Protocol, Self, TypeAlias, cast
 import httpx
 
 from toggl_async.errors import InvalidInput, WrongEventLoop
+from toggl_async.scheduler.transport.environment import (
+    CERTIFICATE_VARIABLES,
+    named_proxy,
+    refuse_certificates,
+    unusable_certificates,
+)
 
 __all__ = [
     "AnyTransport",
     "Around",
     "EnvironmentNetwork",
+    "EnvironmentProxy",
     "Httpx2Transport",
     "InnerTransport",
     "Network",
@@ -72,6 +78,7 @@ class Httpx2Transport(Protocol):
 AnyTransport: TypeAlias = httpx.AsyncBaseTransport | Httpx2Transport
 """An asynchronous transport of httpx or httpx2."""
 
+_LAST_PORT: Final = 65535
 _CONNECTIONLESS: Final = (httpx.MockTransport, httpx.ASGITransport)
 
 
@@ -97,15 +104,34 @@ def tls_context() -> ssl.SSLContext:
     """Return the TLS context of this process, as the environment wants it.
 
     One for all clients: to build one takes 30 to 50 ms, in which the loop stands still, and 850 kB.
+
+    Raises:
+        InvalidInput: a file or folder that the environment names can't be used.
     """
-    key = tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"))
+    key = tuple(os.environ.get(name) for name in CERTIFICATE_VARIABLES)
     context = _contexts.get(key)
     if context is None:
-        context = _contexts[key] = httpx.create_ssl_context()
+        refuse_certificates()
+        try:
+            context = _contexts[key] = httpx.create_ssl_context()
+        except (OSError, ValueError) as error:
+            raise unusable_certificates(error) from error
     return context
 
 
-def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
+class EnvironmentProxy(httpx.Proxy):
+    """A proxy that the environment names.
+
+    Attributes:
+        shown: the proxy and who names it, without credentials, as errors tell it.
+    """
+
+    def __init__(self, url: httpx.URL, *, source: str) -> None:
+        super().__init__(url)
+        self.shown: str = f"the proxy {url.scheme}://{url.netloc.decode('ascii')}, which {source} names"
+
+
+def proxy_for(url: httpx.URL) -> EnvironmentProxy | None:
     """Return the proxy that the environment names for a host, if any.
 
     Without TLS the host is this machine, which is never asked through a proxy.
@@ -113,16 +139,23 @@ def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
     Raises:
         InvalidInput: what the environment names can't be used; it is not quoted, as it may hold a password.
     """
-    proxies = urllib.request.getproxies()
-    address = proxies.get(url.scheme) or proxies.get("all")
-    if not address or url.scheme == "http" or urllib.request.proxy_bypass(url.host):
+    if url.scheme == "http":
         return None
+    named = named_proxy(url.scheme, url.host)
+    if named is None:
+        return None
+    address, source = named
     try:
-        return httpx.Proxy(address if "://" in address else f"http://{address}")
+        proxy = EnvironmentProxy(
+            httpx.URL(address if "://" in address else f"http://{address}"), source=source
+        )
     except (ValueError, httpx.InvalidURL):
+        proxy = None
+    if proxy is None or not proxy.url.host or not 0 <= (proxy.url.port or 0) <= _LAST_PORT:
         raise InvalidInput(
-            f"the environment variable that names the proxy for {url.scheme} does not contain a valid URL"
-        ) from None
+            f"the proxy for {url.scheme} is not valid: {source} must be a URL such as http://HOST:PORT"
+        )
+    return proxy
 
 
 def _guests() -> ModuleType | None:
@@ -172,6 +205,11 @@ class Network(httpx.AsyncHTTPTransport):
         limits, proxy = self._settings
         super().__init__(verify=self._context, limits=limits, proxy=proxy)
 
+    def way_to(self, _url: httpx.URL) -> str:
+        """Return the proxy that the environment names for a URL; empty if there is none."""
+        proxy = self._settings[1]
+        return proxy.shown if isinstance(proxy, EnvironmentProxy) else ""
+
 
 class EnvironmentNetwork(Network):
     """httpx's own transport, through the proxy that the environment names for each host."""
@@ -186,6 +224,11 @@ class EnvironmentNetwork(Network):
         if network is None:
             return await super().handle_async_request(request)
         return await network.handle_async_request(request)
+
+    def way_to(self, url: httpx.URL) -> str:
+        """Return the proxy that the environment names for a URL; empty if there is none."""
+        network = self._by_host.get((url.scheme, url.host))
+        return "" if network is None else network.way_to(url)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -296,6 +339,11 @@ class InnerTransport:
         if self._closing:
             # Whoever is cancelled here leaves them to go on.
             await asyncio.wait(list(self._closing))
+
+    def way_to(self, url: httpx.URL) -> str:
+        """Return the proxy that the environment names for a URL; empty if there is none."""
+        transport = self._pool.transport
+        return transport.way_to(url) if isinstance(transport, Network) else ""
 
     def enter(self) -> Pool:
         """Return the pool at hand, for one exchange, which has to `leave` it."""
