@@ -83,8 +83,8 @@ __all__ = [
     "WrongEventLoop",
 ]
 
-_QUOTED: Final = 80
-"""Characters of a refused value that an error repeats."""
+_MANY: Final = 1e9  # seconds whose digits nobody reads
+_QUOTED: Final = 80  # characters of a refused value that an error repeats
 
 
 def shown(value: object) -> str:
@@ -96,28 +96,16 @@ def shown(value: object) -> str:
     return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}… ({len(text):,} characters)"
 
 
-_MANY: Final = 1e9
-_LAST_CONTROL: Final = "\x9f"
-
-
 def printable(text: str) -> str:
-    """Escape what a log or a terminal would obey instead of showing it, since it may be a server's words.
-
-    Control characters, line breaks and marks that turn the direction of text are written as Python escapes
-    them. So no server can forge a line of a log, or paint over what stands before.
-    """
-    return text if text.isprintable() else "".join(map(_printable, text))
+    """Escape the characters of a server's words that would forge a line of a log, or steer a terminal."""
+    # Behind the control characters, white space is only that.
+    spaced = "".join(" " if one.isspace() and one > "\x9f" else one for one in text)
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in spaced)
 
 
 def figure(seconds: float) -> str:
     """Write seconds without a fraction, and without digits by the hundred."""
     return f"{seconds:.0f}" if seconds < _MANY else f"{seconds:.3g}"
-
-
-def _printable(character: str) -> str:
-    if character.isspace() and character > _LAST_CONTROL:
-        return " "  # behind the control characters, white space is only that
-    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 class TogglError(Exception):

@@ -512,7 +512,9 @@ async def test_what_is_no_client_of_asyncio_is_refused(given: Any) -> None:
 
 
 def test_a_prefix_that_is_no_text_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="prefix must be a str, not int"):
+    with pytest.raises(
+        InvalidInput, match="prefix must be text without spaces, braces and control characters, not 5"
+    ):
         RedisBudget("redis://localhost", prefix=5)  # type: ignore[arg-type]
 
 
@@ -541,7 +543,7 @@ async def test_a_database_that_the_server_does_not_have_is_told(shared_redis: Re
     await holder.aclose()
 
 
-@pytest.mark.parametrize("nonsense", [b"$-5\r\n", b"*1\r\n" * 100_000, b":x\r\n", b"\0\xff"])
+@pytest.mark.parametrize("nonsense", [b"$-5\r\n", b"*1\r\n" * 100_000, b":x\r\n"])
 async def test_a_server_that_answers_nonsense_leaves_a_process_alone(
     nonsense: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -248,7 +248,7 @@ async def test_a_mirror_can_be_opened_again(tmp_path: Path) -> None:
     async with mirror:
         assert len(await mirror.records("tags")) == 5
     (tmp_path / "text").write_bytes(b"no database " * 100)
-    with pytest.raises(InvalidInput, match="as a mirror: file is not a database"):
+    with pytest.raises(InvalidInput, match="is not a mirror, because it is not a SQLite database"):
         async with Mirror(tmp_path / "text"):
             pass
 

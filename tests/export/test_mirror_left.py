@@ -234,8 +234,8 @@ async def test_a_read_that_has_only_begun_when_the_mirror_is_left_ends_typed(
     going, held = threading.Event(), threading.Event()
     interrupt = OpenSnapshot._interrupt
 
-    def begun(snapshot: SqlSnapshot) -> None:
-        begin(snapshot)
+    def begun(snapshot: SqlSnapshot, hint: str = "") -> None:
+        begin(snapshot, hint)
         going.set()
         held.wait()
 

@@ -317,7 +317,7 @@ async def test_a_destination_of_another_server_or_version_is_refused(tmp_path: P
         with pytest.raises(InvalidInput, match=message):
             await run(Company(), tmp_path, "csv", ExportPlan(datasets=("tags",)), update=True)
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(InvalidInput, match="cannot read"):
+    with pytest.raises(InvalidInput, match=r"manifest.json is damaged"):
         await run(Company(), tmp_path, "csv")
 
 

@@ -440,9 +440,9 @@ class SessionLogin(Login):
                 # What waits in the queue with the old cookie would only be refused.
                 waiting.headers["Cookie"] = f"{_COOKIE}={cookie}"
             return held
-        if anothers := words_of_another(response, self._url):
+        if theirs := words_of_another(response, self._url):
             raise ResponseError(
-                "the login was not answered by Toggl: " + self.mask(anothers.encode()).decode(),
+                "the login was not answered by Toggl: " + self.mask(theirs.encode()).decode(),
                 status=response.status_code,
                 method=request.method,
                 path=_PATH,
