@@ -16,7 +16,7 @@ import msgspec
 
 from toggl_async._client.answer import Answer
 from toggl_async._client.client import TogglClient
-from toggl_async.errors import DecodeError, InvalidInput, ResponseError, TogglError
+from toggl_async.errors import ConnectionFailed, DecodeError, InvalidInput, ResponseError, TogglError
 from toggl_async.export.intake import json_of, reading, rows_of
 from toggl_async.export.plan.arguments import check_client, check_instance
 from toggl_async.export.plan.datasets import (
@@ -259,12 +259,14 @@ async def _organizations(
     """The organizations, the requests that this took, and what kept them from being read, if anything did.
 
     Raises:
-        TogglError: it concerns the whole account.
+        TogglError: it concerns the whole account, or nobody answers.
     """
     name = DATASETS["organizations"].operation
     try:
         requests, listed = await _list(client, name)
         return requests, list(_each(_Organization, listed, name)), None
+    except ConnectionFailed:
+        raise  # nobody is there: the run ends before it begins
     except SET_ASIDE as error:
         raise_for_account(error)
         return _spent(error), [], _unread(error)
