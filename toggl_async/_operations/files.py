@@ -245,4 +245,4 @@ def _place_of(path: object) -> tuple[Path, int]:
 
 
 def _unusable(path: Path, error: OSError) -> InvalidInput:
-    return InvalidInput(f"path: {error.strerror}: {shown(str(path))}")
+    return InvalidInput(f"path: {error.strerror}: {str(path)!r}")

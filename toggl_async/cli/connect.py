@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import ssl
 import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -62,20 +61,7 @@ class Server:
         Raises:
             InvalidInput: the environment names certificates or a proxy that cannot be used.
         """
-        try:
-            return TogglClient(auth, base_url=self.url, options=self.options, scheduler=self.scheduler)
-        except InvalidInput:
-            raise
-        except (OSError, ssl.SSLError) as error:
-            reason = error.strerror or str(error) or type(error).__name__
-            raise InvalidInput(
-                f"cannot load the certificates that SSL_CERT_FILE or SSL_CERT_DIR names: {reason}"
-            ) from None
-        except ImportError as error:  # no text that comes from a proxy's address, which may hold a password
-            raise InvalidInput(
-                "the environment names a SOCKS proxy, which needs socksio: "
-                "python -m pip install 'httpx[socks]'"
-            ) from error
+        return TogglClient(auth, base_url=self.url, options=self.options, scheduler=self.scheduler)
 
 
 Action = Callable[[Server, Auth | None], Awaitable[T]]

@@ -110,7 +110,9 @@ def os_error(error: BaseException, name: str) -> OSError:
         number = errno.ECONNRESET
     else:
         number = errno.EIO
-    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+    if isinstance(
+        error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn
+    ):  # pragma: no cover - dropped
         return MirrorDamaged(number, f"{what}; {DAMAGED}", name)
     return OSError(number, what, name)
 

@@ -261,7 +261,7 @@ class SqliteStore(SqlStore):
         try:
             return _reading(f"{url}?mode={mode}"), True
         except sqlite3.OperationalError as error:
-            if _code_of(error) != sqlite3.SQLITE_CANTOPEN:
+            if _code_of(error) != sqlite3.SQLITE_CANTOPEN:  # pragma: no cover - a fault of the disk
                 raise
             if self.path.with_name(self.path.name + _LOG_SUFFIX).exists():
                 raise OSError(errno.EROFS, self._log_is_unreadable(), self.name) from error

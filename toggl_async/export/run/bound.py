@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Final
 
-from toggl_async.errors import InvalidInput, MaxWaitExceeded
+from toggl_async.errors import MaxWaitExceeded
 from toggl_async.scheduler import Scheduler
 from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.outcome import FIRST_REFUSAL
@@ -45,8 +45,6 @@ async def waiting_at_most(max_wait: float | None, scheduler: Scheduler) -> Async
     if max_wait is None:
         yield
         return
-    if not max_wait >= 0:
-        raise InvalidInput(f"max_wait must be at least 0 seconds, not {max_wait!r}")
     # asyncio's, which cancels once: what a thread has begun with the mirror is waited for.
     ending = asyncio.timeout(None)
     watch = _Watch(max_wait, scheduler, ending)

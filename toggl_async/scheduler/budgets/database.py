@@ -107,7 +107,7 @@ class Database:
             self._prepare(reading)
         except sqlite3.Error as error:
             self.connection.close()
-            if not _is_damage(error):
+            if not _is_damage(error):  # pragma: no cover - a fault of the disk
                 raise told(error) from error
             if _code(error) == sqlite3.SQLITE_NOTADB and not _was_budget(path):
                 raise self._foreign() from error
@@ -257,7 +257,7 @@ def _was_budget(path: Path) -> bool:
             return True
     with contextlib.suppress(OSError):
         return any(one.name.startswith(f"{path.name}.life") for one in path.parent.iterdir())
-    return False
+    return False  # pragma: no cover - the directory went meanwhile
 
 
 def told(error: sqlite3.Error) -> StoreAway | Locked:

@@ -66,11 +66,6 @@ class MemoryBudget:
         self._holders[holder.name] = holder
         return holder
 
-    @property
-    def holders(self) -> int:
-        """How many holders the budget has."""
-        return len(self._holders)
-
     def limits_of(self, account: str, now: int) -> Limits:
         """Return the limits of an account, or new ones if nothing is known about it."""
         limits = self._limits.get(account)

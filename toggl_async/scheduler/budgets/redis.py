@@ -293,7 +293,7 @@ class _RedisStore:
             return await client.evalsha(script.digest, len(keys), *given)
         except self._no_script:
             return await client.eval(script.text, len(keys), *given)
-        except _UNREADABLE:
+        except _UNREADABLE:  # pragma: no cover - nonsense comes with the first answer, seldom later
             raise StoreAway(_NO_REDIS) from None
         except RuntimeError as error:  # as some loops raise where a connection has just been closed
             raise ConnectionError(str(error)) from error
@@ -340,7 +340,7 @@ class _RedisStore:
                 f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or let it "
                 "use TLS"
             )
-        else:
+        else:  # pragma: no cover - a server that takes TLS and is silent
             raise StoreAway(f"no answer within {_TLS_BOUND:g} s")
 
     async def _ask_to_be_woken(self) -> None:

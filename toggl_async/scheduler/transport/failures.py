@@ -56,7 +56,9 @@ def told(error: Exception, timeouts: object = None) -> str:
         error: what a transport raised.
         timeouts: the timeouts of the request, as httpx has them in its extensions.
     """
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+    while (
+        isinstance(error, ExceptionGroup) and len(error.exceptions) == 1
+    ):  # pragma: no cover - of some anyio
         error = error.exceptions[0]
     name, words = type(error).__name__, printable(str(error))
     detail = f"{name}: {words}" if words else name
