@@ -131,11 +131,9 @@ class Codec:
             raise DecodeError(message, operation=operation, field="$", body=body) from error
         except RecursionError:
             raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
-        if secret and not (isinstance(value, str) and _TOKEN.fullmatch(value)):
-            # Not quoted: it may be one after all.
-            raise DecodeError("expected a token, got another text", operation=operation, field="$", body=b"")
-        if documented and _READ_AS_ANOTHER[documented] in report.oddities.get("$", ""):
-            del report.oddities["$"]
+        if secret:
+            _check_token(value, operation)
+        _accept_documented(report.oddities, documented)
         self._notice(result, body, operation, report)
         self._drift.odd(operation, report.oddities)
         return value
@@ -257,6 +255,19 @@ def _read(result: TypeForm, body: bytes, report: _Report) -> Any:
         # Something between here and Toggl may have lost it, and "nothing" is an answer of its own.
         raise Misfit("$", f"expected {_kind_of(result)} or null, got {EMPTY}")
     return _structured(result, text or b"null", report)
+
+
+def _check_token(value: object, operation: str) -> None:
+    """Refuse a text in place of a token."""
+    if not (isinstance(value, str) and _TOKEN.fullmatch(value)):
+        # Not quoted: it may be one after all.
+        raise DecodeError("expected a token, got another text", operation=operation, field="$", body=b"")
+
+
+def _accept_documented(oddities: dict[str, str], documented: Literal["list", "object"] | None) -> None:
+    """Forget that an answer came in the shape that Toggl documents, where others come in another."""
+    if documented and _READ_AS_ANOTHER[documented] in oddities.get("$", ""):
+        del oddities["$"]
 
 
 def _may_be_null(result: TypeForm) -> bool:

@@ -206,6 +206,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
         if read.organization_id is not None:
             drivers_of(client.scheduler).learn_organization(read.id, read.organization_id)
     created = _created(me.created_at)
+    missing = owners - organizations.keys() if asks and unread is None else set()
     return Survey(
         user_id=me.id,
         username=me.fullname,
@@ -226,13 +227,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
         organizations=tuple(row for _, row in organizations.values()),
         requests=requests,
         seen=related_ids(answer.body),
-        warnings=tuple(
-            doubts(
-                me.default_workspace_id,
-                seen,
-                owners - organizations.keys() if asks and unread is None else (),
-            )
-        ),
+        warnings=tuple(doubts(me.default_workspace_id, seen, missing)),
         organizations_unread=unread,
     )
 

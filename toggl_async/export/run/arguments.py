@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+import attrs
+
 from toggl_async.export.plan.arguments import (
     check_client,
     check_flag,
@@ -16,8 +18,12 @@ from toggl_async.export.plan.arguments import (
 )
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey
+from toggl_async.export.run.refresh import Choices
 
 __all__ = ["check_arguments"]
+
+_GIVEN: Final = attrs.filters.exclude("name", "note")
+"""What a caller can choose, and not what a run adds."""
 
 _Check = Callable[[object, str], object]
 
@@ -55,14 +61,16 @@ _CHECKS: Final[Mapping[str, _Check]] = MappingProxyType(
 )
 
 
-def check_arguments(**arguments: object) -> None:
+def check_arguments(choices: Choices | None = None, /, **arguments: object) -> None:
     """Refuse what a run of an export can't use, before anything is sent or written.
 
     Args:
+        choices: what callers gave as arguments of the same names.
         arguments: arguments of a public function, by their names there.
 
     Raises:
         InvalidInput: one of them can't be used; the message names it, what came, and what is expected.
     """
-    for name, value in arguments.items():
+    chosen = attrs.asdict(choices, recurse=False, filter=_GIVEN) if choices is not None else {}
+    for name, value in (arguments | chosen).items():
         _CHECKS[name](value, name)

@@ -32,7 +32,6 @@ from toggl_async.export.run.refresh import (
     refresh,
     said,
     same_account,
-    silent,
 )
 
 __all__ = ["export", "opened", "plan_files"]
@@ -66,8 +65,7 @@ async def export(
         excel: write CSV for spreadsheets, with a byte order mark, and an apostrophe before text that would
             run as a formula; None for the kind of CSV that the destination has, or CSV for machines.
         update: bring a finished export of the same plan up to date, if there is one.
-        recheck: see `Mirror.refresh`. A resumed export keeps the value that it was begun with; the same
-            applies to `datasets` and `older`.
+        recheck: see `Mirror.refresh`. A resumed export keeps this, `datasets` and `older` as it began.
         datasets: see there.
         older: see there.
         max_wait: see there.
@@ -85,31 +83,13 @@ async def export(
             ``"finished": false``, and the same call resumes from there.
         OSError: the destination could not be written to, for instance because the disk is full.
     """
-    check_arguments(
-        client=client,
-        plan=plan,
-        destination=destination,
-        format=format,
-        excel=excel,
-        update=update,
-        recheck=recheck,
-        datasets=datasets,
-        older=older,
-        max_wait=max_wait,
-        account=account,
-        on_event=on_event,
-    )
-    files, before = plan_files(client, plan, Path(destination), format, excel, update=update)
     choices = Choices(
-        name=str(files.directory),
-        update=update,
-        recheck=recheck,
-        datasets=datasets,
-        older=older,
-        account=account,
-        tell=on_event or silent,
-        note=files.note,
+        update=update, recheck=recheck, datasets=datasets, older=older, account=account, on_event=on_event
     )
+    wanted = {"destination": destination, "format": format, "excel": excel}
+    check_arguments(choices, client=client, plan=plan, max_wait=max_wait, **wanted)
+    files, before = plan_files(client, plan, Path(destination), format, excel, update=update)
+    choices = attrs.evolve(choices, name=str(files.directory), note=files.note)
     async with waiting_at_most(max_wait, client.scheduler):
         return await _export(patient(client), choices, files, before)
 

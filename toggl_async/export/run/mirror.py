@@ -40,7 +40,7 @@ from toggl_async.export.read.update import RECHECK_DAYS
 from toggl_async.export.rows import Stored
 from toggl_async.export.run.arguments import check_arguments
 from toggl_async.export.run.bound import waiting_at_most
-from toggl_async.export.run.refresh import Choices, held, patient, refresh, silent
+from toggl_async.export.run.refresh import Choices, held, patient, refresh
 
 __all__ = ["Mirror", "Selected"]
 
@@ -173,27 +173,16 @@ class Mirror:
             TogglError: something ended the run.
             OSError: the database could not be written.
         """
-        check_arguments(
-            client=client,
-            plan=plan,
+        choices = Choices(
             update=update,
             recheck=recheck,
             datasets=datasets,
             older=older,
-            max_wait=max_wait,
             account=account,
             on_event=on_event,
-        )
-        choices = Choices(
             name=self._store.name,
-            update=update,
-            recheck=recheck,
-            datasets=datasets,
-            older=older,
-            account=account,
-            tell=on_event or silent,
-            note=lambda _: None,
         )
+        check_arguments(choices, client=client, plan=plan, max_wait=max_wait)
         async with (
             waiting_at_most(max_wait, client.scheduler),
             held(self._store, self._opened()) as holding,

@@ -68,26 +68,31 @@ class Choices:
     """How a refresh is to go.
 
     Attributes:
-        name: what the mirror is called in messages.
         update: whether one that is whole may be brought up to date.
         recheck: days before the last run that an update reads again; None for all, and for every list in
             full.
         datasets: the datasets that an update reads; None for all of the plan.
         older: whether an update looks for changes of older time entries.
         account: the result of `survey`, if there is one already.
-        tell: called with each event of the progress.
+        on_event: called with each event of the progress; None for nobody.
+        name: what the mirror is called in messages.
         note: is told what there is when a run begins, and when something ends it early; it may fail with
             OSError.
     """
 
-    name: str
     update: bool
     recheck: int | None
     datasets: Collection[str] | None = None
     older: bool = True
     account: Survey | None
-    tell: OnExportEvent
-    note: Callable[[Manifest], None]
+    on_event: OnExportEvent | None
+    name: str = ""
+    note: Callable[[Manifest], None] = lambda _: None
+
+    @property
+    def tell(self) -> OnExportEvent:
+        """What to call with each event of the progress."""
+        return self.on_event or silent
 
 
 @attrs.frozen(kw_only=True)
