@@ -131,8 +131,7 @@ class Codec:
             raise DecodeError(message, operation=operation, field="$", body=body) from error
         except RecursionError:
             raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
-        if secret:
-            _check_token(value, operation)
+        _check_token(value, operation, secret=secret)
         _accept_documented(report.oddities, documented)
         self._notice(result, body, operation, report)
         self._drift.odd(operation, report.oddities)
@@ -257,9 +256,9 @@ def _read(result: TypeForm, body: bytes, report: _Report) -> Any:
     return _structured(result, text or b"null", report)
 
 
-def _check_token(value: object, operation: str) -> None:
-    """Refuse a text in place of a token."""
-    if not (isinstance(value, str) and _TOKEN.fullmatch(value)):
+def _check_token(value: object, operation: str, *, secret: bool) -> None:
+    """Refuse anything but a token, if the answer has to be one."""
+    if secret and not (isinstance(value, str) and _TOKEN.fullmatch(value)):
         # Not quoted: it may be one after all.
         raise DecodeError("expected a token, got another text", operation=operation, field="$", body=b"")
 
