@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import functools
 import json
 import math
 import os
@@ -447,6 +448,9 @@ async def test_functions_that_cannot_be_awaited_are_refused(importer: Importer, 
     server.before = {"a": [lost()]}
     with pytest.raises(InvalidInput, match="find must be a coroutine function: write `async def`"):
         await run(importer, ["a"], find=synchronous)
+    # Of what isn't a function by itself, only its result tells.
+    with pytest.raises(InvalidInput, match="find must be a coroutine function: it returned str"):
+        await run(importer, ["a"], find=functools.partial(synchronous))
 
 
 async def test_an_error_of_the_programs_own_ends_the_run_and_the_next_looks_first(

@@ -11,7 +11,7 @@ import fractions
 import json
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
 
 import httpx
@@ -202,9 +202,22 @@ async def test_every_kind_of_place_refuses_what_has_no_plain_form(value: Any) ->
     assert not answers.asked
 
 
+class Scalar:
+    """A collection by its methods alone, as numpy's arrays without dimensions are."""
+
+    def __len__(self) -> int:
+        raise TypeError("len() of unsized object")
+
+    def __iter__(self) -> Iterator[int]:
+        raise TypeError("iteration over a 0-d array")
+
+    def __contains__(self, item: object) -> bool:
+        raise TypeError("iteration over a 0-d array")
+
+
 @kind(
     "ids",
-    [memoryview(b"x"), b"x", bytearray(b"x"), {1: 2}, "12", NOON, 5, iter([1]), object()],
+    [memoryview(b"x"), b"x", bytearray(b"x"), {1: 2}, "12", NOON, 5, iter([1]), object(), Scalar()],
     ids=lambda one: type(one).__name__,
 )
 async def test_ids_are_a_collection_and_nothing_that_only_looks_like_one(ids: Any) -> None:

@@ -196,7 +196,7 @@ def listed(values: object) -> list[object] | None:
         return None
     try:
         return list(values)
-    except TypeError:  # pragma: no cover - an array of numpy's without dimensions is one only by its methods
+    except TypeError:  # such as an array of numpy's without dimensions, which is one only by its methods
         return None
 
 

@@ -177,7 +177,7 @@ class _Writing(Generic[RowT, ResultT]):
         await anyio.sleep(self.settle)
         try:
             found = await _awaitable(self.find(self.row), "find")
-        except _NotAwaitableError:  # pragma: no cover - seen before anything is sent where it can be
+        except _NotAwaitableError:
             raise
         except TogglError as error:
             return _Ending(How.IN_DOUBT, error=error)

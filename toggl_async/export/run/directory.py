@@ -65,7 +65,7 @@ async def export(
         excel: write CSV for spreadsheets, with a byte order mark, and an apostrophe before text that would
             run as a formula; None for the kind of CSV that the destination has, or CSV for machines.
         update: bring a finished export of the same plan up to date, if there is one.
-        recheck: see `Mirror.refresh`. A resumed export keeps this, `datasets` and `older` as it began.
+        recheck: see `Mirror.refresh`. A resumed export keeps what it began with, also for the next two.
         datasets: see there.
         older: see there.
         max_wait: see there.
