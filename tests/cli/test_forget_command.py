@@ -97,6 +97,12 @@ def test_so_does_that_of_an_unfinished_export(exported: Path) -> None:
     assert json.loads(path.read_text("utf-8")) == manifest
 
 
+def test_a_day_that_has_begun_anywhere_is_not_in_the_future(exported: Path) -> None:
+    furthest = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=14)).date()
+    assert main(["forget", str(exported), "--before", furthest.isoformat()]) == 0
+    assert main(["forget", str(exported), "--before", (furthest + 2 * DAY).isoformat()]) == 2
+
+
 def test_a_manifest_that_cannot_be_read(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, before = exported / "manifest.json", days(exported)
     path.write_bytes(b"{}")
@@ -111,6 +117,7 @@ def test_a_manifest_that_cannot_be_read(exported: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.sampled(1)
 def test_each_command_of_the_documents_runs(
     exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:
@@ -121,6 +128,7 @@ def test_each_command_of_the_documents_runs(
 
 
 @pytest.mark.parametrize("place", ["{}", "{}/mirror.sqlite", "sqlite:///{}/mirror.sqlite"])
+@pytest.mark.sampled(1)
 def test_what_is_older_than_some_days(exported: Path, place: str) -> None:
     assert main(["forget", place.format(exported), "--older-than", "30"]) == 0
     first = (dt.datetime.now(dt.UTC).date() - 30 * DAY).isoformat()
@@ -171,6 +179,7 @@ def test_a_mirror_without_files(exported: Path, tmp_path: Path, capsys: pytest.C
         (["--workspace", str(2**63)], f"workspace must be an id, a whole number from 1 to {2**63 - 1}"),
     ],
 )
+@pytest.mark.sampled(2)
 def test_bad_input_erases_nothing(
     exported: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
