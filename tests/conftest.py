@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from support.clock import JUMP
+from support.pairs import leave_to_slow_runs
 from support.patience import patient
 from support.results import Results
 
@@ -61,6 +62,12 @@ def pytest_configure(config: pytest.Config) -> None:
     results: Path | None = config.option.results
     if results is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Results(results, examples))
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave all but some cases of the tests marked `sampled` to the sessions that run what is slow."""
+    leave_to_slow_runs(items)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -60,6 +60,7 @@ def strangers(record: Any) -> Any:
 
 
 @every_record
+@pytest.mark.sampled(24)
 def test_each_record_comes_back_from_builtins_and_from_json(record: Any) -> None:
     @FEW
     @given(one=records(record), unknown=strangers(record))
@@ -156,6 +157,7 @@ def test_what_json_has_nothing_for_is_refused_by_its_field(value: Any, said: str
 
 
 @every_record
+@pytest.mark.sampled(24)
 def test_each_record_can_be_hashed_and_equal_ones_alike(record: Any) -> None:
     @FEW
     @given(one=records(record))
@@ -199,6 +201,7 @@ def test_different_records_hash_apart() -> None:
 
 
 @every_record
+@pytest.mark.sampled(24)
 def test_pydantic_takes_and_gives_each_record(record: Any) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(record)
     names = [field.wire for field in fields_of(record)]

@@ -502,6 +502,7 @@ async def test_a_database_of_another_program_is_left_alone(
     assert not list(tmp_path.glob("other.sqlite-*"))
 
 
+@pytest.mark.slow
 async def test_a_killed_process_loses_nothing_that_was_finished(tmp_path: Path) -> None:
     journal = tmp_path / "import.sqlite"
     killed = await anyio.run_process([sys.executable, "-c", KILLED, str(journal)], check=False)
@@ -530,6 +531,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_what_the_sandbox_loses_is_found_there() -> None:
     """Over a socket: one tag is made although the answer says 502, one is not made."""
     async with (

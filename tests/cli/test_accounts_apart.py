@@ -107,6 +107,7 @@ def unexpected(scene: Scene) -> None:
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
+@pytest.mark.sampled(1)
 def test_one_accounts_fault_is_its_own(
     scene: Scene,
     capsys: pytest.CaptureFixture[str],

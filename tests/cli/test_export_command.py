@@ -307,6 +307,7 @@ def test_this_machine_is_one_server_by_each_of_its_names(
 
 
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.sampled(1)
 def test_ctrl_c_and_sigterm_leave_a_clear_state(out: Path, ending: signal.Signals, code: int) -> None:
     with running("export", "--sandbox", "--out", str(out)) as process:
         assert process.stderr is not None

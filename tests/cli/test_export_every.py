@@ -30,6 +30,7 @@ def events(text: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("ending", "code"), [(signal.SIGTERM, 0), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_a_process_goes_round_after_round_until_it_is_told_to_end(
     out: Path, ending: signal.Signals, code: int
 ) -> None:

@@ -152,6 +152,7 @@ def test_an_estimate(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("choice", ["workspace", "user", "project", "client", "tag", "since", "billable", ""])
+@pytest.mark.sampled(2)
 def test_an_estimate_of_a_choice_is_what_it_costs(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], choice: str
 ) -> None:

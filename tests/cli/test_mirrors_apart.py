@@ -26,6 +26,7 @@ def exported(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     "command", [["feed"], ["report"], ["forget", "--user", "1"], ["export", "--update", "--to"]]
 )
+@pytest.mark.sampled(1)
 def test_a_file_of_an_export_is_not_taken_for_a_damaged_mirror(
     exported: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +67,7 @@ def lose_a_page(mirror: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [lose_a_table, lose_a_page])
+@pytest.mark.sampled(1)
 def test_a_damaged_mirror_gets_one_advice(
     exported: Path, damage: object, capsys: pytest.CaptureFixture[str]
 ) -> None:

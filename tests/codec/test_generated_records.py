@@ -162,6 +162,7 @@ def untold(record: Any, sent: Mapping[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+@pytest.mark.sampled(24)
 def test_each_record_is_read_as_it_was_written(record: Any) -> None:
     @settings(
         deadline=None,
@@ -202,6 +203,7 @@ def check(record: Any, answer: Mapping[str, Any], odd: Sequence[Field]) -> None:
 
 
 @pytest.mark.parametrize("record", RECEIVED, ids=lambda record: record.__name__)
+@pytest.mark.sampled(24)
 def test_each_field_of_each_record_null_missing_and_odd(record: Any) -> None:
     for field in fields_of(record):
         fitting = answer_of(field.form)
@@ -215,6 +217,7 @@ def test_each_field_of_each_record_null_missing_and_odd(record: Any) -> None:
 
 
 @pytest.mark.parametrize("record", RECEIVED, ids=lambda record: record.__name__)
+@pytest.mark.sampled(24)
 def test_all_fields_of_each_record_in_every_shape(record: Any) -> None:
     odd = [field for field in fields_of(record) if not field.required]
     for shape in SHAPES:

@@ -206,6 +206,7 @@ async def test_what_an_empty_toggl_deleted_comes_back(tmp_path: Path, recheck: i
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "1500-06-01", "1970-01-01", "9999-12-31"])
+@pytest.mark.sampled(1)
 async def test_an_odd_date_of_a_row_is_not_followed(tmp_path: Path, day: str) -> None:
     start = f"{day}T00:00:00Z"
     made = company("2026-06-01", "2026-02-01", "2025-12-01", user="2025-11-01")
@@ -231,6 +232,7 @@ def _dated(row: dict[str, Any], start: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "day", ["2006-02-01", "2019-02-01", "2024-12-31", "2027-02-01", "2029-06-01", "2035-01-01"]
 )
+@pytest.mark.sampled(1)
 async def test_an_own_entry_that_is_shown_alive_is_never_deleted(tmp_path: Path, day: str) -> None:
     path = tmp_path / "mirror"
     made = company("2026-06-10", "2026-06-11", organization="2025-01-01")

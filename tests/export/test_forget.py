@@ -40,6 +40,7 @@ def kept(company: Company, first: dt.date = EARLY) -> set[int]:
 
 
 @pytest.mark.parametrize("recheck", [0, 31, None])
+@pytest.mark.sampled(1)
 async def test_no_update_brings_old_time_entries_back(tmp_path: Path, recheck: int | None) -> None:
     company = Company()
     async with Mirror(tmp_path / "mirror.sqlite") as mirror:

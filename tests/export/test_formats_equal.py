@@ -42,6 +42,7 @@ def _is_unicode(text: Any) -> bool:
 @pytest.mark.parametrize("form", FORMATS)
 @FEW
 @given(data=st.data())
+@pytest.mark.sampled(1)
 def test_every_row_is_there_cell_by_cell(form: str, data: st.DataObject) -> None:
     declared = table(data.draw(st.sampled_from(sorted(DATASETS))))
     lines = data.draw(st.lists(rows_of(declared), max_size=12))
@@ -55,6 +56,7 @@ def test_every_row_is_there_cell_by_cell(form: str, data: st.DataObject) -> None
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("name", ["projects", "time_entries"])
+@pytest.mark.sampled(2)
 def test_every_odd_value_of_every_column_is_there(form: str, name: str, tmp_path: Path) -> None:
     declared = table(name)
     lines = odd_rows(declared)
@@ -85,5 +87,6 @@ def test_the_fast_way_reads_odd_values_as_the_tolerant_one_does(name: str) -> No
 @pytest.mark.parametrize("name", DATASETS)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
+@pytest.mark.sampled(2)
 def test_the_fast_way_reads_what_the_tolerant_one_reads(name: str, data: st.DataObject) -> None:
     is_read_fast_and_the_same(table(name), data.draw(rows_of(table(name))))

@@ -81,6 +81,7 @@ async def test_the_programs_own_error_survives_leaving(url: str, read: str) -> N
 
 
 @pytest.mark.parametrize("read", READS)
+@pytest.mark.sampled(1)
 async def test_several_reads_may_be_left_unfinished(url: str, read: str) -> None:
     async with Mirror(url) as mirror:
         left = [READS[read](mirror) for _ in range(3)]

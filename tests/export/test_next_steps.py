@@ -57,6 +57,7 @@ def output_of(words: list[str]) -> str:
 
 
 @pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.sampled(2)
 async def test_the_next_step_of_a_format(
     tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +92,7 @@ async def test_the_next_step_of_a_mirror(tmp_path: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("schema", ["", "?schema=acme", "?schema=Zo%C3%AB%27s%20%22hours%22"])
+@pytest.mark.sampled(1)
 async def test_the_next_step_of_a_mirror_in_postgresql(
     postgres: PostgresServer, schema: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

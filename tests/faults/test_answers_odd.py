@@ -125,6 +125,7 @@ NUMBERS = [
     "field", ["id", "duration", "start", "description", "billable", "tag_ids", "tags", "new"]
 )
 @pytest.mark.parametrize("keep_unknown", [False, True])
+@pytest.mark.sampled(24)
 async def test_any_number_anywhere_is_told_or_typed(field: str, number: bytes, keep_unknown: bool) -> None:
     odd = b'{"id":2,"workspace_id":3,"%s":%s}' % (field.encode(), number)
     body = b'[{"id":1,"workspace_id":3},%s]' % odd

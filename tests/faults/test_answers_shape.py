@@ -65,6 +65,7 @@ async def test_no_other_shape_is_an_empty_list(name: str, answer: object) -> Non
 
 @pytest.mark.parametrize("answer", [*OTHER_SHAPES[:7], ["a"], [[TASK]], [5, None]], ids=str)
 @pytest.mark.parametrize("name", [one.name for one in PAGED])
+@pytest.mark.sampled(24)
 async def test_no_walk_takes_another_shape_for_an_empty_page(name: str, answer: object) -> None:
     if name == "organization.payment_records.list" and isinstance(answer, dict) and "items" in answer:
         pytest.skip("that is its shape")

@@ -45,6 +45,7 @@ async def costs(company: Company, directory: Path, plan: ExportPlan) -> tuple[in
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 51, 199, 200, 250, 400])
+@pytest.mark.sampled(2)
 async def test_lists(count: int, tmp_path: Path) -> None:
     expected, cost = await costs(Known(count), tmp_path, ExportPlan(datasets=LISTS))
     assert expected == cost

@@ -43,6 +43,7 @@ def path_of(dataset: str) -> str:
 
 
 @pytest.mark.parametrize(("dataset", "shape"), pairs(DATASETS, SHAPES))
+@pytest.mark.sampled(2)
 async def test_an_update_that_gets_another_shape_deletes_nothing(
     tmp_path: Path, dataset: str, shape: bytes
 ) -> None:
@@ -72,6 +73,7 @@ async def test_an_update_that_gets_another_shape_deletes_nothing(
 
 
 @pytest.mark.parametrize(("dataset", "shape"), pairs([*LISTS, "time_entries"], SHAPES))
+@pytest.mark.sampled(2)
 async def test_a_first_export_names_the_part_and_goes_on(tmp_path: Path, dataset: str, shape: bytes) -> None:
     company = Company(12)
     company.before = lambda path, body: (
@@ -86,6 +88,7 @@ async def test_a_first_export_names_the_part_and_goes_on(tmp_path: Path, dataset
 
 
 @pytest.mark.parametrize(("dataset", "shape"), pairs([*LISTS, "time_entries"], [b"[]", b"null", b"", b"  "]))
+@pytest.mark.sampled(2)
 async def test_nothing_once_is_asked_again(tmp_path: Path, dataset: str, shape: bytes) -> None:
     company = Company(12, days=2)
     await run(company, tmp_path)
@@ -141,6 +144,7 @@ async def test_a_report_that_brings_nothing_deletes_nothing_where_there_is_no_to
 
 
 @pytest.mark.parametrize("is_told_again", [True, False])
+@pytest.mark.sampled(1)
 async def test_a_list_that_brings_nothing_deletes_nothing_that_toggl_shows_elsewhere(
     tmp_path: Path, is_told_again: bool
 ) -> None:
@@ -180,6 +184,7 @@ async def test_a_list_that_is_empty_is_believed_the_second_time(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("mark", ["0001-01-01T00:00:00Z", None, ""])
+@pytest.mark.sampled(1)
 async def test_never_is_no_moment_of_deletion(tmp_path: Path, mark: str | None) -> None:
     company = Company(3)
     await run(company, tmp_path)
@@ -194,6 +199,7 @@ async def test_never_is_no_moment_of_deletion(tmp_path: Path, mark: str | None) 
 
 
 @pytest.mark.parametrize("body", [b'{"error":"internal"}', b"[]", b"{}", b"", b"null", b"<html>"])
+@pytest.mark.sampled(2)
 async def test_a_total_that_is_none_leaves_the_export_incomplete(tmp_path: Path, body: bytes) -> None:
     company = Company(6)
     company.before = lambda path, _: (
@@ -211,6 +217,7 @@ async def test_a_total_that_is_none_leaves_the_export_incomplete(tmp_path: Path,
         [b'{"error":"internal"}', b"[[]]", b"<html>", b'{"duration":-1}', b"7"],
     ),
 )
+@pytest.mark.sampled(1)
 async def test_own_entries_in_another_shape(tmp_path: Path, path: str, body: bytes) -> None:
     company = Company(6)
     await run(company, tmp_path)
@@ -344,6 +351,7 @@ async def test_an_organization_of_no_age(tmp_path: Path, created: Any) -> None:
 @pytest.mark.parametrize(
     "date", ["Mon, 01 Jan 10000000000 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "soon", "", "0"]
 )
+@pytest.mark.sampled(1)
 async def test_a_server_of_no_time(tmp_path: Path, date: str) -> None:
     company = Company(3)
     me, _ = company._answer("/api/v9/me", {}, None)

@@ -33,6 +33,7 @@ async def read(server: Scripted, directory: Path, plan: ExportPlan | None = None
 
 
 @pytest.mark.parametrize("shape", ['[{"error":"internal"}]', "[null]", "[1,2]", '["a"]', "[[]]", "[{}]"])
+@pytest.mark.sampled(2)
 async def test_what_is_no_row_makes_no_complete_export(tmp_path: Path, shape: str) -> None:
     company = Company(6)
     parts = tuple(f"workspaces/{FIRST}/{name}" for name in LISTS)
@@ -63,6 +64,7 @@ async def test_a_report_of_nothing_where_totals_say_more_is_incomplete(tmp_path:
 
 
 @pytest.mark.parametrize("shape", [b"[]", b"null", b""])
+@pytest.mark.sampled(1)
 async def test_a_list_without_a_witness_must_be_empty_in_two_runs(tmp_path: Path, shape: bytes) -> None:
     company = Company(3)
     await run(company, tmp_path)
@@ -81,6 +83,7 @@ async def test_a_list_without_a_witness_must_be_empty_in_two_runs(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["clients", "projects", "tags", "tasks"])
+@pytest.mark.sampled(1)
 async def test_null_is_an_empty_list_where_the_first_contact_agrees(tmp_path: Path, name: str) -> None:
     company = Company(0)
     await run(company, tmp_path)
@@ -94,6 +97,7 @@ async def test_null_is_an_empty_list_where_the_first_contact_agrees(tmp_path: Pa
 
 @pytest.mark.parametrize("left", [0, 1])
 @pytest.mark.parametrize("name", ["users", "clients", "projects", "tags", "tasks", "organizations"])
+@pytest.mark.sampled(2)
 async def test_a_list_that_is_proven_wrong_deletes_nothing_however_often_it_comes(
     tmp_path: Path, name: str, left: int
 ) -> None:
@@ -144,6 +148,7 @@ async def test_a_list_that_is_proven_wrong_deletes_nothing_however_often_it_come
 
 
 @pytest.mark.parametrize("name", ["users", "groups"])
+@pytest.mark.sampled(1)
 async def test_a_list_without_a_witness_may_lose_a_row(tmp_path: Path, name: str) -> None:
     company = Company(3)
     await run(company, tmp_path)
@@ -154,6 +159,7 @@ async def test_a_list_without_a_witness_may_lose_a_row(tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("name", ["tags", "groups"])
+@pytest.mark.sampled(1)
 async def test_a_list_in_which_a_row_has_lost_its_id_deletes_nothing(tmp_path: Path, name: str) -> None:
     company = Company(3)
     await run(company, tmp_path)
@@ -206,6 +212,7 @@ def nothing_ran(company: Company) -> Company:
 
 @pytest.mark.parametrize("update", [False, True])
 @pytest.mark.parametrize("order", ["date", "last_update"])
+@pytest.mark.sampled(1)
 async def test_a_row_that_a_shift_passed_over_is_read(tmp_path: Path, update: bool, order: str) -> None:
     company = nothing_ran(Company(24, days=10))
     if update:
@@ -225,6 +232,7 @@ async def test_a_row_that_a_shift_passed_over_is_read(tmp_path: Path, update: bo
 
 @pytest.mark.parametrize("update", [False, True])
 @pytest.mark.parametrize("recheck", [0, None])
+@pytest.mark.sampled(1)
 async def test_rows_that_never_stand_still_are_named(
     tmp_path: Path, update: bool, recheck: int | None
 ) -> None:
@@ -301,6 +309,7 @@ def refusing(end: str, answer: Any) -> Any:
 
 @pytest.mark.parametrize("answer", [500, 400, 409, httpx.RemoteProtocolError("hung up")])
 @pytest.mark.parametrize("end", [f"{FIRST}/tags", f"workspace/{FIRST}/search/time_entries", "/current"])
+@pytest.mark.sampled(2)
 async def test_a_part_that_always_fails_is_named_and_the_rest_is_read(
     tmp_path: Path, end: str, answer: Any
 ) -> None:
@@ -347,6 +356,7 @@ async def test_a_toggl_that_is_gone_ends_the_export(tmp_path: Path, answer: Any)
         ("tasks", "time_entries"),
     ],
 )
+@pytest.mark.sampled(2)
 async def test_a_list_deletes_nothing_where_rows_of_the_run_refer_to_what_it_lacks(
     tmp_path: Path, name: str, shows: str
 ) -> None:
@@ -403,6 +413,7 @@ async def test_a_list_deletes_nothing_where_rows_of_the_run_refer_to_what_it_lac
 
 @pytest.mark.parametrize("recheck", [31, None])
 @pytest.mark.parametrize("some", [True, False])
+@pytest.mark.sampled(1)
 async def test_rows_without_an_id_do_not_outlive_a_clean_update(
     tmp_path: Path, some: bool, recheck: int | None
 ) -> None:
@@ -456,6 +467,7 @@ async def test_a_dataset_that_is_taken_alone_loses_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("recheck", "left"), [(31, 1), (None, 0)])
+@pytest.mark.sampled(1)
 async def test_a_row_without_an_id_stays_while_totals_differ_unless_all_was_read(
     tmp_path: Path, recheck: int | None, left: int
 ) -> None:

@@ -196,6 +196,7 @@ def test_an_environment_that_cannot_be_used_costs_one_line(command: Command, env
 
 @pytest.mark.parametrize("words", [WRONG, "Invalid API token", ""])
 @pytest.mark.parametrize("status", [403, 401])
+@pytest.mark.sampled(1)
 def test_a_token_that_is_reset_midway_fails_the_export(
     command: Command, tmp_path: Path, words: str, status: int
 ) -> None:
@@ -254,6 +255,7 @@ def test_a_toggl_that_is_gone_midway_fails_the_export(command: Command, tmp_path
         ("search/time_entries", 403, ["time_entries"], 4),
     ],
 )
+@pytest.mark.sampled(2)
 def test_what_is_refused_decides_the_exit_code(
     command: Command, tmp_path: Path, path: str, status: int, chosen: list[str], code: int
 ) -> None:

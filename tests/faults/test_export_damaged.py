@@ -46,6 +46,7 @@ def file_of(directory: Path, form: str) -> Path:
 
 
 @pytest.mark.parametrize(("form", "damage"), pairs(FORMATS, DAMAGE))
+@pytest.mark.sampled(2)
 async def test_a_damaged_file_is_read_as_a_whole_again(tmp_path: Path, form: str, damage: str) -> None:
     company = Company(6)
     company.entries[3].seconds = 0  # no total tells of it

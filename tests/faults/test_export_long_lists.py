@@ -105,6 +105,7 @@ class Firm(Company):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.sampled(1)
 async def test_a_row_that_slid_past_the_first_export_comes_with_the_update(tmp_path: Path, name: str) -> None:
     firm = Firm(name)
     firm.delete_between(10)
@@ -132,6 +133,7 @@ async def test_a_page_that_came_empty_once_comes_with_the_update(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.sampled(1)
 async def test_what_the_first_request_shows_is_read_where_changes_lack_it(tmp_path: Path, name: str) -> None:
     firm = Firm(name)
     firm.shown = True
@@ -143,6 +145,7 @@ async def test_what_the_first_request_shows_is_read_where_changes_lack_it(tmp_pa
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.sampled(1)
 async def test_what_a_time_entry_names_and_changes_lack_fails_and_heals(tmp_path: Path, name: str) -> None:
     firm = Firm(name)
     await firm.settled(tmp_path)
@@ -166,6 +169,7 @@ async def test_what_a_time_entry_names_and_changes_lack_fails_and_heals(tmp_path
     ],
 )
 @pytest.mark.parametrize("update", [False, True])
+@pytest.mark.sampled(2)
 async def test_a_list_of_one_page_that_lacks_what_a_time_entry_names_has_failed(
     tmp_path: Path, name: str, referring: dict[str, Any], update: bool
 ) -> None:
@@ -184,6 +188,7 @@ async def test_a_list_of_one_page_that_lacks_what_a_time_entry_names_has_failed(
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.sampled(1)
 async def test_everything_is_read_again_where_all_is_to_be(tmp_path: Path, name: str) -> None:
     firm = Firm(name)
     await firm.settled(tmp_path)
@@ -261,6 +266,7 @@ async def test_changes_that_moved_between_pages_come_with_the_next_update(tmp_pa
 
 @pytest.mark.parametrize("shape", [[], None, [{"id": 3, "name": "Another"}]])
 @pytest.mark.parametrize("update", [False, True])
+@pytest.mark.sampled(2)
 async def test_organizations_without_that_of_a_workspace_have_failed(
     tmp_path: Path, shape: object, update: bool
 ) -> None:

@@ -81,6 +81,7 @@ async def test_an_entry_of_no_length_moves_to_another_workspace(tmp_path: Path, 
 
 @in_each_format
 @pytest.mark.parametrize(("before", "after"), [(FIRST, SECOND), (SECOND, FIRST)])
+@pytest.mark.sampled(1)
 async def test_a_project_moves_to_another_workspace(
     tmp_path: Path, form: str, before: int, after: int
 ) -> None:

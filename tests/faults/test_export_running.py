@@ -41,6 +41,7 @@ def with_a_running_row(company: Company, *, spaced: bool = False) -> None:
 
 
 @pytest.mark.parametrize(("form", "spaced"), pairs(FORMATS, [False, True]))
+@pytest.mark.sampled(1)
 async def test_a_row_that_runs_has_no_seconds(tmp_path: Path, form: str, spaced: bool) -> None:
     company = Company(12)
     with_a_running_row(company, spaced=spaced)
@@ -86,6 +87,7 @@ async def test_the_running_entry_by_its_old_names(tmp_path: Path, form: str) -> 
         {"start": 5},
     ],
 )
+@pytest.mark.sampled(1)
 async def test_a_running_entry_that_has_no_place_is_a_part_that_failed(
     tmp_path: Path, odd: dict[str, Any]
 ) -> None:

@@ -37,6 +37,7 @@ def failing(manifest: Manifest) -> set[str]:
 
 
 @pytest.mark.parametrize(("part", "status"), pairs(PARTS, UNUSUAL))
+@pytest.mark.sampled(2)
 async def test_a_part_that_always_fails_is_named_and_the_rest_is_read(
     tmp_path: Path, part: str, status: int
 ) -> None:
@@ -54,6 +55,7 @@ async def test_a_part_that_always_fails_is_named_and_the_rest_is_read(
 
 
 @pytest.mark.parametrize(("part", "status"), pairs(PARTS, UNUSUAL))
+@pytest.mark.sampled(2)
 async def test_an_update_leaves_a_part_that_fails_as_it_was(tmp_path: Path, part: str, status: int) -> None:
     company = Company(12)
     await run(company, tmp_path)
@@ -66,6 +68,7 @@ async def test_an_update_leaves_a_part_that_fails_as_it_was(tmp_path: Path, part
 
 
 @pytest.mark.parametrize("status", REFUSED)
+@pytest.mark.sampled(1)
 async def test_organizations_that_toggl_refuses(tmp_path: Path, status: int) -> None:
     company = Company(12)
     answering(company, "/me/organizations", httpx.Response(status, json="a premium feature"))
@@ -159,6 +162,7 @@ CAUSES: dict[str, httpx.Response] = {
 
 
 @pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.sampled(2)
 async def test_the_cause_is_said_where_no_time_entries_came(tmp_path: Path, cause: str) -> None:
     company = Company(12)
     answering(company, "/search/time_entries", CAUSES[cause])
@@ -189,6 +193,7 @@ async def test_the_cause_is_said_before_what_only_shows_that_something_is_missin
 
 @pytest.mark.parametrize("said", ["page_size must be at most 3", "Invalid page size"])
 @pytest.mark.parametrize("status", [400, 413, 422])
+@pytest.mark.sampled(2)
 async def test_small_pages_are_enough(tmp_path: Path, status: int, said: str) -> None:
     company = Company(12, page=3)
 

@@ -136,6 +136,7 @@ async def test_after_ten_thousand_cancelled_calls_eight_at_once_succeed(transpor
 
 @pytest.mark.parametrize("transport", MAKERS)
 @pytest.mark.parametrize("again", [None, 0, 1, 2])
+@pytest.mark.sampled(2)
 async def test_a_call_can_be_cancelled_in_any_turn(again: int | None, transport: str) -> None:
     """One connection is all there is, so that one that is lost is missed at once."""
     options = ClientOptions(

@@ -128,6 +128,7 @@ async def test_a_cut_body_is_fetched_again() -> None:
 @pytest.mark.parametrize("name", CUT)
 @settings(max_examples=settings().max_examples // 4)
 @given(share=st.floats(0, 1, exclude_max=True), piece=st.integers(1, 999))
+@pytest.mark.sampled(2)
 def test_no_beginning_of_a_body_is_a_body(name: str, share: float, piece: int) -> None:
     """Wherever it is cut, and however it arrives; only between members it is whole for all one can know."""
     if name in {"gzip members", "zstd frames", "gzip with padding", "gzip, identity, br"}:

@@ -114,6 +114,7 @@ def made(variable: str, value: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_certificates_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     text = tmp_path / "text.pem"
     text.write_text("nothing of the kind")

@@ -171,6 +171,7 @@ FORKING = """
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 @pytest.mark.parametrize("transport", ["own", "given"])
+@pytest.mark.sampled(1)
 def test_a_forked_process_starts_anew_or_is_refused(server: RawServer, transport: str) -> None:
     script = textwrap.dedent(FORKING)
     done = subprocess.run(

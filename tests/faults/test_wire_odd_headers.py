@@ -119,6 +119,7 @@ def test_a_call_ends_with_an_answer_or_a_typed_error(
 
 @pytest.mark.parametrize("value", ODD_VALUES)
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.sampled(24)
 async def test_an_odd_header_does_no_harm_over_a_socket(name: str, value: str) -> None:
     headers = {name: value.encode("latin-1", "replace").decode("latin-1").strip()}
     async with raw_server(lambda _asked: answer(headers=headers)) as server, server.client() as toggl:

@@ -57,6 +57,7 @@ def told(resets_in: object, remaining: object = 29, status: int = 200, **other: 
 @pytest.mark.parametrize(
     "resets_in", [99999999, 3700, -1, -(10**9), 10**12, "9" * 320, "9" * 5000, "1e9", "inf", "nan", ""]
 )
+@pytest.mark.sampled(2)
 async def test_a_reset_that_cannot_be_is_not_believed(resets_in: object) -> None:
     assert await seconds_for(240, Hourly(told(resets_in))) < 2 * HOUR
 

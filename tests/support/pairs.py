@@ -1,6 +1,7 @@
 """Values for tests that cost much: enough of them for the suite, all of them for the nightly session."""
 
 from collections.abc import Iterable
+from itertools import groupby
 
 import pytest
 
@@ -31,3 +32,17 @@ def pairs(first: Iterable[object], second: Iterable[object]) -> list[object]:
         for place, one in enumerate(ours)
         for where, other in enumerate(theirs)
     ]
+
+
+def leave_to_slow_runs(items: Iterable[pytest.Item]) -> None:
+    """Mark all cases of a test as slow but for as many as its mark `sampled` says, evenly spread."""
+    for _, together in groupby(items, lambda item: item.nodeid.partition("[")[0]):
+        cases = list(together)
+        mark = cases[0].get_closest_marker("sampled")
+        if mark is None:
+            continue
+        (count,) = mark.args
+        tried = {number * len(cases) // count for number in range(count)}
+        for place, case in enumerate(cases):
+            if place not in tried:
+                case.add_marker(pytest.mark.slow)
