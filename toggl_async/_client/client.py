@@ -245,9 +245,16 @@ class TogglClient:
 
         Calls that are still waiting end with `ClientClosed`. A scheduler that was passed in stays open for
         its other clients. Closing a view made by `with_options` does nothing, because views own nothing.
+
+        A client that isn't closed lets go of its connections when its event loop ends, as at the end of
+        `asyncio.run`. The next loop may use it again, or close it.
+
+        Raises:
+            WrongEventLoop: it is in use by another event loop, which is still open.
         """
         if self._is_view:
             return
+        self._login.refuse_to_close_elsewhere()
         try:
             await self._login.say_goodbye()
         finally:

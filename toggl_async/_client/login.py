@@ -113,6 +113,14 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
         """Blank the credentials in what a server said."""
         return masked(body, self._secrets())
 
+    def refuse_to_close_elsewhere(self) -> None:
+        """Refuse to be closed while another event loop may be using it.
+
+        Raises:
+            WrongEventLoop: it is neither the running one nor closed.
+        """
+        self._scheduled.refuse_to_close_elsewhere()
+
     @abc.abstractmethod
     def _secrets(self) -> frozenset[str]:
         """What proves who asks."""
@@ -382,7 +390,7 @@ class SessionLogin(Login):
         self._scheduled.close_calls()
         with anyio.move_on_after(_GOODBYE, shield=True):
             try:
-                if self._logging_in is not None:
+                if self._logging_in is not None and self._logging_in.get_loop() is asyncio.get_running_loop():
                     await asyncio.wait([self._logging_in])
                 await self.end_session()
             except TogglError as error:
