@@ -1,10 +1,12 @@
 """Arguments of other types than their own: an InvalidInput before anything is sent."""
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from support.answers import Answers
@@ -146,7 +148,19 @@ async def test_middleware_is_a_list(middleware: Any) -> None:
         TogglClient(ApiToken("a" * 32), middleware=middleware)
 
 
-@pytest.mark.parametrize("on_event", [5, "print", hear, Ears()], ids=lambda one: type(one).__name__)
+async def hear_in_pieces(_event: object) -> AsyncIterator[None]:
+    yield
+
+
+def hear_and_yield(_event: object) -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(
+    "on_event",
+    [5, "print", hear, Ears(), hear_in_pieces, hear_and_yield, functools.partial(hear)],
+    ids=lambda one: getattr(one, "__name__", type(one).__name__),
+)
 async def test_a_listener_is_a_function_that_is_called(on_event: Any) -> None:
     for made in (
         lambda: TogglClient(ApiToken("a" * 32), on_event=on_event),
@@ -157,6 +171,14 @@ async def test_a_listener_is_a_function_that_is_called(on_event: Any) -> None:
     async with Scheduler() as scheduler:
         with pytest.raises(InvalidInput, match="on_event must"):
             scheduler.listen(on_event)
+
+
+async def test_a_listener_that_returns_a_coroutine_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    said = "on_event returned a coroutine, which is never awaited"
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=[]))
+    async with TogglClient(ApiToken("a" * 32), transport=transport, on_event=lambda _: hear(_)) as toggl:  # type: ignore[arg-type,return-value]  # noqa: PLW0108
+        assert await toggl.me.tags.list() == []
+        assert said in caplog.text
 
 
 @pytest.mark.parametrize("prefix", [5, "", "\n", " ", "a b", "a{b}", None, b"toggl"])
@@ -179,7 +201,7 @@ async def write(row: object) -> object:
 
 
 def plain(row: object) -> object:
-    raise AssertionError("nothing is looked for")
+    return row
 
 
 @pytest.mark.parametrize(

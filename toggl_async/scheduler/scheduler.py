@@ -13,7 +13,6 @@ accounts cost nothing.
 
 import asyncio
 import hashlib
-import inspect
 import os
 import random
 import secrets
@@ -35,6 +34,7 @@ from toggl_async.scheduler.core.memory import Belongs, Forgotten
 from toggl_async.scheduler.core.route import quota_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.events import OnEvent, SchedulerEvent
+from toggl_async.scheduler.events.listening import check_listener, notify
 from toggl_async.scheduler.reporter import Reporter, tell
 from toggl_async.scheduler.stats import AccountStats, Counters, ProcessStats, SchedulerStats, WindowStats
 from toggl_async.scheduler.transport import Around, httpx, running_loop
@@ -84,7 +84,7 @@ class Scheduler:
             what = budget.__name__ if isinstance(budget, type) else type(budget).__name__
             raise InvalidInput(f"budget must be {known}, not {what}")
         if on_event is not None:
-            _check_listener(on_event)
+            check_listener(on_event)
         self.options: ClientOptions = options or ClientOptions()
         self._counters = Counters()
         self._listeners: list[OnEvent] = []
@@ -96,7 +96,7 @@ class Scheduler:
             listeners=self._listeners,
         )
         if on_event is not None:
-            self._listeners.append(on_event)
+            self._listeners.append(_Listener(on_event))
         for told in on_made:
             told(self)
 
@@ -128,7 +128,7 @@ class Scheduler:
         Returns:
             A function that stops this; calling it twice does nothing.
         """
-        _check_listener(on_event)
+        check_listener(on_event)
         # Wrapped, so that one function may listen twice, and each time is ended by itself.
         listener = _Listener(on_event)
         self._listeners.append(listener)
@@ -155,19 +155,6 @@ class Scheduler:
         await self._drivers.aclose()
 
 
-def _check_listener(given: object) -> None:
-    """Refuse what can't be told anything.
-
-    Raises:
-        InvalidInput: it isn't a function, or is a coroutine function, which nobody would await.
-    """
-    call = getattr(type(given), "__call__", None)  # noqa: B004 - that of the class is the one called
-    if inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(call):
-        raise InvalidInput("on_event must not be a coroutine function: it is called, and never awaited")
-    if not callable(given):
-        raise InvalidInput(f"on_event must be a function that takes an event, not {type(given).__name__}")
-
-
 class _Listener:
     """A function that listens; unlike it, no two are equal."""
 
@@ -177,7 +164,7 @@ class _Listener:
         self._on_event = on_event
 
     def __call__(self, event: SchedulerEvent) -> None:
-        self._on_event(event)
+        notify(self._on_event, event)
 
 
 class Drivers:
