@@ -165,7 +165,7 @@ def test_a_download_that_was_left_in_the_middle_ends_with_its_loop() -> None:
 def test_what_another_open_loop_uses_is_not_closed_here(server: RawServer, runs: bool, shares: bool) -> None:
     scheduler = Scheduler(server.client().scheduler.options) if shares else None
     client = server.client(scheduler=scheduler)
-    closable = [client, scheduler] if scheduler else [client]
+    closable: list[Any] = [client, scheduler] if scheduler else [client]
     with anyio.from_thread.start_blocking_portal() if runs else contextlib.nullcontext() as portal:
         first = None if portal else asyncio.new_event_loop()
 
