@@ -278,7 +278,7 @@ class TogglClient:
 
         ``DELETE https://accounts.toggl.com/api/sessions``
         """
-        await self._login.end_session()
+        await self._login.end_session(max_wait=self._session.options.max_wait)
 
     def with_options(
         self,
