@@ -18,7 +18,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol, cast
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.scheduler.content_coding import decode, decode_what_is_there
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.masking import hide_what_came, masked, secrets_in, without_credentials
@@ -165,6 +165,7 @@ class Exchange:
         Raises:
             LostRequest: no answer came.
             Recalled: it must not be sent after all.
+            ClientClosed: the client was closed before it left.
             InvalidInput: it can't be written down, or middleware did what it must not before it left.
             WrongEventLoop: the transport belongs to another event loop.
         """
@@ -183,7 +184,7 @@ class Exchange:
             )
             if around is not None and inner.traces and self._phase is not _Phase.LEFT:
                 await self._depart(may_wait=True, again=False)  # answered by middleware: its turn is spent
-        except Recalled:
+        except (ClientClosed, Recalled):
             raise
         except InvalidInput as error:
             if self._refused_unsent():
@@ -311,6 +312,9 @@ class Exchange:
         if name in _DEPARTURES and not _is_tunnel(info):
             # Where several share a connection, one that waited here would let another take its stream.
             alone = name.startswith("http11.")
+            if self._inner.closed:
+                # Made while the pool was closed, which didn't know it yet: the error has it closed.
+                raise ClientClosed("the client was closed before the call could be sent")
             await self._depart(may_wait=alone, again=self._phase is _Phase.LEFT)
             self._phase = _Phase.LEFT
             if alone and self._inner.sends_once and not is_logged:

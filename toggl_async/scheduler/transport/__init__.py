@@ -152,7 +152,8 @@ def proxy_for(url: httpx.URL) -> EnvironmentProxy | None:
         )
     except (ValueError, httpx.InvalidURL):
         proxy = None
-    if proxy is None or not proxy.url.host or not 0 <= (proxy.url.port or 0) <= _LAST_PORT:
+    is_spaced = any(map(str.isspace, address))
+    if proxy is None or is_spaced or not proxy.url.host or not 0 <= (proxy.url.port or 0) <= _LAST_PORT:
         raise InvalidInput(
             f"the proxy for {url.scheme} is not valid: {source} must be a URL such as http://HOST:PORT"
         )
