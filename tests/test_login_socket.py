@@ -3,7 +3,8 @@
 import pytest
 
 from support.login_accounts import EMAIL, PASSWORD, Accounts, served, token
-from toggl_async import ClientOptions, LoginRefused, Pace, SessionCookie, TogglClient
+from support.support_wire import Received, answer, raw_server
+from toggl_async import ClientOptions, LoginRefused, Pace, RateLimited, SessionCookie, TogglClient
 
 pytestmark = pytest.mark.anyio
 
@@ -39,3 +40,16 @@ async def test_wrong_credentials_are_tried_once() -> None:
                 await toggl.me.get()
             assert caught.value.remaining_attempts == 4
     assert toggl_side.seen == [("POST", "/api/sessions", None)]
+
+
+async def test_to_end_a_session_waits_no_longer_than_it_may() -> None:
+    def answering(asked: Received) -> bytes:
+        if asked.method == "DELETE":
+            return answer(429, b"<html>", {"Content-Type": "text/html", "Retry-After": "60"})
+        return answer(200, b"[]", {"Set-Cookie": "__Secure-accounts-session=made.up.session"})
+
+    async with raw_server(answering) as server, client(server.url) as toggl:
+        assert await toggl.workspace(3).tags.list() == []
+        with pytest.raises(RateLimited):
+            await toggl.with_options(max_wait=5).end_session()
+        assert [one.method for one in server.received] == ["POST", "GET", "DELETE"]

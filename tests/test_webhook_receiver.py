@@ -8,7 +8,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 from unittest.mock import AsyncMock
@@ -328,13 +328,29 @@ def test_what_makes_no_receiver_is_refused() -> None:
 def synchronous(event: webhooks.Event) -> None: ...
 
 
+class Called:
+    def __call__(self, event: webhooks.Event) -> object: ...
+
+
 @pytest.mark.parametrize(
     ("handle", "name"),
-    [(synchronous, "the function synchronous"), (7, "int"), (Handled, "the class Handled")],
+    [
+        (synchronous, "the function synchronous"),
+        (functools.partial(synchronous), "partial"),
+        (Called(), "Called"),
+        (7, "int"),
+        (Handled, "the class Handled"),
+    ],
 )
 def test_a_handler_that_cannot_be_awaited_is_refused_at_once(handle: Any, name: str) -> None:
     with pytest.raises(InvalidInput, match=f"handle must be a coroutine function, not {name}: write"):
         webhooks.Receiver(SECRET).app(handle)
+
+
+async def deliver_to(app: Any) -> tuple[int, Any]:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport) as http:
+        return await Caller("http://receiver", http).deliver(delivery())
 
 
 async def test_a_handler_may_be_anything_that_is_awaited() -> None:
@@ -345,13 +361,62 @@ async def test_a_handler_may_be_anything_that_is_awaited() -> None:
     def decorated(events: list[int | None], event: webhooks.Event) -> Any:
         return handle(events, event)
 
+    def annotated(event: webhooks.Event) -> Awaitable[None]:
+        return handle(events, event)
+
+    def annotated_in_words(event: webhooks.Event) -> "asyncio.Task[None]":
+        return asyncio.ensure_future(handle(events, event))
+
     events: list[int | None] = []
     mock = AsyncMock()
-    for taken in (functools.partial(handle, events), functools.partial(decorated, events), mock, Handled()):
-        transport = httpx.ASGITransport(webhooks.Receiver(SECRET).app(taken))
-        async with httpx.AsyncClient(transport=transport) as http:
-            assert await Caller("http://receiver", http).deliver(delivery()) == (200, {})
-    assert (events, mock.await_count) == ([7, 7], 1)
+    queue: asyncio.Queue[webhooks.Event] = asyncio.Queue()
+    for taken in (
+        functools.partial(handle, events),
+        functools.partial(decorated, events),
+        annotated,
+        annotated_in_words,
+        lambda event: handle(events, event),
+        queue.put,
+        mock,
+        Handled(),
+    ):
+        assert await deliver_to(webhooks.Receiver(SECRET).app(taken)) == (200, {})
+    assert (events, mock.await_count, queue.qsize()) == ([7] * 5, 1, 1)
+
+
+async def test_a_lambda_that_returns_nothing_to_await_is_told_by_the_application() -> None:
+    said = "handle must be a coroutine function, or return an awaitable: it returned NoneType"
+    with pytest.raises(InvalidInput, match=said):
+        await deliver_to(webhooks.Receiver(SECRET).app(lambda event: None))  # type: ignore[arg-type,return-value]
+
+
+async def test_a_store_may_hand_on_what_is_awaited() -> None:
+    class Handing:
+        def __init__(self) -> None:
+            self.kept = webhooks.SeenInMemory()
+
+        def has(self, key: str) -> Awaitable[bool]:
+            return self.kept.has(key)
+
+        def add(self, key: str) -> Coroutine[Any, Any, None]:
+            return self.kept.add(key)
+
+    handle = Handled()
+    app = webhooks.Receiver(SECRET, seen=Handing()).app(handle)
+    assert [await deliver_to(app) for _ in range(2)] == [(200, {})] * 2
+    assert len(handle.events) == 1
+
+    class Forgetful(Handing):
+        has = add = staticmethod(lambda key: None)  # type: ignore[assignment]
+
+    with pytest.raises(InvalidInput, match=r"seen\.has must be a coroutine function"):
+        await deliver_to(webhooks.Receiver(SECRET, seen=Forgetful()).app(handle))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("receiver", [None, SECRET, webhooks.Receiver])
+def test_a_dependency_is_made_of_a_receiver(receiver: Any) -> None:
+    with pytest.raises(InvalidInput, match="receiver must be a Receiver, not "):
+        deliveries(receiver)
 
 
 def test_a_signature_that_is_not_text_is_the_callers_mistake() -> None:

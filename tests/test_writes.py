@@ -1,5 +1,6 @@
 """Many writes: outcomes, doubt, going on; by a client over a transport, and against the sandbox."""
 
+import asyncio
 import contextlib
 import datetime as dt
 import functools
@@ -442,15 +443,50 @@ async def test_functions_that_cannot_be_awaited_are_refused(importer: Importer, 
     def synchronous(name: str) -> Any:
         return name
 
-    with pytest.raises(InvalidInput, match="write must be a coroutine function: it returned str"):
+    said = "must be a coroutine function, or return an awaitable: it returned str"
+    with pytest.raises(InvalidInput, match=f"write {said}"):
         async for _ in write_all(["a"], synchronous):
             pass
-    server.before = {"a": [lost()]}
-    with pytest.raises(InvalidInput, match="find must be a coroutine function: write `async def`"):
-        await run(importer, ["a"], find=synchronous)
-    # Of what isn't a function by itself, only its result tells.
-    with pytest.raises(InvalidInput, match="find must be a coroutine function: it returned str"):
-        await run(importer, ["a"], find=functools.partial(synchronous))
+    for find in (synchronous, functools.partial(synchronous), lambda name: name, str.upper):
+        with pytest.raises(InvalidInput, match=f"find {said}"):
+            await run(importer, ["a"], find=find)
+    assert server.sent == []
+
+
+@jump
+async def test_whatever_returns_an_awaitable_can_look(importer: Importer, server: Tags) -> None:
+    class Looking:
+        async def __call__(self, name: str) -> Tag | None:
+            return await importer.find(name)
+
+    def wrapped(name: str) -> Any:
+        return importer.find(name)
+
+    def begun(name: str) -> Any:
+        return asyncio.ensure_future(importer.find(name))
+
+    class Later:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __await__(self) -> Any:
+            return importer.find(self.name).__await__()
+
+    finds = [lambda name: importer.find(name), Looking(), wrapped, begun, Later, functools.partial(wrapped)]  # noqa: PLW0108
+    for number, find in enumerate(finds):
+        name = str(number)
+        server.after = {name: [lost()]}
+        looked = server.looked
+        assert hows(await run(importer, [name], find=find)) == [(name, How.FOUND)]
+        assert server.looked == looked + 1
+
+
+@jump
+async def test_what_cannot_look_for_the_first_row_may_be_needed_for_none(importer: Importer) -> None:
+    def find(name: str) -> Any:
+        raise KeyError(name)
+
+    assert hows(await run(importer, ["a"], find=find)) == [("a", How.WRITTEN)]
 
 
 async def test_an_error_of_the_programs_own_ends_the_run_and_the_next_looks_first(

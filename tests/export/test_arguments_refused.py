@@ -74,6 +74,10 @@ def test_a_plan_takes_what_it_can_use(choice: dict[str, Any], message: str) -> N
         ExportPlan(**choice)
 
 
+async def hear(_event: object) -> None:
+    raise AssertionError("never called")
+
+
 COMMON: list[tuple[dict[str, Any], str]] = [
     ({"client": None}, "client must be a TogglClient, not None"),
     ({"client": "token"}, "client must be a TogglClient, not 'token'"),
@@ -86,6 +90,7 @@ RUN: list[tuple[dict[str, Any], str]] = [
     ({"max_wait": True}, "max_wait must be at least 0 seconds, not True"),
     ({"max_wait": float("nan")}, "max_wait must be at least 0 seconds, not nan"),
     ({"on_event": "print"}, "on_event must be a function that takes an event, or None, not 'print'"),
+    ({"on_event": hear}, "on_event must be a plain function, without await or yield"),
 ]
 ONCE: list[tuple[dict[str, Any], str]] = [
     *RUN,
@@ -161,6 +166,12 @@ async def test_what_cannot_be_used_is_refused_by_name(
             await run(out, **{"client": client, "plan": ExportPlan(), **given})
     assert not company.log
     assert not out.exists()
+
+
+async def test_a_listener_that_returns_a_coroutine_ends_an_export(tmp_path: Path) -> None:
+    async with TogglClient(ApiToken("made-up"), transport=Company(3), options=OPTIONS) as client:
+        with pytest.raises(InvalidInput, match="on_event returned a coroutine, which is never awaited"):
+            await export(client, ExportPlan(), tmp_path, on_event=lambda event: hear(event))  # type: ignore[arg-type]  # noqa: PLW0108
 
 
 @pytest.mark.parametrize(

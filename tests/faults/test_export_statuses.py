@@ -156,7 +156,8 @@ CAUSES: dict[str, httpx.Response] = {
     "503 from": httpx.Response(503, content=b"<html>"),
     "409 from": httpx.Response(409, json="oops"),
     "page_size must be at most 0": httpx.Response(400, json="page_size must be at most 0"),
-    "Expected": httpx.Response(205, json="words"),
+    "Expected": httpx.Response(203, json="words"),
+    "got no answer yet (205": httpx.Response(205, json="words"),
     "expected a list, got": httpx.Response(200, json={"error": "oops"}),
 }
 

@@ -1,10 +1,13 @@
 """Arguments of other types than their own: an InvalidInput before anything is sent."""
 
+import datetime as dt
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from support.answers import Answers
@@ -146,7 +149,19 @@ async def test_middleware_is_a_list(middleware: Any) -> None:
         TogglClient(ApiToken("a" * 32), middleware=middleware)
 
 
-@pytest.mark.parametrize("on_event", [5, "print", hear, Ears()], ids=lambda one: type(one).__name__)
+async def hear_in_pieces(_event: object) -> AsyncIterator[None]:
+    yield
+
+
+def hear_and_yield(_event: object) -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(
+    "on_event",
+    [5, "print", hear, Ears(), hear_in_pieces, hear_and_yield, functools.partial(hear)],
+    ids=lambda one: getattr(one, "__name__", type(one).__name__),
+)
 async def test_a_listener_is_a_function_that_is_called(on_event: Any) -> None:
     for made in (
         lambda: TogglClient(ApiToken("a" * 32), on_event=on_event),
@@ -157,6 +172,14 @@ async def test_a_listener_is_a_function_that_is_called(on_event: Any) -> None:
     async with Scheduler() as scheduler:
         with pytest.raises(InvalidInput, match="on_event must"):
             scheduler.listen(on_event)
+
+
+async def test_a_listener_that_returns_a_coroutine_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    said = "on_event returned a coroutine, which is never awaited"
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=[]))
+    async with TogglClient(ApiToken("a" * 32), transport=transport, on_event=lambda _: hear(_)) as toggl:  # type: ignore[arg-type]  # noqa: PLW0108
+        assert await toggl.me.tags.list() == []
+        assert said in caplog.text
 
 
 @pytest.mark.parametrize("prefix", [5, "", "\n", " ", "a b", "a{b}", None, b"toggl"])
@@ -179,7 +202,7 @@ async def write(row: object) -> object:
 
 
 def plain(row: object) -> object:
-    raise AssertionError("nothing is looked for")
+    return row
 
 
 @pytest.mark.parametrize(
@@ -238,3 +261,37 @@ async def test_a_length_of_any_number_of_digits_is_only_too_long(length: str) ->
     scope: Any = {"type": "http", "method": "POST", "headers": [(b"Content-Length", length.encode())]}
     await webhooks.Receiver("secret").app(handle)(scope, receive, send)
     assert sent[0]["status"] == 413
+
+
+@pytest.mark.parametrize(
+    "url", [None, 5, b"https://x", httpx.URL("https://x")], ids=lambda url: type(url).__name__
+)
+@pytest.mark.parametrize("name", ["base_url", "accounts_url"])
+def test_a_url_is_text(name: str, url: Any) -> None:
+    with pytest.raises(
+        InvalidInput, match=f"{name} must be text such as 'https://HOST', not {type(url).__name__}"
+    ):
+        TogglClient(ApiToken("a" * 32), **{name: url})
+
+
+@pytest.mark.parametrize("environ", [5, "TOGGL_API_TOKEN=a", [("TOGGL_API_TOKEN", "a")]])
+def test_an_environment_is_a_mapping(environ: Any) -> None:
+    with pytest.raises(InvalidInput, match="environ must be a mapping of names to text"):
+        TogglClient.from_env(environ=environ)
+
+
+@pytest.mark.parametrize(
+    "name", ["TOGGL_API_TOKEN", "TOGGL_EMAIL", "TOGGL_PASSWORD", "TOGGL_BASE_URL", "TOGGL_BUDGET"]
+)
+@pytest.mark.parametrize("value", [None, 5, b"secret"])
+def test_a_variable_is_text(name: str, value: Any) -> None:
+    environ = {"TOGGL_EMAIL": "ann@example.com", "TOGGL_PASSWORD": "secret", name: value}
+    with pytest.raises(InvalidInput, match=rf"environ\['{name}'\] must be text, not {type(value).__name__}"):
+        TogglClient.from_env(environ=environ)
+
+
+@pytest.mark.parametrize("token", [None, 5, b"x", ["x"], dt.date(2026, 1, 1), ApiToken])
+def test_the_token_of_a_shared_report_is_text(token: Any) -> None:
+    client = TogglClient(ApiToken("a" * 32))
+    with pytest.raises(InvalidInput, match="report_token"):
+        client.shared_report(token)

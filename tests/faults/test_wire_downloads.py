@@ -72,8 +72,13 @@ async def test_a_write_that_is_cut_is_not_sent_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "headers", "told"),
     [
-        (206, b"a,b\n", {"Content_Range": "bytes 0-3/900"}, r"only a part of the file.*bytes 0-3/900"),
+        (206, b"a,b\n", {"Content_Range": "bytes 0-3/900"}, r"only a part of the answer.*bytes 0-3/900"),
         (206, b"a,b\n", {}, "without a Content-Range"),
+        (226, b"a,b\n", {}, "only a part of the answer"),
+        (202, b"", {}, r"got no answer yet \(202 Accepted\)"),
+        (202, b"a,b\n", {}, "got no answer yet"),
+        (205, b"", {}, "got no answer yet"),
+        (204, b"", {}, r"got no file \(204 No Content\)"),
         (200, b'"too big to be exported\\u001b"', {}, r'in place of a file: "too big to be exported\\x1b"'),
         (200, b'{"error": "too big"}', {}, "too big"),
     ],

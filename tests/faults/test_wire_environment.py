@@ -59,7 +59,9 @@ async def test_a_socks_proxy_says_what_it_needs(
 
 
 @pytest.mark.parametrize("ask", WAYS)
-@pytest.mark.parametrize("address", ["http://127.0.0.1:99999", "http://", "ftp://x", "http://[::1"])
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:99999", "http://", "ftp://x", "http://[::1", " ", "http://a b"]
+)
 async def test_a_proxy_that_is_no_address_is_refused(
     ask: object, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

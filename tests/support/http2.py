@@ -26,8 +26,10 @@ class Http2Server:
 
 
 @contextlib.asynccontextmanager
-async def http2_server(statuses: Sequence[int]) -> AsyncIterator[Http2Server]:
-    """Answer the first requests with `statuses`, and all others with 200."""
+async def http2_server(
+    statuses: Sequence[int], headers: Sequence[tuple[str, str]] = ()
+) -> AsyncIterator[Http2Server]:
+    """Answer the first requests with `statuses`, and all others with 200; all with `headers`."""
     served = Http2Server(0, [])
     left = list(statuses)
 
@@ -41,7 +43,7 @@ async def http2_server(statuses: Sequence[int]) -> AsyncIterator[Http2Server]:
                 if isinstance(event, h2.events.RequestReceived):
                     served.paths.append(dict(event.headers)[b":path"].decode())
                     status = str(left.pop(0) if left else 200)
-                    connection.send_headers(event.stream_id, [(":status", status)])
+                    connection.send_headers(event.stream_id, [(":status", status), *headers])
                     connection.send_data(event.stream_id, b"{}", end_stream=True)
             writer.write(connection.data_to_send())
             await writer.drain()

@@ -8,14 +8,14 @@ Source: https://engineering.toggl.com/docs/track/authentication.
 import base64
 import os
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
 from toggl_async.errors import InvalidInput, MissingCredentials
 from toggl_async.scheduler.core.credentials import KEY_OF_ANOTHER_PRODUCT, is_of_another_product
 
-__all__ = ["ApiToken", "Auth", "EmailPassword", "SessionCookie", "auth_from_env"]
+__all__ = ["ApiToken", "Auth", "EmailPassword", "SessionCookie", "auth_from_env", "checked_environ"]
 
 
 class Auth(Protocol):
@@ -131,6 +131,31 @@ class SessionCookie:
 
     def __repr__(self) -> str:
         return "SessionCookie(…)"
+
+
+_READ: Final = ("TOGGL_API_TOKEN", "TOGGL_BASE_URL", "TOGGL_BUDGET", "TOGGL_EMAIL", "TOGGL_PASSWORD")
+"""The variables that a client may be built from."""
+
+
+def checked_environ(environ: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return the variables to build a client from; those of the process if None.
+
+    Raises:
+        InvalidInput: they are no mapping, or one that counts isn't text; values are not quoted.
+    """
+    if environ is None:
+        return os.environ
+    if not isinstance(environ, Mapping):
+        raise InvalidInput(
+            f"environ must be a mapping of names to text, such as os.environ, not {type(environ).__name__}"
+        )
+    for name in _READ:
+        value: object = environ.get(name, "")
+        if not isinstance(value, str):
+            raise InvalidInput(
+                f"environ[{name!r}] must be text, not {type(value).__name__}: leave it out to unset it"
+            )
+    return environ
 
 
 def auth_from_env(environ: Mapping[str, str] | None = None) -> Auth:

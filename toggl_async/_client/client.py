@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, overload
@@ -13,14 +12,14 @@ from msgspec import UNSET, UnsetType
 
 from toggl_async import scopes
 from toggl_async._client.answer import Answer
-from toggl_async._client.auth import Auth, SessionCookie, auth_from_env
+from toggl_async._client.auth import Auth, SessionCookie, auth_from_env, checked_environ
 from toggl_async._client.login import FixedLogin, Login, SessionLogin
 from toggl_async._client.middleware import Middleware, attempts_of, calls_of
 from toggl_async._client.plans import KnownPlans
 from toggl_async._client.session import CallOptions, Session
 from toggl_async._client.wire import Wire, checked_url, network
 from toggl_async._hints import NoSuchName, known_arguments
-from toggl_async._operations.arguments import each, one_id
+from toggl_async._operations.arguments import each, one_id, one_text
 from toggl_async._operations.operation import Arguments, Operation, PathValue, Value
 from toggl_async._operations.record import Json
 from toggl_async.codec import Codec
@@ -199,7 +198,7 @@ class TogglClient:
             InvalidInput: a variable doesn't contain valid credentials, a base URL or a budget.
             BudgetError: the budget needs an extra that is not installed.
         """
-        environ = os.environ if environ is None else environ
+        environ = checked_environ(environ)
         if scheduler is None and budget is None:
             budget = budget_from_env(environ)
         return cls(
@@ -245,9 +244,16 @@ class TogglClient:
 
         Calls that are still waiting end with `ClientClosed`. A scheduler that was passed in stays open for
         its other clients. Closing a view made by `with_options` does nothing, because views own nothing.
+
+        A client that isn't closed lets go of its connections when its event loop ends, as at the end of
+        `asyncio.run`. The next loop may use it again, or close it.
+
+        Raises:
+            WrongEventLoop: it is in use by another event loop, which is still open.
         """
         if self._is_view:
             return
+        self._login.refuse_to_close_elsewhere()
         try:
             await self._login.say_goodbye()
         finally:
@@ -271,7 +277,7 @@ class TogglClient:
 
         ``DELETE https://accounts.toggl.com/api/sessions``
         """
-        await self._login.end_session()
+        await self._login.end_session(max_wait=self._session.options.max_wait)
 
     def with_options(
         self,
@@ -341,7 +347,7 @@ class TogglClient:
 
     def shared_report(self, report_token: str) -> "scopes.SharedReportScope":
         """One saved report, by the token that it is shared with; nothing is sent yet."""
-        return scopes.SharedReportScope(self._session, {"report_token": report_token})
+        return scopes.SharedReportScope(self._session, each(one_text, report_token=report_token))
 
     @property
     def service(self) -> "scopes.ServiceScope":

@@ -113,6 +113,14 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
         """Blank the credentials in what a server said."""
         return masked(body, self._secrets())
 
+    def refuse_to_close_elsewhere(self) -> None:
+        """Refuse to be closed while another event loop may be using it.
+
+        Raises:
+            WrongEventLoop: it is neither the running one nor closed.
+        """
+        self._scheduled.refuse_to_close_elsewhere()
+
     @abc.abstractmethod
     def _secrets(self) -> frozenset[str]:
         """What proves who asks."""
@@ -121,8 +129,12 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
         """Try credentials again that were refused, for instance because the lock is over."""
         self._refused = None
 
-    async def end_session(self) -> None:
-        """End the session, if there is one."""
+    async def end_session(self, *, max_wait: float | None) -> None:
+        """End the session, if there is one.
+
+        Args:
+            max_wait: seconds that this may wait for its turn; None for no limit.
+        """
 
     async def say_goodbye(self) -> None:
         """Let nothing start any more, and end the session if there is one and it can be done quickly."""
@@ -361,8 +373,11 @@ class SessionLogin(Login):
             now.worked = now.worked or now.cookie in request.headers["Cookie"]
         return response
 
-    async def end_session(self) -> None:
+    async def end_session(self, *, max_wait: float | None) -> None:
         """End the session at the accounts host; the next call makes a new one.
+
+        Args:
+            max_wait: seconds that this may wait for its turn; None for no limit.
 
         Raises:
             TogglError: the accounts host could not be told; the session is forgotten here nevertheless.
@@ -370,7 +385,7 @@ class SessionLogin(Login):
         held, self._held = self._held, None
         if held is None:
             return
-        request = self._request("DELETE", self._facts("DELETE"))
+        request = self._request("DELETE", attrs.evolve(self._facts("DELETE"), max_wait=max_wait))
         request.headers["Cookie"] = f"{_COOKIE}={held.cookie}"
         response = await self._send(request)
         if response.is_error and response.status_code not in {401, 403, 404}:
@@ -382,9 +397,9 @@ class SessionLogin(Login):
         self._scheduled.close_calls()
         with anyio.move_on_after(_GOODBYE, shield=True):
             try:
-                if self._logging_in is not None:
+                if self._logging_in is not None and self._logging_in.get_loop() is asyncio.get_running_loop():
                     await asyncio.wait([self._logging_in])
-                await self.end_session()
+                await self.end_session(max_wait=_GOODBYE)
             except TogglError as error:
                 _log.info("could not end the session: %s", type(error).__name__)
 

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from toggl_async._client.answer import Answer, Received
 from toggl_async._client.login import REFUSAL
 from toggl_async._client.plans import KnownPlans
+from toggl_async._client.wholeness import check_file, check_whole
 from toggl_async._client.wire import Wire, check_call, raw_chunks, read, undecodable
 from toggl_async._operations.files import Download, Form
 from toggl_async._operations.operation import Arguments, Operation, PathValue, Resource, Value
@@ -127,6 +128,7 @@ class Session:
 
         async def whole() -> bytes:
             received = await self._received(operation, arguments)
+            check_file(received.response, operation=operation.name)
             self._believe(operation, received.response, received.body)
             return received.body
 
@@ -171,6 +173,8 @@ class Session:
         said = b"" if response.is_success else await read(response, operation=operation.name)
         Received(response, request, operation=operation.name, body=said, mask=self.codec.mask)
         self._refuse(request, response)
+        check_whole(response, operation=operation.name, reads=operation.reads)
+        check_file(response, operation=operation.name)
         pieces = await opened.enter_async_context(aclosing(_chunks(operation, request, response)))
         return await opened.enter_async_context(aclosing(self._believed(operation, response, pieces)))
 
@@ -189,16 +193,8 @@ class Session:
         """Refuse what can't be a file.
 
         Raises:
-            DecodeError: a part of it came that nobody asked for, or words of JSON, or of HTML.
+            DecodeError: words of JSON came, or of HTML.
         """
-        if response.status_code == httpx.codes.PARTIAL_CONTENT:
-            found = response.headers.get("content-range", "without a Content-Range")
-            raise DecodeError(
-                f"got only a part of the file, though all of it was asked for: {found}",
-                operation=operation.name,
-                field="$",
-                body=piece,
-            )
         if "json" in response.headers.get("content-type", "").lower() and piece.startswith(b'"'):
             try:
                 words = msgspec.json.decode(piece, type=str)
@@ -275,7 +271,7 @@ class Session:
         request = await self._request(method, path, query, body)
         derived = facts_of(httpx.Request(method, self.wire.base_url.join(path)))
         request.extensions[EXTENSION] = attrs.evolve(derived, **self.options.declared)
-        received = await self._sent(request, derived.route)
+        received = await self._sent(request, derived.route, reads=derived.reads)
         # Named by its route: the path may hold secrets, and there are as many paths as there are ids.
         return self.codec.decode(returns, received.body, operation=derived.route)
 
@@ -284,7 +280,7 @@ class Session:
     ) -> Received:
         """Make one call of an operation."""
         request = await self._prepared(operation, arguments, recalls=recalls)
-        return await self._sent(request, operation.name, redirects=operation.redirects)
+        return await self._sent(request, operation.name, reads=operation.reads, redirects=operation.redirects)
 
     async def _prepared(
         self,
@@ -321,12 +317,15 @@ class Session:
             method, path, query=query_items(query), body=content, timeout=self.options.timeout
         )
 
-    async def _sent(self, request: httpx.Request, name: str, *, redirects: bool = False) -> Received:
-        """Send a request through the scheduler, and raise what is a refusal."""
+    async def _sent(
+        self, request: httpx.Request, name: str, *, reads: bool, redirects: bool = False
+    ) -> Received:
+        """Send a request through the scheduler, and raise what is a refusal, or not all of the answer."""
         response = await self.wire.send(request)
         body = await read(response, operation=name)
         received = Received(response, request, operation=name, body=body, mask=self.codec.mask)
         self._refuse(request, response, redirects=redirects)
+        check_whole(response, operation=name, reads=reads, body=body)
         return received
 
     def _refuse(self, request: httpx.Request, response: httpx.Response, *, redirects: bool = False) -> None:

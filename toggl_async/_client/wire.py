@@ -134,10 +134,12 @@ def checked_url(address: str, name: str) -> httpx.URL:
     Raises:
         InvalidInput: they would, or it is no URL of a host.
     """
+    if not isinstance(address, str):
+        raise InvalidInput(f"{name}_url must be text such as 'https://HOST', not {type(address).__name__}")
     try:
         url = httpx.URL(address)
         _ = url.host  # decoded only when somebody asks
-    except (httpx.InvalidURL, TypeError, UnicodeError) as error:
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise InvalidInput(f"{name}_url is not a valid URL: {error}") from None
     if url.port is not None and not 0 < url.port <= _LAST_PORT:
         raise InvalidInput(f"{name}_url must have a port from 1 to {_LAST_PORT}, not {url.port}")

@@ -13,14 +13,15 @@ events by other names, has sent what it failed to send, for all we know.
 import asyncio
 import datetime as dt
 import enum
+import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol, cast
 
-from toggl_async.errors import InvalidInput
+from toggl_async.errors import ClientClosed, InvalidInput
 from toggl_async.scheduler.content_coding import decode, decode_what_is_there
 from toggl_async.scheduler.core.limits import SECOND
-from toggl_async.scheduler.core.masking import masked, secrets_in, without_credentials
+from toggl_async.scheduler.core.masking import hide_what_came, masked, secrets_in, without_credentials
 from toggl_async.scheduler.core.outcome import FIRST_REFUSAL
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
@@ -60,6 +61,13 @@ _CLEANING: Final = frozenset({"connection.close", "http11.response_closed"})
 
 _BODILESS: Final = frozenset({204, 205, 304})
 """Answers that have no body, whatever their headers say of it."""
+
+_LOGGERS: Final = tuple(
+    logging.getLogger(f"{core}.{protocol}")
+    for core in ("httpcore", "httpcore2")
+    for protocol in ("http11", "http2")
+)
+"""Where httpx's transports and those of httpx2 log what they trace, the headers of answers included."""
 
 Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
@@ -157,6 +165,7 @@ class Exchange:
         Raises:
             LostRequest: no answer came.
             Recalled: it must not be sent after all.
+            ClientClosed: the client was closed before it left.
             InvalidInput: it can't be written down, or middleware did what it must not before it left.
             WrongEventLoop: the transport belongs to another event loop.
         """
@@ -175,7 +184,7 @@ class Exchange:
             )
             if around is not None and inner.traces and self._phase is not _Phase.LEFT:
                 await self._depart(may_wait=True, again=False)  # answered by middleware: its turn is spent
-        except Recalled:
+        except (ClientClosed, Recalled):
             raise
         except InvalidInput as error:
             if self._refused_unsent():
@@ -299,12 +308,16 @@ class Exchange:
     async def _trace(self, name: str, info: dict[str, Any]) -> None:
         """Let the request leave when it is about to; nothing that comes later matters here."""
         self._inner.traces = True
+        is_logged = any(map(_is_logged, _LOGGERS))
         if name in _DEPARTURES and not _is_tunnel(info):
             # Where several share a connection, one that waited here would let another take its stream.
             alone = name.startswith("http11.")
+            if self._inner.closed:
+                # Made while the pool was closed, which didn't know it yet: the error has it closed.
+                raise ClientClosed("the client was closed before the call could be sent")
             await self._depart(may_wait=alone, again=self._phase is _Phase.LEFT)
             self._phase = _Phase.LEFT
-            if alone and self._inner.sends_once:
+            if alone and self._inner.sends_once and not is_logged:
                 self._stop_watching()  # httpcore has ten more steps to trace, and each costs
         elif self._phase is not _Phase.LEFT:
             self._note(name, info)
@@ -312,6 +325,10 @@ class Exchange:
             self._phase = _Phase.UNSENDABLE
         if self._user_trace is not None:
             await self._user_trace(name, info)
+        if is_logged:
+            # httpcore logs it next, and has no other use for it once a step is over.
+            declared: frozenset[str] = self._request.extensions.get(SECRETS, frozenset())
+            hide_what_came(info, declared | secrets_in(self._request.headers))
 
     def _note(self, name: str, info: dict[str, Any]) -> None:
         """Take note of an event before the departure."""
@@ -331,6 +348,10 @@ class Exchange:
             self._watched.pop("trace", None)
         else:
             self._watched["trace"] = self._user_trace
+
+
+def _is_logged(logger: logging.Logger) -> bool:
+    return logger.isEnabledFor(logging.DEBUG)
 
 
 def _is_unwritable(info: dict[str, Any]) -> bool:

@@ -81,8 +81,22 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         """End the waiting calls of this transport with ClientClosed; later calls are accepted."""
         self._drivers.close_calls(self._inner)
 
+    def refuse_to_close_elsewhere(self) -> None:
+        """Refuse to be closed while another event loop may be using it.
+
+        Raises:
+            WrongEventLoop: it is neither the running one nor closed.
+        """
+        self._inner.refuse_to_close_elsewhere()
+        self._drivers.refuse_to_close_elsewhere()
+
     async def aclose(self) -> None:
-        """End the waiting calls with ClientClosed, and close the inner transport."""
+        """End the waiting calls with ClientClosed, and close the inner transport.
+
+        Raises:
+            WrongEventLoop: it is in use by another event loop, which is still open.
+        """
+        self.refuse_to_close_elsewhere()
         self._inner.closed = True
         if self._owns_scheduler:
             await self.scheduler.aclose()

@@ -13,7 +13,6 @@ accounts cost nothing.
 
 import asyncio
 import hashlib
-import inspect
 import os
 import random
 import secrets
@@ -35,9 +34,11 @@ from toggl_async.scheduler.core.memory import Belongs, Forgotten
 from toggl_async.scheduler.core.route import quota_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.events import OnEvent, SchedulerEvent
+from toggl_async.scheduler.events.listening import check_listener, notify
 from toggl_async.scheduler.reporter import Reporter, tell
 from toggl_async.scheduler.stats import AccountStats, Counters, ProcessStats, SchedulerStats, WindowStats
 from toggl_async.scheduler.transport import Around, httpx, running_loop
+from toggl_async.scheduler.transport.loops import EndOfLoop, refuse_to_close_elsewhere
 
 __all__ = ["Drivers", "Scheduler", "drivers_of", "on_made", "refuse_beside"]
 
@@ -83,7 +84,7 @@ class Scheduler:
             what = budget.__name__ if isinstance(budget, type) else type(budget).__name__
             raise InvalidInput(f"budget must be {known}, not {what}")
         if on_event is not None:
-            _check_listener(on_event)
+            check_listener(on_event)
         self.options: ClientOptions = options or ClientOptions()
         self._counters = Counters()
         self._listeners: list[OnEvent] = []
@@ -95,7 +96,7 @@ class Scheduler:
             listeners=self._listeners,
         )
         if on_event is not None:
-            self._listeners.append(on_event)
+            self._listeners.append(_Listener(on_event))
         for told in on_made:
             told(self)
 
@@ -127,7 +128,7 @@ class Scheduler:
         Returns:
             A function that stops this; calling it twice does nothing.
         """
-        _check_listener(on_event)
+        check_listener(on_event)
         # Wrapped, so that one function may listen twice, and each time is ended by itself.
         listener = _Listener(on_event)
         self._listeners.append(listener)
@@ -146,21 +147,12 @@ class Scheduler:
         self._drivers.forget_refusals()
 
     async def aclose(self) -> None:
-        """End all waiting calls with ClientClosed, and accept no more; requests under way continue."""
+        """End all waiting calls with ClientClosed, and accept no more; requests under way continue.
+
+        Raises:
+            WrongEventLoop: it is in use by another event loop, which is still open.
+        """
         await self._drivers.aclose()
-
-
-def _check_listener(given: object) -> None:
-    """Refuse what can't be told anything.
-
-    Raises:
-        InvalidInput: it isn't a function, or is a coroutine function, which nobody would await.
-    """
-    call = getattr(type(given), "__call__", None)  # noqa: B004 - that of the class is the one called
-    if inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(call):
-        raise InvalidInput("on_event must not be a coroutine function: it is called, and never awaited")
-    if not callable(given):
-        raise InvalidInput(f"on_event must be a function that takes an event, not {type(given).__name__}")
 
 
 class _Listener:
@@ -172,7 +164,7 @@ class _Listener:
         self._on_event = on_event
 
     def __call__(self, event: SchedulerEvent) -> None:
-        self._on_event(event)
+        notify(self._on_event, event)
 
 
 class Drivers:
@@ -210,6 +202,7 @@ class Drivers:
         self._made = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holder: Holder | None = None
+        self._end_of_loop: EndOfLoop | None = None
         self._forgets = False
         self._process = os.getpid()
         self._chance = random.Random()
@@ -269,7 +262,7 @@ class Drivers:
 
     def learn_organization(self, workspace_id: int, organization_id: int) -> None:
         """Take note of the organization of a workspace, whose quota its requests spend."""
-        if self._loop is not None and self._loop.is_closed():
+        if self._loop is None or self._loop.is_closed():
             self._let_go()
         if self.organizations.get(workspace_id) != organization_id:
             self.organizations[workspace_id] = organization_id
@@ -278,9 +271,28 @@ class Drivers:
                     workspace_id, f"organization:{organization_id}", Belongs(workspace_id, organization_id)
                 )
 
+    def refuse_to_close_elsewhere(self) -> None:
+        """Refuse to be closed while another event loop may be using the accounts.
+
+        Raises:
+            WrongEventLoop: it is neither the running one nor closed.
+        """
+        refuse_to_close_elsewhere("the scheduler", self._loop, self._process)
+
     async def aclose(self) -> None:
-        """End all waiting calls with ClientClosed, and let go of the budget."""
+        """End all waiting calls with ClientClosed, and let go of the budget.
+
+        Raises:
+            WrongEventLoop: another event loop, which is still open, uses the accounts.
+        """
+        self.refuse_to_close_elsewhere()
         self.closed = True
+        if self._end_of_loop is not None:
+            self._end_of_loop.forget()
+        await self._let_budget_go()
+
+    async def _let_budget_go(self) -> None:
+        """End all waiting calls with ClientClosed, and let go of the budget, which belongs to one loop."""
         drivers = self.drivers
         for driver in drivers:
             driver.close()
@@ -288,6 +300,11 @@ class Drivers:
             for driver in drivers:
                 await driver.stop()
             await self._holder.aclose()
+
+    async def _end_with_loop(self) -> None:
+        """Let go of the budget because the loop ends; the next call opens it again."""
+        await self._let_budget_go()
+        self._loop = None
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tie the accounts to the running loop; those of a loop that is over are let go."""
@@ -299,6 +316,9 @@ class Drivers:
         self._let_go()
         self._holder = self._budget.open(self._woken, on_trouble=self._tell_trouble)
         self._loop, self._process = loop, os.getpid()
+        if self._end_of_loop is not None:
+            self._end_of_loop.forget()
+        self._end_of_loop = EndOfLoop(self._end_with_loop)
         # Processes that share their chance, as forked ones would, come back from a rest together.
         self._chance = self._given_chance or random.Random()
 

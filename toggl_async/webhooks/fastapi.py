@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Callable
 
 from toggl_async._extras import needed_by
-from toggl_async.errors import WebhookError
+from toggl_async.errors import InvalidInput, WebhookError
+from toggl_async.webhooks.awaited import named
 from toggl_async.webhooks.deliveries import SIGNATURE_HEADER, Delivery, Event
 from toggl_async.webhooks.receiver import Receiver, status_of
 
@@ -22,7 +23,12 @@ def deliveries(receiver: Receiver) -> Callable[[Request], AsyncIterator[Delivery
 
     Args:
         receiver: checks deliveries, and remembers them.
+
+    Raises:
+        InvalidInput: it is not a `Receiver`.
     """
+    if not isinstance(receiver, Receiver):
+        raise InvalidInput(f"receiver must be a Receiver, not {named(receiver)}")
 
     async def delivery(request: Request) -> AsyncIterator[Delivery]:
         headers = request.headers

@@ -5,8 +5,6 @@ a dependency. Errors in the program's own code are not caught: its server answer
 event again.
 """
 
-import functools
-import inspect
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
@@ -22,6 +20,7 @@ from toggl_async.errors import (
     WebhookError,
     shown,
 )
+from toggl_async.webhooks.awaited import checked_awaitable, may_be_awaited, named
 from toggl_async.webhooks.deliveries import (
     SIGNATURE_HEADER,
     TOLERANCE,
@@ -62,8 +61,8 @@ class Receiver:
         timeout: seconds that the body of a delivery may take to arrive; ``math.inf`` for no limit.
 
     Raises:
-        InvalidInput: the secret is empty or not text, `seen` has no coroutine functions `has` and `add`, or
-            another argument has the wrong type or is out of range.
+        InvalidInput: the secret is empty or not text, `seen` has no functions `has` and `add` that can be
+            awaited, or another argument has the wrong type or is out of range.
     """
 
     def __init__(
@@ -136,11 +135,11 @@ class Receiver:
         turn.waiting += 1
         try:
             async with turn.lock:
-                if await self._seen.has(key):
+                if await checked_awaitable(self._seen.has(key), "seen.has"):
                     yield False
                 else:
                     yield True
-                    await self._seen.add(key)
+                    await checked_awaitable(self._seen.add(key), "seen.add")
         finally:
             turn.waiting -= 1
             if not turn.waiting:
@@ -150,15 +149,17 @@ class Receiver:
         """Make an ASGI application, to mount at the webhook's address or to serve by itself.
 
         Args:
-            handle: a coroutine function that is called with each event once. If it raises, the error reaches
-                the server, and the event is delivered again.
+            handle: a coroutine function, or another that returns an awaitable, that is called with each event
+                once. If it raises, the error reaches the server, and the event is delivered again.
 
         Raises:
-            InvalidInput: `handle` is not a coroutine function.
+            InvalidInput: `handle` is not such a function. If only its result shows that, the application
+                raises this, and the event is delivered again.
         """
-        if not _is_coroutine_function(handle):
+        if not may_be_awaited(handle):
             raise InvalidInput(
-                f"handle must be a coroutine function, not {_named(handle)}: write `async def handle(event)`"
+                f"handle must be a coroutine function, not {named(handle)}: write `async def handle(event)`, "
+                "or annotate what it returns with Awaitable"
             )
         return _App(self, handle)
 
@@ -213,7 +214,7 @@ class _App:
         if isinstance(delivery, Event):
             async with receiver.once(delivery) as is_new:
                 if is_new:
-                    await self._handle(delivery)
+                    await checked_awaitable(self._handle(delivery), "handle")
         await _say(send, 200, answer(delivery))
 
 
@@ -289,25 +290,8 @@ def _check_store(seen: object) -> None:
     """
     for name in ("has", "add"):
         method = getattr(seen, name, None)
-        if isinstance(seen, type) or not _is_coroutine_function(method):
+        if isinstance(seen, type) or not may_be_awaited(method):
             raise InvalidInput(
-                f"seen must have the coroutine functions `has` and `add`, but {_named(seen)} has no "
+                f"seen must have the coroutine functions `has` and `add`, but {named(seen)} has no "
                 f"coroutine function `{name}`: write `async def {name}(self, key)`"
             )
-
-
-def _is_coroutine_function(given: object) -> bool:
-    """Say whether what is called can be awaited, also through a partial, a decorator or an object's call."""
-    while isinstance(given, functools.partial):
-        given = given.func
-    if not callable(given):
-        return False
-    call = getattr(type(given), "__call__", None)  # noqa: B004 - that of the class is the one called
-    return any(inspect.iscoroutinefunction(inspect.unwrap(one)) for one in (given, call) if callable(one))
-
-
-def _named(given: object) -> str:
-    """Name what was given, as the program knows it."""
-    if isinstance(given, type):
-        return f"the class {given.__name__}"
-    return f"the function {given.__name__}" if inspect.isfunction(given) else type(given).__name__

@@ -1,5 +1,6 @@
 """Remembers which events were handled, so that an event that is delivered twice is handled once."""
 
+from collections.abc import Awaitable
 from typing import Final, Protocol
 
 import anyio
@@ -17,11 +18,11 @@ class SeenEvents(Protocol):
     To share one between several processes, keep it in a database. If it raises, the event is delivered again.
     """
 
-    async def has(self, key: str) -> bool:
+    def has(self, key: str) -> Awaitable[bool]:
         """Say whether an event was handled."""
         ...
 
-    async def add(self, key: str) -> None:
+    def add(self, key: str) -> Awaitable[object]:
         """Remember that an event was handled."""
         ...
 

@@ -4,9 +4,19 @@ One after the other, because Toggl takes one request a second: many at once woul
 an accident many would be in doubt instead of one.
 """
 
+import asyncio
 import inspect
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Sized,
+)
 from typing import Final, Generic, TypeVar
 
 import anyio
@@ -67,12 +77,14 @@ async def write_all(
 
     Args:
         rows: what to write; an iterable, also asynchronous, of any length.
-        write: a coroutine function that writes one row, for instance with ``workspace.time_entries.create``.
-            If it raises anything but a TogglError, the run ends; the next run looks for that row first.
-        find: a coroutine function that looks for a row in Toggl, and returns what it found, or None. Without
-            it, rows in doubt stay in doubt. It has to tell rows apart: if it returns something whose id
-            belongs to another row, or something without an id while several rows are alike, the row stays in
-            doubt.
+        write: a coroutine function, or another that returns an awaitable, that writes one row, for instance
+            ``lambda name: workspace.tags.create(name=name)``. If it raises anything but a TogglError, the run
+            ends; the next run looks for that row first.
+        find: a function of the same kind that looks for a row in Toggl, and returns what it found, or None.
+            One that isn't a coroutine function is called with the first row before anything is written, to
+            see whether it returns an awaitable, which isn't awaited. Without `find`, rows in doubt stay in
+            doubt. It has to tell rows apart: if it returns something whose id belongs to another row, or
+            something without an id while several rows are alike, the row stays in doubt.
         journal: a file that remembers how far the job came; use one for each job. None remembers nothing.
         key: a function that returns a text that identifies a row in all runs; by default, a hash of the row,
             which then has to be JSON-compatible, a dataclass, an attrs class or a named tuple.
@@ -84,7 +96,7 @@ async def write_all(
 
     Raises:
         InvalidInput: the journal can't be used, no key can be derived from a row, `settle` is negative or not
-            a number, or `write` or `find` is not a coroutine function.
+            a number, or `write` or `find` doesn't return an awaitable.
         TogglError: an error that every remaining row would meet; this row was not written.
     """
     _check_settle(settle)
@@ -94,6 +106,8 @@ async def write_all(
     done = 0
     async with WriteJournal(journal) as books:
         async for row in _each(rows):
+            if not done and find is not None:
+                _check_find(find, row)
             done += 1
             name = keys.of(row, needed=journal is not None)
             state = await books.state(name)
@@ -214,8 +228,27 @@ def _check_job(rows: object, write: object, find: object, key: object) -> None:
     for name, given in (("write", write), ("find", find), ("key", key)):
         if not (callable(given) or (given is None and name != "write")):
             raise InvalidInput(f"{name} must be a function, not {type(given).__name__}")
-    if inspect.isfunction(find) and not inspect.iscoroutinefunction(inspect.unwrap(find)):
-        raise InvalidInput("find must be a coroutine function: write `async def`")
+
+
+def _check_find(find: Callable[[RowT], Awaitable[object]], row: RowT) -> None:
+    """Refuse what can't be awaited before the first row is in doubt.
+
+    Raises:
+        InvalidInput: it can't be.
+    """
+    call = getattr(type(find), "__call__", None)  # noqa: B004 - that of the class is the one called
+    if inspect.iscoroutinefunction(find) or inspect.iscoroutinefunction(call):
+        return
+    try:
+        returned = find(row)
+    except Exception:  # noqa: BLE001 - it counts only where this row is looked for
+        return
+    _awaitable(returned, "find")
+    # Nothing of a coroutine has run; a task would go on, and nobody would wait for it.
+    if isinstance(returned, Coroutine):
+        returned.close()
+    elif isinstance(returned, asyncio.Future):
+        returned.cancel()
 
 
 class _NotAwaitableError(InvalidInput):
@@ -230,7 +263,8 @@ def _awaitable(given: Awaitable[ResultT], name: str) -> Awaitable[ResultT]:
     """
     if not inspect.isawaitable(given):
         raise _NotAwaitableError(
-            f"{name} must be a coroutine function: it returned {type(given).__name__}, which can't be awaited"
+            f"{name} must be a coroutine function, or return an awaitable: it returned "
+            f"{type(given).__name__}, which can't be awaited"
         )
     return given
 

@@ -19,6 +19,7 @@ from toggl_async.export.plan.arguments import (
 from toggl_async.export.plan.plan import ExportPlan
 from toggl_async.export.plan.survey import Survey
 from toggl_async.export.run.refresh import Choices
+from toggl_async.scheduler.events.listening import check_listener
 
 __all__ = ["check_arguments"]
 
@@ -40,6 +41,7 @@ def _days(value: object, name: str) -> None:
 def _function(value: object, name: str) -> None:
     if not callable(value):
         raise refuse(value, name, "a function that takes an event, or None")
+    check_listener(value)
 
 
 _CHECKS: Final[Mapping[str, _Check]] = MappingProxyType(

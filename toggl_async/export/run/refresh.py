@@ -14,6 +14,7 @@ import datetime as dt
 import math
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import anyio
 import attrs
@@ -44,6 +45,7 @@ from toggl_async.export.run.changes import count_changes, count_rows, latest_rev
 from toggl_async.export.run.settle import settle_lists
 from toggl_async.export.tasks import first_error
 from toggl_async.options import Priority
+from toggl_async.scheduler.events.listening import notify
 
 __all__ = [
     "Choices",
@@ -92,7 +94,7 @@ class Choices:
     @property
     def tell(self) -> OnExportEvent:
         """What to call with each event of the progress."""
-        return self.on_event or silent
+        return silent if self.on_event is None else partial(notify, self.on_event)
 
 
 @attrs.frozen(kw_only=True)

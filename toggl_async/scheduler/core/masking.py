@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
-__all__ = ["masked", "masked_headers", "secrets_in", "without_credentials"]
+__all__ = ["hide_what_came", "masked", "masked_headers", "secrets_in", "without_credentials"]
 
 _MASK: Final = b"***"
 
@@ -98,6 +98,34 @@ def without_credentials(
         (
             name,
             value if _FIGURES.match(_lower(name)) or _lower(name) == "set-cookie" else masked(value, secrets),
+        )
+        for name, value in raw
+    ]
+
+
+def hide_what_came(info: dict[str, object], secrets: Iterable[str]) -> None:
+    """Blank secrets in what httpcore traces of a step that is over.
+
+    Args:
+        info: what the step returned, with the headers of an answer in it, or the exception that ended it,
+            which may quote a header.
+        secrets: the credentials of the request.
+    """
+    returned, secrets = info.get("return_value"), tuple(secrets)
+    if isinstance(returned, tuple):
+        info["return_value"] = tuple(
+            _shown_headers(part, secrets) if isinstance(part, list) else part for part in returned
+        )
+    if "exception" in info:
+        info["exception"] = type(info["exception"])
+
+
+def _shown_headers(raw: list[tuple[bytes, bytes]], secrets: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return headers as a log may show them."""
+    return [
+        (
+            name.decode("latin-1"),
+            _shown_value(_lower(name), value.decode("latin-1"), lambda shown: masked(shown, secrets)),
         )
         for name, value in raw
     ]

@@ -5,7 +5,7 @@ need an adapter in this place.
 
 Connections belong to one process and one event loop. If a client meets another loop, because its program
 calls `asyncio.run` again or was forked, it starts with fresh connections; if its transport can't do that, the
-call is refused before anything is sent.
+call is refused before anything is sent. A loop that ends closes the connections that were made in it.
 
 A cancelled exchange can take a connection out of use for good. httpcore keeps anyio's cancellation away
 from its clean-up, but not asyncio's own: a task cancelled while it cleans up, or in the turn in which its
@@ -37,6 +37,7 @@ from toggl_async.scheduler.transport.environment import (
     refuse_certificates,
     unusable_certificates,
 )
+from toggl_async.scheduler.transport.loops import EndOfLoop, refuse_to_close_elsewhere
 
 __all__ = [
     "AnyTransport",
@@ -151,7 +152,8 @@ def proxy_for(url: httpx.URL) -> EnvironmentProxy | None:
         )
     except (ValueError, httpx.InvalidURL):
         proxy = None
-    if proxy is None or not proxy.url.host or not 0 <= (proxy.url.port or 0) <= _LAST_PORT:
+    is_spaced = any(map(str.isspace, address))
+    if proxy is None or is_spaced or not proxy.url.host or not 0 <= (proxy.url.port or 0) <= _LAST_PORT:
         raise InvalidInput(
             f"the proxy for {url.scheme} is not valid: {source} must be a URL such as http://HOST:PORT"
         )
@@ -259,7 +261,9 @@ class InnerTransport:
 
     __slots__ = (
         "_closing",
+        "_end_of_loop",
         "_is_connectionless",
+        "_is_over",
         "_loop",
         "_pool",
         "_process",
@@ -287,6 +291,9 @@ class InnerTransport:
         self._closing: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
+        self._end_of_loop: EndOfLoop | None = None
+        self._is_over = False
+        """Whether the transport was closed with its loop, for good as far as is known."""
         self._is_connectionless = isinstance(transport, _CONNECTIONLESS) or (
             guest is not None and guest.is_connectionless
         )
@@ -369,16 +376,37 @@ class InnerTransport:
         self.doubt(pool)
         pool.is_doubtful = True
 
+    def refuse_to_close_elsewhere(self) -> None:
+        """Refuse to be closed while another event loop may be using the connections.
+
+        Raises:
+            WrongEventLoop: it is neither the running one nor closed.
+        """
+        refuse_to_close_elsewhere("the client", self._loop, self._process)
+
     async def aclose(self) -> None:
         """Close all pools; those of another process are left to it."""
         self.closed = True
         if self._process != os.getpid():
             return
-        pools, self._retired = [self._pool, *self._retired], []
+        if self._end_of_loop is not None:
+            self._end_of_loop.forget()
+        await self._close_pools()
+
+    async def _close_pools(self) -> None:
+        pools, self._retired = [] if self._is_over else [self._pool, *self._retired], []
         for pool in pools:
             await _close(pool.transport)
         if self._closing:
             await asyncio.wait(list(self._closing))
+
+    async def _end_with_loop(self) -> None:
+        """Close the pools because their loop ends; the next loop begins anew if it can."""
+        await self._close_pools()
+        if self.is_httpx:
+            self._loop = None
+        else:
+            self._is_over = True
 
     async def _move(self) -> None:
         """Leave the connections of another event loop or process behind."""
@@ -399,6 +427,10 @@ class InnerTransport:
                 )
         self._loop, self._process = asyncio.get_running_loop(), os.getpid()
         self._retired, self._closing = [], set()
+        if self._end_of_loop is not None:
+            self._end_of_loop.forget()
+        if not self._is_connectionless:
+            self._end_of_loop = EndOfLoop(self._end_with_loop)
 
 
 def _kind(transport: httpx.AsyncBaseTransport) -> str:

@@ -24,6 +24,9 @@ _SENTENCES: Final = (
     (httpx.RemoteProtocolError, "the server broke off, or did not answer in HTTP"),
 )
 
+_QUOTED: Final = re.compile(r"(?:\bbytearray\()?\bb['\"].*", re.DOTALL)
+"""Bytes that an error quotes."""
+
 
 def is_hopeless(error: Exception) -> bool:
     """Say whether a request is bound to fail again.
@@ -60,12 +63,21 @@ def told(error: Exception, timeouts: object = None) -> str:
         isinstance(error, ExceptionGroup) and len(error.exceptions) == 1
     ):  # pragma: no cover - of some anyio
         error = error.exceptions[0]
+    _forget_quotes(error)
     name, words = type(error).__name__, printable(str(error))
     detail = f"{name}: {words}" if words else name
     for kind, sentence in _SENTENCES:
         if isinstance(error, kind):
             return f"{sentence.format(within=_within(error, timeouts))} ({detail})"
     return detail
+
+
+def _forget_quotes(error: Exception) -> None:
+    """Cut off what an error and its causes quote of an answer: the line that isn't HTTP may set a cookie."""
+    for cause in _causes(error):
+        words = cause.args[0] if cause.args else None
+        if isinstance(words, str) and _QUOTED.search(words):
+            cause.args = (_QUOTED.sub("…", words), *cause.args[1:])
 
 
 def _within(error: Exception, timeouts: object) -> str:
