@@ -197,7 +197,7 @@ def _make(path: Path, reading: Reading) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE))
     try:
-        connection = sqlite3.connect(draft, isolation_level=None)
+        connection = sqlite3.connect(draft, timeout=0, isolation_level=None)
         try:
             connection.executescript(_TABLES)
             connection.execute("INSERT INTO clock VALUES (?, 0, ?, 0)", (reading.boot, reading.uptime))

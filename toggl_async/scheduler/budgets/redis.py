@@ -16,8 +16,8 @@ import re
 import secrets
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -47,17 +47,24 @@ T = TypeVar("T")
 _SCHEMES: Final = ("redis", "rediss", "unix")
 _NO_DATABASE: Final = re.compile(r"DB index|SELECT is not allowed")
 _NO_REDIS: Final = "it does not answer like Redis"
-_TLS_BOUND: Final = 0.7 * BOUND
+_TLS_BOUND: Final = 0.6 * BOUND
 """Seconds that a server may take to answer in TLS before it is asked whether it knows TLS."""
+_PLAIN_BOUND: Final = 0.3 * BOUND
+"""Seconds that it may take to answer that."""
+_GOODBYE: Final = 0.5 * BOUND
+"""Seconds to stop listening in; the connections have the rest of `BOUND` to close in."""
+_LATEST: Final = 2**62
+"""A time in microseconds that no clock shows, and that still fits into what is stored."""
 _UNREADABLE: Final[tuple[type[Exception], ...]] = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     LookupError,
     RecursionError,
     TypeError,
     ValueError,
 )
-"""What redis-py raises at an answer that isn't Redis', unless it notices."""
+"""What redis-py and our own reading raise at an answer that isn't Redis', unless they notice."""
 _AT_ONCE: Final = 8
 """Transactions of one holder under way at once; each takes a connection."""
 
@@ -152,6 +159,14 @@ class RedisBudget:
         return SharedHolder(store, on_trouble=on_trouble)
 
 
+class _Answer(NamedTuple):
+    """What a script found: the time, the stored value, and the holders that don't listen any more."""
+
+    time: int
+    value: StoredValue | None
+    deaf: set[str]
+
+
 class _RedisStore:
     """One holder's connection to Redis."""
 
@@ -210,8 +225,9 @@ class _RedisStore:
 
     async def aclose(self) -> None:
         """Listen no more, and close the connections."""
-        with contextlib.suppress(*self._errors):
-            await self._stop_listening()
+        with contextlib.suppress(*self._errors):  # a timeout is an OSError
+            async with asyncio.timeout(_GOODBYE):
+                await self._stop_listening()
         if self._owns:
             with contextlib.suppress(*self._errors):
                 await self._client.aclose()
@@ -235,21 +251,19 @@ class _RedisStore:
         asked = self._now()
         found = await self._run(READ, keys[:1], channels)
         while True:
-            now, value = self._time_of(found), StoredValue("", b"")
+            answer = self._read(found)
+            now, value = answer.time, answer.value or StoredValue("", b"")
             read_at = self._server_clock.moment(asked, now, self._now()) if self.clock is None else None
-            limits = None
-            if len(found) > 2:  # noqa: PLR2004 - there is a value
-                value = StoredValue.of(found[2])
-                limits = decoded(value.limits)
+            limits = None if answer.value is None else decoded(value.limits)
             if limits is None:
                 limits = Limits.new(now)
                 limits.closed = opened(now, now if value.tag else await self._mark())
-            self._note_who_listens(found[3] if len(found) > 3 else ())  # noqa: PLR2004 - signs of life
+            self._deaf = answer.deaf
             self.read_at = self._now() if read_at is None else read_at
             limits, result, wakes = step(limits, now)
             memories = b""
             if lessons:
-                memories = learned(cast("bytes | None", await self._client.get(keys[1])), lessons, now)
+                memories = learned(await self._get(keys[1]), lessons, now)
             messages: list[str | bytes] = []
             for wake in wakes:
                 messages += (self._channels + wake.name, _encode((account, wake.after)))
@@ -262,54 +276,55 @@ class _RedisStore:
                 return result
 
     async def _recall(self, account: str) -> tuple[Memories, int]:
-        stored = cast("bytes | None", await self._client.get(self._keys(account)[1]))
+        stored = await self._get(self._keys(account)[1])
         found = await self._run(READ, self._keys(account)[:1], "")
-        return recalled(stored), self._time_of(found)
+        return recalled(stored), self._read(found).time
 
     def _now(self) -> int:
         return int(self._loop.time() * SECOND)
 
-    def _time_of(self, found: Sequence[Any]) -> int:
-        try:
-            seconds, microseconds = map(int, found[:2])
-        except (TypeError, ValueError) as error:
-            raise StoreAway(_NO_REDIS) from error
-        time = seconds * SECOND + microseconds
-        return time if self.clock is None else self.clock()
+    def _read(self, found: Any) -> _Answer:
+        """Take the answer of a script apart."""
+        with _from_redis():
+            if not isinstance(found, list):
+                raise TypeError
+            seconds, microseconds, *rest = found
+            time = int(seconds) * SECOND + int(microseconds)
+            if not 0 <= time < _LATEST:
+                raise ValueError
+            value = StoredValue.of(rest[0]) if rest else None
+            heard = rest[1] if len(rest) > 1 else ()
+            start = len(self._channels)
+            deaf = {
+                channel.decode()[start:]
+                for channel, count in zip(heard[::2], heard[1::2], strict=True)
+                if not count
+            }
+        return _Answer(time if self.clock is None else self.clock(), value, deaf)
 
     async def _mark(self) -> int:
         """Return when this memory of Redis' began."""
         found = await self._run(MARK, (f"{self._prefix}:mark",))
-        try:
+        with _from_redis():
             return int(found)
-        except (TypeError, ValueError) as error:
-            raise StoreAway(_NO_REDIS) from error
 
     async def _run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
         """Run a script, which Redis has forgotten if it was started anew."""
         given = (*keys, *arguments)
         client: Any = self._client  # its types know no bytes
-        try:
-            return await client.evalsha(script.digest, len(keys), *given)
-        except self._no_script:
-            return await client.eval(script.text, len(keys), *given)
-        except _UNREADABLE:  # pragma: no cover - nonsense comes with the first answer, seldom later
-            raise StoreAway(_NO_REDIS) from None
-        except RuntimeError as error:  # as some loops raise where a connection has just been closed
-            raise ConnectionError(str(error)) from error
+        with _from_redis():
+            try:
+                return await client.evalsha(script.digest, len(keys), *given)
+            except self._no_script:
+                return await client.eval(script.text, len(keys), *given)
+
+    async def _get(self, key: str) -> bytes | None:
+        with _from_redis():
+            return cast("bytes | None", await self._client.get(key))
 
     def _keys(self, account: str) -> tuple[str, str]:
         tagged = f"{self._prefix}:{{{account}}}"
         return f"{tagged}:limits", f"{tagged}:memories"
-
-    def _note_who_listens(self, heard: Sequence[Any]) -> None:
-        """Take what the step is to know: channels, each followed by the count of its listeners."""
-        start = len(self._channels)
-        self._deaf = {
-            channel.decode()[start:]
-            for channel, count in zip(heard[::2], heard[1::2], strict=True)
-            if not count
-        }
 
     # Wakes
 
@@ -318,10 +333,8 @@ class _RedisStore:
         async with self._connecting:
             if self._listener is not None and not self._listener.done():
                 return
-            try:
+            with _from_redis():
                 await self._subscribe()
-            except _UNREADABLE:
-                raise StoreAway(_NO_REDIS) from None
             subscription = self._subscription
             assert subscription is not None  # noqa: S101 - it has just been made
             self._deaf.clear()
@@ -331,36 +344,34 @@ class _RedisStore:
         if not self._encrypts or self._answered:
             await self._ask_to_be_woken()
             return
-        with anyio.move_on_after(_TLS_BOUND) as scope:
-            await self._ask_to_be_woken()
-        if not scope.cancelled_caught:
-            self._answered = True
-        elif await _speaks_in_the_clear(self._client):
-            raise BudgetError(
-                f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or let it "
-                "use TLS"
-            )
-        else:  # pragma: no cover - a server that takes TLS and is silent
-            raise StoreAway(f"no answer within {_TLS_BOUND:g} s")
+        try:
+            async with asyncio.timeout(_TLS_BOUND):
+                await self._ask_to_be_woken()
+        except TimeoutError:
+            if await _speaks_in_the_clear(self._client):
+                raise BudgetError(
+                    f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or "
+                    "let it use TLS"
+                ) from None
+            raise StoreAway(f"no answer within {_TLS_BOUND:g} s") from None
+        self._answered = True
 
     async def _ask_to_be_woken(self) -> None:
         await self._client.initialize()  # a cluster's subscription takes its nodes for known
         subscription = self._subscription = self._client.pubsub(ignore_subscribe_messages=True)
         await subscription.subscribe(self._channels + self.name)
-        await subscription.get_message(timeout=BOUND)  # that it has been subscribed
+        await subscription.get_message(timeout=None)  # that it has been subscribed
 
     async def _listen(self, subscription: "PubSub") -> None:
-        """Pass on wakes for as long as there is a connection."""
-        try:
+        """Pass on wakes for as long as there is a connection; the next transaction listens anew."""
+        with contextlib.suppress(StoreAway, *self._errors), _from_redis():
             while True:
                 message = await subscription.get_message(timeout=None)
-                if message is None:  # pragma: no cover - the confirmation, where it came late
+                if message is None:  # redis-py has connected again, and subscribed
                     continue
                 with contextlib.suppress(msgspec.MsgspecError):  # anybody can publish
                     account, after = _decode(message["data"])
                     call_in_time(self._loop, self._on_wake, account, after)
-        except self._errors + _UNREADABLE:
-            return  # the next transaction listens anew
 
     async def _stop_listening(self) -> None:
         task, self._listener = self._listener, None
@@ -371,6 +382,22 @@ class _RedisStore:
         if subscription is not None:
             with contextlib.suppress(*self._errors):
                 await subscription.aclose()  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def _from_redis() -> Iterator[None]:
+    """Turn what redis-py lets through, and what can't be read, into errors of a store.
+
+    Raises:
+        StoreAway: what came isn't Redis' answer.
+        ConnectionError: the connection has just been closed, as some loops say it.
+    """
+    try:
+        yield
+    except _UNREADABLE:
+        raise StoreAway(_NO_REDIS) from None
+    except RuntimeError as error:
+        raise ConnectionError(str(error)) from error
 
 
 def _client_of(url: str) -> "Redis":
@@ -443,7 +470,7 @@ def _shown(url: str) -> str:
 async def _speaks_in_the_clear(client: "Client") -> bool:
     """Say whether a server answers without TLS; a plain Redis that is greeted in TLS waits for more."""
     settings = cast(Any, client).connection_pool.connection_kwargs
-    with anyio.move_on_after(BOUND - _TLS_BOUND), contextlib.suppress(OSError, anyio.EndOfStream):
+    with anyio.move_on_after(_PLAIN_BOUND), contextlib.suppress(OSError, anyio.EndOfStream):
         stream = await anyio.connect_tcp(settings.get("host", "localhost"), settings.get("port", 6379))
         async with stream:
             await stream.send(b"PING\r\n")

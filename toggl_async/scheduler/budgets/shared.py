@@ -37,7 +37,11 @@ __all__ = ["BOUND", "SharedHolder"]
 T = TypeVar("T")
 
 BOUND: Final = 1.0
-"""Seconds that a transaction may take; then the process goes on alone."""
+"""Seconds that a store may take to answer; then the process goes on alone.
+
+Waits are bounded by asyncio and not by anyio, which knows its own cancellations by their message: redis-py
+closes connections in `asyncio.gather`, which drops it, and the program would see itself cancelled.
+"""
 TRIES: Final = (1.8, 2.0)
 """Seconds between two tries of a store that is away, their own time included; drawn, against herds."""
 
@@ -143,7 +147,7 @@ class SharedHolder:
         Whoever went on alone at the first failure would meet those who came a moment later.
         """
         try:
-            with anyio.fail_after(BOUND):
+            async with asyncio.timeout(BOUND):
                 while True:
                     try:
                         if pending is None:
@@ -181,16 +185,17 @@ class SharedHolder:
         return self._remember(seen, *found)
 
     async def aclose(self) -> None:
-        """Let go of the store; requests that are still under way are not told any more."""
+        """Let go of the store, within `BOUND`; it is not told of requests that are still under way."""
         self._closed = True
         if self._opening is not None:
             self._opening.cancel()
         if self._trial is not None:
             self._trial.cancel()
-            await asyncio.wait([self._trial])
+            await asyncio.wait([self._trial], timeout=BOUND)
             self._trial = None
-        with anyio.move_on_after(BOUND):
-            await self._store.aclose()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BOUND):
+                await self._store.aclose()
 
     # With the store
 
@@ -218,7 +223,7 @@ class SharedHolder:
 
     async def _recalled(self, account: str, seen: Seen, pending: Awaitable[tuple[Memories, int]]) -> Memories:
         try:
-            with anyio.fail_after(BOUND):
+            async with asyncio.timeout(BOUND):
                 found = await pending
         except TimeoutError:
             self._lose(account, StoreAway(f"no answer within {BOUND:g} s"))
@@ -296,7 +301,7 @@ class SharedHolder:
         while True:
             began = self._loop.time()
             try:
-                with anyio.fail_after(BOUND):
+                async with asyncio.timeout(BOUND):
                     await self._store.ping()
                     await self._try(self._failed)
             except (StoreAway, BudgetError, TimeoutError):
