@@ -7,6 +7,7 @@ file is set aside under another name, so that it can be examined.
 
 import contextlib
 import errno
+import glob
 import logging
 import os
 import secrets
@@ -107,7 +108,7 @@ class Database:
             self._prepare(reading)
         except sqlite3.Error as error:
             self.connection.close()
-            if not _is_damage(error):  # pragma: no cover - a fault of the disk
+            if not _is_damage(error):
                 raise told(error) from error
             if _code(error) == sqlite3.SQLITE_NOTADB and not _was_budget(path):
                 raise self._foreign() from error
@@ -255,9 +256,7 @@ def _was_budget(path: Path) -> bool:
     with contextlib.suppress(OSError), path.open("rb") as file:
         if file.read(_MARK_END)[_MARK_AT:] == APPLICATION.to_bytes(4, "big"):
             return True
-    with contextlib.suppress(OSError):
-        return any(one.name.startswith(f"{path.name}.life") for one in path.parent.iterdir())
-    return False  # pragma: no cover - the directory went meanwhile
+    return any(path.parent.glob(f"{glob.escape(path.name)}.life*"))
 
 
 def told(error: sqlite3.Error) -> StoreAway | Locked:

@@ -295,7 +295,7 @@ class _RedisStore:
             value = StoredValue.of(rest[0]) if rest else None
             heard = rest[1] if len(rest) > 1 else ()
             start = len(self._channels)
-            deaf = {
+            deaf: set[str] = {
                 channel.decode()[start:]
                 for channel, count in zip(heard[::2], heard[1::2], strict=True)
                 if not count
@@ -347,14 +347,14 @@ class _RedisStore:
         try:
             async with asyncio.timeout(_TLS_BOUND):
                 await self._ask_to_be_woken()
+            self._answered = True
         except TimeoutError:
-            if await _speaks_in_the_clear(self._client):
-                raise BudgetError(
-                    f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or "
-                    "let it use TLS"
-                ) from None
-            raise StoreAway(f"no answer within {_TLS_BOUND:g} s") from None
-        self._answered = True
+            if not await _speaks_in_the_clear(self._client):
+                raise StoreAway(f"no answer within {_TLS_BOUND:g} s") from None
+            raise BudgetError(
+                f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or let it "
+                "use TLS"
+            ) from None
 
     async def _ask_to_be_woken(self) -> None:
         await self._client.initialize()  # a cluster's subscription takes its nodes for known
@@ -470,12 +470,17 @@ def _shown(url: str) -> str:
 async def _speaks_in_the_clear(client: "Client") -> bool:
     """Say whether a server answers without TLS; a plain Redis that is greeted in TLS waits for more."""
     settings = cast(Any, client).connection_pool.connection_kwargs
-    with anyio.move_on_after(_PLAIN_BOUND), contextlib.suppress(OSError, anyio.EndOfStream):
+
+    async def greet() -> bytes:
         stream = await anyio.connect_tcp(settings.get("host", "localhost"), settings.get("port", 6379))
         async with stream:
             await stream.send(b"PING\r\n")
-            return (await stream.receive(64)).startswith((b"+PONG", b"-"))
-    return False
+            return await stream.receive(64)
+
+    try:
+        return (await asyncio.wait_for(greet(), _PLAIN_BOUND)).startswith((b"+PONG", b"-"))
+    except (OSError, anyio.EndOfStream):
+        return False
 
 
 def _misconfigured(error: BaseException) -> str:

@@ -44,7 +44,7 @@ def refuse_certificates() -> None:
         InvalidInput: it is none.
     """
     folder = os.environ.get("SSL_CERT_DIR")
-    if folder and not os.environ.get("SSL_CERT_FILE") and not os.path.isdir(folder):  # noqa: PTH112  # pragma: no cover - tested in processes of their own
+    if folder and not os.environ.get("SSL_CERT_FILE") and not os.path.isdir(folder):  # noqa: PTH112 - however long
         raise InvalidInput(f"SSL_CERT_DIR names {folder!a}, which is not a directory: name one, or unset it")
 
 
@@ -53,12 +53,10 @@ def unusable_certificates(error: OSError | ValueError) -> InvalidInput:
     named = [name for name in CERTIFICATE_VARIABLES if os.environ.get(name)]
     # OpenSSL names no file of certificates; Python names the log of keys that it opens.
     name = named[0] if named else ""
-    if (
-        getattr(error, "filename", None) is not None and "SSLKEYLOGFILE" in named
-    ):  # pragma: no cover - tested in processes of their own
+    if getattr(error, "filename", None) is not None and "SSLKEYLOGFILE" in named:
         name = "SSLKEYLOGFILE"
     why = error.reason if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
-    if not name:  # pragma: no cover - an installation without certificates
+    if not name:
         return InvalidInput(f"the certificates of certifi cannot be read: {why or error}")
     return InvalidInput(
         f"{name} names {os.environ[name]!a}, which cannot be used: {why or error}; correct it, or unset it"
