@@ -8,7 +8,7 @@ import msgspec
 
 from toggl_async.scheduler.budgets import Step
 from toggl_async.scheduler.core import alone
-from toggl_async.scheduler.core.limits import SECOND, Limits
+from toggl_async.scheduler.core.limits import NEVER, SECOND, Limits
 from toggl_async.scheduler.core.memory import Lesson, Memories
 from toggl_async.scheduler.core.waiters import Wake
 
@@ -53,12 +53,12 @@ class Seen:
         "used_at",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, now: int) -> None:
         self.limits: Limits | None = None
         """As they were last seen, or as they go on while alone."""
         self.ahead: int = 0
         """Their time less that of the loop."""
-        self.before: int = 0
+        self.before: int = NEVER
         """The last slot but one that the store told of."""
         self.highest: int = 0
         """The greatest number of a turn that was seen."""
@@ -76,7 +76,7 @@ class Seen:
         self.memories: Memories = Memories()
         self.lessons: list[Lesson] = []
         """What was learned while alone; the store gets it with the next transaction."""
-        self.used_at: int = 0
+        self.used_at: int = now
 
     def next_place(self, now: int) -> float:
         """Return one's own next place while alone, by the loop's clock; infinite while with the store."""

@@ -204,7 +204,7 @@ class SharedHolder:
             seen = self._accounts.pop(known)
             if now - seen.used_at < _IDLE or seen.round is not None or seen.lessons:
                 self._accounts[known] = seen  # behind the others
-        seen = self._accounts[account] = Seen()
+        seen = self._accounts[account] = Seen(now)
         return seen
 
     def _with(self, seen: Seen, step: Step[T], passed: "Passed[T]", result: T | Closed) -> T:

@@ -145,7 +145,8 @@ def make_place(round_: Round, limits: Limits, now: int, interval: int) -> None:
         return
     place = place_after(round_, limits, now, interval)
     early = interval // _EARLY
-    limits.closed = place - interval - (early if place - now > interval + early else 0)
+    closed = place - interval - (early if place - now > interval + early else 0)
+    limits.closed = closed or -1  # 0 says that nothing is closed, and clocks begin there
 
 
 def forgot(limits: Limits, before: int, time: int) -> bool:

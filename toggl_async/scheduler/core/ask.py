@@ -314,7 +314,7 @@ def leaving(
     interval = interval_of(limits, me)
     if number == limits.number:
         if limits.slot <= now + me.lag:
-            if now - limits.slot > LATE and limits.closed + interval > now + me.lag:
+            if limits.closed and now - limits.slot > LATE and limits.closed + interval > now + me.lag:
                 # A store closed meanwhile, or this process is alone: what leaves late meets another's.
                 return _back(limits, now, me, number, window)
             limits.slot = limits.served[level] = now + me.lag

@@ -246,7 +246,7 @@ def _is_spent(window: Window) -> bool:
 
 def _note_shut(window: Window, now: int) -> None:
     if not window.shut_at and _is_spent(window):
-        window.shut_at = now
+        window.shut_at = now or 1  # 0 says that it is not shut, and clocks begin there
 
 
 def _excuse(limits: Limits, now: int, name: str, shut_at: int) -> None:
