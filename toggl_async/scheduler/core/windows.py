@@ -146,13 +146,8 @@ def learn(window: Window, now: int, me: Process, number: int, remaining: int, re
             window.word = number
         return
     remaining = max(0, remaining - sum(other > number for other in window.settled))
-    if known is None or abs(announced - known) > _SAME:
-        window.spread = int(SPREAD * me.chance)
-        window.reset_at = announced + window.spread
-    else:
-        window.reset_at = min(announced, known) + window.spread
-        if not is_later and window.remaining is not None:
-            remaining = min(remaining, window.remaining)
+    if _set_reset(window, announced, me) and not is_later and window.remaining is not None:
+        remaining = min(remaining, window.remaining)
     window.remaining = remaining
     window.word = max(window.word, number)
 
@@ -177,9 +172,23 @@ def state(
     if remaining < 0:
         window.remaining = window.reset_at = None
     else:
-        window.spread = int(SPREAD * me.chance)
-        window.reset_at = now + resets_in + RESET_MARGIN + window.spread
+        _set_reset(window, now + resets_in + RESET_MARGIN, me)
         window.remaining = remaining
+
+
+def _set_reset(window: Window, announced: int, me: Process) -> bool:
+    """Take an announced reset; say whether it is the one that is known.
+
+    Chance is drawn once for each reset. It is part of what calls wait for, and of what `max_wait` is compared
+    with: drawn anew with each word, it would refuse calls that had been told that they can go.
+    """
+    known = None if window.reset_at is None else window.reset_at - window.spread
+    if known is not None and abs(announced - known) <= _SAME:
+        window.reset_at = min(announced, known) + window.spread
+        return True
+    window.spread = int(SPREAD * me.chance)
+    window.reset_at = announced + window.spread
+    return False
 
 
 def merge(limits: Limits, old: str, lasting: str) -> None:
