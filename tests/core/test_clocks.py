@@ -59,9 +59,7 @@ class Story:
         after, who, what, level, amount = step
         self.now += after
         me = self.processes[who]
-        if not self.turns and what != "quota":
-            what = "ask"
-        turn = self.turns[-1] if self.turns else (0, level)
+        turn = self.turns[-1] if self.turns else (0, level)  # older than any
         if what == "leave":
             departure, _ = leaving(self.limits, self.now, me, turn[0], turn[1], "user")
             return [departure.number and departure.number - self.first, departure.wait], []

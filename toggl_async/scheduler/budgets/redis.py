@@ -64,19 +64,19 @@ _UNREADABLE: Final[tuple[type[Exception], ...]] = (
     TypeError,
     ValueError,
 )
-"""What redis-py and our own reading raise at an answer that isn't Redis', unless they notice."""
+"""What redis-py, and our own reading, raise if what answers is not Redis."""
 _AT_ONCE: Final = 8
-"""Transactions of one holder under way at once; each takes a connection."""
+"""How many transactions of a holder may be under way at once; each takes a connection."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[str, int]).decode
 
 
 def _check_prefix(prefix: object) -> None:
-    """Refuse what keys can't begin with; braces would take those of an account apart in a cluster.
+    """Refuse a prefix that doesn't work; with braces, a cluster would take the keys of an account apart.
 
     Raises:
-        InvalidInput: it can't be.
+        InvalidInput: it doesn't.
     """
     if not (isinstance(prefix, str) and prefix and prefix.isprintable() and not {*"{} "} & {*prefix}):
         raise InvalidInput(
@@ -203,28 +203,28 @@ class _RedisStore:
         self.place: str = f"the shared budget in Redis at {shown}"
 
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> Awaitable[T]:
-        """Apply a step as often as somebody else writes meanwhile."""
+        """Apply a step, again each time that another process writes meanwhile."""
         return self._safely(lambda: self._transact(account, step, lessons))
 
     def recall(self, account: str) -> Awaitable[tuple[Memories, int]]:
-        """Return what was learned of an account."""
+        """Return what was learned about an account."""
         return self._safely(lambda: self._recall(account))
 
     def alive(self, name: str) -> bool:
-        """Say whether a holder listens, as the latest answer told."""
+        """Say whether a holder is listening, by the latest answer."""
         return name not in self._deaf
 
     async def ping(self) -> None:
-        """Try whether Redis can be written to, and listen anew.
+        """Check that Redis can be written to, and subscribe again.
 
-        One that is out of memory, or has become a replica, still answers.
+        A Redis that is out of memory, or has become a replica, still answers.
         """
         await self._stop_listening()
         await self._safely(self._connect)
         await self._safely(self._mark)
 
     async def aclose(self) -> None:
-        """Listen no more, and close the connections."""
+        """Unsubscribe, and close the connections."""
         with contextlib.suppress(*self._errors):  # a timeout is an OSError
             async with asyncio.timeout(_GOODBYE):
                 await self._stop_listening()
@@ -233,12 +233,12 @@ class _RedisStore:
                 await self._client.aclose()
 
     async def _safely(self, action: Callable[[], Awaitable[T]]) -> T:
-        """Run an action, and make an error of Redis one of a store."""
+        """Run an action, and turn Redis' errors into those of a store."""
         try:
             async with self._at_once:
                 return await action()
         except self._errors as error:
-            # redis-py's errors are none of Python's, and some of Python's are raised as they are.
+            # redis-py turns most of Python's errors into its own, but not all of them.
             if why := _misconfigured(error):
                 raise BudgetError(f"{self.place}: {why}") from error
             raise StoreAway(printable(str(error)) or type(error).__name__) from error
@@ -303,13 +303,13 @@ class _RedisStore:
         return _Answer(time if self.clock is None else self.clock(), value, deaf)
 
     async def _mark(self) -> int:
-        """Return when this memory of Redis' began."""
+        """Return since when this Redis has kept its data, by its own clock."""
         found = await self._run(MARK, (f"{self._prefix}:mark",))
         with _from_redis():
             return int(found)
 
     async def _run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
-        """Run a script, which Redis has forgotten if it was started anew."""
+        """Run a script; send it as a whole if Redis doesn't know it, as after a restart."""
         given = (*keys, *arguments)
         client: Any = self._client  # its types know no bytes
         with _from_redis():
@@ -329,7 +329,7 @@ class _RedisStore:
     # Wakes
 
     async def _connect(self) -> None:
-        """Listen on one's own channel; before anything else, for who doesn't listen counts as dead."""
+        """Subscribe to the holder's channel, first of all: a holder that doesn't listen counts as dead."""
         async with self._connecting:
             if self._listener is not None and not self._listener.done():
                 return
@@ -360,10 +360,10 @@ class _RedisStore:
         await self._client.initialize()  # a cluster's subscription takes its nodes for known
         subscription = self._subscription = self._client.pubsub(ignore_subscribe_messages=True)
         await subscription.subscribe(self._channels + self.name)
-        await subscription.get_message(timeout=None)  # that it has been subscribed
+        await subscription.get_message(timeout=None)  # the confirmation
 
     async def _listen(self, subscription: "PubSub") -> None:
-        """Pass on wakes for as long as there is a connection; the next transaction listens anew."""
+        """Pass on wakes for as long as there is a connection; the next transaction subscribes again."""
         with contextlib.suppress(StoreAway, *self._errors), _from_redis():
             while True:
                 message = await subscription.get_message(timeout=None)
@@ -401,18 +401,18 @@ def _from_redis() -> Iterator[None]:
 
 
 def _client_of(url: str) -> "Redis":
-    """Return a client of our own; it waits for nothing by itself, since each transaction is bounded."""
+    """Return a client whose reads don't time out by themselves, since each transaction is bounded."""
     from redis.asyncio import Redis  # noqa: PLC0415 - an extra
     from redis.asyncio.retry import Retry  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
 
     try:
-        # A connection that the server closed while it was idle is found out by using it: once more, then.
+        # Only a request shows that the server closed an idle connection, so each is tried once more.
         client = Redis.from_url(
             url, socket_connect_timeout=BOUND, socket_timeout=None, retry=Retry(NoBackoff(), 1)
         )
         pool: Any = client.connection_pool  # its types know nothing of this
-        pool.make_connection()  # which connects later, and takes the options now
+        pool.make_connection()  # this only checks the options; it connects later
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"the URL of the budget at {_shown(url)} is not valid: {error}") from None
     _refuse_text(client)
@@ -420,10 +420,10 @@ def _client_of(url: str) -> "Redis":
 
 
 def _refuse_others(client: object) -> None:
-    """Refuse what is no client for asyncio, such as redis-py's other ones.
+    """Refuse anything that isn't a client for asyncio, such as redis-py's synchronous ones.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it isn't.
     """
     from redis.asyncio import Redis, RedisCluster  # noqa: PLC0415 - an extra
 
@@ -449,7 +449,7 @@ def _refuse_text(client: "Client") -> None:
 
 
 def _shown(url: str) -> str:
-    """Return a URL without what is secret in it.
+    """Return a URL without its secrets.
 
     Raises:
         InvalidInput: it is not a URL of Redis.

@@ -180,7 +180,7 @@ def _set_reset(window: Window, announced: int, me: Process) -> bool:
     """Take an announced reset; say whether it is the one that is known.
 
     Chance is drawn once for each reset. It is part of what calls wait for, and of what `max_wait` is compared
-    with: drawn anew with each word, it would refuse calls that had been told that they can go.
+    with: drawn again with each word, it would refuse calls that had been told that they can go.
     """
     known = None if window.reset_at is None else window.reset_at - window.spread
     if known is not None and abs(announced - known) <= _SAME:
@@ -222,7 +222,7 @@ def shift(limits: Limits, by: int) -> None:
 
 
 def sweep(limits: Limits, now: int) -> None:
-    """Begin the windows anew whose reset has come, and give up on what flies for too long.
+    """Start the windows over whose reset has come, and give up on requests under way for too long.
 
     In every step and for all of them: what expires only where it is in the way, makes the value grow.
     """
@@ -261,8 +261,8 @@ def _note_shut(window: Window, now: int) -> None:
 def _excuse(limits: Limits, now: int, name: str, shut_at: int) -> None:
     """Don't count as starving that a window was shut.
 
-    The time is taken off, and doesn't begin anew: a window of 30 an hour is open for half a minute,
-    and whoever is never among the first 30 would wait for ever.
+    The time is taken off, and doesn't start over: a window of 30 an hour is open for half a minute,
+    and whoever is never among the first 30 would wait forever.
     """
     opens = max(now, limits.gate.until)  # a rest has been taken off already, and has moved `shut_at`
     for waiter in limits.waiters.values():

@@ -1,4 +1,4 @@
-"""What the environment says of the way to a server: its proxy, and the certificates that are trusted.
+"""What the environment says about connections: the proxy, and the certificates to trust.
 
 Errors name the variable at fault, and the file; never the address of a proxy, which may contain a password.
 """
@@ -18,7 +18,7 @@ CERTIFICATE_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"
 
 
 def named_proxy(scheme: str, host: str) -> tuple[str, str] | None:
-    """Return the proxy for a host, as it is written, and who names it; None if there is none.
+    """Return the proxy for a host, as configured, and what names it; None if there is none.
 
     Raises:
         InvalidInput: it is a SOCKS proxy, and the package for those is not installed.
@@ -38,10 +38,10 @@ def named_proxy(scheme: str, host: str) -> tuple[str, str] | None:
 
 
 def refuse_certificates() -> None:
-    """Refuse a folder of certificates that is none: OpenSSL would silently trust nobody.
+    """Refuse a directory of certificates that isn't a directory: OpenSSL would silently trust nobody.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it isn't.
     """
     folder = os.environ.get("SSL_CERT_DIR")
     if folder and not os.environ.get("SSL_CERT_FILE") and not os.path.isdir(folder):  # noqa: PTH112 - however long
@@ -49,7 +49,7 @@ def refuse_certificates() -> None:
 
 
 def unusable_certificates(error: OSError | ValueError) -> InvalidInput:
-    """Return the error for a TLS context that can't be made as the environment wants it."""
+    """Return the error for a TLS context that can't be made as the environment demands."""
     named = [name for name in CERTIFICATE_VARIABLES if os.environ.get(name)]
     # OpenSSL names no file of certificates; Python names the log of keys that it opens.
     name = named[0] if named else ""

@@ -1,4 +1,4 @@
-"""What became of a request that got no answer: whether it can fare better again, and how that is told."""
+"""Requests that got no answer: whether sending them again can help, and what their errors say."""
 
 import re
 import ssl
@@ -10,7 +10,7 @@ from toggl_async.scheduler.transport import httpx
 __all__ = ["as_failure", "failure_type", "is_hopeless", "told"]
 
 _FINAL: Final = re.compile(r"\s*4(?!08|25|29)[0-9]{2}\b")
-"""How the words of a proxy begin that refuses for good; with other statuses it may be busy."""
+"""How the message of a proxy that refuses for good begins; with other statuses, it may just be busy."""
 
 _SENTENCES: Final = (
     (httpx.ConnectTimeout, "no connection{within}"),
@@ -29,7 +29,7 @@ def is_hopeless(error: Exception) -> bool:
     """Say whether a request is bound to fail again.
 
     A certificate that can't be verified, a proxy that refuses (five wrong passwords lock an account of a
-    directory), a request that can't be written down, middleware that does what it must not.
+    directory), a request that can't be encoded, middleware that does what it must not.
     """
     error = _unwrapped(error)
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | InvalidInput):
@@ -58,7 +58,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def told(error: Exception, timeouts: object = None) -> str:
-    """Say in words what happened, with the name of the exception and its own words behind.
+    """Say in words what happened, followed by the name of the exception and its message.
 
     Args:
         error: what a transport raised.
@@ -74,7 +74,7 @@ def told(error: Exception, timeouts: object = None) -> str:
 
 
 def _within(error: Exception, timeouts: object) -> str:
-    """Return how long was waited, if that is known."""
+    """Return how long the request waited, if that is known."""
     what = type(error).__name__.removesuffix("Timeout").lower()
     seconds = timeouts.get(what) if isinstance(timeouts, dict) else None
     return f" within {seconds:g} s" if isinstance(seconds, int | float) else ""
@@ -102,7 +102,7 @@ def as_failure(
         request: the request.
         path: its path as it may be shown.
         maybe_applied: whether Toggl may have carried it out.
-        way: the proxy in between, if any, as it may be shown.
+        way: the proxy that was used, if any, as it may be shown.
         closed: whether the client was closed meanwhile.
     """
     kind: type[RequestFailed] = failure_type(error)
