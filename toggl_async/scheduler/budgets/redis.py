@@ -12,13 +12,10 @@ The time is the server's. All keys of an account have one hash tag, so a cluster
 import asyncio
 import contextlib
 import os
-import re
 import secrets
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import anyio
 import msgspec
@@ -26,6 +23,14 @@ import msgspec
 from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop, printable, shown
 from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.loopback import call_in_time
+from toggl_async.scheduler.budgets.redis_client import (
+    client_of,
+    misconfigured,
+    refuse_others,
+    refuse_text,
+    shown_url,
+    speaks_in_the_clear,
+)
 from toggl_async.scheduler.budgets.scripts import MARK, READ, WRITE, Script, StoredValue, expiry
 from toggl_async.scheduler.budgets.server_clock import ServerClock
 from toggl_async.scheduler.budgets.shared import BOUND, SharedHolder
@@ -35,22 +40,17 @@ from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.memory import Lesson, Memories
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis, RedisCluster
     from redis.asyncio.client import PubSub
 
-    Client: TypeAlias = Redis | RedisCluster
+    from toggl_async.scheduler.budgets.redis_client import Client
 
 __all__ = ["RedisBudget"]
 
 T = TypeVar("T")
 
-_SCHEMES: Final = ("redis", "rediss", "unix")
-_NO_DATABASE: Final = re.compile(r"DB index|SELECT is not allowed")
 _NO_REDIS: Final = "it does not answer like Redis"
 _TLS_BOUND: Final = 0.6 * BOUND
 """Seconds that a server may take to answer in TLS before it is asked whether it knows TLS."""
-_PLAIN_BOUND: Final = 0.3 * BOUND
-"""Seconds that it may take to answer that."""
 _GOODBYE: Final = 0.5 * BOUND
 """Seconds to stop listening in; the connections have the rest of `BOUND` to close in."""
 _LATEST: Final = 2**62
@@ -120,11 +120,11 @@ class RedisBudget:
         self._url = ""
         if isinstance(url_or_client, str):
             self._url = url_or_client
-            self._shown = _shown(url_or_client)
-            _client_of(url_or_client)  # so that a URL that can't be used is refused here
+            self._shown = shown_url(url_or_client)
+            client_of(url_or_client)  # so that a URL that can't be used is refused here
         else:
-            _refuse_others(url_or_client)
-            _refuse_text(url_or_client)
+            refuse_others(url_or_client)
+            refuse_text(url_or_client)
             self._client = url_or_client
             self._shown = type(url_or_client).__name__
 
@@ -144,7 +144,7 @@ class RedisBudget:
         """
         client = self._client
         if client is None:
-            client = _client_of(self._url)
+            client = client_of(self._url)
         else:
             home = asyncio.get_running_loop(), os.getpid()
             if self._home not in {None, home}:
@@ -239,7 +239,7 @@ class _RedisStore:
                 return await action()
         except self._errors as error:
             # redis-py turns most of Python's errors into its own, but not all of them.
-            if why := _misconfigured(error):
+            if why := misconfigured(error):
                 raise BudgetError(f"{self.place}: {why}") from error
             raise StoreAway(printable(str(error)) or type(error).__name__) from error
 
@@ -349,7 +349,7 @@ class _RedisStore:
                 await self._ask_to_be_woken()
             self._answered = True
         except TimeoutError:
-            if not await _speaks_in_the_clear(self._client):
+            if not await speaks_in_the_clear(self._client):
                 raise StoreAway(f"no answer within {_TLS_BOUND:g} s") from None
             raise BudgetError(
                 f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or let it "
@@ -398,106 +398,3 @@ def _from_redis() -> Iterator[None]:
         raise StoreAway(_NO_REDIS) from None
     except RuntimeError as error:
         raise ConnectionError(str(error)) from error
-
-
-def _client_of(url: str) -> "Redis":
-    """Return a client whose reads don't time out by themselves, since each transaction is bounded."""
-    from redis.asyncio import Redis  # noqa: PLC0415 - an extra
-    from redis.asyncio.retry import Retry  # noqa: PLC0415
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-
-    try:
-        # Only a request shows that the server closed an idle connection, so each is tried once more.
-        client = Redis.from_url(
-            url, socket_connect_timeout=BOUND, socket_timeout=None, retry=Retry(NoBackoff(), 1)
-        )
-        pool: Any = client.connection_pool  # its types know nothing of this
-        pool.make_connection()  # this only checks the options; it connects later
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"the URL of the budget at {_shown(url)} is not valid: {error}") from None
-    _refuse_text(client)
-    return client
-
-
-def _refuse_others(client: object) -> None:
-    """Refuse anything that isn't a client for asyncio, such as redis-py's synchronous ones.
-
-    Raises:
-        InvalidInput: it isn't.
-    """
-    from redis.asyncio import Redis, RedisCluster  # noqa: PLC0415 - an extra
-
-    if not isinstance(client, Redis | RedisCluster):
-        kind = type(client)
-        raise InvalidInput(
-            "RedisBudget takes a URL such as redis://localhost:6379/0, or a client of redis.asyncio, not a "
-            f"value of type {kind.__module__}.{kind.__qualname__}"
-        )
-
-
-def _refuse_text(client: "Client") -> None:
-    """Refuse a client that decodes answers.
-
-    Raises:
-        InvalidInput: it does.
-    """
-    if client.get_encoder().decode_responses:
-        raise InvalidInput(
-            "the client decodes answers to text, but the budget stores bytes: pass a client with "
-            "decode_responses=False"
-        )
-
-
-def _shown(url: str) -> str:
-    """Return a URL without its secrets.
-
-    Raises:
-        InvalidInput: it is not a URL of Redis.
-    """
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        raise InvalidInput("the URL of the budget has a port that is not a number from 0 to 65535") from None
-    if parts.scheme not in _SCHEMES:
-        raise InvalidInput(
-            "the URL of the budget must begin with redis://, rediss:// or unix://, for instance "
-            "redis://localhost:6379/0"
-        )
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
-
-
-async def _speaks_in_the_clear(client: "Client") -> bool:
-    """Say whether a server answers without TLS; a plain Redis that is greeted in TLS waits for more."""
-    settings = cast(Any, client).connection_pool.connection_kwargs
-
-    async def greet() -> bytes:
-        stream = await anyio.connect_tcp(settings.get("host", "localhost"), settings.get("port", 6379))
-        async with stream:
-            await stream.send(b"PING\r\n")
-            return await stream.receive(64)
-
-    try:
-        return (await asyncio.wait_for(greet(), _PLAIN_BOUND)).startswith((b"+PONG", b"-"))
-    except (OSError, anyio.EndOfStream):
-        return False
-
-
-def _misconfigured(error: BaseException) -> str:
-    """Return what is wrong with the configuration, if that is why an error came; else nothing."""
-    from redis import exceptions  # noqa: PLC0415 - an extra
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, exceptions.AuthenticationError | exceptions.AuthenticationWrongNumberOfArgsError):
-            return "the user name or the password is wrong"
-        if isinstance(seen, exceptions.NoPermissionError):
-            return f"this user lacks a permission that a budget needs ({seen})"
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"its certificate cannot be verified ({seen.verify_message})"
-        if isinstance(seen, ssl.SSLError):
-            return f"it does not speak TLS ({seen.reason})"
-        if isinstance(seen, exceptions.ResponseError) and _NO_DATABASE.search(str(seen)):
-            return f"it has no database with this number ({printable(str(seen))})"
-        seen = seen.__cause__ or seen.__context__
-    return "a password is needed" if "NOAUTH" in str(error) else ""
