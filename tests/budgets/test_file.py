@@ -503,6 +503,26 @@ async def test_of_two_after_a_start_of_the_machine_one_moves_the_clock(
     await later.aclose()
 
 
+async def test_a_file_that_another_program_keeps_to_itself_is_waited_for(
+    path: Path, machine: Machine
+) -> None:
+    """As some tools for backups do, which then let not even a reader in."""
+    budget = FileBudget(path, _clock=machine.clock)
+    first = budget.open(nobody)
+    await seen(first, process_of(first))
+    await first.aclose()
+    second = budget.open(nobody)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        waiting = asyncio.ensure_future(seen(second, process_of(second)))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+    await waiting
+    assert not second.away
+    await second.aclose()
+
+
 async def test_what_is_learned_is_waited_for_where_the_file_is_about_to_be_opened(
     path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,44 @@ def test_a_full_window_opens_with_its_first_request() -> None:
     assert account.left() == 29
 
 
+@given(
+    resets_in=st.integers(120, 3600),
+    words=st.lists(
+        st.tuples(
+            st.booleans(),
+            st.integers(0, 20),
+            st.integers(0, 3),
+            st.floats(0, 1, exclude_max=True),
+            st.integers(0, 9),
+        ),
+        max_size=8,
+    ),
+)
+def test_a_reset_that_is_told_again_never_moves_on(
+    resets_in: int, words: list[tuple[bool, int, int, float, int]]
+) -> None:
+    """Else chance would refuse calls that had been told that they can wait for it."""
+    account = Account(chance=words[0][3] if words else 0.0)
+    reset = account.now + resets_in * SECOND
+    number = account.turn()
+    account.word(number, 9, (reset - account.now) // SECOND)
+    told = view(account.limits, account.now, account.me).windows["user"].resets_in
+    assert told is not None
+    opens = account.now + told
+    assert reset - SECOND <= opens - RESET_MARGIN <= reset + SPREAD
+    for is_row, after, late, chance, remaining in words:
+        account.now += after * SECOND // 4
+        account.me.chance = chance
+        left = -(-(reset - account.now) // SECOND) + late  # an answer that is late tells a later reset
+        if is_row:
+            account.tell(QuotaTold("user", remaining, left * SECOND, total=30))
+        else:
+            account.word(number, remaining, left)
+        told = view(account.limits, account.now, account.me).windows["user"].resets_in
+        assert told is not None
+        assert account.now + told <= opens
+
+
 def test_a_quota_that_is_not_enforced_holds_nobody() -> None:
     account = Account()
     account.tell(QuotaTold("user", 0, 5 * SECOND, total=30))

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from toggl_async import (
     ScheduledTransport,
     TogglClient,
 )
+from toggl_async.scheduler.transport.environment import CERTIFICATE_VARIABLES
 
 pytestmark = pytest.mark.anyio
 
@@ -100,16 +102,18 @@ async def test_a_proxy_that_refuses_for_good_is_asked_once(
     assert not caught.value.maybe_applied
 
 
-def made(variable: str, value: str) -> str:
+def made(variable: str, value: str, *, before: str = "") -> str:
     """Make a client in a process of its own, since a TLS context is built once; return what it says."""
     program = (
+        f"{before}\n"
         "from toggl_async import *\n"
         "try: TogglClient(ApiToken('a' * 32))\n"
         "except InvalidInput as error: print(error)\n"
         "try: ScheduledTransport()\n"
         "except InvalidInput as error: print(error)\n"
     )
-    environ = {"PATH": "", variable: value, "PYTHONPATH": ":".join(sys.path)}
+    environ = {name: known for name, known in os.environ.items() if name not in CERTIFICATE_VARIABLES}
+    environ |= {variable: value, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=environ, check=True
     )
@@ -132,3 +136,11 @@ def test_certificates_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         assert first == second
         assert first.startswith(f"{variable} names {str(path)!r}, which ")
         assert why in first
+
+
+def test_an_installation_without_certificates_is_told(tmp_path: Path) -> None:
+    """They are a package of their own, which some build of a container may have left out."""
+    missing = os.fspath(tmp_path / "missing.pem")
+    before = f"import certifi; certifi.where = lambda: {missing!r}"
+    for line in made("NO_PROXY", "", before=before).splitlines():
+        assert line == "the certificates of certifi cannot be read: No such file or directory"

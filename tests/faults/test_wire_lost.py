@@ -42,6 +42,7 @@ FAULTS: list[Exception] = [
     httpx.InvalidURL("odd"),
     httpx.ReadError("odd"),
     ExceptionGroup("several", [OSError("a"), OSError("b")]),
+    ExceptionGroup("of a task group", [TimeoutError("late")]),
 ]
 
 
@@ -54,6 +55,8 @@ def client(transport: httpx.AsyncBaseTransport) -> TogglClient:
 
 
 def kind_of(fault: Exception) -> type[RequestFailed]:
+    if isinstance(fault, ExceptionGroup):
+        fault = fault.exceptions[0]
     return RequestTimeout if isinstance(fault, TimeoutError) else ConnectionFailed
 
 
@@ -111,6 +114,26 @@ async def test_a_body_that_is_whole_but_cannot_be_closed_is_an_answer(
         assert await toggl.request("GET", ME) == {}
         assert await csv(toggl).save(tmp_path / "a.csv") == 2
         assert toggl.stats().accounts[0].in_flight == 0
+
+
+async def test_one_exception_in_a_group_is_taken_for_itself() -> None:
+    """A transport that runs a task group may raise what went wrong in one."""
+    faults: list[Exception] = [httpx.ConnectError("gone"), httpx.LocalProtocolError("never works")]
+    sent: list[None] = []
+
+    def fail(_request: httpx.Request) -> httpx.Response:
+        sent.append(None)
+        raise ExceptionGroup("outer", [ExceptionGroup("inner", [faults[0]])])
+
+    async with client(httpx.MockTransport(fail)) as toggl:
+        with pytest.raises(ConnectionFailed, match=r"cannot connect \(ConnectError: gone\)") as caught:
+            await toggl.me.get()
+        assert isinstance(caught.value.__cause__, ExceptionGroup)
+        assert len(sent) == QUICK.retry.attempts
+        del faults[0], sent[:]
+        with pytest.raises(ConnectionFailed, match="LocalProtocolError: never works"):
+            await toggl.me.get()
+        assert len(sent) == 1
 
 
 async def test_one_exception_object_may_be_raised_time_and_again() -> None:

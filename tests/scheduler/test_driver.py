@@ -7,14 +7,18 @@ from typing import Any
 import httpx
 import pytest
 
+from support.clock import JumpLoop
+from support.model import Model
 from support.slow_budget import SlowBudget
 from support.support_wire import TOKEN
 from toggl_async import (
     ApiToken,
     BudgetError,
     ClientClosed,
+    ClientOptions,
     EndpointGone,
     MaxWaitExceeded,
+    Pace,
     Priority,
     RateLimited,
     Scheduler,
@@ -395,3 +399,25 @@ async def test_a_request_that_others_passed_waits_for_its_new_slot_and_is_not_as
         assert budget.transactions == transactions + 1
         driver.finish(call)
         second.finish(passing)
+
+
+@pytest.mark.parametrize("started", [0.0, 5.0, 1e6])
+def test_a_first_call_is_not_held_up_on_a_machine_that_was_just_started(started: float) -> None:
+    """Its clock shows less than an interval, and the connection takes longer than a turn keeps."""
+    model = Model(connecting=lambda call, _attempt: 1.5 * (call == "slow"))
+    options = ClientOptions(pace=Pace(interval=3600), max_wait=None)
+
+    async def ask() -> float:
+        transport = ScheduledTransport(model, options=options)
+        async with httpx.AsyncClient(transport=transport, base_url="https://toggl.test") as client:
+            # From the first one on, the transport is known to trace.
+            for token, call in (("a" * 32, "quick"), ("b" * 32, "slow")):
+                await client.get(ME, params={"call": call}, auth=(token, "api_token"))
+        return asyncio.get_running_loop().time() - started
+
+    loop = JumpLoop()
+    loop.now = started
+    try:
+        assert loop.run_until_complete(ask()) < 3
+    finally:
+        loop.close()

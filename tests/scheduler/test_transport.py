@@ -306,6 +306,40 @@ async def test_a_short_quota_refuses_what_it_leaves_over_and_no_more(shared: boo
     assert (len(refused), len(bench.sent)) == (7, 5)
 
 
+@pytest.mark.parametrize("seed", range(8))
+async def test_chance_refuses_nobody_who_can_wait_for_a_reset(seed: int) -> None:
+    """It is drawn once, counted in what `max_wait` is compared with, and then it holds."""
+    began, quota = asyncio.get_running_loop().time(), {"organization_id": 5, "total": 600}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        left = max(0, round(began + 60 - asyncio.get_running_loop().time()))
+        row = quota | {"remaining": 0 if left else 600, "resets_in_secs": left or 3600}
+        return httpx.Response(200, json=[row] if "quota" in request.url.path else None)
+
+    scheduler = Scheduler(random=random.Random(seed))
+    transport = ScheduledTransport(httpx.MockTransport(answer), scheduler=scheduler)
+    drivers_of(scheduler).learn_organization(7, 5)
+    async with httpx.AsyncClient(transport=transport, auth=("made-up", "api_token")) as client:
+
+        async def ask(max_wait: float) -> httpx.Response:
+            extensions = facts("/x", lane=Lane.ORGANIZATION, workspace_id=7, max_wait=max_wait)
+            return await client.get(f"{BASE}/api/v9/workspaces/7/tags", extensions=extensions)
+
+        await client.get(f"{ME}/quota")
+        (window,) = (one for one in scheduler.stats().accounts[0].windows if one.organization_id == 5)
+        wait = window.resets_in
+        assert wait is not None
+        assert 61 <= wait <= 71
+        with pytest.raises(errors.QuotaExceeded):
+            await ask(wait - 0.001)
+        waiting = asyncio.ensure_future(ask(wait + 0.001))
+        for _ in range(3):
+            await asyncio.sleep(5)
+            await client.get(f"{ME}/quota")
+        assert (await waiting).status_code == 200
+        assert asyncio.get_running_loop().time() - began <= wait + 0.002
+
+
 async def test_a_402_goes_back_to_the_queue_even_for_a_write() -> None:
     body = '"Your quota will reset in 133 seconds."'
     bench = Bench(script(httpx.Response(402, text=body)))

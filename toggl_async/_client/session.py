@@ -22,12 +22,10 @@ from toggl_async._operations.paging import PageAnswer, PageRequest, Pages
 from toggl_async.codec import Codec, expand_path, query_items
 from toggl_async.codec.legible import impostor
 from toggl_async.errors import (
-    ConnectionFailed,
     DecodeError,
     InvalidInput,
     LoginRefused,
     RequestFailed,
-    RequestTimeout,
 )
 from toggl_async.options import Priority
 from toggl_async.scheduler import RequestFacts, Scheduler, error_of, facts_of
@@ -35,7 +33,7 @@ from toggl_async.scheduler.adapter import EXTENSION, shown_path
 from toggl_async.scheduler.content_coding import decoder_for
 from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx
-from toggl_async.scheduler.transport.failures import told
+from toggl_async.scheduler.transport.failures import failure_type, told
 
 __all__ = ["CallOptions", "Session"]
 
@@ -418,8 +416,7 @@ async def _chunks(
 
 def _broken_off(operation: Operation[object], request: httpx.Request, error: Exception) -> RequestFailed:
     """Return the typed error for an answer of which the first part came alone."""
-    kind = RequestTimeout if isinstance(error, httpx.TimeoutException | TimeoutError) else ConnectionFailed
-    return kind(
+    return failure_type(error)(
         f"the answer was cut off: {told(error, request.extensions.get('timeout'))}",
         method=request.method,
         path=shown_path(request),

@@ -50,7 +50,7 @@ def facts_of(
 
     Args:
         request: the request, with `RequestFacts` in its extension `EXTENSION` or without.
-        max_wait: seconds that a request without declared facts may wait; None for ever.
+        max_wait: seconds that a request without declared facts may wait; None forever.
         coalesce: whether a request without declared facts may share its answer.
     """
     declared = request.extensions.get(EXTENSION)

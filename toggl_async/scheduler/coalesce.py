@@ -33,7 +33,7 @@ class Work(ABC, Generic[T]):
     is_followed: bool
     """Whether others have asked for its result; set by the group."""
     ran_out: bool
-    """Whether what `run` came to is not the end of it, but all that its caller had time for."""
+    """Whether `run` returned because its caller ran out of time, with work left to do."""
 
     @abstractmethod
     async def run(self, asked_at: float) -> T:
@@ -82,7 +82,7 @@ class Flight(Generic[T]):
         self._followers: list[_Place[T]] = []
 
     async def follow(self, asked_at: float) -> T:
-        """Wait for what the leader gets; lead in his place if he gives up."""
+        """Wait for what the leader gets; take over if it gives up."""
         place: _Place[T] = _Place()
         self._followers.append(place)
         self._work.is_followed = True

@@ -34,7 +34,7 @@ class Decoder(Protocol):
         ...
 
     def finish(self) -> None:
-        """Take note that no piece follows.
+        """Note that no piece follows.
 
         Raises:
             httpx.RemoteProtocolError: the end is missing.
@@ -157,10 +157,10 @@ _DEEPEST: Final = 8
 
 
 def decoder_for(headers: httpx.Headers) -> Decoder | None:
-    """Return what decodes a body with these headers; None where it isn't encoded.
+    """Return a decoder for a body with these headers; None if it isn't encoded.
 
     Raises:
-        UnknownCoding: nothing here does.
+        UnknownCoding: there is none.
     """
     stated = headers.get("content-encoding")
     if stated is None:
@@ -189,7 +189,7 @@ def decode(headers: httpx.Headers, body: bytes) -> bytes:
 
 
 def decode_what_is_there(headers: httpx.Headers, body: bytes) -> bytes:
-    """Decode a body as far as it goes; nothing where it goes nowhere."""
+    """Decode as much of a body as possible, which may be nothing."""
     with contextlib.suppress(httpx.DecodingError):
         decoder = decoder_for(headers)
         return body if decoder is None else decoder.feed(body)

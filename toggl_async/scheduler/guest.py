@@ -92,7 +92,7 @@ class _Pieces:
     """
 
     _reader: ModuleType
-    """Whose errors its reader knows."""
+    """The library whose errors its reader knows."""
 
     def __init__(self, source: httpx.AsyncByteStream | httpx2.AsyncByteStream) -> None:
         self._source = source
@@ -133,7 +133,7 @@ def _to_httpx2(stream: httpx.AsyncByteStream | httpx.SyncByteStream) -> httpx2.A
 
 @contextlib.contextmanager
 def _errors_of(reader: ModuleType) -> Iterator[None]:
-    """Raise errors of the other of both as those of the same name."""
+    """Raise errors of the other library as the reader's errors of the same name."""
     try:
         yield
     except (httpx.RequestError, httpx2.RequestError) as error:

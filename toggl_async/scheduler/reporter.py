@@ -32,7 +32,7 @@ VERY_LONG: Final = 60.0
 """Seconds from which on it is logged at WARNING."""
 _MILLISECOND: Final = SECOND // 1000
 _SAME_RESET: Final = SECOND
-"""Microseconds by which two looks may differ over one reset."""
+"""By how many microseconds two views of one reset may differ."""
 
 _logger = logging.getLogger("toggl_async.scheduler")
 
@@ -44,7 +44,7 @@ class _Of(TypedDict):
 
 
 def tell(listeners: Sequence[events.OnEvent], event: events.SchedulerEvent) -> None:
-    """Hand an event over; what goes wrong there stays there."""
+    """Pass an event to all listeners, and log what they raise."""
     for listener in tuple(listeners):
         try:
             listener(event)
@@ -53,10 +53,10 @@ def tell(listeners: Sequence[events.OnEvent], event: events.SchedulerEvent) -> N
 
 
 class Reporter:
-    """The voice of one account.
+    """Reports what happens to one account.
 
     Args:
-        number: the account's.
+        number: that of the account.
         counters: where everything is counted.
         listeners: those of the scheduler; they come and go.
     """
@@ -102,7 +102,7 @@ class Reporter:
             )
 
     def granted(self, call: Call, now: int, *, waited: int) -> None:
-        """A call has its turn."""
+        """A call got its turn."""
         self.counters.granted += 1
         if self._listeners:
             self._tell(events.Granted(at=now / SECOND, waited=waited / SECOND, **self._of(call)))
@@ -114,7 +114,7 @@ class Reporter:
             self._tell(events.Sent(at=now / SECOND, attempt=call.attempts, **self._of(call)))
 
     def answered(self, call: Call, now: int, status: int, outcome: Outcome, elapsed: int) -> None:
-        """An answer is there."""
+        """An answer came."""
         counters, kind = self.counters, outcome.kind
         counters.answered += 1
         if kind is OutcomeKind.THROTTLED:

@@ -54,7 +54,7 @@ class BootClock:
 
 
 def ahead_after_boot(reading: Reading, last: int, wall: int) -> int:
-    """Return how far the time of a file is ahead of the clock of a machine that was started anew.
+    """Return how far the time of a file is ahead of the clock of a machine that was restarted.
 
     Args:
         reading: the clocks now.

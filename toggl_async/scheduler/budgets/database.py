@@ -7,6 +7,7 @@ file is set aside under another name, so that it can be examined.
 
 import contextlib
 import errno
+import glob
 import logging
 import os
 import secrets
@@ -49,7 +50,7 @@ _TABLES: Final = f"""
 _MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _KEPT: Final = 48 * 3600 * 1_000_000
-"""How long an account is kept that nobody uses: longer than any memory of it lasts."""
+"""How long an unused account is kept: longer than anything that is remembered about it."""
 _FORMER: Final = ("-wal", "-shm", "")
 _PRIMARY: Final = 0xFF
 _NETWORK: Final = frozenset({
@@ -69,16 +70,16 @@ class Database:
     """An open connection to the file.
 
     Args:
-        path: the file; it is made if it is not there.
+        path: the file; it is created if it doesn't exist.
         reading: the clocks of the machine.
 
     Attributes:
         ahead: how far the file's time is ahead of the machine's clock.
-        began: the file's time at which it was made.
+        began: the file's time when it was created.
 
     Raises:
-        BudgetError: the file is something else.
-        Locked: another process is about to open it, too.
+        BudgetError: the file is not a budget.
+        Locked: another process is opening it at the same moment.
         StoreAway: it cannot be used now.
     """
 
@@ -107,7 +108,7 @@ class Database:
             self._prepare(reading)
         except sqlite3.Error as error:
             self.connection.close()
-            if not _is_damage(error):  # pragma: no cover - a fault of the disk
+            if not _is_damage(error):
                 raise told(error) from error
             if _code(error) == sqlite3.SQLITE_NOTADB and not _was_budget(path):
                 raise self._foreign() from error
@@ -118,7 +119,7 @@ class Database:
             raise
 
     def is_current(self) -> bool:
-        """Say whether the file still stands under its name."""
+        """Say whether the open file is still the one that has this name."""
         try:
             return _identity_of(self._path) == self._identity
         except OSError:
@@ -138,7 +139,7 @@ class Database:
         return True
 
     def _prepare(self, reading: Reading) -> None:
-        """Look at the layout, and at the machine's clock if it was started anew."""
+        """Check the layout, and move the file's time on if the machine was restarted."""
         run = self.connection.execute
         (application,) = run("PRAGMA application_id").fetchone()
         (version,) = run("PRAGMA user_version").fetchone()
@@ -151,7 +152,7 @@ class Database:
                 f"the file has format {version}, and this version of toggl_async reads up to {FORMAT}: "
                 "update toggl_async here, too"
             )
-        run("PRAGMA synchronous = NORMAL")  # a crash of a process loses nothing, one of the machine a moment
+        run("PRAGMA synchronous = NORMAL")  # only a crash of the machine may lose a moment
         row = run("SELECT boot, ahead, began FROM clock").fetchone()
         if row is None:
             raise _damage("the clock is missing")
@@ -160,7 +161,7 @@ class Database:
         last, wall = latest if latest[0] is not None else (self.began, reading.wall)
         if not all(isinstance(time, int) for time in (self.ahead, self.began, last, wall)):
             raise _damage("a time is not a number")
-        # Where the system doesn't tell one start from another, a clock that is behind tells.
+        # Where the system has no id for each start, a clock that is behind shows a restart.
         if boot == reading.boot and (boot or reading.uptime + self.ahead >= last):
             return
         self.ahead = ahead_after_boot(reading, last, wall)
@@ -176,7 +177,7 @@ class Database:
         return BudgetError(f"{self._path} is not a budget of toggl_async; give FileBudget a file of its own")
 
     def _set_aside(self, error: sqlite3.Error) -> None:
-        """Give a damaged file another name, unless somebody has."""
+        """Rename a damaged file, unless another process was faster."""
         try:
             with _nobody_else(self._path):
                 if not self.is_current():
@@ -193,11 +194,11 @@ class Database:
 
 
 def _make(path: Path, reading: Reading) -> None:
-    """Make a file, whole, unless somebody was first."""
+    """Create a complete file, unless another process was faster."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE))
     try:
-        connection = sqlite3.connect(draft, isolation_level=None)
+        connection = sqlite3.connect(draft, timeout=0, isolation_level=None)
         try:
             connection.executescript(_TABLES)
             connection.execute("INSERT INTO clock VALUES (?, 0, ?, 0)", (reading.boot, reading.uptime))
@@ -212,10 +213,10 @@ def _make(path: Path, reading: Reading) -> None:
 
 @contextlib.contextmanager
 def _nobody_else(path: Path) -> Iterator[None]:
-    """Keep others from setting the same file aside; they come again a moment later.
+    """Keep others from setting the same file aside; they try again a moment later.
 
     Raises:
-        BlockingIOError: another process is about to.
+        BlockingIOError: another process is doing that.
     """
     if sys.platform == "win32":
         yield
@@ -255,9 +256,7 @@ def _was_budget(path: Path) -> bool:
     with contextlib.suppress(OSError), path.open("rb") as file:
         if file.read(_MARK_END)[_MARK_AT:] == APPLICATION.to_bytes(4, "big"):
             return True
-    with contextlib.suppress(OSError):
-        return any(one.name.startswith(f"{path.name}.life") for one in path.parent.iterdir())
-    return False  # pragma: no cover - the directory went meanwhile
+    return any(path.parent.glob(f"{glob.escape(path.name)}.life*"))
 
 
 def told(error: sqlite3.Error) -> StoreAway | Locked:
@@ -272,7 +271,7 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def refuse_no_file(path: Path) -> None:
-    """Refuse a folder, a device, a pipe; what cannot be looked at may become a file.
+    """Refuse a directory, a device or a pipe; a path that can't be examined may still become a file.
 
     Raises:
         BudgetError: it is one.

@@ -36,9 +36,9 @@ __all__ = ["ClockSource", "FileBudget"]
 T = TypeVar("T")
 
 _PAUSES: Final = (0.0, 0.0002, 0.0005, 0.001, 0.002)
-"""Seconds between attempts while the file is locked; the last for all that follow."""
+"""Seconds between attempts while the file is locked; the last one repeats."""
 _FORK_WAITS: Final = 1.0
-"""Seconds that a fork waits for a transaction of another thread."""
+"""How many seconds a fork waits for another thread's transaction."""
 _SELECT: Final = "SELECT limits, memories FROM accounts WHERE account = ?"
 _INSERT: Final = (
     "INSERT OR REPLACE INTO accounts (account, limits, at, wall, memories) VALUES (?, ?, ?, ?, ?)"
@@ -46,15 +46,15 @@ _INSERT: Final = (
 _UPDATE: Final = "UPDATE accounts SET limits = ?, at = ?, wall = ? WHERE account = ?"
 
 _let_be: list[sqlite3.Connection] = []
-"""Connections of a parent process. SQLite forbids to use or close them in a child."""
+"""Connections of a parent process. SQLite forbids using or closing them in a child."""
 
 
 class ClockSource(msgspec.Struct, frozen=True):
     """Where a store's time comes from; tests bring their own.
 
     Attributes:
-        read: all clocks.
-        uptime: that of the machine alone, in microseconds.
+        read: reads all clocks.
+        uptime: reads the machine's uptime alone, in microseconds.
     """
 
     read: Callable[[], Reading]
@@ -100,11 +100,11 @@ class FileBudget:
         Raises:
             BudgetError: the file is on a network file system, or is a directory, a device or a pipe.
         """
-        # Behind a link, so that the file is made where that leads, and set aside there.
+        # Follow a link, so that the file is created, and set aside, where it leads.
         path = Path(os.path.realpath(self.path)) if os.path.islink(self.path) else self.path  # noqa: PTH114 - however long
         refuse_no_file(path)
         refuse_network(path)
-        # Who never closed its scheduler must not count as alive for as long as its process lives.
+        # A scheduler that was never closed must not count as alive until its process ends.
         for store in [store for store in _stores if store.is_over]:
             store.close()
         return SharedHolder(_FileStore(path, on_wake, self._clock), on_trouble=on_trouble)
@@ -125,7 +125,7 @@ class _FileStore:
 
     @property
     def name(self) -> str:
-        """The holder's name, which tells its process and where it is woken."""
+        """The holder's name: its process, and the port at which it is woken."""
         return self._loopback.name
 
     @property
@@ -135,7 +135,7 @@ class _FileStore:
 
     @property
     def read_at(self) -> int:
-        """When a step is given the time: now."""
+        """The time at which a step is given the clock: now."""
         return int(asyncio.get_running_loop().time() * SECOND)
 
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> T | Awaitable[T]:
@@ -147,7 +147,7 @@ class _FileStore:
             return self._when_free(lambda: self._attempt(account, step, lessons))
 
     def recall(self, account: str) -> tuple[Memories, int] | Awaitable[tuple[Memories, int]]:
-        """Return what was learned of an account."""
+        """Return what was learned about an account."""
         try:
             with self._using_file:
                 return self._read(account)
@@ -155,7 +155,7 @@ class _FileStore:
             return self._when_free(lambda: self._read(account))
 
     def alive(self, name: str) -> bool:
-        """Say whether another holder lives: its lock on the file beside says so."""
+        """Say whether another holder is alive, by its lock on the file beside this one."""
         if self._life is None:
             return True
         try:
@@ -164,7 +164,7 @@ class _FileStore:
             return True
 
     async def ping(self) -> None:
-        """Try whether a transaction can be begun and ended."""
+        """Check that a transaction can begin and end."""
         await self._when_free(self._try)
 
     @property
@@ -191,7 +191,7 @@ class _FileStore:
         SQLite takes the parent's locks for the child's own: two of a parent's children, which use the file
         when the parent has closed it, would hold no lock, and the next process would start a new journal.
         """
-        # The loop of another thread may be in a transaction. What hangs must not keep anybody from forking.
+        # The loop of another thread may be in a transaction. If that hangs, the fork goes ahead.
         self._held_for_fork = self._using_file.acquire(timeout=_FORK_WAITS)
         if self._held_for_fork:
             self._forget_file()
@@ -202,7 +202,7 @@ class _FileStore:
             self._using_file.release()
 
     def close_after_fork(self) -> None:
-        """Let go, in a child, of what would keep the parent's lock and port alive."""
+        """Release, in a child, what would keep the parent's lock and port alive."""
         self._loopback.close_after_fork()
         if self._life is not None:
             self._life.end()
@@ -266,7 +266,8 @@ class _FileStore:
         database = self._open()
         try:
             database.connection.execute("BEGIN IMMEDIATE")
-            # A write, since a full disk can be read; and a change, since SQLite writes nothing without one.
+            # A write, because a full disk can still be read; and a change, because without one SQLite
+            # writes nothing.
             database.connection.execute("UPDATE clock SET tries = tries + 1")
             database.connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -281,7 +282,7 @@ class _FileStore:
         raise told(error) from error
 
     def _open(self) -> Database:
-        """Return the connection to the file that stands under its name now."""
+        """Return a connection to the file that has this name now."""
         database = self._database
         if database is not None:
             if database.is_current():
@@ -304,11 +305,11 @@ class _FileStore:
 
 
 def _absolute(path: str | os.PathLike[str] | None) -> Path:
-    """Return where a file lies; without a path, in the user's folder for state.
+    """Return the absolute path of a file; by default, one in the user's state directory.
 
     Raises:
-        InvalidInput: this is not a path.
-        BudgetError: it lies in a home directory that does not exist.
+        InvalidInput: it is not a path.
+        BudgetError: it needs a home directory, and there is none.
     """
     try:
         if path is None:
@@ -334,7 +335,7 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 _stores: set[_FileStore] = set()
-"""Those that are open, since nothing else ends the locks of those that nobody closes."""
+"""The open ones: nothing else releases the lock of a store that is never closed."""
 
 
 def _before_fork() -> None:

@@ -30,7 +30,7 @@ class Life(Protocol):
         ...
 
     def end(self) -> None:
-        """Give no sign any more; in a forked child, too, or it would keep its parent's lock alive."""
+        """Stop giving it. A forked child has to do so, too, or it would keep its parent's lock alive."""
         ...
 
 
@@ -42,7 +42,7 @@ def begin_life(path: Path, name: str) -> Life:
     """
     if sys.platform == "win32":
         return _Silent()
-    if hasattr(fcntl, "F_OFD_SETLK"):  # in the layout of Linux, which alone has them in Python
+    if hasattr(fcntl, "F_OFD_SETLK"):  # the struct is Linux's, the only system for which Python has them
         return _Byte(path.with_name(f"{path.name}.life"), name)
     return _File(path, name)
 
@@ -72,7 +72,7 @@ class _Byte:
 
 
 class _File:
-    """A lock on a file of one's own."""
+    """A lock on a file of the holder's own."""
 
     __slots__ = ("_file", "_path", "_stem")
 
@@ -112,7 +112,7 @@ class _Silent:
 
     __slots__ = ()
 
-    def alive(self, name: str) -> bool:  # noqa: ARG002 - as the others have it
+    def alive(self, name: str) -> bool:  # noqa: ARG002 - the protocol has it
         return True
 
     def end(self) -> None:

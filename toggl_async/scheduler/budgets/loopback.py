@@ -17,7 +17,7 @@ import msgspec
 __all__ = ["LEAD", "Loopback", "call_in_time"]
 
 LEAD: Final = 0.002
-"""Seconds before its new place at which a sleeper is woken: it has to ask first."""
+"""How many seconds before its new place a sleeper is woken, so that it can ask first."""
 
 _HOST: Final = "127.0.0.1"
 _LONGEST: Final = 1024
@@ -29,7 +29,7 @@ class Loopback:
     """One holder's port.
 
     Args:
-        on_wake: is called in the running loop with the key of an account.
+        on_wake: called in the running loop with the key of an account.
     """
 
     __slots__ = ("_loop", "_on_wake", "_socket", "name")
@@ -51,12 +51,12 @@ class Loopback:
 
     def wake(self, name: str, account: str, after: int) -> None:
         """Wake a holder; its new place comes in `after` microseconds."""
-        with contextlib.suppress(OSError, ValueError, OverflowError):  # a lost wake is none
+        with contextlib.suppress(OSError, ValueError, OverflowError):  # losing a wake only costs order
             port = int(name.rpartition("@")[2])
             self._socket.sendto(_encode((account, after)), (_HOST, port))
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._socket.fileno() >= 0:
             if not self._loop.is_closed():
                 with contextlib.suppress(NotImplementedError):
@@ -69,7 +69,7 @@ class Loopback:
         return self._loop.is_closed()
 
     def close_after_fork(self) -> None:
-        """Let go of the parent's socket in a child, whose loop is none of the parent's."""
+        """Close the parent's socket in a forked child, which has nothing to do with the parent's loop."""
         self._socket.close()
 
     def _hear(self) -> None:
@@ -86,7 +86,7 @@ class Loopback:
 def call_in_time(
     loop: asyncio.AbstractEventLoop, on_wake: Callable[[str], None], account: str, after: int
 ) -> None:
-    """Wake an account `LEAD` before its new place comes, in `after` microseconds."""
+    """Wake an account `LEAD` seconds before its new place, which comes in `after` microseconds."""
     delay = after / 1_000_000 - LEAD
     if delay > LEAD:
         loop.call_later(delay, on_wake, account)

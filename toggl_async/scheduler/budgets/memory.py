@@ -23,7 +23,7 @@ __all__ = ["MemoryBudget", "MemoryHolder"]
 T = TypeVar("T")
 
 _LOOKED_AT = 2
-"""Accounts that are looked at for each new one."""
+"""How many accounts to check for each new one."""
 
 
 class MemoryBudget:
@@ -111,7 +111,7 @@ class MemoryHolder:
     __slots__ = ("_budget", "_loop", "_on_wake", "name")
 
     away = False
-    """Memory never is."""
+    """Memory is never away."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class MemoryHolder:
 
     @property
     def read_at(self) -> int:
-        """When a step is given the time: now."""
+        """The time at which a step is given the clock: now."""
         return round(self._loop.time() * SECOND)
 
     @property

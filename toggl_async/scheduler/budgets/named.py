@@ -24,7 +24,7 @@ def budget_from_env(environ: Mapping[str, str] | None = None, *, unset: str = "n
 
     Args:
         environ: the environment; that of the process if None.
-        unset: what counts where the variable is missing or empty.
+        unset: what to use if the variable is missing or empty.
 
     Raises:
         InvalidInput: it names no budget.
@@ -36,7 +36,7 @@ def budget_from_env(environ: Mapping[str, str] | None = None, *, unset: str = "n
     except BudgetError as error:
         if found:
             raise
-        # Nobody asked for it, so nothing ends for want of it.
+        # Nobody asked for it, so doing without it is no error.
         _logger.warning("%s: this process keeps its own pace", error)
         return None
 
@@ -50,7 +50,7 @@ def budget_from_text(text: str) -> Budget | None:
         InvalidInput: it is not the name of a budget.
         BudgetError: it needs an extra that is not installed.
     """
-    # The budgets load when they are named: SQLite and redis-py are much to import for a client in memory.
+    # Imported only if named: SQLite and redis-py would slow the start of a client that needs neither.
     if text in _IN_MEMORY:
         return None
     if text == "file" or (text.startswith(_FILE) and len(text) > len(_FILE)):

@@ -12,13 +12,10 @@ The time is the server's. All keys of an account have one hash tag, so a cluster
 import asyncio
 import contextlib
 import os
-import re
 import secrets
 import socket
-import ssl
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import anyio
 import msgspec
@@ -26,6 +23,14 @@ import msgspec
 from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop, printable, shown
 from toggl_async.scheduler.budgets import OnTrouble, Step
 from toggl_async.scheduler.budgets.loopback import call_in_time
+from toggl_async.scheduler.budgets.redis_client import (
+    client_of,
+    misconfigured,
+    refuse_others,
+    refuse_text,
+    shown_url,
+    speaks_in_the_clear,
+)
 from toggl_async.scheduler.budgets.scripts import MARK, READ, WRITE, Script, StoredValue, expiry
 from toggl_async.scheduler.budgets.server_clock import ServerClock
 from toggl_async.scheduler.budgets.shared import BOUND, SharedHolder
@@ -35,41 +40,43 @@ from toggl_async.scheduler.core.limits import SECOND, Limits
 from toggl_async.scheduler.core.memory import Lesson, Memories
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis, RedisCluster
     from redis.asyncio.client import PubSub
 
-    Client: TypeAlias = Redis | RedisCluster
+    from toggl_async.scheduler.budgets.redis_client import Client
 
 __all__ = ["RedisBudget"]
 
 T = TypeVar("T")
 
-_SCHEMES: Final = ("redis", "rediss", "unix")
-_NO_DATABASE: Final = re.compile(r"DB index|SELECT is not allowed")
 _NO_REDIS: Final = "it does not answer like Redis"
-_TLS_BOUND: Final = 0.7 * BOUND
+_TLS_BOUND: Final = 0.6 * BOUND
 """Seconds that a server may take to answer in TLS before it is asked whether it knows TLS."""
+_GOODBYE: Final = 0.5 * BOUND
+"""Seconds to stop listening in; the connections have the rest of `BOUND` to close in."""
+_LATEST: Final = 2**62
+"""A time in microseconds that no clock shows, and that still fits into what is stored."""
 _UNREADABLE: Final[tuple[type[Exception], ...]] = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     LookupError,
     RecursionError,
     TypeError,
     ValueError,
 )
-"""What redis-py raises at an answer that isn't Redis', unless it notices."""
+"""What redis-py, and our own reading, raise if what answers is not Redis."""
 _AT_ONCE: Final = 8
-"""Transactions of one holder under way at once; each takes a connection."""
+"""How many transactions of a holder may be under way at once; each takes a connection."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[str, int]).decode
 
 
 def _check_prefix(prefix: object) -> None:
-    """Refuse what keys can't begin with; braces would take those of an account apart in a cluster.
+    """Refuse a prefix that doesn't work; with braces, a cluster would take the keys of an account apart.
 
     Raises:
-        InvalidInput: it can't be.
+        InvalidInput: it doesn't.
     """
     if not (isinstance(prefix, str) and prefix and prefix.isprintable() and not {*"{} "} & {*prefix}):
         raise InvalidInput(
@@ -113,11 +120,11 @@ class RedisBudget:
         self._url = ""
         if isinstance(url_or_client, str):
             self._url = url_or_client
-            self._shown = _shown(url_or_client)
-            _client_of(url_or_client)  # so that a URL that can't be used is refused here
+            self._shown = shown_url(url_or_client)
+            client_of(url_or_client)  # so that a URL that can't be used is refused here
         else:
-            _refuse_others(url_or_client)
-            _refuse_text(url_or_client)
+            refuse_others(url_or_client)
+            refuse_text(url_or_client)
             self._client = url_or_client
             self._shown = type(url_or_client).__name__
 
@@ -137,7 +144,7 @@ class RedisBudget:
         """
         client = self._client
         if client is None:
-            client = _client_of(self._url)
+            client = client_of(self._url)
         else:
             home = asyncio.get_running_loop(), os.getpid()
             if self._home not in {None, home}:
@@ -150,6 +157,14 @@ class RedisBudget:
         if self._clock is not None:
             store.clock = self._clock
         return SharedHolder(store, on_trouble=on_trouble)
+
+
+class _Answer(NamedTuple):
+    """What a script found: the time, the stored value, and the holders that don't listen any more."""
+
+    time: int
+    value: StoredValue | None
+    deaf: set[str]
 
 
 class _RedisStore:
@@ -188,42 +203,43 @@ class _RedisStore:
         self.place: str = f"the shared budget in Redis at {shown}"
 
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson]) -> Awaitable[T]:
-        """Apply a step as often as somebody else writes meanwhile."""
+        """Apply a step, again each time that another process writes meanwhile."""
         return self._safely(lambda: self._transact(account, step, lessons))
 
     def recall(self, account: str) -> Awaitable[tuple[Memories, int]]:
-        """Return what was learned of an account."""
+        """Return what was learned about an account."""
         return self._safely(lambda: self._recall(account))
 
     def alive(self, name: str) -> bool:
-        """Say whether a holder listens, as the latest answer told."""
+        """Say whether a holder is listening, by the latest answer."""
         return name not in self._deaf
 
     async def ping(self) -> None:
-        """Try whether Redis can be written to, and listen anew.
+        """Check that Redis can be written to, and subscribe again.
 
-        One that is out of memory, or has become a replica, still answers.
+        A Redis that is out of memory, or has become a replica, still answers.
         """
         await self._stop_listening()
         await self._safely(self._connect)
         await self._safely(self._mark)
 
     async def aclose(self) -> None:
-        """Listen no more, and close the connections."""
-        with contextlib.suppress(*self._errors):
-            await self._stop_listening()
+        """Unsubscribe, and close the connections."""
+        with contextlib.suppress(*self._errors):  # a timeout is an OSError
+            async with asyncio.timeout(_GOODBYE):
+                await self._stop_listening()
         if self._owns:
             with contextlib.suppress(*self._errors):
                 await self._client.aclose()
 
     async def _safely(self, action: Callable[[], Awaitable[T]]) -> T:
-        """Run an action, and make an error of Redis one of a store."""
+        """Run an action, and turn Redis' errors into those of a store."""
         try:
             async with self._at_once:
                 return await action()
         except self._errors as error:
-            # redis-py's errors are none of Python's, and some of Python's are raised as they are.
-            if why := _misconfigured(error):
+            # redis-py turns most of Python's errors into its own, but not all of them.
+            if why := misconfigured(error):
                 raise BudgetError(f"{self.place}: {why}") from error
             raise StoreAway(printable(str(error)) or type(error).__name__) from error
 
@@ -235,21 +251,19 @@ class _RedisStore:
         asked = self._now()
         found = await self._run(READ, keys[:1], channels)
         while True:
-            now, value = self._time_of(found), StoredValue("", b"")
+            answer = self._read(found)
+            now, value = answer.time, answer.value or StoredValue("", b"")
             read_at = self._server_clock.moment(asked, now, self._now()) if self.clock is None else None
-            limits = None
-            if len(found) > 2:  # noqa: PLR2004 - there is a value
-                value = StoredValue.of(found[2])
-                limits = decoded(value.limits)
+            limits = None if answer.value is None else decoded(value.limits)
             if limits is None:
                 limits = Limits.new(now)
                 limits.closed = opened(now, now if value.tag else await self._mark())
-            self._note_who_listens(found[3] if len(found) > 3 else ())  # noqa: PLR2004 - signs of life
+            self._deaf = answer.deaf
             self.read_at = self._now() if read_at is None else read_at
             limits, result, wakes = step(limits, now)
             memories = b""
             if lessons:
-                memories = learned(cast("bytes | None", await self._client.get(keys[1])), lessons, now)
+                memories = learned(await self._get(keys[1]), lessons, now)
             messages: list[str | bytes] = []
             for wake in wakes:
                 messages += (self._channels + wake.name, _encode((account, wake.after)))
@@ -262,66 +276,65 @@ class _RedisStore:
                 return result
 
     async def _recall(self, account: str) -> tuple[Memories, int]:
-        stored = cast("bytes | None", await self._client.get(self._keys(account)[1]))
+        stored = await self._get(self._keys(account)[1])
         found = await self._run(READ, self._keys(account)[:1], "")
-        return recalled(stored), self._time_of(found)
+        return recalled(stored), self._read(found).time
 
     def _now(self) -> int:
         return int(self._loop.time() * SECOND)
 
-    def _time_of(self, found: Sequence[Any]) -> int:
-        try:
-            seconds, microseconds = map(int, found[:2])
-        except (TypeError, ValueError) as error:
-            raise StoreAway(_NO_REDIS) from error
-        time = seconds * SECOND + microseconds
-        return time if self.clock is None else self.clock()
+    def _read(self, found: Any) -> _Answer:
+        """Take the answer of a script apart."""
+        with _from_redis():
+            if not isinstance(found, list):
+                raise TypeError
+            seconds, microseconds, *rest = found
+            time = int(seconds) * SECOND + int(microseconds)
+            if not 0 <= time < _LATEST:
+                raise ValueError
+            value = StoredValue.of(rest[0]) if rest else None
+            heard = rest[1] if len(rest) > 1 else ()
+            start = len(self._channels)
+            deaf: set[str] = {
+                channel.decode()[start:]
+                for channel, count in zip(heard[::2], heard[1::2], strict=True)
+                if not count
+            }
+        return _Answer(time if self.clock is None else self.clock(), value, deaf)
 
     async def _mark(self) -> int:
-        """Return when this memory of Redis' began."""
+        """Return since when this Redis has kept its data, by its own clock."""
         found = await self._run(MARK, (f"{self._prefix}:mark",))
-        try:
+        with _from_redis():
             return int(found)
-        except (TypeError, ValueError) as error:
-            raise StoreAway(_NO_REDIS) from error
 
     async def _run(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
-        """Run a script, which Redis has forgotten if it was started anew."""
+        """Run a script; send it as a whole if Redis doesn't know it, as after a restart."""
         given = (*keys, *arguments)
         client: Any = self._client  # its types know no bytes
-        try:
-            return await client.evalsha(script.digest, len(keys), *given)
-        except self._no_script:
-            return await client.eval(script.text, len(keys), *given)
-        except _UNREADABLE:  # pragma: no cover - nonsense comes with the first answer, seldom later
-            raise StoreAway(_NO_REDIS) from None
-        except RuntimeError as error:  # as some loops raise where a connection has just been closed
-            raise ConnectionError(str(error)) from error
+        with _from_redis():
+            try:
+                return await client.evalsha(script.digest, len(keys), *given)
+            except self._no_script:
+                return await client.eval(script.text, len(keys), *given)
+
+    async def _get(self, key: str) -> bytes | None:
+        with _from_redis():
+            return cast("bytes | None", await self._client.get(key))
 
     def _keys(self, account: str) -> tuple[str, str]:
         tagged = f"{self._prefix}:{{{account}}}"
         return f"{tagged}:limits", f"{tagged}:memories"
 
-    def _note_who_listens(self, heard: Sequence[Any]) -> None:
-        """Take what the step is to know: channels, each followed by the count of its listeners."""
-        start = len(self._channels)
-        self._deaf = {
-            channel.decode()[start:]
-            for channel, count in zip(heard[::2], heard[1::2], strict=True)
-            if not count
-        }
-
     # Wakes
 
     async def _connect(self) -> None:
-        """Listen on one's own channel; before anything else, for who doesn't listen counts as dead."""
+        """Subscribe to the holder's channel, first of all: a holder that doesn't listen counts as dead."""
         async with self._connecting:
             if self._listener is not None and not self._listener.done():
                 return
-            try:
+            with _from_redis():
                 await self._subscribe()
-            except _UNREADABLE:
-                raise StoreAway(_NO_REDIS) from None
             subscription = self._subscription
             assert subscription is not None  # noqa: S101 - it has just been made
             self._deaf.clear()
@@ -331,36 +344,34 @@ class _RedisStore:
         if not self._encrypts or self._answered:
             await self._ask_to_be_woken()
             return
-        with anyio.move_on_after(_TLS_BOUND) as scope:
-            await self._ask_to_be_woken()
-        if not scope.cancelled_caught:
+        try:
+            async with asyncio.timeout(_TLS_BOUND):
+                await self._ask_to_be_woken()
             self._answered = True
-        elif await _speaks_in_the_clear(self._client):
+        except TimeoutError:
+            if not await speaks_in_the_clear(self._client):
+                raise StoreAway(f"no answer within {_TLS_BOUND:g} s") from None
             raise BudgetError(
                 f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or let it "
                 "use TLS"
-            )
-        else:  # pragma: no cover - a server that takes TLS and is silent
-            raise StoreAway(f"no answer within {_TLS_BOUND:g} s")
+            ) from None
 
     async def _ask_to_be_woken(self) -> None:
         await self._client.initialize()  # a cluster's subscription takes its nodes for known
         subscription = self._subscription = self._client.pubsub(ignore_subscribe_messages=True)
         await subscription.subscribe(self._channels + self.name)
-        await subscription.get_message(timeout=BOUND)  # that it has been subscribed
+        await subscription.get_message(timeout=None)  # the confirmation
 
     async def _listen(self, subscription: "PubSub") -> None:
-        """Pass on wakes for as long as there is a connection."""
-        try:
+        """Pass on wakes for as long as there is a connection; the next transaction subscribes again."""
+        with contextlib.suppress(StoreAway, *self._errors), _from_redis():
             while True:
                 message = await subscription.get_message(timeout=None)
-                if message is None:  # pragma: no cover - the confirmation, where it came late
+                if message is None:  # redis-py has connected again, and subscribed
                     continue
                 with contextlib.suppress(msgspec.MsgspecError):  # anybody can publish
                     account, after = _decode(message["data"])
                     call_in_time(self._loop, self._on_wake, account, after)
-        except self._errors + _UNREADABLE:
-            return  # the next transaction listens anew
 
     async def _stop_listening(self) -> None:
         task, self._listener = self._listener, None
@@ -373,99 +384,17 @@ class _RedisStore:
                 await subscription.aclose()  # type: ignore[no-untyped-call]
 
 
-def _client_of(url: str) -> "Redis":
-    """Return a client of our own; it waits for nothing by itself, since each transaction is bounded."""
-    from redis.asyncio import Redis  # noqa: PLC0415 - an extra
-    from redis.asyncio.retry import Retry  # noqa: PLC0415
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-
-    try:
-        # A connection that the server closed while it was idle is found out by using it: once more, then.
-        client = Redis.from_url(
-            url, socket_connect_timeout=BOUND, socket_timeout=None, retry=Retry(NoBackoff(), 1)
-        )
-        pool: Any = client.connection_pool  # its types know nothing of this
-        pool.make_connection()  # which connects later, and takes the options now
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"the URL of the budget at {_shown(url)} is not valid: {error}") from None
-    _refuse_text(client)
-    return client
-
-
-def _refuse_others(client: object) -> None:
-    """Refuse what is no client for asyncio, such as redis-py's other ones.
+@contextlib.contextmanager
+def _from_redis() -> Iterator[None]:
+    """Turn what redis-py lets through, and what can't be read, into errors of a store.
 
     Raises:
-        InvalidInput: it is none.
-    """
-    from redis.asyncio import Redis, RedisCluster  # noqa: PLC0415 - an extra
-
-    if not isinstance(client, Redis | RedisCluster):
-        kind = type(client)
-        raise InvalidInput(
-            "RedisBudget takes a URL such as redis://localhost:6379/0, or a client of redis.asyncio, not a "
-            f"value of type {kind.__module__}.{kind.__qualname__}"
-        )
-
-
-def _refuse_text(client: "Client") -> None:
-    """Refuse a client that decodes answers.
-
-    Raises:
-        InvalidInput: it does.
-    """
-    if client.get_encoder().decode_responses:
-        raise InvalidInput(
-            "the client decodes answers to text, but the budget stores bytes: pass a client with "
-            "decode_responses=False"
-        )
-
-
-def _shown(url: str) -> str:
-    """Return a URL without what is secret in it.
-
-    Raises:
-        InvalidInput: it is not a URL of Redis.
+        StoreAway: what came isn't Redis' answer.
+        ConnectionError: the connection has just been closed, as some loops say it.
     """
     try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        raise InvalidInput("the URL of the budget has a port that is not a number from 0 to 65535") from None
-    if parts.scheme not in _SCHEMES:
-        raise InvalidInput(
-            "the URL of the budget must begin with redis://, rediss:// or unix://, for instance "
-            "redis://localhost:6379/0"
-        )
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
-
-
-async def _speaks_in_the_clear(client: "Client") -> bool:
-    """Say whether a server answers without TLS; a plain Redis that is greeted in TLS waits for more."""
-    settings = cast(Any, client).connection_pool.connection_kwargs
-    with anyio.move_on_after(BOUND - _TLS_BOUND), contextlib.suppress(OSError, anyio.EndOfStream):
-        stream = await anyio.connect_tcp(settings.get("host", "localhost"), settings.get("port", 6379))
-        async with stream:
-            await stream.send(b"PING\r\n")
-            return (await stream.receive(64)).startswith((b"+PONG", b"-"))
-    return False
-
-
-def _misconfigured(error: BaseException) -> str:
-    """Return what is wrong with the configuration, if that is why an error came; else nothing."""
-    from redis import exceptions  # noqa: PLC0415 - an extra
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, exceptions.AuthenticationError | exceptions.AuthenticationWrongNumberOfArgsError):
-            return "the user name or the password is wrong"
-        if isinstance(seen, exceptions.NoPermissionError):
-            return f"this user lacks a permission that a budget needs ({seen})"
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"its certificate cannot be verified ({seen.verify_message})"
-        if isinstance(seen, ssl.SSLError):
-            return f"it does not speak TLS ({seen.reason})"
-        if isinstance(seen, exceptions.ResponseError) and _NO_DATABASE.search(str(seen)):
-            return f"it has no database with this number ({printable(str(seen))})"
-        seen = seen.__cause__ or seen.__context__
-    return "a password is needed" if "NOAUTH" in str(error) else ""
+        yield
+    except _UNREADABLE:
+        raise StoreAway(_NO_REDIS) from None
+    except RuntimeError as error:
+        raise ConnectionError(str(error)) from error

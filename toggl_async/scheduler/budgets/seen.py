@@ -8,7 +8,7 @@ import msgspec
 
 from toggl_async.scheduler.budgets import Step
 from toggl_async.scheduler.core import alone
-from toggl_async.scheduler.core.limits import SECOND, Limits
+from toggl_async.scheduler.core.limits import NEVER, SECOND, Limits
 from toggl_async.scheduler.core.memory import Lesson, Memories
 from toggl_async.scheduler.core.waiters import Wake
 
@@ -53,20 +53,20 @@ class Seen:
         "used_at",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, now: int) -> None:
         self.limits: Limits | None = None
-        """As they were last seen, or as they go on while alone."""
+        """As they were last seen; while alone, as this process keeps them."""
         self.ahead: int = 0
-        """Their time less that of the loop."""
-        self.before: int = 0
-        """The last slot but one that the store told of."""
+        """How far their time is ahead of the loop's."""
+        self.before: int = NEVER
+        """The last slot but one, as the store reported it; `NEVER` if it didn't."""
         self.highest: int = 0
-        """The greatest number of a turn that was seen."""
+        """The highest number of a turn that was seen."""
         self.departed: int | None = None
-        """The slot of one's own latest turn."""
+        """The slot of this process's latest turn."""
         self.interval: int | None = None
         self.round: alone.Round | None = None
-        """One's own places while alone; None while with the store."""
+        """This process's places while it is alone; None while it uses the store."""
         self.lost_at: int = 0
         """When the store was lost, by the loop's clock."""
         self.opens_at: int | None = None
@@ -76,17 +76,17 @@ class Seen:
         self.memories: Memories = Memories()
         self.lessons: list[Lesson] = []
         """What was learned while alone; the store gets it with the next transaction."""
-        self.used_at: int = 0
+        self.used_at: int = now
 
     def next_place(self, now: int) -> float:
-        """Return one's own next place while alone, by the loop's clock; infinite while with the store."""
+        """Return this process's next place while it is alone, by the loop's clock; else infinity."""
         limits, places = self.limits, self.round
         if limits is None or places is None:
             return math.inf
         return self._next_place(places, limits, now, self.interval or 0)
 
     def next_place_in(self, limits: Limits, step: Step[object], name: str, now: int) -> float:
-        """Return one's own next place as the limits told that were seen last; infinite without one."""
+        """Return this process's next place by the limits seen last; infinity if it has none."""
         time = now + self.ahead
         interval = alone.interval_by(step, limits.added, time, name)
         places = alone.places_in(limits, name, self.departed)
@@ -99,10 +99,10 @@ class Seen:
 
 
 class Passed(Generic[T]):
-    """A step on its way to the store, and what has to be seen to before it.
+    """A step on its way to the store, with the checks that come before it.
 
-    It may run twice, so it only writes down what it found, and `SharedHolder` takes that once the
-    store has answered.
+    It may run twice, so it only records what it finds. `SharedHolder` acts on that once the store has
+    answered.
     """
 
     __slots__ = ("_began", "_name", "_read", "_seen", "_step", "ahead", "lessons", "limits")
@@ -117,10 +117,10 @@ class Passed(Generic[T]):
         """What was learned while alone, and is reported now."""
         self.limits: Limits
         self.ahead: int = 0
-        """The time of the limits less that of the loop."""
+        """How far the time of the limits is ahead of the loop's."""
 
     def __call__(self, limits: Limits, now: int) -> tuple[Limits, T | Closed, Sequence[Wake]]:
-        """Run it, unless those who are alone have to stay so for a while."""
+        """Run the step, unless processes that are alone have to stay so for a while."""
         seen, clock = self._seen, self._read()
         time = max(now + limits.skew, limits.at)
         self.ahead = time - clock
@@ -128,7 +128,7 @@ class Passed(Generic[T]):
         if seen.round is not None:
             hung = seen.opens_at is None and unserved >= clock - seen.lost_at - _SLOW
         else:
-            # Who came for its place before us, and was not served, may have gone on alone.
+            # A process whose place came before, and that was not served, may be alone by now.
             hung = (
                 unserved > _HUNG
                 and clock - self._began > _SLOW
@@ -151,8 +151,8 @@ class Passed(Generic[T]):
         if limits.closed > time:
             place = seen.next_place(clock)
             if seen.round is None and known is not None and forgot:
-                # All were promised their places by the same memory, and go on in them. Where a store hung,
-                # it may have promised others since.
+                # One memory promised all of them their places, and they keep to those. A store that only
+                # hung may have made other promises since.
                 place = seen.next_place_in(known, self._step, self._name, clock)
             if place < clock + limits.closed - time:
                 limits.advance(now)

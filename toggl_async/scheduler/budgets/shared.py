@@ -3,7 +3,7 @@
 ::
 
                      no answer within a second, or an error
-    with the store ──────────────────────────────────────────▶ alone, in one's own places
+    with the store ──────────────────────────────────────────▶ alone, in its own places
           ▲                                                       │ one task tries the store
           │  the store is open                                    ▼ every 2 s
           └──────────────────────────────── back: each account asks first how long it is closed
@@ -37,21 +37,26 @@ __all__ = ["BOUND", "SharedHolder"]
 T = TypeVar("T")
 
 BOUND: Final = 1.0
-"""Seconds that a transaction may take; then the process goes on alone."""
+"""Seconds that a store may take to answer; then the process goes on alone.
+
+Waits are bounded by asyncio and not by anyio, which knows its own cancellations by their message: redis-py
+closes connections in `asyncio.gather`, which drops it, and the program would see itself cancelled.
+"""
 TRIES: Final = (1.8, 2.0)
-"""Seconds between two tries of a store that is away, their own time included; drawn, against herds."""
+"""Seconds from one attempt to reach a lost store to the next, drawn at random so that processes don't
+retry in step."""
 
 _PAUSE: Final = 0.05
 """Seconds between two attempts of one transaction while the store fails."""
 _IDLE: Final = 3600 * SECOND
 _LOOKED_AT: Final = 2
-"""Accounts that are looked at for each new one, to forget those that have rested for an hour."""
+"""How many accounts to check for each new one, to forget those that were idle for an hour."""
 
 _logger = logging.getLogger("toggl_async.budget")
 
 
 class SharedHolder:
-    """A holder on a store that other processes share; goes on alone while the store is away.
+    """A holder on a store that other processes share; continues alone while the store is away.
 
     Args:
         store: the connection.
@@ -74,11 +79,11 @@ class SharedHolder:
         self._accounts: OrderedDict[str, Seen] = OrderedDict()
         self._used = False
         self._refusal = ""
-        """Why the store cannot be used as it is configured, as the log was told."""
+        """The mistake in the configuration that has been logged."""
         self._failed = ""
-        """The account in whose name the store was lost."""
+        """The account whose transaction found the store away."""
         self._opening: asyncio.TimerHandle | None = None
-        """Tells that a store can be used that had forgotten, when it opens."""
+        """Reports that a store can be used again, when one that lost its data opens."""
         self._trial: asyncio.Task[None] | None = None
         self._closed = False
         self.away: bool = False
@@ -91,11 +96,11 @@ class SharedHolder:
 
     @property
     def name(self) -> str:
-        """What it is called among the waiters."""
+        """The name of this holder among the waiters."""
         return self._store.name
 
     def alive(self, name: str) -> bool:
-        """Say whether another holder still lives, as far as is known."""
+        """Say whether another holder is still alive, as far as is known."""
         return self._store.alive(name)
 
     def transact(self, account: str, step: Step[T], lessons: Sequence[Lesson] = ()) -> T | Awaitable[T]:
@@ -138,12 +143,13 @@ class SharedHolder:
         pending: Awaitable[T | Closed] | None,
         reason: str,
     ) -> T:
-        """Await the store, and ask again while it fails: an absence that others don't notice costs nothing.
+        """Wait for the store, and try again while it fails.
 
-        Whoever went on alone at the first failure would meet those who came a moment later.
+        A short outage should cost nothing: a process that went on alone at the first failure would collide
+        with those that asked a moment later, and got an answer.
         """
         try:
-            with anyio.fail_after(BOUND):
+            async with asyncio.timeout(BOUND):
                 while True:
                     try:
                         if pending is None:
@@ -166,7 +172,7 @@ class SharedHolder:
         return cast("T | Closed", await result) if isinstance(result, Awaitable) else result
 
     def recall(self, account: str) -> Memories | Awaitable[Memories]:
-        """Return what was learned of an account, its times by the clock of the running loop."""
+        """Return what was learned about an account; its times are those of the running loop's clock."""
         now = self._now()
         seen = self._accounts.get(account) or self._meet(account, now)
         if self.away or self._closed or seen.newer:
@@ -181,16 +187,17 @@ class SharedHolder:
         return self._remember(seen, *found)
 
     async def aclose(self) -> None:
-        """Let go of the store; requests that are still under way are not told any more."""
+        """Let go of the store, within `BOUND`; it is not told of requests that are still under way."""
         self._closed = True
         if self._opening is not None:
             self._opening.cancel()
         if self._trial is not None:
             self._trial.cancel()
-            await asyncio.wait([self._trial])
+            await asyncio.wait([self._trial], timeout=BOUND)
             self._trial = None
-        with anyio.move_on_after(BOUND):
-            await self._store.aclose()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BOUND):
+                await self._store.aclose()
 
     # With the store
 
@@ -199,11 +206,11 @@ class SharedHolder:
             seen = self._accounts.pop(known)
             if now - seen.used_at < _IDLE or seen.round is not None or seen.lessons:
                 self._accounts[known] = seen  # behind the others
-        seen = self._accounts[account] = Seen()
+        seen = self._accounts[account] = Seen(now)
         return seen
 
     def _with(self, seen: Seen, step: Step[T], passed: "Passed[T]", result: T | Closed) -> T:
-        """Take what the store answered."""
+        """Take in the answer of the store."""
         self._used = True
         if passed.lessons:
             seen.lessons = [lesson for lesson in seen.lessons if lesson not in passed.lessons]
@@ -218,7 +225,7 @@ class SharedHolder:
 
     async def _recalled(self, account: str, seen: Seen, pending: Awaitable[tuple[Memories, int]]) -> Memories:
         try:
-            with anyio.fail_after(BOUND):
+            async with asyncio.timeout(BOUND):
                 found = await pending
         except TimeoutError:
             self._lose(account, StoreAway(f"no answer within {BOUND:g} s"))
@@ -263,7 +270,7 @@ class SharedHolder:
         return self._without(seen, step, lessons)
 
     def _lose(self, account: str, error: StoreAway | NewerFormat | BudgetError) -> None:
-        """Go on alone, with all accounts.
+        """Continue alone, for all accounts.
 
         Raises:
             BudgetError: that was the error, and the store has never been used.
@@ -277,7 +284,7 @@ class SharedHolder:
             return
         self.away, self._failed = True, account
         for seen in self._accounts.values():
-            seen.lost_at = self._now()  # also where it is alone for another reason, and since before
+            seen.lost_at = self._now()  # even if it was alone before, for another reason
         _logger.warning(
             "%s cannot be used (%s): this process keeps its own pace until it can, and tries again "
             "every %g s",
@@ -296,7 +303,7 @@ class SharedHolder:
         while True:
             began = self._loop.time()
             try:
-                with anyio.fail_after(BOUND):
+                async with asyncio.timeout(BOUND):
                     await self._store.ping()
                     await self._try(self._failed)
             except (StoreAway, BudgetError, TimeoutError):
@@ -310,7 +317,7 @@ class SharedHolder:
         self._tell_back()
 
     async def _try(self, account: str) -> None:
-        """Try what has failed: a store may work for all accounts but one."""
+        """Repeat what failed: a store may work forevery account but one."""
         with contextlib.suppress(NewerFormat):
             done = self._store.transact(account, _look, ())
             if isinstance(done, Awaitable):
@@ -320,7 +327,7 @@ class SharedHolder:
                 await found
 
     def _stay_alone(self, seen: Seen, step: Step[T], closed: Closed) -> T:
-        """Go on alone until a store opens that others may not know to be back."""
+        """Stay alone until the store opens: others may not have noticed yet that it is back."""
         now = self._now()
         if seen.round is None:
             self._go_alone(seen, now)
@@ -347,7 +354,7 @@ class SharedHolder:
         self._tell(None)
 
     def _go_alone(self, seen: Seen, now: int) -> Limits:
-        """Keep to one's own places from now on."""
+        """Keep to this process's own places from now on."""
         limits = seen.limits
         if limits is None:
             limits = seen.limits = Limits.new(now)
@@ -357,13 +364,13 @@ class SharedHolder:
         return limits
 
     def _stays_alone(self, seen: Seen, now: int) -> bool:
-        """Say whether an account is alone, though the store is back."""
+        """Say whether an account stays alone although the store is back."""
         if seen.newer:
             return True
         return seen.opens_at is not None and seen.next_place(now) < seen.opens_at
 
     def _without(self, seen: Seen, step: Step[T], lessons: Sequence[Lesson]) -> T:
-        """Apply a step to the limits that were seen last, in one's own places."""
+        """Apply a step to the limits that were seen last, in this process's own places."""
         now = self.read_at = self._now()
         for lesson in lessons:
             seen.lessons.append(lesson)
@@ -371,7 +378,7 @@ class SharedHolder:
         limits = seen.limits
         if seen.round is None or limits is None:
             limits = self._go_alone(seen, now)
-        assert seen.round is not None  # noqa: S101 - they have just been told
+        assert seen.round is not None  # noqa: S101 - `_go_alone` has set it
         now += seen.ahead
         interval = alone.interval_by(step, limits.added, now, self.name)
         if interval is not None:

@@ -45,7 +45,7 @@ class Store(Protocol):
         ...
 
     def recall(self, account: str) -> tuple[Memories, int] | Awaitable[tuple[Memories, int]]:
-        """Return what was learned of an account, and the store's time; raises as `transact` does."""
+        """Return what was learned about an account, and the store's time; raises as `transact` does."""
         ...
 
     def alive(self, name: str) -> bool:
@@ -62,10 +62,11 @@ class Store(Protocol):
 
 
 def opened(now: int, began: int) -> int:
-    """Return until when a value is closed of which a store knows nothing; 0 for open.
+    """Return until when a value that a store doesn't have is closed; 0 if it is open.
 
     Args:
         now: the store's time.
-        began: when its memory began, by the same clock. Who used an older memory may still be alone.
+        began: when its memory began, by the same clock. Processes that used an older
+            one may still be alone.
     """
     return began + CLOSED if now < began + CLOSED else 0

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 CLOSED: Final = 3 * SECOND
-"""How long a store stays closed that lost its memory, or that hung for everybody: those who went on
+"""How long a store stays closed that lost its memory, or that hung foreverybody: those who went on
 alone have noticed by then that it is back."""
 
 _FAR: Final = 1000 * 3600 * SECOND
@@ -47,7 +47,7 @@ _LATE: Final = 20
 """A turn that is later than this part of an interval has missed its place, and so has one that is later
 than the pace's margin may be used up."""
 _SLACK: Final = 2
-"""By what part of an interval a round is longer than its places. Who is late moves what is promised after
+"""By what part of an interval a round is longer than its places. A late process moves what is promised after
 it, by half an interval at most, so the last of a round may have been promised that much later."""
 _EARLY: Final = 4
 """By what part of an interval to come before one's place: a timer can be late, and a turn that is given
@@ -67,12 +67,12 @@ class Round(msgspec.Struct, gc=False):
 
 
 def go_alone(limits: Limits, name: str, departed: int | None) -> Round:
-    """Take the others out of the limits that were seen last; return one's own places.
+    """Take the others out of the limits that were seen last; return this process's own places.
 
     Args:
         limits: changed in place.
-        name: one's own.
-        departed: the slot of one's own latest turn, for when no place was promised; None if it never left.
+        name: that of this process.
+        departed: the slot of its latest turn, if it was promised no place; None if it never had a turn.
     """
     limits.skew = 0  # what this process's clock reads from now on is the time of the limits itself
     places = places_in(limits, name, departed)
@@ -86,7 +86,7 @@ def go_alone(limits: Limits, name: str, departed: int | None) -> Round:
 
 
 def places_in(limits: Limits, name: str, departed: int | None) -> Round:
-    """Return one's own places as limits tell them; `departed` as for `go_alone`."""
+    """Return a process's own places by the limits; `departed` as for `go_alone`."""
     mine = limits.waiters.get(name)
     others = len(limits.waiters) - (mine is not None)
     return Round(mine.wakes if mine is not None else departed, others)
@@ -98,7 +98,7 @@ def is_on_its_way(round_: Round, now: int, interval: int) -> bool:
 
 
 def draw(round_: Round, limits: Limits, now: int, interval: int, chance: float) -> None:
-    """Draw the places of a process that never left, and was promised none."""
+    """Draw the places of a process that never had a turn, and was promised no place."""
     if round_.anchor is None:
         round_.anchor = now + int(interval * (round_.others + 1) * chance)
         limits.slot = max(limits.slot, round_.anchor - interval)
@@ -121,7 +121,7 @@ def interval_by(
 
 
 def place_after(round_: Round, limits: Limits, now: int, interval: int) -> int:
-    """Return one's own next place, in the time of the limits."""
+    """Return the process's next place, in the time of the limits."""
     earliest = max(now - min(interval // _LATE, LATE), limits.slot + interval // 2, limits.gate.until)
     if not interval or not round_.others or round_.anchor is None:
         return max(earliest, now)
@@ -134,7 +134,7 @@ def _length(round_: Round, interval: int) -> int:
 
 
 def make_place(round_: Round, limits: Limits, now: int, interval: int) -> None:
-    """Prepare the limits for a step, so that the next slot that it sees is one's own next place."""
+    """Prepare the limits for a step, so that the next slot that it sees is the process's own next place."""
     missed = limits.slot + (interval // _LATE if round_.others else interval) < now
     if missed:
         # Turns taken alone must not have the numbers of turns that the store gives to others. Times
@@ -145,7 +145,8 @@ def make_place(round_: Round, limits: Limits, now: int, interval: int) -> None:
         return
     place = place_after(round_, limits, now, interval)
     early = interval // _EARLY
-    limits.closed = place - interval - (early if place - now > interval + early else 0)
+    closed = place - interval - (early if place - now > interval + early else 0)
+    limits.closed = closed or -1  # 0 says that nothing is closed, and clocks begin there
 
 
 def forgot(limits: Limits, before: int, time: int) -> bool:

@@ -87,7 +87,7 @@ class View(msgspec.Struct, gc=False, frozen=True):
         probing: whether a probe is under way, whose answer decides.
         windows: the quota windows that are known.
         others: what other processes have waiting, as far as they are known to live.
-        ages: level, window and age of one's own lines; rests and shut windows don't age them.
+        ages: level, window and age of this process's lines; rests and shut windows don't age them.
         unserved: since each level had its latest turn.
         cold: the generation of what is kept beside the limits.
     """
@@ -109,7 +109,7 @@ class Grant(msgspec.Struct, gc=False):
     Attributes:
         number: the turn; 0 for none.
         level: whose turn it is, of the wants.
-        window: likewise.
+        window: the quota window that the turn spends from.
         probe: whether it is the one that tries whether a rest is over.
         wait: microseconds to wait before leaving.
         sleep: microseconds to sleep before asking again; None when nothing more is wanted.
@@ -140,7 +140,7 @@ _NO_WAKES: Final[tuple[Wake, ...]] = ()
 def ask(
     limits: Limits, now: int, me: Process, wants: Sequence[Want], notes: Sequence[Note] = ()
 ) -> tuple[Grant, Sequence[Wake]]:
-    """Apply notes, give a turn if it is one's own, and promise a place for what is still wanted.
+    """Apply notes, give a turn if it is this process's, and promise a place for what is still wanted.
 
     Args:
         limits: changed in place.
@@ -194,7 +194,7 @@ def _among_others(
     chosen = _choose(limits, now, me, lines)
     if chosen is not None and not limits.gate.probe:
         standing = rank(now, chosen.level, chosen.since)
-        # Who comes after its lease has lost its place, and keeps its age.
+        # A process that comes after its lease has lost its place, but keeps its age.
         comes = mine is not None and mine.until >= now
         wanted = mine.wakes if mine and comes else free_place(others, standing, opens, interval)
         if near_enough(chosen.level, opens - now, interval, me.lag) and not _outranked(
@@ -240,7 +240,7 @@ def _lines(limits: Limits, now: int, wants: Sequence[Want], known: Sequence[Dema
 
 
 def _choose(limits: Limits, now: int, me: Process, lines: Sequence[Demand]) -> Demand | None:
-    """Return one's own best line whose window is open; of equals the first, as the process orders them."""
+    """Return this process's best line whose window is open; among equals, the first in its own order."""
     best, found = SHUT, None
     for line in lines:
         if windows.is_open(limits, line.window, me.reserve):
@@ -251,7 +251,7 @@ def _choose(limits: Limits, now: int, me: Process, lines: Sequence[Demand]) -> D
 
 
 def _outranked(others: Sequence[Rival], mine: Rival, opens: int, interval: int, me: Process) -> bool:
-    """Say whether another process goes first: one that comes by then and is ahead, or one that is told."""
+    """Say whether another process goes first: it comes by then and is ahead, or it can be woken."""
     if not interval:
         return False
     return any(
@@ -286,8 +286,8 @@ def _promise(
     look = place if chosen else min(place, now + LONGEST_SLEEP)
     gate = limits.gate
     if gate.probe:
-        # Doubling looks, as long again as the probe has been out, until its lease ends; then, too,
-        # each comes at a place of its own.
+        # Look again after as long as the probe has been out, which doubles each time, until its lease
+        # ends. Then, too, each process comes at a place of its own.
         doubled = now + max(interval, now - gate.probe_at)
         look = min(max(place, doubled), max(now, gate.probe_until) + place - opens)
     # It counts among the others by when it looks, not by a place that it won't come for: else they
@@ -314,7 +314,7 @@ def leaving(
     interval = interval_of(limits, me)
     if number == limits.number:
         if limits.slot <= now + me.lag:
-            if now - limits.slot > LATE and limits.closed + interval > now + me.lag:
+            if limits.closed and now - limits.slot > LATE and limits.closed + interval > now + me.lag:
                 # A store closed meanwhile, or this process is alone: what leaves late meets another's.
                 return _back(limits, now, me, number, window)
             limits.slot = limits.served[level] = now + me.lag

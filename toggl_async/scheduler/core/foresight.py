@@ -38,7 +38,6 @@ class Reason(enum.StrEnum):
     """Toggl failed a moment ago, or the connection did."""
     IN_FLIGHT = "in flight"
     """As many requests are under way as the options allow."""
-    """Whether Toggl takes the credentials at all is being found out."""
 
 
 class TooLong(msgspec.Struct, frozen=True):
@@ -135,7 +134,7 @@ class Foresight:
     def _ahead(self, level: int, window: str) -> int:
         """Count the calls ahead of a newcomer on its own window, those of other processes included.
 
-        Within a level processes take turns, so no more of another's go before than of one's own.
+        Within a level processes take turns, so no more calls of another go first than of this one.
         """
         mine = self.queue.ahead(level, window)
         others = self.view.others if self.view is not None else ()

@@ -49,7 +49,7 @@ def shuts_out(gate: Gate, now: int, number: int) -> bool:
 
 def probe_answered(gate: Gate, number: int) -> None:
     """Open the gate, if an answer that is no 429 is the probe's."""
-    if gate.probing and number == gate.probe:
+    if gate.probe and number == gate.probe:
         gate.probing = False
         gate.probe = 0
 
@@ -67,7 +67,7 @@ def keep_probe(gate: Gate, now: int, name: str) -> None:
 
 
 def _stop_the_age_of_waiting(limits: Limits, rest: int) -> None:
-    """Move on what ages are counted from.
+    """Move on the instants from which ages are counted.
 
     Rests don't count as starving, or the patient would go before what was refused after each of them.
     """

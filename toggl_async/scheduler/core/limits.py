@@ -14,7 +14,18 @@ import msgspec
 
 from toggl_async.options import Priority
 
-__all__ = ["FORMAT", "LEVELS", "SECOND", "Demand", "Gate", "Limits", "NewerFormat", "Waiter", "Window"]
+__all__ = [
+    "FORMAT",
+    "LEVELS",
+    "NEVER",
+    "SECOND",
+    "Demand",
+    "Gate",
+    "Limits",
+    "NewerFormat",
+    "Waiter",
+    "Window",
+]
 
 FORMAT: Final = 1
 """The layout of the stored value. Fields are only ever added at the end."""
@@ -22,7 +33,11 @@ FORMAT: Final = 1
 SECOND: Final = 1_000_000
 LEVELS: Final = len(Priority)
 
-_LONG_AGO: Final = 24 * 3600 * SECOND
+NEVER: Final = -(2**62)
+"""The instant of what has not happened yet: before any reading of any clock, by more than any interval.
+
+A store's clock may have begun a moment ago, with the machine, so neither 0 nor a day ago is early enough.
+"""
 
 
 class NewerFormat(Exception):
@@ -112,7 +127,7 @@ class Limits(msgspec.Struct, array_like=True, gc=False):
     """The latest turn. Numbers grow in the order of leaving, and begin at the store's own time, so
     that they also grow across a loss of the store's memory."""
     slot: int
-    """When the latest turn leaves."""
+    """When the latest turn leaves; `NEVER` before the first one."""
     before: int
     """The slot before it, for a turn that is given back."""
     holder: str = ""
@@ -121,8 +136,8 @@ class Limits(msgspec.Struct, array_like=True, gc=False):
     """What 429s have added to the interval, as a share of it."""
     calm: int = 0
     """Answers since the last 429."""
-    served: list[int] = msgspec.field(default_factory=lambda: [0] * LEVELS)
-    """When each level had its latest turn."""
+    served: list[int] = msgspec.field(default_factory=lambda: [NEVER] * LEVELS)
+    """When each level had its latest turn; `NEVER` before its first one."""
     closed: int = 0
     """Until then, processes that lost the store may still be sending on their own; 0 for never."""
     gate: Gate = msgspec.field(default_factory=Gate)
@@ -134,9 +149,7 @@ class Limits(msgspec.Struct, array_like=True, gc=False):
     @classmethod
     def new(cls, now: int) -> "Limits":
         """Return the limits of an account that nothing is known of."""
-        return cls(
-            format=FORMAT, at=now, skew=0, number=max(now, 0), slot=now - _LONG_AGO, before=now - _LONG_AGO
-        )
+        return cls(format=FORMAT, at=now, skew=0, number=max(now, 0), slot=NEVER, before=NEVER)
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> "Limits":

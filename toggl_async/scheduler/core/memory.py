@@ -1,18 +1,18 @@
 """Refusals that asking again would not change, and the organizations of workspaces.
 
-*A 410* speaks of what was asked for: of one project as well as of an endpoint. So it is remembered by
+*A 410* is about what was asked for, be it one project or an endpoint. So it is remembered by
 account, method and path as sent.
 
-*A feature 402* speaks of a plan, and can speak of the payload ("Billable is a premium feature" refuses
-one flag, not the creating of time entries). So query and body belong to its key, too: asking once too
+*A feature 402* is about a plan, and may be about the payload: "Billable is a premium feature" refuses a
+flag, but not time entries as such. So query and body belong to its key, too: asking once too
 often is cheaper than refusing what would have been allowed.
 
-Both last a day: a stray answer must not close anything for ever, and plans are upgraded.
+Both last a day: a stray answer must not close anything forever, and plans are upgraded.
 
 *Refused credentials* are remembered by account. An account is known by its credentials, so other credentials
 are another account. In memory they last as long as the process; in a store that others read, a quarter of an
-hour. A 403 that may be about them is settled by one ``GET /me/logged`` of the client's, which goes before all
-else: fifty calls with a wrong token would lock the account.
+hour. A 403 that may be about them is settled by a single ``GET /me/logged``, which the client sends before
+anything else: fifty calls with a wrong token would lock the account.
 """
 
 import hashlib
@@ -42,11 +42,11 @@ DAY: Final = 24 * 3600 * SECOND
 SHARED_LOGIN: Final = 15 * 60 * SECOND
 """How long refused credentials are remembered in a store that others read."""
 LIMIT: Final = 10_000
-"""Refusals kept at most; the oldest are forgotten first."""
+"""How many refusals are kept at most; the oldest are forgotten first."""
 
 
 class RememberedRefusal(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What is remembered of an answer.
+    """What is remembered about an answer.
 
     Attributes:
         status: its HTTP status.
@@ -99,7 +99,7 @@ Lesson: TypeAlias = RefusalMet | Belongs | Forgotten
 
 
 class Memories(msgspec.Struct, array_like=True, gc=False):
-    """What is remembered of one account; stored beside its `Limits`, and read when `cold` has grown."""
+    """What is remembered about one account; stored beside its `Limits`, and read when `cold` has grown."""
 
     refusals: dict[bytes, RememberedRefusal] = msgspec.field(default_factory=dict)
     login: RememberedRefusal | None = None

@@ -1,7 +1,7 @@
 """The news of a process: notes that go with its next step, or on their own if there is none.
 
-Each note names its turn. A turn of another memory (because the store was emptied since) gets the number 0,
-which is older than any.
+Each note names its turn. Numbers grow even if the store was emptied since, so a turn of before is older than
+all that came after.
 """
 
 from typing import Final, TypeAlias

@@ -30,7 +30,7 @@ class Process(msgspec.Struct, kw_only=True, gc=False):
         reserve: requests of each quota window that it leaves for other programs.
         lease: how long a request under way is waited for; longer than its timeout.
         lag: how long a transaction of the store takes it; it asks that much earlier.
-        chance: a number in [0, 1), drawn anew before each step: a step may run twice, and has to
+        chance: a number in [0, 1), drawn again before each step: a step may run twice, and has to
             come to the same result.
         tells: whether sleepers can be woken.
         alive: whether a process, known by its name, still lives.

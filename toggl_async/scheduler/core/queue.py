@@ -84,7 +84,7 @@ class WaitingLine:
         self.window: str = window
         self.live: int = 0
         self.limited: int = 0
-        """How many of them cannot wait for ever."""
+        """How many of them cannot wait forever."""
         self.age: int | None = None
         """Its age by the shared limits' last word; None before the first."""
         self._heap: list[tuple[int, Call]] = []

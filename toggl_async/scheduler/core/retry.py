@@ -8,9 +8,9 @@ another password and a method that the server lacks will be no different the nex
 wrong passwords lock an account. What remains (a write whose answer was lost, or that met a 5xx) may
 have been applied and is never repeated: the caller alone can look it up.
 
-After a failure the whole account holds back, because what failed is the server or the way to it. The
-delay grows by powers of two and is drawn at random from its whole range ("full jitter"), so that
-programs which failed together do not come back together. It grows by incidents: eight requests that
+After a failure the whole account holds back, because what failed is the server, or the network on
+the way to it. The delay grows by powers of two and is drawn at random from its whole range ("full jitter"),
+so that programs which failed together do not come back together. It grows by incidents: eight requests that
 were under way when a gateway went down are one.
 """
 
@@ -63,7 +63,7 @@ class Backoff(msgspec.Struct, gc=False):
     """When the latest incident was noticed: what had left by then is part of it."""
 
     def fail(self, now: int, sent_at: int, retry_after: int | None, options: Retry, chance: float) -> None:
-        """Take note of a 5xx or a lost request.
+        """Note a 5xx or a lost request.
 
         Args:
             now: the process's clock.
@@ -81,5 +81,5 @@ class Backoff(msgspec.Struct, gc=False):
         self.until = max(self.until, now + (retry_after or 0))
 
     def recover(self) -> None:
-        """Take note of an answer that is neither a 5xx nor a 429."""
+        """Note an answer that is neither a 5xx nor a 429."""
         self.incidents = 0

@@ -151,7 +151,7 @@ def facts_of(
     Args:
         method: the HTTP method.
         raw_path: path and query as they are sent.
-        max_wait: seconds that it may wait for its turn; None for ever.
+        max_wait: seconds that it may wait for its turn; None forever.
         coalesce: whether it may share its answer.
     """
     path = raw_path.partition(b"?")[0]

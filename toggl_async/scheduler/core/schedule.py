@@ -120,7 +120,7 @@ class Schedule:
     # What to want, and what was granted
 
     def wants(self, now: int) -> tuple[Want, ...]:
-        """Return the lines that wait for a turn now; none while something of one's own is in the way.
+        """Return the lines that wait for a turn now; none while something in this process is in the way.
 
         They come in the order of their first calls: within a priority, first come is first served.
         """
@@ -141,7 +141,7 @@ class Schedule:
         return None
 
     def see(self, view: View, now: int) -> None:
-        """Take a look at the shared limits; it is foreseen by the latest one."""
+        """Take the latest view of the shared limits, by which waits are foreseen."""
         self.foresight.view, self.foresight.seen_at = view, now
         for level, window, age in view.ages:
             # Kept here as well: a process that has to hold back leaves the calendar meanwhile.
@@ -149,7 +149,7 @@ class Schedule:
                 line.age = age
 
     def look(self, now: int, wall: int) -> None:
-        """Compare the clocks: windows end by the wall clock, too, where one's own stood still.
+        """Compare the clocks: windows end by the wall clock, too, where the process's own stood still.
 
         A wall clock that is set back is only noted; one that drifts by less than the margin, too.
         """
@@ -171,7 +171,7 @@ class Schedule:
         return None
 
     def grant(self, answer: Grant, now: int) -> Call | None:
-        """Give a turn to the call whose it is; give it back if that has left meanwhile."""
+        """Give a turn to its call; give it back if the call has gone meanwhile."""
         line = self.queue.lines.get((answer.level, answer.window))
         if line is None:
             self.notes.append(Unused(answer.number, answer.window))
@@ -201,7 +201,7 @@ class Schedule:
     # On the way
 
     def begin(self, call: Call, now: int) -> None:
-        """Take note that a call is handed to the network."""
+        """Note that a call is handed to the network."""
         call.state = CallState.LEAVING
         call.sent_at = now
 
@@ -224,7 +224,7 @@ class Schedule:
         self.backoff.until = max(self.backoff.until, until)
 
     def sent(self, call: Call, now: int) -> None:
-        """Take note that the first byte leaves."""
+        """Note that the first byte leaves."""
         call.state = CallState.UNDER_WAY
         call.sent_at = now
 
@@ -300,7 +300,7 @@ class Schedule:
         call.state = CallState.DONE
 
     def withdraw(self, call: Call) -> None:
-        """Let a call go whose caller has given up, wherever it is; does nothing if it is done.
+        """Release a call whose caller has given up, wherever it is; do nothing if it is done.
 
         A turn whose request has not left is given back; one that has may have been counted by Toggl.
         """
@@ -323,7 +323,7 @@ class Schedule:
         self.notes.append(QuotaTold(window, remaining, resets_in, total))
 
     def merge(self, old: str, lasting: str) -> None:
-        """Take note that two windows are the same quota."""
+        """Note that two windows are the same quota."""
         self.queue.merge(old, lasting)
         self._lasting[old] = lasting
         self.notes.append(OrganizationFound(old, lasting))

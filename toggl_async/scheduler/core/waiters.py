@@ -128,7 +128,7 @@ def free_place(others: Sequence[Rival], mine: int, opens: int, interval: int) ->
     ahead = sum(other.calls for other in others if other.rank < mine)
     place = opens + min(ahead, SKIPPED) * interval
     half = interval // 2
-    # Who is late still comes: whoever took its place would find it standing before.
+    # A late process still comes: whoever took its place would find it there first.
     for wakes in sorted(max(other.wakes, opens) for other in others if other.rank <= mine):
         if wakes >= place + half:
             break
@@ -152,7 +152,7 @@ def fill_next_place(limits: Limits, now: int, me: Process, opens: int, interval:
     if best.rank >= SHUT or best.wakes <= opens + interval // 2:
         return None
     if best.name == me.name or not me.tells:
-        return None  # it asks anew by itself
+        return None  # it asks again by itself
     waiter = limits.waiters[best.name]
     waiter.wakes = opens
     waiter.until = max(now, opens) + max(GRACE, interval // 2)

@@ -146,13 +146,8 @@ def learn(window: Window, now: int, me: Process, number: int, remaining: int, re
             window.word = number
         return
     remaining = max(0, remaining - sum(other > number for other in window.settled))
-    if known is None or abs(announced - known) > _SAME:
-        window.spread = int(SPREAD * me.chance)
-        window.reset_at = announced + window.spread
-    else:
-        window.reset_at = min(announced, known) + window.spread
-        if not is_later and window.remaining is not None:
-            remaining = min(remaining, window.remaining)
+    if _set_reset(window, announced, me) and not is_later and window.remaining is not None:
+        remaining = min(remaining, window.remaining)
     window.remaining = remaining
     window.word = max(window.word, number)
 
@@ -177,9 +172,23 @@ def state(
     if remaining < 0:
         window.remaining = window.reset_at = None
     else:
-        window.spread = int(SPREAD * me.chance)
-        window.reset_at = now + resets_in + RESET_MARGIN + window.spread
+        _set_reset(window, now + resets_in + RESET_MARGIN, me)
         window.remaining = remaining
+
+
+def _set_reset(window: Window, announced: int, me: Process) -> bool:
+    """Take an announced reset; say whether it is the one that is known.
+
+    Chance is drawn once for each reset. It is part of what calls wait for, and of what `max_wait` is compared
+    with: drawn again with each word, it would refuse calls that had been told that they can go.
+    """
+    known = None if window.reset_at is None else window.reset_at - window.spread
+    if known is not None and abs(announced - known) <= _SAME:
+        window.reset_at = min(announced, known) + window.spread
+        return True
+    window.spread = int(SPREAD * me.chance)
+    window.reset_at = announced + window.spread
+    return False
 
 
 def merge(limits: Limits, old: str, lasting: str) -> None:
@@ -213,7 +222,7 @@ def shift(limits: Limits, by: int) -> None:
 
 
 def sweep(limits: Limits, now: int) -> None:
-    """Begin the windows anew whose reset has come, and give up on what flies for too long.
+    """Start the windows over whose reset has come, and give up on requests under way for too long.
 
     In every step and for all of them: what expires only where it is in the way, makes the value grow.
     """
@@ -246,14 +255,14 @@ def _is_spent(window: Window) -> bool:
 
 def _note_shut(window: Window, now: int) -> None:
     if not window.shut_at and _is_spent(window):
-        window.shut_at = now
+        window.shut_at = now or 1  # 0 says that it is not shut, and clocks begin there
 
 
 def _excuse(limits: Limits, now: int, name: str, shut_at: int) -> None:
     """Don't count as starving that a window was shut.
 
-    The time is taken off, and doesn't begin anew: a window of 30 an hour is open for half a minute,
-    and whoever is never among the first 30 would wait for ever.
+    The time is taken off, and doesn't start over: a window of 30 an hour is open for half a minute,
+    and whoever is never among the first 30 would wait forever.
     """
     opens = max(now, limits.gate.until)  # a rest has been taken off already, and has moved `shut_at`
     for waiter in limits.waiters.values():

@@ -44,7 +44,7 @@ class Asking(Outlook):
         return self._view
 
     def _refresh(self) -> None:
-        """Take a fresh look at limits that are at hand, when they have been told everything."""
+        """Look again at limits in memory, once they have been told everything."""
         if self._memory is not None:
             now = self.now()
             if self.schedule.notes:
@@ -68,7 +68,7 @@ class Asking(Outlook):
             self._timer = self._loop.call_at(at / SECOND, self._due)
 
     def learn(self, lesson: Lesson) -> bool:
-        """Take in what was learned of the account; say whether it is news."""
+        """Take in what was learned about the account; say whether it is news."""
         is_news = self.memories.take(lesson, self.now(), shared=not self._prompt)
         self._lessons.append(lesson)
         self.schedule.notes.append(Learned())
@@ -79,7 +79,7 @@ class Asking(Outlook):
         return is_news
 
     def place(self, workspace_id: int, lasting: str, lesson: Lesson) -> None:
-        """Take note of the organization of a workspace, if calls have spent from a window of its own."""
+        """Note the organization of a workspace, if calls have spent from a window of its own."""
         if workspace_id in self._unplaced:
             self._unplaced.discard(workspace_id)
             self.schedule.merge(f"workspace:{workspace_id}", lasting)
@@ -141,7 +141,7 @@ class Asking(Outlook):
             self.poke()
 
     def _tells_later(self) -> bool:
-        """Say whether what an answer told can go with the next step: nobody else would hear of it before."""
+        """Say whether what an answer said can wait for the next step: nobody else would hear of it before."""
         memory = self._memory
         return (
             memory is not None
@@ -152,7 +152,7 @@ class Asking(Outlook):
         )
 
     def _tells_at_once(self) -> bool:
-        """Tell what there is to tell, where nobody waits or listens: nothing else can come of it."""
+        """Pass on the notes at once if nobody waits or listens: nothing else can come of it."""
         if not self._prompt or self._running or self._pause is not None or self._report.is_heard:
             return False
         schedule = self.schedule
@@ -166,7 +166,7 @@ class Asking(Outlook):
         return True
 
     def _has_to_ask(self, wants: Sequence[Want], now: int) -> bool:
-        """Say whether a store has to be asked now; what it was told holds until one's own place comes."""
+        """Say whether a store has to be asked now; what it was told holds until its place comes."""
         if self._called or self._standing != {(want.level, want.window) for want in wants}:
             return True
         notes, reserve = self.schedule.notes, self.options.quota.reserve
@@ -187,7 +187,7 @@ class Asking(Outlook):
         except Exception as error:  # noqa: BLE001 - those who wait must hear of it, whatever it is
             self._failed(error)
             return
-        # In a context of its own: it must not keep alive what the first caller had in his.
+        # In a context of its own, so that it doesn't keep alive what is in the first caller's.
         task = self._loop.create_task(self._carry(steps, pending), context=contextvars.Context())
         self._task = task
         task.add_done_callback(self._carried)
@@ -204,7 +204,7 @@ class Asking(Outlook):
                     pending = steps.send(result)
 
     def _carried(self, task: "asyncio.Task[None]") -> None:
-        """Take leave of a task; nobody is left hanging, whatever it ended with."""
+        """Clean up after a task; however it ended, nobody is left hanging."""
         self._task = None
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
@@ -220,7 +220,7 @@ class Asking(Outlook):
             self._refuse(call, refusal)
 
     def _typed(self, error: Exception) -> TogglError:
-        """Return an error of ours for what a budget raised; a fault of somebody else's is logged, once."""
+        """Return our error for what a budget raised; anything that isn't ours is logged, once."""
         if isinstance(error, TogglError):
             return error
         fault = repr(error)
@@ -302,7 +302,7 @@ class Asking(Outlook):
         return self._answered_by_store(await asked, began)
 
     def _answered_by_store(self, answer: Grant, began: int) -> Grant:
-        """Take note of how long it took, and of what it knows this process to wait for."""
+        """Note how long it took, and which lines of this process the store knows now."""
         self._fault = ""
         if not self._holder.away:
             self._me.lag = self._lag.learn(self.now() - began, self._me.interval)
@@ -316,7 +316,7 @@ class Asking(Outlook):
         return answer
 
     def _see(self, answer: Grant, now: int) -> bool:
-        """Take a look at the shared limits, tell what has changed, and say whether it is for the worse."""
+        """Look at the shared limits, report what has changed, and say whether it is for the worse."""
         seen = answer.view
         if seen is None:
             return False
@@ -335,7 +335,7 @@ class Asking(Outlook):
             self._again = True
 
     def _settle(self, answer: Grant, at: int) -> None:
-        """Take what a step gave that ran at a moment `at`."""
+        """Act on the result of a step that ran at the moment `at`."""
         schedule, now = self.schedule, self.now()
         if answer.number:
             call = schedule.grant(answer, now)
@@ -349,7 +349,7 @@ class Asking(Outlook):
             held = schedule.held(now)
             if held is not None:
                 asks_at = held[1]
-                self._again = self._again or not self._prompt  # nobody is to wait for it meanwhile
+                self._again = self._again or not self._prompt  # nobody should wait for this process meanwhile
         self._set_timer(asks_at)
         self._note_pause(now)
 
@@ -369,19 +369,19 @@ class Asking(Outlook):
         self._report.granted(call, now, waited=now + wait - ticket.queued_at)
 
     def _refuse(self, call: Call, error: Exception) -> None:
-        """End the wait of a call with an error, and tell of it."""
+        """End the wait of a call with an error, and report it."""
         self._report.refused(call, self.now(), error)
         self._fail(call, error)
 
     def _fail(self, call: Call, error: Exception) -> None:
-        """End the wait of a call with an error that has been told."""
+        """End the wait of a call with an error that has been reported."""
         self.schedule.withdraw(call)
         future = ticket_of(call).future
         if future is not None and not future.done():
             future.set_exception(error)
 
     def _error(self, call: Call, too_long: TooLong, now: int) -> TogglError:
-        """Make the error of a call that cannot go in time, and tell of it."""
+        """Make the error of a call that cannot go in time, and report it."""
         ticket = ticket_of(call)
         wait = too_long.at - now
         moment = dt.datetime.fromtimestamp(self._wall(), dt.UTC) + dt.timedelta(
@@ -411,7 +411,7 @@ class Asking(Outlook):
         return error
 
     def _show_life(self, call: Call, turn: int) -> None:
-        """Say again and again that the process of a probe is alive."""
+        """Keep saying that the process of a probe is alive."""
         self._loop.call_later(SIGN_OF_LIFE, self._show_life_again, call, turn)
 
     def _show_life_again(self, call: Call, turn: int) -> None:

@@ -23,19 +23,19 @@ from toggl_async.scheduler.driver.tickets import Ticket, closed, deliver, ticket
 __all__ = ["Driver"]
 
 GRACE: Final = 0.05
-"""Share of the interval that the timer at a deadline leaves to a turn that is about to come."""
+"""How much later than a deadline its timer fires, as a share of the interval: a turn may be about to come."""
 SOON: Final = SECOND // 1000
 """How much later than its slot a turn may leave without a last look at limits in memory: about as long
 as the way from the turn to the wire takes where a connection is at hand."""
 JITTER: Final = SECOND // 10_000
-"""What a turn may always be late: no network keeps requests apart more finely, and the limiter does. Where
-turns themselves are closer, none is ever late."""
+"""How late any turn may be: no network keeps requests apart more precisely, and the limiter does. If the
+turns themselves are closer together, none is ever late."""
 LATE: Final = SECOND // 200
 """How much later than its slot a turn may leave without a last look at a store."""
 
 
 class Driver(Asking):
-    """Takes the calls of one account to their turns, and hears what became of them."""
+    """Gives the calls of one account their turns, and learns what became of them."""
 
     __slots__ = ()
 
@@ -105,8 +105,8 @@ class Driver(Asking):
 
         Raises:
             MaxWaitExceeded: as for `turn`; then its slot is free.
-            QuotaExceeded: likewise.
-            ClientClosed: likewise.
+            QuotaExceeded: as for `turn`; then its slot is free.
+            ClientClosed: as for `turn`; then its slot is free.
         """
         if self._closed:
             raise self.refuse(call, closed())
@@ -128,7 +128,7 @@ class Driver(Asking):
         return self._queue(call, now, None)
 
     def begin(self, call: Call) -> int:
-        """Take note that a call is handed to the network; return when."""
+        """Note that a call is handed to the network; return the time."""
         now = self.now()
         self.schedule.begin(call, now)
         return now
@@ -147,13 +147,13 @@ class Driver(Asking):
         """
         limiter = self._limiter
         if again:
-            # As where a server ended an HTTP/2 connection: that needs a turn of its own.
+            # For instance because a server ended an HTTP/2 connection. That needs a turn of its own.
             self.schedule.notes.append(LossTold(call.turn, call.window))
             call.turn = 0
             raise Recalled(Reason.PACE)
         first = call.state is not CallState.UNDER_WAY
         if not first and self.now() - call.sent_at <= LATE:
-            return  # it was taken to leave when it was handed over, and so it does
+            return  # it counts as sent since it was handed over, and is only leaving now
         now = self.now()
         look = self._is_late(call, now)
         passed = limiter is None
@@ -162,7 +162,7 @@ class Driver(Asking):
                 await self._last_look(call, may_wait=may_wait)
                 now = self.now()
             if self._is_refused(call):
-                raise Recalled(Reason.QUEUE)  # before it takes the limiter's token from one that goes
+                raise Recalled(Reason.QUEUE)  # before it takes a token of the limiter
             if passed or limiter is None:
                 break
             if not may_wait and not limiter.has_capacity():
@@ -213,7 +213,7 @@ class Driver(Asking):
                 self.poke()
 
     def withdraw(self, call: Call) -> None:
-        """Let a call go whose caller has given up, wherever it is; does nothing if it is done."""
+        """Release a call whose caller has given up, wherever it is; do nothing if it is done."""
         if call.state is not CallState.DONE:
             now = self.now()
             self.schedule.withdraw(call)
@@ -221,7 +221,7 @@ class Driver(Asking):
             self.poke()
 
     def refuse(self, call: Call, error: TogglError) -> TogglError:
-        """Let a call go that must not be sent any more; return the error to raise."""
+        """Release a call that must not be sent any more; return the error to raise."""
         if call.state is not CallState.DONE:
             self._report.refused(call, self.now(), error)
             self.schedule.withdraw(call)
@@ -229,20 +229,20 @@ class Driver(Asking):
         return error
 
     def retried(self, call: Call, reason: Reason) -> None:
-        """Tell that a call goes back to the queue."""
+        """Report that a call goes back to the queue."""
         self._report.retried(call, self.now(), reason)
 
     def refused(self, error: TogglError, route: str) -> None:
-        """Tell that a call fails because an earlier answer is remembered."""
+        """Report that a call fails because an earlier answer is remembered."""
         self._report.refused_from_memory(self.now(), route, error)
         self.wonder()
 
     def tell_shared(self, route: str) -> None:
-        """Tell that a call joins an identical one."""
+        """Report that a call joins an identical one."""
         self._report.shared(self.now(), route)
 
     def tell_remembered(self, status: int, route: str, how_long: str) -> None:
-        """Say once that a refusal will not be asked for again."""
+        """Report, once, that a refusal is remembered."""
         self._report.remembered(status, route, for_how_long=how_long)
 
     def _spends(self, window: str) -> None:
@@ -272,7 +272,7 @@ class Driver(Asking):
         return None
 
     def _queue(self, call: Call, now: int, asked: Grant | Awaitable[Grant] | None) -> Awaitable[None]:
-        """Let a call wait that is in its line."""
+        """Let a call that is in its line wait."""
         ticket = ticket_of(call)
         ticket.future = self._loop.create_future()
         ticket.queued_at = now
@@ -299,7 +299,7 @@ class Driver(Asking):
             await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
-                future.exception()  # it failed in the same moment: looked at, so that asyncio is content
+                future.exception()  # it failed in the same moment; asyncio logs what nobody retrieves
             self.withdraw(call)
             raise
         finally:
@@ -344,18 +344,18 @@ class Driver(Asking):
             Recalled: it must not, or not now and it can't wait here.
         """
         if not self._prompt and not may_wait:
-            raise Recalled(Reason.PACE)  # to ask a store takes time
+            raise Recalled(Reason.PACE)  # asking a store takes time
         ticket, me = ticket_of(call), self._me
         while True:
             if self._prompt and self.schedule.notes:
-                self.poke()  # answers that came while nobody waited are told with the next step: this one
+                self.poke()  # answers that came while nobody waited go with the next step, which is this one
             ticket.news = self._news
             turn, at = (call.turn, call.level, self.schedule.name_window(call)), 0
 
             def step(limits: Limits, now: int) -> tuple[Limits, Departure, Sequence[Wake]]:
                 nonlocal at
                 at = self._holder.read_at
-                return limits, *leaving(limits, now, me, *turn)  # noqa: B023 - used up at once
+                return limits, *leaving(limits, now, me, *turn)  # noqa: B023 - it runs at once
 
             departure = self._holder.transact(self.key, step)
             if not isinstance(departure, Departure):
@@ -372,7 +372,7 @@ class Driver(Asking):
                 return
             if not (self._prompt or self._has_missed(call)):
                 return
-            # The answer came later than it was reckoned with: the next look leaves it more time.
+            # The answer took longer than expected: the next look allows it more time.
             me = msgspec.structs.replace(self._me, lag=max(self._me.lag, 2 * (answered - at)))
 
     def _why(self, call: Call) -> Reason:

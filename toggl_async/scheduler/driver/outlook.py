@@ -31,17 +31,17 @@ LONGEST_LEASE: Final = 3600 * SECOND
 
 
 class Outlook:
-    """What a driver knows of its account; belongs to one event loop.
+    """What a driver knows about its account; belongs to one event loop.
 
     Args:
-        key: the account's, among all that share the budget.
-        number: the account's, in events and logs.
+        key: that of the account, among all that share the budget.
+        number: that of the account, in events and logs.
         options: of the scheduler.
         holder: the scheduler's hold on its budget.
         chance: where chance comes from.
-        report: the voice of the account.
+        report: reports what happens, in events and in the log.
         wall: the wall clock, in seconds.
-        learned: told of workspace and organization when the budget knew more of them.
+        learned: called with a workspace and its organization when the budget knew of them first.
     """
 
     __slots__ = (
@@ -119,7 +119,7 @@ class Outlook:
         interval = options.pace.interval
         self._limiter = AsyncLimiter(1, interval) if interval else None
         self.memories: Memories = Memories()
-        """What is remembered of the account."""
+        """What is remembered about the account."""
         self._lessons: list[Lesson] = []
         self._cold = 0
         self._asked: tuple[Sequence[Want], Sequence[Note]] = (), ()
@@ -128,12 +128,12 @@ class Outlook:
         self._stepped_at = 0
         """When a store read the time of the latest step: what it answers are durations from then on."""
         self._standing: frozenset[tuple[int, str]] = frozenset()
-        """The lines with which a store knows this process to wait."""
+        """The waiting lines of this process that the store knows."""
         self._called = False
-        """Whether the store has to be asked: one's time has come, or somebody has woken this process."""
+        """Whether the store has to be asked: this process's time has come, or somebody has woken it."""
         self._lag = Lag()
         self._fault = ""
-        """What a budget of somebody else's failed with, and the log was told."""
+        """What a budget that isn't ours last failed with, as logged."""
         self._running = self._again = self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -174,7 +174,7 @@ class Outlook:
         return self.now() - self._view_at
 
     def _note_pause(self, now: int) -> None:
-        """Tell what everybody waits for, each time that it changes."""
+        """Report what everybody waits for, each time that it changes."""
         found = self._found_pause(now)
         if found != self._pause:
             self._pause = found

@@ -31,7 +31,7 @@ class Lag:
         self._deviation = 0.0
 
     def learn(self, took: int, interval: int) -> int:
-        """Learn from one more; return what to reckon with. All are microseconds.
+        """Learn from one more; return how long to allow for the next. All are microseconds.
 
         A store that hung for a moment must not make everybody come early for a minute.
         """
@@ -44,11 +44,11 @@ class Lag:
 
 
 def is_urgent(note: Note, seen: View | None, reserve: int) -> bool:
-    """Say whether others would go wrong if they heard of it with one's next step only.
+    """Say whether others would go wrong if they heard of a note only with this process's next step.
 
     Args:
         note: what there is to tell.
-        seen: the account at one's own latest step, which gave the turn that the note is about.
+        seen: the account at this process's latest step, which gave the turn that the note is about.
         reserve: requests of each window that are left for other programs.
     """
     if isinstance(note, LossTold):

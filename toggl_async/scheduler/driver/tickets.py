@@ -51,7 +51,7 @@ class Background(Generic[T]):
 
         def over(task: "asyncio.Task[T]") -> None:
             if not task.cancelled():
-                task.exception()  # looked at, so that asyncio is content
+                task.exception()  # asyncio logs what nobody retrieves
             ended()
 
         self._task.cancel()
@@ -66,7 +66,7 @@ def closed() -> ClientClosed:
 def deliver(ticket: Ticket) -> None:
     """Give a turn to the call that waits for it, at the time of its slot."""
     future = ticket.future
-    if future is not None and not future.done():  # else its caller has just given up, and hands it back
+    if future is not None and not future.done():  # else its caller has just given up, and gives the turn back
         future.set_result(None)
 
 

@@ -1,4 +1,4 @@
-"""What the environment says of the way to a server: its proxy, and the certificates that are trusted.
+"""What the environment says about connections: the proxy, and the certificates to trust.
 
 Errors name the variable at fault, and the file; never the address of a proxy, which may contain a password.
 """
@@ -18,7 +18,7 @@ CERTIFICATE_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"
 
 
 def named_proxy(scheme: str, host: str) -> tuple[str, str] | None:
-    """Return the proxy for a host, as it is written, and who names it; None if there is none.
+    """Return the proxy for a host, as configured, and what names it; None if there is none.
 
     Raises:
         InvalidInput: it is a SOCKS proxy, and the package for those is not installed.
@@ -38,27 +38,25 @@ def named_proxy(scheme: str, host: str) -> tuple[str, str] | None:
 
 
 def refuse_certificates() -> None:
-    """Refuse a folder of certificates that is none: OpenSSL would silently trust nobody.
+    """Refuse a directory of certificates that isn't a directory: OpenSSL would silently trust nobody.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it isn't.
     """
     folder = os.environ.get("SSL_CERT_DIR")
-    if folder and not os.environ.get("SSL_CERT_FILE") and not os.path.isdir(folder):  # noqa: PTH112  # pragma: no cover - tested in processes of their own
+    if folder and not os.environ.get("SSL_CERT_FILE") and not os.path.isdir(folder):  # noqa: PTH112 - however long
         raise InvalidInput(f"SSL_CERT_DIR names {folder!a}, which is not a directory: name one, or unset it")
 
 
 def unusable_certificates(error: OSError | ValueError) -> InvalidInput:
-    """Return the error for a TLS context that can't be made as the environment wants it."""
+    """Return the error for a TLS context that can't be made as the environment demands."""
     named = [name for name in CERTIFICATE_VARIABLES if os.environ.get(name)]
     # OpenSSL names no file of certificates; Python names the log of keys that it opens.
     name = named[0] if named else ""
-    if (
-        getattr(error, "filename", None) is not None and "SSLKEYLOGFILE" in named
-    ):  # pragma: no cover - tested in processes of their own
+    if getattr(error, "filename", None) is not None and "SSLKEYLOGFILE" in named:
         name = "SSLKEYLOGFILE"
     why = error.reason if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
-    if not name:  # pragma: no cover - an installation without certificates
+    if not name:
         return InvalidInput(f"the certificates of certifi cannot be read: {why or error}")
     return InvalidInput(
         f"{name} names {os.environ[name]!a}, which cannot be used: {why or error}; correct it, or unset it"

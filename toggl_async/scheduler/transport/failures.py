@@ -1,4 +1,4 @@
-"""What became of a request that got no answer: whether it can fare better again, and how that is told."""
+"""Requests that got no answer: whether sending them again can help, and what their errors say."""
 
 import re
 import ssl
@@ -7,10 +7,10 @@ from typing import Final
 from toggl_async.errors import ConnectionFailed, InvalidInput, RequestFailed, RequestTimeout, printable
 from toggl_async.scheduler.transport import httpx
 
-__all__ = ["as_failure", "is_hopeless", "told"]
+__all__ = ["as_failure", "failure_type", "is_hopeless", "told"]
 
 _FINAL: Final = re.compile(r"\s*4(?!08|25|29)[0-9]{2}\b")
-"""How the words of a proxy begin that refuses for good; with other statuses it may be busy."""
+"""How the message of a proxy that refuses for good begins; with other statuses, it may just be busy."""
 
 _SENTENCES: Final = (
     (httpx.ConnectTimeout, "no connection{within}"),
@@ -32,13 +32,21 @@ def is_hopeless(error: Exception) -> bool:
     """Say whether a request is bound to fail again.
 
     A certificate that can't be verified, a proxy that refuses (five wrong passwords lock an account of a
-    directory), a request that can't be written down, middleware that does what it must not.
+    directory), a request that can't be encoded, middleware that does what it must not.
     """
+    error = _unwrapped(error)
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | InvalidInput):
         return True
     if isinstance(error, httpx.ProxyError):
         return _FINAL.match(str(error)) is not None
     return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def _unwrapped(error: Exception) -> Exception:
+    """Return what a task group of a transport was left with, if that is one exception."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -53,16 +61,13 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def told(error: Exception, timeouts: object = None) -> str:
-    """Say in words what happened, with the name of the exception and its own words behind.
+    """Say in words what happened, followed by the name of the exception and its message.
 
     Args:
         error: what a transport raised.
         timeouts: the timeouts of the request, as httpx has them in its extensions.
     """
-    while (
-        isinstance(error, ExceptionGroup) and len(error.exceptions) == 1
-    ):  # pragma: no cover - of some anyio
-        error = error.exceptions[0]
+    error = _unwrapped(error)
     _forget_quotes(error)
     name, words = type(error).__name__, printable(str(error))
     detail = f"{name}: {words}" if words else name
@@ -81,10 +86,16 @@ def _forget_quotes(error: Exception) -> None:
 
 
 def _within(error: Exception, timeouts: object) -> str:
-    """Return how long was waited, if that is known."""
+    """Return how long the request waited, if that is known."""
     what = type(error).__name__.removesuffix("Timeout").lower()
     seconds = timeouts.get(what) if isinstance(timeouts, dict) else None
     return f" within {seconds:g} s" if isinstance(seconds, int | float) else ""
+
+
+def failure_type(error: Exception) -> type[ConnectionFailed | RequestTimeout]:
+    """Return the type of the error for what a transport raised."""
+    late = isinstance(_unwrapped(error), httpx.TimeoutException | TimeoutError)
+    return RequestTimeout if late else ConnectionFailed
 
 
 def as_failure(
@@ -103,15 +114,14 @@ def as_failure(
         request: the request.
         path: its path as it may be shown.
         maybe_applied: whether Toggl may have carried it out.
-        way: the proxy in between, if any, as it may be shown.
+        way: the proxy that was used, if any, as it may be shown.
         closed: whether the client was closed meanwhile.
     """
-    kind: type[RequestFailed] = ConnectionFailed
+    kind: type[RequestFailed] = failure_type(error)
+    cause, error = error, _unwrapped(error)
     words = told(error, request.extensions.get("timeout"))
     if isinstance(error, InvalidInput):
         kind, words = RequestFailed, str(error)
-    elif isinstance(error, httpx.TimeoutException | TimeoutError):
-        kind = RequestTimeout
     if closed:
         words = f"the client was closed before the answer was complete: {words}"
     if way:
@@ -120,5 +130,5 @@ def as_failure(
     if isinstance(error, httpx.RequestError):
         # The request holds the credential, and what is secret in its URL and its body.
         error.request = httpx.Request(request.method, request.url.copy_with(raw_path=failure.path.encode()))
-    failure.__cause__ = error
+    failure.__cause__ = cause
     return failure
