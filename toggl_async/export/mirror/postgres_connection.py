@@ -110,9 +110,7 @@ def os_error(error: BaseException, name: str) -> OSError:
         number = errno.ECONNRESET
     else:
         number = errno.EIO
-    if isinstance(
-        error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn
-    ):  # pragma: no cover - dropped
+    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
         return MirrorDamaged(number, f"{what}; {DAMAGED}", name)
     return OSError(number, what, name)
 

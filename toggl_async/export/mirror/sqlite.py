@@ -40,8 +40,8 @@ _MAGIC = b"SQLite format 3\x00"
 _LOG_SUFFIX = "-wal"
 """The suffix of the write-ahead log, beside the file."""
 
-_LACKING = ("no such table", "no such column")
-"""What errors begin with where the file lacks what every mirror is made with."""
+_LACKING = ("no such table", "no such column", "has no column named")
+"""What errors say where the file lacks what every mirror is made with; their code is that of any mistake."""
 
 _SYNCHRONOUS = "FULL"
 
@@ -261,7 +261,7 @@ class SqliteStore(SqlStore):
         try:
             return _reading(f"{url}?mode={mode}"), True
         except sqlite3.OperationalError as error:
-            if _code_of(error) != sqlite3.SQLITE_CANTOPEN:  # pragma: no cover - a fault of the disk
+            if _code_of(error) != sqlite3.SQLITE_CANTOPEN:
                 raise
             if self.path.with_name(self.path.name + _LOG_SUFFIX).exists():
                 raise OSError(errno.EROFS, self._log_is_unreadable(), self.name) from error
@@ -390,6 +390,6 @@ def _failing(name: str) -> Iterator[None]:
         elif code in _BUSY:
             number = errno.EBUSY
             said = f"another program has locked the database for {_PATIENCE:g} s; stop it, then try again"
-        elif code in _DAMAGED or said.startswith(_LACKING):
+        elif code in _DAMAGED or any(words in said for words in _LACKING):
             raise MirrorDamaged(number, f"{said}; {DAMAGED}", name) from error
         raise OSError(number, said, name) from error

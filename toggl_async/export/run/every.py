@@ -229,7 +229,7 @@ async def _rounds(
         except (Unauthorized, Forbidden):
             raise
         except InvalidInput as error:
-            if is_first:  # pragma: no cover - what can be known is checked before the first round
+            if is_first:
                 raise
             failed = error  # another run that writes to the mirror, say
         except _PASSING as error:
