@@ -5,7 +5,7 @@ import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from http import HTTPStatus
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import msgspec
@@ -29,6 +29,7 @@ from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
+from toggl_async.export.plan.asking import ME, Asker, Place, identify, place_of
 from toggl_async.export.plan.datasets import (
     DATASETS,
     ENTRIES,
@@ -39,7 +40,7 @@ from toggl_async.export.plan.datasets import (
     raise_for_account,
 )
 from toggl_async.export.plan.plan import ExportPlan
-from toggl_async.export.plan.survey import ME, Survey, identify, related_ids
+from toggl_async.export.plan.survey import Survey, related_ids
 from toggl_async.export.read.report_rows import report_lines
 from toggl_async.export.rows import Line
 
@@ -55,9 +56,6 @@ _LOST = (RequestFailed, ServerError)
 _NOTHING: Mapping[str, Any] = {}
 
 ItemT = TypeVar("ItemT")
-
-_Place: TypeAlias = tuple[str, frozenset[tuple[str, int]]]
-"""An operation, and what its path names."""
 
 
 class Traffic:
@@ -79,7 +77,7 @@ class Traffic:
         self.seen: Mapping[str, Mapping[int, tuple[int, ...]]] | None = None
         self.answers = 0
         self.lost: TogglError | None = None
-        self.refused: set[_Place] = set()
+        self.refused: set[Place] = set()
         self.reaching: asyncio.Lock = asyncio.Lock()
         """Is held while Toggl is asked whether it can be reached."""
         self.checking: asyncio.Lock = asyncio.Lock()
@@ -102,6 +100,7 @@ class Reader:
             once, and not for every range.
         probing: is held by the walk that tries.
         compares: whether Toggl's totals are asked for.
+        asker: calls the operations.
     """
 
     client: TogglClient
@@ -114,6 +113,10 @@ class Reader:
     sizes: dict[str, int] = attrs.field(factory=dict)
     probing: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     compares: bool = True
+    asker: Asker = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda reader: Asker(reader.client, reader.books.spend), takes_self=True),
+    )
 
     @property
     def has_room(self) -> bool:
@@ -156,7 +159,7 @@ class Reader:
         except ResponseError as error:
             self.traffic.answers += 1
             self.books.spend(0 if error.from_memory else 1)
-            self.traffic.refused.add(_place(name, path))
+            self.traffic.refused.add(place_of(name, path))
             raise
         self.traffic.answers += 1
         self.books.spend(answer.attempts)
@@ -165,7 +168,7 @@ class Reader:
 
     async def _ask(self, name: str, path: Mapping[str, int], query: Mapping[str, Any], body: Any) -> Answer:
         """Call an operation, again where the scheduler remembers a refusal that this mirror never met."""
-        ask = functools.partial(self.client.fetch, operation(name), path=path, query=query, body=body)
+        ask = functools.partial(self.asker.ask, name, path=path, query=query, body=body)
         try:
             return await ask()
         except (FeatureUnavailable, EndpointGone) as error:
@@ -179,7 +182,7 @@ class Reader:
         What somebody else was told, at whatever time within the day, doesn't say that nothing is missing.
         """
         previous = self.books.run.previous
-        return _place(name, path) in self.traffic.refused or (
+        return place_of(name, path) in self.traffic.refused or (
             previous is not None
             and (
                 # Where another list takes its place, nothing is noted, but the run before has asked.
@@ -399,10 +402,6 @@ class Reader:
         await self.books.commit(piece, attrs.evolve(self.books.progress(piece), done=True, refusal=refusal))
         if self.books.refuse(refusal):
             self.tell(PieceRefused(refusal=refusal))
-
-
-def _place(name: str, path: Mapping[str, int]) -> _Place:
-    return name, frozenset(path.items())
 
 
 def identified(lines: list[Line], operation: str) -> list[Line]:

@@ -11,6 +11,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import Final
 
 from toggl_async.errors import MaxWaitExceeded
@@ -80,6 +81,7 @@ class _Watch:
         self._loop = asyncio.get_running_loop()
         self._account: int | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._throttled_at: float | None = None
         self._trouble = ""
 
     def on_event(self, event: SchedulerEvent) -> None:
@@ -89,8 +91,16 @@ class _Watch:
         if event.account == self._account:
             if isinstance(event, Answered | Lost):
                 self._trouble = _trouble_in(event)
+                self._note_throttling(event)
             self.close()
             self._timer = self._loop.call_later(_COMMITTING, self._look)
+
+    def _note_throttling(self, event: Answered | Lost) -> None:
+        """Keep the time of the first 429 in a row: rests that nothing but a 429 interrupts are one wait."""
+        if not isinstance(event, Answered) or event.status != HTTPStatus.TOO_MANY_REQUESTS:
+            self._throttled_at = None
+        elif self._throttled_at is None:
+            self._throttled_at = self._loop.time()
 
     def close(self) -> None:
         """Look no more."""
@@ -101,13 +111,19 @@ class _Watch:
         for account in self._scheduler.stats().accounts:
             if account.account != self._account or account.in_flight:
                 continue
-            reason, wait = account.reason, account.wait
-            if reason in _LIMITS and wait is not None and self._max_wait < wait < math.inf:
+            reason, left = account.reason, account.wait
+            if reason not in _LIMITS or left is None:
+                continue
+            waited = 0.0
+            if reason is Reason.COOLDOWN and self._throttled_at is not None:
+                waited = self._loop.time() - self._throttled_at
+            wait = waited + left
+            if self._max_wait < wait < math.inf:
                 self.exceeded = MaxWaitExceeded(
                     reason=str(reason),
                     wait=wait,
                     max_wait=self._max_wait,
-                    available_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=wait),
+                    available_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=left),
                     cause=self._trouble,
                 )
                 self._ending.reschedule(self._loop.time())

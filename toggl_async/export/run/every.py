@@ -255,7 +255,7 @@ async def _rounds(
 async def _ask_for_quotas(client: TogglClient) -> None:
     """Let the scheduler see how much each quota allows, which no other answer tells."""
     with suppress(DecodeError, ResponseError):  # then the most that was ever left is taken for it
-        await client.fetch(operation(QUOTAS), path={})
+        await client.fetch(operation(QUOTAS), path={}, cooldowns=1)
 
 
 def _reads(plan: ExportPlan, parts: Collection[str] | None) -> tuple[Collection[str] | None, bool]:

@@ -28,9 +28,10 @@ from toggl_async.export.mirror.progress import DatasetFinished, ExportEvent, Exp
 from toggl_async.export.mirror.run import Previous, Run, decoded, encoded, kept_of, refuse_other
 from toggl_async.export.mirror.store import RowStore, Standing
 from toggl_async.export.mirror.worker import Worker
+from toggl_async.export.plan.asking import identify
 from toggl_async.export.plan.datasets import ENTRIES, Dataset, Source
 from toggl_async.export.plan.plan import EARLIEST, ExportPlan
-from toggl_async.export.plan.survey import Survey, identify, survey
+from toggl_async.export.plan.survey import Survey, survey
 from toggl_async.export.read.dayless import await_dayless, delete_dayless
 from toggl_async.export.read.entries import read_running, write_running
 from toggl_async.export.read.extent import read_history
