@@ -145,9 +145,9 @@ def test_a_file_that_another_program_keeps_to_itself_is_not_read_without_its_log
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("CREATE TABLE mine (id)")
-        with pytest.raises(OSError, match="another program has locked the database") as caught:
-            with SqliteStore(path).snapshot():
-                pass
+        locked = pytest.raises(OSError, match="another program has locked the database")
+        with locked as caught, SqliteStore(path).snapshot():
+            pass
     assert caught.value.errno == errno.EBUSY
     with SqliteStore(path).snapshot() as snapshot:
         assert snapshot.count(TAGS) == 0

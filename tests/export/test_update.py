@@ -175,7 +175,7 @@ async def test_an_update_that_is_cut_off_goes_on(tmp_path: Path, form: str) -> N
 async def test_an_update_that_is_cut_off_among_the_edits_goes_on_from_there(
     tmp_path: Path, shifts: bool
 ) -> None:
-    """Nothing is read twice, unless rows had moved before the cut: the rest could not show what was missed."""
+    """Nothing is read twice, unless rows had moved before the cut: the rest can't show what was missed."""
     directory, company = tmp_path / "export", Company(60, days=5)
     company.announces = True
     plan = ExportPlan(datasets=("time_entries",), workspaces=(FIRST,))

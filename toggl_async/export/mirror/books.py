@@ -9,7 +9,7 @@ from http import HTTPStatus
 import attrs
 
 from toggl_async._client.client import TogglClient
-from toggl_async.export.mirror.freshness import stale_rows, whole_lists, with_older
+from toggl_async.export.mirror.freshness import absent_users, stale_rows, whole_lists, with_older
 from toggl_async.export.mirror.keeper import Keeper
 from toggl_async.export.mirror.manifest import (
     Check,
@@ -338,7 +338,7 @@ class Books:
             failed=self.failures,
             stale=tuple(stale_rows(run, self.missing())),
             whole_lists=tuple(whole_lists(run, self._progress)),
-            warnings=run.account.warnings,
+            warnings=(*run.account.warnings, *absent_users(run, self._progress)),
             kept_from=run.kept_from,
             read=tuple(name for name in run.plan.datasets if run.reads(name)),
         )

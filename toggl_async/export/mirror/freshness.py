@@ -1,4 +1,4 @@
-"""How fresh the rows of an update are, for its manifest. Pure."""
+"""What a manifest says of the rows besides their number: how fresh they are, and who isn't listed. Pure."""
 
 from collections.abc import Container, Iterator, Mapping
 
@@ -10,7 +10,7 @@ from toggl_async.export.mirror.run import OF_ACCOUNT, Run
 from toggl_async.export.plan.datasets import Source
 from toggl_async.export.plan.plan import EARLIEST
 
-__all__ = ["stale_rows", "whole_lists", "with_older"]
+__all__ = ["absent_users", "stale_rows", "whole_lists", "with_older"]
 
 
 def with_older(entry: ManifestEntry, run: Run, *, ordered: bool) -> ManifestEntry:
@@ -74,3 +74,19 @@ def whole_lists(run: Run, progress: Mapping[str, Progress]) -> Iterator[WholeLis
             read = progress.get(Piece(dataset, workspace.id).name)
             if read is not None and read.whole is not None and read.done and read.failed is None:
                 yield read.whole
+
+
+def absent_users(run: Run, progress: Mapping[str, Progress]) -> Iterator[str]:
+    """Say which users Toggl doesn't list, although they have time entries.
+
+    Args:
+        run: what the export is.
+        progress: how far its pieces have come, by name.
+    """
+    for workspace in run.account.workspaces:
+        read = progress.get(Piece("users", workspace.id).name)
+        if read is not None and read.absent:
+            yield (
+                f"Toggl doesn't list these users of workspace {workspace.id}, who have probably left: "
+                f"{', '.join(map(str, read.absent))}; their time entries have their ids and names"
+            )

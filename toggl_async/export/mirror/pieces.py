@@ -88,6 +88,7 @@ class Progress:
         late: whether a row came that the mirror lacked, though changes would not have told of it: so the
             reading before was not whole, and this one, which was no better, may not be.
         whole: what says that the next update may ask a list only for what changed; None if it may not.
+        absent: the ids of users whom Toggl doesn't list, although they have time entries.
         failed: why the piece is not whole, though it was asked for; None when it is, or was not.
         refusal: what Toggl said when it refused the piece.
         totals: what Toggl said, for a piece that is a total.
@@ -113,6 +114,7 @@ class Progress:
     since: int | None = None
     late: bool = False
     whole: WholeList | None = None
+    absent: tuple[int, ...] = ()
     failed: str | None = None
     refusal: Refusal | None = None
     totals: ServerTotals | None = None

@@ -24,12 +24,12 @@ from toggl_async.errors import TogglError
 from toggl_async.export.mirror.manifest import WholeList
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.store import Scope
-from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
+from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation, raise_for_account
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
 from toggl_async.export.rows import Line, changed_at, is_deleted, list_line
 
-__all__ = ["list_piece", "listed", "read_account_list", "read_workspace_lists"]
+__all__ = ["ids_now", "list_piece", "listed", "read_account_list", "read_workspace_lists"]
 
 _OVERLAP = 60
 """Seconds before the last reading from which on changes are asked for: clocks differ a little."""
@@ -144,6 +144,21 @@ async def _walk(
             else:
                 return None
     return failure
+
+
+async def ids_now(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace) -> set[int] | None:
+    """The ids in a list of one page that is asked for once more; None where it can't be read."""
+    path = {"workspace_id": workspace.id}
+    found: set[int] = set()
+    async with aclosing(reader.steps(dataset.operation, path, query=dataset.query)) as steps:
+        try:
+            async for step in steps:
+                lines = [list_line(row, workspace_id=workspace.id) for row in step.items]
+                found.update(line.id for line in identified(lines, dataset.operation))
+        except SET_ASIDE as error:
+            raise_for_account(error)
+            return None
+    return found
 
 
 def _sources(dataset: Dataset, workspace: SurveyedWorkspace) -> Iterator[tuple[str, dict[str, int]]]:
