@@ -177,7 +177,7 @@ class Session:
     async def _believed(
         self, operation: Operation[object], response: httpx.Response, pieces: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes, None]:
-        """Pass on a file, unless its first piece shows that it is none."""
+        """Pass on a file, unless its first piece shows that it is something else."""
         is_first = True
         async for piece in pieces:
             if is_first:

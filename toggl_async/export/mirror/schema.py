@@ -112,7 +112,7 @@ def drop_view() -> str:
 
 
 def create_view(dialect: Dialect) -> str:
-    """Make the view of time entries with names; where one is no longer there, the name that it had."""
+    """Make the view of time entries with current names, or with those of the report for what was deleted."""
 
     def name_then(field: str) -> str:
         return dialect.json_field("e.raw", field)

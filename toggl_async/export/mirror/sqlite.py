@@ -148,7 +148,7 @@ class SqliteStore(SqlStore):
         """Leave alone a file that never was a mirror, such as one that was written from a mirror.
 
         Raises:
-            InvalidInput: it is no database, and not called as a mirror is.
+            InvalidInput: it isn't a SQLite database, and doesn't have the name of a mirror.
         """
         if self.path.name == MIRROR or not self.path.is_file():
             return

@@ -57,8 +57,9 @@ async def forget_in(directory: Path, chosen: Forget) -> ForgottenRows:
         chosen: what is forgotten.
 
     Raises:
-        InvalidInput: another run writes there, the directory holds no export or one made by another version
-            of this library, or a package that the files' format needs is missing. Nothing was forgotten.
+        InvalidInput: another run writes there, the directory doesn't contain an export, or contains one of
+            another version of this library, or a package that the files' format needs is missing. Nothing was
+            forgotten.
         OSError: the mirror or the files could not be written. What was forgotten in the mirror may still be
             in the files: call it again.
     """

@@ -51,7 +51,7 @@ class Loopback:
 
     def wake(self, name: str, account: str, after: int) -> None:
         """Wake a holder; its new place comes in `after` microseconds."""
-        with contextlib.suppress(OSError, ValueError, OverflowError):  # a lost wake is none
+        with contextlib.suppress(OSError, ValueError, OverflowError):  # a wake may be lost
             port = int(name.rpartition("@")[2])
             self._socket.sendto(_encode((account, after)), (_HOST, port))
 
@@ -69,7 +69,7 @@ class Loopback:
         return self._loop.is_closed()
 
     def close_after_fork(self) -> None:
-        """Let go of the parent's socket in a child, whose loop is none of the parent's."""
+        """Close the parent's socket in a child process, which has a loop of its own."""
         self._socket.close()
 
     def _hear(self) -> None:

@@ -222,7 +222,7 @@ class _RedisStore:
             async with self._at_once:
                 return await action()
         except self._errors as error:
-            # redis-py's errors are none of Python's, and some of Python's are raised as they are.
+            # redis-py's errors don't derive from Python's own, some of which it raises as well.
             if why := _misconfigured(error):
                 raise BudgetError(f"{self.place}: {why}") from error
             raise StoreAway(printable(str(error)) or type(error).__name__) from error
@@ -393,10 +393,10 @@ def _client_of(url: str) -> "Redis":
 
 
 def _refuse_others(client: object) -> None:
-    """Refuse what is no client for asyncio, such as redis-py's other ones.
+    """Check that a client is one for asyncio; redis-py has others.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it isn't.
     """
     from redis.asyncio import Redis, RedisCluster  # noqa: PLC0415 - an extra
 

@@ -38,10 +38,10 @@ def named_proxy(scheme: str, host: str) -> tuple[str, str] | None:
 
 
 def refuse_certificates() -> None:
-    """Refuse a folder of certificates that is none: OpenSSL would silently trust nobody.
+    """Refuse a certificate directory that doesn't exist: OpenSSL would silently trust nobody.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it doesn't exist.
     """
     folder = os.environ.get("SSL_CERT_DIR")
     if folder and not os.environ.get("SSL_CERT_FILE") and not os.path.isdir(folder):  # noqa: PTH112  # pragma: no cover - tested in processes of their own
