@@ -14,12 +14,12 @@ __all__ = ["absent_users", "stale_rows", "whole_lists", "with_older"]
 
 
 def with_older(entry: ManifestEntry, run: Run, *, ordered: bool) -> ManifestEntry:
-    """Say of the time entries of an update how fresh those are which were not all read again.
+    """Add to the entry of the time entries how fresh those are that an update didn't read again in full.
 
     Args:
-        entry: what the manifest says of them otherwise.
-        run: what the export is.
-        ordered: whether Toggl could be asked for the last edits.
+        entry: the rest of the entry.
+        run: the run.
+        ordered: whether Toggl sorted by last change, so that the update found all edits.
     """
     if run.previous is None or run.read_from is None or run.read_from <= EARLIEST:
         return entry
@@ -36,7 +36,7 @@ def stale_rows(run: Run, refused: Container[tuple[str, int]]) -> Iterator[Stale]
     """The rows of earlier runs that an update could not read again.
 
     Args:
-        run: what the export is.
+        run: the run.
         refused: dataset and workspace of what Toggl refused.
     """
     previous = run.previous
@@ -63,7 +63,7 @@ def whole_lists(run: Run, progress: Mapping[str, Progress]) -> Iterator[WholeLis
     """The lists of several pages that the next update may ask only for what changed.
 
     Args:
-        run: what the export is.
+        run: the run.
         progress: how far its pieces have come, by name.
     """
     for one in run.previous.whole_lists if run.previous is not None else ():
@@ -80,7 +80,7 @@ def absent_users(run: Run, progress: Mapping[str, Progress]) -> Iterator[str]:
     """Say which users Toggl doesn't list, although they have time entries.
 
     Args:
-        run: what the export is.
+        run: the run.
         progress: how far its pieces have come, by name.
     """
     for workspace in run.account.workspaces:

@@ -1,4 +1,4 @@
-"""Forgets rows of a mirror, and of the files that an export to a directory has written from it."""
+"""Forgetting rows of a mirror, and of the files that an export has written from it."""
 
 import datetime as dt
 from pathlib import Path
@@ -21,7 +21,7 @@ __all__ = ["ForgottenRows", "forget_at", "forget_in"]
 
 @attrs.frozen
 class ForgottenRows:
-    """What came of it.
+    """The result of forgetting rows.
 
     Attributes:
         rows: how many rows were forgotten.
@@ -87,7 +87,7 @@ def _read(path: Path) -> Manifest:
 
 
 def _write_again(directory: Path, manifest: Manifest, form: Format, store: RowStore) -> None:
-    """Write the files of an export again; one that is unfinished has none, or those of the run before."""
+    """Write the files of an export again. An unfinished one has none, or those of the run before."""
     datasets = manifest.plan.chosen()
     remove_partial_files(directory, form, datasets)
     if not manifest.finished:

@@ -1,4 +1,4 @@
-"""The end of a run's lists: what rows of this run refer to has to be in them.
+"""The end of a run's lists: they have to contain everything that rows of this run refer to.
 
 A list may be cut short twice, and in a first run as well. A user whose time entry is in a report of the same
 run exists, whatever the list of users says. A list that is wrong about one row proves nothing about the
@@ -43,7 +43,7 @@ _REFERENCES = {
 """Which column of which dataset refers to a row of a dataset."""
 
 _MENTIONS = {"users": [("groups", "raw"), ("tasks", "user_id")]}
-"""Likewise, but perhaps to somebody who isn't in the workspace yet, so it only keeps a row that was there."""
+"""Likewise, but perhaps to somebody who hasn't joined yet, so this only keeps a row that was there before."""
 
 
 class _Member(msgspec.Struct):
@@ -55,12 +55,12 @@ class _Group(msgspec.Struct):
 
 
 async def settle_lists(reader: Reader, store: RowStore, worker: Worker) -> None:
-    """Say which lists lack what rows refer to, delete what the others lacked, and finish their datasets.
+    """Fail the lists that lack what rows refer to, delete what the others lacked, and finish their datasets.
 
     Args:
-        reader: has read everything.
+        reader: the reader, which has read everything.
         store: the mirror.
-        worker: calls it.
+        worker: the thread that calls it.
     """
     for dataset in reader.plan.chosen():
         if dataset.source is not Source.WORKSPACE or not reader.books.run.reads(dataset.name):
@@ -144,7 +144,7 @@ async def _lacking(
 def _statements(
     books: Books, references: Iterable[tuple[str, str]], workspace: SurveyedWorkspace
 ) -> Iterator[str]:
-    """The statements for references of a workspace's rows that this run has read."""
+    """The statements that find the references in the rows of a workspace that this run has read."""
     from toggl_async.export.mirror.schema import UNMET  # noqa: PLC0415 - it loads every record
 
     run = books.run
@@ -168,7 +168,7 @@ def _was_read_whole(progress: Progress) -> bool:
 
 
 def _ids_of(store: RowStore, statements: Iterable[str]) -> set[int]:
-    """The ids in the cells that statements bring: numbers, lists of them, or groups with members."""
+    """The ids in the cells that statements return: numbers, lists of them, or groups with members."""
     found: set[int] = set()
     with store.snapshot() as snapshot:
         for statement in statements:
@@ -181,7 +181,7 @@ def _ids_of(store: RowStore, statements: Iterable[str]) -> set[int]:
 def _ids_in(cell: str) -> Iterator[int]:
     try:
         read = msgspec.json.decode(cell, type=list[int] | _Group)
-    except (msgspec.DecodeError, ValueError):  # a group of another shape
+    except (msgspec.DecodeError, ValueError):  # a group of an unknown shape
         return
     if isinstance(read, list):
         yield from read
