@@ -21,7 +21,7 @@ from toggl_async.export.plan.datasets import DATASETS, SET_ASIDE, operation, rai
 from toggl_async.export.plan.plan import EARLIEST
 from toggl_async.options import Priority
 
-__all__ = ["ME", "Asker", "Id", "Place", "decoded", "identify", "place_of", "time_of"]
+__all__ = ["ME", "Asker", "Id", "Target", "decoded", "identify", "target_of", "time_of"]
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ ME = DATASETS["workspaces"].operation
 Id: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 """An id of Toggl's; what can't be one doesn't name an account, a workspace or an organization."""
 
-Place: TypeAlias = tuple[str, frozenset[tuple[str, int]]]
+Target: TypeAlias = tuple[str, frozenset[tuple[str, int]]]
 """An operation, and what its path names."""
 
 _COOLDOWNS = 1
@@ -76,7 +76,7 @@ class Asker:
         self._spend = spend
         self._rounds: Counter[str] = Counter()
         """How often in a row an operation was refused while others were answered."""
-        self._given_up: dict[Place, RateLimited] = {}
+        self._given_up: dict[Target, RateLimited] = {}
 
     async def ask(
         self,
@@ -100,10 +100,10 @@ class Asker:
             RateLimited: it is given up.
             TogglError: whatever else became of the call.
         """
-        place = place_of(name, path)
+        target = target_of(name, path)
         while True:
-            if place in self._given_up:
-                raise self._given_up[place]
+            if target in self._given_up:
+                raise self._given_up[target]
             # It may be one workspace that is refused. So each other one gets a request of its own.
             cooldowns = _COOLDOWNS if self._rounds[name] < _ROUNDS else 0
             try:
@@ -114,7 +114,7 @@ class Asker:
                 self._spend(cooldowns)
                 self._rounds[name] += 1
                 if self._rounds[name] >= _ROUNDS:
-                    self._given_up[place] = _given_up(error, from_memory=True)
+                    self._given_up[target] = _given_up(error, from_memory=True)
                     raise _given_up(error) from error
             else:
                 del self._rounds[name]
@@ -136,7 +136,7 @@ class Asker:
             raise_for_account(error)  # else it is an answer, if not as it should be
 
 
-def place_of(name: str, path: Mapping[str, int]) -> Place:
+def target_of(name: str, path: Mapping[str, int]) -> Target:
     """An operation, and what its path names."""
     return name, frozenset(path.items())
 

@@ -29,7 +29,7 @@ from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
-from toggl_async.export.plan.asking import ME, Asker, Place, identify, place_of
+from toggl_async.export.plan.asking import ME, Asker, Target, identify, target_of
 from toggl_async.export.plan.datasets import (
     DATASETS,
     ENTRIES,
@@ -77,7 +77,7 @@ class Traffic:
         self.seen: Mapping[str, Mapping[int, tuple[int, ...]]] | None = None
         self.answers = 0
         self.lost: TogglError | None = None
-        self.refused: set[Place] = set()
+        self.refused: set[Target] = set()
         self.reaching: asyncio.Lock = asyncio.Lock()
         """Held while a request finds out whether Toggl can be reached."""
         self.checking: asyncio.Lock = asyncio.Lock()
@@ -159,7 +159,7 @@ class Reader:
         except ResponseError as error:
             self.traffic.answers += 1
             self.books.spend(0 if error.from_memory else 1)
-            self.traffic.refused.add(place_of(name, path))
+            self.traffic.refused.add(target_of(name, path))
             raise
         self.traffic.answers += 1
         self.books.spend(answer.attempts)
@@ -182,7 +182,7 @@ class Reader:
         Another program may have got it up to a day ago, which doesn't prove that nothing is missing now.
         """
         previous = self.books.run.previous
-        return place_of(name, path) in self.traffic.refused or (
+        return target_of(name, path) in self.traffic.refused or (
             previous is not None
             and (
                 # If another list takes its place, the refusal is not recorded, but the run before did ask.
