@@ -111,17 +111,13 @@ class _Watch:
         for account in self._scheduler.stats().accounts:
             if account.account != self._account or account.in_flight:
                 continue
-            reason, left = account.reason, account.wait
-            if reason not in _LIMITS or left is None:
-                continue
-            waited = 0.0
+            reason, left, waited = account.reason, account.wait, 0.0
             if reason is Reason.COOLDOWN and self._throttled_at is not None:
                 waited = self._loop.time() - self._throttled_at
-            wait = waited + left
-            if self._max_wait < wait < math.inf:
+            if reason in _LIMITS and left is not None and self._max_wait < waited + left < math.inf:
                 self.exceeded = MaxWaitExceeded(
                     reason=str(reason),
-                    wait=wait,
+                    wait=waited + left,
                     max_wait=self._max_wait,
                     available_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=left),
                     cause=self._trouble,
