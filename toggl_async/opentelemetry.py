@@ -89,7 +89,7 @@ def instrument(
         neither `instrument` nor that function does anything.
 
     Raises:
-        InvalidInput: it is neither a client nor a scheduler, or a provider is none.
+        InvalidInput: one of the arguments has the wrong type.
     """
     given: object = client_or_scheduler
     scheduler = given.scheduler if isinstance(given, TogglClient) else given
@@ -168,11 +168,11 @@ class _Waits:
         self.by_reason: dict[Reason, float] = {}
 
     def begin(self, reason: Reason, at: float) -> None:
-        """A wait begins."""
+        """Note that a wait begins."""
         self._since = reason, at
 
     def end(self, at: float, *, waited: float = 0.0) -> tuple[Reason, float]:
-        """A wait ends, which may have begun by nobody's telling, as that for a slot a little ahead.
+        """Note that a wait ends, perhaps one that no event announced, as for a slot a little ahead.
 
         Args:
             at: the loop's time, in seconds.
@@ -226,7 +226,7 @@ class _Call:
 
 
 def _check_provider(name: str, given: object, method: str) -> None:
-    """Refuse what is no provider.
+    """Check that an argument is a provider, or None.
 
     Raises:
         InvalidInput: it isn't.

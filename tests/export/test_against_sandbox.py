@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from support.patience import patient
-from toggl_async import ApiToken, ClientOptions, TogglClient
+from toggl_async import ApiToken, ClientOptions, Cooldown, TogglClient
 from toggl_async.export import DATASETS, ExportPlan, FileFacts, Manifest, export
 from toggl_async.export.rows import SECRET_FIELDS
 from toggl_async.export.run.files import write_files
-from toggl_async.sandbox import SMALL, Sandbox, SandboxOptions, serve
+from toggl_async.sandbox import SMALL, Fault, Sandbox, SandboxOptions, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -198,3 +198,15 @@ async def test_files_are_written_in_a_thread_which_is_waited_for(
     assert ended
     manifest = await run(sandbox, plan, tmp_path)
     assert manifest.complete
+
+
+async def test_a_route_that_is_always_throttled_ends_alone(sandbox: Sandbox, tmp_path: Path) -> None:
+    route = "GET /api/v9/workspaces/{workspace_id}/tags"
+    sandbox.faults.order(Fault(status=429), route=route, times=1000)
+    options = ClientOptions(timeout=3600, cooldown=Cooldown(minimum=2, maximum=4))
+    async with TogglClient(ApiToken(sandbox.api_token), base_url=sandbox.base_url, options=options) as client:
+        manifest = await export(client, ExportPlan(datasets=("tags", "clients")), tmp_path)
+    assert (manifest.finished, manifest.complete) == (True, False)
+    assert {one.dataset for one in manifest.failed} == {"tags"}
+    assert (tmp_path / "clients.jsonl").stat().st_size
+    assert sandbox.counts.asked[route] < 10

@@ -207,6 +207,13 @@ async def test_bad_input_ends_it_at_once(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"m.sqlite", "there"}
 
 
+async def test_what_only_the_account_can_tell_ends_the_first_round(tmp_path: Path) -> None:
+    """No later round of this plan could do better."""
+    async with world(**ROOMY) as running, running.client() as toggl:
+        with pytest.raises(InvalidInput, match="unknown workspace 1; the token sees "):
+            await anext(refresh_every(toggl, ExportPlan(workspaces=(1,)), tmp_path / "m.sqlite", every=600))
+
+
 async def test_a_used_up_quota_is_waited_for_and_the_reserve_is_left(tmp_path: Path) -> None:
     policy = QuotaPolicy(reserve=7)
     async with world(org_quota=12, user_quota=20) as running, running.client(quota=policy) as toggl:

@@ -156,9 +156,8 @@ async def test_the_largest_page_is_refused(sandbox: Sandbox, tmp_path: Path, sma
     assert ids(tmp_path, "jsonl") == sorted(truth(sandbox))
     ranges, count = len(manifest.ranges), len(truth(sandbox))
     assert sandbox.counts.asked[SEARCH] <= 1.05 * count / small_pages + 2 * ranges
-    assert (
-        sandbox.counts.statuses[400] == 1
-    )  # 1000, once for all ranges: the refusal names a size that will do
+    # 1000, once for all ranges: the refusal names a size that will do.
+    assert sandbox.counts.statuses[400] == 1
 
 
 @pytest.mark.slow

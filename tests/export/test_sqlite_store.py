@@ -1,5 +1,7 @@
 """What only a store in a SQLite file does; what all stores do stands in test_store.py."""
 
+import contextlib
+import errno
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ import pytest
 
 from support.stores import ENTRIES, TAGS, commit, entry
 from toggl_async.errors import ClientClosed, InvalidInput
-from toggl_async.export.mirror import lock
+from toggl_async.export.mirror import lock, sqlite
 from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.sqlite import SqliteStore
 from toggl_async.export.rows import Line
@@ -131,3 +133,21 @@ def test_what_the_database_cannot_do_is_an_error_of_the_system(
     assert caught.value.errno == number
     with store.snapshot() as snapshot:
         assert snapshot.count(ENTRIES) == 0
+
+
+def test_a_file_that_another_program_keeps_to_itself_is_not_read_without_its_log(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where no log can be opened is a file read without one; else what is in it would be missing."""
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
+    store.close()
+    path = tmp_path / "deep" / "mirror.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("CREATE TABLE mine (id)")
+        locked = pytest.raises(OSError, match="another program has locked the database")
+        with locked as caught, SqliteStore(path).snapshot():
+            pass
+    assert caught.value.errno == errno.EBUSY
+    with SqliteStore(path).snapshot() as snapshot:
+        assert snapshot.count(TAGS) == 0

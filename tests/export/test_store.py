@@ -18,6 +18,7 @@ from toggl_async.export.mirror import postgres, schema, sql, sqlite
 from toggl_async.export.mirror.pieces import Progress
 from toggl_async.export.mirror.sql import SqlStore
 from toggl_async.export.mirror.sqlite import SqliteStore
+from toggl_async.export.mirror.storage import MirrorDamaged
 from toggl_async.export.mirror.store import SCHEMA, Change, Commit, Forget, RowStore, Scope, Standing
 from toggl_async.export.mirror.tables import table
 from toggl_async.export.plan.datasets import DATASETS, Dataset, dataset
@@ -559,3 +560,21 @@ def test_books_that_cannot_be_read_are_refused(place: Place, statement: str, mes
     store.close()
     with pytest.raises(InvalidInput, match=message):
         place().open()
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE groups", "ALTER TABLE groups DROP COLUMN raw"])
+def test_a_mirror_that_lacks_what_it_was_made_with_is_damaged(
+    store: RowStore, place: Place, statement: str
+) -> None:
+    other = place()
+    other.open()
+    assert isinstance(other, SqlStore)
+    with other.transaction():
+        other.execute(statement)
+    other.close()
+    groups = dataset("groups")
+    for use in (lambda: rows(store, groups), lambda: store.commit(commit(groups, [Line(1, b"{}")]))):
+        with pytest.raises(MirrorDamaged, match=r"; it is damaged: restore a copy, or remove it") as caught:
+            use()
+        assert caught.value.filename == store.name
+    assert rows(store, TAGS) == []

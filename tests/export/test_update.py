@@ -12,7 +12,7 @@ import duckdb
 import httpx
 import pytest
 
-from support.export_company import FIRST, NOW, SECOND, ZONE, Company, Entry
+from support.export_company import FIRST, NOW, SECOND, TOKEN_REFUSED, ZONE, Company, Entry
 from support.export_updates import equals_a_fresh_export, run
 from support.export_written import everything, ids, in_each_format, rows
 from support.pairs import first_of
@@ -169,6 +169,47 @@ async def test_an_update_that_is_cut_off_goes_on(tmp_path: Path, form: str) -> N
     assert manifest["complete"] is True
     assert manifest["totals_agree"] is True
     await equals_a_fresh_export(company, directory, form)
+
+
+@pytest.mark.parametrize("shifts", [False, True])
+async def test_an_update_that_is_cut_off_among_the_edits_goes_on_from_there(
+    tmp_path: Path, shifts: bool
+) -> None:
+    """Nothing is read twice, unless rows had moved before the cut: the rest can't show what was missed."""
+    directory, company = tmp_path / "export", Company(60, days=5)
+    company.announces = True
+    plan = ExportPlan(datasets=("time_entries",), workspaces=(FIRST,))
+    await run(company, directory, plan=plan)
+    company.now = NOW + DAY
+    edited = [entry for entry in company.entries if entry.workspace_id == FIRST][10:23]
+    for number, entry in enumerate(edited):
+        entry.description, entry.at = "edited", NOW + dt.timedelta(minutes=number)
+    asked: list[int] = []
+
+    def cut_at(page: int) -> Any:
+        def before(path: str, body: Any) -> httpx.Response | None:
+            if not path.endswith("search/time_entries") or body["order_by"] != "last_update":
+                return None
+            if not body["start_date"] <= str(edited[0].day) <= body["end_date"]:
+                return None
+            asked.append(body.get("first_row_number", 1))
+            if shifts and len(asked) == 2:  # the first page, which was read, loses a row
+                edited[-1].deleted = True
+            return httpx.Response(403, json=TOKEN_REFUSED) if len(asked) == page else None
+
+        return before
+
+    company.before = cut_at(4)
+    with pytest.raises(LoginRefused):
+        await run(company, directory, plan=plan)
+    assert asked == [1, 5, 9, 13]
+    asked.clear()
+    company.before = cut_at(0)
+    await run(company, directory, plan=plan)
+    assert asked[0] == 13
+    assert asked.count(1) == (1 if shifts else 0)
+    shown = {row["id"]: row["description"] for row in rows(directory, "jsonl", "time_entries")}
+    assert {shown.get(entry.id) for entry in edited if not entry.deleted} == {"edited"}
 
 
 async def test_a_workspace_that_is_new_is_read_whole(tmp_path: Path) -> None:

@@ -346,7 +346,6 @@ async def test_a_toggl_that_is_gone_ends_the_export(tmp_path: Path, answer: Any)
 @pytest.mark.parametrize(
     ("name", "shows"),
     [
-        ("users", "time_entries"),
         ("users", "groups"),
         ("users", "tasks"),
         ("clients", "projects"),

@@ -162,7 +162,6 @@ async def test_what_a_time_entry_names_and_changes_lack_fails_and_heals(tmp_path
 @pytest.mark.parametrize(
     ("name", "referring"),
     [
-        ("users", {"user_id": 99}),
         ("projects", {"project_id": 99}),
         ("tasks", {"task_id": 99}),
         ("tags", {"tag_ids": [1, 99]}),

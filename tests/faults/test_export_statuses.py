@@ -23,7 +23,7 @@ PARTS = {
     "totals": f"/workspace/{FIRST}/search/time_entries/totals",
     "organizations": "/me/organizations",
 }
-UNUSUAL = [300, 302, 304, 405, 406, 408, 412, 413, 415, 418, 421, 422, 425, 426, 431, 451, 499, 500, 599]
+UNUSUAL = [300, 302, 304, 405, 406, 408, 412, 413, 415, 418, 421, 422, 425, 426, 429, 431, 451, 499, 500, 599]
 REFUSED = [402, 403, 404, 410]
 SHAPES = [b"{}", b"7", b"<html>", b"[[]]", b'[{"id":0}]', b'[{"id":"1"}]']
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.servers import session_client
 from support.support_wire import QUICK, TOKEN, answer, raw_server
-from toggl_async import ApiToken, ClientOptions, Cooldown, LoginRefused, Pace, SessionCookie, TogglClient
+from toggl_async import ApiToken, ClientOptions, Cooldown, LoginRefused, Pace, TogglClient
 from toggl_async.errors import MalformedDelivery, TogglError
 from toggl_async.scheduler import ScheduledTransport, classify
 from toggl_async.webhooks import parse
@@ -164,12 +165,7 @@ async def test_a_session_of_any_shape_is_used(cookie: str) -> None:
     headers = {"Set-Cookie": f"__Secure-accounts-session={cookie}"}
     async with (
         raw_server(lambda _asked: answer(headers=headers)) as server,
-        TogglClient(
-            SessionCookie("a@b.example", "made up"),
-            base_url=server.url,
-            accounts_url=server.url,
-            options=QUICK,
-        ) as toggl,
+        session_client(server.url, QUICK) as toggl,
     ):
         assert await toggl.request("GET", "/api/v9/me") == {}
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from support.servers import Asked, http_server
+from support.servers import Asked, answer_signed_in, http_server, session_client
 from toggl_async import (
     ApiToken,
     ClientOptions,
@@ -34,20 +34,10 @@ async def test_a_page_in_place_of_a_login_is_told_and_forgotten(status: int) -> 
     def portal(asked: Asked) -> None:
         if len(server.asked) == 1:
             page(asked, status)
-        elif asked.target == "/api/sessions":
-            asked.answer(Set_Cookie="__Secure-accounts-session=S")
         else:
-            asked.answer(body=b"[]")
+            answer_signed_in(asked)
 
-    async with (
-        http_server(portal) as server,
-        TogglClient(
-            SessionCookie("ann@example.com", "sesame"),
-            base_url=server.url,
-            accounts_url=server.url,
-            options=OPTIONS,
-        ) as toggl,
-    ):
+    async with http_server(portal) as server, session_client(server.url, OPTIONS) as toggl:
         with pytest.raises(ResponseError, match=TITLED) as caught:
             await toggl.me.tags.list()
         assert not isinstance(caught.value, LoginRefused)
@@ -63,20 +53,10 @@ async def test_a_login_that_is_led_elsewhere_is_told_and_forgotten(location: str
     def portal(asked: Asked) -> None:
         if len(server.asked) == 1:
             asked.answer(302, b"", Location=location)
-        elif asked.target == "/api/sessions":
-            asked.answer(Set_Cookie="__Secure-accounts-session=S")
         else:
-            asked.answer(body=b"[]")
+            answer_signed_in(asked)
 
-    async with (
-        http_server(portal) as server,
-        TogglClient(
-            SessionCookie("ann@example.com", "sesame"),
-            base_url=server.url,
-            accounts_url=server.url,
-            options=OPTIONS,
-        ) as toggl,
-    ):
+    async with http_server(portal) as server, session_client(server.url, OPTIONS) as toggl:
         with pytest.raises(ResponseError, match=told) as caught:
             await toggl.me.tags.list()
         assert not isinstance(caught.value, LoginRefused)
@@ -87,22 +67,12 @@ async def test_a_login_that_is_led_elsewhere_is_told_and_forgotten(location: str
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_page_does_not_end_a_session(status: int) -> None:
     def portal(asked: Asked) -> None:
-        if asked.target == "/api/sessions":
-            asked.answer(Set_Cookie="__Secure-accounts-session=S")
-        elif len(server.asked) == 2:
+        if len(server.asked) == 2:
             page(asked, status)
         else:
-            asked.answer(body=b"[]")
+            answer_signed_in(asked)
 
-    async with (
-        http_server(portal) as server,
-        TogglClient(
-            SessionCookie("ann@example.com", "sesame"),
-            base_url=server.url,
-            accounts_url=server.url,
-            options=OPTIONS,
-        ) as toggl,
-    ):
+    async with http_server(portal) as server, session_client(server.url, OPTIONS) as toggl:
         with pytest.raises(ResponseError, match=TITLED):
             await toggl.me.tags.list()
         assert await toggl.me.tags.list() == []

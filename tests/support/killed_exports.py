@@ -29,10 +29,11 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
 
 import attrs
+import psycopg
 
 from support.export_written import FORMATS, rows
 from support.postgres_server import PASSWORD, PostgresServer
-from toggl_async import ClientOptions, InvalidInput, Pace, TogglClient
+from toggl_async import ClientOptions, Pace, TogglClient
 from toggl_async.export import DATASETS, ExportPlan, Mirror, export
 from toggl_async.export.mirror.destination import MIRROR
 from toggl_async.export.mirror.urls import store_of
@@ -134,17 +135,13 @@ async def perform(run: Run) -> None:
     tell({"finished": manifest.requests, "complete": manifest.complete and manifest.totals_agree})
 
 
-def insist_on(run: Run) -> None:
-    """Run; the database lets go of a process that was killed as soon as it notices, not at once."""
-    while True:
-        try:
-            asyncio.run(perform(run))
-        except InvalidInput as error:
-            if "another run is writing" not in str(error):
-                raise
-            time.sleep(0.02)
-        else:
-            return
+def await_release(url: str) -> None:
+    """Wait until PostgreSQL has noticed that a process was killed, and has released its locks."""
+    with psycopg.connect(url) as connection:
+        connection.execute("""
+            SELECT pg_advisory_lock(classid::int, objid::int) FROM pg_locks JOIN pg_database
+            ON pg_database.oid = database WHERE locktype = 'advisory' AND datname = current_database()
+        """)
 
 
 def _load() -> None:
@@ -167,7 +164,10 @@ def tend() -> None:
         if not child:
             code = 1
             try:
-                insist_on(Run(**json.loads(line)))
+                run = Run(**json.loads(line))
+                if run.target == POSTGRES:
+                    await_release(run.place)
+                asyncio.run(perform(run))
                 code = 0
             except BaseException:  # noqa: BLE001 - whatever it is, nobody else will say it
                 traceback.print_exc()
@@ -204,6 +204,7 @@ class Nursery:
             stdout=subprocess.PIPE,
             env={**environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path[1:]])},
         )
+        self._unread = b""
 
     def __enter__(self) -> Self:
         return self
@@ -223,28 +224,42 @@ class Nursery:
             kill: after how many requests it is killed, and how many seconds after the last of these.
         """
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(attrs.asdict(run)).encode() + b"\n")
         self._process.stdin.flush()
         told: list[Line] = []
         child = asked = 0
-        for data in self._process.stdout:
-            line = {"at": time.monotonic(), **json.loads(data)}
-            child = line.get("pid", child)
-            asked += "asked" in line
-            told.append(line)
-            if "ended" in line:
-                break
-            if kill is not None and asked == kill[0] and "asked" in line:
-                time.sleep(kill[1])
+        kill_at: float | None = None
+        while not told or "ended" not in told[-1]:
+            line = self._line_before(kill_at)
+            if line is None:
                 # If it has ended meanwhile, the nursery has taken note, and its number isn't another's yet.
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
-        else:
-            raise RuntimeError("the nursery has ended")
-        if kill is None and line["ended"]:
-            raise RuntimeError(f"a run failed: {line}")
+                kill_at = None
+                continue
+            child = line.get("pid", child)
+            asked += "asked" in line
+            told.append(line)
+            if kill is not None and asked == kill[0] and "asked" in line:
+                kill_at = line["at"] + kill[1]
+        if kill is None and told[-1]["ended"]:
+            raise RuntimeError(f"a run failed: {told[-1]}")
         return told
+
+    def _line_before(self, moment: float | None) -> Line | None:
+        """The next line, and when it came; None if the moment comes first."""
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        while b"\n" not in self._unread:
+            left = None if moment is None else max(0.0, moment - time.monotonic())
+            if not select.select([output], [], [], left)[0]:
+                return None
+            data = os.read(output, select.PIPE_BUF)
+            if not data:
+                raise RuntimeError("the nursery has ended")
+            self._unread += data
+        line, _, self._unread = self._unread.partition(b"\n")
+        return {"at": time.monotonic(), **json.loads(line)}
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,9 +113,9 @@ class PostgresServer:
             with contextlib.suppress(psycopg.OperationalError):
                 self.connect().close()
                 return
-            if self._process.poll() is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.02)
                 raise RuntimeError(f"postgres ended: {self._log.read_text()}")
-            time.sleep(0.02)
 
     def stop(self) -> None:
         """End it and all its connections at once; what was committed stays."""

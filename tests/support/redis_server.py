@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,9 +61,8 @@ class RedisServer:
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
-            if self._process.poll() is not None:
-                raise RuntimeError(f"redis-server ended with {self._process.returncode}")
-            time.sleep(0.01)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                raise RuntimeError(f"redis-server ended with {self._process.wait(0.01)}")
 
     def stop(self) -> None:
         """Kill it; what it knew is lost."""

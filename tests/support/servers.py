@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import attrs
 
 from support.loopback import listening
+from toggl_async import ClientOptions, SessionCookie, TogglClient
 
 
 @attrs.define
@@ -38,6 +39,20 @@ class Asked:
     def hang_up(self) -> None:
         """Close the connection, after what was written."""
         self.writer.close()
+
+
+def answer_signed_in(asked: Asked) -> None:
+    """Answer a sign-in with a session, and anything else with an empty list."""
+    if asked.target == "/api/sessions":
+        asked.answer(Set_Cookie="__Secure-accounts-session=S")
+    else:
+        asked.answer(body=b"[]")
+
+
+def session_client(url: str, options: ClientOptions) -> TogglClient:
+    """Make a client that signs in with a password, and asks one server for everything."""
+    auth = SessionCookie("ann@example.com", "sesame")
+    return TogglClient(auth, base_url=url, accounts_url=url, options=options)
 
 
 Handler = Callable[[Asked], Awaitable[None] | None]

@@ -44,7 +44,7 @@ class Allowance:
         self.scope.deadline = math.inf
 
     def end(self) -> None:
-        """Let there be no more of it."""
+        """Use it up."""
         self._ended = True
         if not self._paused:
             self.scope.cancel()

@@ -428,6 +428,7 @@ class TogglClient:
         query: Mapping[str, Value] = _NOTHING,
         body: Value = UNSET,
         recalls: bool = True,
+        cooldowns: int | None = None,
     ) -> Answer:
         """Call an operation once, and return its answer as it came, not decoded.
 
@@ -441,12 +442,15 @@ class TogglClient:
             body: its body; UNSET sends none, and is left out at every depth.
             recalls: whether a remembered 410, or 402 for a feature, may answer the call without a request;
                 otherwise Toggl is asked again. Refused credentials are remembered in any case.
+            cooldowns: how often the call is sent again after a 429; None for as often as `max_wait` allows.
 
         Raises:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        return await self._session.fetch(operation, Arguments(path, query, body), recalls=recalls)
+        return await self._session.fetch(
+            operation, Arguments(path, query, body), recalls=recalls, cooldowns=cooldowns
+        )
 
     def walk(
         self,

@@ -294,7 +294,7 @@ def calls_of(middleware: Sequence[Middleware]) -> Around | None:
     """Return what goes around each call; None where no middleware wants to see it.
 
     Raises:
-        InvalidInput: one of them is no Middleware.
+        InvalidInput: one of them isn't a `Middleware`.
     """
     steps = [one.call for one in _checked(middleware) if type(one).call is not Middleware.call]
     return _Chain(steps) if steps else None
@@ -304,7 +304,7 @@ def attempts_of(middleware: Sequence[Middleware]) -> AttemptChain | None:
     """Return what goes around each attempt; None where no middleware wants to see it.
 
     Raises:
-        InvalidInput: one of them is no Middleware.
+        InvalidInput: one of them isn't a `Middleware`.
     """
     steps = [one.attempt for one in _checked(middleware) if type(one).attempt is not Middleware.attempt]
     return AttemptChain(steps) if steps else None

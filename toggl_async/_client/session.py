@@ -179,7 +179,7 @@ class Session:
     async def _believed(
         self, operation: Operation[object], response: httpx.Response, pieces: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes, None]:
-        """Pass on a file, unless its first piece shows that it is none."""
+        """Pass on a file, unless its first piece shows that it is something else."""
         is_first = True
         async for piece in pieces:
             if is_first:
@@ -214,6 +214,7 @@ class Session:
         arguments: Arguments,
         *,
         recalls: bool = True,
+        cooldowns: int | None = None,
     ) -> Answer:
         """Make one call of an operation and return its answer as it came.
 
@@ -221,12 +222,14 @@ class Session:
             operation: what is called.
             arguments: what it is called with.
             recalls: whether a refusal that is remembered may answer it.
+            cooldowns: how often it is sent again after a 429; None for as often as `max_wait` allows.
 
         Raises:
             InvalidInput: an argument cannot be sent.
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
-        answer = (await self._received(operation, arguments, recalls=recalls)).answer()
+        request = await self._prepared(operation, arguments, recalls=recalls, cooldowns=cooldowns)
+        answer = (await self._sent(request, operation.name, redirects=operation.redirects)).answer()
         # Whoever reads it may quote it in an error, where it is of another kind.
         return (
             answer
@@ -273,11 +276,9 @@ class Session:
         # Named by its route: the path may hold secrets, and there are as many paths as there are ids.
         return self.codec.decode(returns, received.body, operation=derived.route)
 
-    async def _received(
-        self, operation: Operation[object], arguments: Arguments, *, recalls: bool = True
-    ) -> Received:
+    async def _received(self, operation: Operation[object], arguments: Arguments) -> Received:
         """Make one call of an operation."""
-        request = await self._prepared(operation, arguments, recalls=recalls)
+        request = await self._prepared(operation, arguments)
         return await self._sent(request, operation.name, reads=operation.reads, redirects=operation.redirects)
 
     async def _prepared(
@@ -287,6 +288,7 @@ class Session:
         *,
         streams: bool = False,
         recalls: bool = True,
+        cooldowns: int | None = None,
     ) -> httpx.Request:
         """Build the request of an operation, as far as the workspace's plan allows it."""
         allowed = self.plans.allow(operation, arguments)
@@ -302,6 +304,7 @@ class Session:
             organization_id=_id(path.get("organization_id")),
             streams=streams,
             recalls=recalls,
+            cooldowns=cooldowns,
             **self.options.declared,
         )
         return request

@@ -132,7 +132,7 @@ def checked_url(address: str, name: str) -> httpx.URL:
     """Return a base or accounts URL, unless the credentials would travel in clear over it.
 
     Raises:
-        InvalidInput: they would, or it is no URL of a host.
+        InvalidInput: they would, or it isn't the URL of a host.
     """
     if not isinstance(address, str):
         raise InvalidInput(f"{name}_url must be text such as 'https://HOST', not {type(address).__name__}")

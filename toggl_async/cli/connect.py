@@ -47,7 +47,7 @@ class Server:
         url: the server.
         options: pace and the rest.
         scheduler: keeps every account's pace.
-        live_on: lets the company of a sandbox live on by a day; None where it is none.
+        live_on: lets the company of a sandbox live on by a day; None for Toggl itself.
     """
 
     url: str

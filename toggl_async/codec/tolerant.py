@@ -154,8 +154,8 @@ def _items(node: Node, pieces: list[msgspec.Raw], item: TypeForm) -> list[Any]:
 def _in_part(node: Node, item: TypeForm, misfit: Misfit) -> list[Any]:
     """Read a record of which something could not be read that it cannot do without.
 
-    A number, text or time that is none is left out, and so is what holds nothing where a record belongs:
-    it must not cost those beside it.
+    A malformed number, text or time is left out, and so is an empty value in place of a record, so that the
+    rest isn't lost with it.
 
     Raises:
         Misfit: the one given; it is another thing.

@@ -101,7 +101,7 @@ async def _read(request: Request, type_: type[BodyT]) -> BodyT:
 
 
 def _refusing(endpoint: Callable[[Request], Any]) -> Callable[[Request], Any]:
-    """Answer what makes no sense with 400 and the reason."""
+    """Make an endpoint answer 400, with the reason, if it can't read a request."""
 
     async def answer(request: Request) -> Response:
         try:

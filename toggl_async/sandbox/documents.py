@@ -89,7 +89,7 @@ def registry() -> Registry[Any]:
 
 @functools.cache
 def schema_at(reference: str) -> tuple[str, Schema]:
-    """Follow a reference to a schema, and from there on to one that is none; say where that stands."""
+    """Follow references until one leads to a schema; return its place and the schema."""
     found: Schema = registry().resolver().lookup(reference).contents
     if "$ref" not in found:
         return reference, found

@@ -147,7 +147,7 @@ class Samples:
     def _plain(
         self, name: str, kind: str, schema: Schema, way: tuple[str, ...], row: int
     ) -> bool | float | str | None:
-        """Make up a value that holds no other."""
+        """Make up a scalar value."""
         seed = zlib.crc32("/".join(way).encode())
         if "enum" in schema:
             allowed: list[Any] = [one for one in schema["enum"] if one is not None]

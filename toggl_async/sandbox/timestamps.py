@@ -107,7 +107,7 @@ def parse_day(text: str) -> dt.date:
     """Read a date, ``2024-12-16``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it isn't one.
     """
     day = dt.date.fromisoformat(text)
     if day.isoformat() != text:  # Python reads other ways of writing a date, too

@@ -110,6 +110,7 @@ class Attempts(Work[httpx.Response]):
             reads=facts.reads,
             max_wait=facts.max_wait,
             max_attempts=facts.attempts,
+            max_cooldowns=facts.cooldowns,
         )
         self._next_turn = driver.turn
         self._result: _Result | None = None

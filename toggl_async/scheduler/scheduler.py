@@ -396,7 +396,7 @@ def refuse_beside(
     """Refuse beside a shared scheduler what belongs to it.
 
     Raises:
-        InvalidInput: something was given that would have to be dropped, or the scheduler is none.
+        InvalidInput: an argument would have to be ignored, or the scheduler isn't a `Scheduler`.
     """
     if not isinstance(scheduler, Scheduler):
         raise InvalidInput(f"scheduler must be a Scheduler, not {type(scheduler).__name__}")

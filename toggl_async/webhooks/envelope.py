@@ -94,7 +94,7 @@ class Envelope:
         return value
 
     def take_address(self, name: str) -> str:
-        """Read an address; empty where it is missing, null, or anything but text: a number is none."""
+        """Read an address; empty where it is missing, null, or not text."""
         node = self._node(name)
         if node is None or node.kind != "a string":
             if node is not None:

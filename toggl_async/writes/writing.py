@@ -274,7 +274,7 @@ def _may_be_there(error: TogglError) -> bool:
     if isinstance(error, RequestFailed | ServerError):
         return error.maybe_applied
     if isinstance(error, ResponseError):
-        return error.status < _FIRST_REFUSAL  # a redirect is no refusal
+        return error.status < _FIRST_REFUSAL  # a redirect isn't a refusal
     return isinstance(error, BulkEditInterrupted | DecodeError)  # an answer came, or a part of the answers
 
 

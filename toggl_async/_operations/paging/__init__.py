@@ -1,7 +1,7 @@
 """Paged lists: the schemes that operations declare, and `Pages`, which walks them.
 
 A scheme says which parameters request a page, and where the next page is named. `Pages` merges the parameters
-into the caller's request, fetches it, and yields the items. There is no network and no clock here: the client
+into the caller's request, fetches it, and yields the items. It knows neither network nor clock: the client
 passes in a function that fetches. The schemes are loaded with the first operation that declares one.
 
 Imported by `operation` and by the client; imports `errors` and `record`.

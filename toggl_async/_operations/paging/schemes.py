@@ -338,7 +338,7 @@ def _number(header: str, value: str) -> int:
     """Read a number of a cursor.
 
     Raises:
-        PagingError: it is none.
+        PagingError: it isn't one.
     """
     if re.fullmatch("-?[0-9]{1,19}", value.strip()) and abs(number := int(value)) <= _LARGEST_ID:
         return number

@@ -1,7 +1,7 @@
 """The formats of an export: one module for each, all behind one interface, `Format`.
 
-A format writes a whole file from the rows that it is given, and knows nothing else: not where they come from,
-how far a run is, or what the file will be called. `format_named` makes a format by its name; only then is its
+A format writes a whole file from the rows that it is given. It doesn't know where they come from, how far a
+run has come, or what the file will be called. `format_named` makes a format by its name; only then is its
 module imported, because some formats need packages that may not be installed.
 """
 
@@ -46,9 +46,9 @@ class Format(Protocol):
         """Write a whole file.
 
         Args:
-            path: the file, under a name that is nobody's yet: if it fails, what it has written stays there.
-                To bring it to the disk and to give it its own name is the caller's part.
-            tables: the datasets, each with its rows: JSON objects, as Toggl sent them. One dataset, where
+            path: the file, under a temporary name. If writing fails, what was written stays there. The caller
+                flushes it to the disk and renames it.
+            tables: the datasets, each with its rows: JSON objects, as Toggl sent them. It is one dataset if
                 every dataset is a file of its own.
 
         Returns:
@@ -68,8 +68,8 @@ def format_named(name: str, *, excel: bool = False) -> Format:
         excel: CSV for people and their spreadsheets, not for machines.
 
     Raises:
-        InvalidInput: there is none, a package that it needs is missing, or `excel` goes with another format
-            than CSV.
+        InvalidInput: no format has that name, a package that it needs is missing, or `excel` is used with a
+            format other than CSV.
     """
     if name not in FORMATS:
         raise InvalidInput(f"unknown format {name!r}; choose one of {', '.join(FORMATS)}")

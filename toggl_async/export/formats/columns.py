@@ -1,4 +1,4 @@
-"""Rows in portions, and portions by column: working on a whole column at once takes a fifth of the time."""
+"""Rows in portions, each by column: working on a whole column at once takes a fifth of the time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -7,19 +7,19 @@ from toggl_async.export.mirror.cells import Cell
 __all__ = ["ROWS", "SIZE", "Columns", "portions"]
 
 ROWS, SIZE = 100, 1 << 20
-"""Rows, and bytes of them, whose cells are made at once: those of more leave the processor's cache."""
+"""The most rows, and bytes, of a portion: the cells of more would not fit in the processor's cache."""
 
 Columns = list[Sequence[Cell]]
 """The cells of some rows, by column."""
 
 
 def portions(lines: Iterable[bytes], *, rows: int, size: int) -> Iterator[list[bytes]]:
-    """Rows in portions that are never empty.
+    """Split rows into portions, which are never empty.
 
     Args:
         lines: the rows.
-        rows: the most rows to a portion.
-        size: bytes at which a portion ends, though it has fewer rows: a single row may have megabytes.
+        rows: the most rows in a portion.
+        size: bytes at which a portion ends even with fewer rows, because a single row can have megabytes.
     """
     portion: list[bytes] = []
     room = size

@@ -39,10 +39,10 @@ _UNSEEN = (
     r"\"\x00-\x08\x0e-\x1b\x1f \x7f-\x84\x86-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f"
     r"\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
 )
-"""What a program may drop at the beginning of a cell: quotes, spaces, and characters that show nothing."""
+"""What a program may drop at the beginning of a cell: quotes, spaces, and invisible characters."""
 
 _SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
-"""What a formula begins with; spreadsheets of East Asia take the wide signs, too."""
+"""What a formula begins with; East Asian spreadsheets accept the full-width signs, too."""
 
 _DANGERS = re.compile(rf"\A(?=[{_BREAKS}])|(?:\A|(?<=[;{_BREAKS}]))(?=[{_UNSEEN}]*[{_SIGNS}])")
 """The places in a text where a spreadsheet may see the beginning of a formula."""
@@ -90,7 +90,7 @@ class Csv:
         return {declared.name: rows}
 
     def _texts(self, declared: Table, columns: Columns) -> list[Sequence[object]]:
-        """The cells as the module for CSV writes them out right."""
+        """The cells, so that the csv module writes them correctly."""
         texts: list[Sequence[object]] = []
         for column, cells in zip(declared.columns, columns, strict=True):
             texts_of = _TEXTS.get(column.kind)
@@ -114,7 +114,7 @@ def _lists(cells: Sequence[Any]) -> Sequence[object]:
 
 
 def _defused(cell: object) -> object:
-    """Text that no spreadsheet runs."""
+    """Escape text so that no spreadsheet runs it."""
     return _DANGERS.sub("'", cell) if isinstance(cell, str) else cell
 
 
@@ -126,4 +126,4 @@ _TEXTS: Mapping[ColumnType, Callable[[Sequence[Any]], Sequence[object]]] = {
 }
 
 _FREE = {ColumnType.TEXT, ColumnType.TEXTS, ColumnType.JSON}
-"""Columns with text that somebody wrote; what begins in the others is known."""
+"""The columns with text that somebody wrote, which may begin with anything."""

@@ -21,11 +21,11 @@ from toggl_async.export.plan.datasets import DATASETS
 __all__ = ["VIEW", "Connection", "DatabaseFile"]
 
 VIEW = "time_entries_named"
-"""The view of time entries with the names of user, project, client, task and tags as they are now."""
+"""The view of time entries with the current names of user, project, client, task and tags."""
 
 
 class Connection(Protocol):
-    """What is used of a connection, which the two libraries have in common."""
+    """The methods of a connection that both libraries have."""
 
     def execute(self, query: str, parameters: Any = ..., /) -> Any:
         """Run a statement."""
@@ -52,17 +52,17 @@ class DatabaseFile(abc.ABC):
     tag_names: ClassVar[str]
     """A scalar query for the names of the tags of a time entry ``e``."""
     indexed: ClassVar[bool] = False
-    """Whether tables have an index of their key; without one they are read as a whole."""
+    """Whether tables get an index of their key; without one, they are scanned."""
     settling: ClassVar[Sequence[str]] = ()
-    """What brings everything into the file, after the transaction."""
+    """The statement that moves everything into the file after the transaction."""
     rows: ClassVar[int]
-    """Rows to a statement."""
+    """The most rows of a statement."""
     size: ClassVar[int]
-    """Bytes of rows at which a statement has enough."""
+    """Bytes of rows at which a statement ends even with fewer rows."""
 
     @abc.abstractmethod
     def connect(self, path: Path) -> Connection:
-        """Make a new file, in which nothing is written but in transactions that we begin ourselves."""
+        """Create the file, on a connection that begins no transaction by itself."""
 
     @abc.abstractmethod
     def insert(self, connection: Connection, declared: Table, rows: Sequence[bytes]) -> None:
@@ -78,7 +78,7 @@ class DatabaseFile(abc.ABC):
             for declared, lines in tables:
                 counts[declared.name] = 0
                 for portion in portions(lines, rows=self.rows, size=self.size):
-                    # Only here: the rows come from a database, too, whose errors aren't this file's.
+                    # Only here: the rows come from a database as well, whose errors are not about this file.
                     with failing(self.failures, path):
                         self.insert(connection, declared, portion)
                     counts[declared.name] += len(portion)
@@ -95,7 +95,7 @@ class DatabaseFile(abc.ABC):
         try:
             yield connection
         except BaseException:
-            with suppress(self.failures):  # of a file that could not be written nothing else is to be had
+            with suppress(self.failures):  # a file that could not be written can't even be closed properly
                 connection.close()
             raise
         with failing(self.failures, path):
@@ -117,7 +117,7 @@ class DatabaseFile(abc.ABC):
             "COALESCE(u.fullname, e.username) AS user_name, "
             "COALESCE(p.name, e.project_name) AS current_project_name, "
             "p.client_id AS client_id, "
-            # A project may have lost its client since.
+            # The project may have lost its client since.
             "CASE WHEN p.id IS NOT NULL AND p.client_id IS NULL THEN NULL "
             "ELSE COALESCE(c.name, e.client_name) END AS current_client_name, "
             "COALESCE(t.name, e.task_name) AS current_task_name, "

@@ -19,15 +19,15 @@ from toggl_async.export.mirror.tables import Table
 __all__ = ["DuckDb"]
 
 _CONFIG: Mapping[str, Any] = {
-    # An export stays flat, the machine is not its own. 48 MB are too little for rows of 5 MB.
+    # An export leaves memory to other programs, but 48 MB are too little for rows of 5 MB.
     "memory_limit": "64MB",
     "threads": 1,
-    # Every column that is written to holds some blocks: those of 256 KiB, which are usual, need more memory
-    # for all columns than there is.
+    # Every open column holds some blocks. With blocks of the default size, 256 KiB, all columns together need
+    # more memory than the limit.
     "default_block_size": "65536",
-    # What a newer version writes without it no older one can read.
+    # Without it, older versions could not read what a newer one has written.
     "storage_compatibility_version": "v1.2.0",
-    # All that is needed is built in; nothing is to be fetched.
+    # Everything that is needed is built in, so nothing may be downloaded.
     "autoinstall_known_extensions": False,
 }
 
@@ -52,21 +52,21 @@ class DuckDb(DatabaseFile):
     tag_names: ClassVar[str] = (
         "(SELECT list(g.name ORDER BY g.name) FROM tags AS g WHERE list_contains(e.tag_ids, g.id))"
     )
-    # To close writes a checkpoint as well, but says nothing when that fails.
+    # Closing writes a checkpoint as well, but doesn't report it if that fails.
     settling: ClassVar[Sequence[str]] = ("CHECKPOINT",)
-    rows: ClassVar[int] = 2048  # as many as DuckDB itself takes at once; each statement costs some ms, too
+    rows: ClassVar[int] = 2048  # DuckDB's own vector size; each statement costs some ms
     size: ClassVar[int] = 2 << 20
 
     def connect(self, path: Path) -> Connection:
         """Open the file with little memory and one thread."""
         create(path)
-        # An empty file is not taken for a new database; but now it is known that one can be made.
+        # DuckDB doesn't accept an empty file as a new database; creating one showed that it is possible.
         path.unlink()
         path.with_name(path.name + ".wal").unlink(missing_ok=True)
         connection = cast("Connection", duckdb.connect(str(path), config=dict(_CONFIG)))
         try:
             path.chmod(READABLE)
-            # There is nothing to optimize in what is run here, and it takes longer than to run it.
+            # Optimizing these statements takes longer than running them, and improves nothing.
             connection.execute("PRAGMA disable_optimizer")
         except BaseException:
             connection.close()
@@ -113,7 +113,7 @@ _LISTS: Mapping[ColumnType, str] = {
 """A column as a list in JSON."""
 
 _JSON = 'CASE WHEN json_valid("{0}") THEN CAST("{0}" AS JSON) ELSE to_json("{0}") END'
-"""What DuckDB refuses to call JSON, such as half a pair of surrogates, stands there as a string of JSON.
+"""A cast of JSON. What DuckDB doesn't accept as JSON, such as half a surrogate pair, becomes a JSON string.
 
-TRY_CAST would say the same, but raises on some of that in DuckDB 1.4.
+TRY_CAST should do the same, but raises on some values in DuckDB 1.4.
 """

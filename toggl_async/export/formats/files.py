@@ -9,21 +9,21 @@ from pathlib import Path
 __all__ = ["BUFFER", "READABLE", "create", "failing"]
 
 READABLE = 0o600
-"""For their owner alone: names, addresses, and what people did at which hour."""
+"""Only the owner may read the files: they contain names, addresses, and who did what when."""
 
 BUFFER = 1 << 18
-"""Bytes of a file that are written at once: the usual 8 KB are a dozen rows."""
+"""The size of the write buffer; the default of 8 KB holds a dozen rows."""
 
 _CAUSES = {
     errno.ENOSPC: ("full", "no space", "too large"),
     errno.EROFS: ("readonly", "read-only"),
     errno.EACCES: ("permission denied",),
 }
-"""What databases say in words."""
+"""The errors that databases only put in words."""
 
 
 def create(path: Path) -> None:
-    """Make a file empty, and one that is new readable by its owner alone.
+    """Create or truncate a file; a new one is readable by its owner alone.
 
     Raises:
         OSError: it cannot be written.
@@ -33,7 +33,7 @@ def create(path: Path) -> None:
 
 @contextmanager
 def failing(failures: type[Exception], path: Path) -> Iterator[None]:
-    """Say what a library could not write as the system would.
+    """Raise a library's errors of writing as the system's.
 
     Args:
         failures: the library's own errors.

@@ -13,10 +13,10 @@ from toggl_async.export.mirror.tables import Table
 __all__ = ["ROW_GROUP", "Parquet"]
 
 ROW_GROUP = 10_000
-"""Rows to a group: small enough to stay flat in memory, large enough to compress."""
+"""Rows per group: few enough to keep memory flat, enough to compress well."""
 
 _SIZE = 16 << 20
-"""Bytes of rows at which a group ends, though it has fewer rows."""
+"""Bytes of rows at which a group ends even with fewer rows."""
 
 
 class Parquet:

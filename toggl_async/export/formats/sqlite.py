@@ -28,7 +28,7 @@ class Sqlite(DatabaseFile):
     name = "sqlite"
     suffix = ".sqlite"
     failures: ClassVar[type[Exception]] = sqlite3.Error
-    # Exports have always had BIGINT, and a schema that changes is one that programs stumble over.
+    # Exports have always had BIGINT, and programs rely on the schema.
     types: ClassVar[Mapping[ColumnType, str]] = {**TYPES, ColumnType.INTEGER: "BIGINT"}
     tag_names: ClassVar[str] = (
         "(SELECT json_group_array(g.name) FROM json_each(e.tag_ids) AS j JOIN tags AS g ON g.id = j.value)"
@@ -38,11 +38,11 @@ class Sqlite(DatabaseFile):
     size: ClassVar[int] = SIZE
 
     def connect(self, path: Path) -> Connection:
-        """Open the file, without the safeguards of one that others read and that must outlive a crash."""
+        """Open the file, without a journal: nobody else reads it yet, and it need not survive a crash."""
         create(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA page_size = 16384")  # it is written once, and each page has its price
+            connection.execute("PRAGMA page_size = 16384")  # each page has a cost
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
         except sqlite3.Error:
@@ -53,8 +53,8 @@ class Sqlite(DatabaseFile):
     def insert(self, connection: Connection, declared: Table, rows: Sequence[bytes]) -> None:
         """Add rows by one prepared statement.
 
-        A column without a value stands in it as null: to bind one takes as long as five numbers, since
-        Python's module asks its adapters of it. The key is never empty, so there is something to bind.
+        A column that is empty in all rows is written as NULL in the statement: binding None takes as long as
+        binding five numbers, because the module looks for an adapter. The key is never empty.
         """
         made: list[Sequence[object]] = []
         values: list[str] = []
@@ -80,7 +80,8 @@ def _texts(cells: Sequence[Any]) -> Sequence[object]:
 
 
 def _flags(cells: Sequence[Any]) -> Sequence[object]:
-    return [None if cell is None else int(cell) for cell in cells]  # a bool is asked about, too; see `insert`
+    # For a bool, the module looks for an adapter as well; see `insert`.
+    return [None if cell is None else int(cell) for cell in cells]
 
 
 def _lists(cells: Sequence[Any]) -> Sequence[object]:
@@ -95,4 +96,4 @@ _MADE: Mapping[ColumnType, Callable[[Sequence[Any]], Sequence[object]]] = {
     ColumnType.INTEGERS: _lists,
     ColumnType.TEXTS: _lists,
 }
-"""What makes what SQLite has of a column."""
+"""The function that converts a cell of a column for SQLite."""

@@ -1,4 +1,4 @@
-"""The books of an export: how far each piece is, what was written and refused, up to the manifest."""
+"""The books of an export: the progress of each piece, what was written and refused, and the manifest."""
 
 import asyncio
 import datetime as dt
@@ -9,7 +9,7 @@ from http import HTTPStatus
 import attrs
 
 from toggl_async._client.client import TogglClient
-from toggl_async.export.mirror.freshness import stale_rows, whole_lists, with_older
+from toggl_async.export.mirror.freshness import absent_users, stale_rows, whole_lists, with_older
 from toggl_async.export.mirror.keeper import Keeper
 from toggl_async.export.mirror.manifest import (
     Check,
@@ -35,7 +35,7 @@ _NAMELESS = "got rows without an id"
 """They are kept, and told of: an update can't find them again."""
 
 _OF_TIME_ENTRIES = ("running", "changes")
-"""Pieces that tell of the time entries of all workspaces."""
+"""Pieces that concern the time entries of all workspaces."""
 
 CHECK = "check"
 """The purpose of the piece that says that a range has no rows, although Toggl's total isn't zero."""
@@ -45,13 +45,13 @@ _WHOLE = "whole"
 
 
 class Books:
-    """Keeps count of a run, and says what came of it when it ends, however it ends.
+    """Keeps count of a run, and sums it up when it ends, however it ends.
 
     Args:
         client: whose waits are reported.
         run: what the run is.
-        keeper: where the rows go.
-        progress: how far earlier processes have come with it.
+        keeper: stores the rows.
+        progress: how far earlier processes have come, by piece.
         requests: requests that were sent for it so far.
     """
 
@@ -94,10 +94,10 @@ class Books:
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """What could not be read, or not be trusted."""
+        """What could not be read or trusted."""
         before = () if self.run.previous is None else self.run.previous.failed
         kept = [one for one in before if not self.run.reads(one.dataset)]
-        # What comes first is said: a cause before what only shows that something is missing.
+        # The first one is reported: a cause takes precedence over a sign that something is missing.
         pieces = sorted(self._progress.items(), key=_weight, reverse=True)
         found = [failure for name, progress in pieces for failure in self._failures(name, progress)]
         said: dict[tuple[str, int], Failure] = {}
@@ -106,7 +106,7 @@ class Books:
         return tuple(said.values())
 
     def failures_of(self, piece: Piece) -> Iterable[Failure]:
-        """What is not whole because a piece is not."""
+        """The failures that follow from an incomplete piece."""
         return self._failures(piece.name, self.progress(piece))
 
     def _failures(self, name: str, progress: Progress) -> Iterator[Failure]:
@@ -115,14 +115,14 @@ class Books:
             return
         dataset, workspace_id = _place(name)
         spaces = [workspace_id or 0]
-        if dataset in _OF_TIME_ENTRIES:  # they are of all workspaces at once
+        if dataset in _OF_TIME_ENTRIES:  # such a piece concerns all workspaces
             dataset, spaces = "time_entries", [one.id for one in self.run.account.workspaces]
         for workspace_id in spaces:
             yield Failure(dataset=dataset, workspace_id=workspace_id, message=said)
 
     @property
     def not_in_plan(self) -> tuple[Refusal, ...]:
-        """What of it Toggl's plan or the user's role never offers, so that nothing is missing."""
+        """Those refusals that are due to the plan or the user's role, so that nothing is missing."""
         return tuple(one for one in self._refusals.values() if self._never_offered(one))
 
     def _never_offered(self, refusal: Refusal) -> bool:
@@ -141,7 +141,7 @@ class Books:
         self._requests += requests
 
     def progress(self, piece: Piece) -> Progress:
-        """How far a piece is."""
+        """The progress of a piece."""
         return self._progress.get(piece.name) or Progress()
 
     async def commit(
@@ -155,10 +155,10 @@ class Books:
         deleted: Collection[int] = (),
         awaited: Sequence[int] = (),
     ) -> int:
-        """Write rows and how far their piece has come with them, both or neither; see `Commit`.
+        """Write rows together with the progress of their piece, both or neither; see `Commit`.
 
         Returns:
-            How many rows of the dataset have come in this run.
+            How many rows of the dataset this run has read so far.
 
         Raises:
             OSError: they could not be written.
@@ -192,13 +192,14 @@ class Books:
     ) -> None:
         """Begin to read again what is in the mirror.
 
-        What others meet from now on is not this piece's to delete, also when another process goes on.
+        From now on, the piece may not delete rows that other pieces meet, even if another process resumes
+        it.
 
         Args:
             piece: what is read.
-            scope: the rows that it is to meet.
+            scope: the rows that it should meet.
             progress: how it begins.
-            spared: ids that it need not meet.
+            spared: ids that it doesn't have to meet.
         """
         before = len((await self.known(scope)).difference(spared))
         await self._commit(
@@ -214,11 +215,11 @@ class Books:
         )
 
     async def unmet(self, piece: Piece) -> set[int]:
-        """The ids of rows that nobody has met since a piece began to look for them."""
+        """The ids of rows that no piece has met since this one began to look for them."""
         return await self._keeper.unmet(piece.name) if self.progress(piece).begun else set()
 
     async def awaits(self, piece: Piece, number: int) -> bool:
-        """Whether nobody has met a row that a piece awaits."""
+        """Whether a row that a piece awaits has not been met by any piece."""
         return number in await self._keeper.unmet(piece.name)
 
     async def known(self, scope: Scope) -> set[int]:
@@ -230,26 +231,26 @@ class Books:
         return self.progress(Piece(dataset.name, purpose=_WHOLE)).done
 
     async def finish(self, dataset: Dataset) -> FileFacts:
-        """Note that a dataset was read to its end, and say where its rows are."""
+        """Note that a dataset was read to its end; return where its rows are."""
         await self.commit(Piece(dataset.name, purpose=_WHOLE), Progress(done=True))
         return FileFacts(file=self._keeper.name, rows=await self._keeper.count(dataset))
 
     async def has_new_stand_in(self, dataset: Dataset, ids: Iterable[int]) -> bool:
-        """Whether a row came without an id that was not there before: it may be any row that did not come."""
+        """Whether a new row came without an id: it may be any of the rows that are missing."""
         nameless = {number for number in ids if number < 0}
         return bool(nameless) and not nameless <= await self._keeper.stand_ins(dataset)
 
     @property
     def is_ordered(self) -> bool:
-        """Whether Toggl sorted reports by their last changes, as far as it was asked to."""
+        """Whether Toggl sorted reports by last change whenever it was asked to."""
         return not any(progress.unordered for progress in self._progress.values())
 
     async def sums(self) -> Sequence[DaySum]:
-        """The time entries in the mirror, added up by workspace and day, without what is to be deleted."""
+        """The time entries in the mirror by workspace and day, without those about to be deleted."""
         return await self._keeper.sums(self._deleting(ENTRIES))
 
     def _deleting(self, dataset: Dataset) -> list[str]:
-        """The pieces of a dataset that delete, when all of it was read, what nobody has met."""
+        """The pieces that, once all of a dataset has been read, delete the rows that no piece has met."""
         return [
             name
             for name, progress in self._progress.items()
@@ -257,16 +258,16 @@ class Books:
         ]
 
     def is_deleting(self, dataset: Dataset) -> bool:
-        """Whether pieces of a dataset wait for all of it to be read, to delete what nobody has met."""
+        """Whether a dataset has pieces that will delete rows once all of it has been read."""
         return bool(self._deleting(dataset))
 
     async def delete(self, dataset: Dataset) -> None:
-        """Delete what pieces of a dataset lack, now that all of it was read, and nobody has met it."""
+        """Delete the rows of a dataset that no piece has met, now that all of it has been read."""
         for name in self._deleting(dataset):
             await self._end_deleting(name, dataset, await self._keeper.unmet(name))
 
     async def keep(self, dataset: Dataset) -> None:
-        """Keep what pieces of a dataset lack: it may be where nobody has looked again."""
+        """Keep the rows that pieces of a dataset lack: they may be where no piece has looked again."""
         for name in self._deleting(dataset):
             await self._end_deleting(name, dataset, ())
 
@@ -296,7 +297,7 @@ class Books:
         return (dataset.name, workspace_id) in self._refusals
 
     async def close(self, error: str | None) -> Manifest:
-        """Say what came of the run.
+        """Sum up the run.
 
         Args:
             error: what ended it early; None when it came to its end.
@@ -338,21 +339,21 @@ class Books:
             failed=self.failures,
             stale=tuple(stale_rows(run, self.missing())),
             whole_lists=tuple(whole_lists(run, self._progress)),
-            warnings=run.account.warnings,
+            warnings=(*run.account.warnings, *absent_users(run, self._progress)),
             kept_from=run.kept_from,
             read=tuple(name for name in run.plan.datasets if run.reads(name)),
         )
 
     def _lacking(self) -> set[str]:
-        """The datasets of which something is missing that is offered; ``totals`` is one here."""
+        """The datasets that lack something that Toggl offers; ``totals`` counts as one here."""
         offered = {one.dataset for one in self._refusals.values() if not self._never_offered(one)}
         short = {ENTRIES.name} if self._is_short() else set()
         return offered | {one.dataset for one in self.failures} | short
 
     def _is_short(self) -> bool:
-        """Whether Toggl's totals tell of time entries that never came.
+        """Whether Toggl's totals count time entries that the mirror lacks.
 
-        Where not all totals are compared, what the run before lacked may be where nobody has looked.
+        If a run doesn't compare all totals, those that the previous run lacked may still be missing.
         """
         previous = self.run.previous
         if previous is not None and not self.run.reads(TOTALS):
@@ -366,7 +367,7 @@ class Books:
         return {*self._refusals, *((one.dataset, one.workspace_id) for one in self.failures)}
 
     async def _entry(self, dataset: Dataset) -> ManifestEntry:
-        """What the manifest says of a dataset: whole, begun, or not begun."""
+        """The entry of a dataset in the manifest, whether it is finished, begun, or not begun."""
         previous = self.run.previous
         if previous is not None and not self.run.reads(dataset.name):
             return attrs.evolve(
@@ -397,7 +398,7 @@ def _place(name: str) -> tuple[str, int | None]:
 
 
 def _weight(one: tuple[str, Progress]) -> int:
-    """How much the failure of a piece explains: a cause more than a check that found rows missing."""
+    """The weight of a piece's failure: a cause explains more than a check that found rows missing."""
     name, progress = one
     if progress.failed is None:
         return 0

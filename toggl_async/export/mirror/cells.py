@@ -21,7 +21,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ColumnType(enum.Enum):
-    """The types that columns have; each format has its own words for them."""
+    """The types of columns; each format has its own names for them."""
 
     INTEGER = enum.auto()
     NUMBER = enum.auto()
@@ -60,10 +60,10 @@ def _text(value: object) -> str | None:
 
 
 def _moment(value: object) -> dt.datetime | None:
-    """A moment that every format can hold, as RFC 3339 has it, or else ISO 8601.
+    """A time that every format can hold, in RFC 3339 or else ISO 8601.
 
-    In UTC the first and the last year would leave the calendar; the first is Go's word for "never",
-    besides. Offsets have whole minutes: not every format knows others.
+    The first and the last year could leave the calendar when converted to UTC, and Go writes the year 1 for
+    "never". Offsets have whole minutes, because not every format supports others.
     """
     if not isinstance(value, str):
         return None
@@ -105,9 +105,9 @@ def as_json(value: object) -> str:
 
 
 def as_stored(cell: Cell) -> Stored:
-    """A cell as a mirror has it."""
+    """A cell, as a mirror stores it."""
     match cell:
-        case dt.date():  # a moment is one, too
+        case dt.date():  # a datetime is a date, too
             return cell.isoformat()
         case list():
             return as_json(cell)
@@ -126,7 +126,7 @@ CELLS: Mapping[ColumnType, Callable[[object], Cell]] = {
     ColumnType.TEXTS: _texts,
     ColumnType.JSON: as_json,
 }
-"""What makes a cell of a value of JSON; None when it does not fit."""
+"""The function that makes a cell of a JSON value; it returns None if the value doesn't fit."""
 
 _Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST - 1)]
 
@@ -141,7 +141,7 @@ JSON_TYPES: Mapping[ColumnType, Any] = {
     ColumnType.TEXTS: list[str],
     ColumnType.JSON: Any,
 }
-"""What JSON holds for a column in a row that is as documented."""
+"""The JSON type of a column in a documented row."""
 
 EDGES = (b'"0001-', b'"9999-')
-"""What moments begin with that may not be what every format can hold; see `_moment`."""
+"""Prefixes of times that not every format may be able to hold; see `_moment`."""

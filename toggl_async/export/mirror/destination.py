@@ -18,7 +18,7 @@ from toggl_async.export.plan.plan import ExportPlan
 __all__ = ["MIRROR", "Held", "check_destination", "held_by", "layout_of"]
 
 _OLD = "progress.json"
-"""What versions without a mirror left while an export was under way."""
+"""A file that versions without a mirror kept during an export."""
 
 _LAYOUT = 2
 """Counts up when the files of an export change."""
@@ -46,7 +46,7 @@ class Held(Previous):
 
 
 def layout_of(name: str) -> str:
-    """What identifies the files of a format: for those with columns, the columns."""
+    """An identifier of the layout of a format's files, derived from their columns, if they have any."""
     if name == "jsonl":
         return str(_LAYOUT)
     from toggl_async.export.mirror.tables import table  # noqa: PLC0415 - it loads every record
@@ -68,11 +68,11 @@ def held_by(
     """The export whose files a directory holds; None where there is none.
 
     Args:
-        directory: the destination; it need not be there.
+        directory: the destination, which may not exist yet.
         plan: what is asked for.
         base_url: the server.
-        format: the format of the files; None for whichever it has.
-        excel: whether they are CSV for spreadsheets; None for what they are.
+        format: the format of the files; None for any.
+        excel: whether they are CSV for spreadsheets; None for either.
 
     Raises:
         InvalidInput: the directory can't be a destination, or holds an export of another format, version,
@@ -96,11 +96,11 @@ def held_by(
 
 
 def check_destination(directory: Path, *, subfolders: bool = False) -> None:
-    """Refuse what can't be a destination; nothing is made.
+    """Check that a directory can be a destination, without creating anything.
 
     Args:
         directory: the destination.
-        subfolders: whether it holds destinations, rather than being one.
+        subfolders: whether it contains destinations, instead of being one.
 
     Raises:
         InvalidInput: it isn't a directory, holds something else than an export, or can't be written to.

@@ -1,8 +1,8 @@
-"""Tells rows that are as Toggl documents them from odd ones, by one strict decoding, which is fast.
+"""Tells documented rows from odd ones, by one strict decoding, which is fast.
 
-`Documented` reads the rows that it accepts just as the tolerant decoding would. Rows that it doesn't accept
-need not be wrong: a new field in Toggl is enough. They are decoded with tolerance, together with those that
-came beside them, and nothing in them is lost.
+`Documented` reads the rows that it accepts just as the tolerant decoding would. A row that it rejects isn't
+necessarily wrong: a new field in Toggl is enough. It is decoded tolerantly, together with the rest of its
+page, and nothing in it is lost.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ class DocumentedField(Generic[T]):
 
     Attributes:
         name: its name in JSON.
-        twin: another name, under which some answers have it; "" where there is none.
-        type: what JSON must hold there, as msgspec has it; null, or no such field, is an empty cell.
-        cell: what makes the cell of that; None where it is the cell.
+        twin: another name that some answers use for it; "" if there is none.
+        type: the type that msgspec must find there; null, or a missing field, is an empty cell.
+        cell: the function that makes the cell of that; None if the value is the cell.
     """
 
     name: str
@@ -34,13 +34,13 @@ class DocumentedField(Generic[T]):
 
 
 class Documented(Generic[T]):
-    """Reads the rows of a table that are as documented.
+    """Reads the documented rows of a table.
 
     Args:
-        fields: what fills the cells, in their order.
-        ignored: fields that may be there and fill no cell.
-        derived: cells behind those of the fields: the place of the field, and what makes a cell of its own.
-        avoided: bytes that make a row one to be looked at more closely.
+        fields: the fields that fill the cells, in the order of the cells.
+        ignored: fields that may be there, but fill no cell.
+        derived: further cells: the index of a field, and the function that makes another cell of it.
+        avoided: bytes that make a row odd.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Documented(Generic[T]):
         twins = [(place, field) for place, field in enumerate(fields) if field.twin]
         wanted += [(field.twin, field.type | None) for _, field in twins]
         wanted += [(name, msgspec.Raw | None) for name in sorted(ignored - {name for name, _ in wanted})]
-        # Names in JSON need not be valid names in Python.
+        # Names in JSON may not be valid names in Python.
         names = {f"_{place}": name for place, (name, _) in enumerate(wanted)}
         row = msgspec.defstruct(
             "Row",
@@ -74,8 +74,8 @@ class Documented(Generic[T]):
     def columns(self, rows: Sequence[bytes]) -> list[Sequence[T | None]] | None:
         """The cells of some rows, column by column; None when one of the rows is odd.
 
-        They are decoded as one list, and what is made of cells is made of whole columns: done row by row,
-        that takes more time than the decoding.
+        They are decoded as one list, and cells are converted a column at a time: row by row, that would take
+        longer than the decoding.
 
         Args:
             rows: the rows as JSON.

@@ -1,4 +1,4 @@
-"""Which rows of a table to forget, and what has to be read again because of it. Pure."""
+"""Which rows of a table to forget, and what has to be read again afterwards. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,12 +11,12 @@ __all__ = ["condition_of", "parts_to_read"]
 
 
 def condition_of(chosen: Forget, declared: Table, mark: str) -> tuple[str, list[Stored]]:
-    """The condition for what is forgotten of a table, and its parameters; empty where that is nothing.
+    """The condition for the rows of a table to forget, and its parameters; "" if there are none.
 
     Args:
-        chosen: what is forgotten.
+        chosen: what to forget.
         declared: the table.
-        mark: what stands for a parameter.
+        mark: the placeholder of a parameter.
     """
     conditions, values = list[str](), list[Stored]()
 
@@ -42,11 +42,11 @@ def condition_of(chosen: Forget, declared: Table, mark: str) -> tuple[str, list[
 def parts_to_read(chosen: Forget, workspaces: Iterable[int]) -> Iterator[UnreadPart]:
     """The parts that an update has to read as if they had never been read.
 
-    An update asks for what changed, and for whole ranges as far back as the mirror has time entries: what
-    was forgotten is neither. Old time entries are not to come back.
+    An update asks for what changed, and for whole ranges as far back as the mirror has time entries. Neither
+    returns what was forgotten. Old time entries are left out here, because they must not come back.
 
     Args:
-        chosen: what is forgotten.
+        chosen: what to forget.
         workspaces: those in which the user has tracked time.
     """
     if chosen.workspace_id is not None:

@@ -1,4 +1,4 @@
-"""How fresh the rows of an update are, for its manifest. Pure."""
+"""What a manifest says of the rows besides their number: how fresh they are, and who isn't listed. Pure."""
 
 from collections.abc import Container, Iterator, Mapping
 
@@ -10,16 +10,16 @@ from toggl_async.export.mirror.run import OF_ACCOUNT, Run
 from toggl_async.export.plan.datasets import Source
 from toggl_async.export.plan.plan import EARLIEST
 
-__all__ = ["stale_rows", "whole_lists", "with_older"]
+__all__ = ["absent_users", "stale_rows", "whole_lists", "with_older"]
 
 
 def with_older(entry: ManifestEntry, run: Run, *, ordered: bool) -> ManifestEntry:
-    """Say of the time entries of an update how fresh those are which were not all read again.
+    """Add to the entry of the time entries how fresh those are that an update didn't read again in full.
 
     Args:
-        entry: what the manifest says of them otherwise.
-        run: what the export is.
-        ordered: whether Toggl could be asked for the last edits.
+        entry: the rest of the entry.
+        run: the run.
+        ordered: whether Toggl sorted by last change, so that the update found all edits.
     """
     if run.previous is None or run.read_from is None or run.read_from <= EARLIEST:
         return entry
@@ -36,7 +36,7 @@ def stale_rows(run: Run, refused: Container[tuple[str, int]]) -> Iterator[Stale]
     """The rows of earlier runs that an update could not read again.
 
     Args:
-        run: what the export is.
+        run: the run.
         refused: dataset and workspace of what Toggl refused.
     """
     previous = run.previous
@@ -63,7 +63,7 @@ def whole_lists(run: Run, progress: Mapping[str, Progress]) -> Iterator[WholeLis
     """The lists of several pages that the next update may ask only for what changed.
 
     Args:
-        run: what the export is.
+        run: the run.
         progress: how far its pieces have come, by name.
     """
     for one in run.previous.whole_lists if run.previous is not None else ():
@@ -74,3 +74,19 @@ def whole_lists(run: Run, progress: Mapping[str, Progress]) -> Iterator[WholeLis
             read = progress.get(Piece(dataset, workspace.id).name)
             if read is not None and read.whole is not None and read.done and read.failed is None:
                 yield read.whole
+
+
+def absent_users(run: Run, progress: Mapping[str, Progress]) -> Iterator[str]:
+    """Say which users Toggl doesn't list, although they have time entries.
+
+    Args:
+        run: the run.
+        progress: how far its pieces have come, by name.
+    """
+    for workspace in run.account.workspaces:
+        read = progress.get(Piece("users", workspace.id).name)
+        if read is not None and read.absent:
+            yield (
+                f"Toggl doesn't list these users of workspace {workspace.id}, who have probably left: "
+                f"{', '.join(map(str, read.absent))}; their time entries have their ids and names"
+            )

@@ -1,7 +1,7 @@
 """Hours from a mirror: by project, client, user or tag, and by day, week or month. Sends no requests.
 
-The database adds up the seconds by day and by everything else that is asked for. Weeks and months are made
-from days here, so that the SQL works in all databases.
+The database adds up the seconds by day and by the other groupings. Weeks and months are added up from days
+here, so that the SQL works in all databases.
 """
 
 # ruff: noqa: S608 - the names in the statements are those of our own tables and columns.
@@ -28,7 +28,7 @@ __all__ = ["Grouping", "Hours", "HoursBy", "Label", "groupings", "hours_by"]
 
 
 class Grouping(enum.StrEnum):
-    """What hours can be added up by."""
+    """The groupings of hours."""
 
     PROJECT = "project"
     CLIENT = "client"
@@ -40,7 +40,7 @@ class Grouping(enum.StrEnum):
 
     @property
     def is_time(self) -> bool:
-        """Whether it is a span of time, which has no id."""
+        """Whether it groups by a span of time, which has no id."""
         return self in _SPAN_OF
 
 
@@ -49,10 +49,10 @@ _NAMED: Mapping[Grouping, tuple[str, str]] = {
     Grouping.CLIENT: ("client_id", "client_name"),
     Grouping.USER: ("user_id", "user_name"),
 }
-"""The columns of what has an id and a name."""
+"""The columns of the id and the name."""
 
 _PART = 1 << 20
-"""Seconds are added up in two parts: no sum leaves 64 bits, whatever length Toggl gives an entry."""
+"""Seconds are added up in two parts, so that no sum exceeds 64 bits, whatever length Toggl gives an entry."""
 
 
 @attrs.frozen
@@ -189,12 +189,12 @@ def _rows(snapshot: Snapshot, statement: str) -> Iterator[tuple[Any, ...]]:
     try:
         _, rows = snapshot.query(statement, ())
         yield from rows
-    except InvalidInput as error:  # a whole mirror refuses none of these
+    except InvalidInput as error:  # an intact mirror refuses none of these statements
         raise MirrorDamaged(errno.EIO, f"{error.__cause__ or error}; {DAMAGED}") from error
 
 
 def _statement(by: Sequence[Grouping], source: str) -> str:
-    """The sums of each day, and of everything else that is asked for."""
+    """The sums by day and by the other groupings."""
     columns = ["day", *(column for one in by for column in _NAMED.get(one, ()))]
     if Grouping.TAG in by:
         columns.append("tag_ids")
@@ -208,7 +208,7 @@ def _statement(by: Sequence[Grouping], source: str) -> str:
 
 
 def _doubts(state: Mapping[str, str], since: dt.date | None, until: dt.date | None) -> Iterator[str]:
-    """Why hours may be missing of these days."""
+    """Why hours of these days may be missing."""
     finished = state.get("finished")
     manifest = decoded("the mirror", None if finished is None else finished.encode(), Manifest)
     if manifest is None:
@@ -232,13 +232,13 @@ def _doubts(state: Mapping[str, str], since: dt.date | None, until: dt.date | No
 
 
 def _names_of_tags(snapshot: Snapshot) -> Mapping[int, str | None]:
-    """The names of all tags, and those that deleted ones had."""
+    """The names of all tags, including deleted ones."""
     return dict(_rows(snapshot, "SELECT id, name FROM tags"))
 
 
 @attrs.define
 class _Sum:
-    """A sum on its way: time entries, seconds, billable seconds."""
+    """A sum in the making: time entries, seconds, billable seconds."""
 
     entries: int = 0
     seconds: int = 0
@@ -256,7 +256,7 @@ class _Sum:
 
 
 class _Sums:
-    """All sums on their way."""
+    """All sums in the making."""
 
     def __init__(self, by: Sequence[Grouping], tags: Mapping[int, str | None]) -> None:
         self._by = by
@@ -266,7 +266,7 @@ class _Sums:
         self._labels: dict[tuple[Grouping, object], Label] = {}
 
     def add(self, row: Sequence[Any]) -> None:
-        """Add what the database says of a day, the latest at last."""
+        """Add a row of the database's answer; days come in order."""
         day, *cells, entries, whole, rest, billable_whole, billable_rest = row
         sums = entries, int(whole) * _PART + int(rest), int(billable_whole) * _PART + int(billable_rest)
         self._total.add(*sums)
@@ -285,18 +285,18 @@ class _Sums:
             self._sums[key].add(*sums)
 
     def _key(self, one: Grouping, label: Label) -> tuple[Grouping, object]:
-        """What makes a label unique: its id, if it has one. Of several names the last one stays."""
+        """The key of a label: its id, if it has one. If an id has several names, the last one is kept."""
         key = one, label.name if label.id is None else label.id
         self._labels[key] = label
         return key
 
     def rows(self) -> list[Hours]:
-        """All sums, in the order of their labels: nothing, and what has no name, comes last."""
+        """All sums, in the order of their labels; "none", and labels without a name, come last."""
         rows = [found.made(tuple(self._labels[part] for part in key)) for key, found in self._sums.items()]
         return sorted(rows, key=lambda row: [_place(label) for label in row.labels])
 
     def total(self) -> Hours:
-        """The sum of everything."""
+        """The total."""
         return self._total.made()
 
 
@@ -304,12 +304,12 @@ _NONE = Label(None, None)
 
 
 def _place(label: Label) -> tuple[bool, str, int]:
-    """Where a label stands among others."""
+    """The sort key of a label."""
     return label.name is None, (label.name or "").casefold(), label.id or 0
 
 
 def _ids(cell: str | None) -> list[int]:
-    """The ids of the tags of a time entry, each once."""
+    """The ids of a time entry's tags, without duplicates."""
     return [] if cell is None else list(dict.fromkeys(msgspec.json.decode(cell, type=list[int])))
 
 
@@ -328,4 +328,4 @@ _SPAN_OF: Mapping[Grouping, Callable[[str], str]] = {
     Grouping.WEEK: _week_of,
     Grouping.MONTH: _month_of,
 }
-"""What makes a span of time of a day."""
+"""The functions that turn a day into a span of time."""

@@ -1,4 +1,4 @@
-"""The protocol `Keeper`, to which reading passes its rows, and its implementation by a store."""
+"""The protocol `Keeper`, which takes the rows that are read, and its implementation by a store."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,11 +11,11 @@ __all__ = ["Keeper", "StoreKeeper"]
 
 
 class Keeper(Protocol):
-    """Takes what is read, and tells what it has; see `RowStore` for each."""
+    """Takes what is read, and tells what it has; see `RowStore` for each method."""
 
     @property
     def name(self) -> str:
-        """What the place of its rows is called."""
+        """The name of the place where the rows are."""
         ...
 
     async def commit(self, commit: Commit) -> None:

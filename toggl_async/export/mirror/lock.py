@@ -12,7 +12,7 @@ from toggl_async.errors import InvalidInput
 __all__ = ["LOCK", "Lock"]
 
 LOCK = ".lock"
-"""The suffix of the file that is locked; it is there while a run goes on, or was killed."""
+"""The suffix of the lock file, which exists during a run, and after one that was killed."""
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
@@ -21,7 +21,7 @@ if sys.platform == "win32":  # pragma: no cover
         msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
 
     def _remove(_: Path, number: int) -> None:
-        os.close(number)  # a file that is open can't be removed, and one that isn't may be another's by now
+        os.close(number)  # an open file can't be removed, and once closed, another process may have it
 
 else:
     import fcntl
@@ -35,10 +35,10 @@ else:
 
 
 class Lock:
-    """A lock that one process at most holds, and one holder in it.
+    """A lock that at most one process holds, and only once.
 
     Args:
-        path: the file that it is about; the lock stands beside it.
+        path: the file to lock; the lock file is next to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class Lock:
         """Take the lock.
 
         Raises:
-            InvalidInput: it is taken, or can't be made.
+            InvalidInput: it is held by another run, or the lock file can't be created.
         """
         busy = InvalidInput(f"another run is writing to {self._of}; wait until it has ended")
         if self._number is not None:
@@ -62,7 +62,7 @@ class Lock:
                 raise InvalidInput(f"cannot write to {self._path.parent}: {error.strerror}") from error
             try:
                 _take(number)
-                # Whoever had it may have removed the file just before.
+                # The last holder may have removed the file, so that this lock is on a file without a name.
                 if self._path.exists() and os.path.samestat(os.fstat(number), self._path.stat()):
                     self._number = number
             except OSError as error:

@@ -274,7 +274,7 @@ class Manifest:
         failed: what could not be read, or had an unexpected shape.
         stale: what an update could not read again.
         whole_lists: the lists of several pages that an update may ask only for what changed.
-        warnings: why Toggl may not show the whole account.
+        warnings: why Toggl may not show the whole account, and whom it doesn't list.
         excel: whether the CSV files are for spreadsheets.
         kept_from: the first day of the time entries that the mirror keeps, if older ones were forgotten;
             otherwise None.

@@ -1,4 +1,4 @@
-"""A snapshot that a mirror reads in its thread, until it is closed or nobody is waiting for it."""
+"""A snapshot that a mirror reads in its thread, until it is closed or no longer needed."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class OpenSnapshot:
-    """One snapshot, for as long as somebody reads it.
+    """One snapshot, which is open for as long as it is read.
 
     Args:
-        store: what is read.
-        worker: does it.
+        store: the store.
+        worker: the thread that reads it.
     """
 
     def __init__(self, store: RowStore, worker: Worker) -> None:
@@ -32,11 +32,11 @@ class OpenSnapshot:
         self._is_closed = False
 
     async def run(self, work: Callable[[Snapshot], T]) -> T:
-        """Read; a caller that is cancelled meanwhile goes on as soon as the database has stopped.
+        """Read in the thread; a caller that is cancelled continues as soon as the database has stopped.
 
         Raises:
             ClientClosed: it is closed, or was closed meanwhile.
-            InvalidInput: the database refuses what is asked.
+            InvalidInput: the database refuses the statement.
             OSError: the database can't be read.
         """
         self._check()
@@ -49,13 +49,13 @@ class OpenSnapshot:
                 self._check()
             return await self._worker.read(lambda: work(snapshot), self._interrupt)
         except Exception:
-            self._check()  # what was interrupted ends with an error of the database's
+            self._check()  # an interrupted statement fails with an error of the database
             raise
         finally:
             self._is_busy = False
 
     async def close(self) -> None:
-        """Let go of the snapshot, and interrupt what still reads it; closing twice does no harm."""
+        """Release the snapshot, and interrupt what still reads it; closing twice does no harm."""
         if self._is_closed:
             return
         self._is_closed = True

@@ -13,13 +13,13 @@ __all__ = ["Piece", "Progress", "Range", "ServerTotals", "months_of"]
 
 @attrs.frozen
 class Piece:
-    """One list, one range of a report, or one total: what is asked for with one walk through pages.
+    """One list, one range of a report, or one total: everything that one walk through pages returns.
 
     Attributes:
         dataset: the dataset that it belongs to.
         workspace_id: the workspace; None for what belongs to the account.
         days: the range, for time entries.
-        purpose: what it is read for, when not for the first time.
+        purpose: why it is read again; "" the first time.
     """
 
     dataset: str
@@ -53,8 +53,8 @@ class ServerTotals:
     """Toggl's own sums of a range, unrounded.
 
     Attributes:
-        seconds: of the whole range; None when Toggl says nothing.
-        months: of each calendar month that the range touches; empty when Toggl's graph has another
+        seconds: of the whole range; None if Toggl didn't say.
+        months: of each calendar month that the range overlaps; empty if Toggl's graph has another
             resolution.
     """
 
@@ -67,34 +67,35 @@ class Progress:
     """How far a piece has come.
 
     Attributes:
-        done: whether it is whole, or will not be read on.
-        rows: rows that it has brought.
-        bookmark: where it goes on; None at its beginning.
-        begun: whether the rows that it is to meet are known, for a piece that is read again. What nobody has
-            met at the end was deleted, if something else agrees.
+        done: whether it is complete, or will not be read further.
+        rows: how many rows it has returned.
+        bookmark: where to resume; None at the beginning.
+        begun: for a piece that is read again, whether the rows that it should meet have been noted. Those
+            that no piece has met at the end were deleted, if something else confirms it.
         before: how many these were at first.
-        deletes: whether what nobody has met is to be deleted when all of its dataset was read: until then
-            another piece may meet it elsewhere, where it was moved to.
-        readings: how often it was read already, because what it brought was doubtful.
-        wide: whether a day more is read at both ends, because a row that did not come again stands there:
-            its own offset may name another day than Toggl counts it on.
-        odd: whether a row came without an id, which may be any that did not come.
+        deletes: whether to delete rows that no piece has met, once all of the dataset has been read. Until
+            then, another piece may meet them where they moved to.
+        readings: how often it has been read before, because the result was doubtful.
+        wide: whether it is extended by a day at each end, because a row that is missing was there: its own
+            offset may name another day than the one that Toggl counts it on.
+        odd: whether a row came without an id, which may be any of the missing ones.
         blank: whether an answer came without even an empty list, which says nothing about rows.
         shifted: whether a page lacked the row that was announced as its first, so that others may be missing.
-        nameless: whether it has brought rows without an id, by which nobody can find them again.
-        seconds: of the time entries that it has brought, for a piece that is read again.
-        since: the moment from which on it is asked for changes, in seconds since 1970; None where
-            everything is read.
-        late: whether a row came that the mirror lacked, though changes would not have told of it: so the
-            reading before was not whole, and this one, which was no better, may not be.
-        whole: what says that the next update may ask a list only for what changed; None if it may not.
-        failed: why the piece is not whole, though it was asked for; None when it is, or was not.
-        refusal: what Toggl said when it refused the piece.
-        totals: what Toggl said, for a piece that is a total.
+        nameless: whether it returned rows without an id, which can't be found again.
+        seconds: the sum of the time entries that it returned, for a piece that is read again.
+        since: the moment, in seconds since 1970, from which changes are requested; None if everything is
+            read.
+        late: whether a row came that the mirror lacked, although it isn't new: so the previous reading was
+            incomplete, and this one may be, too.
+        whole: set if the next update may ask a list only for what changed.
+        absent: the ids of users whom Toggl doesn't list, although they have time entries.
+        failed: why the piece is incomplete; None if it isn't, or hasn't been requested.
+        refusal: Toggl's refusal of the piece.
+        totals: Toggl's sums, for a piece that is a total.
         check: the comparison, for a piece that is one.
-        line: the running time entry, which is asked for first and written last.
-        again: further days that must be read, found by this piece.
-        unordered: whether Toggl did not sort a report by its last changes, so that there may be more.
+        line: the running time entry, which is requested first and written last.
+        again: further days that must be read because of this piece.
+        unordered: whether Toggl did not sort a report by last change, so that edits may be missing.
     """
 
     done: bool = False
@@ -113,6 +114,7 @@ class Progress:
     since: int | None = None
     late: bool = False
     whole: WholeList | None = None
+    absent: tuple[int, ...] = ()
     failed: str | None = None
     refusal: Refusal | None = None
     totals: ServerTotals | None = None
@@ -123,7 +125,7 @@ class Progress:
 
 
 def months_of(days: DateRange) -> list[DateRange]:
-    """The calendar months that a range touches, oldest first, cut off at its ends."""
+    """The calendar months that a range overlaps, oldest first, cut off at its ends."""
     months = []
     first = days.first
     while first <= days.last:

@@ -31,18 +31,18 @@ from toggl_async.export.rows import Stored
 __all__ = ["PostgresStore"]
 
 _LOCK_TIMEOUT = "30s"
-"""How long another program may hold what is to be written."""
+"""How long to wait for locks of other programs."""
 
 _HOLDING, _WRITING = 0x746F67, 0x746F68
-"""The locks of a schema: of a run, and of each of its transactions."""
+"""The locks of a schema: one for a run, one for each of its transactions."""
 
 _CHUNK = 1000
-"""Rows of a statement of one's own that are fetched at once."""
+"""Rows that are fetched at once."""
 
 _FAREWELL = 5.0
-"""Seconds that the server has to take in that nobody waits for a statement any more."""
+"""Seconds that the server has to accept that a statement is cancelled."""
 
-# Digits and signs in their own order, whatever the database's language.
+# Sort digits and signs by their code, whatever the database's locale.
 _ASCII = 'text COLLATE "C"'
 
 _DIALECT = Dialect(
@@ -59,7 +59,7 @@ _DIALECT = Dialect(
         ColumnType.TEXTS: "text",
         ColumnType.JSON: "text",
     },
-    # Of JSON with a NUL or half a surrogate pair in it, no field can be read, and the statement fails.
+    # PostgreSQL fails to read any field of JSON that contains a NUL or half a surrogate pair.
     json_field=lambda column, field: (
         rf"CASE WHEN {column} !~* '\\u(0000|d[89a-f])' THEN {column}::json ->> '{field}' END"
     ),
@@ -74,7 +74,7 @@ _DIALECT = Dialect(
 class PostgresStore(SqlStore):
     """A store of one schema in a PostgreSQL database.
 
-    Text in PostgreSQL holds no NUL: a cell with one is null, and the row as it came has it.
+    PostgreSQL's text can't contain NUL: such a cell is null, but `raw` has the value.
 
     Args:
         url: ``postgresql://USER@HOST:PORT/DATABASE?schema=NAME``, as libpq reads it; what it doesn't say
@@ -126,7 +126,7 @@ class PostgresStore(SqlStore):
             raise
 
     def _settle(self, connection: "psycopg.Connection[Any]") -> None:
-        """Make the schema if it isn't there, and leave one alone that holds somebody else's tables."""
+        """Create the schema if it doesn't exist; refuse one with other tables."""
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise InvalidInput(f"{self.name} is encoded in {encoding}; a mirror needs a database in UTF8")
@@ -198,7 +198,7 @@ class PostgresStore(SqlStore):
                 self.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_WRITING, self._key))
                 yield
         except BaseException:
-            self._incoming.clear()  # what was made in the transaction is gone with it
+            self._incoming.clear()  # the temporary tables that the transaction created are gone with it
             raise
 
     def execute(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
@@ -214,7 +214,7 @@ class PostgresStore(SqlStore):
         """See `SqlStore.upsert`."""
         incoming = f"incoming_{declared.name}"
         if incoming not in self._incoming:
-            # Emptied with each commit: rows that are deleted would pile up, and cost more each time.
+            # Emptied at each commit: deleted rows would pile up, and make each time slower.
             self.execute(f"CREATE TEMPORARY TABLE {incoming} (LIKE {declared.name}) ON COMMIT DELETE ROWS")
             self._incoming.add(incoming)
         columns = ", ".join(f'"{name}"' for name in statements.columns)
@@ -225,7 +225,7 @@ class PostgresStore(SqlStore):
             self._merge(cursor, declared, f"SELECT {columns} FROM {incoming}")
 
     def _merge(self, cursor: Cursor, declared: Table, source: str) -> None:
-        """Bring rows that came to their table."""
+        """Move the incoming rows to their table."""
         cursor.execute(Statements.upsert_from(self.dialect, declared, source).encode())
 
     def failing(self) -> AbstractContextManager[None]:
@@ -290,7 +290,7 @@ class _PostgresSnapshot(SqlSnapshot):
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """Ask what may be refused; the savepoint leaves the rest of the snapshot as it was then."""
+        """Run what the database may refuse, within a savepoint, so that the snapshot survives that."""
         try:
             with self._connection.transaction():
                 yield
@@ -300,19 +300,19 @@ class _PostgresSnapshot(SqlSnapshot):
             raise InvalidInput(f"the mirror refuses the statement: {said(error)}") from error
 
     def close(self) -> None:
-        """Let go of all cursors."""
+        """Close all cursors."""
         for cursor in self._cursors:
             with suppress(psycopg.Error):
                 cursor.close()
 
 
 def _key_of(schema: str) -> int:
-    """The number by which a schema is locked: 32 bits with a sign."""
+    """The key of a schema's locks, a signed 32-bit number."""
     return zlib.crc32(schema.encode()) - 2**31
 
 
 def _without_nul(row: Sequence[Stored]) -> Sequence[Stored]:
-    """A row whose cells PostgreSQL takes; the row as it came, the last one, has a NUL only as an escape."""
+    """Make the cells of a row acceptable to PostgreSQL. The last one, `raw`, has a NUL only as an escape."""
     raw = row[-1]
     if isinstance(raw, str) and r"\u0000" in raw:
         return [None if isinstance(cell, str) and "\0" in cell else cell for cell in row]

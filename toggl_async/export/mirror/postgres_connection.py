@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how they are opened, what comes from them, and what their errors mean."""
+"""Connections to PostgreSQL: opening them, the types of cells, and errors."""
 
 import errno
 import re
@@ -22,11 +22,11 @@ _ALIVE = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
-"""A server that is gone without a word is given up after a minute; by itself that takes hours."""
+"""Give up a server that has vanished after a minute; by default, that takes hours."""
 
 
 class _NumberLoader(Loader):
-    """Loads the type numeric, in which PostgreSQL adds up."""
+    """Loads the type numeric, which sums have in PostgreSQL."""
 
     def load(self, data: Any) -> int | float:
         """Read a number."""
@@ -35,7 +35,7 @@ class _NumberLoader(Loader):
 
 
 class _AsStored:
-    """How cells are loaded: what isn't of the types of `Stored` comes as text."""
+    """How cells are loaded: types that `Stored` doesn't include become text."""
 
     connection = None
     own: ClassVar[frozenset[str]] = frozenset(
@@ -55,7 +55,7 @@ _AS_STORED = _AsStored()
 
 
 def connected(url: PostgresUrl) -> "psycopg.Connection[Any]":
-    """Connect, with the schema of the URL as the only one."""
+    """Connect, with the schema of the URL as the only one in the search path."""
     defaults: dict[str, Any] = {name: value for name, value in _ALIVE.items() if name not in url.parameters}
     connection: psycopg.Connection[Any] = psycopg.connect(
         url.conninfo,
@@ -76,28 +76,28 @@ def connected(url: PostgresUrl) -> "psycopg.Connection[Any]":
 
 
 def one(connection: "psycopg.Connection[Any]", statement: str, *parameters: Any) -> Any:
-    """The first cell of what a statement returns."""
+    """The first cell of a statement's result."""
     row = connection.execute(statement.encode(), parameters or None).fetchone()
     return row[0] if row is not None else None
 
 
 def quoted(name: str) -> str:
-    """A name as statements have it, whatever is in it."""
+    """Quote a name for a statement."""
     return sql.Identifier(name).as_string(None)
 
 
 def said(error: BaseException) -> str:
-    """What went wrong, in one line."""
+    """The message of an error, in one line."""
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     if primary:
         return primary
-    # libpq begins a sentence of advice on a line of its own, without a full stop before it.
+    # libpq puts advice on a line of its own, without a full stop before it.
     sentences = re.split(r"(?<=[^\s.:;?])\s*\n\s*(?=[A-Z])", str(error).strip())
     return " ".join(". ".join(sentences).removesuffix(".").split())
 
 
 def os_error(error: BaseException, name: str) -> OSError:
-    """The error of the system for one of the database."""
+    """Convert an error of the database to one of the system."""
     what = said(error)
     if isinstance(error, psycopg.errors.DiskFull):
         number = errno.ENOSPC
@@ -110,16 +110,14 @@ def os_error(error: BaseException, name: str) -> OSError:
         number = errno.ECONNRESET
     else:
         number = errno.EIO
-    if isinstance(
-        error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn
-    ):  # pragma: no cover - dropped
+    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
         return MirrorDamaged(number, f"{what}; {DAMAGED}", name)
     return OSError(number, what, name)
 
 
 @contextmanager
 def failing(name: str) -> Iterator[None]:
-    """Say what the database could not do as the system would.
+    """Raise errors of the database as errors of the system.
 
     Raises:
         OSError: in place of the library's own error.

@@ -12,26 +12,26 @@ from toggl_async.errors import InvalidInput
 
 __all__ = ["PostgresUrl", "parse_url"]
 
-# Credentials end at the first "@" before any "/", as libpq has it, and may hold a "?".
+# As in libpq, credentials end at the first "@" before any "/", and may contain a "?".
 _PARTS = re.compile(r"(?P<address>postgres(?:ql)?://(?:[^@/]*@)?[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
 
 _SECRETS = ("password", "sslpassword")
 
 _LONGEST_NAME = 63
-"""Bytes of a name that PostgreSQL takes; it cuts off the rest, and two schemas would become one."""
+"""The most bytes of a name: PostgreSQL cuts off the rest, and two schemas would become one."""
 
 _EXPECTED = "write it as postgresql://USER@HOST:PORT/DATABASE?schema=NAME, special characters percent-encoded"
 
 
 @attrs.frozen(kw_only=True)
 class PostgresUrl:
-    """A URL that was read.
+    """A parsed URL.
 
     Attributes:
-        conninfo: what libpq connects by; it may hold a password.
-        parameters: the names of what it says.
+        conninfo: libpq's connection string; it may contain a password.
+        parameters: the names of the parameters in it.
         schema: the schema of the tables; None for the first of the connection's search path.
-        shown: the URL for messages: who, where and what, and no more.
+        shown: the URL for messages, with nothing secret in it.
     """
 
     conninfo: str = attrs.field(repr=False)
@@ -46,7 +46,7 @@ class PostgresUrl:
 
 
 def parse_url(url: str) -> PostgresUrl:
-    """Read a URL.
+    """Parse a URL.
 
     Raises:
         InvalidInput: it is not a URL of PostgreSQL. The message never repeats it, as it may hold a password.
@@ -65,9 +65,9 @@ def parse_url(url: str) -> PostgresUrl:
                 others.append(part)
         conninfo = parts["address"] + ("?" + "&".join(others) if others else "")
         said = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
-    except (psycopg.Error, ValueError):  # their words may repeat a password
+    except (psycopg.Error, ValueError):  # their messages may repeat a password
         raise InvalidInput(f"PostgreSQL cannot read this URL; {_EXPECTED}") from None
-    if "@" in said.get("dbname", ""):  # the end of a password with a slash in it
+    if "@" in said.get("dbname", ""):  # the rest of a password that contains a slash
         raise InvalidInput(f"PostgreSQL cannot read this URL; {_EXPECTED}")
     schema = schemas[-1] if schemas else None
     if schema is not None and not _is_name(schema):
@@ -82,7 +82,7 @@ def _is_name(text: str) -> bool:
 
 
 def _shown(said: dict[str, str], schema: str | None) -> str:
-    """The URL, of parts that aren't secret."""
+    """Build the URL for messages."""
     user = f"{quote(said['user'])}@" if "user" in said else ""
     pairs = zip_longest(said.get("host", "").split(","), said.get("port", "").split(","), fillvalue="")
     hosts = ",".join(f"{host}:{port}" if port else host for host, port in pairs)

@@ -1,7 +1,7 @@
 """What an export reports while it runs: typed events, and the forecast of what is left. Pure.
 
-The events don't depend on a terminal: the command turns them into bars or lines, and a program into whatever
-it likes.
+The events don't depend on a terminal: the command turns them into bars or lines, and a program can do what it
+likes with them.
 """
 
 from collections.abc import Callable, Hashable
@@ -102,7 +102,7 @@ OnExportEvent: TypeAlias = Callable[[ExportEvent], None]
 
 @attrs.define
 class _List:
-    """A list that is being read: what it is like, requests that it took, how much they covered."""
+    """A list that is being read: its kind, the requests so far, and how much they covered."""
 
     kind: str
     sent: int = 0
@@ -110,7 +110,7 @@ class _List:
     ended: bool = False
 
     def expected(self, usual: float) -> float:
-        """Requests that it takes altogether; `usual` says what others of its kind take."""
+        """Requests that it takes in total; `usual` is what others of its kind take."""
         if self.ended:
             return self.sent
         if self.sent and self.share:
@@ -121,41 +121,40 @@ class _List:
 class Forecast:
     """How many requests an export still takes.
 
-    Lists don't say how long they are. But a report is sorted by date, so the day that a page reached
-    says how much of the range is behind; and a list that was not begun is taken to be like the others
-    of its kind.
+    Lists don't tell their length. But a report is sorted by date, so the day that a page has reached tells
+    how much of the range is done. A list that has not begun is assumed to be like the others of its kind.
     """
 
     def __init__(self) -> None:
         self._lists: dict[Hashable, _List] = {}
 
     def expect(self, kind: str, what: Hashable) -> None:
-        """Tell of a list that will be read; telling it twice does no harm."""
+        """Add a list that will be read; adding it twice does no harm."""
         self._lists.setdefault((kind, what), _List(kind))
 
     def read(self, kind: str, what: Hashable, share: float = 0.0) -> None:
-        """Tell of a page, and how much of the list is behind: 0.0 when unknown, to 1.0."""
+        """Note a page, and how much of the list is done: 0.0, if unknown, to 1.0."""
         known = self._lists[kind, what]
         known.sent += 1
         known.share = share
 
     def end(self, kind: str, what: Hashable) -> None:
-        """Tell that a list is whole, or will not be read on."""
+        """Note that a list is done, or will not be read further."""
         self._lists[kind, what].ended = True
 
     def left(self) -> int:
-        """Requests left, in whole ones."""
+        """Requests left, rounded."""
         usual = {kind: self._usual(kind) for kind in {known.kind for known in self._lists.values()}}
         return round(sum(known.expected(usual[known.kind]) - known.sent for known in self._lists.values()))
 
     def share(self, kind: str) -> float:
-        """How much of the lists of a kind is behind: 0.0 to 1.0."""
+        """How much of the lists of a kind is done: 0.0 to 1.0."""
         usual = self._usual(kind)
         lists = [known for known in self._lists.values() if known.kind == kind]
         expected = sum(known.expected(usual) for known in lists)
         return sum(known.sent for known in lists) / expected if expected else 0.0
 
     def _usual(self, kind: str) -> float:
-        """Requests that a list of this kind takes, by those that were begun."""
+        """Requests that a list of this kind takes, judging by those that have begun."""
         begun = [known.expected(1.0) for known in self._lists.values() if known.kind == kind and known.sent]
         return sum(begun) / len(begun) if begun else 1.0

@@ -1,4 +1,4 @@
-"""What a run is: its plan, its account, and the finished run that it continues. It is kept in the store."""
+"""A run: its plan, its account, and the finished run that it updates. The store keeps it as JSON."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping
@@ -29,23 +29,23 @@ __all__ = ["OF_ACCOUNT", "TOTALS", "Previous", "Run", "decoded", "encoded", "kep
 T = TypeVar("T")
 
 TOTALS = "totals"
-"""What refusals and failures call Toggl's sums of time entries."""
+"""The name of Toggl's sums of time entries in refusals and failures."""
 
 OF_ACCOUNT = 0
-"""What refusals and failures have in place of a workspace where they concern a list of the account."""
+"""The workspace id of refusals and failures that concern a list of the account."""
 
 _HERE = ("127.0.0.1", "::1", "localhost")
 
 
 @attrs.frozen(kw_only=True)
 class Previous:
-    """What an update needs to know of the finished run that it goes on from: a part of its manifest.
+    """What an update needs to know of the previous run: a part of its manifest.
 
     Attributes:
         base_url: the server.
         user_id: whose token it was.
-        plan: what was asked for.
-        timezone: the time zone of the profile, in which days were counted; None where Toggl didn't say.
+        plan: the plan.
+        timezone: the time zone of the profile, in which days were counted; None if Toggl didn't say.
         workspaces: the ids of the workspaces that were read.
         datasets: each dataset, by name: above all how fresh it is.
         refused: what Toggl refused.
@@ -68,13 +68,13 @@ class Previous:
     whole_lists: tuple[WholeList, ...] = ()
 
     def without(self, parts: Collection[UnreadPart]) -> Self:
-        """The same run, as if it had not read these parts."""
+        """The same run, as if it had not read some parts."""
         missing = [Failure(dataset=name, workspace_id=number, message="forgotten") for name, number in parts]
         older = [one for one in self.stale if (one.dataset, one.workspace_id) not in parts]
         return attrs.evolve(self, failed=(*self.failed, *missing), stale=tuple(older))
 
     def read_at(self, dataset: str, workspace_id: int) -> dt.datetime | None:
-        """The server's time at which rows were last read, or asked for changes; None when never."""
+        """The server's time at which rows, or their changes, were last read; None if never."""
         for one in self.stale:
             if (one.dataset, one.workspace_id) == (dataset, workspace_id):
                 return one.as_of
@@ -86,7 +86,7 @@ class Previous:
         return None if found is None else found.as_of
 
     def whole_list(self, dataset: str, workspace_id: int) -> WholeList | None:
-        """What says that a list may be asked only for what changed; None if it may not."""
+        """The entry that lets a list be asked only for what changed; None if there is none."""
         for one in self.whole_lists:
             if (one.dataset, one.workspace_id) == (dataset, workspace_id):
                 return one
@@ -99,10 +99,10 @@ class Run:
 
     Attributes:
         base_url: the server.
-        plan: what is asked for.
+        plan: the plan.
         account: the answers to the first requests.
         started_at: when it began, UTC.
-        previous: the finished run that it brings up to date; None when it is the first.
+        previous: the finished run that it brings up to date; None if it is the first.
         read_from: for an update, the first of the days whose time entries are all read again.
         kept_from: the first day of time entries that the mirror keeps; None for all.
         datasets: for an update, the datasets that it reads; None for all of the plan.
@@ -127,14 +127,14 @@ class Run:
 
     @property
     def taken(self) -> ExportPlan:
-        """The plan, but for the time entries that the mirror no longer keeps."""
+        """The plan, without the time entries that the mirror no longer keeps."""
         return kept_of(self.plan, self.kept_from)
 
     def reads(self, dataset: str) -> bool:
-        """Whether it reads a dataset; any other is as the run before left it.
+        """Whether it reads a dataset; the others stay as the previous run left them.
 
-        Toggl's totals, which refusals and failures know as ``"totals"``, are all compared only where older
-        time entries are looked at.
+        Toggl's totals, which refusals and failures know as ``"totals"``, are all compared only if older
+        time entries are read.
         """
         if self.previous is None:
             return True
@@ -164,20 +164,20 @@ def kept_of(plan: ExportPlan, first: dt.date | None) -> ExportPlan:
 
 
 def encoded(what: Run | Manifest) -> bytes:
-    """A run, or what came of it, for a store."""
+    """Encode a run, or its result, for a store."""
     return msgspec.json.encode(what)
 
 
 def decoded(name: str, saved: bytes | None, kind: type[T]) -> T | None:
-    """What `encoded` made; None where there is nothing.
+    """Decode what `encoded` made; None if there is nothing.
 
     Args:
         name: what the store is called.
-        saved: what stands there.
-        kind: what it is.
+        saved: the JSON in the store.
+        kind: the type.
 
     Raises:
-        InvalidInput: it is something else.
+        InvalidInput: it can't be decoded.
     """
     if saved is None:
         return None
@@ -192,14 +192,14 @@ def refuse_other(name: str, held: Run | Previous | Manifest, *, plan: ExportPlan
 
     Args:
         name: what the store is called.
-        held: what is in it.
-        plan: what is asked for.
+        held: the run in it.
+        plan: the plan of this run.
         base_url: the server.
     """
     if _server(held.base_url) != _server(base_url):
         raise InvalidInput(f"{name} contains an export from {held.base_url}, not {base_url}")
     asked = plan
-    if not isinstance(held, Run):  # how far to look is for each run to say
+    if not isinstance(held, Run):  # each run decides how far to look
         asked = attrs.evolve(plan, everything=held.plan.everything)
     if held.plan != asked:
         differing = [
@@ -214,7 +214,7 @@ def refuse_other(name: str, held: Run | Previous | Manifest, *, plan: ExportPlan
 
 
 def _server(base_url: str) -> str:
-    """What tells servers apart: not the last slash, and not the names and ports of this machine."""
+    """A URL for comparison: without the last slash, and with one name for all addresses of this machine."""
     parts = urlsplit(base_url.rstrip("/"))
     if parts.hostname not in _HERE:
         return parts.geturl()

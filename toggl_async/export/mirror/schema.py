@@ -41,26 +41,26 @@ __all__ = [
 ]
 
 STATE, COUNTER, PROGRESS, UNMET = "mirror_state", "mirror_counter", "mirror_progress", "mirror_unmet"
-"""The books: what the run is, revisions and requests, how far each piece is, what it has not met yet."""
+"""The tables of the books: the run, the counters, the progress of each piece, and what it has not met yet."""
 
 VIEW = "time_entries_named"
-"""The time entries that Toggl has, with the names of user, project, client, task and tags as they are now."""
+"""The view of the time entries that Toggl has, with current names of user, project, client, task and tags."""
 
 MARKS = ("revision", "deleted_at", "raw")
-"""What a mirror knows of each row; the row itself last, so that columns are read without it."""
+"""What a mirror knows of each row. The row itself is last, so that other columns are read without it."""
 
 
 @attrs.frozen(kw_only=True)
 class Dialect:
-    """What databases word differently.
+    """The SQL that differs between databases.
 
     Attributes:
-        mark: what stands for a parameter in a statement.
-        differs: the operator that tells whether two values differ, null being one.
+        mark: the placeholder of a parameter.
+        differs: the operator that compares two values, and treats null as a value.
         types: the type of each kind of column.
-        json_field: the text of a field of the row in a column, as an expression: column and field in.
+        json_field: makes the expression for the text of a field, from the column with the JSON and the field.
         tag_names: the current names of the tags of a time entry ``e``, as an expression.
-        clustered: what is added to the table of a key that is all there is to it.
+        clustered: the option of a table that has no columns beside its key.
     """
 
     mark: str
@@ -76,7 +76,7 @@ def _quoted(names: Iterator[str] | tuple[str, ...] | list[str]) -> str:
 
 
 def create(dialect: Dialect) -> Iterator[str]:
-    """Make every table and index that isn't there, whether its dataset is taken or not."""
+    """Create all missing tables and indexes, whether or not the plan includes their datasets."""
     text, whole = dialect.types[ColumnType.TEXT], dialect.types[ColumnType.INTEGER]
     yield f"CREATE TABLE IF NOT EXISTS {STATE} (name {text} PRIMARY KEY, value {text} NOT NULL)"
     yield f"CREATE TABLE IF NOT EXISTS {COUNTER} (revision {whole} NOT NULL, requests {whole} NOT NULL)"
@@ -88,9 +88,9 @@ def create(dialect: Dialect) -> Iterator[str]:
     )
     for name in DATASETS:
         yield _create_table(dialect, table(name))
-        # With `deleted_at`, so that rows can be counted without a look at them.
+        # With `deleted_at`, so that rows can be counted by the index alone.
         yield f"CREATE INDEX IF NOT EXISTS {name}_revision ON {name} (revision, deleted_at)"
-    # With what days are added up from, for which whole rows would be read.
+    # With the columns that sums by day need, so that whole rows need not be read.
     covered = "day, workspace_id, deleted_at, seconds"
     yield f"CREATE INDEX IF NOT EXISTS {ENTRIES.name}_day ON {ENTRIES.name} ({covered})"
 
@@ -107,12 +107,12 @@ def _create_table(dialect: Dialect, declared: Table) -> str:
 
 
 def drop_view() -> str:
-    """Remove the view, before tables change or it is made anew."""
+    """Drop the view, before tables change or it is created again."""
     return f"DROP VIEW IF EXISTS {VIEW}"
 
 
 def create_view(dialect: Dialect) -> str:
-    """Make the view of time entries with names; where one is no longer there, the name that it had."""
+    """Create the view of time entries with current names, or the report's names of what was deleted."""
 
     def name_then(field: str) -> str:
         return dialect.json_field("e.raw", field)
@@ -140,52 +140,52 @@ def create_view(dialect: Dialect) -> str:
 
 
 def _written(declared: Table) -> tuple[str, ...]:
-    """The columns of a row that is written. It isn't deleted: a null that need not be bound costs nothing."""
+    """The columns to write. `deleted_at` is left out, because it is null, and binding it would cost time."""
     return (*(column.name for column in declared.stored), *(mark for mark in MARKS if mark != "deleted_at"))
 
 
 class Statements:
-    """What a store runs on the table of one dataset.
+    """The statements on the table of one dataset.
 
     Args:
-        dialect: whose SQL it is.
+        dialect: the SQL of the database.
         declared: the table.
     """
 
     def __init__(self, dialect: Dialect, declared: Table) -> None:
         mark, name, key = dialect.mark, declared.name, declared.dataset.key
         self.columns: tuple[str, ...] = _written(declared)
-        """The columns of a row that is written, in their order."""
+        """The columns to write, in order."""
         self.is_row: str = " AND ".join(f"{part} = {mark}" for part in key)
-        """The condition for one row: its key."""
+        """The condition for one row, by its key."""
         values = ", ".join([mark] * len(self.columns))
         self.upsert: str = self.upsert_from(dialect, declared, f"VALUES ({values})")
-        """Write a row: one that didn't change keeps its revision."""
+        """Write a row; an unchanged one keeps its revision."""
         self.delete: str = (
             f"UPDATE {name} SET deleted_at = {mark}, revision = {mark} WHERE {self.is_row} "
             "AND deleted_at IS NULL"
         )
-        """Mark a row as deleted: moment, revision, key; one that is already keeps both."""
+        """Mark a row as deleted: time, revision, key. One that is already deleted keeps both."""
         emptied = ", ".join(f'"{column.name}" = NULL' for column in declared.stored if column.name not in key)
         self.erase: str = (
             f"UPDATE {name} SET {emptied}, raw = NULL, deleted_at = {mark}, revision = {mark} "
             f"WHERE {self.is_row}"
         )
-        """Leave nothing of a row but its key: moment, revision, key."""
+        """Erase all of a row but its key: time, revision, key."""
         self.all: str = f"SELECT id FROM {name} WHERE deleted_at IS NULL"
         """The ids of the rows that Toggl has."""
         self.of_workspace: str = f"{self.all} AND workspace_id = {mark}"
-        """The ids of those of a workspace, where the table knows it."""
+        """The ids of those in a workspace, if the table has it."""
         self.count: str = f"SELECT COUNT(*) FROM {name} WHERE deleted_at IS NULL"
         """How many rows Toggl has."""
         self.met: str = f"DELETE FROM {UNMET} WHERE dataset = '{name}' AND id = {mark}" + (
             f" AND workspace_id = {mark}" if declared.dataset.key_has_workspace else ""
         )
-        """Note that a row was met: its id, and its workspace where it is unique there only."""
+        """Note that a row was met: its id, and its workspace if the id is unique only there."""
 
     @staticmethod
     def upsert_from(dialect: Dialect, declared: Table, source: str) -> str:
-        """Write rows from a source: VALUES or a SELECT, whose columns are `columns`."""
+        """Write rows from a source, VALUES or a SELECT, with the columns `columns`."""
         name, key = declared.name, declared.dataset.key
         columns = _written(declared)
         changed = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in key)

@@ -45,12 +45,12 @@ Cursor = Any
 """A cursor of DB-API 2.0 (PEP 249): `fetchone`, `fetchmany`, `fetchall`, `description`."""
 
 _PART = 1 << 20
-"""Seconds are added up in two parts, so that no sum leaves 64 bits, whatever length Toggl gives an entry."""
+"""Seconds are added up in two parts, so that no sum exceeds 64 bits, whatever length Toggl gives an entry."""
 
 _RUN, _FINISHED, _SCHEMA = "run", "finished", "schema"
 
 ID = "id"
-"""The name in the state of what tells a store from any other."""
+"""The name of the store's unique id in the state."""
 
 _KEPT_FROM, _UNREAD = "kept_from", "unread"
 
@@ -65,24 +65,24 @@ class SqlStore(abc.ABC):
         self.statements: Mapping[str, Statements] = {
             name: Statements(self.dialect, table(name)) for name in DATASETS
         }
-        """What is run on each table."""
+        """The statements on each table."""
 
-    # What a kind of database knows.
+    # Each database implements these.
 
     @abc.abstractmethod
     def connect(self) -> None:
-        """Open a connection for what is written; it begins no transaction by itself."""
+        """Open the connection for writing, which begins no transaction by itself."""
 
     @abc.abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
-        """Hold the one transaction that writes: commit at the end, or leave everything as it was.
+        """Run a block in the one transaction that writes: commit at its end, or leave everything as it was.
 
-        Whatever the database can't do is raised as OSError.
+        Errors of the database are raised as OSError.
         """
 
     @abc.abstractmethod
     def execute(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
-        """Run a statement on the connection for what is written, and return its cursor."""
+        """Run a statement on the connection for writing, and return its cursor."""
 
     @abc.abstractmethod
     def execute_many(self, statement: str, parameters: Sequence[Sequence[Stored]]) -> None:
@@ -90,19 +90,19 @@ class SqlStore(abc.ABC):
 
     @abc.abstractmethod
     def upsert(self, declared: Table, statements: Statements, rows: Iterable[Sequence[Stored]]) -> None:
-        """Write rows of `Statements.columns`, no key of them twice, as `Statements.upsert` does."""
+        """Write rows of `Statements.columns`, with unique keys, as `Statements.upsert` does."""
 
     @abc.abstractmethod
     def failing(self) -> AbstractContextManager[None]:
-        """Raise as OSError what the database can't do."""
+        """Raise errors of the database as OSError."""
 
     @abc.abstractmethod
     def has_books(self) -> bool:
-        """Whether the books are there."""
+        """Whether the books exist."""
 
     @abc.abstractmethod
     def columns_of(self, declared: Table) -> Collection[str]:
-        """The columns that a table has; none where it isn't there."""
+        """The columns of a table; none if it doesn't exist."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -120,7 +120,7 @@ class SqlStore(abc.ABC):
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """See `RowStore.snapshot`."""
 
-    # What they have in common.
+    # All databases have these in common.
 
     def open(self) -> Standing:
         """See `RowStore.open`."""
@@ -133,7 +133,7 @@ class SqlStore(abc.ABC):
             raise
 
     def _bring_up_to_date(self) -> None:
-        """Make or migrate what isn't as this version has it."""
+        """Create or migrate the tables, unless they are of this version."""
         with self.failing():
             made = schema_of(self.name, self._state()) if self.has_books() else None
         if made != SCHEMA:
@@ -141,7 +141,7 @@ class SqlStore(abc.ABC):
                 self._migrate()
 
     def _migrate(self) -> None:
-        """Make what isn't there: tables, and columns, which are filled from the rows as they came."""
+        """Create missing tables and columns, and fill the columns from `raw`."""
         mark = self.dialect.mark
         self.execute(drop_view())
         added = {}
@@ -166,7 +166,7 @@ class SqlStore(abc.ABC):
         self._set_state(_SCHEMA, str(SCHEMA))
 
     def _fill(self, declared: Table, columns: Sequence[str]) -> None:
-        """Fill columns of a table from the rows as they came; that changes no revision."""
+        """Fill columns of a table from `raw`, without a new revision."""
         place = {column.name: index for index, column in enumerate(declared.stored)}
         settings = ", ".join(f'"{name}" = {self.dialect.mark}' for name in columns)
         update = f"UPDATE {declared.name} SET {settings} WHERE revision = {self.dialect.mark}"
@@ -185,7 +185,7 @@ class SqlStore(abc.ABC):
             self.execute(f"INSERT INTO {STATE} VALUES ({mark}, {mark})", (name, value))
 
     def standing(self) -> Standing:
-        """How the store stands."""
+        """The state of the store."""
         with self.failing():
             state = self._state()
             revision, requests = self._counters()
@@ -262,7 +262,7 @@ class SqlStore(abc.ABC):
         missing = self.unmet(commit.piece).intersection(commit.missing) if commit.missing else set()
         if commit.lines:
             cells_of = declared.stored_cells
-            # Made one by one, as they are bound: a page of tuples keeps the collector busy.
+            # Made one by one, as they are bound: a page of tuples would keep the garbage collector busy.
             rows = (
                 (*cells_of(line, workspace_id), number, line.data.decode())
                 for number, line in enumerate(commit.lines, revision + 1)
@@ -284,7 +284,7 @@ class SqlStore(abc.ABC):
         return revision
 
     def _meet(self, commit: Commit, dataset: Dataset, statements: Statements) -> None:
-        """Take what came off what all pieces have not met."""
+        """Remove the rows of a commit from what the pieces have not met."""
         waits = self.execute(
             f"SELECT 1 FROM {UNMET} WHERE dataset = {self.dialect.mark} LIMIT 1", (dataset.name,)
         ).fetchone()
@@ -295,7 +295,7 @@ class SqlStore(abc.ABC):
         self.execute_many(statements.met, [(number, *scope) for number in ids])
 
     def _expect(self, commit: Commit) -> None:
-        """Note which rows a piece is to meet."""
+        """Note which rows a piece should meet."""
         ids = set() if commit.expected is None else self.known(commit.expected).difference(commit.spared)
         ids.update(commit.awaited)
         dataset = commit.dataset if commit.expected is None else commit.expected.dataset
@@ -343,7 +343,7 @@ class SqlStore(abc.ABC):
         with self.failing():
             found = self.execute(
                 f"SELECT workspace_id, {DAY}, COUNT(*), SUM(seconds / {_PART}), "
-                f"SUM(seconds - seconds / {_PART} * {_PART}) "  # psycopg takes % for a parameter
+                f"SUM(seconds - seconds / {_PART} * {_PART}) "  # psycopg would take % for a placeholder
                 f"FROM {ENTRIES.name} WHERE deleted_at IS NULL AND {DAY} IS NOT NULL "
                 f"AND seconds IS NOT NULL{left_out} GROUP BY workspace_id, {DAY}",
                 without,
@@ -374,7 +374,7 @@ class SqlStore(abc.ABC):
         return forgotten
 
     def _note_forgotten(self, chosen: Forget) -> None:
-        """Note what runs need to know of what is about to be forgotten."""
+        """Note what later runs need to know of what is about to be forgotten."""
         state = self._state()
         self._clear_pieces()
         if chosen.before is not None:
@@ -388,7 +388,7 @@ class SqlStore(abc.ABC):
         self._set_state(_UNREAD, msgspec.json.encode(sorted(unread)).decode())
 
     def _erase(self, declared: Table, keys: Sequence[Sequence[int]], revision: int) -> int:
-        """Leave nothing of rows but their keys, and return the latest revision."""
+        """Erase all of the rows but their keys, and return the latest revision."""
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         self.execute_many(
             self.statements[declared.name].erase,

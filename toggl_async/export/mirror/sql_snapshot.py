@@ -29,7 +29,7 @@ class SqlSnapshot(abc.ABC):
     """See `Snapshot`; a kind of database derives from it.
 
     Args:
-        store: whose it is.
+        store: the store.
     """
 
     def __init__(self, store: SqlStore) -> None:
@@ -41,7 +41,7 @@ class SqlSnapshot(abc.ABC):
 
     @abc.abstractmethod
     def select(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
-        """Run a statement in the one transaction of the snapshot, rows of which come as they are fetched."""
+        """Run a statement in the transaction of the snapshot; its rows are read as they are fetched."""
 
     @abc.abstractmethod
     def query(self, statement: str, parameters: Values) -> tuple[Sequence[str], Iterator[tuple[Stored, ...]]]:
@@ -53,16 +53,16 @@ class SqlSnapshot(abc.ABC):
 
     @abc.abstractmethod
     def has_books(self) -> bool:
-        """Whether the books are there."""
+        """Whether the books exist."""
 
     def begin(self, hint: str = "") -> None:
-        """Read what the mirror is: a snapshot is of the moment at which it is first read.
+        """Read the state of the mirror. The snapshot is of this moment.
 
         Args:
-            hint: what the error says in addition if it isn't one.
+            hint: added to the error if it isn't a mirror.
 
         Raises:
-            InvalidInput: it isn't one, or a newer version made it.
+            InvalidInput: it isn't a mirror, or a newer version made it.
             OSError: it can't be read.
         """
         with self.failing():
@@ -83,7 +83,7 @@ class SqlSnapshot(abc.ABC):
         statement = (
             f"SELECT raw FROM {dataset.name} WHERE deleted_at IS NULL ORDER BY {', '.join(dataset.key)}"
         )
-        # Every row of a file passes here, so it is chained in C, and not a generator of its own.
+        # Every row of a file comes through here, so this is a chain in C, and not a generator.
         return map(str.encode, map(_only, itertools.chain.from_iterable(self._chunks(statement))))
 
     def changes(self, after: int, dataset: Dataset | None = None) -> Iterator[Change]:
@@ -116,7 +116,7 @@ class SqlSnapshot(abc.ABC):
             yield Change(dataset.name, tuple(key), revision, deleted, None if deleted else raw.encode())
 
     def fetched(self, statement: str, parameters: Sequence[Stored] = ()) -> Iterator[tuple[Any, ...]]:
-        """The rows of a statement, some at a time."""
+        """The rows of a statement, fetched in portions."""
         for rows in self._chunks(statement, parameters):
             yield from rows
 
@@ -134,7 +134,7 @@ def no_mirror(name: str, hint: str = "") -> InvalidInput:
 
     Args:
         name: where it should be.
-        hint: where there is one; empty for how to make one.
+        hint: says where there is one; empty to say how to make one.
     """
     hint = hint or "; `toggl-async export` and Mirror.refresh make one"
     return InvalidInput(f"there is no mirror at {name}{hint}")

@@ -26,41 +26,41 @@ from toggl_async.export.rows import Stored
 __all__ = ["TYPES", "SqliteStore"]
 
 _PATIENCE = 30.0
-"""Seconds that another program may hold the file for a change of its own."""
+"""Seconds to wait for another program that has locked the file."""
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-"""Codes of errors that another program is to blame for."""
+"""Codes of errors that another program causes."""
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-"""Codes of errors that say that the file isn't whole."""
+"""Codes of errors of a damaged file."""
 
 _MAGIC = b"SQLite format 3\x00"
-"""What a database begins with."""
+"""The first bytes of a database."""
 
 _LOG_SUFFIX = "-wal"
 """The suffix of the write-ahead log, beside the file."""
 
-_LACKING = ("no such table", "no such column")
-"""What errors begin with where the file lacks what every mirror is made with."""
+_LACKING = ("no such table", "no such column", "has no column named")
+"""What errors say if a table or a column is missing; their code is that of any error in a statement."""
 
 _SYNCHRONOUS = "FULL"
 
 _PAGE = 8192
-"""Bytes of a page of the file: a row has about 800, and each page that is written has its price."""
+"""The page size of the file, in bytes: a row has about 800, and writing a page has a fixed cost."""
 
 _LOG = 64 * 1024 * 1024
-"""Bytes that the write-ahead log is cut to, once readers that were open for long are gone."""
+"""Bytes to which the write-ahead log is cut once a reader that was open for long is gone."""
 
 _OF_THE_FILE = _BUSY | _DAMAGED | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
-"""Codes of errors that no statement is to blame for."""
+"""Codes of errors that no statement causes."""
 
 _READS = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 )
-"""What a statement does that reads; a connection that can't write still attaches files, which makes them."""
+"""The actions of a statement that reads. A read-only connection can still attach, and so create, files."""
 
 _DESCRIBE = frozenset({"index_info", "index_list", "index_xinfo", "table_info", "table_list", "table_xinfo"})
-"""Pragmas that say what there is."""
+"""Pragmas that describe the schema."""
 
 TYPES: Mapping[ColumnType, str] = {
     ColumnType.INTEGER: "INTEGER",
@@ -73,7 +73,7 @@ TYPES: Mapping[ColumnType, str] = {
     ColumnType.TEXTS: "TEXT",
     ColumnType.JSON: "TEXT",
 }
-"""What SQLite calls the types of columns."""
+"""SQLite's names of the types of columns."""
 
 _DIALECT = Dialect(
     mark="?",
@@ -92,7 +92,7 @@ class SqliteStore(SqlStore):
     """A store of one SQLite file.
 
     Args:
-        path: the file; it is made, with its directory, for nobody but its owner to read.
+        path: the file. It is created together with its directory, and only its owner may read it.
     """
 
     dialect: ClassVar[Dialect] = _DIALECT
@@ -125,7 +125,7 @@ class SqliteStore(SqlStore):
                     self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
                 )
                 if self.path.stat().st_size:
-                    self._refuse_other()  # before anything is written: the mode below is kept in the file
+                    self._refuse_other()  # before anything is written, such as the journal mode below
                 else:
                     self._connection.execute(f"PRAGMA page_size = {_PAGE}")
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -139,16 +139,16 @@ class SqliteStore(SqlStore):
             raise
 
     def _refuse_other(self) -> None:
-        """Leave alone a database that isn't ours."""
+        """Refuse a database that isn't a mirror."""
         (there,) = self.database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         if there and not self.has_books():
             raise InvalidInput(f"{self.path} is a database, but not a mirror of toggl_async{self._beside()}")
 
     def _refuse_no_database(self) -> None:
-        """Leave alone a file that never was a mirror, such as one that was written from a mirror.
+        """Refuse a file that never was a mirror, such as one that was written from a mirror.
 
         Raises:
-            InvalidInput: it is no database, and not called as a mirror is.
+            InvalidInput: it isn't a SQLite database, and doesn't have the name of a mirror.
         """
         if self.path.name == MIRROR or not self.path.is_file():
             return
@@ -159,7 +159,7 @@ class SqliteStore(SqlStore):
             raise InvalidInput(f"{self.path} is not a mirror, because it is not a SQLite database{hint}")
 
     def _beside(self) -> str:
-        """The hint at a mirror in the same directory; empty if there is none."""
+        """A hint at the mirror in the same directory; "" if there is none."""
         beside = self.path.with_name(MIRROR)
         if self.path.name == MIRROR or not beside.is_file():
             return ""
@@ -202,7 +202,7 @@ class SqliteStore(SqlStore):
                 yield
                 self.database.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # a full disk has rolled back by itself
+                with suppress(sqlite3.Error):  # if the disk is full, SQLite has already rolled back
                     self.database.execute("ROLLBACK")
                 raise
 
@@ -250,18 +250,18 @@ class SqliteStore(SqlStore):
             )
 
     def _connected_to_read(self) -> tuple[sqlite3.Connection, bool]:
-        """A connection that can't write, and whether others see that it reads.
+        """Open a read-only connection, and tell whether it holds a lock.
 
-        A file with a log takes an index of the log beside it. Where that can't be made, as on a read-only
-        file system, the file is read without, and without a lock, as long as there is no log.
+        To read a file with a log, SQLite needs an index of the log beside it. If that can't be created, as on
+        a read-only file system, the file is read without index and lock, as long as there is no log.
         """
         url = self.path.absolute().as_uri()
-        # The last connection takes the log away, if it may write.
+        # The last connection to close removes the log, if it may write.
         mode = "ro" if self._connection is not None or not os.access(self.path, os.W_OK) else "rw"
         try:
             return _reading(f"{url}?mode={mode}"), True
         except sqlite3.OperationalError as error:
-            if _code_of(error) != sqlite3.SQLITE_CANTOPEN:  # pragma: no cover - a fault of the disk
+            if _code_of(error) != sqlite3.SQLITE_CANTOPEN:
                 raise
             if self.path.with_name(self.path.name + _LOG_SUFFIX).exists():
                 raise OSError(errno.EROFS, self._log_is_unreadable(), self.name) from error
@@ -276,7 +276,7 @@ class SqliteStore(SqlStore):
 
 
 class _SqliteSnapshot(SqlSnapshot):
-    """A snapshot of a SQLite file, through a connection that can't write."""
+    """A snapshot of a SQLite file, through a read-only connection."""
 
     def __init__(self, store: SqliteStore, connection: sqlite3.Connection) -> None:
         super().__init__(store)
@@ -288,7 +288,7 @@ class _SqliteSnapshot(SqlSnapshot):
 
     def interrupt(self) -> None:
         """See `Snapshot.interrupt`."""
-        with suppress(sqlite3.ProgrammingError):  # it was closed just now
+        with suppress(sqlite3.ProgrammingError):  # it has just been closed
             self._connection.interrupt()
 
     def select(self, statement: str, parameters: Sequence[Stored] = ()) -> Cursor:
@@ -311,11 +311,11 @@ class _SqliteSnapshot(SqlSnapshot):
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """Run what may be refused, at once or at a later row.
+        """Run what the database may refuse, at once or at a later row.
 
         Raises:
-            InvalidInput: it is the statement's fault.
-            OSError: it is the file's.
+            InvalidInput: the statement is at fault.
+            OSError: the file is.
         """
         try:
             yield
@@ -331,12 +331,12 @@ class _SqliteSnapshot(SqlSnapshot):
 
 
 def _authorized(action: int, first: str | None, second: str | None, *_: object) -> int:
-    """Whether a statement may do a thing, as SQLite asks while it prepares it."""
+    """The authorizer: whether a statement may do something, which SQLite asks while it prepares it."""
     if action == sqlite3.SQLITE_FUNCTION:
         allowed = second != "load_extension"
     elif action == sqlite3.SQLITE_PRAGMA:
         allowed = first in _DESCRIBE
-    elif action == sqlite3.SQLITE_UPDATE:  # so SQLite asks for json_each and its like; it refuses real ones
+    elif action == sqlite3.SQLITE_UPDATE:  # asked for json_each and the like; SQLite refuses real updates
         allowed = first == "sqlite_master"
     else:
         allowed = action in _READS
@@ -344,7 +344,7 @@ def _authorized(action: int, first: str | None, second: str | None, *_: object) 
 
 
 def _reading(url: str) -> sqlite3.Connection:
-    """A connection within a transaction that reads; that it can read is certain."""
+    """Open a read-only connection, and begin a transaction by a first read."""
     connection = sqlite3.connect(
         url, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
     )
@@ -359,7 +359,7 @@ def _reading(url: str) -> sqlite3.Connection:
 
 
 def _version(file: os.stat_result) -> tuple[int, int, int]:
-    """What tells a file from the same one before it was changed."""
+    """A value that changes when a file is changed."""
     return file.st_ino, file.st_size, file.st_mtime_ns
 
 
@@ -369,14 +369,14 @@ def _has_books(connection: sqlite3.Connection) -> bool:
 
 
 def _code_of(error: Exception) -> int | None:
-    """The primary code of an error; None for one that the module itself raises."""
+    """The primary code of an error; None if the module itself raised it."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 
 
 @contextmanager
 def _failing(name: str) -> Iterator[None]:
-    """Say what the database could not do as the system would.
+    """Raise errors of the database as errors of the system.
 
     Raises:
         OSError: in place of the library's own error.
@@ -390,6 +390,6 @@ def _failing(name: str) -> Iterator[None]:
         elif code in _BUSY:
             number = errno.EBUSY
             said = f"another program has locked the database for {_PATIENCE:g} s; stop it, then try again"
-        elif code in _DAMAGED or said.startswith(_LACKING):
+        elif code in _DAMAGED or any(words in said for words in _LACKING):
             raise MirrorDamaged(number, f"{said}; {DAMAGED}", name) from error
         raise OSError(number, said, name) from error

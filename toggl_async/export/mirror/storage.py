@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 PARTIAL = ".partial"
-"""The suffix of a file that is not whole."""
+"""The suffix of an unfinished file."""
 
 CLOSED = "the mirror is not open: use it within `async with`"
 """The error of a mirror that is used before it is entered, or after it is left."""
@@ -31,11 +31,11 @@ DAMAGED = "it is damaged: restore a copy, or remove it, and the next run reads e
 
 
 MIRROR = "mirror.sqlite"
-"""The mirror's name in a destination: its rows, of which files are made, and how far a run is."""
+"""The name of the mirror in a destination."""
 
 
 class MirrorDamaged(OSError):
-    """A mirror lacks what it was made with, or its database can't be read; running again does not help."""
+    """A mirror lacks tables or columns, or can't be read; running again doesn't help."""
 
 
 def digest(path: Path) -> str:
@@ -45,7 +45,7 @@ def digest(path: Path) -> str:
 
 
 def sync_directory(directory: Path) -> None:
-    """Bring the names of a directory to the disk, where the system can."""
+    """Flush the entries of a directory to the disk, if the system can."""
     if os.name == "posix":  # pragma: no branch
         number = os.open(directory, os.O_RDONLY)
         try:
@@ -55,14 +55,14 @@ def sync_directory(directory: Path) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Make a file that nobody but its owner may read; one that is there stays as it is."""
+    """Create a file that only its owner may read; an existing one stays as it is."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def is_special(path: Path) -> bool:
-    """Whether something else than a file has this name, such as a device or a pipe.
+    """Whether something other than a file has this name, such as a device or a pipe.
 
-    A pipe lets its readers and writers wait forever, and a device that is replaced is gone for everybody.
+    Opening a pipe can wait forever, and a device that is replaced is gone for everybody.
     """
     try:
         return not stat.S_ISREG(path.stat().st_mode)
@@ -76,10 +76,10 @@ def _refuse_special(path: Path) -> None:
 
 
 def replace(partial: Path, path: Path) -> None:
-    """Bring a file that was written to the disk, then give it its name in place of the file that had it.
+    """Flush a file to the disk, then rename it, in place of the file that had the name.
 
     Raises:
-        OSError: it can't be written, or something else than a file has the name.
+        OSError: it can't be written, or something other than a file has the name.
     """
     _refuse_special(path)
     number = os.open(partial, os.O_RDWR)
@@ -92,10 +92,10 @@ def replace(partial: Path, path: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, for nobody but its owner to read.
+    """Write a file whole or not at all, readable only by its owner.
 
     Raises:
-        OSError: it can't be written, or something else than a file has the name.
+        OSError: it can't be written, or something other than a file has the name.
     """
     partial = path.with_name(path.name + PARTIAL)
     _refuse_special(path)

@@ -64,18 +64,18 @@ class Commit:
 
     Attributes:
         piece: the name of the piece.
-        progress: its progress, from now on; a piece that is done has nothing unmet any more.
+        progress: its progress from now on. When a piece is done, its list of unmet rows is dropped.
         requests: requests that this run has sent so far, interruptions included.
-        dataset: where the rows belong; None where there are none to write or delete.
-        workspace_id: the workspace of the piece: that of rows which name none, and of ids below.
+        dataset: the dataset of the rows; None if there are none to write or delete.
+        workspace_id: the workspace of the piece, of rows that name none, and of the ids below.
         lines: rows to write, in place of those with the same key. No key comes twice.
-        met: ids of rows that came, beside those of `lines`: no piece may delete them as missing.
+        met: ids of further rows that came, so that no piece may delete them as missing.
         deleted: ids of rows that Toggl says were deleted.
-        missing: ids of rows that didn't come: those are deleted which this piece, and no other, still
-            has not met.
-        expected: what the piece is to meet, beside what it is waiting for already: these rows, as they stand.
-        spared: ids that are not among `expected` although they stand there.
-        awaited: ids that the piece is to meet, whether they stand there or not.
+        missing: ids of rows that didn't come. Those that are still on this piece's list of unmet rows are
+            deleted.
+        expected: rows in the store that the piece should meet, in addition to those on its list.
+        spared: ids to leave out of `expected`.
+        awaited: ids that the piece should meet, whether or not they are in the store.
     """
 
     piece: str
@@ -94,16 +94,16 @@ class Commit:
 
 @attrs.frozen(kw_only=True)
 class Standing:
-    """What a store holds: a run under way, a finished one, or nothing.
+    """The state of a store: a run under way, a finished one, or nothing.
 
     Attributes:
-        run: what the run under way is, as JSON; None where there is none.
-        finished: what the last finished run was, as JSON; None before the first.
-        progress: how far each piece of the run under way is.
+        run: the run under way, as JSON; None if there is none.
+        finished: the last finished run, as JSON; None before the first.
+        progress: the progress of each piece of the run under way.
         requests: requests that it has sent.
         revision: the latest revision.
-        id: what tells the store from any other; revisions of another one mean nothing here.
-        kept_from: the first day of time entries that it keeps; None where it keeps all.
+        id: a unique id; revisions of stores with other ids are unrelated.
+        kept_from: the first day of time entries that it keeps; None if it keeps all.
         unread: parts of which rows were forgotten since the last finished run, and which may come back.
     """
 
@@ -118,17 +118,17 @@ class Standing:
 
 
 _BITS = 64
-"""Bits of a whole number in a database, its sign included."""
+"""Bits of an integer in a database, including the sign."""
 
 
 def is_whole(value: object) -> bool:
-    """Whether it is a whole number that a database can hold."""
+    """Whether it is an integer that a database can hold."""
     return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < _BITS
 
 
 @attrs.frozen(kw_only=True)
 class Forget:
-    """Which rows are to be forgotten: one choice, since two could mean what fits both, or either.
+    """Which rows to forget: one choice, because two could mean rows that match both, or either.
 
     Attributes:
         workspace_id: all that is in a workspace, and the workspace itself.
@@ -157,7 +157,7 @@ class Forget:
         or_none(check_day)(self.before, "before")
 
     def kept_from(self, standing: Standing) -> dt.date | None:
-        """The first day of time entries that a store keeps once this is forgotten; it is never moved back."""
+        """The first day of time entries that a store keeps after this; it never moves back."""
         return max((one for one in (self.before, standing.kept_from) if one is not None), default=None)
 
 
@@ -227,58 +227,59 @@ class Snapshot(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """End early what is being read in another thread, with an error there; else nothing happens."""
+        """Interrupt what another thread is reading, which gets an error; otherwise, do nothing."""
         ...
 
 
 class RowStore(Protocol):
-    """Where the rows of a mirror are, with the books that say how far they are.
+    """The place of a mirror's rows and books.
 
     Raises (all methods):
-        OSError: the database can't be reached, written or read; nothing of what was to be written in this
-            call is there when it is opened again, or all of it.
+        OSError: the database can't be reached, written or read. When it is opened again, it contains either
+            all or nothing of what this call was to write.
     """
 
     name: str
     """Its name in messages: a path, or a URL without its password."""
 
     def open(self) -> Standing:
-        """Open or make it, migrate what an older version made, and say how it stands.
+        """Open or create it, migrate an older version, and return its state.
 
         Raises:
-            InvalidInput: it can't be opened or made, holds something else, or was made by a newer version.
+            InvalidInput: it can't be opened or created, contains something else, or was made by a newer
+                version.
         """
         ...
 
     def close(self) -> None:
-        """Close it, and let go of `hold`; closing twice does no harm."""
+        """Close it, and release it; closing twice does no harm."""
         ...
 
     def hold(self) -> Standing:
-        """Keep every other run out, until it is closed or let go of, and say how it stands then.
+        """Keep other runs out until it is closed or released, and return its state.
 
         Raises:
-            InvalidInput: another run has it.
+            InvalidInput: another run is writing to it.
         """
         ...
 
     def release(self) -> None:
-        """Let go of it, if it is held."""
+        """Release it, if it is held."""
         ...
 
     def begin(self, run: bytes) -> None:
-        """Begin a run: what it is, as JSON. Progress of any other is forgotten."""
+        """Begin a run, given as JSON, and discard the progress of any other."""
         ...
 
     def finish(self, finished: bytes) -> None:
-        """End the run: what it was, as JSON. Its progress is forgotten."""
+        """End the run, whose result is given as JSON, and discard its progress."""
         ...
 
     def commit(self, commit: Commit) -> None:
-        """Write a commit, whole or not at all, so that it outlives the process and the machine.
+        """Write a commit, whole or not at all, so that it survives a crash of the process or the machine.
 
-        In one transaction: rows are written and deleted, each change with a revision of its own; what came
-        is taken off what all pieces have not met; and the progress is set.
+        One transaction writes and deletes rows, each change with a new revision, takes the rows that came off
+        the lists of all pieces, and sets the progress.
         """
         ...
 
@@ -287,7 +288,7 @@ class RowStore(Protocol):
         ...
 
     def unmet(self, piece: str) -> set[int]:
-        """The ids of rows that a piece is to meet, and that neither it nor any other has met yet."""
+        """The ids of rows that a piece should meet, and that no piece has met yet."""
         ...
 
     def stand_ins(self, dataset: Dataset) -> set[int]:
@@ -298,23 +299,23 @@ class RowStore(Protocol):
         """The time entries that Toggl has and that have ended, added up by workspace and day.
 
         Args:
-            without: pieces; what they are to meet, and nobody has met yet, is left out.
+            without: pieces whose lists of unmet rows are left out.
         """
         ...
 
     def forget(self, chosen: Forget) -> int:
-        """Delete rows and all that is said in them but their keys; return how many.
+        """Delete rows and erase everything but their keys; return how many.
 
-        The feed tells of them as deleted. What was deleted before is forgotten as well. Time entries from
-        before a day are not to come back: `Standing.kept_from` says which day. The rest is to be read as if
-        it had never been: `Standing.unread`. So a run under way forgets how far it is.
+        The feed reports them as deleted. Rows that were deleted before are erased as well. Time entries from
+        before a day must not come back; see `Standing.kept_from`. Anything else has to be read as if for the
+        first time; see `Standing.unread`. So the progress of a run under way is discarded.
         """
         ...
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """The state of now, to be read in the same thread; the store need not be open.
+        """A snapshot of the present state, to be read in the same thread; the store need not be open.
 
         Raises:
-            InvalidInput: no mirror is there, and none is made; or a newer version made it.
+            InvalidInput: there is no mirror, or a newer version made it. None is created.
         """
         ...

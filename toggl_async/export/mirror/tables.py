@@ -70,11 +70,11 @@ _ENTRY_COLUMNS = (
     DAY,
     LOCAL_START,
 )
-"""What a mirror has columns for of a time entry: what is asked for often. The row as it came has the rest;
-a column costs about 0.3 us a row. `toggl_async.export.read.report_rows` makes them in this order, too."""
+"""The fields of a time entry that have columns in a mirror: those that are often needed. `raw` has the rest;
+a column costs about 0.3 us per row. `toggl_async.export.read.report_rows` makes them in this order, too."""
 
 _DELETED = ("deleted_at", "server_deleted_at")
-"""Toggl's own marks of deletion: a mirror has one of its own, and rows with these are deleted in it."""
+"""Toggl's own marks of deletion. A mirror has `deleted_at` instead, and deletes rows with these."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -143,7 +143,7 @@ class Column:
     Attributes:
         name: its name.
         kind: its type.
-        wire: the field's name in JSON, where that is another one.
+        wire: the field's name in JSON, if it differs.
     """
 
     name: str
@@ -157,7 +157,7 @@ class Table:
 
     Attributes:
         dataset: the dataset.
-        record: what its rows are decoded to.
+        record: the record of its rows.
         columns: its columns: the key first, `EXTRA` last.
     """
 
@@ -172,7 +172,7 @@ class Table:
 
     @functools.cached_property
     def stored(self) -> tuple[Column, ...]:
-        """The columns that a mirror has for it, beside the row as it came: the key first."""
+        """Its columns in a mirror, apart from `raw`; the key first."""
         if self.record is ExportedTimeEntry:
             local_start = Column(LOCAL_START, ColumnType.TEXT, LOCAL_START)
             return tuple(
@@ -186,11 +186,11 @@ class Table:
         )
 
     def stored_cells(self, line: Line, workspace_id: int | None) -> tuple[Stored, ...]:
-        """What a mirror has in the columns of `stored`: moments, days and lists as text.
+        """The cells of the columns `stored`: times, days and lists as text.
 
         Args:
             line: the row.
-            workspace_id: the workspace that it was listed for, where the row names none.
+            workspace_id: the workspace that it was listed for, if the row names none.
         """
         if line.cells is not None:
             return line.cells
@@ -206,7 +206,7 @@ class Table:
 
     @functools.cached_property
     def place(self) -> Mapping[str, int]:
-        """Where each column stands."""
+        """The index of each column."""
         return {column.name: index for index, column in enumerate(self.columns)}
 
     def values(self, data: bytes) -> list[Cell]:
@@ -218,10 +218,10 @@ class Table:
         columns: list[Sequence[Cell]]
         documented = self._documented.columns(rows)
         if documented is not None:
-            columns = [*documented, [None] * len(rows)]  # nothing is left for `EXTRA`
+            columns = [*documented, [None] * len(rows)]  # documented rows leave nothing for `EXTRA`
         elif len(rows) == 1:
             columns = [(cell,) for cell in self._odd(rows[0])]
-        else:  # one of them is odd, or more
+        else:  # at least one of them is odd
             return list(zip(*map(self.values, rows), strict=True))
         ids = self._id_place
         if None in columns[ids]:
@@ -242,11 +242,11 @@ class Table:
             return self._only_extra(msgspec.Raw(data)) if loose is None else self._cells_of(loose)
 
     def _only_extra(self, value: object) -> list[Cell]:
-        """The cells of what isn't an object."""
+        """The cells of a value that isn't an object."""
         return [*[None] * (len(self.columns) - 1), as_json(value)]
 
     def _cells_of(self, fields: dict[str, Any]) -> list[Cell]:
-        """The cells of an object, which is used up."""
+        """The cells of an object, which is emptied."""
         start = fields.get("start")
         row: list[Cell] = []
         odd: dict[str, Any] = {}
@@ -271,7 +271,7 @@ class Table:
 
     @functools.cached_property
     def _documented(self) -> Documented[Cell]:
-        """Reads the rows that have a column for every field, and what Toggl documents in each."""
+        """The reader of documented rows without further fields."""
         fields = [
             DocumentedField[Cell](
                 name=column.wire,
@@ -299,7 +299,7 @@ class Table:
 
     @functools.cached_property
     def _cells(self) -> list[tuple[str, str, Callable[[Any], Cell]]]:
-        """How the columns are filled that a field fills."""
+        """The fields that fill columns, and how."""
         return [
             (column.name, column.name if column.wire == column.name else column.wire, CELLS[column.kind])
             for column in self.columns
@@ -312,7 +312,7 @@ class Table:
 
     @functools.cached_property
     def _known(self) -> frozenset[str]:
-        """Fields that need no column: twins of others, and secrets, which are null."""
+        """Fields that need no column: twins of others, and secrets, which are blanked."""
         return self.record.legacy_names | {*SECRET_FIELDS}
 
 

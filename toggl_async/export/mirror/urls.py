@@ -12,10 +12,10 @@ from toggl_async.export.mirror.store import RowStore
 __all__ = ["refuse_password", "store_of"]
 
 _SQLITE = "sqlite:///"
-"""What the URL of a file begins with; another slash makes its path absolute."""
+"""The prefix of the URL of a file; another slash makes its path absolute."""
 
 _POSTGRES = ("postgresql://", "postgres://")
-"""What the URL of a PostgreSQL database begins with."""
+"""The prefixes of the URL of a PostgreSQL database."""
 
 
 @contextmanager
@@ -31,8 +31,8 @@ def store_of(url: str | os.PathLike[str]) -> RowStore:
     """The store that a URL or a path names.
 
     Raises:
-        InvalidInput: it names none, or says more than where it is;
-            or a package that the store needs is not installed.
+        InvalidInput: it doesn't name a store, or has parameters that it may not have; or a package that the
+            store needs is not installed.
     """
     text: object = os.fspath(url) if isinstance(url, os.PathLike) else url
     if not isinstance(text, str):
@@ -63,10 +63,10 @@ def store_of(url: str | os.PathLike[str]) -> RowStore:
 
 
 def refuse_password(url: str) -> None:
-    """Refuse a URL from the command line that holds a password: every user of the machine can read it there.
+    """Refuse a URL with a password on the command line, where every user of the machine can read it.
 
     Raises:
-        InvalidInput: it does, or it can't be read.
+        InvalidInput: it has one, or can't be parsed.
     """
     if url.startswith(_POSTGRES):
         with _psycopg_needed():

@@ -17,14 +17,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _AGAIN = 0.1
-"""Seconds after which work that goes on is interrupted again: it may not have begun to wait before."""
+"""Seconds after which work is interrupted again, because it may not have reached the database before."""
 
 
 class Worker:
     """A thread of its own, for an ``async with``.
 
-    It is asyncio's and not anyio's: that has many threads, of which any may take the next call, and
-    databases mind which one it is.
+    It uses asyncio, not anyio, whose worker threads are many: any of them may take the next call, and some
+    databases require the same thread.
     """
 
     def __init__(self) -> None:
@@ -40,12 +40,12 @@ class Worker:
         self.close()
 
     def close(self) -> None:
-        """Take no more work; what was taken is finished."""
+        """Accept no more work; finish what was accepted."""
         self._is_closed = True
         self._thread.shutdown(wait=False)
 
     async def run(self, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
-        """Do work in the thread; a caller that is cancelled meanwhile goes on when it is done.
+        """Do work in the thread; a caller that is cancelled continues once the work is done.
 
         Raises:
             ClientClosed: it is closed.
@@ -55,16 +55,17 @@ class Worker:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
             with anyio.CancelScope(shield=True):
-                await asyncio.wait([working])  # what is begun is finished, never torn
-            working.exception()  # who was cancelled doesn't hear of it
+                await asyncio.wait([working])  # work that has begun is finished
+            working.exception()  # a cancelled caller doesn't get its error
             raise
 
     async def read(self, work: Callable[[], T], interrupt: Callable[[], None]) -> T:
-        """Do work in the thread that need not be finished; a caller that is cancelled interrupts it.
+        """Do work that need not be finished in the thread; a caller that is cancelled interrupts it.
 
         Args:
             work: what is done.
-            interrupt: ends it early; it is called in another thread, and does no harm before and after.
+            interrupt: ends it early. It is called in another thread, and must be harmless before and after
+                the work.
 
         Raises:
             ClientClosed: it is closed.
@@ -73,7 +74,7 @@ class Worker:
 
         def wanted() -> T | None:
             nonlocal begun
-            begun = True  # before it is looked whether somebody waits, or neither would see the other
+            begun = True  # before checking for a waiter, or neither side would see the other
             return None if unwanted else work()
 
         working = self._begin(wanted)
@@ -92,7 +93,7 @@ class Worker:
 
 
 async def interrupted(working: "asyncio.Future[Any]", interrupt: Callable[[], None]) -> None:
-    """Interrupt work until it has ended; what it ends with is nobody's."""
+    """Interrupt work until it has ended; ignore how it ends."""
     with anyio.CancelScope(shield=True):
         while not working.done():
             await asyncio.to_thread(interrupt)

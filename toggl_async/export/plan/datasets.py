@@ -25,7 +25,6 @@ from toggl_async.errors import (
     NotInPlan,
     PagingError,
     QuotaExceeded,
-    RateLimited,
     RequestFailed,
     ResponseError,
     TogglError,
@@ -174,13 +173,14 @@ REFUSALS = (FeatureUnavailable, Forbidden, NotFound, EndpointGone)
 SET_ASIDE = (DecodeError, NotInPlan, PagingError, RequestFailed, ResponseError)
 """What may concern one part of an export alone, so that the rest is read; see `raise_for_account`."""
 
-_OF_THE_ACCOUNT = (LoginRefused, QuotaExceeded, RateLimited, Unauthorized)
+_OF_THE_ACCOUNT = (LoginRefused, QuotaExceeded, Unauthorized)
 
 
 def raise_for_account(error: TogglError) -> None:
     """Raise an error again that concerns everything that an account may ask for, and not one part alone.
 
-    These are refused credentials, and limits that whoever asked wouldn't wait for.
+    These are refused credentials, and a quota that whoever asked wouldn't wait for. A 429 isn't among them:
+    as long as it concerns the account, it is waited for; see `Asker`.
     """
     if isinstance(error, _OF_THE_ACCOUNT):
         raise error

@@ -19,6 +19,7 @@ import msgspec
 from toggl_async._client.client import TogglClient
 from toggl_async.export.intake import reading
 from toggl_async.export.plan.arguments import check_client, check_instance
+from toggl_async.export.plan.asking import Asker
 from toggl_async.export.plan.datasets import (
     ENTRIES,
     EXACT,
@@ -165,12 +166,14 @@ async def estimate(client: TogglClient, plan: ExportPlan, *, account: Survey | N
     account = account or await survey(patient, plan)
     spent *= account.requests
     counted: dict[tuple[int, DateRange], _Counted] = {}
+    extra: list[int] = []
+    asker = Asker(patient, extra.append)
     if ENTRIES.name in plan:
         with ungrouped():
             async with asyncio.TaskGroup() as tasks:
                 for workspace in account.workspaces:
-                    tasks.create_task(_count(patient, plan, account, workspace, counted))
-    quotas = await _quotas(patient)
+                    tasks.create_task(_count(asker, plan, account, workspace, counted))
+    quotas = await _quotas(asker)
     datasets = [_dataset(dataset, account, counted) for dataset in plan.chosen()]
     options = client.scheduler.options
     return _estimate(
@@ -179,15 +182,15 @@ async def estimate(client: TogglClient, plan: ExportPlan, *, account: Survey | N
         _lanes(plan, account, counted),
         {quota.organization_id: quota for quota in quotas},
         pace=options.pace.interval * (1 + options.pace.margin),
-        spent=spent + sum(one.requests for one in counted.values()) + 1,
+        spent=spent + sum(one.requests for one in counted.values()) + sum(extra) + 1,
         warnings=tuple(_warnings(account, counted)),
     )
 
 
-async def _quotas(client: TogglClient) -> list[_Quota]:
+async def _quotas(asker: Asker) -> list[_Quota]:
     """What is left of each quota, as far as Toggl says."""
     try:
-        answer = await client.fetch(operation(QUOTAS), path={})
+        answer = await asker.ask(QUOTAS)
         with reading(QUOTAS, answer.body):
             return msgspec.json.decode(answer.body, type=list[_Quota] | None) or []
     except SET_ASIDE as error:
@@ -214,7 +217,7 @@ def _warnings(account: Survey, counted: _Ranges) -> Iterator[str]:
 
 
 async def _count(
-    client: TogglClient,
+    asker: Asker,
     plan: ExportPlan,
     account: Survey,
     workspace: SurveyedWorkspace,
@@ -223,30 +226,28 @@ async def _count(
     """Count the time entries of a workspace range by range, as the export will read them."""
     ranges = plan.ranges(workspace.created, account.today)
     async with asyncio.TaskGroup() as tasks:
-        found = [tasks.create_task(_entries(client, plan, workspace, days)) for days in ranges]
+        found = [tasks.create_task(_entries(asker, plan, workspace, days)) for days in ranges]
     results = [task.result() for task in found]
     counted.update({(workspace.id, days): one for days, one in zip(ranges, results, strict=True)})
     older = ranges[-1].older() if plan.open_ended and results[-1].rows else None
     while older is not None:
-        one = counted[workspace.id, older] = await _entries(client, plan, workspace, older)
+        one = counted[workspace.id, older] = await _entries(asker, plan, workspace, older)
         older = older.older() if one.rows else None
 
 
-async def _entries(
-    client: TogglClient, plan: ExportPlan, workspace: SurveyedWorkspace, days: DateRange
-) -> _Counted:
+async def _entries(asker: Asker, plan: ExportPlan, workspace: SurveyedWorkspace, days: DateRange) -> _Counted:
     """How many time entries a range has, if Toggl says so."""
     path = {"workspace_id": workspace.id}
     body = {"start_date": days.first, "end_date": days.last, **EXACT, **plan.filters}
     grouped = {"grouping": "users", "sub_grouping": "projects", "include_time_entry_ids": True}
     requests = 1
     try:
-        answer = await client.fetch(operation(_SUMMARY), path=path, body=body | grouped)
+        answer = await asker.ask(_SUMMARY, path=path, body=body | grouped)
         with reading(_SUMMARY, answer.body):
             groups = msgspec.json.decode(answer.body, type=_Summary).groups
         if groups is None:  # may stand for an empty list, but then the total has to agree
             requests += 1
-            answer = await client.fetch(operation(_TOTALS), path=path, body=body)
+            answer = await asker.ask(_TOTALS, path=path, body=body)
             with reading(_TOTALS, answer.body):
                 seconds, _ = totals_of(answer.body)
             if seconds:

@@ -6,44 +6,31 @@ There are two: ``GET /api/v9/me?with_related_data=true``, which includes the wor
 """
 
 import datetime as dt
-import email.utils
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Annotated, TypeAlias, TypeVar
+from typing import TypeVar
 
 import attrs
 import msgspec
 
-from toggl_async._client.answer import Answer
 from toggl_async._client.client import TogglClient
 from toggl_async.errors import ConnectionFailed, DecodeError, InvalidInput, ResponseError, TogglError
-from toggl_async.export.intake import json_of, reading, rows_of
+from toggl_async.export.intake import reading, rows_of
 from toggl_async.export.plan.arguments import check_client, check_instance
-from toggl_async.export.plan.datasets import (
-    DATASETS,
-    REFUSALS,
-    SET_ASIDE,
-    operation,
-    raise_for_account,
-)
+from toggl_async.export.plan.asking import ME, Asker, Id, decoded, time_of
+from toggl_async.export.plan.datasets import DATASETS, REFUSALS, SET_ASIDE, raise_for_account
 from toggl_async.export.plan.plan import EARLIEST, ExportPlan
 from toggl_async.export.rows import is_deleted, known_of, without_secrets
 from toggl_async.scheduler.scheduler import drivers_of
 
-__all__ = ["ME", "Survey", "SurveyedWorkspace", "doubts", "identify", "related_ids", "survey"]
+__all__ = ["Survey", "SurveyedWorkspace", "doubts", "related_ids", "survey"]
 
 T = TypeVar("T")
-
-ME = DATASETS["workspaces"].operation
-"""The operation that says whose token it is."""
 
 _WORKSPACES = "me.workspaces.list"
 
 _RELATED = ("clients", "projects", "tags", "tasks")
 """Datasets whose rows the first requests return, more or less completely."""
-
-_LATEST_CLOCK = dt.date(2100, 1, 1)
-"""A server that says it is later than this is taken to be wrong."""
 
 _MOVED = "an account that moved to Toggl 2.0 may show only part of its data here"
 
@@ -134,12 +121,8 @@ class Survey:
         return tuple(workspace.row for workspace in self.workspaces)
 
 
-_Id: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-"""An id of Toggl's; what can't be one doesn't name an account, a workspace or an organization."""
-
-
 class _Me(msgspec.Struct):
-    id: _Id
+    id: Id
     fullname: str | None = None
     email: str | None = None
     timezone: str | None = None
@@ -155,19 +138,15 @@ class _Related(msgspec.Struct):
     tasks: list[msgspec.Raw] | None = None
 
 
-class _Identity(msgspec.Struct):
-    id: _Id
-
-
 class _Workspace(msgspec.Struct):
-    id: _Id
+    id: Id
     name: str | None = None
     organization_id: int | None = None
     admin: bool | None = None
 
 
 class _Organization(msgspec.Struct):
-    id: _Id
+    id: Id
     created_at: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -187,9 +166,11 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
     """
     check_client(client)
     check_instance(ExportPlan, plan, "plan", "an ExportPlan")
-    answer = await client.fetch(operation(ME), path={}, query={"with_related_data": True})
-    me = _read(_Me, answer.body, ME)
-    more, seen = await _workspaces(client, me, answer.body)
+    spent: list[int] = []
+    asker = Asker(client, spent.append)
+    answer = await asker.ask(ME, query={"with_related_data": True})
+    me = decoded(_Me, answer.body, ME)
+    more, seen = await _workspaces(asker, me, answer.body)
     requests = answer.attempts + more
     chosen = _chosen(plan, seen)
     owners = {read.organization_id for read in chosen} - {None}
@@ -197,7 +178,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
     unread: Unread | None = None
     asks = _needs_organizations(plan)
     if asks:
-        more, found, unread = await _organizations(client)
+        more, found, unread = await _organizations(asker)
         requests += more
         organizations = {
             read.id: (read, row) for read, row in found if not plan.workspaces or read.id in owners
@@ -212,7 +193,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
         username=me.fullname,
         email=me.email,
         timezone=me.timezone,
-        asked_at=_time_of(answer),
+        asked_at=time_of(answer),
         workspaces=tuple(
             SurveyedWorkspace(
                 id=read.id,
@@ -225,21 +206,19 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
             for read in chosen
         ),
         organizations=tuple(row for _, row in organizations.values()),
-        requests=requests,
+        requests=requests + sum(spent),
         seen=related_ids(answer.body),
         warnings=tuple(doubts(me.default_workspace_id, seen, missing)),
         organizations_unread=unread,
     )
 
 
-async def _workspaces(
-    client: TogglClient, me: _Me, body: bytes
-) -> tuple[int, dict[int, tuple[_Workspace, bytes]]]:
+async def _workspaces(asker: Asker, me: _Me, body: bytes) -> tuple[int, dict[int, tuple[_Workspace, bytes]]]:
     """The workspaces that came along, listed where they can't be all; and the requests that this took."""
     requests = 0
     seen = {read.id: (read, row) for read, row in _each(_Workspace, me.workspaces or [], ME)}
     if not seen or (me.default_workspace_id or next(iter(seen))) not in seen:
-        requests, listed = await _list(client, _WORKSPACES)
+        requests, listed = await _list(asker, _WORKSPACES)
         for read, row in _each(_Workspace, listed, _WORKSPACES):
             seen.setdefault(read.id, (read, row))
     if not seen and me.default_workspace_id:
@@ -249,7 +228,7 @@ async def _workspaces(
 
 
 async def _organizations(
-    client: TogglClient,
+    asker: Asker,
 ) -> tuple[int, list[tuple[_Organization, bytes]], Unread | None]:
     """The organizations, the requests that this took, and what kept them from being read, if anything did.
 
@@ -258,7 +237,7 @@ async def _organizations(
     """
     name = DATASETS["organizations"].operation
     try:
-        requests, listed = await _list(client, name)
+        requests, listed = await _list(asker, name)
         return requests, list(_each(_Organization, listed, name)), None
     except ConnectionFailed:
         raise  # nobody is there: the run ends before it begins
@@ -303,7 +282,7 @@ def related_ids(body: bytes) -> dict[str, dict[int, tuple[int, ...]]]:
     Raises:
         DecodeError: the body isn't an answer to that request.
     """
-    related = _read(_Related, body, ME)
+    related = decoded(_Related, body, ME)
     found: dict[str, dict[int, tuple[int, ...]]] = {}
     for name in _RELATED:
         ids: defaultdict[int, list[int]] = defaultdict(list)
@@ -314,18 +293,6 @@ def related_ids(body: bytes) -> dict[str, dict[int, tuple[int, ...]]]:
                 ids[known.workspace_id or 0].append(known.id)
         found[name] = {workspace_id: tuple(listed) for workspace_id, listed in ids.items()}
     return found
-
-
-async def identify(client: TogglClient) -> tuple[int, dt.datetime]:
-    """Ask only who the token belongs to; return the user's id and the server's time.
-
-    Raises:
-        Forbidden: the credentials are wrong.
-        DecodeError: the answer isn't an account.
-        TogglError: whatever else became of the request.
-    """
-    answer = await client.fetch(operation(ME), path={})
-    return _read(_Identity, answer.body, ME).id, _time_of(answer)
 
 
 def _chosen(plan: ExportPlan, seen: Mapping[int, tuple[_Workspace, bytes]]) -> list[_Workspace]:
@@ -343,9 +310,9 @@ def _needs_organizations(plan: ExportPlan) -> bool:
     return "organizations" in plan or ("time_entries" in plan and plan.open_ended)
 
 
-async def _list(client: TogglClient, name: str) -> tuple[int, list[bytes]]:
+async def _list(asker: Asker, name: str) -> tuple[int, list[bytes]]:
     """A list of the account, and how many requests that took."""
-    answer = await client.fetch(operation(name), path={})
+    answer = await asker.ask(name)
     with reading(name, answer.body):
         return answer.attempts, rows_of(answer.body)
 
@@ -369,23 +336,6 @@ def _oldest(*days: dt.date | None) -> dt.date | None:
     return min((day for day in days if day is not None), default=None)
 
 
-def _time_of(answer: Answer) -> dt.datetime:
-    """The server's time: ours may be wrong, and a sandbox has its own; ours if that cannot be."""
-    try:
-        told = email.utils.parsedate_to_datetime(answer.headers["date"]).astimezone(dt.UTC)
-        if EARLIEST <= told.date() <= _LATEST_CLOCK:
-            return told
-    except (KeyError, ValueError, OverflowError):
-        pass
-    return dt.datetime.now(dt.UTC).replace(microsecond=0)
-
-
 def _each(kind: type[T], rows: Iterable[bytes | msgspec.Raw], name: str) -> Iterator[tuple[T, bytes]]:
     for row in rows:
-        yield _read(kind, row, name), bytes(row)
-
-
-def _read(kind: type[T], body: bytes | msgspec.Raw, name: str) -> T:
-    """Decode what the survey must know, or say which field is at fault."""
-    with reading(name, bytes(body)):
-        return msgspec.json.decode(json_of(bytes(body)), type=kind)
+        yield decoded(kind, row, name), bytes(row)

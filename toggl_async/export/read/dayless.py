@@ -1,7 +1,7 @@
 """Time entries with an id but without a day, and how an update gets rid of them.
 
 They are in no range of days, so no report that is read again shows that they are missing. They are deleted
-once an update has read all time entries of their workspace again, and nothing brought them.
+once an update has read all time entries of their workspace again without finding them.
 """
 
 import datetime as dt
@@ -19,7 +19,7 @@ _EVER = DateRange(dt.date.min, dt.date.max)
 
 
 async def await_dayless(reader: Reader) -> None:
-    """Note which time entries without a day there are, before anything is read again."""
+    """Note the time entries without a day, before anything is read again."""
     for piece in _pieces(reader):
         if reader.books.progress(piece).begun:
             continue
@@ -32,7 +32,7 @@ async def await_dayless(reader: Reader) -> None:
 
 
 async def delete_dayless(reader: Reader) -> None:
-    """Delete those that nothing brought, unless something of their workspace could not be read."""
+    """Delete those that no answer contained, unless part of their workspace could not be read."""
     missing = reader.books.missing()
     for piece in _pieces(reader):
         if (ENTRIES.name, piece.workspace_id) not in missing:
@@ -42,7 +42,7 @@ async def delete_dayless(reader: Reader) -> None:
 
 
 def _pieces(reader: Reader) -> Iterator[Piece]:
-    """A piece for each workspace, where an update reads everything again."""
+    """One piece per workspace, if the update reads everything again."""
     run = reader.books.run
     if run.previous is not None and run.read_from is not None and run.read_from <= EARLIEST:
         for workspace in reader.account.workspaces:

@@ -27,14 +27,14 @@ from toggl_async.export.rows import Line, changed_at
 __all__ = ["read_edits"]
 
 _OVERLAP = dt.timedelta(days=1)
-"""How much further back edits are asked for: reports may lag behind, and it costs no request."""
+"""How much further back edits are asked for: reports may lag behind, and it costs no extra request."""
 
 
 async def read_edits(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -> None:
-    """Read what changed in a range since the last run, and what the mirror lacks, from where it stands."""
+    """Read what changed in a range since the last run, and what the mirror lacks; resume if begun."""
     piece = Piece(ENTRIES.name, workspace.id, days, "edits")
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
-    if saved.bookmark is None:  # pragma: no branch - else it was cut off in the midst of them
+    if saved.bookmark is None:
         saved = attrs.evolve(saved, shifted=False)
     if saved.done:
         return
@@ -61,7 +61,7 @@ async def read_edits(reader: Reader, workspace: SurveyedWorkspace, days: DateRan
 async def _walk(
     reader: Reader, piece: Piece, saved: Progress, body: Mapping[str, Json], there: "_There"
 ) -> Progress:
-    """Read pages from a bookmark on, up to the end or to where the range is to be read anew."""
+    """Read pages from the bookmark to the end, or until the range has to be read from the start."""
     steps = reader.report(piece.workspace_id or 0, body=body, start=saved.bookmark)
     async with aclosing(steps):
         while not saved.done:
@@ -74,12 +74,12 @@ async def _walk(
 async def _take(
     reader: Reader, piece: Piece, saved: Progress, step: PageStep[Line], there: "_There"
 ) -> Progress:
-    """Commit what changed of a page, and what the mirror lacks, whenever that changed."""
+    """Commit the rows of a page that changed, and those that the mirror lacks, however old."""
     reader.forecast.read(ENTRIES.name, piece.name)
     lines = identified(step.items, ENTRIES.operation)
     moments = [changed_at(line.data) for line in lines]
     told = [moment for moment in moments if moment is not None]
-    # An answer that holds the whole range needs no order.
+    # If one answer holds the whole range, its order does not matter.
     whole = step.following is None and saved.bookmark is None
     ordered = whole or (len(told) == len(moments) and all(one >= next_ for one, next_ in pairwise(told)))
     changed = [
@@ -87,8 +87,8 @@ async def _take(
         for line, moment in zip(lines, moments, strict=True)
         if moment is None or moment >= there.since or line.id not in there.known
     ]
-    # Older rows that are not there appear where the token sees more than before, or where they were lost:
-    # then there may be more of them.
+    # Older rows that the mirror lacks mean that the token sees more than before, or that rows were lost.
+    # Either way there may be more of them, so reading goes on.
     behind = bool(told) and told[-1] < there.since and not any(map(there.lacks, lines))
     done = step.following is None or behind or not ordered
     saved = attrs.evolve(
@@ -111,11 +111,11 @@ async def _take(
 
 @attrs.frozen(kw_only=True)
 class _There:
-    """What the mirror has of a range.
+    """What the mirror holds for a range.
 
     Attributes:
-        since: the moment up to which it has the edits, and a little before.
-        days: the days of the range, and one more at both ends for the time zone.
+        since: the moment up to which it has all edits, less an overlap.
+        days: the days of the range, plus one at each end because of time zones.
         known: the ids of the entries of these days.
     """
 
@@ -124,17 +124,17 @@ class _There:
     known: set[int] = attrs.field(repr=False)
 
     def lacks(self, line: Line) -> bool:
-        """Whether it lacks a row; one that says another date than was asked for proves nothing."""
+        """Whether it lacks a row. A row dated outside the range proves nothing."""
         return line.id not in self.known and line.start is not None and line.start in self.days
 
 
 def _wider(days: DateRange) -> DateRange:
-    """The same days, and one more at both ends."""
+    """The same days, plus one at each end."""
     return DateRange(days.first - _OVERLAP, days.last + _OVERLAP)
 
 
 def _since(reader: Reader, workspace: SurveyedWorkspace) -> dt.datetime:
-    """The moment up to which the destination has the edits of a workspace, and a little before."""
+    """The moment up to which the mirror has all edits of a workspace, less an overlap."""
     previous = reader.books.run.previous
     assert previous is not None  # noqa: S101 - this is an update
     read_at = previous.read_at(ENTRIES.name, workspace.id)

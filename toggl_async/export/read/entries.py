@@ -44,7 +44,7 @@ REPORT_ROWS: dict[str, Json] = {
     "enrich_response": True,  # names beside ids
     "grouped": False,  # a group has one amount for all its entries
     "order_by": "date",
-    "order_dir": "ASC",  # what is tracked meanwhile comes last and shifts no page
+    "order_dir": "ASC",  # entries tracked in the meantime come last, so they shift no page
 }
 """How rows of the detailed report are asked for."""
 
@@ -52,7 +52,7 @@ RECENT = "recent"
 """The purpose for which an update reads the recent days again."""
 
 SHIFTED = "rows moved between pages while they were being read"
-"""What is wrong with a report that lacked an announced row twice."""
+"""The failure of a report that lacked an announced row in two readings."""
 
 _CURRENT = "me.time_entries.current"
 
@@ -64,11 +64,11 @@ _HALVES = 2
 _DAY = dt.timedelta(days=1)
 
 _WORTH_CUTTING = 20
-"""Pages from which on a rest is cut in two: that may cost a page more, which is 5 % of them at most."""
+"""The fewest pages left for which a range is cut in two. That may cost an extra page, at most 5 % of them."""
 
 
 async def read_running(reader: Reader) -> None:
-    """Ask for the running time entry, before any report: one that is stopped later is in a report then."""
+    """Ask for the running time entry before any report, so that a report has it if it is stopped later."""
     if reader.books.progress(_RUNNING).done:
         return
     reader.forecast.expect(_CURRENT, None)
@@ -104,7 +104,7 @@ async def read_running(reader: Reader) -> None:
     line = None
     if taken and running is not None:
         line = running.line.data.decode()
-        # A report that has it has it stopped: then it isn't awaited any more.
+        # If a report contains it, it has been stopped, and is no longer awaited.
         await reader.books.commit(_STOPPED, Progress(), dataset=ENTRIES, awaited=[running.line.id])
     await reader.books.commit(_RUNNING, Progress(done=True, line=line))
 
@@ -121,7 +121,7 @@ async def write_running(reader: Reader) -> None:
 
 
 async def read_again(reader: Reader, pieces: Iterable[Piece]) -> None:
-    """Read days again that are in the mirror already; what was deleted is deleted there."""
+    """Read days that the mirror already has once more, and delete what Toggl has deleted."""
     left = [piece for piece in pieces if not reader.books.progress(piece).done]
     running = reader.books.progress(_RUNNING).line
     spared: set[int] = set()
@@ -130,7 +130,7 @@ async def read_again(reader: Reader, pieces: Iterable[Piece]) -> None:
     for piece in left:
         if not reader.books.progress(piece).begun:
             scope = Scope(dataset=ENTRIES, workspace_id=piece.workspace_id, days=piece.days)
-            # What Toggl showed alive in this very run stays; `read_changes` looks where it may have moved.
+            # What Toggl listed as existing in this run stays; `read_changes` looks for where it moved.
             kept = spared if piece.purpose == RECENT else spared.union(shown(reader.books))
             await reader.books.begin(piece, scope, Progress(), spared=kept)
     async with asyncio.TaskGroup() as tasks:
@@ -139,7 +139,7 @@ async def read_again(reader: Reader, pieces: Iterable[Piece]) -> None:
 
 
 async def read_range(reader: Reader, piece: Piece) -> int:
-    """Read a range for the first time, the parts that it is cut into included; return its rows."""
+    """Read a range for the first time, including the parts it is cut into; return how many rows it has."""
     await _read_piece(reader, piece)
     saved = reader.books.progress(piece)
     rows = saved.rows
@@ -152,7 +152,7 @@ async def read_range(reader: Reader, piece: Piece) -> int:
 
 
 async def _read_piece(reader: Reader, piece: Piece) -> None:
-    """Read the report of a piece from where it stands; what is read again, once more where it is doubtful."""
+    """Read the rest of a piece's report; a second reading that is doubtful is repeated once."""
     if reader.books.progress(piece).done:
         return
     reader.forecast.expect(ENTRIES.name, piece.name)
@@ -166,7 +166,7 @@ async def _read_piece(reader: Reader, piece: Piece) -> None:
 
 
 async def _walk(reader: Reader, piece: Piece) -> None:
-    """Read the pages of a piece from where it stands."""
+    """Read the remaining pages of a piece."""
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
     if saved.bookmark is None:
         saved = attrs.evolve(saved, seconds=0, blank=False, shifted=False)
@@ -183,12 +183,12 @@ async def _walk(reader: Reader, piece: Piece) -> None:
             async for step in steps:
                 take = _take_again if piece.purpose else _take
                 saved = await take(reader, piece, saved, step)
-                if saved.again:  # what is left was cut in two
+                if saved.again:  # the rest was cut in two
                     break
 
 
 def _lines(reader: Reader, piece: Piece, step: PageStep[Line]) -> list[Line]:
-    """The lines of a page, and word of it to the forecast."""
+    """Return the lines of a page, and tell the forecast of it."""
     lines = identified(step.items, ENTRIES.operation)
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     reader.forecast.read(ENTRIES.name, piece.name, _share(piece.days, lines))
@@ -225,9 +225,9 @@ async def _take(reader: Reader, piece: Piece, saved: Progress, step: PageStep[Li
 async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageStep[Line]) -> Progress:
     """Commit one page of a report that is read again, and at its end what was deleted.
 
-    What is not met again was deleted only if Toggl's total of the same days agrees with what was: a report
-    can't vouch for what it lacks. And only if nobody meets it elsewhere: it may have moved to another day
-    or workspace; see `Books.delete`.
+    A row that did not come again counts as deleted only if Toggl's total for the same days agrees with the
+    rows that did, because a report that is cut short looks just the same. It must not turn up in any other
+    piece either: it may have moved to another day or workspace; see `Books.delete`.
     """
     lines = list({line.id: line for line in _lines(reader, piece, step)}.values())
     met = {line.id for line in lines}
@@ -271,12 +271,12 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageS
 async def _doubted(
     reader: Reader, piece: Piece, saved: Progress, unmet: set[int]
 ) -> tuple[Progress, str | None]:
-    """Hold what a report that was read again lacks against Toggl's total of the same days.
+    """Compare a report that was read again, and lacks rows, with Toggl's total for the same days.
 
     Returns:
-        Its progress: done, or to be read once more; and why what is missing is kept, if it is.
+        Its progress, either done or to be read once more; and why the missing rows are kept, if they are.
     """
-    if not reader.books.progress(_RUNNING).done:  # what is missing may be running
+    if not reader.books.progress(_RUNNING).done:  # the missing row may be the running entry
         return attrs.evolve(saved, done=True), _kept(unmet, "the running time entry could not be read")
     wide = not saved.readings and await _at_an_end(reader, piece, unmet)
     total = None if wide else await ask_total(reader, piece, _days_asked(reader, piece, saved))
@@ -292,13 +292,13 @@ async def _doubted(
 
 
 def _kept(unmet: set[int], why: str) -> str:
-    """What is said of time entries that stay although a report lacks them."""
+    """The message about time entries that stay although a report lacks them."""
     what = "1 time entry that was" if len(unmet) == 1 else f"{len(unmet)} time entries that were"
     return f"kept {what} missing this time: {why}"
 
 
 def _days_asked(reader: Reader, piece: Piece, saved: Progress) -> DateRange:
-    """The days that a piece is asked for with."""
+    """The days to request for a piece."""
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     if not saved.wide:
         return piece.days
@@ -309,7 +309,7 @@ def _days_asked(reader: Reader, piece: Piece, saved: Progress) -> DateRange:
 
 
 async def _at_an_end(reader: Reader, piece: Piece, unmet: set[int]) -> bool:
-    """Whether one of these rows stands on the first or last day of a piece that can be read wider."""
+    """Whether one of these rows is on the first or last day of a piece that can be extended by a day."""
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     if (piece.days.last - piece.days.first).days + 3 > LONGEST_RANGE:
         return False
@@ -321,7 +321,7 @@ async def _at_an_end(reader: Reader, piece: Piece, unmet: set[int]) -> bool:
 
 
 def _cut(reader: Reader, days: DateRange, saved: Progress, lines: list[Line]) -> tuple[DateRange, ...]:
-    """What is left of a range, in two parts, when answers are so slow that both can be read at once.
+    """Split the rest of a range in two, if answers are so slow that both halves can be read at once.
 
     The last day that was reached is read again, since its rest is missing.
     """
@@ -337,6 +337,6 @@ def _cut(reader: Reader, days: DateRange, saved: Progress, lines: list[Line]) ->
 
 
 def _share(days: DateRange, lines: list[Line]) -> float:
-    """How much of a range is behind after these lines, which are sorted by date."""
+    """The share of a range that is done after these lines, which are sorted by date."""
     reached = lines[-1].start if lines else None
     return days.share_until(reached) if reached else 0.0

@@ -1,7 +1,7 @@
 """How far a workspace's history is read: the plan's ranges, and beyond while the outermost has entries.
 
 A first export reads these ranges, and an update looks for changes in them; both continue beyond them in the
-same way. Nothing here follows the date of a row beyond what Toggl can hold.
+same way. Dates that Toggl cannot hold are never followed.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _DAY = dt.timedelta(days=1)
 
 
 async def read_history(reader: Reader, workspace: SurveyedWorkspace) -> list[Range]:
-    """Read all ranges of a workspace at once, then what lies beyond them; return what was read."""
+    """Read all ranges of a workspace concurrently, then those beyond; return all ranges that were read."""
     ranges = reader.plan.ranges(workspace.created, reader.account.today)
 
     async def read(days: DateRange) -> None:
@@ -41,7 +41,7 @@ async def read_history(reader: Reader, workspace: SurveyedWorkspace) -> list[Ran
 async def look_on(
     reader: Reader, workspace: SurveyedWorkspace, ranges: list[DateRange], read: _Read
 ) -> list[DateRange]:
-    """Read older and newer ranges, one after the other, as long as the outermost one brings something.
+    """Read older and newer ranges one by one, until the outermost one is empty.
 
     Args:
         reader: asks and writes.
@@ -50,7 +50,7 @@ async def look_on(
         read: reads a range.
 
     Returns:
-        The ranges that were read beyond, the empty ones at the ends, too.
+        The further ranges that were read, including the empty ones at both ends.
     """
     beyond: list[DateRange] = []
     last = ranges[-1]
@@ -58,7 +58,7 @@ async def look_on(
         await read(older)
         beyond.append(older)
         last = older
-    # The first year ahead begins before today, which says nothing about what is planned.
+    # The first range ahead begins before today, so its rows need not be planned ones.
     first = DateRange(min(reader.account.today + 2 * _DAY, ranges[0].last), ranges[0].last)
     while reader.plan.open_ahead and (newer := first.newer()) and await _has_rows(reader, workspace, first):
         await read(newer)
@@ -68,7 +68,7 @@ async def look_on(
 
 
 async def _brings(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -> bool:
-    """Whether a range has time entries, or Toggl's total of it says so."""
+    """Whether a range has time entries, in the mirror or by Toggl's total."""
     if reader.books.has_refused(ENTRIES, workspace.id):
         return False
     if await _has_rows(reader, workspace, days):
@@ -80,5 +80,5 @@ async def _brings(reader: Reader, workspace: SurveyedWorkspace, days: DateRange)
 
 
 async def _has_rows(reader: Reader, workspace: SurveyedWorkspace, days: DateRange) -> bool:
-    """Whether the mirror has time entries of these days, which were just read."""
+    """Whether the mirror has time entries for these days, which were just read."""
     return any(one.workspace_id == workspace.id and one.day in days for one in await reader.books.sums())

@@ -2,9 +2,10 @@
 
 In an update, a list that fits on one page is read again in full: that takes one request, like asking for
 changes, and shows deletions. For a longer list, the update asks for what changed since, if Toggl offers that;
-deleted rows are marked there. But while its pages were read, a row may have moved to one that was behind, and
-a row that becomes visible has not changed. So a longer list is read in full until two readings in a row bring
-the same, apart from new rows; then once a week, and whenever it lacks a row that the first requests returned.
+deleted rows are marked there. But a row may have moved to an earlier page while the list was read, and a row
+that becomes visible does not count as changed. So a longer list is read in full until two readings in a row
+return the same, apart from new rows; then once a week, and whenever it lacks a row that the first requests
+returned.
 
 If a list lacks a row that the first requests returned, or most of the rows that it had in the run before, it
 is read once more before anything is removed, and compared with a fresh answer to the first request. If that
@@ -24,44 +25,44 @@ from toggl_async.errors import TogglError
 from toggl_async.export.mirror.manifest import WholeList
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.store import Scope
-from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation
+from toggl_async.export.plan.datasets import REFUSALS, Dataset, operation, raise_for_account
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
 from toggl_async.export.rows import Line, changed_at, is_deleted, list_line
 
-__all__ = ["list_piece", "listed", "read_account_list", "read_workspace_lists"]
+__all__ = ["ids_now", "list_piece", "listed", "read_account_list", "read_workspace_lists"]
 
 _OVERLAP = 60
-"""Seconds before the last reading from which on changes are asked for: clocks differ a little."""
+"""Seconds by which requests for changes overlap with the last reading, because clocks differ a little."""
 
 _WHOLE_FOR = dt.timedelta(days=7)
-"""How long a list counts as whole: no change tells of a row that was made visible, or hidden."""
+"""How long a list counts as whole. A row that becomes visible, or hidden, does not count as a change."""
 
 _EMPTY = "an empty list"
-"""What the failure of a list begins with that has no witness. The next run believes it."""
+"""How the failure of an empty list begins that nothing else confirms. The next run believes it."""
 
 _MOVED = "rows moved between pages while they were being read, or the list is shorter than its total says"
-"""What is wrong with a list that may lack rows, twice."""
+"""The failure of a list that may lack rows after two readings."""
 
 
 def list_piece(dataset: Dataset, workspace: SurveyedWorkspace) -> Piece:
-    """The piece that a list of a workspace is."""
+    """The piece for a list of a workspace."""
     return Piece(dataset.name, workspace.id)
 
 
 async def read_account_list(reader: Reader, dataset: Dataset) -> None:
-    """Write what the first requests returned, in place of what is there."""
+    """Write what the first requests returned, and delete what they no longer contain."""
     piece = Piece(dataset.name)
     if reader.books.progress(piece).done:
         return
     lines = [list_line(row, workspace_id=None) for row in reader.account.rows(dataset.name)]
     came = {line.id for line in lines}
     lacking: set[int] = set()
-    gone: set[int] = set()  # the row of a workspace that is seen no more stays, as all its other rows do
+    gone: set[int] = set()  # a workspace that the token no longer sees keeps its row, like all others
     if dataset.name == "organizations":
         owners = {workspace.organization_id for workspace in reader.account.workspaces}
         lacking = {owner for owner in owners if owner is not None and owner not in came}
-        if not lacking:  # who is wrong about one may be wrong about all
+        if not lacking:  # a list that lacks one may lack others
             gone = await reader.books.known(Scope(dataset=dataset)) - came
     progress = Progress(done=True, rows=len(lines))
     await reader.write(piece, dataset, lines, progress, deleted=gone)
@@ -72,7 +73,7 @@ async def read_account_list(reader: Reader, dataset: Dataset) -> None:
 
 
 async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
-    """Read a list of every workspace; what it lacks is deleted at the end: see `settle_lists`."""
+    """Read a list of every workspace. Missing rows are deleted at the end of the run; see `settle_lists`."""
     pieces = {
         workspace: list_piece(dataset, workspace)
         for workspace in reader.account.workspaces
@@ -88,7 +89,7 @@ async def read_workspace_lists(reader: Reader, dataset: Dataset) -> None:
 
 
 async def _begin(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, piece: Piece) -> None:
-    """Say how a list is read again: as a whole, or what changed in it."""
+    """Decide how a list is read again: in full, or only what changed."""
     scope = Scope(dataset=dataset, workspace_id=workspace.id)
     changes = _changes(reader, dataset, workspace, len(await reader.books.known(scope)))
     if changes is None:
@@ -110,10 +111,10 @@ async def _read(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace) 
 async def _read_pages(
     reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, piece: Piece
 ) -> TogglError | None:
-    """Read a list to its end, once more where it is doubtful; return what kept it from there."""
+    """Read a list to its end, twice if the first reading is doubtful; return the error that stopped it."""
     while True:
         saved = reader.books.progress(piece)
-        if saved.since is not None and saved.readings:  # what changed is not all that it lacks
+        if saved.since is not None and saved.readings:  # changes are not all it lacks
             await reader.books.begin(piece, Scope(dataset=dataset, workspace_id=workspace.id), Progress())
         error = await _walk(reader, dataset, workspace, piece)
         if error is not None or reader.books.progress(piece).done:
@@ -123,7 +124,7 @@ async def _read_pages(
 async def _walk(
     reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, piece: Piece
 ) -> TogglError | None:
-    """Read the pages of a list from where it stands; return what kept it from its end."""
+    """Read the remaining pages of a list; return the error that stopped it."""
     saved = attrs.evolve(reader.books.progress(piece), failed=None)
     if saved.bookmark is None:
         saved = attrs.evolve(saved, blank=False, shifted=False)
@@ -146,8 +147,23 @@ async def _walk(
     return failure
 
 
+async def ids_now(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace) -> set[int] | None:
+    """Request a list of one page again, and return its ids; None if it can't be read."""
+    path = {"workspace_id": workspace.id}
+    found: set[int] = set()
+    async with aclosing(reader.steps(dataset.operation, path, query=dataset.query)) as steps:
+        try:
+            async for step in steps:
+                lines = [list_line(row, workspace_id=workspace.id) for row in step.items]
+                found.update(line.id for line in identified(lines, dataset.operation))
+        except SET_ASIDE as error:
+            raise_for_account(error)
+            return None
+    return found
+
+
 def _sources(dataset: Dataset, workspace: SurveyedWorkspace) -> Iterator[tuple[str, dict[str, int]]]:
-    """The operations that list a dataset of a workspace, and where; the next one where one is refused."""
+    """The operations that list a dataset, and their paths; the second is used if Toggl refuses the first."""
     path = {"workspace_id": workspace.id}
     if dataset.for_admins and workspace.admin and workspace.organization_id is not None:
         yield dataset.for_admins, {**path, "organization_id": workspace.organization_id}
@@ -174,7 +190,7 @@ async def _take(
         rows=saved.rows + len(lines),
         odd=saved.odd or step.nulls > 0 or new_stand_in,
         nameless=saved.nameless or step.nulls > 0,
-        # Null is Toggl's word for an empty list as well; but then something else has to agree.
+        # Toggl also writes null for an empty list, but then something else has to agree.
         blank=saved.blank or step.is_blank or (step.is_null and dataset.name not in reader.account.seen),
         shifted=saved.shifted or step.has_shifted,
         late=saved.late or await _brings_late(reader, dataset, piece, saved, lines),
@@ -199,14 +215,14 @@ async def _take(
 
 @attrs.frozen(kw_only=True)
 class _Verdict:
-    """What the end of a list means.
+    """What follows from a list that was read to its end.
 
     Attributes:
         again: whether it is to be read once more.
         gone: ids of rows that were deleted, unless another workspace's list has them.
         kept: ids of rows that the list lacks and Toggl shows elsewhere.
-        doubt: what is wrong with the list.
-        whole: what says that the next update may ask it only for what changed.
+        doubt: what is wrong with the list; None if nothing is.
+        whole: set if the next update may ask only for what changed.
     """
 
     again: bool = False
@@ -219,16 +235,16 @@ class _Verdict:
 async def _judge(
     reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, met: set[int], *, paged: bool
 ) -> _Verdict:
-    """Hold a list that was read to its end against what is known otherwise.
+    """Compare a list that was read to its end with everything else that is known.
 
-    Where it had several pages, a row that did not come may have moved to an earlier one meanwhile.
+    If it had several pages, a missing row may have moved to an earlier one while the list was read.
 
     Args:
         reader: asks.
-        dataset: what it is a list of.
+        dataset: the dataset.
         piece: the list.
-        saved: how far it is.
-        met: what came with its last page, which isn't written yet.
+        saved: its progress.
+        met: the ids on its last page, which isn't committed yet.
         paged: whether it had several pages.
     """
     if saved.shifted:
@@ -238,7 +254,7 @@ async def _judge(
         held = await reader.books.known(Scope(dataset=dataset, workspace_id=piece.workspace_id)) | met
         shown = reader.account.seen.get(dataset.name, {}).get(piece.workspace_id or 0, ())
         whole = None
-        if saved.whole is not None and not paged:  # changes move between pages as well
+        if saved.whole is not None and not paged:  # rows move between pages of changes as well
             whole = attrs.evolve(saved.whole, changes_from=reader.account.asked_at)
         return _Verdict(again=not held.issuperset(shown), whole=whole)
     unmet = await reader.books.unmet(piece) - met
@@ -247,7 +263,7 @@ async def _judge(
     lacking = [
         number
         for number in _seen_elsewhere(reader, dataset, piece, reader.account.seen, unmet, there)
-        # One that isn't there may be the row that came without an id.
+        # If the mirror never had it, it may be the row that came without an id.
         if (number in unmet or number not in there) and not saved.odd
     ]
     shrunk = len(unmet) * 2 > saved.before
@@ -261,7 +277,7 @@ async def _judge(
         return _Verdict(doubt=f"got {came}; no longer there: {listed(unmet)}")
     if unmet and not saved.rows and _has_no_witness(reader, dataset, piece):
         return _Verdict(doubt=f"{_EMPTY}; no longer there: {listed(unmet)}")
-    if lacking:  # a list that is wrong about one row says nothing about the others
+    if lacking:  # a list that is wrong about one row proves nothing about the others
         doubt = f"the list lacks {listed(lacking)}, which Toggl shows elsewhere"
         return _Verdict(kept=set(lacking), doubt=doubt)
     proven = paged and not (unmet or saved.late or saved.odd)
@@ -269,7 +285,7 @@ async def _judge(
 
 
 def _whole(reader: Reader, dataset: Dataset, piece: Piece) -> WholeList | None:
-    """What says that a list, which brought what the reading before had brought, may be asked for changes."""
+    """What lets the next update ask only for changes, now that two readings returned the same."""
     previous, number = reader.books.run.previous, piece.workspace_id or 0
     before = previous.read_at(dataset.name, number) if previous is not None else None
     if before is None or not dataset.since:
@@ -281,9 +297,9 @@ def _whole(reader: Reader, dataset: Dataset, piece: Piece) -> WholeList | None:
 async def _brings_late(
     reader: Reader, dataset: Dataset, piece: Piece, saved: Progress, lines: Iterable[Line]
 ) -> bool:
-    """Whether a page of a list that is read in full shows that the reading before was not whole.
+    """Whether a page shows that the previous full reading of its list was incomplete.
 
-    It does so by a row that the mirror lacks, unless that has changed since, as new rows have.
+    That is so if it has a row that the mirror lacks and that has not changed since, so it isn't new.
     """
     previous = reader.books.run.previous
     if previous is None or not dataset.since or saved.since is not None:
@@ -304,10 +320,10 @@ def _seen_elsewhere(
     unmet: Collection[int],
     there: Collection[int],
 ) -> Collection[int]:
-    """The ids of a list that the first request shows.
+    """The ids that the first request shows for a list.
 
-    Of users that is the caller's own, where it was there before, and where no other came: a workspace
-    that the caller sees has a user.
+    For users, that is the caller's own id, if the mirror had it before or if no other user came: a workspace
+    that the caller sees has at least that user.
     """
     if dataset.name == "users":
         me = reader.account.user_id
@@ -316,7 +332,7 @@ def _seen_elsewhere(
 
 
 def _has_no_witness(reader: Reader, dataset: Dataset, piece: Piece) -> bool:
-    """Whether nothing else shows what a list contains: neither the first request nor an earlier run."""
+    """Whether neither the first request nor an earlier run shows what a list contains."""
     if dataset.name in reader.account.seen:
         return False
     previous = reader.books.run.previous
@@ -329,14 +345,14 @@ def _has_no_witness(reader: Reader, dataset: Dataset, piece: Piece) -> bool:
 
 
 def listed(ids: Collection[int]) -> str:
-    """Some ids in words."""
+    """A few ids, for messages."""
     first = sorted(ids)[:3]
     more = f" and {len(ids) - len(first)} more" if len(ids) > len(first) else ""
     return ", ".join(map(str, first)) + more
 
 
 def _changes(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, before: int) -> Progress | None:
-    """How the reading of what changed in a list begins; None to read everything."""
+    """The progress with which to begin asking a list for changes; None to read it in full."""
     run = reader.books.run
     paging = operation(dataset.operation).paging
     if run.previous is None or run.all_lists or not dataset.since or paging is None:
@@ -350,5 +366,5 @@ def _changes(reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, bef
 
 
 def _changes_from(as_of: dt.datetime) -> int:
-    """The moment from which on a list that was read then is asked for changes, in seconds since 1970."""
+    """The moment, in seconds since 1970, from which to ask for changes to a list that was read at `as_of`."""
     return int(as_of.timestamp()) - _OVERLAP

@@ -24,7 +24,7 @@ __all__ = ["OwnChanges", "keep_shown", "pieces_around", "read_own_changes", "sho
 _CHANGES = "me.time_entries.list"
 
 _REACH = dt.timedelta(days=85)
-"""How far back changes can be asked for, a little less than Toggl's three months."""
+"""How far back changes can be requested: a little less than Toggl's limit of three months."""
 
 _OVERLAP = dt.timedelta(minutes=1)
 _DAY = dt.timedelta(days=1)
@@ -34,7 +34,7 @@ _RUNNING = Piece("running")
 
 
 class _Changed(msgspec.Struct):
-    """What is looked at of an entry that changed."""
+    """The fields of a changed entry that matter here."""
 
     id: int
     workspace_id: int | None = None
@@ -43,17 +43,17 @@ class _Changed(msgspec.Struct):
 
     @property
     def place(self) -> int | None:
-        """The workspace, by its name or the old one."""
+        """The workspace, under the current name of the field or the old one."""
         return self.wid if self.workspace_id is None else self.workspace_id
 
 
 @attrs.frozen(kw_only=True)
 class OwnChanges:
-    """The own entries that changed, and that Toggl still has.
+    """The caller's own entries that changed and that Toggl still has.
 
     Attributes:
-        shown: the ids of those that the plan takes for certain.
-        days: the days on which they begin now, by workspace, as far as Toggl can be asked for them.
+        shown: the ids of those that certainly match the plan.
+        days: the days on which they begin now, by workspace, if Toggl can be asked for such days.
     """
 
     shown: tuple[int, ...] = ()
@@ -81,14 +81,14 @@ async def read_own_changes(reader: Reader, looked: dt.datetime) -> OwnChanges:
 
 
 def _own_changes(alive: Iterable[_Changed], plan: ExportPlan) -> OwnChanges:
-    """What is to be known of entries that Toggl shows alive."""
+    """Summarize the entries that Toggl shows as existing."""
     ids: list[int] = []
     days: defaultdict[int, set[dt.date]] = defaultdict(set)
     for entry in alive:
         day = day_of(entry.start)
         if not plan.takes(day):
             continue
-        if not plan.filters:  # Toggl knows whom a choice among the entries fits, and says so in reports alone
+        if not plan.filters:  # only reports tell whether an entry matches the plan's filters
             ids.append(entry.id)
         if day is not None and day in DateRange(EARLIEST, LATEST) and entry.place is not None:
             days[entry.place].add(day)
@@ -96,16 +96,16 @@ def _own_changes(alive: Iterable[_Changed], plan: ExportPlan) -> OwnChanges:
 
 
 async def keep_shown(books: Books) -> None:
-    """Let no piece that has begun already delete what this run was shown alive."""
+    """Keep pieces that have begun from deleting entries that this run has seen to exist."""
     running = books.progress(_RUNNING).line
-    # The running entry is awaited from the reports; met here, it would not be written at the end.
+    # The running entry is awaited from the reports: if it counted as met, it would not be written at the end.
     met = {*shown(books)} - ({known_of(running.encode()).id} if running is not None else set())
     if met:
         await books.commit(_PIECE, books.progress(_PIECE), dataset=ENTRIES, met=met)
 
 
 def shown(books: Books) -> tuple[int, ...]:
-    """The ids of own entries that this run was shown alive."""
+    """The ids of own entries that this run has seen to exist."""
     return _saved(books).shown
 
 
@@ -117,7 +117,7 @@ def _saved(books: Books) -> OwnChanges:
 def pieces_around(
     reader: Reader, workspace_id: int, days: Iterable[dt.date], last: dt.date = LATEST
 ) -> list[Piece]:
-    """Pieces around days until `last`, a day more at both ends for the time zone, those that meet joined."""
+    """Pieces around days up to `last`, extended by a day at each end because of time zones, and merged."""
     ranges: list[DateRange] = []
     last = min(last, reader.plan.until or last)
     for day in sorted(days):

@@ -1,11 +1,11 @@
-"""How an export asks Toggl: one way for every list and report, counted, resumable, page by page."""
+"""Requests of an export: every list and report is read the same way, page by page, counted and resumable."""
 
 import asyncio
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from http import HTTPStatus
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import msgspec
@@ -29,6 +29,7 @@ from toggl_async.export.mirror.books import Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
+from toggl_async.export.plan.asking import ME, Asker, Target, identify, target_of
 from toggl_async.export.plan.datasets import (
     DATASETS,
     ENTRIES,
@@ -39,7 +40,7 @@ from toggl_async.export.plan.datasets import (
     raise_for_account,
 )
 from toggl_async.export.plan.plan import ExportPlan
-from toggl_async.export.plan.survey import ME, Survey, identify, related_ids
+from toggl_async.export.plan.survey import Survey, related_ids
 from toggl_async.export.read.report_rows import report_lines
 from toggl_async.export.rows import Line
 
@@ -50,27 +51,24 @@ OPEN_LISTS = 8
 
 
 _LOST = (RequestFailed, ServerError)
-"""What may be the fault of one part, or of the network and all of Toggl; see `Reader.fetch`."""
+"""Errors of one part, or of the network or Toggl as a whole; see `Reader.fetch`."""
 
 _NOTHING: Mapping[str, Any] = {}
 
 ItemT = TypeVar("ItemT")
 
-_Place: TypeAlias = tuple[str, frozenset[tuple[str, int]]]
-"""An operation, and what its path names."""
-
 
 class Traffic:
-    """What the requests of a run have shown.
+    """What the requests of a run have shown so far.
 
     Attributes:
         walks: how many walks are under way.
-        elapsed: how long the latest answer took, its waiting left out, in seconds.
-        seen: the ids in the latest answer to the first request, of each dataset and workspace; None before it
-            is asked for again.
+        elapsed: how long the latest answer took, in seconds, not counting the wait for a turn.
+        seen: the ids in the repeated answer to the first request, by dataset and workspace; None until it
+            has been requested again.
         answers: how many requests brought an answer that isn't a failure of Toggl's own.
-        lost: what showed that Toggl cannot be reached at all; None while it can.
-        refused: the operations that Toggl refused, and where.
+        lost: the error that showed that Toggl cannot be reached at all; None while it can.
+        refused: the operations that Toggl refused, with what their paths name.
     """
 
     def __init__(self) -> None:
@@ -79,11 +77,11 @@ class Traffic:
         self.seen: Mapping[str, Mapping[int, tuple[int, ...]]] | None = None
         self.answers = 0
         self.lost: TogglError | None = None
-        self.refused: set[_Place] = set()
+        self.refused: set[Target] = set()
         self.reaching: asyncio.Lock = asyncio.Lock()
-        """Is held while Toggl is asked whether it can be reached."""
+        """Held while a request finds out whether Toggl can be reached."""
         self.checking: asyncio.Lock = asyncio.Lock()
-        """Is held while the first request is sent again."""
+        """Held while the first request is sent again."""
 
 
 @attrs.frozen(kw_only=True)
@@ -92,16 +90,17 @@ class Reader:
 
     Attributes:
         client: sends, at its scheduler's pace.
-        books: where everything is written down.
+        books: record everything.
         tell: called with each event of the progress.
         forecast: how many requests are left.
-        gate: lets so many lists be open at once, because an open list holds a page of rows.
-        traffic: what tells whether more lists could be.
-        room: is awaited before each request: until what was read before has been taken.
-        sizes: items on a page of each report that was answered, so that one which is too large is tried
-            once, and not for every range.
-        probing: is held by the walk that tries.
+        gate: limits how many lists are open at once, because an open list holds a page of rows.
+        traffic: tells whether more could be.
+        room: awaited before each request, until the caller has taken what was read before.
+        sizes: the page size that worked, by operation, so that one that is too large is tried once, and not
+            for every range.
+        probing: held by the walk that is finding it out.
         compares: whether Toggl's totals are asked for.
+        asker: calls the operations.
     """
 
     client: TogglClient
@@ -114,6 +113,10 @@ class Reader:
     sizes: dict[str, int] = attrs.field(factory=dict)
     probing: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     compares: bool = True
+    asker: Asker = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda reader: Asker(reader.client, reader.books.spend), takes_self=True),
+    )
 
     @property
     def has_room(self) -> bool:
@@ -140,8 +143,8 @@ class Reader:
     ) -> Answer:
         """Call an operation and count the requests that it took.
 
-        Where it fails, and nothing else is answered, Toggl is asked whose token it is: if that fails, too,
-        it doesn't concern this part alone, and `set_aside` ends the export.
+        If it fails, and nothing else has been answered in the meantime, a request for the profile shows
+        whether Toggl can be reached at all. If not, `set_aside` ends the export.
         """
         if self.room is not None:
             await self.room()
@@ -156,7 +159,7 @@ class Reader:
         except ResponseError as error:
             self.traffic.answers += 1
             self.books.spend(0 if error.from_memory else 1)
-            self.traffic.refused.add(_place(name, path))
+            self.traffic.refused.add(target_of(name, path))
             raise
         self.traffic.answers += 1
         self.books.spend(answer.attempts)
@@ -164,8 +167,8 @@ class Reader:
         return answer
 
     async def _ask(self, name: str, path: Mapping[str, int], query: Mapping[str, Any], body: Any) -> Answer:
-        """Call an operation, again where the scheduler remembers a refusal that this mirror never met."""
-        ask = functools.partial(self.client.fetch, operation(name), path=path, query=query, body=body)
+        """Call an operation; ask again if it gets a remembered refusal that this mirror never got."""
+        ask = functools.partial(self.asker.ask, name, path=path, query=query, body=body)
         try:
             return await ask()
         except (FeatureUnavailable, EndpointGone) as error:
@@ -174,15 +177,15 @@ class Reader:
         return await ask(recalls=False)
 
     def _is_known(self, error: ResponseError, name: str, path: Mapping[str, int]) -> bool:
-        """Whether this mirror was told of a refusal itself: in this run, or by the one before it.
+        """Whether this mirror got a refusal itself, in this run or the one before.
 
-        What somebody else was told, at whatever time within the day, doesn't say that nothing is missing.
+        Another program may have got it up to a day ago, which doesn't prove that nothing is missing now.
         """
         previous = self.books.run.previous
-        return _place(name, path) in self.traffic.refused or (
+        return target_of(name, path) in self.traffic.refused or (
             previous is not None
             and (
-                # Where another list takes its place, nothing is noted, but the run before has asked.
+                # If another list takes its place, the refusal is not recorded, but the run before did ask.
                 any(dataset.for_admins == name for dataset in DATASETS.values())
                 or any(
                     (one.workspace_id, one.status, one.message)
@@ -193,7 +196,7 @@ class Reader:
         )
 
     async def _reach(self, error: TogglError) -> None:
-        """Note that Toggl cannot be reached, if it cannot."""
+        """Find out whether Toggl can be reached, and note it if not."""
         before = self.traffic.answers
         async with self.traffic.reaching:
             if self.traffic.answers > before or self.traffic.lost is not None:
@@ -205,7 +208,7 @@ class Reader:
                 self.traffic.lost = error
             except SET_ASIDE as other:
                 raise_for_account(other)
-                self.traffic.answers += 1  # Toggl answers, if not as it should
+                self.traffic.answers += 1  # an unexpected answer is an answer, too
             finally:
                 self.books.spend(1)
 
@@ -218,7 +221,7 @@ class Reader:
         body: Any = msgspec.UNSET,
         start: Bookmark | None = None,
     ) -> AsyncGenerator[PageStep[bytes], None]:
-        """Walk the pages of an operation from a bookmark on; a list without paging is one page.
+        """Walk the pages of an operation from a bookmark; a list without paging is one page.
 
         Raises:
             DecodeError: an answer isn't a list, or holds more than its rows.
@@ -231,7 +234,7 @@ class Reader:
     def report(
         self, workspace_id: int, *, body: Mapping[str, Any], start: Bookmark | None
     ) -> AsyncGenerator[PageStep[Line], None]:
-        """Walk the pages of a workspace's detailed report, as lines, from a bookmark on.
+        """Walk the pages of a workspace's detailed report, as lines, from a bookmark.
 
         Raises:
             DecodeError: an answer isn't a list.
@@ -245,10 +248,10 @@ class Reader:
     async def _counted(
         self, walk: AsyncGenerator[PageStep[ItemT], None]
     ) -> AsyncGenerator[PageStep[ItemT], None]:
-        """Pass on the steps of a walk, which counts as one that is under way."""
+        """Pass on the steps of a walk, and count it as under way."""
         self.traffic.walks += 1
         try:
-            # Closed at once when the caller stops: what is left to the collector keeps its page.
+            # Close it as soon as the caller stops: left to the garbage collector, it would keep its page.
             async with aclosing(walk):
                 async for step in walk:
                     yield step
@@ -258,7 +261,7 @@ class Reader:
     async def _whole(
         self, name: str, path: Mapping[str, int], query: Mapping[str, Any], body: Any
     ) -> AsyncGenerator[PageStep[bytes], None]:
-        """Read a list that comes as a whole."""
+        """Read a list that has no pages."""
         answer = await self.fetch(name, path, query=query, body=body)
         with reading(name, answer.body):
             rows, left_out = rows_among(answer.body)
@@ -275,7 +278,7 @@ class Reader:
         paging: Paging,
         taken: Callable[[Iterable[msgspec.Raw]], list[ItemT]],
     ) -> AsyncGenerator[PageStep[ItemT], None]:
-        """Walk the pages of a list, `taken` making of each page's rows what is passed on."""
+        """Walk the pages of a list, and convert the rows of each with `taken`."""
         latest = b""
         async with AsyncExitStack() as alone:
             if paging.fallbacks and name not in self.sizes:
@@ -309,7 +312,7 @@ class Reader:
                     yield step.with_items(items)
 
     def _note_smallest(self, name: str, paging: Paging, request: PageRequest) -> None:
-        """Remember that even the smallest page was refused: other ranges try no other size."""
+        """Remember that even the smallest page was refused, so that other ranges try no other size."""
         if paging.fallbacks and isinstance(request.body, Mapping):
             smallest = min(paging.fallbacks)
             if request.body[paging.size] == smallest:
@@ -364,7 +367,7 @@ class Reader:
             await self.failed(piece, str(error))
 
     async def failed(self, piece: Piece, message: str, *, progress: Progress | None = None) -> None:
-        """Note that a part is not whole, and commit how far it is; unless it is done, it is read again."""
+        """Note that a part is incomplete, and commit its progress; unless it is done, it is read again."""
         await self.books.commit(piece, attrs.evolve(progress or self.books.progress(piece), failed=message))
         self._tell_failures(piece)
 
@@ -373,9 +376,9 @@ class Reader:
             self.tell(PieceFailed(failure=failure))
 
     async def seen_now(self) -> Mapping[str, Mapping[int, tuple[int, ...]]]:
-        """The ids that the first request shows now: a second source to compare a list with.
+        """The ids that the first request shows now, as a second source to compare a list with.
 
-        It is sent again once in a run, if a list lacks a row that its answer had at the beginning.
+        It is sent again at most once per run, if a list lacks a row that its first answer had.
         """
         async with self.traffic.checking:
             if self.traffic.seen is None:
@@ -389,7 +392,7 @@ class Reader:
         return self.traffic.seen
 
     async def refused(self, piece: Piece, status: int, message: str) -> None:
-        """Note that Toggl refused a piece, which is not read on."""
+        """Note that Toggl refused a piece, and stop reading it."""
         refusal = Refusal(
             dataset=piece.dataset,
             workspace_id=piece.workspace_id or 0,
@@ -401,15 +404,11 @@ class Reader:
             self.tell(PieceRefused(refusal=refusal))
 
 
-def _place(name: str, path: Mapping[str, int]) -> _Place:
-    return name, frozenset(path.items())
-
-
 def identified(lines: list[Line], operation: str) -> list[Line]:
-    """The lines of a page, of which one or another may lack an id, but not all, unless they have a start.
+    """Check the lines of a page: some may lack an id, but not all, unless they have a start.
 
     Raises:
-        DecodeError: none has one, so what came is something else, such as an error in a list.
+        DecodeError: none has one, so the answer is something else, such as an error in a list.
     """
     if lines and all(line.id < 0 and line.start is None for line in lines):
         body = b"[" + b",".join(line.data for line in lines) + b"]"
@@ -418,7 +417,7 @@ def identified(lines: list[Line], operation: str) -> list[Line]:
 
 
 def _rows(pieces: Iterable[msgspec.Raw]) -> list[bytes]:
-    """Rows, once it is certain that they can be held.
+    """Copy rows, once it is certain that they can be stored.
 
     Raises:
         Misshapen: a row is nested too deeply.

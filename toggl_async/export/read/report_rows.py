@@ -1,7 +1,8 @@
-"""The rows of a detailed report as lines: one that is as Toggl documents it is cut, any other is rebuilt.
+"""The rows of a detailed report as lines. A row of the documented shape is cut up, any other is rebuilt.
 
-Nearly all rows of an export pass here, so each is decoded once, strictly, and what a mirror stores is made
-of that at once. No list or tuple of lists outlives its row: a page of those would keep the collector busy.
+Nearly all rows of an export come through here, so each is decoded once, strictly, and turned into what a
+mirror stores right away. No list or tuple of lists outlives its row, because a page of those would keep the
+garbage collector busy.
 """
 
 from collections.abc import Iterable
@@ -30,7 +31,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Group(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """What a report says of time entries together, as Toggl documents it."""
+    """A row of a report, as Toggl documents it: what its time entries have in common."""
 
     user_id: _Int | None = None
     username: str | None = None
@@ -72,7 +73,7 @@ def report_lines(pieces: Iterable[msgspec.Raw], *, workspace_id: int) -> list[Li
     """
     lines: list[Line] = []
     rows = list(map(bytes, pieces))
-    # Looked for in the page at once, which takes a tenth of the time.
+    # Searching the whole page at once takes a tenth of the time.
     if b"\n" in (page := b"".join(rows)) or b"\r" in page:
         return [line for row in rows for line in entry_lines(row_of(row), workspace_id=workspace_id)]
     space = b'"workspace_id":%d,' % workspace_id
@@ -86,12 +87,12 @@ def report_lines(pieces: Iterable[msgspec.Raw], *, workspace_id: int) -> list[Li
 
 
 def _documented(row: bytes, workspace_id: int, space: bytes) -> Line | None:
-    """The line of a row that is as documented and has one time entry; None for any other row.
+    """The line of a documented row with one time entry; None for any other row.
 
     Args:
         row: one JSON object, without line breaks.
         workspace_id: the workspace of the report.
-        space: the same as a field, with its comma.
+        space: the workspace as a JSON field, with its comma.
     """
     try:
         group = _group(row)
@@ -128,19 +129,19 @@ def _documented(row: bytes, workspace_id: int, space: bytes) -> Line | None:
 
 
 def _cut(row: bytes, number: int | None, space: bytes) -> bytes | None:
-    """The line of a documented row with one time entry, cut out of it; None where that may not be exact.
+    """Cut the line of a documented row with one time entry out of it; None if that may not be exact.
 
-    In a text a quote has a backslash before it, so none of what is looked for can be part of one.
+    Within a string, quotes are escaped, so the patterns searched for cannot match inside one.
 
     Args:
         row: the row.
         number: the number of the row, which is left out.
-        space: the workspace as a field, with its comma.
+        space: the workspace as a JSON field, with its comma.
     """
     at = row.find(_OPENING)
     end = row.find(b"]", at)
     entry = row[at + len(_OPENING) : end]
-    # Nothing of an entry is a list, so this is its end, unless it stands in a text; then a quote is open.
+    # No field of an entry is a list, so this ends it, unless it is inside a string; then a quote is open.
     if at < 0 or entry[-1:] != b"}" or entry.count(b'"') & 1 or b"\\" in entry:
         return None
     before, behind = row[:at], row[end + 1 : -1]
@@ -152,7 +153,7 @@ def _cut(row: bytes, number: int | None, space: bytes) -> bytes | None:
             before = kept
         else:
             return None
-    # What remains must meet at commas. Where there are spaces between, or the list comes twice, it does not.
+    # The rest must join at commas, which it does not if there are spaces between, or two such lists.
     is_first = before == b"{"
     if not (is_first or before[-1:] == b",") or (behind and (behind[:1] != b"," or _KEY in behind)):
         return None

@@ -38,11 +38,11 @@ REPORT_FIELDS = (
     "at_tz",
     "workspace_id",
 )
-"""The fields of a time entry's line; the running entry has them all, null where Toggl says nothing."""
+"""The fields of a time entry's line; the running entry has all of them, null if Toggl omits one."""
 
 
 class _Running(msgspec.Struct):
-    """What decides whether a running time entry is taken."""
+    """The fields that decide whether the plan includes a running time entry."""
 
     user_id: int | None = None
     project_id: int | None = None
@@ -55,7 +55,7 @@ class _Running(msgspec.Struct):
 _NULL = msgspec.Raw(b"null")
 
 _OLD_NAMES = {"workspace_id": "wid", "user_id": "uid", "project_id": "pid", "task_id": "tid"}
-"""What Toggl calls some fields, too, and did at first."""
+"""Older names of some fields, which Toggl still uses in places."""
 
 _running = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _chosen = msgspec.json.Decoder(_Running)
@@ -64,7 +64,7 @@ _encode = msgspec.json.Encoder().encode
 
 @attrs.frozen(kw_only=True)
 class Running:
-    """A running time entry: its line, and what choices among time entries look at."""
+    """A running time entry: its line, and the fields that filters look at."""
 
     line: Line
     workspace_id: int | None
@@ -78,7 +78,7 @@ class Running:
 def running_line(
     body: bytes, *, username: str | None, email: str | None, timezone: str | None
 ) -> Running | None:
-    """The line of the running time entry, which the reports leave out, in the shape of theirs.
+    """Read the running time entry, which the reports leave out, in the shape of theirs.
 
     Args:
         body: the time entry as Track sends it; null when none runs.
@@ -116,7 +116,7 @@ def running_line(
 
 
 def refuse_without_place(running: Running) -> None:
-    """Refuse a running time entry that no later report could replace.
+    """Refuse a running time entry that a later report could not replace.
 
     Raises:
         msgspec.ValidationError: it has no workspace, or no day.
@@ -127,7 +127,7 @@ def refuse_without_place(running: Running) -> None:
 
 
 def _in_zone(start: msgspec.Raw, timezone: str | None) -> msgspec.Raw:
-    """When a time entry began, as reports have it: in a time zone, to the second; else as it came."""
+    """When a time entry began, as reports write it: in the time zone, to the second; or else as it came."""
     try:
         moment = msgspec.json.decode(start, type=dt.datetime)
         zone = zoneinfo.ZoneInfo(timezone or "")

@@ -1,7 +1,7 @@
 """Time entries that an odd answer left without an id and a day, and how an update gets rid of them.
 
 They are in no range of days, so no report that is read again shows that they are missing. They are deleted
-once all time entries of their workspace have been read correctly: nothing came without an id, and either
+once all time entries of their workspace have been read correctly: no row came without an id, and either
 everything was read again, or Toggl's totals of all ranges agree without them.
 """
 
@@ -19,7 +19,7 @@ _EVER = DateRange(dt.date.min, dt.date.max)
 
 
 async def delete_stand_ins(reader: Reader) -> None:
-    """Delete time entries without an id and a day where an update has shown that Toggl has none."""
+    """Delete time entries without an id and a day, once an update has shown that Toggl has none."""
     run, books = reader.books.run, reader.books
     if run.previous is None or not run.older or run.read_from is None:
         return

@@ -12,11 +12,11 @@ from toggl_async.export.rows import totals_of
 __all__ = ["TOTALS", "ask_total", "total_of"]
 
 TOTALS = "workspace.reports.detailed.totals"
-"""The operation that says Toggl's own sums."""
+"""The operation that returns Toggl's own sums."""
 
 
 async def total_of(reader: Reader, one: Range, purpose: str) -> ServerTotals | None:
-    """Toggl's own sums of a range, asked for once for a purpose; None when it was refused or failed."""
+    """Toggl's own sums of a range, requested once per purpose; None if that was refused or failed."""
     piece = Piece("totals", one.workspace_id, one.days, purpose)
     saved = reader.books.progress(piece)
     if saved.done:
@@ -29,7 +29,7 @@ async def total_of(reader: Reader, one: Range, purpose: str) -> ServerTotals | N
 
 
 async def ask_total(reader: Reader, piece: Piece, days: DateRange) -> ServerTotals | None:
-    """Toggl's own sums of days of a piece; None when it was refused or failed."""
+    """Toggl's own sums of some days; None if the request was refused or failed."""
     body = {
         "start_date": days.first,
         "end_date": days.last,

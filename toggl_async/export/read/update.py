@@ -42,8 +42,8 @@ _DAY = dt.timedelta(days=1)
 def first_day(previous: Previous, account: Survey, recheck: int | None) -> dt.date:
     """The first of the days whose time entries are all read again.
 
-    These are all days where the profile has another time zone now: Toggl writes times otherwise, and counts
-    days otherwise.
+    That is every day if the profile's time zone has changed, because Toggl then writes times, and assigns
+    entries to days, differently.
 
     Args:
         previous: the export that is brought up to date.
@@ -69,12 +69,12 @@ async def read_changes(reader: Reader) -> list[Range]:
             held = rows.get(workspace.id)
             known[workspace] = reader.plan.ranges(workspace.created, reader.account.today, rows=held)
     recent = {space: _recent(reader, found, first) for space, found in known.items()}
-    # First what was deleted: whatever the reports still have is met later, and stays.
+    # Deletions first: an entry that a report still has is met later, and stays.
     own = await read_own_changes(reader, _own_since(reader))
     again = [Range(space.id, part) for space, parts in recent.items() for part in parts]
     pieces = [Piece(ENTRIES.name, one.workspace_id, one.days, RECENT) for one in again]
     await read_again(reader, pieces)
-    # What is gone from the recent days may begin on another one now, as may what the last run deleted.
+    # An entry that is gone from the recent days, or that the last run deleted, may begin on another day now.
     gone = any(reader.books.progress(piece).deletes for piece in pieces)
     await keep_shown(reader.books)
     lately = previous.changes.get(ENTRIES.name)
@@ -94,7 +94,7 @@ async def read_changes(reader: Reader) -> list[Range]:
 async def _read_rest(
     reader: Reader, workspace: SurveyedWorkspace, ranges: list[DateRange], recent: list[DateRange]
 ) -> list[Range]:
-    """Read what changed before the recent days, after them, and beyond; return what lies beyond."""
+    """Read what changed before and after the recent days, and beyond the ranges; return the ranges beyond."""
     first, last = ranges[-1].first, ranges[0].last
     begin = recent[-1].first if recent else last + _DAY
     end = recent[0].last if recent else last
@@ -111,8 +111,9 @@ async def _read_rest(
 def _recent(reader: Reader, ranges: list[DateRange], first: dt.date) -> list[DateRange]:
     """The days of a workspace that are all read again, in ranges.
 
-    They reach as far past today as the ranges do that today needs: that takes no request more. But they leave
-    room for a day more at both ends, where the offset of a row may name another day than Toggl counts it on.
+    They reach as far past today as the last range that is needed for today, which costs no extra request. But
+    they leave room for another day at each end, because the offset of a row may name another day than the one
+    that Toggl counts it on.
     """
     begin, last = max(first, ranges[-1].first), ranges[0].last
     if first > EARLIEST:
@@ -123,20 +124,20 @@ def _recent(reader: Reader, ranges: list[DateRange], first: dt.date) -> list[Dat
 
 
 def _of_update(run: Run) -> tuple[Previous, dt.date]:
-    """The export before, and the first of the days that are all read again."""
+    """The previous export, and the first of the days that are read again in full."""
     assert run.previous is not None  # noqa: S101 - this is an update
     assert run.read_from is not None  # noqa: S101
     return run.previous, run.read_from
 
 
 def _read_at(previous: Previous, account: Survey) -> dt.datetime:
-    """When the time entries of the account's workspaces were last read, the longest ago of them."""
+    """When the time entries of the account's workspaces were last read: the earliest of these times."""
     found = [previous.read_at(ENTRIES.name, workspace.id) for workspace in account.workspaces]
     return min([moment for moment in found if moment is not None], default=account.asked_at)
 
 
 async def _rows(reader: Reader) -> dict[int | None, DateRange]:
-    """The oldest and the newest day of each workspace in the mirror, as far as Toggl can hold such days."""
+    """The oldest and the newest day of each workspace in the mirror, among the days that Toggl can hold."""
     days: dict[int | None, DateRange] = {}
     for one in await reader.books.sums():
         if one.day in DateRange(EARLIEST, LATEST):
@@ -146,10 +147,10 @@ async def _rows(reader: Reader) -> dict[int | None, DateRange]:
 
 
 def _own_since(reader: Reader) -> dt.datetime:
-    """The moment from which on the caller's own changes are asked for."""
+    """The moment from which the caller's own changes are requested."""
     previous, _ = _of_update(reader.books.run)
     looked = _read_at(previous, reader.account)
-    if reader.books.run.older:  # those that were left out since
+    if reader.books.run.older:  # including those that were left out since
         looked = min(looked, previous.datasets[ENTRIES.name].older_edits_as_of or looked)
     return looked
 
@@ -157,7 +158,7 @@ def _own_since(reader: Reader) -> dt.datetime:
 def _own_pieces(
     reader: Reader, own: OwnChanges, known: Mapping[SurveyedWorkspace, list[DateRange]], first: dt.date
 ) -> Iterator[Piece]:
-    """What is read again for own entries that changed: where nobody has looked, or no order shows them."""
+    """Pieces to read again for own entries that changed on uncovered days, or where Toggl did not sort."""
     for workspace, ranges in known.items():
         looked = DateRange(ranges[-1].first, ranges[0].last)
         days = own.days.get(workspace.id, ())

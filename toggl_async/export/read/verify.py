@@ -1,7 +1,7 @@
 """Compares the destination with Toggl: its seconds, month by month, with Toggl's own totals.
 
-Totals are requested for each range that was read, even if it was empty, because entries that are missing
-altogether show nowhere else.
+Totals are requested for each range that was read, even an empty one, because nothing else would show that all
+of its entries are missing.
 
 A month that differs is read again, because a time entry that was edited or deleted during the export may be
 in the wrong place, or missing. Then the total is requested again, and what still differs is reported. If many
@@ -34,7 +34,7 @@ from toggl_async.export.read.totals import TOTALS, total_of
 __all__ = ["verify"]
 
 _MONTHS_AGAIN = 6
-"""Months of a range that are read again at most in a first export."""
+"""The most months of a range that a first export reads again."""
 
 _AGAIN, _ONCE_MORE = "again", "once more"
 
@@ -50,7 +50,7 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
     checked = list(ranges)
     checks = {one: Piece("check", one.workspace_id, one.days) for one in checked}
     if all(reader.books.progress(piece).done for piece in checks.values()):
-        return  # by an earlier run, which may even have given the file its name
+        return  # by an earlier process, which may even have renamed the file already
     found = await _first_comparison(reader, checks)
     if correct:
         found = await _correct(reader, found)
@@ -67,7 +67,7 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
 
 
 async def _first_comparison(reader: Reader, checks: Mapping[Range, Piece]) -> dict[Range, Check]:
-    """Compare all ranges, unless an earlier process has."""
+    """Compare all ranges, unless an earlier process already has."""
     found = {
         one: check
         for one, piece in checks.items()
@@ -80,7 +80,7 @@ async def _first_comparison(reader: Reader, checks: Mapping[Range, Piece]) -> di
 
 
 async def _correct(reader: Reader, first: dict[Range, Check]) -> dict[Range, Check]:
-    """Read months that differ again, then delete what nobody has met; return how it stands then.
+    """Read months that differ again, then delete what no piece has met; return the comparison after that.
 
     Args:
         reader: asks and writes.
@@ -97,7 +97,7 @@ async def _correct(reader: Reader, first: dict[Range, Check]) -> dict[Range, Che
         if not pieces:
             break
         await read_again(reader, pieces)
-        # What is missing may have gone anywhere.
+        # The missing entries may have moved anywhere.
         anywhere = reader.books.is_deleting(ENTRIES)
         ranges = [one for one, parts in months.items() if parts or anywhere]
         found = found | await _compare(reader, ranges, purpose)
@@ -110,7 +110,7 @@ async def _correct(reader: Reader, first: dict[Range, Check]) -> dict[Range, Che
 
 
 def _changed(first: Check, now: Check) -> list[DateRange]:
-    """The months that differ by another sum than at first."""
+    """The months whose difference has changed."""
     days = DateRange(now.first, now.last)
     if all(month.server_seconds is not None for month in (*first.months, *now.months)):
         pairs = zip(months_of(days), map(_surplus, first.months), map(_surplus, now.months), strict=True)
@@ -120,12 +120,12 @@ def _changed(first: Check, now: Check) -> list[DateRange]:
 
 
 def _surplus(one: Check | MonthCheck) -> int:
-    """By how many seconds Toggl has more; 0 where it gives no total."""
+    """How many seconds more Toggl has; 0 if it gives no total."""
     return 0 if one.server_seconds is None else one.server_seconds - one.seconds
 
 
 def _months_to_read(reader: Reader, check: Check) -> list[DateRange]:
-    """The months of a range that differ, where reading them again may help."""
+    """The months of a range that differ, if reading them again may help."""
     months = [
         days
         for days, month in zip(months_of(DateRange(check.first, check.last)), check.months, strict=False)
@@ -134,13 +134,13 @@ def _months_to_read(reader: Reader, check: Check) -> list[DateRange]:
     if check.rows and reader.books.run.previous is None and len(months) > _MONTHS_AGAIN:
         return []
     update = reader.books.run.previous is not None
-    if not months and check.agrees is False and (update or not check.rows):  # Toggl's graph has no months
+    if not months and check.agrees is False and (update or not check.rows):  # Toggl's graph isn't by month
         return [DateRange(check.first, check.last)]
     return _joined(months)
 
 
 def _joined(months: Iterable[DateRange]) -> list[DateRange]:
-    """The same days, months that follow each other in one range: that takes fewer requests."""
+    """Merge consecutive months, which takes fewer requests."""
     ranges: list[DateRange] = []
     for month in months:
         if ranges and ranges[-1].last + dt.timedelta(days=1) == month.first:
@@ -151,7 +151,7 @@ def _joined(months: Iterable[DateRange]) -> list[DateRange]:
 
 
 async def _compare(reader: Reader, ranges: list[Range], purpose: str) -> dict[Range, Check]:
-    """Add up what is in the destination, then ask Toggl for its totals of the same days."""
+    """Add up what the mirror has, then ask Toggl for its totals of the same days."""
     for one in ranges:
         reader.forecast.expect(TOTALS, one)
     sums: dict[int | None, list[tuple[int, int, int]]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Arguments that the functions which run an export share, each checked under its own name."""
+"""Checks of the arguments that the functions that run an export share, under the names of the arguments."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from toggl_async.scheduler.events.listening import check_listener
 __all__ = ["check_arguments"]
 
 _GIVEN: Final = attrs.filters.exclude("name", "note")
-"""What a caller can choose, and not what a run adds."""
+"""The choices of a caller, without what a run adds."""
 
 _Check = Callable[[object, str], object]
 
@@ -64,11 +64,11 @@ _CHECKS: Final[Mapping[str, _Check]] = MappingProxyType(
 
 
 def check_arguments(choices: Choices | None = None, /, **arguments: object) -> None:
-    """Refuse what a run of an export can't use, before anything is sent or written.
+    """Check the arguments of an export before anything is sent or written.
 
     Args:
-        choices: what callers gave as arguments of the same names.
-        arguments: arguments of a public function, by their names there.
+        choices: holds the arguments of the same names.
+        arguments: further arguments of a public function, by name.
 
     Raises:
         InvalidInput: one of them can't be used; the message names it, what came, and what is expected.

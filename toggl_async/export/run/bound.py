@@ -1,8 +1,8 @@
-"""A limit on how long a run waits for Toggl's limits.
+"""A bound on how long a run waits for Toggl's limits.
 
 The `max_wait` of a call won't do: a run has many calls in line, and the last one would fail because of its
-place behind the others before the first was sent. So the run ends when everything that it has in line has to
-wait; by then, whatever could be sent was sent, and is committed.
+place in that line before the first was sent. So the run ends when all of its calls have to wait for too long;
+by then, whatever could be sent was sent, and is committed.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import Final
 
 from toggl_async.errors import MaxWaitExceeded
@@ -22,10 +23,10 @@ from toggl_async.scheduler.events import Answered, Lost, Queued, SchedulerEvent,
 __all__ = ["waiting_at_most"]
 
 _LIMITS: Final = frozenset({Reason.BACKOFF, Reason.COOLDOWN, Reason.QUOTA})
-"""What is waited for that is not the run's own pace or answers."""
+"""Reasons to wait other than the run's own pace and answers."""
 
 _COMMITTING: Final = 5.0
-"""Seconds in which what was answered last is decoded and committed; a page that isn't is asked for again."""
+"""Seconds to decode and commit the latest answers; a page that isn't committed is requested again."""
 
 _run: ContextVar[object] = ContextVar("run", default=None)
 
@@ -39,13 +40,13 @@ async def waiting_at_most(max_wait: float | None, scheduler: Scheduler) -> Async
         scheduler: sends the requests, and may send those of other accounts.
 
     Raises:
-        InvalidInput: the seconds are negative, or not a number.
-        MaxWaitExceeded: they would.
+        InvalidInput: `max_wait` is negative, or not a number.
+        MaxWaitExceeded: they would have to wait longer.
     """
     if max_wait is None:
         yield
         return
-    # asyncio's, which cancels once: what a thread has begun with the mirror is waited for.
+    # asyncio's timeout, because it cancels only once: what a thread has begun with the mirror may finish.
     ending = asyncio.timeout(None)
     watch = _Watch(max_wait, scheduler, ending)
     token = _run.set(watch)
@@ -64,12 +65,12 @@ async def waiting_at_most(max_wait: float | None, scheduler: Scheduler) -> Async
 
 
 class _Watch:
-    """Sees when a run waits for too long.
+    """Notices when a run waits for too long.
 
     Args:
         max_wait: seconds that it may.
         scheduler: sends its requests.
-        ending: ends it.
+        ending: the timeout that ends it.
     """
 
     def __init__(self, max_wait: float, scheduler: Scheduler, ending: asyncio.Timeout) -> None:
@@ -80,20 +81,29 @@ class _Watch:
         self._loop = asyncio.get_running_loop()
         self._account: int | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._throttled_at: float | None = None
         self._trouble = ""
 
     def on_event(self, event: SchedulerEvent) -> None:
-        """Look again when nothing has happened for a moment."""
+        """Look again once nothing has happened for a moment."""
         if self._account is None and isinstance(event, Queued | Sent) and _run.get() is self:
-            self._account = event.account  # a run is of one
+            self._account = event.account  # a run has one account
         if event.account == self._account:
             if isinstance(event, Answered | Lost):
                 self._trouble = _trouble_in(event)
+                self._note_throttling(event)
             self.close()
             self._timer = self._loop.call_later(_COMMITTING, self._look)
 
+    def _note_throttling(self, event: Answered | Lost) -> None:
+        """Keep the time of the first 429 in a row: cool-downs with only a 429 in between are one wait."""
+        if not isinstance(event, Answered) or event.status != HTTPStatus.TOO_MANY_REQUESTS:
+            self._throttled_at = None
+        elif self._throttled_at is None:
+            self._throttled_at = self._loop.time()
+
     def close(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -101,20 +111,22 @@ class _Watch:
         for account in self._scheduler.stats().accounts:
             if account.account != self._account or account.in_flight:
                 continue
-            reason, wait = account.reason, account.wait
-            if reason in _LIMITS and wait is not None and self._max_wait < wait < math.inf:
+            reason, left, waited = account.reason, account.wait, 0.0
+            if reason is Reason.COOLDOWN and self._throttled_at is not None:
+                waited = self._loop.time() - self._throttled_at
+            if reason in _LIMITS and left is not None and self._max_wait < waited + left < math.inf:
                 self.exceeded = MaxWaitExceeded(
                     reason=str(reason),
-                    wait=wait,
+                    wait=waited + left,
                     max_wait=self._max_wait,
-                    available_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=wait),
+                    available_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=left),
                     cause=self._trouble,
                 )
                 self._ending.reschedule(self._loop.time())
 
 
 def _trouble_in(event: Answered | Lost) -> str:
-    """What went wrong with a request, in words; "" where nothing did."""
+    """What went wrong with a request, in words; "" if nothing did."""
     if isinstance(event, Lost):
         return f"{event.error} from {event.route}"
     return f"{event.status} from {event.route}" if event.status >= FIRST_REFUSAL else ""

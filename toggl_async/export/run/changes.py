@@ -10,7 +10,7 @@ __all__ = ["count_changes", "count_rows", "latest_revision"]
 
 
 def count_rows(store: RowStore, datasets: Iterable[Dataset]) -> dict[str, int]:
-    """How many rows each dataset has now."""
+    """Count the rows of each dataset."""
     with store.snapshot() as snapshot:
         return {dataset.name: snapshot.count(dataset) for dataset in datasets}
 
@@ -18,12 +18,12 @@ def count_rows(store: RowStore, datasets: Iterable[Dataset]) -> dict[str, int]:
 def count_changes(
     store: RowStore, datasets: Iterable[Dataset], before: Mapping[str, int], after: int
 ) -> dict[str, Changes]:
-    """What has changed since a revision; datasets without a change are left out.
+    """Count what has changed since a revision; datasets without a change are left out.
 
     Args:
         store: the mirror.
-        datasets: those that are looked at.
-        before: how many rows each had then.
+        datasets: the datasets to look at.
+        before: how many rows each had at that revision.
         after: the revision.
     """
     found: dict[str, Changes] = {}
@@ -33,7 +33,7 @@ def count_changes(
             if changed or deleted:
                 added = snapshot.count(dataset) - before.get(dataset.name, 0) + deleted
                 found[dataset.name] = Changes(
-                    # What came and went within the run was neither there before nor is it now.
+                    # A row that came and went within the run was not there before, nor is it now.
                     added=max(0, added),
                     edited=max(0, changed - added),
                     deleted=deleted,
@@ -42,7 +42,7 @@ def count_changes(
 
 
 def latest_revision(store: RowStore) -> int:
-    """The latest revision that the mirror has given."""
+    """The latest revision of the mirror."""
     from toggl_async.export.mirror.schema import COUNTER  # noqa: PLC0415 - it loads every record
 
     with store.snapshot() as snapshot:

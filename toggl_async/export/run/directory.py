@@ -103,13 +103,13 @@ def plan_files(
     *,
     update: bool,
 ) -> tuple["_Files", Held | None]:
-    """Say what files are written, by what is asked for and what the directory has; return that, too.
+    """Decide which files to write, from the arguments and the content of the directory; return both.
 
     Raises:
-        InvalidInput: they can't be written there, or an export there has ended and isn't to be updated.
+        InvalidInput: they can't be written there, or a finished export is there, and `update` is false.
     """
     if name is not None:
-        format_named(name, excel=bool(excel))  # bad input comes first
+        format_named(name, excel=bool(excel))  # report bad input first
     held = held_by(directory, plan=plan, base_url=client.base_url, format=name, excel=excel)
     if held is not None:
         name, excel = held.format, held.excel
@@ -121,9 +121,9 @@ def plan_files(
 
 
 async def _export(client: TogglClient, choices: Choices, files: "_Files", before: Held | None) -> Manifest:
-    """Read what is to be read into the mirror, then write the files."""
+    """Refresh the mirror, then write the files."""
     plan, path = files.plan, files.directory / MIRROR
-    if not path.exists() and choices.account is None:  # nothing is made before there is something to take
+    if not path.exists() and choices.account is None:  # create nothing before Toggl has answered
         choices = attrs.evolve(choices, account=await survey(client, plan))
     store = store_of(path)
     async with opened(store) as worker, held(store, worker) as holding:
@@ -132,9 +132,9 @@ async def _export(client: TogglClient, choices: Choices, files: "_Files", before
         read = None if goes_on else decoded(choices.name, standing.finished, Manifest)
         if read is None:
             read = await refresh(client, plan, holding, choices)
-        else:  # everything was read, but something came between while the files were written
+        else:  # everything was read, but writing the files was interrupted
             refuse_other(choices.name, read, plan=plan, base_url=client.base_url)
-            read = attrs.evolve(read, kept_from=standing.kept_from)  # older ones may be forgotten since
+            read = attrs.evolve(read, kept_from=standing.kept_from)  # older ones may be forgotten by now
             await same_account(client, read.user_id, choices.account, choices.name)
         return await files.write(read, holding, before)
 
@@ -149,15 +149,15 @@ class _Files:
     plan: ExportPlan
 
     def note(self, manifest: Manifest) -> None:
-        """Write what there is, while there are no files of it."""
+        """Write the manifest of an unfinished run, without files."""
         self._write_manifest(manifest, {})
 
     async def write(self, read: Manifest, holding: Holding, before: Held | None) -> Manifest:
-        """Write the files of what was read, then the manifest; if that fails, say so in it.
+        """Write the files, then the manifest; if writing the files fails, the manifest says so.
 
         Args:
-            read: what was read.
-            holding: the mirror, as it stood before.
+            read: the manifest of the refresh.
+            holding: the mirror.
             before: what the directory held then.
         """
         datasets = self.plan.chosen()
@@ -169,7 +169,7 @@ class _Files:
             facts = await holding.worker.run(write_files, self.directory, self.form, datasets, holding.store)
             return self._write_manifest(read, facts)
         except BaseException as error:
-            with suppress(OSError):  # a full disk has no room for the manifest either
+            with suppress(OSError):  # a full disk may have no room for the manifest, either
                 self.note(attrs.evolve(read, finished=False, complete=False, error=said(error)))
             raise
 
@@ -182,7 +182,7 @@ class _Files:
 
 @asynccontextmanager
 async def opened(store: RowStore) -> AsyncIterator[Worker]:
-    """Open a store, and close it at the end."""
+    """Open a store for a block, and close it at the end."""
     async with Worker() as worker:
         await worker.run(store.open)
         try:

@@ -40,7 +40,7 @@ from toggl_async.export.run.rounds import OLDER, Ledger, seconds_to_wait
 __all__ = ["QuotaLeft", "RefreshRound", "export_every", "refresh_every"]
 
 _PASSING = (DecodeError, MaxWaitExceeded, OSError, PagingError, RequestFailed, ResponseError)
-"""What ends a round, but not those after it."""
+"""Errors that end a round, but not the following ones."""
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +80,7 @@ class RefreshRound:
 
 
 _Read = Callable[[Survey, Collection[str] | None, bool], Awaitable[Manifest]]
-"""Reads these datasets, after this survey, and changes of older time entries or not."""
+"""Called with the survey, the datasets to read, and whether to read changes of older time entries."""
 
 
 async def export_every(
@@ -207,7 +207,7 @@ async def _rounds(
     every: float,
     max_wait: float | None,
 ) -> AsyncGenerator[RefreshRound, None]:
-    """Read round after round, once it is clear that there is a place for what is read."""
+    """Read round after round, once it is certain that the destination can be written."""
     check_arguments(client=client, plan=plan, every=every, max_wait=max_wait)
     await check()
     scheduler, patiently, ledger = client.scheduler, patient(client), Ledger(every)
@@ -229,7 +229,7 @@ async def _rounds(
         except (Unauthorized, Forbidden):
             raise
         except InvalidInput as error:
-            if is_first:  # pragma: no cover - what can be known is checked before the first round
+            if is_first:
                 raise
             failed = error  # another run that writes to the mirror, say
         except _PASSING as error:
@@ -253,13 +253,13 @@ async def _rounds(
 
 
 async def _ask_for_quotas(client: TogglClient) -> None:
-    """Let the scheduler see how much each quota allows, which no other answer tells."""
-    with suppress(DecodeError, ResponseError):  # then the most that was ever left is taken for it
-        await client.fetch(operation(QUOTAS), path={})
+    """Let the scheduler learn how much each quota allows, which no other answer tells."""
+    with suppress(DecodeError, ResponseError):  # without it, the most that was ever left counts as the total
+        await client.fetch(operation(QUOTAS), path={}, cooldowns=1)
 
 
 def _reads(plan: ExportPlan, parts: Collection[str] | None) -> tuple[Collection[str] | None, bool]:
-    """The datasets that a round reads, and whether it looks for changes of older time entries."""
+    """The datasets to read in a round, and whether to look for changes of older time entries."""
     if parts is None:
         return None, True
     recent = [name for name in ("time_entries",) if name in plan]

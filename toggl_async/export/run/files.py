@@ -1,4 +1,4 @@
-"""The files of an export: written from the mirror, each under another name, and renamed when it is whole."""
+"""The files of an export: written from the mirror under temporary names, and renamed once they are whole."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -30,10 +30,10 @@ def files_of(directory: Path, form: Format, datasets: Iterable[Dataset]) -> Mapp
 
 
 def check_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> None:
-    """Make sure that nothing but a file has the name of a file; an empty directory is removed.
+    """Make sure that the names of the files are free, or taken by files; remove an empty directory.
 
     Raises:
-        InvalidInput: something else has, such as a pipe, or a directory that is not empty.
+        InvalidInput: something else has such a name: a pipe, say, or a directory that is not empty.
     """
     for path in files_of(directory, form, datasets):
         if path.is_dir():
@@ -48,7 +48,7 @@ def check_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> N
 
 
 def remove_partial_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> None:
-    """Remove what a run that was killed has left of files that it was writing."""
+    """Remove the unfinished files that a killed run has left."""
     for path in files_of(directory, form, datasets):
         path.with_name(path.name + PARTIAL).unlink(missing_ok=True)
 
@@ -56,7 +56,7 @@ def remove_partial_files(directory: Path, form: Format, datasets: Iterable[Datas
 def write_files(
     directory: Path, form: Format, datasets: Iterable[Dataset], store: RowStore
 ) -> dict[str, FileFacts]:
-    """Write the files of an export, all of one moment; return what became of each dataset.
+    """Write the files of an export from one snapshot; return the facts about each dataset.
 
     A file keeps its name until the new one is whole.
 
@@ -83,7 +83,7 @@ def write_files(
 
 
 def kept_files(directory: Path, held: Held) -> dict[str, FileFacts] | None:
-    """What is in the files of an export that a directory holds; None unless all are as they were written."""
+    """The facts about the files in a directory; None unless all are still as they were written."""
     facts = {
         name: FileFacts(file=entry.file, rows=entry.rows, bytes=entry.bytes, sha256=entry.sha256)
         for name, entry in held.datasets.items()
@@ -108,7 +108,7 @@ def _tables(snapshot: Snapshot, datasets: Iterable[Dataset]) -> Iterator[tuple["
 def with_files(
     manifest: Manifest, directory: Path, form: Format, layout: str, facts: Mapping[str, FileFacts]
 ) -> Manifest:
-    """The manifest of a directory: that of its mirror, and the files that were made of it."""
+    """The manifest of a directory: that of its mirror, plus its files."""
     entries = {
         name: entry
         if name not in facts

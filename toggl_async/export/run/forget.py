@@ -1,4 +1,4 @@
-"""Forgets rows of a mirror, and of the files that an export to a directory has written from it."""
+"""Forgetting rows of a mirror, and of the files that an export has written from it."""
 
 import datetime as dt
 from pathlib import Path
@@ -21,7 +21,7 @@ __all__ = ["ForgottenRows", "forget_at", "forget_in"]
 
 @attrs.frozen
 class ForgottenRows:
-    """What came of it.
+    """The result of forgetting rows.
 
     Attributes:
         rows: how many rows were forgotten.
@@ -57,8 +57,9 @@ async def forget_in(directory: Path, chosen: Forget) -> ForgottenRows:
         chosen: what is forgotten.
 
     Raises:
-        InvalidInput: another run writes there, the directory holds no export or one made by another version
-            of this library, or a package that the files' format needs is missing. Nothing was forgotten.
+        InvalidInput: another run writes there, the directory doesn't contain an export, or contains one of
+            another version of this library, or a package that the files' format needs is missing. Nothing was
+            forgotten.
         OSError: the mirror or the files could not be written. What was forgotten in the mirror may still be
             in the files: call it again.
     """
@@ -86,7 +87,7 @@ def _read(path: Path) -> Manifest:
 
 
 def _write_again(directory: Path, manifest: Manifest, form: Format, store: RowStore) -> None:
-    """Write the files of an export again; one that is unfinished has none, or those of the run before."""
+    """Write the files of an export again. An unfinished one has none, or those of the run before."""
     datasets = manifest.plan.chosen()
     remove_partial_files(directory, form, datasets)
     if not manifest.finished:

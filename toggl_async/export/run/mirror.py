@@ -95,7 +95,7 @@ class Mirror:
             self._id = (await worker.run(self._store.open)).id
         except BaseException:
             self._worker = None
-            with anyio.CancelScope(shield=True):  # it is open even if the caller is cancelled
+            with anyio.CancelScope(shield=True):  # a store that has opened has to be closed
                 await worker.run(self._store.close)
             worker.close()
             raise
@@ -104,13 +104,13 @@ class Mirror:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the database, and what still reads it."""
+        """Close the database, and whatever still reads it."""
         worker, self._worker = self._opened(), None
         snapshots = tuple(self._snapshots)
         self._snapshots.clear()
         try:
             with anyio.CancelScope(shield=True):
-                async with AsyncExitStack() as closing:  # closes the rest, whatever fails
+                async with AsyncExitStack() as closing:  # closes all of them, even if one fails
                     closing.callback(worker.close)
                     closing.push_async_callback(worker.run, self._store.close)
                     for done in [asyncio.ensure_future(opened.close()) for opened in snapshots]:
@@ -309,7 +309,7 @@ class Mirror:
             return await worker.run(self._store.forget, chosen)
 
     def _opened(self) -> Worker:
-        """What calls the database.
+        """The thread that calls the database.
 
         Raises:
             ClientClosed: the mirror is not open.
@@ -319,7 +319,7 @@ class Mirror:
         return self._worker
 
     def _snapshot(self) -> OpenSnapshot:
-        """Begin to read, for as long as the mirror is open; `_close` ends it."""
+        """Open a snapshot, which lasts until `_close`, or until the mirror is closed."""
         opened = OpenSnapshot(self._store, self._opened())
         self._snapshots.add(opened)
         return opened
@@ -332,7 +332,7 @@ class Mirror:
     async def _read(
         self, select: Callable[[Snapshot], Iterator[R]], made: Callable[[Sequence[R]], Sequence[T]]
     ) -> AsyncGenerator[T, None]:
-        """Read from one snapshot, some rows at a time."""
+        """Yield the rows of one snapshot, read in portions."""
         opened = self._snapshot()
         try:
             items = await opened.run(select)
@@ -344,7 +344,7 @@ class Mirror:
 
 
 def _check_columns(names: Sequence[str]) -> None:
-    """Refuse rows that can't be told by the names of their columns."""
+    """Refuse rows whose columns don't have unique names."""
     if not names:
         raise InvalidInput("the statement returns no rows: write one that reads, such as SELECT")
     twice = [name for name, times in Counter(names).items() if times > 1]
@@ -362,11 +362,11 @@ class Selected(AsyncIterator[T], Generic[T]):
         self._rows = rows
 
     async def __anext__(self) -> T:
-        """The next one."""
+        """The next row."""
         return await anext(self._rows)
 
     def __await__(self) -> Generator[Any, None, list[T]]:
-        """All of them."""
+        """Read all rows."""
         return self._all().__await__()
 
     async def _all(self) -> list[T]:

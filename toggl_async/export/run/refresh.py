@@ -29,9 +29,10 @@ from toggl_async.export.mirror.progress import DatasetFinished, ExportEvent, Exp
 from toggl_async.export.mirror.run import Previous, Run, decoded, encoded, kept_of, refuse_other
 from toggl_async.export.mirror.store import RowStore, Standing
 from toggl_async.export.mirror.worker import Worker
+from toggl_async.export.plan.asking import identify
 from toggl_async.export.plan.datasets import ENTRIES, Dataset, Source
 from toggl_async.export.plan.plan import EARLIEST, ExportPlan
-from toggl_async.export.plan.survey import Survey, identify, survey
+from toggl_async.export.plan.survey import Survey, survey
 from toggl_async.export.read.dayless import await_dayless, delete_dayless
 from toggl_async.export.read.entries import read_running, write_running
 from toggl_async.export.read.extent import read_history
@@ -61,16 +62,16 @@ __all__ = [
 
 
 def patient(client: TogglClient) -> TogglClient:
-    """The client as exports use it: after all other work, and for as long as it takes."""
+    """The client as exports use it: its calls go after all others, and wait as long as it takes."""
     return client.with_options(priority=Priority.BULK, max_wait=math.inf)
 
 
 @attrs.frozen(kw_only=True)
 class Choices:
-    """How a refresh is to go.
+    """The options of a refresh.
 
     Attributes:
-        update: whether one that is whole may be brought up to date.
+        update: whether a finished mirror may be brought up to date.
         recheck: days before the last run that an update reads again; None for all, and for every list in
             full.
         datasets: the datasets that an update reads; None for all of the plan.
@@ -78,7 +79,7 @@ class Choices:
         account: the result of `survey`, if there is one already.
         on_event: called with each event of the progress; None for nobody.
         name: what the mirror is called in messages.
-        note: is told what there is when a run begins, and when something ends it early; it may fail with
+        note: called with the manifest when a run begins, and when something ends it early; it may raise
             OSError.
     """
 
@@ -93,13 +94,13 @@ class Choices:
 
     @property
     def tell(self) -> OnExportEvent:
-        """What to call with each event of the progress."""
+        """The function to call with each event of the progress."""
         return silent if self.on_event is None else partial(notify, self.on_event)
 
 
 @attrs.frozen(kw_only=True)
 class Holding:
-    """A store that no other run writes to: the store, what calls it, and how it stands."""
+    """A store that no other run writes to, the thread that calls it, and its state."""
 
     store: RowStore
     worker: Worker
@@ -111,7 +112,7 @@ async def held(store: RowStore, worker: Worker) -> AsyncIterator[Holding]:
     """Keep other runs out of a store.
 
     Raises:
-        InvalidInput: another one has it.
+        InvalidInput: another run is writing to it.
     """
     taken = False
 
@@ -122,7 +123,7 @@ async def held(store: RowStore, worker: Worker) -> AsyncIterator[Holding]:
         return standing
 
     try:
-        # Whoever is cancelled meanwhile has it, or not.
+        # `hold` itself notes whether it succeeded, because the caller may be cancelled in the meantime.
         standing = await worker.run(hold)
         yield Holding(store=store, worker=worker, standing=standing)
     finally:
@@ -132,13 +133,13 @@ async def held(store: RowStore, worker: Worker) -> AsyncIterator[Holding]:
 
 
 async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choices: Choices) -> Manifest:
-    """Go on with the run that a store holds, or begin one, read everything that is left, and end it.
+    """Resume the run in a store, or begin one, read everything that is left, and end the run.
 
     Args:
-        client: asks, patiently.
+        client: the client, which has to be `patient`.
         plan: what is taken.
         holding: the store.
-        choices: how it is to go.
+        choices: the options.
 
     Raises:
         InvalidInput: the store holds another export, or a finished one that is not to be updated.
@@ -146,14 +147,14 @@ async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choic
     books = await _begin(client, plan, holding, choices)
     reader = Reader(client=client, books=books, tell=choices.tell)
     try:
-        choices.note(await books.close("under way"))  # a killed process can't say so any more
+        choices.note(await books.close("under way"))  # later, a killed process can't do it
         await read_everything(reader)
         await settle_lists(reader, holding.store, holding.worker)
         manifest = await _with_changes(await books.close(None), books.run, holding)
         await holding.worker.run(holding.store.finish, encoded(manifest))
     except BaseException as error:
         cause = first_error(error)
-        with anyio.CancelScope(shield=True), suppress(OSError):  # a full disk has no room for a manifest
+        with anyio.CancelScope(shield=True), suppress(OSError):  # a full disk may have no room for a manifest
             choices.note(await books.close(said(cause)))
         if cause is error:
             raise
@@ -162,7 +163,7 @@ async def refresh(client: TogglClient, plan: ExportPlan, holding: Holding, choic
 
 
 async def _begin(client: TogglClient, plan: ExportPlan, holding: Holding, choices: Choices) -> Books:
-    """Go on with the run that a store holds, or begin one; return its books."""
+    """Resume the run in a store, or begin one; return its books."""
     name, account, standing = choices.name, choices.account, holding.standing
     keeper = StoreKeeper(holding.store, holding.worker)
     kept_of(plan, standing.kept_from)  # before anything is sent
@@ -199,7 +200,7 @@ async def _begin(client: TogglClient, plan: ExportPlan, holding: Holding, choice
 
 
 def already_finished(name: str) -> InvalidInput:
-    """Make the error for an export that is whole, and isn't to be updated."""
+    """Make the error for a finished export that isn't to be updated."""
     return InvalidInput(
         f"{name} contains a finished export; --update brings it up to date; "
         "for another export, name another directory"
@@ -207,10 +208,10 @@ def already_finished(name: str) -> InvalidInput:
 
 
 def _of_update(run: Run, previous: Previous, choices: Choices) -> Run:
-    """Say what an update reads.
+    """Decide what an update reads.
 
     Raises:
-        InvalidInput: it is to read a dataset that the plan does not take.
+        InvalidInput: a dataset isn't in the plan.
     """
     datasets, older, read_from = None, choices.older, None
     if choices.datasets is not None:
@@ -223,12 +224,12 @@ def _of_update(run: Run, previous: Previous, choices: Choices) -> Run:
         datasets = tuple(
             one.name
             for one in run.plan.chosen()
-            if one.name in choices.datasets or one.source is Source.ACCOUNT  # they came already
+            if one.name in choices.datasets or one.source is Source.ACCOUNT  # the survey read these
         )
     if ENTRIES.name in run.plan:
         read_from = first_day(previous, run.account, choices.recheck)
         seen = {workspace.id for workspace in run.account.workspaces}
-        # What could not be read the last time may lack older edits, too.
+        # What could not be read last time may lack older edits, too.
         behind = any(one.dataset == ENTRIES.name and one.workspace_id in seen for one in previous.stale)
         older = older or behind or read_from <= EARLIEST
     return attrs.evolve(
@@ -237,7 +238,7 @@ def _of_update(run: Run, previous: Previous, choices: Choices) -> Run:
 
 
 async def _with_changes(manifest: Manifest, run: Run, holding: Holding) -> Manifest:
-    """The manifest of a run that came to its end, with what it changed in the mirror."""
+    """Add to the manifest of a finished run what it changed in the mirror."""
     datasets = run.plan.chosen()
     changes = await holding.worker.run(count_changes, holding.store, datasets, run.before, run.revision)
     revision = await holding.worker.run(latest_revision, holding.store)
@@ -245,10 +246,10 @@ async def _with_changes(manifest: Manifest, run: Run, holding: Holding) -> Manif
 
 
 async def same_account(client: TogglClient, user_id: int, account: Survey | None, name: str) -> int:
-    """Make sure that the token is that of an export; return the requests that it took.
+    """Make sure that the token belongs to the account of an export; return how many requests that took.
 
     Raises:
-        InvalidInput: it is another account's.
+        InvalidInput: it belongs to another account.
     """
     if account is None:
         (found, _), requests = await identify(client), 1
@@ -279,7 +280,7 @@ async def read_everything(reader: Reader, *, correct: bool = True) -> None:
 
 
 async def _note_unread(reader: Reader) -> None:
-    """Say that the organizations could not be read, even if they were only to tell where history begins."""
+    """Record that the organizations could not be read, even if only the start of history depends on them."""
     unread, piece = reader.account.organizations_unread, Piece("organizations")
     if unread is None or reader.books.progress(piece).done:
         return
@@ -290,7 +291,7 @@ async def _note_unread(reader: Reader) -> None:
 
 
 def _expect(reader: Reader, chosen: Iterable[Dataset]) -> None:
-    """Tell the forecast what will be read in any case."""
+    """Tell the forecast what will certainly be read."""
     for dataset in chosen:
         for workspace in reader.account.workspaces:
             if dataset.source is Source.WORKSPACE:
@@ -306,7 +307,7 @@ def _expect(reader: Reader, chosen: Iterable[Dataset]) -> None:
 
 
 async def _dataset(reader: Reader, dataset: Dataset, *, correct: bool) -> None:
-    """Read a dataset from its source, then make it whole."""
+    """Read a dataset from its source, and finish it."""
     match dataset.source:
         case Source.ACCOUNT if dataset.name == "organizations" and reader.account.organizations_unread:
             pass  # see `_note_unread`
@@ -332,8 +333,8 @@ async def _time_entries(reader: Reader, *, correct: bool) -> None:
             read = [tasks.create_task(read_history(reader, space)) for space in reader.account.workspaces]
         ranges = [one for task in read for one in task.result()]
     if reader.compares:
-        # A month that is read again may lack what has an older day now. Where nobody looked for edits of
-        # older ones, that would not be found; but then the next run reads these days again anyway.
+        # An entry that a month lacks when it is read again may have moved to an older day. That shows only if
+        # this run looks for edits of older entries; otherwise, the next run reads these days again anyway.
         looked = reader.books.run.older or reader.books.is_deleting(ENTRIES)  # see `read_changes`
         await verify(reader, ranges, correct=correct and looked)
     await delete_stand_ins(reader)
@@ -342,11 +343,11 @@ async def _time_entries(reader: Reader, *, correct: bool) -> None:
 
 
 def said(error: BaseException) -> str:
-    """What the manifest says of the end."""
+    """What the manifest says about what ended the run."""
     if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
         return "interrupted"
     return f"{type(error).__name__}: {error}"
 
 
 def silent(event: ExportEvent) -> None:
-    """Tell nobody."""
+    """Ignore an event."""

@@ -23,24 +23,24 @@ from toggl_async.scheduler.stats import SchedulerStats, WindowStats
 __all__ = ["HOUR", "OLDER", "Cost", "Ledger", "Portion", "Room", "parts_that_fit", "seconds_to_wait"]
 
 HOUR = 3600.0
-"""Seconds of a window of Toggl's quotas."""
+"""The window of Toggl's quotas, in seconds."""
 
 OLDER = "older time entries"
-"""The part that looks for changes of time entries before those that each round reads."""
+"""The part that looks for changes of time entries older than those that each round reads."""
 
 _LATER = {OLDER: dt.timedelta(days=1)}
-"""How much later than it was a part counts as read."""
+"""Time added to when a part was last read, so that expensive parts have their turn less often."""
 
 _PAGE = 1000
 
 _CLOSE = 30.0
-"""Seconds before a reset in which no round is counted on: a reset is told in whole seconds, and spread."""
+"""Seconds before a reset that no round counts on, because resets are told in whole seconds, and spread."""
 
 _AN_OWN_ROUND = 4
-"""Requests of a round that spend the user's quota: the two first ones, own changes, what is running."""
+"""Requests of a round that spend the user's quota: the first two, own changes, and the running entry."""
 
 Cost = Counter[int | None]
-"""Requests by the organization whose quota they spend; None is the user's own."""
+"""Requests by the organization whose quota they spend; None for the user's own."""
 
 
 @attrs.frozen(kw_only=True)
@@ -48,10 +48,10 @@ class Room:
     """What is left of a quota's window.
 
     Attributes:
-        left: requests that may still go, the reserve taken off.
-        full: requests that a whole window allows, the reserve taken off; the most that was ever left where
-            Toggl did not tell.
-        total: the same where Toggl told; else None.
+        left: requests that may still be sent, less the reserve.
+        full: requests that a whole window allows, less the reserve; if Toggl didn't say, the most that was
+            ever left.
+        total: the same; None if Toggl didn't say.
         resets_in: seconds until it is full again.
     """
 
@@ -63,12 +63,12 @@ class Room:
 
 @attrs.frozen(kw_only=True)
 class Portion:
-    """A part of the plan that not every round need read.
+    """A part of the plan that not every round has to read.
 
     Attributes:
         name: a dataset, or `OLDER`.
-        as_of: how fresh it is; None when it was never read.
-        cost: what it takes.
+        as_of: when it was last read; None if never.
+        cost: the requests that it takes.
     """
 
     name: str
@@ -90,15 +90,15 @@ def parts_that_fit(
     every: float,
     is_overdue: bool,
 ) -> list[Portion]:
-    """The parts that a round reads, the one that was not read for the longest time first.
+    """Choose the parts that a round reads, starting with the one that has waited longest.
 
     Args:
-        parts: all that there are.
+        parts: all parts.
         rooms: what is left of each quota that is known.
-        always: what the round takes without them.
+        always: the requests that the round takes without them.
         every: seconds between two rounds.
-        is_overdue: whether none was read for an hour, so that the first is read in any case, unless waiting
-            for the next window would make room for it.
+        is_overdue: whether none has been read for an hour. Then the first is read in any case, unless the
+            next window has room for it.
     """
     spent, chosen = Cost(always), list[Portion]()
     to_come = _rounds_to_come(rooms, always, every)
@@ -115,7 +115,7 @@ def parts_that_fit(
 
 
 def _rounds_to_come(rooms: Mapping[int | None, Room], always: Cost, every: float) -> int:
-    """How many rounds share what is left: those until a window is full again, as far as it goes."""
+    """How many rounds share what is left: those before the reset, as far as it lasts."""
     counts = [
         min(
             math.ceil((room.resets_in - _CLOSE) / every),
@@ -127,12 +127,12 @@ def _rounds_to_come(rooms: Mapping[int | None, Room], always: Cost, every: float
 
 
 def _suits(cost: int, room: Room) -> bool:
-    """Whether this window has room for it, or none ever has."""
+    """Whether this window has room for a part, or no window ever has."""
     return cost <= room.left or cost > room.full
 
 
 def seconds_to_wait(rooms: Mapping[int | None, Room], cost: Cost) -> float:
-    """How long a round has to wait until there is room for it; 0 where there is."""
+    """Seconds until there is room for a round; 0 if there is room now."""
     return max(
         (room.resets_in for lane, room in rooms.items() if room.left < min(cost[lane], room.full)),
         default=0.0,
@@ -140,7 +140,7 @@ def seconds_to_wait(rooms: Mapping[int | None, Room], cost: Cost) -> float:
 
 
 class Ledger:
-    """What rounds have found out: what things cost, how fresh they are, and how much a quota allows.
+    """What earlier rounds have shown: costs, freshness, and how much each quota allows.
 
     Args:
         every: seconds between two rounds.
@@ -156,12 +156,12 @@ class Ledger:
         self._read_at: float | None = None
 
     def note(self, account: Survey, manifest: Manifest, parts: Iterable[str] | None, now: float) -> None:
-        """Take in what came of a round.
+        """Learn from a round.
 
         Args:
             account: the answers to its first requests.
-            manifest: what came of it.
-            parts: what it read beside the recent time entries; None for everything.
+            manifest: its result.
+            parts: the parts that it read besides recent time entries; None for everything.
             now: the loop's time.
         """
         self._last, self._account = manifest, account
@@ -174,11 +174,11 @@ class Ledger:
             self._recent = manifest.ranges
 
     def rooms(self, stats: SchedulerStats, reserve: int) -> dict[int | None, Room]:
-        """What is left of this account's quotas, as far as it is known; the least, where there are several.
+        """What is left of this account's quotas, as far as is known; the lowest number if there are several.
 
         Args:
             stats: the scheduler's.
-            reserve: requests of each window that are left to others.
+            reserve: requests of each window to leave to other programs.
         """
         rooms: dict[int | None, Room] = {}
         for window in self._windows(stats):
@@ -206,7 +206,7 @@ class Ledger:
                     yield window
 
     def parts(self, rooms: Mapping[int | None, Room], now: float) -> list[str] | None:
-        """What the next round reads beside recent time entries; None for everything, as the first does."""
+        """The parts that the next round reads besides recent time entries; None for everything."""
         if self._last is None or self._account is None:
             return None
         is_overdue = self._read_at is None or now - self._read_at >= HOUR
@@ -216,7 +216,7 @@ class Ledger:
 
     @property
     def cost(self) -> Cost:
-        """What a round takes that reads the recent time entries alone."""
+        """The requests of a round that reads only recent time entries."""
         cost = Cost({None: _AN_OWN_ROUND})
         if self._last is None or self._account is None or ENTRIES.name not in self._last.plan:
             return cost
@@ -234,7 +234,7 @@ class Ledger:
             if dataset.source is Source.WORKSPACE:
                 cost = Cost()
                 for space in account.workspaces:
-                    # What is asked for changes fits a page; so do, mostly, the others.
+                    # Changes fit on one page, and so do most lists.
                     cost[space.organization_id] += (
                         1 if (dataset.name, space.id) in changes else list_requests(dataset, account, space)
                     )

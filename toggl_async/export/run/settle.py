@@ -1,9 +1,13 @@
-"""The end of a run's lists: what rows of this run refer to has to be in them.
+"""The end of a run's lists: they have to contain everything that rows of this run refer to.
 
 A list may be cut short twice, and in a first run as well. A user whose time entry is in a report of the same
 run exists, whatever the list of users says. A list that is wrong about one row proves nothing about the
 others, so it has failed, and nothing of it is deleted. Where nothing refers to what a list lacks, that is
 deleted.
+
+Users are an exception, because people leave, and their time entries stay, with their names. Where a second
+answer lists the same users, that is all that Toggl offers: nothing is missing, but the manifest warns of it,
+and nothing is deleted all the same.
 
 Only rows that this run has read count, because older ones may refer to rows that were deleted since. These
 are the time entries that were read again or have changed, the rows of lists that were read in full, and those
@@ -24,7 +28,7 @@ from toggl_async.export.mirror.store import RowStore, Scope
 from toggl_async.export.mirror.worker import Worker
 from toggl_async.export.plan.datasets import DATASETS, ENTRIES, Dataset, Source
 from toggl_async.export.plan.survey import SurveyedWorkspace
-from toggl_async.export.read.lists import list_piece, listed
+from toggl_async.export.read.lists import ids_now, list_piece, listed
 from toggl_async.export.read.reading import Reader
 
 __all__ = ["settle_lists"]
@@ -39,7 +43,7 @@ _REFERENCES = {
 """Which column of which dataset refers to a row of a dataset."""
 
 _MENTIONS = {"users": [("groups", "raw"), ("tasks", "user_id")]}
-"""Likewise, but perhaps to somebody who isn't in the workspace yet, so it only keeps a row that was there."""
+"""Likewise, but perhaps to somebody who hasn't joined yet, so this only keeps a row that was there before."""
 
 
 class _Member(msgspec.Struct):
@@ -51,12 +55,12 @@ class _Group(msgspec.Struct):
 
 
 async def settle_lists(reader: Reader, store: RowStore, worker: Worker) -> None:
-    """Say which lists lack what rows refer to, delete what the others lacked, and finish their datasets.
+    """Fail the lists that lack what rows refer to, delete what the others lacked, and finish their datasets.
 
     Args:
-        reader: has read everything.
+        reader: the reader, which has read everything.
         store: the mirror.
-        worker: calls it.
+        worker: the thread that calls it.
     """
     for dataset in reader.plan.chosen():
         if dataset.source is not Source.WORKSPACE or not reader.books.run.reads(dataset.name):
@@ -65,9 +69,15 @@ async def settle_lists(reader: Reader, store: RowStore, worker: Worker) -> None:
             piece = list_piece(dataset, workspace)
             progress = reader.books.progress(piece)
             lacking = await _lacking(reader.books, dataset, workspace, store, worker)
-            if lacking:
-                doubt = f"the list lacks {listed(lacking)}, to which rows of this run refer"
-                await reader.failed(piece, doubt, progress=attrs.evolve(progress, deletes=False))
+            if not lacking:
+                continue
+            progress = attrs.evolve(progress, deletes=False)
+            if await _have_left(reader, dataset, workspace, lacking):
+                progress = attrs.evolve(progress, absent=tuple(sorted(lacking.referred)))
+                await reader.books.commit(piece, progress)
+            else:
+                doubt = f"the list lacks {listed(lacking.all)}, to which rows of this run refer"
+                await reader.failed(piece, doubt, progress=progress)
         if reader.books.is_deleting(dataset):
             await reader.books.delete(dataset)
         if not reader.books.is_finished(dataset):
@@ -75,31 +85,66 @@ async def settle_lists(reader: Reader, store: RowStore, worker: Worker) -> None:
             reader.tell(DatasetFinished(dataset=dataset.name, facts=facts))
 
 
+@attrs.frozen
+class _Lacking:
+    """The ids that a list lacks although it was read, and what shows them.
+
+    Attributes:
+        listed: the ids that it has.
+        referred: those to which rows of this run refer.
+        mentioned: those that were there, and that something mentions.
+    """
+
+    listed: set[int] = attrs.field(factory=set)
+    referred: set[int] = attrs.field(factory=set)
+    mentioned: set[int] = attrs.field(factory=set)
+
+    @property
+    def all(self) -> set[int]:
+        return self.referred | self.mentioned
+
+    def __bool__(self) -> bool:
+        return bool(self.all)
+
+
+async def _have_left(
+    reader: Reader, dataset: Dataset, workspace: SurveyedWorkspace, lacking: _Lacking
+) -> bool:
+    """Whether what a list lacks are users who have left: it says so twice, and has the token's own user."""
+    if dataset.name != "users" or lacking.mentioned or reader.account.user_id not in lacking.listed:
+        return False
+    return await ids_now(reader, dataset, workspace) == lacking.listed
+
+
 async def _lacking(
     books: Books, dataset: Dataset, workspace: SurveyedWorkspace, store: RowStore, worker: Worker
-) -> set[int]:
-    """The ids to which rows of this run refer, and which a list of a workspace lacks although it was read."""
+) -> _Lacking:
+    """What a list of a workspace lacks, if it was read."""
     piece = list_piece(dataset, workspace)
     progress = books.progress(piece)
-    if not progress.done or progress.failed is not None or progress.refusal is not None:
-        return set()
+    if not progress.done or progress.failed is not None or progress.refusal is not None or progress.absent:
+        return _Lacking()
     space = workspace.id if dataset.key_has_workspace else None
     unmet = await books.unmet(piece) if progress.deletes else set()
     referred = await worker.run(
         _ids_of, store, list(_statements(books, _REFERENCES.get(dataset.name, ()), workspace))
     )
-    lacking = referred - (await books.known(Scope(dataset=dataset, workspace_id=space)) - unmet)
+    listed_ids = await books.known(Scope(dataset=dataset, workspace_id=space)) - unmet
     mentioned = set[int]()
     if unmet:
         mentions = list(_statements(books, _MENTIONS.get(dataset.name, ()), workspace))
         mentioned = await worker.run(_ids_of, store, mentions)
-    return {number for number in lacking | (mentioned & unmet) if number > 0}
+    return _Lacking(
+        listed=listed_ids,
+        referred={number for number in referred - listed_ids if number > 0},
+        mentioned={number for number in mentioned & unmet if number > 0},
+    )
 
 
 def _statements(
     books: Books, references: Iterable[tuple[str, str]], workspace: SurveyedWorkspace
 ) -> Iterator[str]:
-    """The statements for references of a workspace's rows that this run has read."""
+    """The statements that find the references in the rows of a workspace that this run has read."""
     from toggl_async.export.mirror.schema import UNMET  # noqa: PLC0415 - it loads every record
 
     run = books.run
@@ -123,7 +168,7 @@ def _was_read_whole(progress: Progress) -> bool:
 
 
 def _ids_of(store: RowStore, statements: Iterable[str]) -> set[int]:
-    """The ids in the cells that statements bring: numbers, lists of them, or groups with members."""
+    """The ids in the cells that statements return: numbers, lists of them, or groups with members."""
     found: set[int] = set()
     with store.snapshot() as snapshot:
         for statement in statements:
@@ -136,7 +181,7 @@ def _ids_of(store: RowStore, statements: Iterable[str]) -> set[int]:
 def _ids_in(cell: str) -> Iterator[int]:
     try:
         read = msgspec.json.decode(cell, type=list[int] | _Group)
-    except (msgspec.DecodeError, ValueError):  # a group of another shape
+    except (msgspec.DecodeError, ValueError):  # a group of an unknown shape
         return
     if isinstance(read, list):
         yield from read

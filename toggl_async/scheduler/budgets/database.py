@@ -252,7 +252,7 @@ def _is_damage(error: sqlite3.Error) -> bool:
 
 
 def _was_budget(path: Path) -> bool:
-    """Say whether a file that is no database any more was a budget, by its mark or by signs of life."""
+    """Say whether a damaged file was a budget, by its mark or by signs of life."""
     with contextlib.suppress(OSError), path.open("rb") as file:
         if file.read(_MARK_END)[_MARK_AT:] == APPLICATION.to_bytes(4, "big"):
             return True

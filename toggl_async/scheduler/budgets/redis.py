@@ -238,7 +238,7 @@ class _RedisStore:
             async with self._at_once:
                 return await action()
         except self._errors as error:
-            # redis-py turns most of Python's errors into its own, but not all of them.
+            # redis-py's errors don't derive from Python's own, some of which it raises as well.
             if why := misconfigured(error):
                 raise BudgetError(f"{self.place}: {why}") from error
             raise StoreAway(printable(str(error)) or type(error).__name__) from error

@@ -48,7 +48,7 @@ def shuts_out(gate: Gate, now: int, number: int) -> bool:
 
 
 def probe_answered(gate: Gate, number: int) -> None:
-    """Open the gate, if an answer that is no 429 is the probe's."""
+    """Open the gate if the probe was answered with anything but a 429."""
     if gate.probe and number == gate.probe:
         gate.probing = False
         gate.probe = 0

@@ -29,7 +29,7 @@ __all__ = [
 
 
 class AnswerTold(msgspec.Struct, gc=False, frozen=True):
-    """An answer that is no 429.
+    """An answer other than a 429.
 
     Attributes:
         number: the turn.

@@ -57,7 +57,7 @@ MOST_REQUESTS: Final = 10_000_000
 """More than this can't be a number of requests left in an hour."""
 
 _FOR_GOOD: Final = frozenset({501, 505, 511})
-"""The 5xx that are no accident: to ask again brings the same answer."""
+"""The 5xx that aren't accidents: asking again returns the same answer."""
 
 _REMEMBERED: Final = frozenset({401, 403, 410})
 """What is remembered, or may be, where Toggl says it."""

@@ -51,6 +51,8 @@ class Call(msgspec.Struct, eq=False):
     """Whether its body can be sent a second time."""
     max_attempts: int | None = None
     """How often it is sent at most where it is safe to repeat; None for what the options say."""
+    max_cooldowns: int | None = None
+    """How often it is sent again after a 429; None for as often as `max_wait` allows."""
     route: str = ""
     """Method and path template, by which it is named."""
     load: object = None
@@ -60,6 +62,8 @@ class Call(msgspec.Struct, eq=False):
     """How often it got a turn that it used."""
     failures: int = 0
     """How often it met a 5xx or lost its connection."""
+    cooldowns: int = 0
+    """How often it met a 429."""
     since: int = 0
     """When the present wait began."""
     waited: int = 0

@@ -59,6 +59,7 @@ class RequestFacts:
         max_wait: seconds that the call may wait for its turns, in total; None for no limit.
         attempts: how often it is sent at most if it is safe to repeat; None for what the scheduler's options
             say.
+        cooldowns: how often it is sent again after a 429; None for as often as `max_wait` allows.
         streams: leave the body of a 2xx answer unread; it occupies its slot until it is closed.
         coalesce: share one answer with identical reads that are under way.
         account: what identifies the account, if the credential in the headers changes while the account stays
@@ -74,6 +75,7 @@ class RequestFacts:
     priority: Priority = attrs.field(default=Priority.NORMAL, validator=_priority)
     max_wait: float | None = attrs.field(default=600.0, validator=_max_wait)
     attempts: int | None = None
+    cooldowns: int | None = None
     streams: bool = False
     coalesce: bool = True
     account: str | None = attrs.field(default=None, repr=False)

@@ -242,6 +242,7 @@ class Schedule:
         number, call.turn, call.probe = call.turn, 0, False
         kind = outcome.kind
         if kind is OutcomeKind.THROTTLED:
+            call.cooldowns += 1
             self.notes.append(Throttled(number, call.window, outcome.retry_after))
         else:
             self.notes.append(
@@ -264,7 +265,7 @@ class Schedule:
         if kind is not OutcomeKind.THROTTLED:
             self.backoff.recover()
         if kind in _AGAIN:
-            return Next(_AGAIN[kind]) if call.replayable else _END
+            return Next(_AGAIN[kind]) if call.replayable and _is_patient(call) else _END
         if kind is OutcomeKind.LOGIN:
             return Next(login_refused=True)
         return _END
@@ -363,3 +364,8 @@ class Schedule:
             replayable=call.replayable,
             attempts=call.max_attempts or self._retry.attempts,
         )
+
+
+def _is_patient(call: Call) -> bool:
+    """Say whether a call that met a 429 may be sent again."""
+    return call.max_cooldowns is None or call.cooldowns <= call.max_cooldowns

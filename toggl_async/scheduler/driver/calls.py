@@ -49,6 +49,7 @@ class Driver(Asking):
         reads: bool,
         max_wait: float | None,
         max_attempts: int | None,
+        max_cooldowns: int | None = None,
     ) -> Call:
         """Return a new call, which draws its place in the queue now."""
         self._made += 1
@@ -60,6 +61,7 @@ class Driver(Asking):
             reads=reads,
             max_wait=None if max_wait is None or max_wait == math.inf else round(max_wait * SECOND),
             max_attempts=max_attempts,
+            max_cooldowns=max_cooldowns,
             route=route,
             load=ticket,
         )

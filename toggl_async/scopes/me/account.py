@@ -93,7 +93,7 @@ class Avatars(Resource):
             file: The picture.
 
         Raises:
-            BadRequest: the file is no picture that Toggl takes.
+            BadRequest: the file isn't a picture that Toggl accepts.
         """
         return await self._call(_AVATAR_UPLOAD, body=Form({"file": file}, files=("file",)))
 

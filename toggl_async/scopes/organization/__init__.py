@@ -163,7 +163,7 @@ class OrganizationScope(Resource):
         ``DELETE /api/v9/organizations/{organization_id}/users/leave``
 
         Raises:
-            BadRequest: the caller owns the organization, pays for it, or is no member.
+            BadRequest: the caller owns the organization, pays for it, or isn't a member.
         """
         await self._call(_LEAVE)
 

@@ -74,7 +74,7 @@ class AuditLogs(Resource):
             page_number: Which page, from 1. `iter` brings all pages.
 
         Raises:
-            Forbidden: the caller is no administrator, or the plan has no audit log.
+            Forbidden: the caller isn't an administrator, or the plan has no audit log.
         """
         query = {
             **each(one_flag, export=export),
@@ -113,7 +113,7 @@ class AuditLogs(Resource):
             page_size: How many a page holds; 200, the most that Toggl takes, when left out.
 
         Raises:
-            Forbidden: the caller is no administrator, or the plan has no audit log.
+            Forbidden: the caller isn't an administrator, or the plan has no audit log.
         """
         query = {
             **each(one_flag, export=export),
@@ -137,7 +137,7 @@ class Segmentation(Resource):
         ``GET /api/v9/organizations/{organization_id}/segmentation``
 
         Raises:
-            NotFound: the caller is no member of the organization.
+            NotFound: the caller isn't a member of the organization.
         """
         return await self._call(_SEGMENTATION_GET)
 
@@ -168,7 +168,7 @@ class Segmentation(Resource):
             skipped_step: The question at which it stopped answering.
 
         Raises:
-            NotFound: the caller is no member of the organization.
+            NotFound: the caller isn't a member of the organization.
         """
         body = {
             **each(one_text, full_name=full_name, members_range=members_range, skipped_step=skipped_step),

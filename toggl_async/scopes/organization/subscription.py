@@ -253,7 +253,7 @@ class Subscriptions(Resource):
             code: The promotion code, under the name that answers give it: Toggl documents no body here.
 
         Raises:
-            NotFound: there is no such code, or the organization is no customer yet.
+            NotFound: there is no such code, or the organization isn't a customer yet.
         """
         await self._call(_SUBSCRIPTION_APPLY_PROMOCODE, body=each(one_text, code=code))
 

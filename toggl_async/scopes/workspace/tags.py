@@ -91,6 +91,6 @@ class Tags(Resource):
             tag_ids: Ids of the tags, all in one request: Toggl names no limit.
 
         Raises:
-            BadRequest: some of the ids are no tags of the workspace; then nothing is deleted.
+            BadRequest: some of the ids aren't tags of the workspace; then nothing is deleted.
         """
         await self._call(_BULK_DELETE, body={"delete": id_list(tag_ids, "tag_ids")})

@@ -219,7 +219,7 @@ class SavedReports(Resource):
 
         Raises:
             Forbidden: only administrators save public reports.
-            NotFound: some of the ids are no reports that the caller may see.
+            NotFound: some of the ids aren't reports that the caller may see.
         """
         body = typed(Sequence[SavedReportChange], changes, "changes")
         return await self._call(_REPORTS_SAVED_BULK_UPDATE, body=body)
@@ -233,7 +233,7 @@ class SavedReports(Resource):
             report_ids: Ids of the reports.
 
         Raises:
-            NotFound: some of the ids are no reports that the caller may see.
+            NotFound: some of the ids aren't reports that the caller may see.
         """
         return await self._call(_REPORTS_SAVED_BULK_DELETE, body={"ids": id_list(report_ids, "report_ids")})
 
