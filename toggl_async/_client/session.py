@@ -229,7 +229,10 @@ class Session:
             TogglError: whatever became of the request; see `toggl_async.errors`.
         """
         request = await self._prepared(operation, arguments, recalls=recalls, cooldowns=cooldowns)
-        answer = (await self._sent(request, operation.name, redirects=operation.redirects)).answer()
+        received = await self._sent(
+            request, operation.name, reads=operation.reads, redirects=operation.redirects
+        )
+        answer = received.answer()
         # Whoever reads it may quote it in an error, where it is of another kind.
         return (
             answer
