@@ -42,7 +42,7 @@ class Plans(Resource):
     """Plans that the organization can buy."""
 
     async def list(self) -> Pricing:
-        """Get the plans that the organization can buy, with their prices for it.
+        """List the plans that the organization can buy, with their prices for it.
 
         ``GET /api/v9/organizations/{organization_id}/plans``
         """
@@ -66,7 +66,7 @@ class PaymentRecords(Resource):
         cursor: str | UnsetType = UNSET,
         last_invoice_id: str | UnsetType = UNSET,
     ) -> builtins.list[PaymentRecordPage]:
-        """List one page of the invoices of Toggl's that the organization paid.
+        """List one page of the Toggl invoices that the organization paid.
 
         ``GET /api/v9/organizations/{organization_id}/payment_records``
 
@@ -110,7 +110,7 @@ class PurchaseOrders(Resource):
     """Purchase orders of the organization."""
 
     def pdf(self, purchase_order_id: str) -> Download:
-        """Download a purchase order of the organization's as a PDF file.
+        """Download one of the organization's purchase orders as a PDF file.
 
         ``GET /api/v9/organizations/{organization_id}/subscription/purchase_orders/{purchase_order_uid}.pdf``
 
