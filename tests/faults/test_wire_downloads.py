@@ -74,7 +74,7 @@ async def test_a_write_that_is_cut_is_not_sent_again(tmp_path: Path) -> None:
     [
         (206, b"a,b\n", {"Content_Range": "bytes 0-3/900"}, r"only a part of the file.*bytes 0-3/900"),
         (206, b"a,b\n", {}, "without a Content-Range"),
-        (200, b'"too big to be exported\\u001b"', {}, r'in place of a file: "too big to be exported\\x1b"'),
+        (200, b'"too big to be exported\\u001b"', {}, r'got text: "too big to be exported\\x1b"'),
         (200, b'{"error": "too big"}', {}, "too big"),
     ],
 )

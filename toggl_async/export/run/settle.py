@@ -66,7 +66,7 @@ async def settle_lists(reader: Reader, store: RowStore, worker: Worker) -> None:
             progress = reader.books.progress(piece)
             lacking = await _lacking(reader.books, dataset, workspace, store, worker)
             if lacking:
-                doubt = f"the list lacks {listed(lacking)}, to which rows of this run refer"
+                doubt = f"the list lacks {listed(lacking)}, which rows of this run refer to"
                 await reader.failed(piece, doubt, progress=attrs.evolve(progress, deletes=False))
         if reader.books.is_deleting(dataset):
             await reader.books.delete(dataset)

@@ -337,7 +337,7 @@ class _RedisStore:
             self._answered = True
         elif await _speaks_in_the_clear(self._client):
             raise BudgetError(
-                f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or let it "
+                f"{self.place}: the server does not encrypt: use redis:// instead of rediss://, or let it "
                 "use TLS"
             )
         else:  # pragma: no cover - a server that takes TLS and is silent
