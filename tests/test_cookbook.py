@@ -141,6 +141,21 @@ async def test_the_copy(
     assert lines[:2] == lines[2:]
 
 
+@pytest.mark.toggl_sandbox(org_quota=math.inf, user_quota=math.inf)
+def test_the_month(
+    toggl_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOGGL_API_TOKEN", toggl_sandbox.api_token)
+    monkeypatch.setenv("TOGGL_BASE_URL", toggl_sandbox.base_url)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(program("Last month as CSV"), "month.py", "exec"), names)
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["start"][:7] for row in rows} == {f"{names['LAST']:%Y-%m}"}
+    assert sum(float(row["hours"]) for row in rows) > 0
+    assert all(row["user"] for row in rows)
+    assert toggl_sandbox.counts.requests == 2
+
+
 async def test_the_invoice(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -286,6 +301,7 @@ def test_every_recipe_has_its_test() -> None:
     assert [title for title, found in PROGRAMS.items() if found] == [
         "A service with a timer and a webhook",
         "A copy, every night",
+        "Last month as CSV",
         "An invoice",
         "Five hundred rows from a CSV",
         "A notebook",

@@ -104,7 +104,7 @@ class Calendars(Resource):
             integration_id: Only calendars of this connected account.
             selected: Only calendars whose events Toggl shows, or only the others; all of them by default.
             limit: Items per page, at most 250.
-            page_token: The `next_page_token` of the page before. `iter` brings all pages.
+            page_token: The `next_page_token` of the page before. `iter` walks all pages.
         """
         query = {
             **each(one_id, integration_id=integration_id), **each(one_flag, selected=selected),
@@ -119,7 +119,7 @@ class Calendars(Resource):
         selected: bool | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
     ) -> Pages[Calendar]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             integration_id: Only calendars of this connected account.
@@ -141,13 +141,13 @@ class Calendars(Resource):
 
         Args:
             limit: Items per page, at most 250.
-            page_token: The `next_page_token` of the page before. `iter_selected` brings all pages.
+            page_token: The `next_page_token` of the page before. `iter_selected` walks all pages.
         """
         query = {**each(from_one, limit=limit), **each(one_text, page_token=page_token)}
         return await self._call(_CALENDARS_LIST_SELECTED, query=query)
 
     def iter_selected(self, *, limit: int | UnsetType = UNSET) -> Pages[Calendar]:
-        """Walk through all pages of `list_selected`, item by item.
+        """Iterate over all pages of `list_selected`, item by item.
 
         Args:
             limit: Items per page, at most 250.
@@ -170,7 +170,7 @@ class Calendars(Resource):
             integration_id: Id of the connected account.
             selected: Only calendars whose events Toggl shows, or only the others; all of them by default.
             limit: Items per page, at most 250.
-            page_token: The `next_page_token` of the page before. `iter_for_integration` brings all pages.
+            page_token: The `next_page_token` of the page before. `iter_for_integration` walks all pages.
         """
         query = {
             **each(one_flag, selected=selected), **each(from_one, limit=limit),
@@ -183,7 +183,7 @@ class Calendars(Resource):
     def iter_for_integration(
         self, integration_id: int, *, selected: bool | UnsetType = UNSET, limit: int | UnsetType = UNSET
     ) -> Pages[Calendar]:
-        """Walk through all pages of `list_for_integration`, item by item.
+        """Iterate over all pages of `list_for_integration`, item by item.
 
         Args:
             integration_id: Id of the connected account.

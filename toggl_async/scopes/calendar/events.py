@@ -31,7 +31,7 @@ _LIST_FOR_CALENDAR = Operation.declare(
     "calendar.events.list_for_calendar",
     "GET /api/v9/integrations/calendar/{integration_id}/calendars/{id_calendar}/events", CalendarEventPage,
     paging=Token(data="events", largest=250, identity="calendar_event_id"),
-    deprecated="Toggl says so; `calendar.events.list` brings the events of all selected calendars.",
+    deprecated="Toggl says so; `calendar.events.list` returns the events of all selected calendars.",
 )  # fmt: skip
 _ATTENDEES = Operation.declare(
     "calendar.events.attendees",
@@ -71,7 +71,7 @@ class CalendarEvents(Resource):
             start_date: The day or time from which events are listed.
             end_date: The day or time up to which events are listed.
             limit: Items per page, at most 250.
-            page_token: The `next_page_token` of the page before. `iter` brings all pages.
+            page_token: The `next_page_token` of the page before. `iter` walks all pages.
         """
         query = {
             **each(day_or_moment, start_date=start_date, end_date=end_date), **each(from_one, limit=limit),
@@ -86,7 +86,7 @@ class CalendarEvents(Resource):
         end_date: dt.date | dt.datetime,
         limit: int | UnsetType = UNSET,
     ) -> Pages[CalendarEvent]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             start_date: The day or time from which events are listed.
@@ -110,8 +110,8 @@ class CalendarEvents(Resource):
     ) -> CalendarEventPage:
         """List one page of the events of one calendar.
 
-        Deprecated: Toggl says so; `calendar.events.list` brings the events of all selected calendars. Calling
-        it is a DeprecationWarning.
+        Deprecated: Toggl says so; `calendar.events.list` returns the events of all selected calendars.
+        Calling it is a DeprecationWarning.
         ``GET /api/v9/integrations/calendar/{integration_id}/calendars/{id_calendar}/events``
 
         Args:
@@ -120,7 +120,7 @@ class CalendarEvents(Resource):
             start_date: The day or time from which events are listed.
             end_date: The day or time up to which events are listed.
             limit: Items per page, at most 250.
-            page_token: The `next_page_token` of the page before. `iter_for_calendar` brings all pages.
+            page_token: The `next_page_token` of the page before. `iter_for_calendar` walks all pages.
         """
         query = {
             **each(day_or_moment, start_date=start_date, end_date=end_date), **each(from_one, limit=limit),
@@ -144,7 +144,7 @@ class CalendarEvents(Resource):
         end_date: dt.date | dt.datetime,
         limit: int | UnsetType = UNSET,
     ) -> Pages[CalendarEvent]:
-        """Walk through all pages of `list_for_calendar`, item by item.
+        """Iterate over all pages of `list_for_calendar`, item by item.
 
         Args:
             integration_id: Id of the connected account.

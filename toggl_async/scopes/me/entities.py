@@ -67,7 +67,7 @@ class Projects(Resource):
         ``GET /api/v9/me/projects/paginated``
 
         Args:
-            start_project_id: Only projects from this id on. `iter` brings all pages.
+            start_project_id: Only projects from this id on. `iter` walks all pages.
             since: Only what changed since this time. An int is UNIX seconds.
             per_page: Items per page; 201 by default.
         """
@@ -80,11 +80,11 @@ class Projects(Resource):
     def iter(
         self, *, since: dt.datetime | int | UnsetType = UNSET, per_page: int | UnsetType = UNSET
     ) -> Pages[Project]:
-        """Walk through all pages of `list_page`, item by item.
+        """Iterate over all pages of `list_page`, item by item.
 
         Args:
             since: Only what changed since this time. An int is UNIX seconds.
-            per_page: How many a page holds; 201, the most that Toggl takes, when left out.
+            per_page: Items per page; 201, Toggl's maximum, by default.
         """
         query = {**each(unix_seconds, since=since), **each(from_one, per_page=per_page)}
         return self._pages(_PROJECTS_LIST_PAGE, Project, query=query)
@@ -120,7 +120,7 @@ class Tasks(Resource):
             since: Only what changed since this time. An int is UNIX seconds.
             include_not_active: Also list tasks that are done.
             meta: Also return the names of project, client and user.
-            offset: How many tasks to skip. `iter` brings all pages.
+            offset: How many tasks to skip. `iter` walks all pages.
             per_page: How many tasks to list; all of them by default.
         """
         query = {
@@ -138,7 +138,7 @@ class Tasks(Resource):
         meta: bool | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             since: Only what changed since this time. An int is UNIX seconds.

@@ -118,7 +118,7 @@ class Timesheets(Resource):
     async def list(self) -> builtins.list[Timesheet]:
         """List the timesheets that the user fills in, of all workspaces: ``GET /api/v9/me/timesheets``.
 
-        They come without names, approvers and reviews, which `workspace.timesheets.list` brings.
+        They lack names, approvers and reviews, which `workspace.timesheets.list` returns.
         """
         return await self._call(_TIMESHEETS_LIST)
 

@@ -71,7 +71,7 @@ class AuditLogs(Resource):
             action: Only changes of this kind.
             user_id: Only changes that this user made.
             page_size: Items per page.
-            page_number: Page number, starting at 1. `iter` brings all pages.
+            page_number: Page number, starting at 1. `iter` walks all pages.
 
         Raises:
             Forbidden: the current user is not an administrator, or the plan has no audit log.
@@ -99,7 +99,7 @@ class AuditLogs(Resource):
         user_id: int | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[dict[str, Json]]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             start: The time from which changes are listed.
@@ -110,7 +110,7 @@ class AuditLogs(Resource):
             entity_id: Only changes to the thing with this id.
             action: Only changes of this kind.
             user_id: Only changes that this user made.
-            page_size: How many a page holds; 200, the most that Toggl takes, when left out.
+            page_size: Items per page; 200, Toggl's maximum, by default.
 
         Raises:
             Forbidden: the current user is not an administrator, or the plan has no audit log.

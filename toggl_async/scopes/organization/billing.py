@@ -73,7 +73,7 @@ class PaymentRecords(Resource):
         Args:
             is_unified: List those of Toggl's newer billing.
             cursor: Where the page starts: `next` of the page before; in the newer billing only, beside
-                `last_invoice_id`. `iter` brings all pages.
+                `last_invoice_id`. `iter` walks all pages.
             last_invoice_id: Id of the last invoice of the page before.
         """
         query = {
@@ -83,7 +83,7 @@ class PaymentRecords(Resource):
         return await self._call(_PAYMENT_RECORDS_LIST, query=query)
 
     def iter(self, *, is_unified: bool | UnsetType = UNSET) -> Pages[PaymentRecord]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             is_unified: List those of Toggl's newer billing.

@@ -104,7 +104,7 @@ class Users(Resource):
             only_admins: Only administrators of the organization.
             groups: Only members of the groups with these ids.
             workspaces: Only members of the workspaces with these ids.
-            page: Page number, starting at 1. `iter` brings all pages.
+            page: Page number, starting at 1. `iter` walks all pages.
             per_page: Items per page; 50 by default.
             sort_dir: Sort order of the names.
         """
@@ -127,7 +127,7 @@ class Users(Resource):
         per_page: int | UnsetType = UNSET,
         sort_dir: Literal["asc", "desc"] | UnsetType = UNSET,
     ) -> Pages[OrganizationUser]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             filter: Only people whose name or e-mail address contains this.
@@ -135,7 +135,7 @@ class Users(Resource):
             only_admins: Only administrators of the organization.
             groups: Only members of the groups with these ids.
             workspaces: Only members of the workspaces with these ids.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
             sort_dir: Sort order of the names.
         """
         query = {
@@ -168,7 +168,7 @@ class Users(Resource):
             only_admins: Only administrators of the organization.
             groups: Only members of the groups with these ids.
             workspaces: Only members of the workspaces with these ids.
-            page: Page number, starting at 1. `iter_detailed` brings all pages.
+            page: Page number, starting at 1. `iter_detailed` walks all pages.
             per_page: Items per page; 50 by default.
             sort_dir: Sort order of the names.
         """
@@ -191,7 +191,7 @@ class Users(Resource):
         per_page: int | UnsetType = UNSET,
         sort_dir: Literal["asc", "desc"] | UnsetType = UNSET,
     ) -> Pages[OrganizationUser]:
-        """Walk through all pages of `list_detailed`, item by item.
+        """Iterate over all pages of `list_detailed`, item by item.
 
         Args:
             filter: Only people whose name or e-mail address contains this.
@@ -199,7 +199,7 @@ class Users(Resource):
             only_admins: Only administrators of the organization.
             groups: Only members of the groups with these ids.
             workspaces: Only members of the workspaces with these ids.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
             sort_dir: Sort order of the names.
         """
         query = {

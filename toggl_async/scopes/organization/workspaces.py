@@ -145,7 +145,7 @@ class WorkspaceUsers(Resource):
             workspace_id: Id of the workspace.
             name: Only people whose name contains this.
             search: Only people whose name or e-mail address contains this.
-            page: Page number, starting at 1. `iter` brings all pages.
+            page: Page number, starting at 1. `iter` walks all pages.
             per_page: Items per page.
             custom_rates: Only people with a rate of their own, or only those without.
             active: Only people who are active, or only those who are not.
@@ -166,13 +166,13 @@ class WorkspaceUsers(Resource):
         custom_rates: bool | UnsetType = UNSET,
         active: bool | UnsetType = UNSET,
     ) -> Pages[OrganizationWorkspaceUser]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             workspace_id: Id of the workspace.
             name: Only people whose name contains this.
             search: Only people whose name or e-mail address contains this.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
             custom_rates: Only people with a rate of their own, or only those without.
             active: Only people who are active, or only those who are not.
         """

@@ -231,7 +231,7 @@ class Invoices(Resource):
         Args:
             sort_field: What to sort by; `created_at` by default.
             sort_order: Sort order; `ASC` by default.
-            page: Page number, starting at 1. `iter` brings all pages.
+            page: Page number, starting at 1. `iter` walks all pages.
             per_page: Items per page; 50 by default.
         """
         query = {
@@ -247,12 +247,12 @@ class Invoices(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Invoice]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             sort_field: What to sort by; `created_at` by default.
             sort_order: Sort order; `ASC` by default.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {
             **each(one_text, sort_field=sort_field), **each_of(("ASC", "DESC"), sort_order=sort_order),

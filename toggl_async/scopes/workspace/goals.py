@@ -183,7 +183,7 @@ class Goals(Resource):
         Args:
             team_goals: List the goals of the team.
             active: True for goals that go on, false for archived ones.
-            page: Page number, starting at 1. `iter` brings all pages.
+            page: Page number, starting at 1. `iter` walks all pages.
             per_page: Items per page, at most 100; 20 by default.
 
         Raises:
@@ -202,12 +202,12 @@ class Goals(Resource):
         active: bool | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Goal]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             team_goals: List the goals of the team.
             active: True for goals that go on, false for archived ones.
-            per_page: How many a page holds; 100, the most that Toggl takes, when left out.
+            per_page: Items per page; 100, Toggl's maximum, by default.
 
         Raises:
             Forbidden: team goals were asked for, which the plan lacks.

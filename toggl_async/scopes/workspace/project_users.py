@@ -109,7 +109,7 @@ class ProjectUsers(Resource):
             project_ids: The projects.
             show_inactive: Also list people who were deactivated.
             users_per_project: How many members of each project a page holds.
-            page: Page number, starting at 1. `iter_for_projects` brings all pages.
+            page: Page number, starting at 1. `iter_for_projects` walks all pages.
         """
         query = {
             **each(one_flag, show_inactive=show_inactive),
@@ -125,7 +125,7 @@ class ProjectUsers(Resource):
         show_inactive: bool | UnsetType = UNSET,
         users_per_project: int | UnsetType = UNSET,
     ) -> Pages[ProjectUser]:
-        """Walk through all pages of `list_for_projects`, item by item.
+        """Iterate over all pages of `list_for_projects`, item by item.
 
         Args:
             project_ids: The projects.

@@ -137,7 +137,7 @@ class Projects(Resource):
             sort_field: What to sort by, such as `name` or `created_at`.
             sort_order: Sort order.
             sort_pinned: List the current user's pinned projects first.
-            page: Page number, starting at 1. `iter` brings all pages.
+            page: Page number, starting at 1. `iter` walks all pages.
             per_page: Items per page, at most 200; 151 by default.
         """
         query = {
@@ -173,7 +173,7 @@ class Projects(Resource):
         sort_pinned: bool | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Project]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             active: True for active ones, false for archived ones, `both` for all (the default).
@@ -192,7 +192,7 @@ class Projects(Resource):
             sort_field: What to sort by, such as `name` or `created_at`.
             sort_order: Sort order.
             sort_pinned: List the current user's pinned projects first.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {
             **each_typed(bool | Literal["both"], active=active), **each(unix_seconds, since=since),

@@ -47,18 +47,18 @@ class Tags(Resource):
 
         Args:
             search: Only tags whose name contains this.
-            page: Page number, starting at 1. `iter` brings all pages.
+            page: Page number, starting at 1. `iter` walks all pages.
             per_page: Items per page.
         """
         query = {**each(one_text, search=search), **each(from_one, page=page, per_page=per_page)}
         return await self._call(_LIST, query=query)
 
     def iter(self, *, search: str | UnsetType = UNSET, per_page: int | UnsetType = UNSET) -> Pages[Tag]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             search: Only tags whose name contains this.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {**each(one_text, search=search), **each(from_one, per_page=per_page)}
         return self._pages(_LIST, Tag, query=query)

@@ -101,7 +101,7 @@ class Tasks(Resource):
             end_date: Last day of the range.
             sort_field: What to sort by.
             sort_order: Sort order.
-            page: Page number, starting at 1. `iter` brings all pages.
+            page: Page number, starting at 1. `iter` walks all pages.
             per_page: Items per page; 50 by default.
         """
         query = {
@@ -126,7 +126,7 @@ class Tasks(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             since: Only what changed since this time. An int is UNIX seconds.
@@ -137,7 +137,7 @@ class Tasks(Resource):
             end_date: Last day of the range.
             sort_field: What to sort by.
             sort_order: Sort order.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {
             **each(unix_seconds, since=since), **each_typed(bool | Literal["both"], active=active),
@@ -266,7 +266,7 @@ class Tasks(Resource):
             task_ids: Only these tasks.
             sort_field: What to sort by; `name` by default.
             sort_order: Sort order; `ASC` by default.
-            page: Page number, starting at 1. `iter_basic` brings all pages.
+            page: Page number, starting at 1. `iter_basic` walks all pages.
             per_page: Items per page; 50 by default.
         """
         query = {
@@ -292,7 +292,7 @@ class Tasks(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list_basic`, item by item.
+        """Iterate over all pages of `list_basic`, item by item.
 
         Args:
             active: True for open tasks (the default), false for done ones, `both` for all.
@@ -305,7 +305,7 @@ class Tasks(Resource):
             task_ids: Only these tasks.
             sort_field: What to sort by; `name` by default.
             sort_order: Sort order; `ASC` by default.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {
             **each_typed(bool | Literal["both"], active=active), **each(one_text, search=search),
@@ -333,7 +333,7 @@ class Tasks(Resource):
             project_ids: Projects whose tasks to get.
             task_ids: Tasks to get.
             search: Only tasks whose name contains this.
-            page: Page number, starting at 1. `iter_by_ids` brings all pages.
+            page: Page number, starting at 1. `iter_by_ids` walks all pages.
             per_page: Items per page.
         """
         query = {**each(one_text, search=search), **each(from_one, page=page, per_page=per_page)}
@@ -348,13 +348,13 @@ class Tasks(Resource):
         search: str | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list_by_ids`, item by item.
+        """Iterate over all pages of `list_by_ids`, item by item.
 
         Args:
             project_ids: Projects whose tasks to get.
             task_ids: Tasks to get.
             search: Only tasks whose name contains this.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {**each(one_text, search=search), **each(from_one, per_page=per_page)}
         body = each(id_list, project_ids=project_ids, task_ids=task_ids)

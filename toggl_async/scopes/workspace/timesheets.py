@@ -111,7 +111,7 @@ class Timesheets(Resource):
             after: Only timesheets that start after this day.
             sort_field: What to sort by; `start_date` by default.
             sort_order: Sort order.
-            page: Page number, starting at 1. `iter` brings all pages.
+            page: Page number, starting at 1. `iter` walks all pages.
             per_page: Items per page, at most 1000; 20 by default, and if you ask for more.
         """
         query = {
@@ -135,7 +135,7 @@ class Timesheets(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Timesheet]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             member_ids: Only timesheets of these people.
@@ -146,7 +146,7 @@ class Timesheets(Resource):
             after: Only timesheets that start after this day.
             sort_field: What to sort by; `start_date` by default.
             sort_order: Sort order.
-            per_page: How many a page holds; 1000, the most that Toggl takes, when left out.
+            per_page: Items per page; 1000, Toggl's maximum, by default.
         """
         query = {
             **each(id_list, member_ids=member_ids, approver_ids=approver_ids),

@@ -110,8 +110,8 @@ class DetailedReports(Resource):
             hide_amounts: Leave out rates and amounts.
             order_by: What rows are sorted by; keep to `date` while walking pages.
             order_dir: Sort order.
-            page_size: How many rows a page holds; 50 by default.
-            first_id: Id to continue from. `iter` brings all pages.
+            page_size: Rows per page; 50 by default.
+            first_id: Id to continue from. `iter` walks all pages.
             first_row_number: Row to continue from.
             first_timestamp: Moment to go on from, in UNIX seconds.
         """
@@ -160,7 +160,7 @@ class DetailedReports(Resource):
         order_dir: Literal["ASC", "DESC"] | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[DetailedReportRow]:
-        """Walk through all pages of `search`, item by item.
+        """Iterate over all pages of `search`, item by item.
 
         Args:
             start_date: First day, in the user's time zone; given alone, it means seven days.
@@ -185,7 +185,7 @@ class DetailedReports(Resource):
             hide_amounts: Leave out rates and amounts.
             order_by: What rows are sorted by; keep to `date` while walking pages.
             order_dir: Sort order.
-            page_size: How many a page holds; 1000, the most that Toggl takes, when left out.
+            page_size: Items per page; 1000, Toggl's maximum, by default.
         """
         body = {
             **date_range(366, start_date=start_date, end_date=end_date),

@@ -89,7 +89,7 @@ class SavedReports(Resource):
             requesting_user_id: Id of the user to list for.
             sort_field: What to sort by, such as `name`.
             sort_direction: Sort order.
-            page: Page number, starting at 1. `iter` brings all pages.
+            page: Page number, starting at 1. `iter` walks all pages.
             per_page: Items per page.
         """
         query = {
@@ -113,7 +113,7 @@ class SavedReports(Resource):
         sort_direction: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[SavedReport]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             name: Only reports whose name contains this.
@@ -123,7 +123,7 @@ class SavedReports(Resource):
             requesting_user_id: Id of the user to list for.
             sort_field: What to sort by, such as `name`.
             sort_direction: Sort order.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {
             **each(one_text, name=name, sort_field=sort_field),
