@@ -239,7 +239,7 @@ def _sections(operation: OperationPlan, arguments: list[Argument]) -> Iterator[s
 def _walked(operation: OperationPlan, argument: Argument, given: list[Argument]) -> str:
     """Tell of the walker where a reader meets the first argument that says which page is meant."""
     positions = [one for one in given if operation.paging and one.wire in operation.paging.positions]
-    return f" `{operation.walker}` brings all pages." if argument in positions[:1] else ""
+    return f" `{operation.walker}` walks all pages." if argument in positions[:1] else ""
 
 
 def _closed(prose: str, route: str) -> str:
@@ -254,7 +254,7 @@ def _walker(operation: OperationPlan, paging: PagingPlan, constant: str) -> str:
     item = answer_type(paging.item)
     told = [_of_walk(one, paging) for one in arguments]
     text = docstring(
-        8, f"Walk through all pages of `{operation.coroutine}`, item by item.", *_sections(operation, told)
+        8, f"Iterate over all pages of `{operation.coroutine}`, item by item.", *_sections(operation, told)
     )
     sending = calling("return self._pages", operation, f"{constant}, {item}", arguments)
     return (
@@ -267,7 +267,7 @@ def _of_walk(argument: Argument, paging: PagingPlan) -> Argument:
     largest = dict(paging.options).get("largest")
     if largest is None or argument.wire not in {"page_size", "per_page"}:
         return argument
-    doc = f"How many a page holds; {largest}, the most that Toggl takes, when left out."
+    doc = f"Items per page; {largest}, Toggl's maximum, by default."
     return attrs.evolve(argument, doc=doc)
 
 

@@ -102,7 +102,7 @@ async def test_the_service(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -
             signed = {webhooks.SIGNATURE_HEADER: webhooks.sign(body, SECRET)}
             assert (await http.post("/toggl", content=body, headers=signed)).status_code == 200
             assert service.seen == ["By the web"]
-            assert "event 2 is odd: " in caplog.text
+            assert "cannot read event 2: " in caplog.text
     finally:
         del sys.modules["service"]
 
@@ -139,6 +139,21 @@ async def test_the_copy(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["projects", "tags"] * 2
     assert lines[:2] == lines[2:]
+
+
+@pytest.mark.toggl_sandbox(org_quota=math.inf, user_quota=math.inf)
+def test_the_month(
+    toggl_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOGGL_API_TOKEN", toggl_sandbox.api_token)
+    monkeypatch.setenv("TOGGL_BASE_URL", toggl_sandbox.base_url)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(program("Last month as CSV"), "month.py", "exec"), names)
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["start"][:7] for row in rows} == {f"{names['LAST']:%Y-%m}"}
+    assert sum(float(row["hours"]) for row in rows) > 0
+    assert all(row["user"] for row in rows)
+    assert toggl_sandbox.counts.requests == 2
 
 
 async def test_the_invoice(
@@ -286,6 +301,7 @@ def test_every_recipe_has_its_test() -> None:
     assert [title for title, found in PROGRAMS.items() if found] == [
         "A service with a timer and a webhook",
         "A copy, every night",
+        "Last month as CSV",
         "An invoice",
         "Five hundred rows from a CSV",
         "A notebook",

@@ -391,7 +391,7 @@ async def test_a_download_that_breaks_off_over_a_real_socket(tmp_path: Path) -> 
     ):
         with pytest.raises(
             ConnectionFailed,
-            match=r"cut off: the server broke off.*RemoteProtocolError: peer closed",
+            match=r"cut off: the server closed the connection early.*RemoteProtocolError: peer closed",
         ):
             await download(toggl).save(tmp_path / "report.csv")
     assert list(tmp_path.iterdir()) == []

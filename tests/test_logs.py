@@ -116,7 +116,7 @@ async def test_a_long_wait_is_told_and_a_very_long_one_is_a_warning(
     options = ClientOptions(cooldown=Cooldown(minimum=rest, maximum=rest))
     async with TogglClient(ApiToken(TOKEN), transport=transport, options=options) as toggl:
         await toggl.request("GET", TAGS)
-    told = [(level, f"account 1: 1 call waits {rest:.0f} s: cool-down")] if level else []
+    told = [(level, f"account 1: 1 call is waiting for {rest:.0f} s: cool-down")] if level else []
     assert lines(caplog) == told
 
 
@@ -129,8 +129,8 @@ async def test_a_queue_is_told_once_a_level(caplog: pytest.LogCaptureFixture) ->
     async with TogglClient(ApiToken(TOKEN), transport=transport, options=options) as toggl:
         await asyncio.gather(*(toggl.request("GET", f"/api/v9/me/{n}") for n in range(70)))
     assert lines(caplog) == [
-        ("INFO", "account 1: 10 calls wait, the last at least 11 s: queue"),
-        ("WARNING", "account 1: 60 calls wait, the last at least 61 s: queue"),
+        ("INFO", "account 1: 10 calls are waiting, the last for at least 11 s: queue"),
+        ("WARNING", "account 1: 60 calls are waiting, the last for at least 61 s: queue"),
     ]
 
 

@@ -139,6 +139,18 @@ def test_a_wrong_command_says_what_is_right() -> None:
     assert (done.returncode, done.stderr) == (1, "No release: give the version: nox -s release -- X.Y.Z\n")
 
 
+def test_the_index_shows_the_readme_without_links_that_lead_nowhere() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    text = readme = (ROOT / "README.md").read_text("utf-8")
+    for one in tools["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        text = re.sub(one["pattern"], one["replacement"], text)
+    assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("https://")] == []
+    assert "<img" not in text
+    assert "The chart" not in text
+    assert re.findall(r"^#+ .+", text, re.MULTILINE) == re.findall(r"^#+ .+", readme, re.MULTILINE)
+    assert len(text) > 0.85 * len(readme)
+
+
 def test_every_action_is_pinned_and_every_permission_named() -> None:
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     assert [path.stem for path in workflows] == ["nightly", "release", "site", "tests"]

@@ -299,9 +299,9 @@ def test_oddities_are_told_once_and_without_their_values(caplog: pytest.LogCaptu
     for _ in range(2):
         webhooks.parse(event(creator_id=["s3cret"], timestamp=..., metadata=5))
     assert sorted(caplog.messages) == [
-        "a webhook delivery is odd: $.creator_id: expected a whole number, got a list; left out",
-        "a webhook delivery is odd: $.metadata: expected an object, got a number; left out",
-        "a webhook delivery is odd: $.timestamp: is missing or null",
+        "unexpected field in a webhook delivery: $.creator_id: expected a whole number, got a list; left out",
+        "unexpected field in a webhook delivery: $.metadata: expected an object, got a number; left out",
+        "unexpected field in a webhook delivery: $.timestamp: is missing or null",
     ]
 
 

@@ -1,7 +1,7 @@
 """The running time entry: start one, stop it, and see how long it has been running.
 
 This is a module of its own, because the coroutines in `toggl_async.scopes` are generated and contain no
-logic, and because the running entry belongs to a person, while entries belong to workspaces: ``stop`` has to
+logic, and because the running entry belongs to a user, while entries belong to workspaces: ``stop`` has to
 ask the one and tell the other. Everything here is just a few calls of those coroutines::
 
     from toggl_async import timer
@@ -54,7 +54,7 @@ async def start(
         description: what you are doing, at most 3000 characters.
         project_id: the project.
         task_id: the task of that project.
-        tags: names of tags; those that do not exist are made.
+        tags: names of tags; those that don't exist are created.
         tag_ids: ids of tags.
         billable: whether it is billable. Needs Starter.
         at: when it began; by default, now. Toggl keeps whole seconds.
@@ -82,7 +82,7 @@ async def start(
 
 
 async def current(toggl: "TogglClient") -> "TimeEntry | None":
-    """Return the person's running time entry, in any workspace; None if none is running.
+    """Return the user's running time entry, in any workspace; None if none is running.
 
     It is shown as far as it can be read: if it comes without its id or its workspace, those are None.
 
@@ -103,10 +103,10 @@ async def current(toggl: "TogglClient") -> "TimeEntry | None":
 
 
 async def stop(toggl: "TogglClient") -> "TimeEntry | None":
-    """Stop the person's running time entry, in any workspace, and return it; None if none is running.
+    """Stop the user's running time entry, in any workspace, and return it; None if none is running.
 
     This takes two requests. If you know the entry, ``workspace.time_entries.stop(entry.id)`` takes one. An
-    entry that comes without its workspace is looked up in the person's default one, which takes a third.
+    entry that comes without its workspace is looked up in the user's default one, which takes a third.
 
     Raises:
         InvalidInput: `toggl` isn't a client, such as a workspace.

@@ -3,9 +3,11 @@
 Links are relative, since nobody has told the site its address. `llms-full.txt` has the hand-written pages.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -28,13 +30,23 @@ def _write(app: Sphinx, failure: Exception | None) -> None:
     for caption, pages in _chapters(env):
         lines += ["", f"## {caption}", ""]
         for page in pages:
-            lines.append(f"- [{env.titles[page].astext()}]({app.builder.get_target_uri(page)})")
+            link = f"[{env.titles[page].astext()}]({app.builder.get_target_uri(page)})"
+            lines.append(f"- {link}{_first_sentence(env, page)}")
             source = Path(env.doc2path(page))
             if source.suffix == ".md" and "{include}" not in (text := source.read_text("utf-8")):
                 whole.append(text)
     out = Path(app.outdir)
     (out / "llms.txt").write_text("\n".join(lines) + "\n", "utf-8")
     (out / "llms-full.txt").write_text("\n\n".join(whole), "utf-8")
+
+
+def _first_sentence(env: BuildEnvironment, page: str) -> str:
+    """What a page says of itself first, after a colon; a module's page begins with its bare name."""
+    for paragraph in env.get_doctree(page).findall(nodes.paragraph):
+        text = " ".join(paragraph.astext().split())
+        if " " in text:
+            return f": {re.split(r'(?<=[.?]) ', text, maxsplit=1)[0].rstrip(':')}"
+    return ""
 
 
 def _chapters(env: BuildEnvironment) -> list[tuple[str, list[str]]]:

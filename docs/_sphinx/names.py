@@ -19,6 +19,8 @@ from typing import Any, Literal, TypeAlias, cast
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.directives import ObjectDescription
+from sphinx.domains.python import PythonDomain
 from sphinx.ext.napoleon import Config
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.util.nodes import find_pending_xref_condition
@@ -127,6 +129,10 @@ def _resolve(_app: Sphinx, doctree: nodes.document) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
+    described = cast("type[ObjectDescription[str]]", PythonDomain.directives["class"])
+    for field in described.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"  # "Variables", says Sphinx, also of options and events
     app.connect("autodoc-process-docstring", _process, priority=400)
     app.connect("doctree-read", _resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

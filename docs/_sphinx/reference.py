@@ -28,7 +28,7 @@ PUBLIC_MODULES: Final = (*_FROZEN, "toggl_async.records")
 """What programs may import from, the front door first."""
 
 _TITLES: Final[Mapping[str, str]] = {
-    "toggl_async": "The front door",
+    "toggl_async": "Main module",
     "toggl_async.errors": "Errors",
     "toggl_async.export": "Exports",
     "toggl_async.export.dlt": "Exports with dlt",

@@ -127,13 +127,13 @@ def test_a_log_that_cannot_be_read_is_told_of(
     assert main([command, str(mirror)]) == 1
     told = capsys.readouterr()
     assert told.out == ""
-    assert "its latest changes are in mirror.sqlite-wal, and reading them takes a directory that" in told.err
+    assert "its latest changes are in mirror.sqlite-wal, and reading them requires" in told.err
     assert "copy mirror.sqlite and mirror.sqlite-wal to one, and read the copy" in told.err
 
 
 def test_a_mirror_that_changes_while_it_is_read_without_a_lock_is_told_of(mirror: Path) -> None:
     store = SqliteStore(mirror)
-    with pytest.raises(OSError, match="another program changed the mirror while it was read"):  # noqa: SIM117
+    with pytest.raises(OSError, match="another program changed the mirror during the read"):  # noqa: SIM117
         with store.snapshot():
             mirror.write_bytes(mirror.read_bytes() + b"x")
 
@@ -144,4 +144,4 @@ def test_a_mirror_of_somebody_else_is_told_of(
 ) -> None:
     monkeypatch.setattr("os.access", lambda *_, **__: False)
     assert main([command, str(mirror)]) == 1
-    assert "you may not read the file" in capsys.readouterr().err
+    assert "you lack permission to read the file" in capsys.readouterr().err

@@ -232,8 +232,8 @@ def test_paged_lists_get_a_walker(folder: Folder) -> None:
     folder.query("per_page", {"type": "integer"})
     text = files_of(folder)["scopes/workspace/pets.py"]
     assert 'paging=PageNumber(largest=200, page="page")' in text
-    assert "            page: A word. `iter` brings all pages.\n" in text
-    assert text.count("brings all pages") == 1
+    assert "            page: A word. `iter` walks all pages.\n" in text
+    assert text.count("walks all pages") == 1
     signature = text[text.index("def iter(") : text.index("-> Pages[Pet]")]
     assert "search: str | UnsetType = UNSET" in signature
     assert "per_page: int" in signature

@@ -100,5 +100,5 @@ async def test_a_path_that_never_can_be_a_budget_is_refused_at_once(
     make: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     path = make(tmp_path)
-    with pytest.raises(BudgetError, match=r"cannot be a budget|not a regular file"):
+    with pytest.raises(BudgetError, match=r"cannot be used as a budget|not a regular file"):
         await used(path)

@@ -79,7 +79,7 @@ async def test_a_write_that_is_cut_is_not_sent_again(tmp_path: Path) -> None:
         (202, b"a,b\n", {}, "got no answer yet"),
         (205, b"", {}, "got no answer yet"),
         (204, b"", {}, r"got no file \(204 No Content\)"),
-        (200, b'"too big to be exported\\u001b"', {}, r'in place of a file: "too big to be exported\\x1b"'),
+        (200, b'"too big to be exported\\u001b"', {}, r'got text: "too big to be exported\\x1b"'),
         (200, b'{"error": "too big"}', {}, "too big"),
     ],
 )

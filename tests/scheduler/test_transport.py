@@ -1163,7 +1163,7 @@ async def test_a_budget_that_fails_leaves_nobody_hanging(caplog: pytest.LogCaptu
         results = await asyncio.gather(*(client.post(ME) for _ in range(3)), return_exceptions=True)
         assert {type(result) for result in results} == {errors.BudgetError}
         assert {type(result.__cause__) for result in results} == {ZeroDivisionError}  # type: ignore[union-attr]
-    assert [record.getMessage() for record in caplog.records] == ["account 1: the budget could not be asked"]
+    assert [record.getMessage() for record in caplog.records] == ["account 1: the budget did not answer"]
     assert (await client.post(ME)).status_code == 200
     await scheduler.aclose()
 

@@ -86,7 +86,7 @@ def _address(instance: object, _attribute: "attrs.Attribute[str]", value: str) -
 
 @attrs.frozen(repr=False)
 class EmailPassword:
-    """A person's e-mail address and password, sent with every request.
+    """A user's e-mail address and password, sent with every request.
 
     Args:
         email: the address.
@@ -111,7 +111,7 @@ class EmailPassword:
 
 @attrs.frozen(repr=False)
 class SessionCookie:
-    """A person's e-mail address and password, sent only once, to log in.
+    """A user's e-mail address and password, sent only once, to log in.
 
     The client's first call logs in at the accounts host, and gets a session cookie that replaces the
     credentials. The cookie is kept only in memory and renewed when it expires. The session ends when the

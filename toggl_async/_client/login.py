@@ -457,7 +457,7 @@ class SessionLogin(Login):
             return held
         if theirs := words_of_another(response, self._url):
             raise ResponseError(
-                "the login was not answered by Toggl: " + self.mask(theirs.encode()).decode(),
+                "the login was answered, but not by Toggl: " + self.mask(theirs.encode()).decode(),
                 status=response.status_code,
                 method=request.method,
                 path=_PATH,

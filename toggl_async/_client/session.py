@@ -40,7 +40,7 @@ __all__ = ["CallOptions", "Session"]
 T = TypeVar("T")
 
 _SHOWN: Final = 200
-"""Characters that are shown of words that came in place of a file."""
+"""Characters that are shown of a text that came instead of a file."""
 
 
 class _Declared(TypedDict):
@@ -201,7 +201,7 @@ class Session:
             else:
                 shown = self.codec.mask(words[:_SHOWN].encode(errors="replace")).decode()
                 raise DecodeError(
-                    f'got words in place of a file: "{shown}"',
+                    f'expected a file, got text: "{shown}"',
                     operation=operation.name,
                     field="$",
                     body=piece,

@@ -16,7 +16,7 @@ __all__ = ["in_chunks"]
 
 RecordT = TypeVar("RecordT", bound=Record)
 
-_UNMENTIONED: Final = "Toggl's answer does not mention it: look whether it was changed"
+_UNMENTIONED: Final = "Toggl's answer does not mention it: check whether it was changed"
 """What a failure says of an id that Toggl left out."""
 
 

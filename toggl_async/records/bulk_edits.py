@@ -29,4 +29,4 @@ class BulkEditResult(Record):
     """Ids of what was changed."""
 
     failure: list[BulkEditFailure] = attrs.field(factory=list)
-    """What was not, and what the answer does not mention: look whether that was."""
+    """What was not, and what the answer does not mention: check whether that was changed."""

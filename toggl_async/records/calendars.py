@@ -27,7 +27,7 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class CalendarIntegration(Record):
-    """A calendar account that a person has connected."""
+    """A calendar account that a user has connected."""
 
     calendar_integration_id: int
     """Id of the connected account."""
@@ -39,7 +39,7 @@ class CalendarIntegration(Record):
     """E-mail address of the account."""
 
     auto_track: bool | None = None
-    """Whether its events become time entries by themselves."""
+    """Whether its events become time entries automatically."""
 
     has_write_scope: bool | None = None
     """Whether Toggl may write to its calendars."""
@@ -246,7 +246,7 @@ class CalendarSuggestion(Record):
     """Whether earlier time entries have the event's title as their description."""
 
     last_seen: Moment | None = None
-    """When the caller last tracked time so."""
+    """When the current user last tracked time so."""
 
 
 @attrs.frozen(kw_only=True)

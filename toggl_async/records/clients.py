@@ -36,10 +36,10 @@ class Client(Record):
     """Whether it is archived."""
 
     creator_id: int | None = None
-    """Id of the person who made it."""
+    """Id of the user who created it."""
 
     external_reference: str | None = None
-    """What another system knows it by."""
+    """Its reference in another system."""
 
     integration_provider: str | None = None
     """The service that it was imported from."""
@@ -51,7 +51,7 @@ class Client(Record):
     """Its type in that service."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     total_count: int | None = None
     """How many clients there are, where a list counts them."""

@@ -155,7 +155,7 @@ class Customer(Record):
     """Name of the customer."""
 
     toggl_user_id: int | None = None
-    """Id of the person who pays."""
+    """Id of the user who pays."""
 
     toggl_user_email: str | None = None
     """E-mail address that the invoices go to."""

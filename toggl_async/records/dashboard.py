@@ -21,7 +21,7 @@ class DashboardActivity(Record):
     wire_names: ClassVar[Mapping[str, str]] = MappingProxyType({"task_id": "tid"})
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     project_id: int | None = None
     """Id of the project; 0 for none."""
@@ -33,10 +33,10 @@ class DashboardActivity(Record):
     """What was done."""
 
     duration: int | None = None
-    """How long, in seconds; while it runs, minus the seconds from 1970 to its start."""
+    """How long, in seconds; while it is running, minus the seconds from 1970 to its start."""
 
     stop: Moment | None = None
-    """When it stopped; missing while it runs."""
+    """When it stopped; missing while it is running."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,13 +44,13 @@ class MostActiveUser(Record):
     """One of those who tracked the most time."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     fullname: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     email: str | None = None
-    """E-mail address of the person."""
+    """E-mail address of the user."""
 
     avatar_file_name: str | None = None
     """Address of the avatar."""

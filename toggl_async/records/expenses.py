@@ -23,7 +23,7 @@ class Expense(Record):
     """Id of the workspace that it is in."""
 
     user_id: int | None = None
-    """Id of the person who had it."""
+    """Id of the user who had it."""
 
     trip_id: int | None = None
     """Id of the trip that it belongs to."""
@@ -101,7 +101,7 @@ class Expense(Record):
     """What a language model made of that text."""
 
     approved_by: int | None = None
-    """Id of the person who approved it."""
+    """Id of the user who approved it."""
 
     approved_at: Moment | None = None
     """When it was approved."""
@@ -110,13 +110,13 @@ class Expense(Record):
     """Why it was rejected."""
 
     updated_by: int | None = None
-    """Id of the person who changed it last."""
+    """Id of the user who changed it last."""
 
     update_reason: str | None = None
     """Why it was changed."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
     updated_at: Moment | None = None
     """When it last changed."""

@@ -21,7 +21,7 @@ class Favorite(Record):
     """Id of the workspace that it is in."""
 
     user_id: int | None = None
-    """Id of the person whose favorite it is."""
+    """Id of the user whose favorite it is."""
 
     description: str | None = None
     """What is done."""
@@ -72,10 +72,10 @@ class Favorite(Record):
     """Name of its task; with `meta` only."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
     deleted_at: Moment | None = None
     """When it was deleted."""

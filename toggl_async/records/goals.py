@@ -26,16 +26,16 @@ class Goal(Record):
     """Id of the workspace that it is in."""
 
     user_id: int | None = None
-    """Id of the person whose goal it is."""
+    """Id of the user whose goal it is."""
 
     user_name: str | None = None
-    """Name of that person."""
+    """Name of that user."""
 
     creator_user_id: int | None = None
-    """Id of the person who created it."""
+    """Id of the user who created it."""
 
     creator_user_name: str | None = None
-    """Name of the person who created it."""
+    """Name of the user who created it."""
 
     name: str | None = None
     """Its name."""
@@ -98,10 +98,10 @@ class Goal(Record):
     """Names of those tags."""
 
     last_notified_at: Moment | None = None
-    """When the person was last told that it was reached."""
+    """When the user was last told that it was reached."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
 
 @attrs.frozen(kw_only=True)
@@ -140,16 +140,16 @@ class StoredGoal(Record):
     """Id of the workspace that it is in."""
 
     user_id: int | None = None
-    """Id of the person whose goal it is."""
+    """Id of the user whose goal it is."""
 
     user_name: str | None = None
-    """Name of that person."""
+    """Name of that user."""
 
     creator_user_id: int | None = None
-    """Id of the person who created it."""
+    """Id of the user who created it."""
 
     creator_user_name: str | None = None
-    """Name of the person who created it."""
+    """Name of the user who created it."""
 
     name: str | None = None
     """Its name."""
@@ -218,10 +218,10 @@ class StoredGoal(Record):
     """Names of those tags."""
 
     last_notified_at: Moment | None = None
-    """When the person was last told that it was reached."""
+    """When the user was last told that it was reached."""
 
     deleted_at: Moment | None = None
     """When it was deleted."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""

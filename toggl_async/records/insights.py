@@ -180,13 +180,13 @@ class ProjectDataTrends(Record):
 
 @attrs.frozen(kw_only=True)
 class UserDataTrend(Record):
-    """Time and earnings of a person in one point of a graph."""
+    """Time and earnings of a user in one point of a graph."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     total_seconds: int | None = None
     """Time tracked, in seconds."""
@@ -206,7 +206,7 @@ class UserDataTrendsPoint(Record):
     """Its first day."""
 
     users: list[UserDataTrend] | None = None
-    """Time and earnings, person by person."""
+    """Time and earnings, user by user."""
 
 
 @attrs.frozen(kw_only=True)

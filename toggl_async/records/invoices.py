@@ -55,7 +55,7 @@ class Invoice(Record):
     """Id of the workspace that it is in."""
 
     user_id: int | None = None
-    """Id of the person who made it."""
+    """Id of the user who created it."""
 
     document_id: str | None = None
     """The number that is printed on it."""
@@ -103,7 +103,7 @@ class Invoice(Record):
     """Its type in that service."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
     updated_at: Moment | None = None
     """When it last changed."""

@@ -20,7 +20,7 @@ class DesktopLoginToken(Record):
 
 @attrs.frozen(kw_only=True)
 class SsoLogin(Record):
-    """Where a person logs in by single sign-on."""
+    """Where a user logs in by single sign-on."""
 
     sso_url: str | None = None
     """Address of the identity provider's page."""

@@ -22,12 +22,12 @@ __all__ = ["Me", "Quota"]
 
 @attrs.frozen(kw_only=True)
 class Me(Record):
-    """The person whose credentials these are."""
+    """The user whose credentials these are."""
 
     wire_names: ClassVar[Mapping[str, str]] = MappingProxyType({"two_factor_enabled": "2fa_enabled"})
 
     id: int
-    """Id of the person."""
+    """Id of the user."""
 
     default_workspace_id: int
     """The workspace in which new time entries are made."""
@@ -51,7 +51,7 @@ class Me(Record):
     """Address of the avatar."""
 
     has_password: bool | None = None
-    """Whether the person can log in with a password."""
+    """Whether the user can log in with a password."""
 
     two_factor_enabled: bool | None = None
     """Whether logging in takes a second factor."""
@@ -72,19 +72,19 @@ class Me(Record):
     """Key to Toggl's support chat; a secret."""
 
     toggl_accounts_id: str | None = None
-    """Id of the person in Toggl's account service."""
+    """Id of the user in Toggl's account service."""
 
     options: dict[str, str] | None = None
     """Settings of Toggl's own programs."""
 
     authorization_updated_at: Moment | None = None
-    """When the person's rights last changed."""
+    """When the user's rights last changed."""
 
     at: Moment | None = None
-    """When the person last changed."""
+    """When the user last changed."""
 
     created_at: Moment | None = None
-    """When the account was made."""
+    """When the account was created."""
 
     updated_at: Moment | None = None
     """When the profile last changed."""
@@ -113,7 +113,7 @@ class Quota(Record):
     """One window of the hourly quota."""
 
     organization_id: int | None = None
-    """The organization; null for the person's own window."""
+    """The organization; null for the user's own window."""
 
     remaining: int | None = None
     """How many requests are left; may be negative."""

@@ -21,7 +21,7 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class IntegrationReference(Record):
-    """What another service knows something by."""
+    """A reference to something in another service."""
 
     provider: str | UnsetType = UNSET
     """The service, such as `jira`."""
@@ -35,7 +35,7 @@ class IntegrationReference(Record):
 
 @attrs.frozen(kw_only=True)
 class WorkspaceInvitation(Record):
-    """A workspace that people are invited to, and as what."""
+    """A workspace that people are invited to, and their role in it."""
 
     workspace_id: int
     """The workspace."""
@@ -47,10 +47,10 @@ class WorkspaceInvitation(Record):
     """Name of the role."""
 
     admin: bool | UnsetType = UNSET
-    """Whether they are to administer it."""
+    """Whether they will administer it."""
 
     integration_data: IntegrationReference | UnsetType = UNSET
-    """Where the person is imported from."""
+    """Where the user is imported from."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,12 +64,12 @@ class ProjectInvitation(Record):
     """The project."""
 
     manager: bool | UnsetType = UNSET
-    """Whether they are to manage it."""
+    """Whether they will manage it."""
 
 
 @attrs.frozen(kw_only=True)
 class InvitedWorkspaceUser(Record):
-    """The membership in a workspace of a person who is invited."""
+    """The membership in a workspace of a user who is invited."""
 
     workspace_user_id: int | None = None
     """Id of the membership."""
@@ -78,7 +78,7 @@ class InvitedWorkspaceUser(Record):
     """Id of the workspace."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
 
 @attrs.frozen(kw_only=True)
@@ -92,10 +92,10 @@ class OrganizationInvitation(Record):
     """Id of the organization."""
 
     sender_id: int | None = None
-    """Id of the person who sent it."""
+    """Id of the user who sent it."""
 
     recipient_id: int | None = None
-    """Id of the person who is invited."""
+    """Id of the user who is invited."""
 
     email: str | None = None
     """E-mail address that it went to."""
@@ -104,7 +104,7 @@ class OrganizationInvitation(Record):
     """Address at which it is accepted; a secret."""
 
     workspaces: list[InvitedWorkspaceUser] | None = None
-    """What the person will be in workspaces."""
+    """The memberships in workspaces that the user will have."""
 
 
 @attrs.frozen(kw_only=True)
@@ -124,10 +124,10 @@ class InvitationEmail(Record):
     """Name of the organization."""
 
     sender_name: str | None = None
-    """Name of the person who sent it."""
+    """Name of the user who sent it."""
 
     sender_email: str | None = None
-    """E-mail address of that person."""
+    """E-mail address of that user."""
 
 
 @attrs.frozen(kw_only=True)

@@ -22,7 +22,7 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class GroupAssignment(Record):
-    """A group that a person is to be in."""
+    """A group to put a user in."""
 
     group_id: int
     """The group."""
@@ -30,13 +30,13 @@ class GroupAssignment(Record):
 
 @attrs.frozen(kw_only=True)
 class WorkspaceAssignment(Record):
-    """What a person of an organization is to be in one of its workspaces."""
+    """The membership to give a user of an organization in one of its workspaces."""
 
     workspace_id: int
     """The workspace."""
 
     workspace_user_id: int | UnsetType = UNSET
-    """Id of the person's membership in the workspace."""
+    """Id of the user's membership in the workspace."""
 
     role_id: int | UnsetType = UNSET
     """The role in the workspace."""
@@ -45,7 +45,7 @@ class WorkspaceAssignment(Record):
     """Name of the role; see `role_id`."""
 
     admin: bool | UnsetType = UNSET
-    """Whether the person administers the workspace; see `role_id`."""
+    """Whether the user administers the workspace; see `role_id`."""
 
     active: bool | UnsetType = UNSET
     """Whether the membership is active."""
@@ -57,51 +57,51 @@ class WorkspaceAssignment(Record):
     """Groups of the workspace to be in."""
 
     rate: float | UnsetType = UNSET
-    """What an hour of the person is billed at, in the workspace's currency. Needs Starter."""
+    """The user's hourly rate, in the workspace's currency. Needs Starter."""
 
     cost: float | UnsetType = UNSET
-    """What an hour of the person costs, in the workspace's currency. Needs Premium."""
+    """The user's labour cost per hour, in the workspace's currency. Needs Premium."""
 
     working_hours: float | UnsetType = UNSET
     """Working hours of a day."""
 
     view_edit_billable_rates: bool | UnsetType = UNSET
-    """Whether the person sees and edits billable rates."""
+    """Whether the user can see and edit billable rates."""
 
     view_edit_labor_costs: bool | UnsetType = UNSET
-    """Whether the person sees and edits labour costs."""
+    """Whether the user can see and edit labour costs."""
 
 
 @attrs.frozen(kw_only=True)
 class OrganizationOwner(Record):
-    """The person who owns an organization."""
+    """The user who owns an organization."""
 
     id: int
     """Id of the ownership."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     organization_id: int | None = None
     """Id of the organization."""
 
     organization_user_id: int | None = None
-    """Id of the person's membership."""
+    """Id of the user's membership."""
 
     name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     email: str | None = None
-    """E-mail address of the person."""
+    """E-mail address of the user."""
 
     avatar_url: str | None = None
     """Address of the avatar."""
 
     toggl_accounts_id: str | None = None
-    """Id of the person in Toggl's account service."""
+    """Id of the user in Toggl's account service."""
 
     organization_user_created_at: Moment | None = None
-    """When the membership was made."""
+    """When the membership was created."""
 
     organization_user_updated_at: Moment | None = None
     """When the membership last changed."""
@@ -109,7 +109,7 @@ class OrganizationOwner(Record):
 
 @attrs.frozen(kw_only=True)
 class OwnershipTransfer(Record):
-    """A transfer of an organization's ownership from one person to another."""
+    """A transfer of an organization's ownership from one user to another."""
 
     owner_transfer_id: int | None = None
     """Id of the transfer."""
@@ -118,7 +118,7 @@ class OwnershipTransfer(Record):
     """Id of the organization."""
 
     requester_id: int | None = None
-    """Id of the person who asked for it."""
+    """Id of the user who asked for it."""
 
     current_owner_id: int | None = None
     """Id of the owner when it was asked for."""
@@ -130,13 +130,13 @@ class OwnershipTransfer(Record):
     """When that owner answered."""
 
     new_owner_id: int | None = None
-    """Id of the person who is to own it."""
+    """Id of the user who will own it."""
 
     new_owner_accepted: bool | None = None
-    """Whether that person accepted it."""
+    """Whether that user accepted it."""
 
     new_owner_answered_at: Moment | None = None
-    """When that person answered."""
+    """When that user answered."""
 
     outcome_name: str | None = None
     """How it ended."""
@@ -156,7 +156,7 @@ class Permission(Record):
     """Id of the permission."""
 
     entity: str | None = None
-    """What it holds in."""
+    """Where it applies."""
 
     name: str | None = None
     """Its name."""
@@ -165,7 +165,7 @@ class Permission(Record):
     """What it permits."""
 
     condition: str | None = None
-    """When it holds."""
+    """When it applies."""
 
 
 @attrs.frozen(kw_only=True)
@@ -185,10 +185,10 @@ class Role(Record):
     """What kind of role it is."""
 
     code: str | None = None
-    """Its name for programs."""
+    """Its name in the API."""
 
     name: str | None = None
-    """Its name for people."""
+    """Its display name."""
 
     description: str | None = None
     """What it is for."""

@@ -12,7 +12,7 @@ __all__ = ["NewOrganization", "OrganizationSegmentation", "UsageCounter"]
 
 @attrs.frozen(kw_only=True)
 class NewOrganization(Record):
-    """An organization as it was just made, with its first workspace."""
+    """An organization that was just created, with its first workspace."""
 
     id: int
     """Id of the organization."""
@@ -27,7 +27,7 @@ class NewOrganization(Record):
     """Name of that workspace."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
 
 @attrs.frozen(kw_only=True)
@@ -38,10 +38,10 @@ class OrganizationSegmentation(Record):
     """Id of the organization."""
 
     user_id: int | None = None
-    """Id of the person who told it."""
+    """Id of the user who told it."""
 
     full_name: str | None = None
-    """The name that this person gave."""
+    """The name that this user gave."""
 
     members_range: str | None = None
     """How many people it has, as a range."""
@@ -79,4 +79,4 @@ class UsageCounter(Record):
     """How much the plan allows."""
 
     reset_at: Moment | None = None
-    """When the count starts anew."""
+    """When the count starts over."""

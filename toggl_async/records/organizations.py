@@ -40,10 +40,10 @@ class OrganizationGroupUser(Record):
     """A member of a group."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     avatar_url: str | None = None
     """Address of the avatar."""
@@ -52,7 +52,7 @@ class OrganizationGroupUser(Record):
     """Whether the invitation was accepted."""
 
     inactive: bool | None = None
-    """Whether the person was deactivated."""
+    """Whether the user was deactivated."""
 
 
 @attrs.frozen(kw_only=True)
@@ -75,7 +75,7 @@ class OrganizationGroup(Record):
     """Ids of the workspaces that it is in."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     at: Moment | None = None
     """When it last changed."""
@@ -92,7 +92,7 @@ class OrganizationUserWorkspace(Record):
     """Name of the workspace."""
 
     workspace_user_id: int | None = None
-    """Id of the person's membership in the workspace."""
+    """Id of the user's membership in the workspace."""
 
     active: bool | None = None
     """Whether the membership is active."""
@@ -101,22 +101,22 @@ class OrganizationUserWorkspace(Record):
     """Whether the membership was deactivated."""
 
     admin: bool | None = None
-    """Whether the person administers the workspace; see `role_id`."""
+    """Whether the user administers the workspace; see `role_id`."""
 
     role: str | None = None
     """Name of the role; see `role_id`."""
 
     role_id: int | None = None
-    """Id of the person's role."""
+    """Id of the user's role."""
 
     groups: list[GroupName] | None = None
-    """Groups of the workspace that the person is in."""
+    """Groups of the workspace that the user is in."""
 
     rate: float | None = None
-    """What an hour of the person is billed at, in the workspace's currency."""
+    """The user's hourly rate, in the workspace's currency."""
 
     cost: float | None = None
-    """What an hour of the person costs, in the workspace's currency."""
+    """The user's labour cost per hour, in the workspace's currency."""
 
     default_currency: str | None = None
     """Currency of the workspace, such as `EUR`."""
@@ -125,15 +125,15 @@ class OrganizationUserWorkspace(Record):
     """Working hours of a day."""
 
     view_edit_billable_rates: bool | None = None
-    """Whether the person sees and edits billable rates."""
+    """Whether the user can see and edit billable rates."""
 
     view_edit_labor_costs: bool | None = None
-    """Whether the person sees and edits labour costs."""
+    """Whether the user can see and edit labour costs."""
 
 
 @attrs.frozen(kw_only=True)
 class OrganizationUser(Record):
-    """A person in an organization, or someone invited to it."""
+    """A user in an organization, or someone invited to it."""
 
     wire_names: ClassVar[Mapping[str, str]] = MappingProxyType({"two_factor_enabled": "2fa_enabled"})
 
@@ -141,28 +141,28 @@ class OrganizationUser(Record):
     """Id of the membership."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     organization_id: int | None = None
     """Id of the organization."""
 
     name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     email: str | None = None
-    """E-mail address of the person."""
+    """E-mail address of the user."""
 
     avatar_url: str | None = None
     """Address of the avatar."""
 
     admin: bool | None = None
-    """Whether the person administers the organization; see `role_id`."""
+    """Whether the user administers the organization; see `role_id`."""
 
     owner: bool | None = None
-    """Whether the person owns the organization; see `role_id`."""
+    """Whether the user owns the organization; see `role_id`."""
 
     role_id: int | None = None
-    """Id of the person's role."""
+    """Id of the user's role."""
 
     joined: bool | None = None
     """Whether the invitation was accepted."""
@@ -171,22 +171,22 @@ class OrganizationUser(Record):
     """Id of the invitation."""
 
     inactive: bool | None = None
-    """Whether the person was deactivated."""
+    """Whether the user was deactivated."""
 
     can_edit_email: bool | None = None
-    """Whether the caller may change the e-mail address."""
+    """Whether the current user may change the e-mail address."""
 
     two_factor_enabled: bool | None = None
     """Whether logging in takes a second factor."""
 
     groups: list[GroupName] | None = None
-    """Groups that the person is in."""
+    """Groups that the user is in."""
 
     workspace_count: int | None = None
-    """How many workspaces the person is in."""
+    """How many workspaces the user is in."""
 
     workspaces: list[OrganizationUserWorkspace] | None = None
-    """Workspaces that the person is in."""
+    """Workspaces that the user is in."""
 
 
 @attrs.frozen(kw_only=True)
@@ -194,7 +194,7 @@ class SubscriptionTrial(Record):
     """Whether a plan is on trial, or could be."""
 
     active: bool | None = None
-    """Whether a trial runs."""
+    """Whether a trial is running."""
 
     available: bool | None = None
     """Whether one could be started."""
@@ -240,7 +240,7 @@ class TrialInfo(Record):
     """An organization's trial in the older billing."""
 
     trial: bool | None = None
-    """Whether a trial runs."""
+    """Whether a trial is running."""
 
     can_have_trial: bool | None = None
     """Whether one could be started."""
@@ -272,10 +272,10 @@ class Organization(Record):
     """Its name."""
 
     admin: bool | None = None
-    """Whether the caller administers it."""
+    """Whether the current user administers it."""
 
     owner: bool | None = None
-    """Whether the caller owns it."""
+    """Whether the current user owns it."""
 
     user_count: int | None = None
     """How many people belong to it."""
@@ -308,13 +308,13 @@ class Organization(Record):
     """For how many days data is kept."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     suspended_at: Moment | None = None
     """When it was suspended."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
     at: Moment | None = None
     """When it last changed."""

@@ -27,13 +27,13 @@ class PaymentRecord(Record):
     """How it stands, such as `paid`."""
 
     total_amount: int | None = None
-    """What it comes to with tax, in cents."""
+    """The amount including tax, in cents."""
 
     currency: str | None = None
     """Its currency, such as `EUR`."""
 
     creation_date: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
     hosted_url: str | None = attrs.field(default=None, repr=False)
     """Address of its page; whoever knows it sees the invoice."""

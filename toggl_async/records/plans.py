@@ -25,10 +25,10 @@ class Campaign(Record):
     """A time in which plans cost less."""
 
     key: str | None = None
-    """Its name for programs."""
+    """Its name in the API."""
 
     name: str | None = None
-    """Its name for people."""
+    """Its display name."""
 
     discount: int | None = None
     """The discount, in percent."""
@@ -65,7 +65,7 @@ class PlanPrice(Record):
     """Its name."""
 
     price_point_handle: str | None = None
-    """Its name for programs."""
+    """Its name in the API."""
 
     period: int | None = None
     """Length of a period, in months."""
@@ -160,7 +160,7 @@ class ProductPlan(Record):
     """Its name."""
 
     product_handle: str | None = None
-    """Its name for programs."""
+    """Its name in the API."""
 
     max_user_count: int | None = None
     """How many people it holds."""
@@ -183,7 +183,7 @@ class PricingPlan(Record):
     """The plan."""
 
     price_point_handle: str | None = None
-    """Its name for programs."""
+    """Its name in the API."""
 
     period: int | None = None
     """Length of a period, in months."""
@@ -206,7 +206,7 @@ class PlanWithFeatures(Record):
     """Its name."""
 
     product_handle: str | None = None
-    """Its name for programs."""
+    """Its name in the API."""
 
     toggl_product_name: str | None = None
     """Toggl's product that it is a plan of."""
@@ -221,7 +221,7 @@ class PlanWithFeatures(Record):
     """Its prices."""
 
     plan_at: Moment | None = None
-    """When it was made or last changed."""
+    """When it was created or last changed."""
 
     active_at: Moment | None = None
     """Since when it is on sale."""

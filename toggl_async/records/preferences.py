@@ -24,7 +24,7 @@ __all__ = ["Preferences"]
 
 @attrs.frozen(kw_only=True)
 class Preferences(Record):
-    """A person's preferences in Toggl's own apps."""
+    """A user's preferences in Toggl's own apps."""
 
     wire_names: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
@@ -396,7 +396,7 @@ class Preferences(Record):
     pomodoro_focus_sound: str | None = None
     """Sound that goes on during a round of work."""
     alpha_features: list[AlphaFeature] | None = None
-    """Experiments that Toggl tries on the person."""
+    """Experiments that Toggl has enabled for the user."""
     seen_follow_modal: bool | None = None
     """Whether the offer to follow Toggl was seen."""
     seen_footer_popup: bool | None = None

@@ -25,7 +25,7 @@ __all__ = ["PreferencesInput"]
 
 @attrs.frozen(kw_only=True)
 class PreferencesInput(Record):
-    """What can be set of a person's preferences; the values have the meaning that they have in `Preferences`."""
+    """The user's preferences that can be set; values mean what they mean in `Preferences`."""
 
     wire_names: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
@@ -399,7 +399,7 @@ class PreferencesInput(Record):
     pomodoro_focus_sound: str | UnsetType = UNSET
     """Sound that goes on during a round of work."""
     alpha_features: Sequence[AlphaFeatureInput] | UnsetType = UNSET
-    """Experiments that Toggl tries on the person."""
+    """Experiments that Toggl has enabled for the user."""
     seen_follow_modal: bool | UnsetType = UNSET
     """Whether the offer to follow Toggl was seen."""
     seen_footer_popup: bool | UnsetType = UNSET

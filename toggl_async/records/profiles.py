@@ -16,7 +16,7 @@ __all__ = ["Avatar", "Location"]
 
 @attrs.frozen(kw_only=True)
 class Avatar(Record):
-    """A person's avatar."""
+    """A user's avatar."""
 
     wire_names: ClassVar[Mapping[str, str]] = MappingProxyType({"file_type": "fileType"})
 

@@ -12,13 +12,13 @@ __all__ = ["ProjectSummaryRow"]
 
 @attrs.frozen(kw_only=True)
 class ProjectSummaryRow(Record):
-    """The time of one person in one project."""
+    """The time of one user in one project."""
 
     project_id: int | None = None
     """Id of the project; null for time in none."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     tracked_seconds: int | None = None
     """Time tracked, in seconds."""

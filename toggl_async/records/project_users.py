@@ -16,7 +16,7 @@ __all__ = ["ProjectGroup", "ProjectUser"]
 
 @attrs.frozen(kw_only=True)
 class ProjectUser(Record):
-    """A person's membership in a project."""
+    """A user's membership in a project."""
 
     legacy_names: ClassVar[frozenset[str]] = frozenset({"gid"})
 
@@ -30,24 +30,24 @@ class ProjectUser(Record):
     """Id of the project."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     group_id: int | None = None
-    """Id of the group by way of which the person is a member."""
+    """Id of the group through which the user is a member."""
 
     manager: bool | None = None
-    """Whether the person manages the project."""
+    """Whether the user manages the project."""
 
     rate: float | None = None
-    """What an hour of the person is billed at in this project, in the project's currency; null where no rate
-    of its own is set.
+    """The user's hourly rate in this project, in the project's currency; null where no rate of its own is
+    set.
     """
 
     rate_last_updated: Moment | None = None
     """When that rate last changed."""
 
     labor_cost: float | None = None
-    """What an hour of the person costs in this project, in the project's currency; null where no cost of its
+    """The user's labour cost per hour in this project, in the project's currency; null where no cost of its
     own is set.
     """
 
@@ -55,22 +55,24 @@ class ProjectUser(Record):
     """When that cost last changed."""
 
     user_name: str | None = None
-    """Name of the person; in `project_users.list_for_projects` only."""
+    """Name of the user; in `project_users.list_for_projects` only."""
 
     avatar_url: str | None = None
-    """Address of the person's avatar; in `project_users.list_for_projects` only."""
+    """Address of the user's avatar; in `project_users.list_for_projects` only."""
 
     is_active: bool | None = None
-    """Whether the person is active; in `project_users.list_for_projects` only."""
+    """Whether the user is active; in `project_users.list_for_projects` only."""
 
     workspace_user_id: int | None = None
-    """Id of the person's membership in the workspace; in `project_users.list_for_projects` only."""
+    """Id of the user's membership in the workspace; in `project_users.list_for_projects` only."""
 
     workspace_user_rate: float | None = None
-    """What an hour of the person is billed at in the workspace; in `project_users.list_for_projects` only."""
+    """The user's hourly rate in the workspace, in its currency; in `project_users.list_for_projects` only."""
 
     workspace_user_labor_cost: float | None = None
-    """What an hour of the person costs in the workspace; in `project_users.list_for_projects` only."""
+    """The user's labour cost per hour in the workspace, in its currency; in `project_users.list_for_projects`
+    only.
+    """
 
     at: Moment | None = None
     """When it last changed."""

@@ -42,15 +42,15 @@ class ProjectRecurrence(Record):
     """First day of the project."""
 
     parameter_start_date: dt.date | None = None
-    """First day on which this holds."""
+    """First day on which this applies."""
 
     parameter_end_date: dt.date | None = None
-    """Last day on which this holds."""
+    """Last day on which this applies."""
 
 
 @attrs.frozen(kw_only=True)
 class ProjectRecurrenceInput(Record):
-    """How the periods of a recurring project are to follow each other."""
+    """How the periods of a recurring project follow each other."""
 
     period: str | UnsetType = UNSET
     """Length of a period, such as `weekly` or `custom`."""
@@ -90,7 +90,7 @@ class Project(Record):
     """Whether it is active; archived ones are not."""
 
     status: str | None = None
-    """Where it stands in its life."""
+    """Its status."""
 
     is_private: bool | None = None
     """Whether only its members see it."""
@@ -99,10 +99,10 @@ class Project(Record):
     """Whether it is shared with other workspaces."""
 
     pinned: bool | None = None
-    """Whether the caller pinned it."""
+    """Whether the current user pinned it."""
 
     can_track_time: bool | None = None
-    """Whether the caller may track time in it."""
+    """Whether the current user may track time in it."""
 
     start_date: dt.date | None = None
     """Its first day."""
@@ -132,7 +132,7 @@ class Project(Record):
     """Whether its time is billable. Needs Starter."""
 
     rate: float | None = None
-    """What an hour is billed at, in its currency."""
+    """The hourly rate, in its currency."""
 
     rate_last_updated: Moment | None = None
     """When that rate last changed."""
@@ -141,25 +141,25 @@ class Project(Record):
     """Its currency, such as `EUR`. Needs Starter."""
 
     fixed_fee: float | None = None
-    """What it is billed at as a whole, in its currency. Needs Premium."""
+    """The fixed fee for all of it, in its currency. Needs Premium."""
 
     recurring: bool | None = None
-    """Whether its estimate starts anew each period. Needs Premium."""
+    """Whether its estimate starts over each period. Needs Premium."""
 
     recurring_parameters: list[ProjectRecurrence] | None = None
     """How its periods follow each other. Needs Premium."""
 
     current_period: ProjectPeriod | None = None
-    """The period that runs. Needs Premium."""
+    """The current period. Needs Premium."""
 
     template: bool | None = None
     """Whether it is a template. Needs Starter."""
 
     template_id: int | None = None
-    """Id of the template that it was made from."""
+    """Id of the template that it was created from."""
 
     external_reference: str | None = None
-    """What another system knows it by."""
+    """Its reference in another system."""
 
     integration_provider: str | None = None
     """The service that it was imported from."""
@@ -171,13 +171,13 @@ class Project(Record):
     """Its type in that service."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     total_count: int | None = None
     """How many projects there are, where a list counts them."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
     at: Moment | None = None
     """When it last changed."""

@@ -21,16 +21,16 @@ class Rate(Record):
     """Whether it is a billable rate or a labour cost."""
 
     amount: float | None = None
-    """What an hour is billed at or costs, in the currency of the project or workspace."""
+    """The hourly rate or labour cost, in the currency of the project or workspace."""
 
     start: Moment | None = None
-    """From when it holds."""
+    """When it takes effect."""
 
     end: Moment | None = None
     """Until when it holds."""
 
     rate_change_mode: str | None = None
-    """Which time entries it was made to hold for."""
+    """Which time entries it was set to apply to."""
 
     workspace_id: int | None = None
     """Id of the workspace that it is set for."""
@@ -48,7 +48,7 @@ class Rate(Record):
     """Id of the task that it is set for."""
 
     creator_id: int | None = None
-    """Id of the person who set it."""
+    """Id of the user who set it."""
 
     created_at: Moment | None = None
     """When it was set."""

@@ -57,45 +57,45 @@ class ReportProject(Record):
 
 @attrs.frozen(kw_only=True)
 class ReportUser(Record):
-    """A person that a report can be filtered by."""
+    """A user that a report can be filtered by."""
 
     id: int
-    """Id of the person."""
+    """Id of the user."""
 
     name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     deleted_at: Moment | None = None
-    """When the person was removed."""
+    """When the user was removed."""
 
 
 @attrs.frozen(kw_only=True)
 class ReportUserDetails(Record):
-    """A person that has reports."""
+    """A user that has reports."""
 
     id: int
-    """Id of the person."""
+    """Id of the user."""
 
     workspace_user_id: int | None = None
-    """Id of the person's membership in the workspace."""
+    """Id of the user's membership in the workspace."""
 
     fullname: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     email: str | None = None
-    """E-mail address of the person."""
+    """E-mail address of the user."""
 
     avatar: str | None = None
     """Name of the avatar's file."""
 
     active: bool | None = None
-    """Whether the person is active."""
+    """Whether the user is active."""
 
     deactivated: bool | None = None
-    """Whether the person was deactivated."""
+    """Whether the user was deactivated."""
 
     deleted_at: Moment | None = None
-    """When the person was removed."""
+    """When the user was removed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -117,25 +117,25 @@ class ReportProjectGroup(Record):
 
 @attrs.frozen(kw_only=True)
 class ReportProjectUser(Record):
-    """The part of a person in a project."""
+    """The part of a user in a project."""
 
     id: int
-    """Id of the person's part in the project."""
+    """Id of the user's part in the project."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     project_id: int | None = None
     """Id of the project."""
 
     group_id: int | None = None
-    """Id of the group through which the person takes part."""
+    """Id of the group through which the user takes part."""
 
     hourly_rate: float | None = None
-    """What an hour of the person is billed at, in the project's currency."""
+    """The user's hourly rate, in the project's currency."""
 
     labour_cost: int | None = None
-    """What an hour of the person costs; Toggl does not say in which unit."""
+    """The user's labour cost per hour; Toggl does not say in which unit."""
 
 
 @attrs.frozen(kw_only=True)

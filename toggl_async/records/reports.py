@@ -31,7 +31,7 @@ class BillableRate(Record):
     """Billable time, in seconds."""
 
     hourly_rate_in_cents: int | None = None
-    """What an hour is billed at, in cents."""
+    """The hourly rate, in cents."""
 
     currency: str | None = None
     """Currency of the rate, such as `EUR`."""
@@ -91,16 +91,16 @@ class DetailedReportTimeEntry(Record):
     """Its length, in seconds."""
 
     start: Moment | None = None
-    """When it started, with the caller's offset."""
+    """When it started, with the current user's offset."""
 
     stop: Moment | None = None
-    """When it stopped, with the caller's offset."""
+    """When it stopped, with the current user's offset."""
 
     at: Moment | None = None
     """When it last changed, in UTC."""
 
     at_tz: Moment | None = None
-    """When it last changed, with the caller's offset."""
+    """When it last changed, with the current user's offset."""
 
 
 @attrs.frozen(kw_only=True)
@@ -111,16 +111,16 @@ class DetailedReportRow(Record):
     """Number of the row in the whole report, from 1."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     username: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     email: str | None = None
-    """E-mail address of the person; with `enrich_response` only."""
+    """E-mail address of the user; with `enrich_response` only."""
 
     toggl_accounts_id: str | None = None
-    """Id of the person in Toggl's account service."""
+    """Id of the user in Toggl's account service."""
 
     project_id: int | None = None
     """Id of the project."""
@@ -156,7 +156,7 @@ class DetailedReportRow(Record):
     """Whether the time is billable."""
 
     hourly_rate_in_cents: int | None = None
-    """What an hour is billed at, in cents."""
+    """The hourly rate, in cents."""
 
     billable_amount_in_cents: int | None = None
     """What the row is billed at, in cents."""
@@ -261,13 +261,13 @@ class SummaryAudit(Record):
 
 @attrs.frozen(kw_only=True)
 class WeeklyReportRow(Record):
-    """A row of a weekly report, the time of one person in one project."""
+    """A row of a weekly report, the time of one user in one project."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     user_name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     project_id: int | None = None
     """Id of the project."""
@@ -297,7 +297,7 @@ class WeeklyReportRow(Record):
     """What each day is billed at, in cents."""
 
     hourly_rate_in_cents: int | None = None
-    """What an hour is billed at, in cents."""
+    """The hourly rate, in cents."""
 
     currency: str | None = None
     """Currency of the amounts, such as `EUR`."""

@@ -59,10 +59,10 @@ class SavedReport(Record):
     """Toggl does not say what this means."""
 
     user_id: int | None = None
-    """Id of the person who saved it."""
+    """Id of the user who saved it."""
 
     updated_by: int | None = None
-    """Id of the person who last changed it."""
+    """Id of the user who last changed it."""
 
     updated_at: Moment | None = None
     """When it last changed."""
@@ -85,7 +85,7 @@ class SavedReportChange(Record):
     """Kind and filters: `report_type`, such as `summary`, and what that report takes."""
 
     public: bool | UnsetType = UNSET
-    """Whether everybody with the link sees it; for administrators."""
+    """Whether everybody with the link sees it; administrators only."""
 
     fixed_daterange: bool | UnsetType = UNSET
     """Whether its days are fixed; else they move on with today."""
@@ -117,10 +117,10 @@ class ScheduledReport(Record):
     """Ids of the groups that it is sent to."""
 
     creator_id: int | None = None
-    """Id of the person who made it."""
+    """Id of the user who created it."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
     deleted_at: Moment | None = None
     """When it was deleted."""

@@ -47,7 +47,7 @@ class SharedReportClient(Record):
     """Its name."""
 
     external_reference: str | None = None
-    """What another system knows it by."""
+    """Its reference in another system."""
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +70,7 @@ class SharedReportProject(Record):
     """Currency that it is billed in, such as `EUR`."""
 
     fixed_fee: float | None = None
-    """What it is billed at as a whole, in its currency."""
+    """The fixed fee for all of it, in its currency."""
 
     start_date: dt.date | None = None
     """Its first day."""
@@ -91,7 +91,7 @@ class SharedReportProject(Record):
     """How long it should take, in seconds."""
 
     recurring: bool | None = None
-    """Whether its estimate starts anew each period."""
+    """Whether its estimate starts over each period."""
 
     recurring_period: str | None = None
     """Length of a period, such as `weekly` or `custom`."""
@@ -100,7 +100,7 @@ class SharedReportProject(Record):
     """Length of a custom period, in days."""
 
     external_reference: str | None = None
-    """What another system knows it by."""
+    """Its reference in another system."""
 
 
 @attrs.frozen(kw_only=True)
@@ -125,25 +125,25 @@ class SharedReportTask(Record):
 
 @attrs.frozen(kw_only=True)
 class SharedReportUser(Record):
-    """A person that a saved report mentions."""
+    """A user that a saved report mentions."""
 
     id: int
-    """Id of the person."""
+    """Id of the user."""
 
     name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     email: str | None = None
-    """E-mail address of the person."""
+    """E-mail address of the user."""
 
     avatar_url: str | None = None
     """Address of the avatar."""
 
     group_ids: list[int] | None = None
-    """Ids of the groups that the person is in."""
+    """Ids of the groups that the user is in."""
 
     labour_cost: int | None = None
-    """What an hour of the person costs; Toggl does not say in which unit."""
+    """The user's labour cost per hour; Toggl does not say in which unit."""
 
 
 @attrs.frozen(kw_only=True)

@@ -35,7 +35,7 @@ class CardDetails(Record):
     """Its brand, such as `visa`."""
 
     card_number: str | None = attrs.field(default=None, repr=False)
-    """Its number, masked but for the last digits."""
+    """Its number, masked except for the last digits."""
 
     expiry_date: str | None = None
     """When it expires, as Toggl writes it."""
@@ -44,10 +44,10 @@ class CardDetails(Record):
     """Name of its holder."""
 
     creator_id: int | None = None
-    """Id of the person who added it."""
+    """Id of the user who added it."""
 
     creator_name: str | None = None
-    """Name of the person who added it."""
+    """Name of the user who added it."""
 
     added_at: Moment | None = None
     """When it was added."""
@@ -64,7 +64,7 @@ class BillingContact(Record):
     """Id of the customer."""
 
     user_id: int | None = None
-    """Id of the person who entered it."""
+    """Id of the user who entered it."""
 
     company_name: str | None = None
     """Name of the company."""
@@ -85,10 +85,10 @@ class BillingContact(Record):
     """Id of its state or province."""
 
     contact_person: str | None = None
-    """Name of the person to write to."""
+    """Name of the user to write to."""
 
     contact_email: str | None = None
-    """E-mail address of that person."""
+    """E-mail address of that user."""
 
     is_eu_resident: bool | None = None
     """Whether the company is in the European Union."""
@@ -103,7 +103,7 @@ class BillingContact(Record):
     """When it was found valid."""
 
     created_at: Moment | None = None
-    """When the contact was made."""
+    """When the contact was created."""
 
     updated_at: Moment | None = None
     """When the contact last changed."""
@@ -117,19 +117,19 @@ class SubscriptionInvoice(Record):
     """Id of the invoice."""
 
     amount: int | None = None
-    """What it comes to before tax, in cents."""
+    """The amount before tax, in cents."""
 
     tax_percentage: float | None = None
     """The tax on it, in percent."""
 
     total_amount: int | None = None
-    """What it comes to with tax, in cents."""
+    """The amount including tax, in cents."""
 
     currency_id: int | None = None
     """Id of its currency."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
     due: str | None = None
     """When it is due, as Toggl writes it."""
@@ -146,13 +146,13 @@ class SubscriptionPayment(Record):
     """Id of the payment."""
 
     status: str | None = None
-    """How it stands."""
+    """Its status."""
 
     description: str | None = None
     """What it was for."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
 
 @attrs.frozen(kw_only=True)
@@ -178,7 +178,7 @@ class SubscriptionPeriod(Record):
     """Its last day."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
 
 @attrs.frozen(kw_only=True)
@@ -189,7 +189,7 @@ class PaymentDetails(Record):
     """Id of the customer."""
 
     user_id: int | None = None
-    """Id of the person who entered it."""
+    """Id of the user who entered it."""
 
     payment_type: str | None = None
     """Which way, such as by card."""
@@ -245,13 +245,13 @@ class WorkspaceSubscription(Record):
     """How it is paid."""
 
     subscription_period: SubscriptionPeriod | None = None
-    """The period that runs."""
+    """The current period."""
 
     renewal_at: Moment | None = None
     """When it is next renewed."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
     deleted_at: Moment | None = None
     """When it was deleted."""
@@ -324,13 +324,13 @@ class Subscription(Record):
     """The last payment."""
 
     subscription_period: SubscriptionPeriod | None = None
-    """The period that runs."""
+    """The current period."""
 
     current_period_starts_at: Moment | None = None
-    """When the period that runs started."""
+    """When the current period started."""
 
     current_period_ends_at: Moment | None = None
-    """When the period that runs ends."""
+    """When the current period ends."""
 
     next_payment_date: str | None = None
     """When the next invoice is due, as Toggl writes it."""
@@ -375,7 +375,7 @@ class Subscription(Record):
     """Whether it takes part in a trial of new billing."""
 
     subscription_created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
 
 @attrs.frozen(kw_only=True)
@@ -406,7 +406,7 @@ class PaymentFailure(Record):
 
 @attrs.frozen(kw_only=True)
 class DiscountRequest(Record):
-    """What a person who asks for a discount thinks of Toggl Track."""
+    """What a user who asks for a discount thinks of Toggl Track."""
 
     positive_answers: Sequence[str]
     """What is good, one answer at least."""

@@ -24,7 +24,7 @@ class Tag(Record):
     """Its name."""
 
     creator_id: int | None = None
-    """Id of the person who made it."""
+    """Id of the user who created it."""
 
     integration_provider: str | None = None
     """The service that it was imported from."""
@@ -36,7 +36,7 @@ class Tag(Record):
     """Its type in that service."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     at: Moment | None = None
     """When it last changed."""

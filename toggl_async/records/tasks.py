@@ -26,7 +26,7 @@ class Task(Record):
     """Id of its project."""
 
     user_id: int | None = None
-    """Id of the person that it is assigned to."""
+    """Id of the user that it is assigned to."""
 
     name: str | None = None
     """Its name."""
@@ -41,10 +41,10 @@ class Task(Record):
     """Time tracked in it; Toggl's own description says milliseconds."""
 
     recurring: bool | None = None
-    """Whether it is made anew each period."""
+    """Whether it is created again each period."""
 
     rate: float | None = None
-    """What an hour is billed at, in the project's currency."""
+    """The hourly rate, in the project's currency."""
 
     rate_last_updated: Moment | None = None
     """When that rate last changed."""
@@ -68,16 +68,16 @@ class Task(Record):
     """Name of the project's client."""
 
     user_name: str | None = None
-    """Name of the person that it is assigned to."""
+    """Name of the user that it is assigned to."""
 
     avatar_url: str | None = None
-    """Address of that person's avatar."""
+    """Address of that user's avatar."""
 
     toggl_accounts_id: str | None = None
-    """Id of that person in Toggl's account service."""
+    """Id of that user in Toggl's account service."""
 
     external_reference: str | None = None
-    """What another system knows it by."""
+    """Its reference in another system."""
 
     integration_provider: str | None = None
     """The service that it was imported from."""
@@ -89,7 +89,7 @@ class Task(Record):
     """Its type in that service."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     at: Moment | None = None
     """When it last changed."""
@@ -108,10 +108,10 @@ class TaskPage(Record):
     """The tasks."""
 
     page: int | None = None
-    """Which page this is, from 1."""
+    """Number of this page, starting at 1."""
 
     per_page: int | None = None
-    """How many a page holds."""
+    """Items per page."""
 
     total_count: int | None = None
     """How many tasks there are on all pages."""
@@ -120,4 +120,4 @@ class TaskPage(Record):
     """What they are sorted by."""
 
     sort_order: str | None = None
-    """Direction of the sorting."""
+    """Sort order."""

@@ -15,16 +15,16 @@ __all__ = ["TimeEntry", "TimeEntryEventMetadata", "TimeEntrySharing"]
 
 @attrs.frozen(kw_only=True)
 class TimeEntrySharing(Record):
-    """A person with whom a time entry is shared."""
+    """A user with whom a time entry is shared."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     user_name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     accepted: bool | None = None
-    """Whether the person accepted it."""
+    """Whether the user accepted it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -40,7 +40,7 @@ class TimeEntry(Record):
     """Id of the workspace that it is in."""
 
     user_id: int | None = None
-    """Id of the person whose time it is."""
+    """Id of the user whose time it is."""
 
     project_id: int | None = None
     """Id of its project."""
@@ -52,10 +52,10 @@ class TimeEntry(Record):
     """When it started."""
 
     stop: Moment | None = None
-    """When it stopped; null while it runs."""
+    """When it stopped; null while it is running."""
 
     duration: int | None = None
-    """Its length in seconds; negative while it runs, and then good for nothing but that sign."""
+    """Its length in seconds; negative while it is running, when only the sign means anything."""
 
     description: str | None = None
     """What was done."""
@@ -97,13 +97,13 @@ class TimeEntry(Record):
     """Name of its task; with `meta` only."""
 
     user_name: str | None = None
-    """Name of the person; with `meta` only."""
+    """Name of the user; with `meta` only."""
 
     user_avatar_url: str | None = None
-    """Address of the person's avatar; with `meta` only."""
+    """Address of the user's avatar; with `meta` only."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     at: Moment | None = None
     """When it last changed."""
@@ -114,10 +114,10 @@ class TimeEntry(Record):
 
 @attrs.frozen(kw_only=True)
 class TimeEntryEventMetadata(Record):
-    """Where in a program a time entry was made."""
+    """Where in a program a time entry was created."""
 
     origin_feature: str | UnsetType = UNSET
     """The part of the program."""
 
     visible_goals_count: int | UnsetType = UNSET
-    """How many goals the person saw."""
+    """How many goals the user saw."""

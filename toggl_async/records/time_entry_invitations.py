@@ -13,7 +13,7 @@ __all__ = ["TimeEntryInvitation"]
 
 @attrs.frozen(kw_only=True)
 class TimeEntryInvitation(Record):
-    """A time entry that somebody shared with the caller."""
+    """A time entry that somebody shared with the current user."""
 
     time_entry_invitation_id: int
     """Id of the invitation."""
@@ -25,7 +25,7 @@ class TimeEntryInvitation(Record):
     """The time entry."""
 
     shared_by_user_id: int | None = None
-    """Id of the person who shared it."""
+    """Id of the user who shared it."""
 
     shared_by_user_name: str | None = None
-    """Name of the person who shared it."""
+    """Name of the user who shared it."""

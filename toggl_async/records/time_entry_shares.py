@@ -23,7 +23,7 @@ class TimeEntryReference(Record):
 
 @attrs.frozen(kw_only=True)
 class TimeEntryShare(Record):
-    """One time entry and one person whom it is shared with."""
+    """One time entry and one user it is shared with."""
 
     time_entry_id: int | None = None
     """Id of the time entry."""
@@ -32,24 +32,24 @@ class TimeEntryShare(Record):
     """Id of the workspace that it is in."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     user_name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     time_entry_invitation_id: int | None = None
     """Id of the invitation to share it."""
 
     is_accepted: bool | None = None
-    """Whether the person accepted it."""
+    """Whether the user accepted it."""
 
 
 @attrs.frozen(kw_only=True)
 class TimeEntryChecklist(Record):
-    """First steps with time entries that a person has taken."""
+    """First steps with time entries that a user has taken."""
 
     time_entries_created_check: bool | None = None
-    """Whether a first time entry was made."""
+    """Whether a first time entry was created."""
 
     time_entries_count_check: bool | None = None
     """Whether enough time entries were made."""

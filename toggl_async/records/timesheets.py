@@ -30,19 +30,19 @@ class TimesheetApprover(Record):
     """Somebody who approves timesheets."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     avatar_url: str | None = None
     """Address of the avatar."""
 
     active: bool | None = None
-    """Whether the person is active in the workspace."""
+    """Whether the user is active in the workspace."""
 
     deleted: bool | None = None
-    """Whether the person was removed from the workspace."""
+    """Whether the user was removed from the workspace."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,7 +87,7 @@ class TimesheetError(Record):
 
 @attrs.frozen(kw_only=True)
 class Timesheet(Record):
-    """A person's time of one period, which others approve; its setup and its first day name it."""
+    """A user's time of one period, which others approve; its setup and its first day name it."""
 
     timesheet_setup_id: int | None = None
     """Id of its setup."""
@@ -108,7 +108,7 @@ class Timesheet(Record):
     """Length of its period, such as `weekly`."""
 
     period_editable: bool | None = None
-    """Whether the caller may change time entries of its period."""
+    """Whether the current user may change time entries of its period."""
 
     period_locked: bool | None = None
     """Whether its period is locked."""
@@ -123,19 +123,19 @@ class Timesheet(Record):
     """Its state, such as `submitted`, `approved` or `rejected`."""
 
     member_id: int | None = None
-    """Id of the person whose time it is."""
+    """Id of the user whose time it is."""
 
     member_name: str | None = None
-    """Name of that person."""
+    """Name of that user."""
 
     member_avatar_url: str | None = None
-    """Address of that person's avatar."""
+    """Address of that user's avatar."""
 
     working_hours_in_minutes: int | None = None
-    """How much that person should work, in minutes."""
+    """How much that user should work, in minutes."""
 
     timezone: str | None = None
-    """IANA name of that person's time zone."""
+    """IANA name of that user's time zone."""
 
     approver_id: int | None = None
     """Id of its approver, where there is one alone."""
@@ -165,10 +165,10 @@ class Timesheet(Record):
     """When it was approved or rejected."""
 
     approved_or_rejected_id: int | None = None
-    """Id of the person who did that."""
+    """Id of the user who did that."""
 
     approved_or_rejected_name: str | None = None
-    """Name of the person who did that."""
+    """Name of the user who did that."""
 
     force_approved: bool | None = None
     """Whether it was approved without asking all layers; in `me.timesheets.list` only."""
@@ -177,25 +177,25 @@ class Timesheet(Record):
     """Why it was rejected."""
 
     reminder_day: int | None = None
-    """The day of the week on which the person is reminded."""
+    """The day of the week on which the user is reminded."""
 
     reminder_time: str | None = None
-    """The time of day at which the person is reminded, in the person's time zone."""
+    """The time of day at which the user is reminded, in the user's time zone."""
 
     reminder_sent_at: Moment | None = None
-    """When the person was last reminded."""
+    """When the user was last reminded."""
 
     submission_email_sent_at: Moment | None = None
     """When approvers were told of it; in `me.timesheets.list` only."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     errors: list[TimesheetError] | None = None
     """What is wrong with it."""
 
     created_at: Moment | None = None
-    """When it was made; in `me.timesheets.list` only."""
+    """When it was created; in `me.timesheets.list` only."""
 
     updated_at: Moment | None = None
     """When it last changed; in `me.timesheets.list` only."""
@@ -214,10 +214,10 @@ class TimesheetPage(Record):
     """The timesheets."""
 
     page: int | None = None
-    """Which page this is, from 1."""
+    """Number of this page, starting at 1."""
 
     per_page: int | None = None
-    """How many a page holds."""
+    """Items per page."""
 
     total_count: int | None = None
     """How many timesheets there are on all pages."""
@@ -268,7 +268,7 @@ class TimesheetHours(Record):
     """Time tracked in it, in seconds."""
 
     working_hours_in_minutes: int | None = None
-    """How much the person should work, in minutes."""
+    """How much the user should work, in minutes."""
 
 
 @attrs.frozen(kw_only=True)
@@ -282,13 +282,13 @@ class TimesheetSetup(Record):
     """Id of the workspace that it is in."""
 
     member_id: int | None = None
-    """Id of the person who fills in the timesheets."""
+    """Id of the user who fills in the timesheets."""
 
     member_name: str | None = None
-    """Name of that person."""
+    """Name of that user."""
 
     member_avatar_url: str | None = None
-    """Address of that person's avatar."""
+    """Address of that user's avatar."""
 
     periodicity: str | None = None
     """Length of a period, such as `weekly`."""
@@ -315,19 +315,19 @@ class TimesheetSetup(Record):
     """The approvers by layers, which review one after the other."""
 
     reminder_day: int | None = None
-    """The day of the week on which the person is reminded."""
+    """The day of the week on which the user is reminded."""
 
     reminder_time: str | None = None
-    """The time of day at which the person is reminded, in the person's time zone."""
+    """The time of day at which the user is reminded, in the user's time zone."""
 
     email_reminder_enabled: bool | None = None
-    """Whether the person is reminded by e-mail."""
+    """Whether the user is reminded by e-mail."""
 
     slack_reminder_enabled: bool | None = None
-    """Whether the person is reminded in Slack."""
+    """Whether the user is reminded in Slack."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     errors: list[TimesheetError] | None = None
     """What is wrong with it."""

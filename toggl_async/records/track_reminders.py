@@ -39,4 +39,4 @@ class TrackReminder(Record):
     """Whether it reminds in Slack."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""

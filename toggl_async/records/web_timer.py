@@ -24,7 +24,7 @@ class WebTimerEntry(Record):
     """Id of the workspace that it is in."""
 
     user_id: int | None = None
-    """Id of the person whose time it is."""
+    """Id of the user whose time it is."""
 
     project_id: int | None = None
     """Id of its project."""
@@ -42,10 +42,10 @@ class WebTimerEntry(Record):
     """When it started."""
 
     utc_stop: Moment | None = None
-    """When it stopped; null while it runs."""
+    """When it stopped; null while it is running."""
 
     duration_in_seconds: int | None = None
-    """Its length in seconds; negative while it runs, and then good for nothing but that sign."""
+    """Its length in seconds; negative while it is running, when only the sign means anything."""
 
     ignore_start_and_stop: bool | None = None
     """Whether only its length counts."""

@@ -38,7 +38,7 @@ class WebhookSubscription(Record):
     """Id of the workspace whose events it gets."""
 
     user_id: int | None = None
-    """Id of the person who made it."""
+    """Id of the user who created it."""
 
     description: str | None = None
     """What it is for."""
@@ -62,7 +62,7 @@ class WebhookSubscription(Record):
     """Key that its events are signed with; a secret."""
 
     created_at: Moment | None = None
-    """When it was made."""
+    """When it was created."""
 
     updated_at: Moment | None = None
     """When it last changed."""

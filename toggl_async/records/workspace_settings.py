@@ -67,4 +67,4 @@ class WorkspacePreferences(Record):
     """When the terms of service were accepted."""
 
     inc_tos_accepted_by: int | None = None
-    """Id of the person who accepted them."""
+    """Id of the user who accepted them."""

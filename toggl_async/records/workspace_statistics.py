@@ -12,13 +12,13 @@ __all__ = ["WorkspaceAdmin", "WorkspaceStatistics"]
 
 @attrs.frozen(kw_only=True)
 class WorkspaceAdmin(Record):
-    """A person who administers a workspace."""
+    """A user who administers a workspace."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
 
 @attrs.frozen(kw_only=True)

@@ -16,7 +16,7 @@ __all__ = ["OrganizationWorkspaceUser", "WorkspaceUser"]
 
 @attrs.frozen(kw_only=True)
 class WorkspaceUser(Record):
-    """A person's membership in a workspace, with what it allows and costs."""
+    """A user's membership in a workspace, with what it allows and costs."""
 
     wire_names: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"user_id": "uid", "workspace_id": "wid", "two_factor_enabled": "2fa_enabled"}
@@ -25,40 +25,40 @@ class WorkspaceUser(Record):
     legacy_names: ClassVar[frozenset[str]] = frozenset({"user_id", "workspace_id"})
 
     id: int
-    """Id of the membership, not of the person."""
+    """Id of the membership, not of the user."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     workspace_id: int | None = None
     """Id of the workspace."""
 
     name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     email: str | None = None
-    """E-mail address of the person."""
+    """E-mail address of the user."""
 
     avatar_file_name: str | None = None
     """Address of the avatar."""
 
     timezone: str | None = None
-    """IANA name of the person's time zone."""
+    """IANA name of the user's time zone."""
 
     role: str | None = None
-    """The person's role in the workspace."""
+    """The user's role in the workspace."""
 
     role_id: int | None = None
     """Id of that role."""
 
     admin: bool | None = None
-    """Whether the person is an administrator."""
+    """Whether the user is an administrator."""
 
     workspace_admin: bool | None = None
-    """Whether the person administers the workspace."""
+    """Whether the user administers the workspace."""
 
     organization_admin: bool | None = None
-    """Whether the person administers the organization."""
+    """Whether the user administers the organization."""
 
     active: bool | None = None
     """Whether the invitation was accepted."""
@@ -67,31 +67,31 @@ class WorkspaceUser(Record):
     """Whether the membership was deactivated."""
 
     is_direct: bool | None = None
-    """Whether the person is a member directly, not by way of a group."""
+    """Whether the user is a member directly, not through a group."""
 
     group_ids: list[int] | None = None
-    """Ids of the groups that the person is in."""
+    """Ids of the groups that the user is in."""
 
     rate: float | None = None
-    """What an hour of the person is billed at, in the workspace's currency."""
+    """The user's hourly rate, in the workspace's currency."""
 
     rate_last_updated: Moment | None = None
     """When that rate last changed."""
 
     labor_cost: float | None = None
-    """What an hour of the person costs, in the workspace's currency."""
+    """The user's labour cost per hour, in the workspace's currency."""
 
     labor_cost_last_updated: Moment | None = None
     """When that cost last changed."""
 
     working_hours_in_minutes: int | None = None
-    """Working hours of the person, in minutes."""
+    """Working hours of the user, in minutes."""
 
     view_edit_billable_rates: bool | None = None
-    """Whether the person sees and edits billable rates, where the role leaves that open."""
+    """Whether the user can see and edit billable rates, where the role leaves that open."""
 
     view_edit_labor_costs: bool | None = None
-    """Whether the person sees and edits labour costs, where the role leaves that open."""
+    """Whether the user can see and edit labour costs, where the role leaves that open."""
 
     two_factor_enabled: bool | None = None
     """Whether logging in takes a second factor."""
@@ -108,47 +108,47 @@ class WorkspaceUser(Record):
 
 @attrs.frozen(kw_only=True)
 class OrganizationWorkspaceUser(Record):
-    """A person's membership in a workspace, as its organization lists it."""
+    """A user's membership in a workspace, as its organization lists it."""
 
     wire_names: ClassVar[Mapping[str, str]] = MappingProxyType({"two_factor_enabled": "2fa_enabled"})
 
     legacy_names: ClassVar[frozenset[str]] = frozenset({"uid", "wid"})
 
     id: int
-    """Id of the membership, not of the person."""
+    """Id of the membership, not of the user."""
 
     user_id: int | None = None
-    """Id of the person."""
+    """Id of the user."""
 
     workspace_id: int | None = None
     """Id of the workspace."""
 
     name: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     email: str | None = None
-    """E-mail address of the person."""
+    """E-mail address of the user."""
 
     avatar_file_name: str | None = None
     """Address of the avatar."""
 
     timezone: str | None = None
-    """IANA name of the person's time zone."""
+    """IANA name of the user's time zone."""
 
     role: str | None = None
-    """The person's role in the workspace."""
+    """The user's role in the workspace."""
 
     role_id: int | None = None
     """Id of that role."""
 
     admin: bool | None = None
-    """Whether the person is an administrator."""
+    """Whether the user is an administrator."""
 
     workspace_admin: bool | None = None
-    """Whether the person administers the workspace."""
+    """Whether the user administers the workspace."""
 
     organization_admin: bool | None = None
-    """Whether the person administers the organization."""
+    """Whether the user administers the organization."""
 
     active: bool | None = None
     """Whether the invitation was accepted."""
@@ -157,31 +157,31 @@ class OrganizationWorkspaceUser(Record):
     """Whether the membership was deactivated."""
 
     is_direct: bool | None = None
-    """Whether the person is a member directly, not by way of a group."""
+    """Whether the user is a member directly, not through a group."""
 
     group_ids: list[int] | None = None
-    """Ids of the groups that the person is in."""
+    """Ids of the groups that the user is in."""
 
     rate: float | None = None
-    """What an hour of the person is billed at, in the workspace's currency."""
+    """The user's hourly rate, in the workspace's currency."""
 
     rate_last_updated: Moment | None = None
     """When that rate last changed."""
 
     labor_cost: float | None = None
-    """What an hour of the person costs, in the workspace's currency."""
+    """The user's labour cost per hour, in the workspace's currency."""
 
     labor_cost_last_updated: Moment | None = None
     """When that cost last changed."""
 
     working_hours_in_minutes: int | None = None
-    """Working hours of the person, in minutes."""
+    """Working hours of the user, in minutes."""
 
     view_edit_billable_rates: bool | None = None
-    """Whether the person sees and edits billable rates, where the role leaves that open."""
+    """Whether the user can see and edit billable rates, where the role leaves that open."""
 
     view_edit_labor_costs: bool | None = None
-    """Whether the person sees and edits labour costs, where the role leaves that open."""
+    """Whether the user can see and edit labour costs, where the role leaves that open."""
 
     two_factor_enabled: bool | None = None
     """Whether logging in takes a second factor."""

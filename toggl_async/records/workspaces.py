@@ -17,10 +17,10 @@ __all__ = ["CsvUpload", "Group", "TimeEntryConstraints", "User", "Workspace"]
 
 @attrs.frozen(kw_only=True)
 class TimeEntryConstraints(Record):
-    """What a workspace demands of every time entry."""
+    """What a workspace requires of every time entry."""
 
     time_entry_constraints_enabled: bool | None = None
-    """Whether the demands hold."""
+    """Whether the requirements are enforced."""
 
     description_present: bool | None = None
     """Whether it must have a description."""
@@ -70,10 +70,10 @@ class Workspace(Record):
     """Whether its plan is Premium or more."""
 
     role: str | None = None
-    """The caller's role in it."""
+    """The current user's role in it."""
 
     admin: bool | None = None
-    """Whether the caller administers it; see `role`."""
+    """Whether the current user administers it; see `role`."""
 
     active_project_count: int | None = None
     """How many active projects it has; in `me.workspaces.list` only."""
@@ -82,7 +82,7 @@ class Workspace(Record):
     """Its currency, such as `EUR`. Needs Starter."""
 
     default_hourly_rate: float | None = None
-    """What an hour is billed at unless something nearer says otherwise, in its currency. Needs Starter."""
+    """The default hourly rate, in its currency. Needs Starter."""
 
     rate_last_updated: Moment | None = None
     """When that rate last changed."""
@@ -157,7 +157,7 @@ class Workspace(Record):
     """The old record of what it is subscribed to."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     last_modified: Moment | None = None
     """When something in it last changed."""
@@ -174,25 +174,25 @@ class Workspace(Record):
 
 @attrs.frozen(kw_only=True)
 class User(Record):
-    """A person in a workspace."""
+    """A user in a workspace."""
 
     id: int
-    """Id of the person."""
+    """Id of the user."""
 
     fullname: str | None = None
-    """Name of the person."""
+    """Name of the user."""
 
     email: str | None = None
-    """E-mail address of the person."""
+    """E-mail address of the user."""
 
     role: str | None = None
-    """The person's role in the workspace."""
+    """The user's role in the workspace."""
 
     is_active: bool | None = None
     """Whether the membership is active."""
 
     is_admin: bool | None = None
-    """Whether the person administers the workspace; see `role`."""
+    """Whether the user administers the workspace; see `role`."""
 
     inactive: bool | None = None
     """Whether the membership was deactivated."""
@@ -215,7 +215,7 @@ class Group(Record):
     """Whether it has members."""
 
     permissions: list[str] | None = None
-    """What the caller may do."""
+    """What the current user may do."""
 
     at: Moment | None = None
     """When it last changed."""

@@ -84,7 +84,7 @@ class Reporter:
             self._noted = level
             _logger.log(
                 level,
-                "account %d: %s, the last at least %s s: queue",
+                "account %d: %s, the last for at least %s s: queue",
                 self._number,
                 _waiting(waiting),
                 figure(seconds),
@@ -203,7 +203,7 @@ class Reporter:
         if LONG < seconds < math.inf:
             _logger.log(
                 _level_of(seconds),
-                "account %d: %s %s s: %s",
+                "account %d: %s for %s s: %s",
                 self._number,
                 _waiting(waiting),
                 figure(seconds),
@@ -281,4 +281,4 @@ def _level_of(seconds: float) -> int:
 
 
 def _waiting(calls: int) -> str:
-    return "1 call waits" if calls == 1 else f"{calls} calls wait"
+    return "1 call is waiting" if calls == 1 else f"{calls} calls are waiting"

@@ -33,9 +33,10 @@ class OrganizationsScope(Resource):
         return Invitations(self._caller, self._bound)
 
     async def create(self, *, name: str, workspace_name: str) -> NewOrganization:
-        """Create an organization with a first workspace, owned by the caller: ``POST /api/v9/organizations``.
+        """Create an organization with a first workspace, owned by the current user.
 
-        It may take a few seconds until other calls know the organization and its workspace.
+        It may take a few seconds until other calls find the organization and its workspace.
+        ``POST /api/v9/organizations``
 
         Args:
             name: The name of the organization, at most 140 characters.

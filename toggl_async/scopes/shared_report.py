@@ -69,8 +69,8 @@ class SharedReportScope(Resource):
     ) -> SharedReport:
         """Run the report: ``POST /reports/api/v3/shared/{report_token}``.
 
-        Left to itself it runs as it was saved; what is given here takes the place of what was saved. Anyone
-        may run a public report; a private one, only its owner and the workspace's administrators.
+        By default, it runs as it was saved; what you give here replaces what was saved. Anyone may run a
+        public report, but only its owner and the workspace's administrators a private one.
 
         Args:
             start_date: First day, in place of the saved one.
@@ -83,15 +83,15 @@ class SharedReportScope(Resource):
             tag_ids: Only entries with these tags; None stands for no tag.
             task_ids: Only entries of these tasks; None stands for no task.
             user_ids: Only entries of these people.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             grouped: Detailed reports: whether entries alike in all but time become one row.
             grouping: Summary reports: what to group by.
             sub_grouping: Summary reports: what to group by within that.
             first_timestamp: Detailed reports: moment to go on from, in UNIX seconds.
 
         Raises:
-            Forbidden: the report is private, and the caller neither its owner nor an administrator.
+            Forbidden: the report is private, and the current user neither its owner nor an administrator.
             NotFound: no report has the token.
         """
         body = {
@@ -116,7 +116,7 @@ class SharedReportScope(Resource):
             end_date: Last day, in place of the saved one.
 
         Raises:
-            Forbidden: the report is private, and the caller neither its owner nor an administrator.
+            Forbidden: the report is private, and the current user neither its owner nor an administrator.
             NotFound: no report has the token.
             ServerError: the report is too big to be exported, among other reasons.
         """
@@ -137,7 +137,7 @@ class SharedReportScope(Resource):
             display_mode: Which layout to print, in the words of Toggl's web app.
 
         Raises:
-            Forbidden: the report is private, and the caller neither its owner nor an administrator.
+            Forbidden: the report is private, and the current user neither its owner nor an administrator.
             NotFound: no report has the token.
             ServerError: the report is too big to be exported, among other reasons.
         """
@@ -157,7 +157,7 @@ class SharedReportScope(Resource):
             end_date: Last day, in place of the saved one.
 
         Raises:
-            Forbidden: the report is private, and the caller neither its owner nor an administrator.
+            Forbidden: the report is private, and the current user neither its owner nor an administrator.
             NotFound: no report has the token.
             ServerError: the report is too big to be exported, among other reasons.
         """

@@ -71,7 +71,7 @@ class Envelope:
         """Tell of a field that is not as it should be, once; never of its value, which may be secret."""
         if path not in _told:
             _told.add(path)
-            _log.warning("a webhook delivery is odd: %s: %s", path, message)
+            _log.warning("unexpected field in a webhook delivery: %s: %s", path, message)
 
     def take(self, name: str, form: type[ValueT], *, indispensable: bool = False) -> ValueT | None:
         """Read a field; None where it is missing, null, or can't be read as that.

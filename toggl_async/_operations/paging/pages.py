@@ -336,7 +336,7 @@ class _Given:
             keys = self._paging.keys(item)
             known = sum(key in self._keys for key in keys)
             if 0 < known < len(keys):
-                raise PagingError("a group of time entries changed while the report was read")
+                raise PagingError("a group of time entries changed while the report was being read")
             if not known:
                 self._keys.update(keys)
                 fresh.append(item)

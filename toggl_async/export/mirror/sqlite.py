@@ -234,7 +234,7 @@ class SqliteStore(SqlStore):
         if not self.path.is_file():
             raise no_mirror(self.name)
         if not os.access(self.path, os.R_OK):
-            raise OSError(errno.EACCES, "you may not read the file; ask its owner", self.name)
+            raise OSError(errno.EACCES, "you lack permission to read the file; ask its owner", self.name)
         self._refuse_no_database()
         with self.failing():
             connection, is_locked = self._connected_to_read()
@@ -246,7 +246,7 @@ class SqliteStore(SqlStore):
             yield snapshot
         if not is_locked and _version(self.path.stat()) != _version(before):
             raise OSError(
-                errno.EBUSY, "another program changed the mirror while it was read; try again", self.name
+                errno.EBUSY, "another program changed the mirror during the read; try again", self.name
             )
 
     def _connected_to_read(self) -> tuple[sqlite3.Connection, bool]:
@@ -270,8 +270,8 @@ class SqliteStore(SqlStore):
     def _log_is_unreadable(self) -> str:
         name = self.path.name
         return (
-            f"its latest changes are in {name}{_LOG_SUFFIX}, and reading them takes a directory that can be "
-            f"written to; copy {name} and {name}{_LOG_SUFFIX} to one, and read the copy"
+            f"its latest changes are in {name}{_LOG_SUFFIX}, and reading them requires a directory that "
+            f"can be written to; copy {name} and {name}{_LOG_SUFFIX} to one, and read the copy"
         )
 
 

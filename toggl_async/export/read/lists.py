@@ -68,7 +68,7 @@ async def read_account_list(reader: Reader, dataset: Dataset) -> None:
     await reader.write(piece, dataset, lines, progress, deleted=gone)
     if lacking:
         await reader.failed(
-            piece, f"the list lacks {listed(lacking)}, to which workspaces belong", progress=progress
+            piece, f"the list lacks {listed(lacking)}, which have workspaces", progress=progress
         )
 
 

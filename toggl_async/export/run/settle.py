@@ -76,7 +76,7 @@ async def settle_lists(reader: Reader, store: RowStore, worker: Worker) -> None:
                 progress = attrs.evolve(progress, absent=tuple(sorted(lacking.referred)))
                 await reader.books.commit(piece, progress)
             else:
-                doubt = f"the list lacks {listed(lacking.all)}, to which rows of this run refer"
+                doubt = f"the list lacks {listed(lacking.all)}, which rows of this run refer to"
                 await reader.failed(piece, doubt, progress=progress)
         if reader.books.is_deleting(dataset):
             await reader.books.delete(dataset)

@@ -101,7 +101,7 @@ class Database:
         except OSError as error:
             if error.errno in _FOR_EVER:
                 raise BudgetError(
-                    f"{path} cannot be a budget: {error.strerror}; name another file"
+                    f"{path} cannot be used as a budget: {error.strerror}; name another file"
                 ) from error
             raise StoreAway(f"{error.strerror}: {error.filename}") from error
         try:

@@ -352,7 +352,7 @@ class _RedisStore:
             if not await speaks_in_the_clear(self._client):
                 raise StoreAway(f"no answer within {_TLS_BOUND:g} s") from None
             raise BudgetError(
-                f"{self.place}: the server does not encrypt: write redis:// in place of rediss://, or let it "
+                f"{self.place}: the server does not encrypt: use redis:// instead of rediss://, or let it "
                 "use TLS"
             ) from None
 

@@ -226,7 +226,7 @@ class Asking(Outlook):
         fault = repr(error)
         if fault != self._fault:
             self._fault = fault
-            _logger.error("account %d: the budget could not be asked", self.number, exc_info=error)
+            _logger.error("account %d: the budget did not answer", self.number, exc_info=error)
         refusal = BudgetError(f"the budget failed: {type(error).__name__}")
         refusal.__cause__ = error
         return refusal

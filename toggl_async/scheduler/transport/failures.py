@@ -21,7 +21,7 @@ _SENTENCES: Final = (
     (httpx.ConnectError, "cannot connect"),
     (httpx.WriteError, "the connection was lost while the request was being sent"),
     (httpx.NetworkError, "the connection was lost before the answer was complete"),
-    (httpx.RemoteProtocolError, "the server broke off, or did not answer in HTTP"),
+    (httpx.RemoteProtocolError, "the server closed the connection early, or did not answer in HTTP"),
 )
 
 _QUOTED: Final = re.compile(r"(?:\bbytearray\()?\bb['\"].*", re.DOTALL)

@@ -49,16 +49,16 @@ _CALENDARS_REFRESH = Operation.declare(
 
 
 class CalendarIntegrations(Resource):
-    """Calendar accounts that the person has connected."""
+    """Calendar accounts that the user has connected."""
 
     async def list(self) -> builtins.list[CalendarIntegration]:
-        """List the calendar accounts that the person has connected: ``GET /api/v9/integrations/calendar``."""
+        """List the calendar accounts that the user has connected: ``GET /api/v9/integrations/calendar``."""
         return await self._call(_INTEGRATIONS_LIST)
 
     async def setup(self, *, provider: str, return_to: str | UnsetType = UNSET) -> str:
-        """Ask where the person goes to connect a calendar account.
+        """Get the address where the user connects a calendar account.
 
-        Nothing is connected yet: the answer is an address of the provider, to be opened in the person's
+        Nothing is connected yet: the answer is an address of the provider, to be opened in the user's
         browser. The provider sends the browser back to Toggl, and Toggl on to `return_to`.
         ``GET /api/v9/integrations/calendar/setup``
 
@@ -77,7 +77,7 @@ class CalendarIntegrations(Resource):
 
         Args:
             integration_id: Id of the connected account.
-            auto_track: Whether its events become time entries by themselves.
+            auto_track: Whether its events become time entries automatically.
         """
         body = each(one_flag, auto_track=auto_track)
         await self._call(_INTEGRATIONS_UPDATE, each(one_id, integration_id=integration_id), body=body)
@@ -102,9 +102,9 @@ class Calendars(Resource):
 
         Args:
             integration_id: Only calendars of this connected account.
-            selected: Only calendars whose events Toggl shows, or only the others; left out, all of them.
-            limit: How many a page holds, at most 250.
-            page_token: The `next_page_token` of the page before. `iter` brings all pages.
+            selected: Only calendars whose events Toggl shows, or only the others; all of them by default.
+            limit: Items per page, at most 250.
+            page_token: The `next_page_token` of the page before. `iter` walks all pages.
         """
         query = {
             **each(one_id, integration_id=integration_id), **each(one_flag, selected=selected),
@@ -119,12 +119,12 @@ class Calendars(Resource):
         selected: bool | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
     ) -> Pages[Calendar]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             integration_id: Only calendars of this connected account.
-            selected: Only calendars whose events Toggl shows, or only the others; left out, all of them.
-            limit: How many a page holds, at most 250.
+            selected: Only calendars whose events Toggl shows, or only the others; all of them by default.
+            limit: Items per page, at most 250.
         """
         query = {
             **each(one_id, integration_id=integration_id), **each(one_flag, selected=selected),
@@ -140,17 +140,17 @@ class Calendars(Resource):
         ``GET /api/v9/integrations/calendar/calendars/selected``
 
         Args:
-            limit: How many a page holds, at most 250.
-            page_token: The `next_page_token` of the page before. `iter_selected` brings all pages.
+            limit: Items per page, at most 250.
+            page_token: The `next_page_token` of the page before. `iter_selected` walks all pages.
         """
         query = {**each(from_one, limit=limit), **each(one_text, page_token=page_token)}
         return await self._call(_CALENDARS_LIST_SELECTED, query=query)
 
     def iter_selected(self, *, limit: int | UnsetType = UNSET) -> Pages[Calendar]:
-        """Walk through all pages of `list_selected`, item by item.
+        """Iterate over all pages of `list_selected`, item by item.
 
         Args:
-            limit: How many a page holds, at most 250.
+            limit: Items per page, at most 250.
         """
         return self._pages(_CALENDARS_LIST_SELECTED, Calendar, query=each(from_one, limit=limit))
 
@@ -168,9 +168,9 @@ class Calendars(Resource):
 
         Args:
             integration_id: Id of the connected account.
-            selected: Only calendars whose events Toggl shows, or only the others; left out, all of them.
-            limit: How many a page holds, at most 250.
-            page_token: The `next_page_token` of the page before. `iter_for_integration` brings all pages.
+            selected: Only calendars whose events Toggl shows, or only the others; all of them by default.
+            limit: Items per page, at most 250.
+            page_token: The `next_page_token` of the page before. `iter_for_integration` walks all pages.
         """
         query = {
             **each(one_flag, selected=selected), **each(from_one, limit=limit),
@@ -183,12 +183,12 @@ class Calendars(Resource):
     def iter_for_integration(
         self, integration_id: int, *, selected: bool | UnsetType = UNSET, limit: int | UnsetType = UNSET
     ) -> Pages[Calendar]:
-        """Walk through all pages of `list_for_integration`, item by item.
+        """Iterate over all pages of `list_for_integration`, item by item.
 
         Args:
             integration_id: Id of the connected account.
-            selected: Only calendars whose events Toggl shows, or only the others; left out, all of them.
-            limit: How many a page holds, at most 250.
+            selected: Only calendars whose events Toggl shows, or only the others; all of them by default.
+            limit: Items per page, at most 250.
         """
         query = {**each(one_flag, selected=selected), **each(from_one, limit=limit)}
         return self._pages(
@@ -208,7 +208,7 @@ class Calendars(Resource):
         default_project_id: int | UnsetType | None = UNSET,
         default_planned_task_id: int | UnsetType | None = UNSET,
     ) -> builtins.list[Calendar]:
-        """Select a calendar, and say what its events are to be tracked as.
+        """Select a calendar, and choose what its events are tracked as.
 
         ``PATCH /api/v9/integrations/calendar/{integration_id}/calendars/{calendar_id}``
 
@@ -231,7 +231,7 @@ class Calendars(Resource):
         )
 
     async def refresh(self, integration_id: int) -> FetchedCalendars:
-        """Have Toggl read the list of calendars anew from their provider.
+        """Have Toggl reload the list of calendars from their provider.
 
         ``POST /api/v9/integrations/calendar/{integration_id}/calendars/update``
         """

@@ -31,7 +31,7 @@ _LIST_FOR_CALENDAR = Operation.declare(
     "calendar.events.list_for_calendar",
     "GET /api/v9/integrations/calendar/{integration_id}/calendars/{id_calendar}/events", CalendarEventPage,
     paging=Token(data="events", largest=250, identity="calendar_event_id"),
-    deprecated="Toggl says so; `calendar.events.list` brings the events of all selected calendars.",
+    deprecated="Toggl says so; `calendar.events.list` returns the events of all selected calendars.",
 )  # fmt: skip
 _ATTENDEES = Operation.declare(
     "calendar.events.attendees",
@@ -64,14 +64,14 @@ class CalendarEvents(Resource):
     ) -> CalendarEventPage:
         """List one page of the events of all selected calendars.
 
-        What Toggl last read from the providers; `refresh` has it read them anew.
+        What Toggl last read from the providers; `refresh` makes it reload them.
         ``GET /api/v9/integrations/calendar/events``
 
         Args:
-            start_date: The day or moment from which on events come.
-            end_date: The day or moment up to which events come.
-            limit: How many a page holds, at most 250.
-            page_token: The `next_page_token` of the page before. `iter` brings all pages.
+            start_date: The day or time from which events are listed.
+            end_date: The day or time up to which events are listed.
+            limit: Items per page, at most 250.
+            page_token: The `next_page_token` of the page before. `iter` walks all pages.
         """
         query = {
             **each(day_or_moment, start_date=start_date, end_date=end_date), **each(from_one, limit=limit),
@@ -86,12 +86,12 @@ class CalendarEvents(Resource):
         end_date: dt.date | dt.datetime,
         limit: int | UnsetType = UNSET,
     ) -> Pages[CalendarEvent]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
-            start_date: The day or moment from which on events come.
-            end_date: The day or moment up to which events come.
-            limit: How many a page holds, at most 250.
+            start_date: The day or time from which events are listed.
+            end_date: The day or time up to which events are listed.
+            limit: Items per page, at most 250.
         """
         query = {
             **each(day_or_moment, start_date=start_date, end_date=end_date), **each(from_one, limit=limit),
@@ -110,17 +110,17 @@ class CalendarEvents(Resource):
     ) -> CalendarEventPage:
         """List one page of the events of one calendar.
 
-        Deprecated: Toggl says so; `calendar.events.list` brings the events of all selected calendars. Calling
-        it is a DeprecationWarning.
+        Deprecated: Toggl says so; `calendar.events.list` returns the events of all selected calendars.
+        Calling it is a DeprecationWarning.
         ``GET /api/v9/integrations/calendar/{integration_id}/calendars/{id_calendar}/events``
 
         Args:
             integration_id: Id of the connected account.
             calendar_id: Id of the calendar at its provider.
-            start_date: The day or moment from which on events come.
-            end_date: The day or moment up to which events come.
-            limit: How many a page holds, at most 250.
-            page_token: The `next_page_token` of the page before. `iter_for_calendar` brings all pages.
+            start_date: The day or time from which events are listed.
+            end_date: The day or time up to which events are listed.
+            limit: Items per page, at most 250.
+            page_token: The `next_page_token` of the page before. `iter_for_calendar` walks all pages.
         """
         query = {
             **each(day_or_moment, start_date=start_date, end_date=end_date), **each(from_one, limit=limit),
@@ -144,14 +144,14 @@ class CalendarEvents(Resource):
         end_date: dt.date | dt.datetime,
         limit: int | UnsetType = UNSET,
     ) -> Pages[CalendarEvent]:
-        """Walk through all pages of `list_for_calendar`, item by item.
+        """Iterate over all pages of `list_for_calendar`, item by item.
 
         Args:
             integration_id: Id of the connected account.
             calendar_id: Id of the calendar at its provider.
-            start_date: The day or moment from which on events come.
-            end_date: The day or moment up to which events come.
-            limit: How many a page holds, at most 250.
+            start_date: The day or time from which events are listed.
+            end_date: The day or time up to which events are listed.
+            limit: Items per page, at most 250.
         """
         query = {
             **each(day_or_moment, start_date=start_date, end_date=end_date), **each(from_one, limit=limit),
@@ -179,14 +179,14 @@ class CalendarEvents(Resource):
         )
 
     async def refresh(self) -> FetchedEvents:
-        """Have Toggl read the events of all selected calendars anew from their providers.
+        """Have Toggl reload the events of all selected calendars from their providers.
 
         ``POST /api/v9/integrations/calendar/events/update``
         """
         return await self._call(_REFRESH)
 
     async def suggestion(self, event_id: int) -> CalendarSuggestion:
-        """Suggest what to track an event as, judging by earlier time entries.
+        """Suggest what to track an event as, based on earlier time entries.
 
         ``GET /api/v9/integrations/calendar/events/{event_id}/details-suggestion``
         """
@@ -195,7 +195,7 @@ class CalendarEvents(Resource):
     async def suggestions(
         self, *, event_ids: Collection[int], workspace_id: int | UnsetType = UNSET
     ) -> CalendarEventSuggestions:
-        """Suggest what to track several events as, judging by earlier time entries.
+        """Suggest what to track several events as, based on earlier time entries.
 
         ``POST /api/v9/integrations/calendar/events/details-suggestion``
 

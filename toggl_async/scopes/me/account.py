@@ -47,7 +47,7 @@ _EXPORTS_DOWNLOAD = Operation.declare("me.exports.download", "GET /api/v9/me/exp
 
 
 class Timeline(Resource):
-    """Activity that Toggl's desktop app recorded for the person."""
+    """Activity that Toggl's desktop app recorded for the user."""
 
     async def list(
         self,
@@ -55,11 +55,11 @@ class Timeline(Resource):
         start_date: dt.datetime | int | UnsetType = UNSET,
         end_date: dt.datetime | int | UnsetType = UNSET,
     ) -> builtins.list[TimelineEvent]:
-        """List the activity that Toggl's desktop app recorded for the person: ``GET /api/v9/timeline``.
+        """List the activity that Toggl's desktop app recorded for the user: ``GET /api/v9/timeline``.
 
         Args:
-            start_date: Only activity since this moment. An int is UNIX seconds.
-            end_date: Only activity until this moment. An int is UNIX seconds.
+            start_date: Only activity since this time. An int is UNIX seconds.
+            end_date: Only activity until this time. An int is UNIX seconds.
 
         Raises:
             ServerError: the timeline is unavailable for the moment.
@@ -68,7 +68,7 @@ class Timeline(Resource):
         return await self._call(_TIMELINE_LIST, query=query)
 
     async def upload(self, *, events: Sequence[TimelineEventInput]) -> TimelineSettings:
-        """Add recorded activity to the person's timeline: ``POST /api/v9/timeline``.
+        """Add recorded activity to the user's timeline: ``POST /api/v9/timeline``.
 
         Args:
             events: The activity, one event after the other.
@@ -79,15 +79,15 @@ class Timeline(Resource):
         return await self._call(_TIMELINE_UPLOAD, body=typed(Sequence[TimelineEventInput], events, "events"))
 
     async def clear(self) -> None:
-        """Delete all the person's recorded activity; this cannot be undone: ``DELETE /api/v9/timeline``."""
+        """Delete all the user's recorded activity; this cannot be undone: ``DELETE /api/v9/timeline``."""
         await self._call(_TIMELINE_CLEAR)
 
 
 class Avatars(Resource):
-    """The person's avatar, the picture that others see."""
+    """The user's avatar, the picture that others see."""
 
     async def upload(self, *, file: FileContent) -> Avatar:
-        """Upload the person's avatar in place of the one so far: ``POST /api/v9/avatars``.
+        """Upload an avatar for the user, replacing the current one: ``POST /api/v9/avatars``.
 
         Args:
             file: The picture.
@@ -98,11 +98,11 @@ class Avatars(Resource):
         return await self._call(_AVATAR_UPLOAD, body=Form({"file": file}, files=("file",)))
 
     async def delete(self) -> None:
-        """Remove the person's avatar: ``DELETE /api/v9/avatars``."""
+        """Remove the user's avatar: ``DELETE /api/v9/avatars``."""
         await self._call(_AVATAR_DELETE)
 
     async def use_gravatar(self) -> Avatar:
-        """Take the avatar that Gravatar has for the person's e-mail address.
+        """Use the avatar that Gravatar has for the user's e-mail address.
 
         ``POST /api/v9/avatars/use_gravatar``
 
@@ -113,17 +113,17 @@ class Avatars(Resource):
 
 
 class PushServices(Resource):
-    """Devices that get push notifications for the person."""
+    """Devices that get the user's push notifications."""
 
     async def list(self) -> builtins.list[str]:
-        """List the Firebase tokens of the devices that get push notifications for the person.
+        """List the Firebase tokens of the devices that get the user's push notifications.
 
         ``GET /api/v9/me/push_services``
         """
         return await self._call(_PUSH_SERVICES_LIST)
 
     async def subscribe(self, *, fcm_registration_token: str) -> None:
-        """Have push notifications for the person sent to a device: ``POST /api/v9/me/push_services``.
+        """Send the user's push notifications to a device: ``POST /api/v9/me/push_services``.
 
         Args:
             fcm_registration_token: The device's registration token at Firebase Cloud Messaging.
@@ -132,7 +132,7 @@ class PushServices(Resource):
         await self._call(_PUSH_SERVICES_SUBSCRIBE, body=body)
 
     async def unsubscribe(self, *, fcm_registration_token: str) -> None:
-        """Send a device no more push notifications for the person: ``DELETE /api/v9/me/push_services``.
+        """Stop sending the user's push notifications to a device: ``DELETE /api/v9/me/push_services``.
 
         Args:
             fcm_registration_token: The device's registration token at Firebase Cloud Messaging.
@@ -142,17 +142,17 @@ class PushServices(Resource):
 
 
 class DesktopLoginTokens(Resource):
-    """Logging a browser in as the person, as the desktop app does."""
+    """Logging a browser in as the user, as the desktop app does."""
 
     async def create(self) -> DesktopLoginToken:
-        """Create a token with which a browser logs in as the person, without a password.
+        """Create a token that logs a browser in as the user, without a password.
 
         ``POST /api/v9/desktop_login_tokens``
         """
         return await self._call(_DESKTOP_LOGIN_TOKENS_CREATE)
 
     async def redeem(self, *, login_token: str, goto: str | UnsetType = UNSET) -> str:
-        """Log in with a token made for a browser, and tell where Toggl sends that browser next.
+        """Log in with a token made for a browser, and get the address that Toggl sends the browser to.
 
         ``GET /api/v9/desktop_login``
 
@@ -165,21 +165,21 @@ class DesktopLoginTokens(Resource):
 
 
 class Exports(Resource):
-    """Exports of the person's own data."""
+    """Exports of the user's own data."""
 
     async def list(self) -> builtins.list[ExportRequest]:
-        """List the exports of the person's own data that were asked for: ``GET /api/v9/me/export``."""
+        """List the exports of the user's own data that were asked for: ``GET /api/v9/me/export``."""
         return await self._call(_EXPORTS_LIST)
 
     async def create(self, *, profile: bool | UnsetType = UNSET, timeline: bool | UnsetType = UNSET) -> str:
-        """Ask for an export of the person's own data: ``POST /api/v9/me/export``.
+        """Ask for an export of the user's own data: ``POST /api/v9/me/export``.
 
-        Toggl makes the archive in its own time: ask `list` now and then, and call `download` once its state
-        says that it is done. What comes back here is a word or a token of Toggl's.
+        Toggl makes the archive in the background: call `list` now and then, and `download` once its state
+        says that it is done. This call returns a word or a token of Toggl's.
 
         Args:
             profile: Whether to export the profile.
-            timeline: Whether to export the timeline, that is what was done at the computer.
+            timeline: Whether to export the timeline, that is what was done on the computer.
 
         Raises:
             BadRequest: nothing was asked for, or another export is still being made.
@@ -187,12 +187,12 @@ class Exports(Resource):
         return await self._call(_EXPORTS_CREATE, body=each(one_flag, profile=profile, timeline=timeline))
 
     def download(self, uuid: str) -> Download:
-        """Download an export of the person's own data as a ZIP archive.
+        """Download an export of the user's own data as a ZIP archive.
 
-        The `uuid` is the `token` of the export, as `list` tells it. ``GET /api/v9/me/export/data/{uuid}.zip``
+        The `uuid` is the `token` of the export, as `list` has it. ``GET /api/v9/me/export/data/{uuid}.zip``
 
         Args:
-            uuid: The `token` of the export, as `list` tells it.
+            uuid: The `token` of the export, as `list` has it.
 
         Raises:
             BadRequest: there is no such archive, or it has expired.

@@ -29,28 +29,28 @@ _TASKS_LIST = Operation.declare("me.tasks.list", "GET /api/v9/me/tasks", list[Ta
 
 
 class Clients(Resource):
-    """Clients of all the person's workspaces."""
+    """Clients of all the user's workspaces."""
 
     async def list(self, *, since: dt.datetime | int | UnsetType = UNSET) -> builtins.list[Client]:
-        """List the clients of all the person's workspaces: ``GET /api/v9/me/clients``.
+        """List the clients of all the user's workspaces: ``GET /api/v9/me/clients``.
 
         Args:
-            since: Only what changed since this moment. An int is UNIX seconds.
+            since: Only what changed since this time. An int is UNIX seconds.
         """
         return await self._call(_CLIENTS_LIST, query=each(unix_seconds, since=since))
 
 
 class Projects(Resource):
-    """Projects of all the person's workspaces."""
+    """Projects of all the user's workspaces."""
 
     async def list(
         self, *, include_archived: bool | UnsetType = UNSET, since: dt.datetime | int | UnsetType = UNSET
     ) -> builtins.list[Project]:
-        """List the projects of all the person's workspaces: ``GET /api/v9/me/projects``.
+        """List the projects of all the user's workspaces: ``GET /api/v9/me/projects``.
 
         Args:
-            include_archived: Also list archived projects; left out, only active ones come.
-            since: Only what changed since this moment. An int is UNIX seconds.
+            include_archived: Also list archived projects; only active ones by default.
+            since: Only what changed since this time. An int is UNIX seconds.
         """
         query = {**each(one_flag, include_archived=include_archived), **each(unix_seconds, since=since)}
         return await self._call(_PROJECTS_LIST, query=query)
@@ -62,14 +62,14 @@ class Projects(Resource):
         since: dt.datetime | int | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> builtins.list[Project]:
-        """List one page of the projects of all the person's workspaces, by id.
+        """List one page of the projects of all the user's workspaces, by id.
 
         ``GET /api/v9/me/projects/paginated``
 
         Args:
-            start_project_id: Only projects from this id on. `iter` brings all pages.
-            since: Only what changed since this moment. An int is UNIX seconds.
-            per_page: How many a page holds; 201 when left out.
+            start_project_id: Only projects from this id on. `iter` walks all pages.
+            since: Only what changed since this time. An int is UNIX seconds.
+            per_page: Items per page; 201 by default.
         """
         query = {
             **each(one_id, start_project_id=start_project_id), **each(unix_seconds, since=since),
@@ -80,30 +80,30 @@ class Projects(Resource):
     def iter(
         self, *, since: dt.datetime | int | UnsetType = UNSET, per_page: int | UnsetType = UNSET
     ) -> Pages[Project]:
-        """Walk through all pages of `list_page`, item by item.
+        """Iterate over all pages of `list_page`, item by item.
 
         Args:
-            since: Only what changed since this moment. An int is UNIX seconds.
-            per_page: How many a page holds; 201, the most that Toggl takes, when left out.
+            since: Only what changed since this time. An int is UNIX seconds.
+            per_page: Items per page; 201, Toggl's maximum, by default.
         """
         query = {**each(unix_seconds, since=since), **each(from_one, per_page=per_page)}
         return self._pages(_PROJECTS_LIST_PAGE, Project, query=query)
 
 
 class Tags(Resource):
-    """Tags of all the person's workspaces."""
+    """Tags of all the user's workspaces."""
 
     async def list(self, *, since: dt.datetime | int | UnsetType = UNSET) -> builtins.list[Tag]:
-        """List the tags of all the person's workspaces: ``GET /api/v9/me/tags``.
+        """List the tags of all the user's workspaces: ``GET /api/v9/me/tags``.
 
         Args:
-            since: Only what changed since this moment. An int is UNIX seconds.
+            since: Only what changed since this time. An int is UNIX seconds.
         """
         return await self._call(_TAGS_LIST, query=each(unix_seconds, since=since))
 
 
 class Tasks(Resource):
-    """Tasks of all the person's workspaces."""
+    """Tasks of all the user's workspaces."""
 
     async def list(
         self,
@@ -114,14 +114,14 @@ class Tasks(Resource):
         offset: int | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> builtins.list[Task]:
-        """List the tasks of the projects that the person takes part in: ``GET /api/v9/me/tasks``.
+        """List the tasks of the projects that the user takes part in: ``GET /api/v9/me/tasks``.
 
         Args:
-            since: Only what changed since this moment. An int is UNIX seconds.
+            since: Only what changed since this time. An int is UNIX seconds.
             include_not_active: Also list tasks that are done.
-            meta: Also bring the names of project, client and user.
-            offset: How many tasks to skip. `iter` brings all pages.
-            per_page: How many tasks to list; left out, all of them.
+            meta: Also return the names of project, client and user.
+            offset: How many tasks to skip. `iter` walks all pages.
+            per_page: How many tasks to list; all of them by default.
         """
         query = {
             **each(unix_seconds, since=since),
@@ -138,13 +138,13 @@ class Tasks(Resource):
         meta: bool | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
-            since: Only what changed since this moment. An int is UNIX seconds.
+            since: Only what changed since this time. An int is UNIX seconds.
             include_not_active: Also list tasks that are done.
-            meta: Also bring the names of project, client and user.
-            per_page: How many tasks to list; left out, all of them.
+            meta: Also return the names of project, client and user.
+            per_page: How many tasks to list; all of them by default.
         """
         query = {
             **each(unix_seconds, since=since),

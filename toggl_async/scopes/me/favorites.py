@@ -37,16 +37,16 @@ _GOALS_LIST = Operation.declare("me.goals.list", "GET /api/v9/sync-server/me/goa
 
 
 class Favorites(Resource):
-    """The person's favorites, of all workspaces."""
+    """The user's favorites, of all workspaces."""
 
     async def list(self, *, since: dt.datetime | int | UnsetType = UNSET) -> builtins.list[Favorite]:
-        """List the person's favorites of all workspaces: ``GET /api/v9/me/favorites``.
+        """List the user's favorites of all workspaces: ``GET /api/v9/me/favorites``.
 
         Args:
-            since: Only favorites that were made or deleted since this moment. An int is UNIX seconds.
+            since: Only favorites that were made or deleted since this time. An int is UNIX seconds.
 
         Raises:
-            Forbidden: the caller may not use favorites.
+            Forbidden: the current user may not use favorites.
         """
         return await self._call(_FAVORITES_LIST, query=each(unix_seconds, since=since))
 
@@ -72,11 +72,11 @@ class Favorites(Resource):
             task_id: The task of that project.
             tag_ids: Ids of tags.
             billable: Whether it is billable.
-            meta: Also bring names of client, project, task and tags.
+            meta: Also return names of client, project, task and tags.
 
         Raises:
             BadRequest: its fields do not belong together, or there are ten favorites already.
-            Forbidden: the caller may not use favorites, or not what this one refers to.
+            Forbidden: the current user may not use favorites, or not what this one refers to.
         """
         query = each(one_flag, meta=meta)
         body = {
@@ -110,11 +110,11 @@ class Favorites(Resource):
             task_id: The task of that project.
             tag_ids: Ids of tags.
             billable: Whether it is billable.
-            meta: Also bring names of client, project, task and tags.
+            meta: Also return names of client, project, task and tags.
 
         Raises:
             BadRequest: its fields do not belong together.
-            Forbidden: the caller may not use favorites, or not what this one refers to.
+            Forbidden: the current user may not use favorites, or not what this one refers to.
         """
         query = each(one_flag, meta=meta)
         body = {
@@ -126,30 +126,30 @@ class Favorites(Resource):
         return await self._call(_FAVORITES_UPDATE, query=query, body=body)
 
     async def delete(self, favorite_id: int) -> None:
-        """Delete one's own favorite: ``DELETE /api/v9/me/favorites/{favorite_id}``.
+        """Delete one of the user's favorites: ``DELETE /api/v9/me/favorites/{favorite_id}``.
 
         Raises:
-            Forbidden: the favorite is another person's.
+            Forbidden: the favorite is another user's.
         """
         await self._call(_FAVORITES_DELETE, each(one_id, favorite_id=favorite_id))
 
     async def suggest(self) -> builtins.list[Favorite]:
         """Let Toggl create up to three favorites from past time entries.
 
-        Toggl does so once for a person, and only for one who never had a favorite; else nothing comes.
+        Toggl does so once for each user, and only if they never had a favorite; otherwise nothing comes.
         ``POST /api/v9/me/favorites/suggestions``
 
         Raises:
-            Forbidden: the caller may not use favorites.
+            Forbidden: the current user may not use favorites.
         """
         return await self._call(_FAVORITES_SUGGEST)
 
 
 class Goals(Resource):
-    """The person's goals, of all workspaces; `workspace.goals` creates and changes them."""
+    """The user's goals, of all workspaces; `workspace.goals` creates and changes them."""
 
     async def list(self, *, active: bool | UnsetType = UNSET) -> builtins.list[Goal]:
-        """List the person's goals of all workspaces: ``GET /api/v9/sync-server/me/goals``.
+        """List the user's goals of all workspaces: ``GET /api/v9/sync-server/me/goals``.
 
         Args:
             active: True for goals that go on, false for archived ones.

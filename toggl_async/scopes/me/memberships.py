@@ -24,20 +24,20 @@ _WORKSPACES_LIST = Operation.declare(
 
 
 class Organizations(Resource):
-    """Organizations that the person belongs to."""
+    """Organizations that the user belongs to."""
 
     async def list(self) -> builtins.list[Organization]:
-        """List the organizations that the person belongs to: ``GET /api/v9/me/organizations``."""
+        """List the organizations that the user belongs to: ``GET /api/v9/me/organizations``."""
         return await self._call(_ORGANIZATIONS_LIST)
 
 
 class Workspaces(Resource):
-    """Workspaces that the person belongs to."""
+    """Workspaces that the user belongs to."""
 
     async def list(self, *, since: dt.datetime | int | UnsetType = UNSET) -> builtins.list[Workspace]:
-        """List the workspaces that the person belongs to: ``GET /api/v9/me/workspaces``.
+        """List the workspaces that the user belongs to: ``GET /api/v9/me/workspaces``.
 
         Args:
-            since: Only what changed since this moment. An int is UNIX seconds.
+            since: Only what changed since this time. An int is UNIX seconds.
         """
         return await self._call(_WORKSPACES_LIST, query=each(unix_seconds, since=since))

@@ -33,17 +33,17 @@ _FLAGS_UPDATE: Operation[None] = Operation.declare("me.flags.update", "POST /api
 
 
 class PersonalPreferences(Resource):
-    """How the person has Toggl's own apps look and behave."""
+    """How Toggl's own apps look and behave for the user."""
 
     async def get(self) -> Preferences:
-        """Get the person's preferences, with those experiments that Toggl tries on the person.
+        """Get the user's preferences, and the experiments that Toggl has enabled for the user.
 
         ``GET /api/v9/me/preferences``
         """
         return await self._call(_PREFERENCES_GET)
 
     async def update(self, *, preferences: PreferencesInput) -> None:
-        """Change the person's preferences; what is left out stays as it is: ``POST /api/v9/me/preferences``.
+        """Change the user's preferences; what is left out stays unchanged: ``POST /api/v9/me/preferences``.
 
         Args:
             preferences: The preferences to change.
@@ -56,11 +56,11 @@ class PersonalPreferences(Resource):
     async def get_for_app(
         self, client: Literal["desktop", "web"], *, since: dt.datetime | int | UnsetType = UNSET
     ) -> Preferences:
-        """Get the person's preferences for one of Toggl's own apps: ``GET /api/v9/me/preferences/{client}``.
+        """Get the user's preferences for one of Toggl's own apps: ``GET /api/v9/me/preferences/{client}``.
 
         Args:
             client: Which of Toggl's own apps.
-            since: Only preferences that changed since this moment. An int is UNIX seconds.
+            since: Only preferences that changed since this time. An int is UNIX seconds.
         """
         query = each(unix_seconds, since=since)
         return await self._call(
@@ -70,7 +70,7 @@ class PersonalPreferences(Resource):
     async def update_for_app(
         self, client: Literal["desktop", "web"], *, preferences: PreferencesInput
     ) -> None:
-        """Change the person's preferences for one of Toggl's own apps; what is left out stays as it is.
+        """Change the user's preferences for one of Toggl's own apps; what is left out stays unchanged.
 
         ``POST /api/v9/me/preferences/{client}``
 
@@ -86,21 +86,21 @@ class PersonalPreferences(Resource):
 
 
 class Flags(Resource):
-    """Values by name that programs keep with the person."""
+    """Named values that programs keep with the user."""
 
     async def get(self) -> dict[str, Json]:
-        """Get the person's flags, which programs keep as they like: ``GET /api/v9/me/flags``."""
+        """Get the user's flags, which programs can use as they like: ``GET /api/v9/me/flags``."""
         return await self._call(_FLAGS_GET)
 
     async def update(self, *, flags: Mapping[str, Json]) -> None:
-        """Set flags of the person; those that are not named stay as they are: ``POST /api/v9/me/flags``.
+        """Set flags of the user; those that aren't named stay unchanged: ``POST /api/v9/me/flags``.
 
-        One call takes at most 4 flags, and a person has at most 128.
+        One call takes at most 4 flags, and a user has at most 128.
 
         Args:
             flags: The flags by name, at most 4.
 
         Raises:
-            BadRequest: the call has more than 4 flags, or the person would have more than 128.
+            BadRequest: the call has more than 4 flags, or the user would have more than 128.
         """
         await self._call(_FLAGS_UPDATE, body=typed(Mapping[str, Json], flags, "flags"))

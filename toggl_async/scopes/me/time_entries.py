@@ -40,7 +40,7 @@ _TRACK_REMINDERS_LIST = Operation.declare(
 
 
 class TimeEntries(Resource):
-    """The person's time entries, of all workspaces."""
+    """The user's time entries, of all workspaces."""
 
     async def list(
         self,
@@ -52,19 +52,19 @@ class TimeEntries(Resource):
         meta: bool | UnsetType = UNSET,
         include_sharing: bool | UnsetType = UNSET,
     ) -> builtins.list[TimeEntry]:
-        """List the person's time entries, newest first: ``GET /api/v9/me/time_entries``.
+        """List the user's time entries, newest first: ``GET /api/v9/me/time_entries``.
 
-        At most 1000 come, and none older than about three months: older ones are in the detailed report.
-        Select by `since`, or by `before`, or by `start_date` and `end_date` together, never by two of these
-        ways at once; selected by nothing, the last nine days or so come.
+        Toggl returns at most 1000, and none older than about three months: older ones are in the detailed
+        report. Select by `since`, or by `before`, or by `start_date` and `end_date` together; these can't be
+        combined. Without any of them, the last nine days or so are returned.
 
         Args:
-            since: Only entries that changed since this moment, deleted ones included. An int is UNIX seconds.
-            before: Only entries that start before this day or moment.
-            start_date: Only entries that start on or after this day or moment; needs `end_date`.
-            end_date: Only entries that start before this day or moment, so a day itself is left out.
-            meta: Also bring names and colours of project, client and user.
-            include_sharing: Also bring with whom the entry is shared.
+            since: Only entries that changed since this time, including deleted ones. An int is UNIX seconds.
+            before: Only entries that start before this day or time.
+            start_date: Only entries that start on or after this day or time; needs `end_date`.
+            end_date: Only entries that start before this day or time; the day itself is excluded.
+            meta: Also return names and colours of project, client and user.
+            include_sharing: Also return who the entry is shared with.
 
         Raises:
             BadRequest: two ways of selecting were mixed, or the day is more than three months ago.
@@ -83,18 +83,18 @@ class TimeEntries(Resource):
     async def get(
         self, time_entry_id: int, *, meta: bool | UnsetType = UNSET, include_sharing: bool | UnsetType = UNSET
     ) -> TimeEntry:
-        """Get one of the person's time entries: ``GET /api/v9/me/time_entries/{time_entry_id}``.
+        """Get one of the user's time entries: ``GET /api/v9/me/time_entries/{time_entry_id}``.
 
         Args:
             time_entry_id: Id of the time entry.
-            meta: Also bring names and colours of project, client and user.
-            include_sharing: Also bring with whom the entry is shared.
+            meta: Also return names and colours of project, client and user.
+            include_sharing: Also return who the entry is shared with.
         """
         query = each(one_flag, meta=meta, include_sharing=include_sharing)
         return await self._call(_TIME_ENTRIES_GET, each(one_id, time_entry_id=time_entry_id), query=query)
 
     async def checklist(self) -> builtins.list[TimeEntryChecklist]:
-        """Tell which first steps with time entries the person has taken.
+        """Show which first steps with time entries the user has taken.
 
         ``GET /api/v9/me/time_entries/checklist``
         """
@@ -103,7 +103,7 @@ class TimeEntries(Resource):
     async def shared_with(
         self, *, time_entries: Sequence[TimeEntryReference]
     ) -> builtins.list[TimeEntryShare]:
-        """Tell with whom several time entries are shared: ``POST /api/v9/me/time_entries_shared_with``.
+        """Show who several time entries are shared with: ``POST /api/v9/me/time_entries_shared_with``.
 
         Args:
             time_entries: The time entries to ask about.
@@ -113,19 +113,19 @@ class TimeEntries(Resource):
 
 
 class Timesheets(Resource):
-    """Timesheets that the person fills in, of all workspaces."""
+    """Timesheets that the user fills in, of all workspaces."""
 
     async def list(self) -> builtins.list[Timesheet]:
-        """List the timesheets that the person fills in, of all workspaces: ``GET /api/v9/me/timesheets``.
+        """List the timesheets that the user fills in, of all workspaces: ``GET /api/v9/me/timesheets``.
 
-        They come without names, approvers and reviews, which `workspace.timesheets.list` brings.
+        They lack names, approvers and reviews, which `workspace.timesheets.list` returns.
         """
         return await self._call(_TIMESHEETS_LIST)
 
 
 class TrackReminders(Resource):
-    """Reminders to track time that reach the person."""
+    """Reminders to track time that the user gets."""
 
     async def list(self) -> builtins.list[TrackReminder]:
-        """List the person's tracking reminders, of all workspaces: ``GET /api/v9/me/track_reminders``."""
+        """List the user's tracking reminders, of all workspaces: ``GET /api/v9/me/track_reminders``."""
         return await self._call(_TRACK_REMINDERS_LIST)

@@ -163,12 +163,12 @@ class OrganizationScope(Resource):
         ``DELETE /api/v9/organizations/{organization_id}/users/leave``
 
         Raises:
-            BadRequest: the caller owns the organization, pays for it, or isn't a member.
+            BadRequest: the current user owns the organization, pays for it, or is not a member.
         """
         await self._call(_LEAVE)
 
     async def usage(self) -> list[UsageCounter]:
-        """Tell how much the organization uses of what its plan limits.
+        """Get how much the organization uses of what its plan limits.
 
         Deprecated: Toggl's documents of July 2026 have it no more, and name nothing in its place. Calling it
         is a DeprecationWarning. ``GET /api/v9/organizations/{organization_id}/usage``

@@ -56,25 +56,25 @@ class AuditLogs(Resource):
         """List one page of what was changed in the organization, by whom and when.
 
         Changes to projects and settings, and to time entries that somebody other than their owner changed.
-        Toggl keeps a year of them. Nothing in the answer tells whether there are more pages.
+        Toggl keeps a year of them. Nothing in the answer says whether there are more pages.
 
         Only for administrators of the organization; in an organization of one workspace also for those of the
         workspace. Needs Premium. ``GET /api/v9/audit_logs/{organization_id}/{from}/{to}``
 
         Args:
-            start: The moment from which on changes are listed.
-            end: The moment up to which changes are listed.
+            start: The time from which changes are listed.
+            end: The time up to which changes are listed.
             export: List all of them in one answer, whatever the page.
             workspace_id: Only changes in this workspace.
             entity_type: Only changes to this kind of thing.
             entity_id: Only changes to the thing with this id.
             action: Only changes of this kind.
-            user_id: Only changes that this person made.
-            page_size: How many a page holds.
-            page_number: Which page, from 1. `iter` brings all pages.
+            user_id: Only changes that this user made.
+            page_size: Items per page.
+            page_number: Page number, starting at 1. `iter` walks all pages.
 
         Raises:
-            Forbidden: the caller isn't an administrator, or the plan has no audit log.
+            Forbidden: the current user is not an administrator, or the plan has no audit log.
         """
         query = {
             **each(one_flag, export=export),
@@ -99,21 +99,21 @@ class AuditLogs(Resource):
         user_id: int | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[dict[str, Json]]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
-            start: The moment from which on changes are listed.
-            end: The moment up to which changes are listed.
+            start: The time from which changes are listed.
+            end: The time up to which changes are listed.
             export: List all of them in one answer, whatever the page.
             workspace_id: Only changes in this workspace.
             entity_type: Only changes to this kind of thing.
             entity_id: Only changes to the thing with this id.
             action: Only changes of this kind.
-            user_id: Only changes that this person made.
-            page_size: How many a page holds; 200, the most that Toggl takes, when left out.
+            user_id: Only changes that this user made.
+            page_size: Items per page; 200, Toggl's maximum, by default.
 
         Raises:
-            Forbidden: the caller isn't an administrator, or the plan has no audit log.
+            Forbidden: the current user is not an administrator, or the plan has no audit log.
         """
         query = {
             **each(one_flag, export=export),
@@ -137,7 +137,7 @@ class Segmentation(Resource):
         ``GET /api/v9/organizations/{organization_id}/segmentation``
 
         Raises:
-            NotFound: the caller isn't a member of the organization.
+            NotFound: the current user is not a member of the organization.
         """
         return await self._call(_SEGMENTATION_GET)
 
@@ -158,7 +158,7 @@ class Segmentation(Resource):
         Toggl documents no body here; these are the fields of its answer.
 
         Args:
-            full_name: The name of the person who tells it.
+            full_name: The name of the user who tells it.
             members_range: How many people it has, as a range.
             industries: What it does.
             reasons: Why it came to Toggl Track.
@@ -168,7 +168,7 @@ class Segmentation(Resource):
             skipped_step: The question at which it stopped answering.
 
         Raises:
-            NotFound: the caller isn't a member of the organization.
+            NotFound: the current user is not a member of the organization.
         """
         body = {
             **each(one_text, full_name=full_name, members_range=members_range, skipped_step=skipped_step),

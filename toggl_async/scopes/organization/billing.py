@@ -42,7 +42,7 @@ class Plans(Resource):
     """Plans that the organization can buy."""
 
     async def list(self) -> Pricing:
-        """Get the plans that the organization can buy, with their prices for it.
+        """List the plans that the organization can buy, with their prices for it.
 
         ``GET /api/v9/organizations/{organization_id}/plans``
         """
@@ -66,14 +66,14 @@ class PaymentRecords(Resource):
         cursor: str | UnsetType = UNSET,
         last_invoice_id: str | UnsetType = UNSET,
     ) -> builtins.list[PaymentRecordPage]:
-        """List one page of the invoices of Toggl's that the organization paid.
+        """List one page of the Toggl invoices that the organization paid.
 
         ``GET /api/v9/organizations/{organization_id}/payment_records``
 
         Args:
             is_unified: List those of Toggl's newer billing.
             cursor: Where the page starts: `next` of the page before; in the newer billing only, beside
-                `last_invoice_id`. `iter` brings all pages.
+                `last_invoice_id`. `iter` walks all pages.
             last_invoice_id: Id of the last invoice of the page before.
         """
         query = {
@@ -83,7 +83,7 @@ class PaymentRecords(Resource):
         return await self._call(_PAYMENT_RECORDS_LIST, query=query)
 
     def iter(self, *, is_unified: bool | UnsetType = UNSET) -> Pages[PaymentRecord]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             is_unified: List those of Toggl's newer billing.
@@ -110,7 +110,7 @@ class PurchaseOrders(Resource):
     """Purchase orders of the organization."""
 
     def pdf(self, purchase_order_id: str) -> Download:
-        """Download a purchase order of the organization's as a PDF file.
+        """Download one of the organization's purchase orders as a PDF file.
 
         ``GET /api/v9/organizations/{organization_id}/subscription/purchase_orders/{purchase_order_uid}.pdf``
 

@@ -43,7 +43,7 @@ class Roles(Resource):
     """Roles that people can have in the organization."""
 
     async def list(self) -> builtins.list[Role]:
-        """List the roles that people can have in the organization, Toggl's own and its own.
+        """List the roles that people can have in the organization, both Toggl's and its own.
 
         ``GET /api/v9/organizations/{organization_id}/roles``
         """
@@ -84,12 +84,12 @@ class OwnershipTransfers(Resource):
         return await self._call(_OWNER_TRANSFERS_GET, each(one_id, transfer_id=transfer_id))
 
     async def create(self, *, new_owner_id: int | UnsetType = UNSET) -> OwnershipTransfer:
-        """Start to transfer the ownership of the organization; both sides have to accept it.
+        """Start a transfer of the organization's ownership; both sides have to accept it.
 
         ``POST /api/v9/organizations/{organization_id}/owner/transfer``
 
         Args:
-            new_owner_id: Id of the person to own it, as answers name it: Toggl documents no body here.
+            new_owner_id: Id of the new owner, under the name that answers use: Toggl documents no body here.
         """
         return await self._call(_OWNER_TRANSFERS_CREATE, body=each(one_id, new_owner_id=new_owner_id))
 

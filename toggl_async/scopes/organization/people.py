@@ -94,7 +94,7 @@ class Users(Resource):
         per_page: int | UnsetType = UNSET,
         sort_dir: Literal["asc", "desc"] | UnsetType = UNSET,
     ) -> builtins.list[OrganizationUser]:
-        """List the people of the organization, those invited included.
+        """List the people in the organization, including those invited.
 
         ``GET /api/v9/organizations/{organization_id}/users``
 
@@ -104,9 +104,9 @@ class Users(Resource):
             only_admins: Only administrators of the organization.
             groups: Only members of the groups with these ids.
             workspaces: Only members of the workspaces with these ids.
-            page: Which page, from 1. `iter` brings all pages.
-            per_page: How many a page holds; 50 when left out.
-            sort_dir: Direction of the names.
+            page: Page number, starting at 1. `iter` walks all pages.
+            per_page: Items per page; 50 by default.
+            sort_dir: Sort order of the names.
         """
         query = {
             **each(one_text, filter=filter),
@@ -127,7 +127,7 @@ class Users(Resource):
         per_page: int | UnsetType = UNSET,
         sort_dir: Literal["asc", "desc"] | UnsetType = UNSET,
     ) -> Pages[OrganizationUser]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             filter: Only people whose name or e-mail address contains this.
@@ -135,8 +135,8 @@ class Users(Resource):
             only_admins: Only administrators of the organization.
             groups: Only members of the groups with these ids.
             workspaces: Only members of the workspaces with these ids.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
-            sort_dir: Direction of the names.
+            per_page: Items per page; 200, Toggl's maximum, by default.
+            sort_dir: Sort order of the names.
         """
         query = {
             **each(one_text, filter=filter),
@@ -158,7 +158,7 @@ class Users(Resource):
         per_page: int | UnsetType = UNSET,
         sort_dir: Literal["asc", "desc"] | UnsetType = UNSET,
     ) -> builtins.list[OrganizationUser]:
-        """List one page of the people of the organization with rates, costs and rights.
+        """List one page of the people in the organization, with rates, costs and rights.
 
         ``GET /api/v9/organizations/{organization_id}/users/detailed``
 
@@ -168,9 +168,9 @@ class Users(Resource):
             only_admins: Only administrators of the organization.
             groups: Only members of the groups with these ids.
             workspaces: Only members of the workspaces with these ids.
-            page: Which page, from 1. `iter_detailed` brings all pages.
-            per_page: How many a page holds; 50 when left out.
-            sort_dir: Direction of the names.
+            page: Page number, starting at 1. `iter_detailed` walks all pages.
+            per_page: Items per page; 50 by default.
+            sort_dir: Sort order of the names.
         """
         query = {
             **each(one_text, filter=filter),
@@ -191,7 +191,7 @@ class Users(Resource):
         per_page: int | UnsetType = UNSET,
         sort_dir: Literal["asc", "desc"] | UnsetType = UNSET,
     ) -> Pages[OrganizationUser]:
-        """Walk through all pages of `list_detailed`, item by item.
+        """Iterate over all pages of `list_detailed`, item by item.
 
         Args:
             filter: Only people whose name or e-mail address contains this.
@@ -199,8 +199,8 @@ class Users(Resource):
             only_admins: Only administrators of the organization.
             groups: Only members of the groups with these ids.
             workspaces: Only members of the workspaces with these ids.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
-            sort_dir: Direction of the names.
+            per_page: Items per page; 200, Toggl's maximum, by default.
+            sort_dir: Sort order of the names.
         """
         query = {
             **each(one_text, filter=filter),
@@ -222,19 +222,19 @@ class Users(Resource):
         groups: Collection[int] | UnsetType = UNSET,
         workspaces: Sequence[WorkspaceAssignment] | UnsetType = UNSET,
     ) -> None:
-        """Change what a person is in the organization; what is left out stays as it is.
+        """Change a user's membership in the organization; what is left out stays unchanged.
 
         ``PUT /api/v9/organizations/{organization_id}/users/{organization_user_id}``
 
         Args:
-            organization_user_id: Id of the membership, not of the person.
-            name: The person's name.
-            email: The person's e-mail address; only of those in no other organization.
+            organization_user_id: Id of the membership, not of the user.
+            name: The user's name.
+            email: The user's e-mail address; only of those in no other organization.
             role_id: The role in the organization.
-            organization_admin: Whether the person administers the organization; not together with `role_id`.
-            inactive: Whether the person is deactivated.
-            groups: Ids of the groups that the person is to be in.
-            workspaces: What the person is to be in workspaces.
+            organization_admin: Whether the user administers the organization; not together with `role_id`.
+            inactive: Whether the user is deactivated.
+            groups: Ids of the groups to put the user in.
+            workspaces: The user's memberships in workspaces.
 
         Raises:
             BadRequest: role and administrator flags are mixed, the e-mail address is taken or may not be
@@ -292,13 +292,13 @@ class Groups(Resource):
         """Create a group of people: ``POST /api/v9/organizations/{organization_id}/groups``.
 
         Args:
-            name: The name, at most 200 characters, unlike that of any other group of the organization.
+            name: The name, at most 200 characters, unique among the groups of the organization.
             users: Ids of its members.
             workspaces: Ids of the workspaces that it is in.
 
         Raises:
-            BadRequest: the name is missing, taken or longer than 200 characters, or a person or a workspace
-                is not of this organization.
+            BadRequest: the name is missing, taken or longer than 200 characters, or a user or a workspace is
+                not of this organization.
         """
         body = {**each(one_text, name=name), **each(id_list, users=users, workspaces=workspaces)}
         return await self._call(_GROUPS_CREATE, body=body)
@@ -311,28 +311,28 @@ class Groups(Resource):
         users: Collection[int] | UnsetType = UNSET,
         workspaces: Collection[int] | UnsetType = UNSET,
     ) -> OrganizationGroup:
-        """Change a group; lists that are given take the place of those it has.
+        """Change a group; the lists that you give replace those it has.
 
         ``PUT /api/v9/organizations/{organization_id}/groups/{group_id}``
 
         Args:
             group_id: Id of the group.
-            name: The name, at most 200 characters, unlike that of any other group of the organization.
+            name: The name, at most 200 characters, unique among the groups of the organization.
             users: Ids of its members.
             workspaces: Ids of the workspaces that it is in.
 
         Raises:
-            BadRequest: the name is missing, taken or longer than 200 characters, or a person or a workspace
-                is not of this organization.
+            BadRequest: the name is missing, taken or longer than 200 characters, or a user or a workspace is
+                not of this organization.
         """
         body = {**each(one_text, name=name), **each(id_list, users=users, workspaces=workspaces)}
         return await self._call(_GROUPS_UPDATE, each(one_id, group_id=group_id), body=body)
 
     async def patch(self, group_id: int, *, patches: Sequence[GroupPatch]) -> GroupPatchResult:
-        """Add members and workspaces to a group, or take them from it.
+        """Add members and workspaces to a group, or remove them from it.
 
-        Up to 100 patches of up to 100 ids each. They are made one by one: those that fail are named in the
-        answer, the others are made all the same.
+        Up to 100 patches of up to 100 ids each. They are applied one by one: those that fail are named in the
+        answer, and the others are applied nonetheless.
         ``PATCH /api/v9/organizations/{organization_id}/groups/{group_id}``
 
         Args:

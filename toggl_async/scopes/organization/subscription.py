@@ -164,7 +164,7 @@ class Subscriptions(Resource):
         ``POST /api/v9/organizations/{organization_id}/subscription/cancellation_feedback``
 
         Args:
-            data: What there is to tell, at least one thing, each under a name of the caller's choice.
+            data: The feedback, at least one thing, each under a name of your choice.
         """
         body = each_typed(Mapping[str, Json], data=data)
         await self._call(_SUBSCRIPTION_SEND_CANCELLATION_FEEDBACK, body=body)
@@ -181,7 +181,7 @@ class Subscriptions(Resource):
         await self._call(_SUBSCRIPTION_END_TRIAL)
 
     async def trial_eligibility(self) -> dict[str, Json]:
-        """Tell whether the organization can opt in to a trial.
+        """Check whether the organization can opt in to a trial.
 
         ``GET /api/v9/organizations/{organization_id}/subscription/trial/opt-in``
         """
@@ -190,7 +190,7 @@ class Subscriptions(Resource):
     async def opt_in_to_trial(self) -> None:
         """Opt in to a trial of a paid plan for the organization.
 
-        It begins at once; `organization.subscription.trial_eligibility` tells beforehand whether it can.
+        It begins at once; `organization.subscription.trial_eligibility` says in advance whether it can.
         ``POST /api/v9/organizations/{organization_id}/subscription/trial/opt-in``
         """
         await self._call(_SUBSCRIPTION_OPT_IN_TO_TRIAL)
@@ -214,7 +214,7 @@ class Subscriptions(Resource):
     async def invoice_summary(
         self, *, quantity: int | UnsetType = UNSET, pricing_plan_tag: str | UnsetType = UNSET
     ) -> Json:
-        """Tell what the organization's next invoice would come to.
+        """Preview the organization's next invoice.
 
         ``GET /api/v9/organizations/{organization_id}/subscription/invoice_summary``
 
@@ -245,12 +245,12 @@ class Subscriptions(Resource):
         return await self._call(_SUBSCRIPTION_CREATE_SETUP_INTENT)
 
     async def apply_promocode(self, *, code: str) -> None:
-        """Apply a promotion code to the organization's invoices, in place of any that it has.
+        """Apply a promotion code to the organization's invoices, replacing any that it has.
 
         ``POST /api/v9/organizations/{organization_id}/subscription/promocode``
 
         Args:
-            code: The promotion code, under the name that answers give it: Toggl documents no body here.
+            code: The promotion code, under the name that answers use: Toggl documents no body here.
 
         Raises:
             NotFound: there is no such code, or the organization isn't a customer yet.
@@ -258,14 +258,14 @@ class Subscriptions(Resource):
         await self._call(_SUBSCRIPTION_APPLY_PROMOCODE, body=each(one_text, code=code))
 
     async def remove_promocode(self) -> None:
-        """Take any promotion code off the organization's invoices.
+        """Remove any promotion code from the organization's invoices.
 
         ``DELETE /api/v9/organizations/{organization_id}/subscription/promocode``
         """
         await self._call(_SUBSCRIPTION_REMOVE_PROMOCODE)
 
     async def apply_usage_based_discount(self, *, discount: str) -> None:
-        """Apply a discount that goes by how much the organization uses Toggl Track.
+        """Apply a discount based on how much the organization uses Toggl Track.
 
         ``POST /api/v9/organizations/{organization_id}/subscription/usage_based_discount``
 
@@ -275,7 +275,7 @@ class Subscriptions(Resource):
         await self._call(_SUBSCRIPTION_APPLY_USAGE_BASED_DISCOUNT, body=one_text(discount, "discount"))
 
     async def remove_usage_based_discount(self) -> None:
-        """Take off the discount that goes by usage.
+        """Remove the usage-based discount.
 
         ``DELETE /api/v9/organizations/{organization_id}/subscription/usage_based_discount``
         """
@@ -287,7 +287,7 @@ class Subscriptions(Resource):
         ``POST /api/v9/organizations/{organization_id}/subscription/discount_request``
 
         Args:
-            responses_submitted: What the caller thinks of Toggl Track.
+            responses_submitted: What the current user thinks of Toggl Track.
         """
         body = each_typed(DiscountRequest, responses_submitted=responses_submitted)
         await self._call(_SUBSCRIPTION_REQUEST_DISCOUNT, body=body)
@@ -300,7 +300,7 @@ class Subscriptions(Resource):
         await self._call(_SUBSCRIPTION_REQUEST_UPGRADE, each(one_id, feature_id=feature_id))
 
     async def feature_upsells(self) -> dict[str, list[FeatureUpsell]]:
-        """Tell which plan the organization would have to buy for features that it lacks.
+        """Show which plan the organization would need for the features that it lacks.
 
         ``POST /api/v9/organizations/{organization_id}/subscription/feature_upsell_multi``
         """
@@ -369,8 +369,8 @@ class Customers(Resource):
     ) -> Customer:
         """Change the customer whom Toggl bills for the organization.
 
-        Name, e-mail address, country and postal code have to be given each time; anything else that is left
-        out is cleared. Only for administrators of the organization.
+        Name, e-mail address, country and postal code are required each time; anything else that is left out
+        is cleared. Only for administrators of the organization.
 
         Toggl documents no body here; these are the fields of its answer.
         ``PUT /api/v9/organizations/{organization_id}/subscription/customer``

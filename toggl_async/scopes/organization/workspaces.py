@@ -73,16 +73,15 @@ class Workspaces(Resource):
 
         Its name has at most 140 characters, and no other workspace of the organization has it. Leave out the
         fields that the plan lacks; sending them, even as null, may be refused. It may take a few seconds
-        until other calls know the workspace. Needs Enterprise.
+        until other calls find the workspace. Needs Enterprise.
         ``POST /api/v9/organizations/{organization_id}/workspaces``
 
         Args:
             name: The name.
             admins: Ids of the people who administer it.
             default_currency: The currency, such as `EUR`. Needs Starter.
-            default_hourly_rate: What an hour is billed at unless something nearer says otherwise, in the
-                workspace's currency. Needs Starter.
-            rate_change_mode: Which time entries a new rate holds for: those from today on, those since the
+            default_hourly_rate: The default hourly rate, in the workspace's currency. Needs Starter.
+            rate_change_mode: Which time entries a new rate applies to: those from today on, those since the
                 last rate, or all. Needs Starter.
             rounding: How reports round: -1 down, 0 to the nearest, 1 up. Needs Starter.
             rounding_minutes: What reports round to, in minutes; 0 for no rounding. Needs Starter.
@@ -138,7 +137,7 @@ class WorkspaceUsers(Resource):
         custom_rates: bool | UnsetType = UNSET,
         active: bool | UnsetType = UNSET,
     ) -> builtins.list[OrganizationWorkspaceUser]:
-        """List one page of the people of a workspace, those who are in it by a group included.
+        """List one page of the people in a workspace, including those who belong to it through a group.
 
         ``GET /api/v9/organizations/{organization_id}/workspaces/{workspace_id}/workspace_users``
 
@@ -146,8 +145,8 @@ class WorkspaceUsers(Resource):
             workspace_id: Id of the workspace.
             name: Only people whose name contains this.
             search: Only people whose name or e-mail address contains this.
-            page: Which page, from 1. `iter` brings all pages.
-            per_page: How many a page holds.
+            page: Page number, starting at 1. `iter` walks all pages.
+            per_page: Items per page.
             custom_rates: Only people with a rate of their own, or only those without.
             active: Only people who are active, or only those who are not.
         """
@@ -167,13 +166,13 @@ class WorkspaceUsers(Resource):
         custom_rates: bool | UnsetType = UNSET,
         active: bool | UnsetType = UNSET,
     ) -> Pages[OrganizationWorkspaceUser]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             workspace_id: Id of the workspace.
             name: Only people whose name contains this.
             search: Only people whose name or e-mail address contains this.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
             custom_rates: Only people with a rate of their own, or only those without.
             active: Only people who are active, or only those who are not.
         """

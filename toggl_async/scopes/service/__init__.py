@@ -93,7 +93,7 @@ class ServiceScope(Resource):
         return Mail(self._caller, self._bound)
 
     async def status(self) -> str:
-        """Tell whether the service is up: ``GET /api/v9/status``."""
+        """Check whether the service is up: ``GET /api/v9/status``."""
         return await self._call(_STATUS)
 
     async def keys(self) -> Json:

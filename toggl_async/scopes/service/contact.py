@@ -33,11 +33,11 @@ class SingleSignOn(Resource):
     async def login(
         self, *, email: str, client: str | UnsetType = UNSET, state: str | UnsetType = UNSET
     ) -> SsoLogin:
-        """Tell where a person logs in by single sign-on (SSO): ``GET /api/v9/auth/saml2/login``.
+        """Get the address where a user logs in by single sign-on (SSO): ``GET /api/v9/auth/saml2/login``.
 
         Args:
-            email: The person's e-mail address; its domain leads to the identity provider.
-            client: Which of Toggl's own apps the person logs in to, such as `desktop`.
+            email: The user's e-mail address; its domain leads to the identity provider.
+            client: Which of Toggl's own apps the user logs in to, such as `desktop`.
             state: A text that comes back at the end of the login.
 
         Raises:
@@ -48,9 +48,9 @@ class SingleSignOn(Resource):
     async def callback(
         self, workspace_id: int, *, saml_response: str, relay_state: str | UnsetType = UNSET
     ) -> str:
-        """Finish a login by single sign-on, and tell where Toggl sends the browser next.
+        """Finish a login by single sign-on, and get the address that Toggl sends the browser to.
 
-        The identity provider has the person's browser send this form; programs rarely do.
+        The identity provider has the user's browser send this form; programs rarely do.
         ``POST /api/v9/auth/saml2/login/{workspace_id}``
 
         Args:
@@ -82,15 +82,15 @@ class Feedback(Resource):
         latest: bool | UnsetType = UNSET,
         files: FileContent | Sequence[FileContent] | UnsetType = UNSET,
     ) -> None:
-        """Report a fault or a wish to Toggl's support: ``POST /api/v9/feedback``.
+        """Send a bug report or a feature request to Toggl's support: ``POST /api/v9/feedback``.
 
         Args:
             toggl_version: Version of the program that it is about.
             date: When it happened.
-            details: What there is to say.
+            details: The message.
             subject: What it is about.
             update_channel: Where the program gets its updates from, such as `stable` or `beta`.
-            build_number: Number of the program's build.
+            build_number: The program's build number.
             operating_system: Name and version of the operating system.
             device_model: Model of the device.
             latest: Whether that version is the latest.
@@ -113,8 +113,8 @@ class Mail(Resource):
 
         Args:
             email: E-mail address to answer to.
-            name: Name of who writes.
-            message: What there is to say.
+            name: Name of the sender.
+            message: The message.
         """
         body = {
             "Email": one_text(email, "email"), "Name": one_text(name, "name"),
@@ -137,12 +137,12 @@ class Mail(Resource):
 
         Args:
             email: E-mail address to answer to.
-            first_name: First name of who asks.
-            last_name: Last name of who asks.
+            first_name: First name of the sender.
+            last_name: Last name of the sender.
             phone: Phone number to call.
             purpose: What Toggl is to be used for.
-            source: Where who asks comes from.
-            team_size: How many people the team has, as the form words it.
+            source: Where the sender comes from.
+            team_size: How many people the team has, in the form's words.
         """
         body = {
             "Email": one_text(email, "email"), "FirstName": one_text(first_name, "first_name"),

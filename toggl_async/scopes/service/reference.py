@@ -44,7 +44,7 @@ class Plans(Resource):
         return await self._call(_PLANS_LIST)
 
     async def list_with_features(self) -> builtins.list[builtins.list[PlanWithFeatures]]:
-        """List all of Toggl Track's plans with their features, those not on sale any more included.
+        """List all of Toggl Track's plans with their features, including those no longer on sale.
 
         ``GET /api/v9/subscriptions/plans``
         """
@@ -59,7 +59,7 @@ class WebhooksService(Resource):
         return await self._call(_WEBHOOKS_EVENT_FILTERS)
 
     async def status(self) -> WebhookStatus:
-        """Tell whether the webhooks service is up: ``GET /webhooks/api/v1/status``."""
+        """Check whether the webhooks service is up: ``GET /webhooks/api/v1/status``."""
         return await self._call(_WEBHOOKS_STATUS)
 
 
@@ -102,7 +102,7 @@ class CalendarFeeds(Resource):
     """Calendar feeds of time entries; `workspace.ical` switches them on."""
 
     def download(self, token: str) -> Download:
-        """Download the calendar feed of a person's time entries in a workspace.
+        """Download the calendar feed of a user's time entries in a workspace.
 
         It holds the time entries of the last 14 days. The token alone opens it, and is the last part of a
         workspace's `ical_url`. Needs Starter. ``GET /api/v9/ical/workspace_user/{token}``

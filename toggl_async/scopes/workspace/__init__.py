@@ -177,14 +177,14 @@ class WorkspaceScope(Resource):
 
     @cached_property
     def time_entry_constraints(self) -> "Constraints":
-        """What the workspace demands of every time entry."""
+        """What the workspace requires of every time entry."""
         from toggl_async.scopes.workspace.time_entries import Constraints
 
         return Constraints(self._caller, self._bound)
 
     @cached_property
     def time_entry_invitations(self) -> "TimeEntryInvitations":
-        """Time entries that others shared with the caller."""
+        """Time entries that others shared with the current user."""
         from toggl_async.scopes.workspace.time_entries import TimeEntryInvitations
 
         return TimeEntryInvitations(self._caller, self._bound)
@@ -226,14 +226,14 @@ class WorkspaceScope(Resource):
 
     @cached_property
     def favorites(self) -> "Favorites":
-        """The caller's favorites in the workspace, and those that others made public."""
+        """The current user's favorites in the workspace, and those that others made public."""
         from toggl_async.scopes.workspace.favorites import Favorites
 
         return Favorites(self._caller, self._bound)
 
     @cached_property
     def goals(self) -> "Goals":
-        """The caller's goals in the workspace, and those of the team."""
+        """The current user's goals in the workspace, and those of the team."""
         from toggl_async.scopes.workspace.goals import Goals
 
         return Goals(self._caller, self._bound)
@@ -331,18 +331,17 @@ class WorkspaceScope(Resource):
         only_admins_see_team_dashboard: bool | UnsetType = UNSET,
         reports_collapse: bool | UnsetType = UNSET,
     ) -> Workspace:
-        """Change the workspace's settings; for administrators: ``PUT /api/v9/workspaces/{workspace_id}``.
+        """Change the workspace's settings; administrators only: ``PUT /api/v9/workspaces/{workspace_id}``.
 
-        What is left out stays as it is. Leave out the fields that the workspace's plan lacks; sending them,
+        What is left out stays unchanged. Leave out the fields that the workspace's plan lacks; sending them,
         even as null, may be refused.
 
         Args:
             name: The name.
             admins: Ids of the people who administer it.
             default_currency: The currency, such as `EUR`. Needs Starter.
-            default_hourly_rate: What an hour is billed at unless something nearer says otherwise, in the
-                workspace's currency. Needs Starter.
-            rate_change_mode: Which time entries a new rate holds for: those from today on, those since the
+            default_hourly_rate: The default hourly rate, in the workspace's currency. Needs Starter.
+            rate_change_mode: Which time entries a new rate applies to: those from today on, those since the
                 last rate, or all. Needs Starter.
             rounding: How reports round: -1 down, 0 to the nearest, 1 up. Needs Starter.
             rounding_minutes: What reports round to, in minutes; 0 for no rounding. Needs Starter.
@@ -375,7 +374,7 @@ class WorkspaceScope(Resource):
         return await self._call(_UPDATE, body=body)
 
     async def statistics(self) -> WorkspaceStatistics:
-        """Count the people and groups of the workspace, and tell its administrators.
+        """Count the people and groups in the workspace, and list its administrators.
 
         ``GET /api/v9/workspaces/{workspace_id}/statistics``
         """

@@ -90,7 +90,7 @@ class Subscriptions(Resource):
         return await self._call(_SUBSCRIPTION_GET)
 
     def invoice_pdf(self, invoice_id: int) -> Download:
-        """Download an invoice of Toggl's to the workspace as a PDF file; for administrators.
+        """Download one of Toggl's invoices to the workspace as a PDF file; administrators only.
 
         Those of `workspace.invoices` are others, which the workspace makes for its own clients.
         ``GET /api/v9/workspaces/{workspace_id}/invoices/{invoice_id}.pdf``
@@ -105,7 +105,7 @@ class PurchaseOrders(Resource):
     """Purchase orders of the workspace."""
 
     def pdf(self, purchase_order_id: int) -> Download:
-        """Download a purchase order of the workspace's as a PDF file.
+        """Download one of the workspace's purchase orders as a PDF file.
 
         ``GET /api/v9/workspaces/{workspace_id}/subscription/purchase_orders/{purchase_order_id}.pdf``
         """
@@ -133,14 +133,14 @@ class Rates(Resource):
         *,
         type: Literal["billable_rates", "labor_costs"] | UnsetType = UNSET,
     ) -> builtins.list[Rate]:
-        """List the rates that were ever set at one place, each with the time that it holds for.
+        """List all rates ever set at one level, each with the time for which it applies.
 
         Needs Starter. ``GET /api/v9/workspaces/{workspace_id}/rates/{level}/{level_id}``
 
         Args:
             level: What they are set for.
-            level_id: Id of the workspace, membership, project or task that `level` speaks of.
-            type: Whether to list billable rates, as when left out, or labour costs.
+            level_id: Id of the workspace, membership, project or task that `level` refers to.
+            type: Whether to list billable rates (the default), or labour costs.
         """
         query = each_of(("billable_rates", "labor_costs"), type=type)
         return await self._call(
@@ -162,20 +162,19 @@ class Rates(Resource):
         mode: Literal["start-today", "override-current", "override-all"] | UnsetType = UNSET,
         start: dt.datetime | UnsetType = UNSET,
     ) -> None:
-        """Set a billable rate or a labour cost of the workspace, or of a person, project or task in it.
+        """Set a billable rate or a labour cost for the workspace, or for a user, project or task in it.
 
-        Say from when it holds, by `mode` or by `start`. Needs Starter.
+        Say when it takes effect, by `mode` or by `start`. Needs Starter.
         ``POST /api/v9/workspaces/{workspace_id}/rates``
 
         Args:
             level: What it is set for.
-            level_id: Id of the workspace, membership, project or task that `level` speaks of.
-            type: Whether it is a billable rate or a labour cost, which Toggl's documents call `labor_costs`
-                and here `labor_rates`.
-            amount: What an hour is billed at or costs, in the currency of the project or workspace; more than
-                0.
-            mode: Which time entries it holds for.
-            start: From when it holds.
+            level_id: Id of the workspace, membership, project or task that `level` refers to.
+            type: Whether it is a billable rate or a labour cost, which Toggl's documentation calls
+                `labor_costs` and here `labor_rates`.
+            amount: The hourly rate or labour cost, in the currency of the project or workspace; more than 0.
+            mode: Which time entries it applies to.
+            start: When it takes effect.
         """
         body = {
             **each_of(("workspace", "workspace_user", "project", "project_user", "task"), level=level),
@@ -230,10 +229,10 @@ class Invoices(Resource):
         ``GET /api/v9/workspaces/{workspace_id}/invoices``
 
         Args:
-            sort_field: What to sort by; `created_at` when left out.
-            sort_order: Direction of the sorting; `ASC` when left out.
-            page: Which page, from 1. `iter` brings all pages.
-            per_page: How many a page holds; 50 when left out.
+            sort_field: What to sort by; `created_at` by default.
+            sort_order: Sort order; `ASC` by default.
+            page: Page number, starting at 1. `iter` walks all pages.
+            per_page: Items per page; 50 by default.
         """
         query = {
             **each(one_text, sort_field=sort_field), **each_of(("ASC", "DESC"), sort_order=sort_order),
@@ -248,12 +247,12 @@ class Invoices(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Invoice]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
-            sort_field: What to sort by; `created_at` when left out.
-            sort_order: Direction of the sorting; `ASC` when left out.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            sort_field: What to sort by; `created_at` by default.
+            sort_order: Sort order; `ASC` by default.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {
             **each(one_text, sort_field=sort_field), **each_of(("ASC", "DESC"), sort_order=sort_order),

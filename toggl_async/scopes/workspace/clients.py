@@ -63,8 +63,8 @@ class Clients(Resource):
         """List the clients, all in one answer: ``GET /api/v9/workspaces/{workspace_id}/clients``.
 
         Args:
-            status: Which clients; only active ones when left out.
-            name: Only clients whose name contains this, in any case.
+            status: Which clients; only active ones by default.
+            name: Only clients whose name contains this, ignoring case.
         """
         query = {**each_of(("active", "archived", "both"), status=status), **each(one_text, name=name)}
         return await self._call(_LIST, query=query)
@@ -79,9 +79,9 @@ class Clients(Resource):
         """Create a client: ``POST /api/v9/workspaces/{workspace_id}/clients``.
 
         Args:
-            name: The name, unlike that of any other client of the workspace.
+            name: The name, unique among the clients of the workspace.
             notes: Notes about the client.
-            external_reference: What another system knows the client by.
+            external_reference: The client's reference in another system.
         """
         body = each(one_text, name=name, notes=notes, external_reference=external_reference)
         return await self._call(_CREATE, body=body)
@@ -98,9 +98,9 @@ class Clients(Resource):
 
         Args:
             client_id: Id of the client.
-            name: The name, unlike that of any other client of the workspace.
+            name: The name, unique among the clients of the workspace.
             notes: Notes about the client.
-            external_reference: What another system knows the client by.
+            external_reference: The client's reference in another system.
         """
         body = each(one_text, name=name, notes=notes, external_reference=external_reference)
         return await self._call(_UPDATE, each(one_id, client_id=client_id), body=body)
@@ -134,7 +134,7 @@ class Clients(Resource):
         projects: Collection[int] | UnsetType = UNSET,
         restore_all_projects: bool | UnsetType = UNSET,
     ) -> Client:
-        """Take a client out of the archive, with all of its projects or some of them.
+        """Restore an archived client, with all of its projects or some of them.
 
         ``POST /api/v9/workspaces/{workspace_id}/clients/{client_id}/restore``
 

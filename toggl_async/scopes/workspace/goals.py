@@ -96,7 +96,7 @@ class TrackReminders(Resource):
     """Reminders to track time."""
 
     async def list(self) -> builtins.list[TrackReminder]:
-        """List the reminders to track time that people of the workspace get.
+        """List the reminders to track time that people in the workspace get.
 
         ``GET /api/v9/workspaces/{workspace_id}/track_reminders``
         """
@@ -168,7 +168,7 @@ class TrackReminders(Resource):
 
 
 class Goals(Resource):
-    """The caller's goals in the workspace, and those of the team."""
+    """The current user's goals in the workspace, and those of the team."""
 
     async def list(
         self,
@@ -178,13 +178,13 @@ class Goals(Resource):
         page: int | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> builtins.list[Goal]:
-        """List one page of the caller's goals: ``GET /api/v9/workspaces/{workspace_id}/goals``.
+        """List one page of the current user's goals: ``GET /api/v9/workspaces/{workspace_id}/goals``.
 
         Args:
             team_goals: List the goals of the team.
             active: True for goals that go on, false for archived ones.
-            page: Which page, from 1. `iter` brings all pages.
-            per_page: How many a page holds, at most 100; 20 when left out.
+            page: Page number, starting at 1. `iter` walks all pages.
+            per_page: Items per page, at most 100; 20 by default.
 
         Raises:
             Forbidden: team goals were asked for, which the plan lacks.
@@ -202,12 +202,12 @@ class Goals(Resource):
         active: bool | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Goal]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             team_goals: List the goals of the team.
             active: True for goals that go on, false for archived ones.
-            per_page: How many a page holds; 100, the most that Toggl takes, when left out.
+            per_page: Items per page; 100, Toggl's maximum, by default.
 
         Raises:
             Forbidden: team goals were asked for, which the plan lacks.
@@ -216,10 +216,10 @@ class Goals(Resource):
         return self._pages(_GOALS_LIST, Goal, query=query)
 
     async def get(self, goal_id: int) -> Goal:
-        """Get one of the caller's goals: ``GET /api/v9/workspaces/{workspace_id}/goals/{goal_id}``.
+        """Get one of the current user's goals: ``GET /api/v9/workspaces/{workspace_id}/goals/{goal_id}``.
 
         Raises:
-            NotFound: the caller has no such goal.
+            NotFound: the current user has no such goal.
         """
         return await self._call(_GOALS_GET, each(one_id, goal_id=goal_id))
 
@@ -255,11 +255,11 @@ class Goals(Resource):
             project_ids: Ids of the projects whose time counts.
             task_ids: Ids of the tasks whose time counts.
             tag_ids: Ids of the tags whose time counts.
-            user_id: The person whose goal it is; the caller when left out.
+            user_id: The user whose goal it is; the current user by default.
 
         Raises:
             BadRequest: a field is missing or malformed, or there can be no more goals.
-            Forbidden: a project or task is not in the workspace, or the caller is not in it.
+            Forbidden: a project or task is not in the workspace, or the current user is not in it.
         """
         body = {
             **each(one_text, name=name, comparison=comparison, recurrence=recurrence, icon=icon),
@@ -282,7 +282,7 @@ class Goals(Resource):
         icon: str | UnsetType = UNSET,
         last_notified_at: dt.datetime | UnsetType = UNSET,
     ) -> StoredGoal:
-        """Change a goal; what is left out stays as it is.
+        """Change a goal; what is left out stays unchanged.
 
         What counts for it, its period and its first day cannot be changed.
         ``PUT /api/v9/workspaces/{workspace_id}/goals/{goal_id}``
@@ -295,10 +295,10 @@ class Goals(Resource):
             target_seconds: How long is to be tracked in a period, in seconds.
             end_date: The last day.
             icon: The emoji shown beside the name.
-            last_notified_at: When the person was last told that it was reached.
+            last_notified_at: When the user was last told that it was reached.
 
         Raises:
-            BadRequest: the caller has no such goal, or a field is malformed.
+            BadRequest: the current user has no such goal, or a field is malformed.
         """
         body = {
             **each(one_text, name=name, comparison=comparison, icon=icon), **each(one_flag, active=active),
@@ -308,10 +308,10 @@ class Goals(Resource):
         return await self._call(_GOALS_UPDATE, each(one_id, goal_id=goal_id), body=body)
 
     async def delete(self, goal_id: int) -> None:
-        """Delete a goal of the caller's: ``DELETE /api/v9/workspaces/{workspace_id}/goals/{goal_id}``.
+        """Delete a goal of the user's: ``DELETE /api/v9/workspaces/{workspace_id}/goals/{goal_id}``.
 
         Raises:
-            BadRequest: the goal is gone already, or another person created it.
+            BadRequest: the goal is gone already, or another user created it.
         """
         await self._call(_GOALS_DELETE, each(one_id, goal_id=goal_id))
 
@@ -402,31 +402,31 @@ class Dashboard(Resource):
     """What the people of the workspace did last, and who tracked the most time."""
 
     async def all_activity(self, *, since: dt.datetime | int | UnsetType = UNSET) -> list[DashboardActivity]:
-        """Tell what the people of the workspace did last.
+        """Show what the people in the workspace did last.
 
         ``GET /api/v9/workspaces/{workspace_id}/dashboard/all_activity``
 
         Args:
-            since: Only what was done since this moment. An int is UNIX seconds.
+            since: Only what was done since this time. An int is UNIX seconds.
         """
         return await self._call(_DASHBOARD_ALL_ACTIVITY, query=each(unix_seconds, since=since))
 
     async def top_activity(self, *, since: dt.datetime | int | UnsetType = UNSET) -> list[DashboardActivity]:
-        """Tell the top activities of the workspace, in the shape of `all_activity`.
+        """Get the top activities of the workspace, in the same form as `all_activity`.
 
         ``GET /api/v9/workspaces/{workspace_id}/dashboard/top_activity``
 
         Args:
-            since: Only what was done since this moment. An int is UNIX seconds.
+            since: Only what was done since this time. An int is UNIX seconds.
         """
         return await self._call(_DASHBOARD_TOP_ACTIVITY, query=each(unix_seconds, since=since))
 
     async def most_active(self, *, since: dt.datetime | int | UnsetType = UNSET) -> list[MostActiveUser]:
-        """Tell which five people tracked the most time during the last seven days.
+        """Show which five people tracked the most time during the last seven days.
 
         ``GET /api/v9/workspaces/{workspace_id}/dashboard/most_active``
 
         Args:
-            since: Only what was tracked since this moment. An int is UNIX seconds.
+            since: Only what was tracked since this time. An int is UNIX seconds.
         """
         return await self._call(_DASHBOARD_MOST_ACTIVE, query=each(unix_seconds, since=since))

@@ -86,8 +86,9 @@ class DataTrends(Resource):
             previous_period_start: First day of the period to compare it with.
             project_ids: Only these projects, at most 5.
             billable: Only billable projects, or only those that are not. Needs Starter.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers. Needs Starter.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred. Needs Starter.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default. Needs Starter.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default. Needs
+                Starter.
 
         Raises:
             FeatureUnavailable: the workspace's plan lacks insights.
@@ -121,8 +122,9 @@ class DataTrends(Resource):
             previous_period_start: First day of the period to compare it with.
             project_ids: Only these projects, at most 5.
             billable: Only billable projects, or only those that are not. Needs Starter.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers. Needs Starter.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred. Needs Starter.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default. Needs Starter.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default. Needs
+                Starter.
         """
         body = {
             **date_range(366, start_date=start_date, end_date=end_date),
@@ -181,8 +183,9 @@ class Profitability(Resource):
             billable: Only billable projects, or only those that are not. Needs Starter.
             client_ids: Only projects of these clients; None stands for no client.
             project_ids: Only these projects.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers. Needs Starter.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred. Needs Starter.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default. Needs Starter.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default. Needs
+                Starter.
         """
         body = {
             **each(one_text, currency=currency), **date_range(366, start_date=start_date, end_date=end_date),
@@ -237,8 +240,8 @@ class Profitability(Resource):
             resolution: Length of a period.
             group_ids: Only people in these groups.
             user_ids: Only these people.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
         """
         body = {
             **each(one_text, currency=currency), **date_range(366, start_date=start_date, end_date=end_date),

@@ -69,7 +69,7 @@ class Users(Resource):
     """People of the workspace."""
 
     async def list(self, *, exclude_deleted: bool | UnsetType = UNSET) -> builtins.list[User]:
-        """List the people of the workspace: ``GET /api/v9/workspaces/{workspace_id}/users``.
+        """List the people in the workspace: ``GET /api/v9/workspaces/{workspace_id}/users``.
 
         Args:
             exclude_deleted: Leave out those who were removed.
@@ -77,7 +77,7 @@ class Users(Resource):
         return await self._call(_USERS_LIST, query=each(one_flag, exclude_deleted=exclude_deleted))
 
     async def list_by_ids(self, user_ids: Collection[int]) -> builtins.list[User]:
-        """Get people of the workspace by their ids: ``POST /api/v9/workspaces/{workspace_id}/users/data``.
+        """Get people in the workspace by their ids: ``POST /api/v9/workspaces/{workspace_id}/users/data``.
 
         Args:
             user_ids: Ids of the people, at least 1 and at most 150.
@@ -85,13 +85,13 @@ class Users(Resource):
         return await self._call(_USERS_LIST_BY_IDS, body=id_list(user_ids, "user_ids"))
 
     async def update(self, user_id: int, *, fields: Mapping[str, Json]) -> None:
-        """Change a person of the workspace; for administrators.
+        """Change a user in the workspace; administrators only.
 
         Toggl does not say which fields this takes; `workspace_users.update` is the way that it describes.
         ``PUT /api/v9/workspaces/{workspace_id}/users/{user_id}``
 
         Args:
-            user_id: Id of the person.
+            user_id: Id of the user.
             fields: What is to change, by the fields' names.
         """
         body = typed(Mapping[str, Json], fields, "fields")
@@ -148,7 +148,7 @@ class WorkspaceUsers(Resource):
         ``GET /api/v9/workspaces/{workspace_id}/workspace_users``
 
         Args:
-            include_indirect: Also list those who are members by way of a group.
+            include_indirect: Also list those who are members through a group.
         """
         query = {"includeIndirect": one_flag(include_indirect, "include_indirect")}
         return await self._call(_WORKSPACE_USERS_LIST, query=query)
@@ -171,24 +171,24 @@ class WorkspaceUsers(Resource):
         view_edit_labor_costs: bool | UnsetType = UNSET,
         posted_fields: Sequence[str] | UnsetType = UNSET,
     ) -> None:
-        """Change a membership of the workspace; what is left out stays as it is.
+        """Change a membership of the workspace; what is left out stays unchanged.
 
         ``PUT /api/v9/workspaces/{workspace_id}/workspace_users/{workspace_user_id}``
 
         Args:
-            workspace_user_id: Id of the membership, not of the person.
+            workspace_user_id: Id of the membership, not of the user.
             role: The role; not beside `role_id`.
             role_id: Id of the role; not beside `role` or `admin`.
-            admin: Whether the person administers the workspace; see `role_id`.
+            admin: Whether the user administers the workspace; see `role_id`.
             inactive: Whether the membership is deactivated.
-            rate: What an hour of the person is billed at, in the workspace's currency. Needs Starter.
-            rate_change_mode: Which time entries a new rate holds for. Needs Starter.
-            labor_cost: What an hour of the person costs, in the workspace's currency.
-            labor_cost_change_mode: Which time entries a new labour cost holds for.
-            working_hours_in_minutes: Working hours of the person, in minutes. Needs Starter.
-            view_edit_billable_rates: Whether the person sees and edits billable rates, where the role leaves
+            rate: The user's hourly rate, in the workspace's currency. Needs Starter.
+            rate_change_mode: Which time entries a new rate applies to. Needs Starter.
+            labor_cost: The user's labour cost per hour, in the workspace's currency.
+            labor_cost_change_mode: Which time entries a new labour cost applies to.
+            working_hours_in_minutes: Working hours of the user, in minutes. Needs Starter.
+            view_edit_billable_rates: Whether the user can see and edit billable rates, where the role leaves
                 that open.
-            view_edit_labor_costs: Whether the person sees and edits labour costs, where the role leaves that
+            view_edit_labor_costs: Whether the user can see and edit labour costs, where the role leaves that
                 open.
             posted_fields: Names of the fields whose null is meant, so that it takes their value away.
         """
@@ -209,11 +209,11 @@ class WorkspaceUsers(Resource):
         )
 
     async def delete(self, workspace_user_id: int) -> None:
-        """Remove a person from the workspace; the person's time entries stay.
+        """Remove a user from the workspace; the user's time entries stay.
 
         ``DELETE /api/v9/workspaces/{workspace_id}/workspace_users/{workspace_user_id}``
 
         Args:
-            workspace_user_id: Id of the membership, not of the person.
+            workspace_user_id: Id of the membership, not of the user.
         """
         await self._call(_WORKSPACE_USERS_DELETE, each(one_id, workspace_user_id=workspace_user_id))

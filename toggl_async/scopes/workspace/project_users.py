@@ -81,9 +81,9 @@ class ProjectUsers(Resource):
         ``GET /api/v9/workspaces/{workspace_id}/project_users``
 
         Args:
-            project_ids: Only members of these projects, at most 200; left out, of all projects.
-            user_id: Only memberships in the projects of this person.
-            with_group_members: Also list those who are members by way of a group.
+            project_ids: Only members of these projects, at most 200; of all projects by default.
+            user_id: Only memberships in the projects of this user.
+            with_group_members: Also list those who are members through a group.
         """
         query = {
             **each(id_list, project_ids=project_ids), **each(one_id, user_id=user_id),
@@ -101,15 +101,15 @@ class ProjectUsers(Resource):
     ) -> builtins.list[ProjectUser]:
         """List one page of the members of projects, with names and avatars.
 
-        A page holds some members of each project, so it may hold many more than are asked for, and nothing in
-        it tells whether it is the last: an empty one is.
+        A page holds some members of each project, so it may hold many more than you ask for, and nothing in
+        it says whether it is the last: an empty page is.
         ``POST /api/v9/workspaces/{workspace_id}/project_users/paginated``
 
         Args:
             project_ids: The projects.
             show_inactive: Also list people who were deactivated.
             users_per_project: How many members of each project a page holds.
-            page: Which page, from 1. `iter_for_projects` brings all pages.
+            page: Page number, starting at 1. `iter_for_projects` walks all pages.
         """
         query = {
             **each(one_flag, show_inactive=show_inactive),
@@ -125,7 +125,7 @@ class ProjectUsers(Resource):
         show_inactive: bool | UnsetType = UNSET,
         users_per_project: int | UnsetType = UNSET,
     ) -> Pages[ProjectUser]:
-        """Walk through all pages of `list_for_projects`, item by item.
+        """Iterate over all pages of `list_for_projects`, item by item.
 
         Args:
             project_ids: The projects.
@@ -151,20 +151,19 @@ class ProjectUsers(Resource):
         labor_cost_change_mode: Literal["start-today", "override-current", "override-all"]
         | UnsetType = UNSET,
     ) -> ProjectUser:
-        """Make a person a member of a project: ``POST /api/v9/workspaces/{workspace_id}/project_users``.
+        """Add a user to a project: ``POST /api/v9/workspaces/{workspace_id}/project_users``.
 
         Args:
             project_id: The project.
-            user_id: The person.
-            manager: Whether the person manages the project.
-            rate: What an hour of the person is billed at in this project, in the project's currency. Needs
-                Starter.
-            rate_change_mode: Which time entries a new rate holds for. Needs Starter.
-            labor_cost: What an hour of the person costs in this project, in the project's currency.
-            labor_cost_change_mode: Which time entries a new labour cost holds for.
+            user_id: The user.
+            manager: Whether the user manages the project.
+            rate: The user's hourly rate in this project, in the project's currency. Needs Starter.
+            rate_change_mode: Which time entries a new rate applies to. Needs Starter.
+            labor_cost: The user's labour cost per hour in this project, in the project's currency.
+            labor_cost_change_mode: Which time entries a new labour cost applies to.
 
         Raises:
-            BadRequest: the person is a member already, or one of the ids is wrong.
+            BadRequest: the user is a member already, or one of the ids is wrong.
         """
         body = {
             **each(one_id, project_id=project_id, user_id=user_id), **each(one_flag, manager=manager),
@@ -186,18 +185,17 @@ class ProjectUsers(Resource):
         labor_cost_change_mode: Literal["start-today", "override-current", "override-all"]
         | UnsetType = UNSET,
     ) -> ProjectUser:
-        """Change a person's membership in a project; project and person stay as they are.
+        """Change a user's membership in a project; the project and the user can't be changed.
 
         ``PUT /api/v9/workspaces/{workspace_id}/project_users/{project_user_id}``
 
         Args:
-            project_user_id: Id of the membership, not of the person.
-            manager: Whether the person manages the project.
-            rate: What an hour of the person is billed at in this project, in the project's currency. Needs
-                Starter.
-            rate_change_mode: Which time entries a new rate holds for. Needs Starter.
-            labor_cost: What an hour of the person costs in this project, in the project's currency.
-            labor_cost_change_mode: Which time entries a new labour cost holds for.
+            project_user_id: Id of the membership, not of the user.
+            manager: Whether the user manages the project.
+            rate: The user's hourly rate in this project, in the project's currency. Needs Starter.
+            rate_change_mode: Which time entries a new rate applies to. Needs Starter.
+            labor_cost: The user's labour cost per hour in this project, in the project's currency.
+            labor_cost_change_mode: Which time entries a new labour cost applies to.
         """
         body = {
             **each(one_flag, manager=manager), **each_or_null(any_number, rate=rate, labor_cost=labor_cost),
@@ -210,12 +208,12 @@ class ProjectUsers(Resource):
         )
 
     async def delete(self, project_user_id: int) -> None:
-        """Take a person out of a project; the person's time entries stay.
+        """Remove a user from a project; the user's time entries stay.
 
         ``DELETE /api/v9/workspaces/{workspace_id}/project_users/{project_user_id}``
 
         Args:
-            project_user_id: Id of the membership, not of the person.
+            project_user_id: Id of the membership, not of the user.
         """
         await self._call(_PROJECT_USERS_DELETE, each(one_id, project_user_id=project_user_id))
 
@@ -225,7 +223,7 @@ class ProjectUsers(Resource):
         """Change any number of memberships in projects, 100 in a request.
 
         `/manager` can be replaced; `/rate` and `/labor_cost` can be replaced or removed. What cannot be
-        changed is named in the answer; the rest is changed all the same.
+        changed is named in the answer; the rest is changed nonetheless.
         ``PATCH /api/v9/workspaces/{workspace_id}/project_users/{project_user_ids}``
 
         Args:
@@ -250,7 +248,7 @@ class ProjectGroups(Resource):
         return await self._call(_PROJECT_GROUPS_LIST, query=each(id_list, project_ids=project_ids))
 
     async def create(self, *, project_id: int, group_id: int) -> None:
-        """Make a group, and so everybody in it, a member of a project.
+        """Add a group, and so everybody in it, to a project.
 
         The answer does not hold the membership; its id is in `project_groups.list`.
         ``POST /api/v9/workspaces/{workspace_id}/project_groups``
@@ -262,7 +260,7 @@ class ProjectGroups(Resource):
         await self._call(_PROJECT_GROUPS_CREATE, body=each(one_id, project_id=project_id, group_id=group_id))
 
     async def delete(self, project_group_id: int) -> None:
-        """Take a group out of a project; the group itself stays.
+        """Remove a group from a project; the group itself stays.
 
         ``DELETE /api/v9/workspaces/{workspace_id}/project_groups/{project_group_id}``
 

@@ -118,11 +118,11 @@ class Projects(Resource):
     ) -> builtins.list[Project]:
         """List one page of the workspace's projects: ``GET /api/v9/workspaces/{workspace_id}/projects``.
 
-        Nothing in the answer tells whether there are more pages; a page that is not full is the last.
+        Nothing in the answer says whether there are more pages; a page that is not full is the last.
 
         Args:
-            active: True for active ones, false for archived ones, `both` for all, as when left out.
-            since: Only what changed since this moment. An int is UNIX seconds.
+            active: True for active ones, false for archived ones, `both` for all (the default).
+            since: Only what changed since this time. An int is UNIX seconds.
             billable: Only projects that are billable, or only those that are not.
             user_ids: Only projects of these people.
             client_ids: Only projects of these clients.
@@ -131,14 +131,14 @@ class Projects(Resource):
             statuses: Only projects in one of these states.
             name: Only projects with this name.
             search: Only projects whose name contains this.
-            only_me: Only projects that the caller is a member of.
-            only_editable: Only projects that the caller may edit.
+            only_me: Only projects that the current user is a member of.
+            only_editable: Only projects that the current user may edit.
             only_templates: Only templates.
             sort_field: What to sort by, such as `name` or `created_at`.
-            sort_order: Direction of the sorting.
-            sort_pinned: List the caller's pinned projects first.
-            page: Which page, from 1. `iter` brings all pages.
-            per_page: How many a page holds, at most 200; 151 when left out.
+            sort_order: Sort order.
+            sort_pinned: List the current user's pinned projects first.
+            page: Page number, starting at 1. `iter` walks all pages.
+            per_page: Items per page, at most 200; 151 by default.
         """
         query = {
             **each_typed(bool | Literal["both"], active=active), **each(unix_seconds, since=since),
@@ -173,11 +173,11 @@ class Projects(Resource):
         sort_pinned: bool | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Project]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
-            active: True for active ones, false for archived ones, `both` for all, as when left out.
-            since: Only what changed since this moment. An int is UNIX seconds.
+            active: True for active ones, false for archived ones, `both` for all (the default).
+            since: Only what changed since this time. An int is UNIX seconds.
             billable: Only projects that are billable, or only those that are not.
             user_ids: Only projects of these people.
             client_ids: Only projects of these clients.
@@ -186,13 +186,13 @@ class Projects(Resource):
             statuses: Only projects in one of these states.
             name: Only projects with this name.
             search: Only projects whose name contains this.
-            only_me: Only projects that the caller is a member of.
-            only_editable: Only projects that the caller may edit.
+            only_me: Only projects that the current user is a member of.
+            only_editable: Only projects that the current user may edit.
             only_templates: Only templates.
             sort_field: What to sort by, such as `name` or `created_at`.
-            sort_order: Direction of the sorting.
-            sort_pinned: List the caller's pinned projects first.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            sort_order: Sort order.
+            sort_pinned: List the current user's pinned projects first.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {
             **each_typed(bool | Literal["both"], active=active), **each(unix_seconds, since=since),
@@ -245,23 +245,23 @@ class Projects(Resource):
             is_private: Whether only its members see it.
             is_shared: Whether it is shared with other workspaces.
             client_id: The client that it is done for.
-            client_name: Name of the client; one is made if there is none.
+            client_name: Name of the client; one is created if there is none.
             color: The colour, such as `#0b83d9`.
             start_date: The first day.
             end_date: The last day.
             estimated_hours: How long it should take, in hours. Needs Starter.
             auto_estimates: Whether its estimate is the sum of its tasks'. Needs Starter.
             billable: Whether its time is billable. Needs Starter.
-            rate: What an hour is billed at, in its currency. Needs Starter.
-            rate_change_mode: Which time entries a new rate holds for: those from today on, those since the
+            rate: The hourly rate, in its currency. Needs Starter.
+            rate_change_mode: Which time entries a new rate applies to: those from today on, those since the
                 last rate, or all. Needs Starter.
             currency: The currency, such as `EUR`. Needs Starter.
-            fixed_fee: What it is billed at as a whole, in its currency. Needs Premium.
-            recurring: Whether its estimate starts anew each period. Needs Premium.
+            fixed_fee: The fixed fee for all of it, in its currency. Needs Premium.
+            recurring: Whether its estimate starts over each period. Needs Premium.
             recurring_parameters: How its periods follow each other. Needs Premium.
             template: Whether it is a template. Needs Starter.
             template_id: The template to make it from.
-            external_reference: What another system knows it by.
+            external_reference: Its reference in another system.
 
         Raises:
             FeatureUnavailable: the plan lacks one of the fields.
@@ -307,7 +307,7 @@ class Projects(Resource):
         template_id: int | UnsetType | None = UNSET,
         external_reference: str | UnsetType = UNSET,
     ) -> Project:
-        """Change a project; what is left out stays as it is.
+        """Change a project; what is left out stays unchanged.
 
         ``PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}``
 
@@ -318,23 +318,23 @@ class Projects(Resource):
             is_private: Whether only its members see it.
             is_shared: Whether it is shared with other workspaces.
             client_id: The client that it is done for.
-            client_name: Name of the client; one is made if there is none.
+            client_name: Name of the client; one is created if there is none.
             color: The colour, such as `#0b83d9`.
             start_date: The first day.
             end_date: The last day.
             estimated_hours: How long it should take, in hours. Needs Starter.
             auto_estimates: Whether its estimate is the sum of its tasks'. Needs Starter.
             billable: Whether its time is billable. Needs Starter.
-            rate: What an hour is billed at, in its currency. Needs Starter.
-            rate_change_mode: Which time entries a new rate holds for: those from today on, those since the
+            rate: The hourly rate, in its currency. Needs Starter.
+            rate_change_mode: Which time entries a new rate applies to: those from today on, those since the
                 last rate, or all. Needs Starter.
             currency: The currency, such as `EUR`. Needs Starter.
-            fixed_fee: What it is billed at as a whole, in its currency. Needs Premium.
-            recurring: Whether its estimate starts anew each period. Needs Premium.
+            fixed_fee: The fixed fee for all of it, in its currency. Needs Premium.
+            recurring: Whether its estimate starts over each period. Needs Premium.
             recurring_parameters: How its periods follow each other. Needs Premium.
             template: Whether it is a template. Needs Starter.
             template_id: The template to make it from.
-            external_reference: What another system knows it by.
+            external_reference: Its reference in another system.
 
         Raises:
             FeatureUnavailable: the plan lacks one of the fields.
@@ -361,8 +361,8 @@ class Projects(Resource):
 
         Args:
             project_id: Id of the project.
-            time_entry_deletion: Whether its time entries are deleted too, or stay without a project, as when
-                left out.
+            time_entry_deletion: Whether its time entries are deleted too, or stay without a project (the
+                default).
         """
         query = {"teDeletionMode": time_entry_deletion}
         await self._call(_DELETE, each(one_id, project_id=project_id), query=query)
@@ -370,7 +370,7 @@ class Projects(Resource):
     async def bulk_edit(self, project_ids: Collection[int], *, patches: Sequence[Patch]) -> BulkEditResult:
         """Change any number of projects, 100 in a request.
 
-        Projects that cannot be changed are named in the answer; the others are changed all the same.
+        Projects that cannot be changed are named in the answer; the others are changed nonetheless.
         ``PATCH /api/v9/workspaces/{workspace_id}/projects/{project_ids}``
 
         Args:
@@ -381,7 +381,7 @@ class Projects(Resource):
         return await self._call_in_chunks(_BULK_EDIT, "project_ids", project_ids, size=100, body=body)
 
     async def pin(self, project_id: int, *, pin: bool = True) -> None:
-        """Pin a project to the top of the caller's own list, or unpin it.
+        """Pin a project to the top of the current user's own list, or unpin it.
 
         ``POST /api/v9/workspaces/{workspace_id}/projects/{project_id}/pin``
 
@@ -390,7 +390,7 @@ class Projects(Resource):
             pin: True pins it; false unpins it.
 
         Raises:
-            Forbidden: the caller has pinned as many projects as the plan allows (1 on Free, 100 on the
+            Forbidden: the current user has pinned as many projects as the plan allows (1 on Free, 100 on the
                 others).
         """
         await self._call(_PIN, each(one_id, project_id=project_id), body=each(one_flag, pin=pin))
@@ -429,7 +429,7 @@ class Projects(Resource):
         return await self._call(_LIST_TEMPLATES)
 
     async def billable_amounts(self, *, project_ids: Collection[int]) -> builtins.list[Project]:
-        """Get what the time in projects comes to in money.
+        """Get the billable amounts of projects.
 
         Toggl says that projects come back but describes no field for the amounts: whatever else the answer
         holds is kept with `ClientOptions(keep_unknown=True)`.

@@ -81,8 +81,8 @@ class Exports(Resource):
         """Ask for an export of the workspace's data: ``POST /api/v9/workspaces/{workspace_id}/exports``.
 
         Whole tables as JSON in one archive: far fewer requests than listing them page by page. Toggl makes it
-        in its own time: ask `list` now and then, and call `download` once its state says that it is done.
-        What comes back here is a word or a token of Toggl's. Time entries are in the detailed report.
+        in the background: call `list` now and then, and `download` once its state says that it is done. This
+        call returns a word or a token of Toggl's. Time entries are in the detailed report.
 
         Args:
             objects: What to export, at least one thing, such as `clients`, `projects`, `tags` or
@@ -96,11 +96,11 @@ class Exports(Resource):
     def download(self, uuid: str) -> Download:
         """Download an export of the workspace's data as a ZIP archive.
 
-        The `uuid` is the `token` of the export, as `list` tells it.
+        The `uuid` is the `token` of the export, as `list` has it.
         ``GET /api/v9/workspaces/{workspace_id}/exports/data/{uuid}.zip``
 
         Args:
-            uuid: The `token` of the export, as `list` tells it.
+            uuid: The `token` of the export, as `list` has it.
 
         Raises:
             BadRequest: there is no such archive, or it has expired.
@@ -133,7 +133,7 @@ class SharedPreferences(Resource):
         inc_tos_accepted_at: dt.datetime | UnsetType = UNSET,
         inc_tos_accepted_by: int | UnsetType = UNSET,
     ) -> WorkspacePreferences:
-        """Change the workspace's preferences; what is left out stays as it is.
+        """Change the workspace's preferences; what is left out stays unchanged.
 
         ``POST /api/v9/workspaces/{workspace_id}/preferences``
 
@@ -149,12 +149,12 @@ class SharedPreferences(Resource):
             sso_requested_at: When single sign-on was asked for.
             initial_pricing_plan: Id of the plan that it began with.
             inc_tos_accepted_at: When the terms of service were accepted.
-            inc_tos_accepted_by: Id of the person who accepted them.
+            inc_tos_accepted_by: Id of the user who accepted them.
 
         Raises:
             BadRequest: one of the fields cannot be changed.
             FeatureUnavailable: the plan cannot lock time entries.
-            Forbidden: the caller may not lock time entries.
+            Forbidden: the current user may not lock time entries.
         """
         body = {
             **each_or_null(moment, report_locked_at=report_locked_at),
@@ -185,7 +185,7 @@ class Logos(Resource):
         return await self._call(_LOGO_UPLOAD, body=Form({"file": file}, files=("file",)))
 
     async def delete(self) -> Logo:
-        """Take the workspace's logo away: ``DELETE /api/v9/workspaces/{workspace_id}/logo``."""
+        """Remove the workspace's logo: ``DELETE /api/v9/workspaces/{workspace_id}/logo``."""
         return await self._call(_LOGO_DELETE)
 
 
@@ -193,34 +193,34 @@ class SsoProfiles(Resource):
     """Profiles for single sign-on that the workspace is linked to."""
 
     async def list(self) -> builtins.list[SsoProfile]:
-        """List the profiles for single sign-on that the workspace is linked to.
+        """List the single sign-on profiles that the workspace is linked to.
 
         ``GET /api/v9/workspaces/{workspace_id}/linked_sso_profiles``
 
         Raises:
-            Forbidden: the caller may not manage single sign-on, or has no Toggl account.
+            Forbidden: the current user may not manage single sign-on, or has no Toggl account.
         """
         return await self._call(_SSO_PROFILES_LIST)
 
     async def link(self, sso_profile_id: int) -> builtins.list[SsoProfile]:
-        """Link the workspace to a profile for single sign-on.
+        """Link the workspace to a single sign-on profile.
 
         ``PUT /api/v9/workspaces/{workspace_id}/linked_sso_profiles/{sso_profile_id}``
 
         Raises:
-            BadRequest: the profile is not found, not approved, not the caller's, or linked already.
-            Forbidden: the caller may not manage single sign-on, or has no Toggl account.
+            BadRequest: the profile is not found, not approved, not the current user's, or linked already.
+            Forbidden: the current user may not manage single sign-on, or has no Toggl account.
         """
         return await self._call(_SSO_PROFILES_LINK, each(one_id, sso_profile_id=sso_profile_id))
 
     async def unlink(self, sso_profile_id: int) -> builtins.list[SsoProfile]:
-        """End the link between the workspace and a profile for single sign-on.
+        """Unlink the workspace from a single sign-on profile.
 
         ``DELETE /api/v9/workspaces/{workspace_id}/linked_sso_profiles/{sso_profile_id}``
 
         Raises:
             BadRequest: the profile is not found.
-            Forbidden: the caller may not manage single sign-on, or has no Toggl account.
+            Forbidden: the current user may not manage single sign-on, or has no Toggl account.
         """
         return await self._call(_SSO_PROFILES_UNLINK, each(one_id, sso_profile_id=sso_profile_id))
 
@@ -229,15 +229,15 @@ class Ical(Resource):
     """The calendar feed of the workspace."""
 
     async def toggle(self) -> str:
-        """Switch the workspace's calendar feed on, or off if it is on.
+        """Toggle the workspace's calendar feed on or off.
 
-        The workspace's `ical_enabled` tells which of the two happened. Needs Starter.
+        The workspace's `ical_enabled` says which of the two happened. Needs Starter.
         ``POST /api/v9/workspaces/{workspace_id}/ical/toggle``
         """
         return await self._call(_ICAL_TOGGLE)
 
     async def reset(self) -> str:
-        """Give the workspace's calendar feed a new address; the old one works no longer.
+        """Give the workspace's calendar feed a new address; the old one stops working.
 
         The workspace's `ical_url` is the new address. Needs Starter.
         ``POST /api/v9/workspaces/{workspace_id}/ical/reset``

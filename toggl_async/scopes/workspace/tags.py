@@ -47,18 +47,18 @@ class Tags(Resource):
 
         Args:
             search: Only tags whose name contains this.
-            page: Which page, from 1. `iter` brings all pages.
-            per_page: How many a page holds.
+            page: Page number, starting at 1. `iter` walks all pages.
+            per_page: Items per page.
         """
         query = {**each(one_text, search=search), **each(from_one, page=page, per_page=per_page)}
         return await self._call(_LIST, query=query)
 
     def iter(self, *, search: str | UnsetType = UNSET, per_page: int | UnsetType = UNSET) -> Pages[Tag]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             search: Only tags whose name contains this.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {**each(one_text, search=search), **each(from_one, per_page=per_page)}
         return self._pages(_LIST, Tag, query=query)
@@ -67,7 +67,7 @@ class Tags(Resource):
         """Create a tag: ``POST /api/v9/workspaces/{workspace_id}/tags``.
 
         Args:
-            name: The name, unlike that of any other tag of the workspace.
+            name: The name, unique among the tags of the workspace.
         """
         return await self._call(_CREATE, body=each(one_text, name=name))
 
@@ -76,7 +76,7 @@ class Tags(Resource):
 
         Args:
             tag_id: Id of the tag.
-            name: The name, unlike that of any other tag of the workspace.
+            name: The name, unique among the tags of the workspace.
         """
         return await self._call(_UPDATE, each(one_id, tag_id=tag_id), body=each(one_text, name=name))
 
@@ -91,6 +91,6 @@ class Tags(Resource):
             tag_ids: Ids of the tags, all in one request: Toggl names no limit.
 
         Raises:
-            BadRequest: some of the ids aren't tags of the workspace; then nothing is deleted.
+            BadRequest: some of the ids are not tags of the workspace; then nothing is deleted.
         """
         await self._call(_BULK_DELETE, body={"delete": id_list(tag_ids, "tag_ids")})

@@ -93,16 +93,16 @@ class Tasks(Resource):
         Needs Starter. ``GET /api/v9/workspaces/{workspace_id}/tasks``
 
         Args:
-            since: Only what changed since this moment. An int is UNIX seconds.
+            since: Only what changed since this time. An int is UNIX seconds.
             active: True for open tasks, false for done ones, `both` for all.
             project_id: Only tasks of this project.
             search: Only tasks whose name contains this.
             start_date: First day of the range.
             end_date: Last day of the range.
             sort_field: What to sort by.
-            sort_order: Direction of the sorting.
-            page: Which page, from 1. `iter` brings all pages.
-            per_page: How many a page holds; 50 when left out.
+            sort_order: Sort order.
+            page: Page number, starting at 1. `iter` walks all pages.
+            per_page: Items per page; 50 by default.
         """
         query = {
             **each(unix_seconds, since=since), **each_typed(bool | Literal["both"], active=active),
@@ -126,18 +126,18 @@ class Tasks(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
-            since: Only what changed since this moment. An int is UNIX seconds.
+            since: Only what changed since this time. An int is UNIX seconds.
             active: True for open tasks, false for done ones, `both` for all.
             project_id: Only tasks of this project.
             search: Only tasks whose name contains this.
             start_date: First day of the range.
             end_date: Last day of the range.
             sort_field: What to sort by.
-            sort_order: Direction of the sorting.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            sort_order: Sort order.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {
             **each(unix_seconds, since=since), **each_typed(bool | Literal["both"], active=active),
@@ -185,11 +185,11 @@ class Tasks(Resource):
 
         Args:
             project_id: Id of the project.
-            name: The name, unlike that of any other task of the project.
+            name: The name, unique among the tasks of the project.
             active: Whether it is open; false marks it as done.
-            user_id: The person that it is assigned to.
+            user_id: The user that it is assigned to.
             estimated_seconds: How long it should take, in seconds.
-            external_reference: What another system knows it by.
+            external_reference: Its reference in another system.
         """
         body = {
             **each(one_text, name=name, external_reference=external_reference),
@@ -209,18 +209,18 @@ class Tasks(Resource):
         estimated_seconds: int | UnsetType | None = UNSET,
         external_reference: str | UnsetType = UNSET,
     ) -> Task:
-        """Change a task; what is left out stays as it is.
+        """Change a task; what is left out stays unchanged.
 
         Needs Starter. ``PUT /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_id}``
 
         Args:
             project_id: Id of the project.
             task_id: Id of the task.
-            name: The name, unlike that of any other task of the project.
+            name: The name, unique among the tasks of the project.
             active: Whether it is open; false marks it as done.
-            user_id: The person that it is assigned to.
+            user_id: The user that it is assigned to.
             estimated_seconds: How long it should take, in seconds.
-            external_reference: What another system knows it by.
+            external_reference: Its reference in another system.
         """
         body = {
             **each(one_text, name=name, external_reference=external_reference),
@@ -251,23 +251,23 @@ class Tasks(Resource):
         page: int | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> TaskPage:
-        """List one page of the tasks in the caller's own projects, for choosing from.
+        """List one page of the tasks in the current user's own projects, to choose from.
 
         Needs Starter. ``GET /api/v9/workspaces/{workspace_id}/tasks/basic``
 
         Args:
-            active: True for open tasks, as when left out, false for done ones, `both` for all.
+            active: True for open tasks (the default), false for done ones, `both` for all.
             search: Only tasks whose name contains this.
-            only_me: Whether to list tasks of the caller's own projects only, as when left out, or of all
+            only_me: Whether to list tasks of the current user's own projects only (the default), or of all
                 projects.
             project_id: Only tasks of this project.
             project_ids: Only tasks of these projects.
             client_ids: Only tasks of these clients' projects.
             task_ids: Only these tasks.
-            sort_field: What to sort by; `name` when left out.
-            sort_order: Direction of the sorting; `ASC` when left out.
-            page: Which page, from 1. `iter_basic` brings all pages.
-            per_page: How many a page holds; 50 when left out.
+            sort_field: What to sort by; `name` by default.
+            sort_order: Sort order; `ASC` by default.
+            page: Page number, starting at 1. `iter_basic` walks all pages.
+            per_page: Items per page; 50 by default.
         """
         query = {
             **each_typed(bool | Literal["both"], active=active), **each(one_text, search=search),
@@ -292,20 +292,20 @@ class Tasks(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list_basic`, item by item.
+        """Iterate over all pages of `list_basic`, item by item.
 
         Args:
-            active: True for open tasks, as when left out, false for done ones, `both` for all.
+            active: True for open tasks (the default), false for done ones, `both` for all.
             search: Only tasks whose name contains this.
-            only_me: Whether to list tasks of the caller's own projects only, as when left out, or of all
+            only_me: Whether to list tasks of the current user's own projects only (the default), or of all
                 projects.
             project_id: Only tasks of this project.
             project_ids: Only tasks of these projects.
             client_ids: Only tasks of these clients' projects.
             task_ids: Only these tasks.
-            sort_field: What to sort by; `name` when left out.
-            sort_order: Direction of the sorting; `ASC` when left out.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            sort_field: What to sort by; `name` by default.
+            sort_order: Sort order; `ASC` by default.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {
             **each_typed(bool | Literal["both"], active=active), **each(one_text, search=search),
@@ -325,7 +325,7 @@ class Tasks(Resource):
         page: int | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> dict[str, builtins.list[Task]]:
-        """Get tasks by the ids of their projects, or by their own.
+        """Get tasks by their ids, or by those of their projects.
 
         Needs Starter. ``POST /api/v9/workspaces/{workspace_id}/tasks/data``
 
@@ -333,8 +333,8 @@ class Tasks(Resource):
             project_ids: Projects whose tasks to get.
             task_ids: Tasks to get.
             search: Only tasks whose name contains this.
-            page: Which page, from 1. `iter_by_ids` brings all pages.
-            per_page: How many a page holds.
+            page: Page number, starting at 1. `iter_by_ids` walks all pages.
+            per_page: Items per page.
         """
         query = {**each(one_text, search=search), **each(from_one, page=page, per_page=per_page)}
         body = each(id_list, project_ids=project_ids, task_ids=task_ids)
@@ -348,13 +348,13 @@ class Tasks(Resource):
         search: str | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `list_by_ids`, item by item.
+        """Iterate over all pages of `list_by_ids`, item by item.
 
         Args:
             project_ids: Projects whose tasks to get.
             task_ids: Tasks to get.
             search: Only tasks whose name contains this.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {**each(one_text, search=search), **each(from_one, per_page=per_page)}
         body = each(id_list, project_ids=project_ids, task_ids=task_ids)
@@ -365,7 +365,7 @@ class Tasks(Resource):
     ) -> BulkEditResult:
         """Change any number of tasks of a project, 100 in a request.
 
-        Tasks that cannot be changed are named in the answer; the others are changed all the same. Needs
+        Tasks that cannot be changed are named in the answer; the others are changed nonetheless. Needs
         Starter. ``PATCH /api/v9/workspaces/{workspace_id}/projects/{project_id}/tasks/{task_ids}``
 
         Args:

@@ -95,27 +95,27 @@ class TimeEntries(Resource):
     ) -> TimeEntry:
         """Create a time entry, or start one: ``POST /api/v9/workspaces/{workspace_id}/time_entries``.
 
-        To start one, give `start` and a duration of -1: whatever ran before is stopped. With neither duration
-        nor stop Toggl makes an entry of no length.
+        To start one, give `start` and a duration of -1: whatever was running is stopped. With neither a
+        duration nor a stop, Toggl creates an entry of no length.
 
         Args:
             start: When it starts.
             stop: When it stops; has to agree with `duration`.
             duration: Its length in seconds, or -1 to let it run.
-            start_date: A day that takes the place of that in `start`.
+            start_date: A day that replaces the one in `start`.
             description: What is done, at most 3000 characters.
             project_id: The project.
             task_id: The task of that project.
-            tags: Names of tags; those that do not exist are made.
+            tags: Names of tags; those that don't exist are created.
             tag_ids: Ids of tags.
             tag_action: Whether an update adds the tags to those it has, or takes them away.
             billable: Whether it is billable. Needs Starter.
-            user_id: The person whose time it is; the caller when left out.
+            user_id: The user whose time it is; the current user by default.
             shared_with_user_ids: Ids of the people to share it with.
             expense_ids: Ids of its expenses.
-            event_metadata: Where in a program it was made.
+            event_metadata: Where in a program it was created.
             created_with: Name of the program that makes the entry.
-            meta: Also bring names and colours of project, client and user.
+            meta: Also return names and colours of project, client and user.
         """
         query = each(one_flag, meta=meta)
         body = {
@@ -156,7 +156,7 @@ class TimeEntries(Resource):
         meta: bool | UnsetType = UNSET,
         include_sharing: bool | UnsetType = UNSET,
     ) -> TimeEntry:
-        """Change a time entry; what is left out stays as it is.
+        """Change a time entry; what is left out stays unchanged.
 
         ``PUT /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}``
 
@@ -165,22 +165,22 @@ class TimeEntries(Resource):
             start: When it starts.
             stop: When it stops; has to agree with `duration`.
             duration: Its length in seconds, or -1 to let it run.
-            start_date: A day that takes the place of that in `start`.
+            start_date: A day that replaces the one in `start`.
             description: What is done, at most 3000 characters.
             project_id: The project.
             task_id: The task of that project.
-            tags: Names of tags; those that do not exist are made.
+            tags: Names of tags; those that don't exist are created.
             tag_ids: Ids of tags.
             tag_action: Whether an update adds the tags to those it has, or takes them away.
             billable: Whether it is billable. Needs Starter.
-            user_id: The person whose time it is; the caller when left out.
+            user_id: The user whose time it is; the current user by default.
             shared_with_user_ids: Ids of the people to share it with.
             expense_ids: Ids of its expenses.
-            event_metadata: Where in a program it was made.
+            event_metadata: Where in a program it was created.
             workspace_id: The workspace to move the entry to.
             created_with: Name of the program that changes the entry.
-            meta: Also bring names and colours of project, client and user.
-            include_sharing: Also bring with whom the entry is shared.
+            meta: Also return names and colours of project, client and user.
+            include_sharing: Also return who the entry is shared with.
         """
         query = each(one_flag, meta=meta, include_sharing=include_sharing)
         body = {
@@ -218,13 +218,13 @@ class TimeEntries(Resource):
     ) -> BulkEditResult:
         """Change any number of time entries, 100 in a request.
 
-        Entries that cannot be changed are named in the answer; the others are changed all the same.
+        Entries that cannot be changed are named in the answer; the others are changed nonetheless.
         ``PATCH /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_ids}``
 
         Args:
             time_entry_ids: Ids of the time entries.
             patches: What to change, in this order.
-            meta: Also bring names and colours of project, client and user.
+            meta: Also return names and colours of project, client and user.
         """
         query = each(one_flag, meta=meta)
         body = patch_list(patches, "patches")
@@ -234,10 +234,10 @@ class TimeEntries(Resource):
 
 
 class Constraints(Resource):
-    """What the workspace demands of every time entry."""
+    """What the workspace requires of every time entry."""
 
     async def get(self) -> TimeEntryConstraints:
-        """Get what the workspace demands of every time entry.
+        """Get what the workspace requires of every time entry.
 
         ``GET /api/v9/workspaces/{workspace_id}/time_entry_constraints``
         """
@@ -252,19 +252,19 @@ class Constraints(Resource):
         tag_present: bool | UnsetType = UNSET,
         task_present: bool | UnsetType = UNSET,
     ) -> None:
-        """Set what the workspace demands of every time entry; for administrators.
+        """Set what the workspace requires of every time entry; administrators only.
 
         ``POST /api/v9/workspaces/{workspace_id}/time_entry_constraints``
 
         Args:
-            time_entry_constraints_enabled: Whether the demands hold.
+            time_entry_constraints_enabled: Whether the requirements are enforced.
             description_present: Whether it must have a description.
             project_present: Whether it must have a project.
             tag_present: Whether it must have a tag.
             task_present: Whether it must have a task.
 
         Raises:
-            BadRequest: the caller does not administer the workspace.
+            BadRequest: the current user does not administer the workspace.
         """
         body = {
             **each(one_flag, time_entry_constraints_enabled=time_entry_constraints_enabled),
@@ -275,17 +275,17 @@ class Constraints(Resource):
 
 
 class TimeEntryInvitations(Resource):
-    """Time entries that others shared with the caller."""
+    """Time entries that others shared with the current user."""
 
     async def list(self) -> builtins.list[TimeEntryInvitation]:
-        """List the time entries that others have shared with the caller and that wait for an answer.
+        """List the time entries that others have shared with the current user and that await an answer.
 
         ``GET /api/v9/workspaces/{workspace_id}/time_entry_invitations``
         """
         return await self._call(_TIME_ENTRY_INVITATIONS_LIST)
 
     async def respond(self, time_entry_invitation_id: int, action: Literal["accept", "reject"]) -> None:
-        """Accept or reject a time entry that somebody shared with the caller.
+        """Accept or reject a time entry that somebody shared with the current user.
 
         ``POST /api/v9/workspaces/{workspace_id}/time_entry_invitations/{time_entry_invitation_id}/{action}``
 

@@ -109,10 +109,10 @@ class Timesheets(Resource):
             statuses: Only timesheets in one of these states, such as `submitted` or `approved`.
             before: Only timesheets that start before this day.
             after: Only timesheets that start after this day.
-            sort_field: What to sort by; `start_date` when left out.
-            sort_order: Direction of the sorting.
-            page: Which page, from 1. `iter` brings all pages.
-            per_page: How many a page holds, at most 1000; 20 when left out, and when more are asked for.
+            sort_field: What to sort by; `start_date` by default.
+            sort_order: Sort order.
+            page: Page number, starting at 1. `iter` walks all pages.
+            per_page: Items per page, at most 1000; 20 by default, and if you ask for more.
         """
         query = {
             **each(id_list, member_ids=member_ids, approver_ids=approver_ids),
@@ -135,7 +135,7 @@ class Timesheets(Resource):
         sort_order: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[Timesheet]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             member_ids: Only timesheets of these people.
@@ -144,9 +144,9 @@ class Timesheets(Resource):
             statuses: Only timesheets in one of these states, such as `submitted` or `approved`.
             before: Only timesheets that start before this day.
             after: Only timesheets that start after this day.
-            sort_field: What to sort by; `start_date` when left out.
-            sort_order: Direction of the sorting.
-            per_page: How many a page holds; 1000, the most that Toggl takes, when left out.
+            sort_field: What to sort by; `start_date` by default.
+            sort_order: Sort order.
+            per_page: Items per page; 1000, Toggl's maximum, by default.
         """
         query = {
             **each(id_list, member_ids=member_ids, approver_ids=approver_ids),
@@ -206,7 +206,7 @@ class Timesheets(Resource):
         return await self._call(_TIMESHEETS_BULK_UPDATE, body=body)
 
     async def hours(self, *, timesheets: Sequence[TimesheetKey]) -> builtins.list[TimesheetHours]:
-        """Get how much time is tracked in timesheets, and how much should be.
+        """Get how much time was tracked in timesheets, and how much should have been.
 
         Needs Premium. ``POST /api/v9/workspaces/{workspace_id}/timesheets/hours``
 
@@ -262,8 +262,8 @@ class TimesheetSetups(Resource):
         Args:
             member_ids: Only setups of these people.
             approver_ids: Only setups that one of these people approves.
-            sort_field: What to sort by; `start_date` when left out.
-            sort_order: Direction of the sorting.
+            sort_field: What to sort by; `start_date` by default.
+            sort_order: Sort order.
         """
         query = {
             **each(id_list, member_ids=member_ids, approver_ids=approver_ids),
@@ -298,7 +298,7 @@ class TimesheetSetups(Resource):
             approver_ids: The approvers.
             approvers_layers: The approvers by layers, which review one after the other: layer to ids.
             reminder_day: The day of the week on which to remind, 0 for Sunday to 6 for Saturday.
-            reminder_time: The time of day at which to remind, in the person's time zone.
+            reminder_time: The time of day at which to remind, in the user's time zone.
             email_reminder_enabled: Whether to remind by e-mail; needed beside a time of reminding.
             slack_reminder_enabled: Whether to remind in Slack; needed beside a time of reminding.
 
@@ -330,7 +330,7 @@ class TimesheetSetups(Resource):
         email_reminder_enabled: bool | UnsetType = UNSET,
         slack_reminder_enabled: bool | UnsetType = UNSET,
     ) -> TimesheetSetup:
-        """Change a timesheet setup; member, period and first day stay as they are.
+        """Change a timesheet setup; the member, the period and the first day can't be changed.
 
         Needs Premium. ``POST /api/v9/workspaces/{workspace_id}/timesheet_setups/{setup_id}``
 
@@ -341,7 +341,7 @@ class TimesheetSetups(Resource):
             approver_ids: The approvers.
             approvers_layers: The approvers by layers, which review one after the other: layer to ids.
             reminder_day: The day of the week on which to remind, 0 for Sunday to 6 for Saturday.
-            reminder_time: The time of day at which to remind, in the person's time zone.
+            reminder_time: The time of day at which to remind, in the user's time zone.
             email_reminder_enabled: Whether to remind by e-mail; needed beside a time of reminding.
             slack_reminder_enabled: Whether to remind in Slack; needed beside a time of reminding.
         """

@@ -60,7 +60,7 @@ class Webhooks(Resource):
     async def list(self) -> builtins.list[WebhookSubscription]:
         """List the webhooks of the workspace: ``GET /webhooks/api/v1/subscriptions/{workspace_id}``.
 
-        The caller's own; administrators of the workspace see everybody's.
+        The current user's own; administrators of the workspace see everybody's.
         """
         return await self._call(_LIST)
 
@@ -75,20 +75,20 @@ class Webhooks(Resource):
     ) -> WebhookSubscription:
         """Create a webhook: ``POST /webhooks/api/v1/subscriptions/{workspace_id}``.
 
-        Toggl calls `url_callback` at once, and refuses an address that cannot be reached or does not answer
+        Toggl calls `url_callback` at once, and refuses an address that can't be reached or doesn't answer
         with success. Events come only when the webhook is enabled and validated: that first call, and each
-        `ping`, carries a validation code, to be sent back in the answer or given to `validate`. Say
+        `ping`, carries a validation code, which you send back in the answer, or pass to `validate`. Pass
         `enabled`, or the webhook may start switched off.
 
-        Events that the caller may not see do not come. How many webhooks a workspace may have, and how many
-        events each, depends on the plan; see `limits`.
+        Events that the current user may not see don't come. How many webhooks a workspace may have, and how
+        many events each, depends on the plan; see `limits`.
 
         Args:
-            description: What it is for, unlike that of any other webhook of the workspace.
+            description: What it is for, unique among the webhooks of the workspace.
             url_callback: Address that events are sent to; it has to answer with success.
             event_filters: Which events are sent.
             enabled: Whether events are sent to it.
-            secret: Key that its events are signed with, made by Toggl when left out; never empty.
+            secret: Key that its events are signed with, made by Toggl by default; never empty.
 
         Raises:
             BadRequest: the address did not answer with success, the description is taken, or the plan allows
@@ -113,16 +113,16 @@ class Webhooks(Resource):
     ) -> WebhookSubscription:
         """Change a webhook: ``PUT /webhooks/api/v1/subscriptions/{workspace_id}/{subscription_id}``.
 
-        Give all that it should have: Toggl does not say whether what is left out stays. To switch it on or
-        off alone there is `set_enabled`.
+        Give everything it should have: Toggl doesn't say whether what is left out stays. To only switch it on
+        or off, use `set_enabled`.
 
         Args:
             subscription_id: Id of the webhook.
-            description: What it is for, unlike that of any other webhook of the workspace.
+            description: What it is for, unique among the webhooks of the workspace.
             url_callback: Address that events are sent to; it has to answer with success.
             event_filters: Which events are sent.
             enabled: Whether events are sent to it.
-            secret: Key that its events are signed with, made by Toggl when left out; never empty.
+            secret: Key that its events are signed with, made by Toggl by default; never empty.
 
         Raises:
             BadRequest: the address did not answer with success, the description is taken, or the secret is
@@ -181,5 +181,5 @@ class Webhooks(Resource):
         )
 
     async def limits(self) -> WebhookLimits:
-        """Tell how many webhooks the workspace may have: ``GET /webhooks/api/v1/limits/{workspace_id}``."""
+        """Get how many webhooks the workspace may have: ``GET /webhooks/api/v1/limits/{workspace_id}``."""
         return await self._call(_LIMITS)

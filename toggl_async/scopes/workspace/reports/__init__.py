@@ -66,7 +66,7 @@ class Reports(Resource):
 
     @cached_property
     def data_trends(self) -> "DataTrends":
-        """How time and earnings change, client by client, project by project or person by person."""
+        """How time and earnings change, client by client, project by project or user by user."""
         from toggl_async.scopes.workspace.reports.analytics import DataTrends
 
         return DataTrends(self._caller, self._bound)

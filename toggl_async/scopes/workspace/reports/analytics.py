@@ -73,7 +73,7 @@ class ComparativeReports(Resource):
         rounding: Literal[-1, 0, 1] | UnsetType = UNSET,
         rounding_minutes: int | UnsetType = UNSET,
     ) -> ComparativeReport:
-        """Draw the time of a range as a graph, to be compared with that of another.
+        """Get the time of a date range as points of a graph, to compare it with another range.
 
         ``POST /reports/api/v3/workspace/{workspace_id}/comparative``
 
@@ -88,8 +88,8 @@ class ComparativeReports(Resource):
             tag_ids: Only entries with these tags; None stands for no tag.
             task_ids: Only entries of these tasks; None stands for no task.
             user_ids: Only entries of these people.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
 
         Raises:
             FeatureUnavailable: the workspace's plan lacks the report.
@@ -105,7 +105,7 @@ class ComparativeReports(Resource):
 
 
 class DataTrends(Resource):
-    """How time and earnings change, client by client, project by project or person by person."""
+    """How time and earnings change, client by client, project by project or user by user."""
 
     async def clients(
         self,
@@ -119,7 +119,7 @@ class DataTrends(Resource):
         rounding_minutes: int | UnsetType = UNSET,
         ids: Collection[int] | UnsetType = UNSET,
     ) -> ClientDataTrends:
-        """Follow time and earnings of each client over a range.
+        """Get the trend of time and earnings by client over a date range.
 
         ``POST /reports/api/v3/workspace/{workspace_id}/data_trends/clients``
 
@@ -129,8 +129,8 @@ class DataTrends(Resource):
             resolution: Length of a point of the graph, such as `day`, `week` or `month`.
             currency: Currency of the earnings, such as `EUR`.
             billable: Only billable time, or only time that is not. Needs Starter.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             ids: Ids of the clients.
         """
         body = {
@@ -153,7 +153,7 @@ class DataTrends(Resource):
         rounding_minutes: int | UnsetType = UNSET,
         ids: Collection[int] | UnsetType = UNSET,
     ) -> ProjectDataTrends:
-        """Follow time and earnings of each project over a range.
+        """Get the trend of time and earnings by project over a date range.
 
         ``POST /reports/api/v3/workspace/{workspace_id}/data_trends/projects``
 
@@ -163,8 +163,8 @@ class DataTrends(Resource):
             resolution: Length of a point of the graph, such as `day`, `week` or `month`.
             currency: Currency of the earnings, such as `EUR`.
             billable: Only billable time, or only time that is not. Needs Starter.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             ids: Ids of the projects, at most 5.
         """
         body = {
@@ -187,7 +187,7 @@ class DataTrends(Resource):
         rounding_minutes: int | UnsetType = UNSET,
         ids: Collection[int] | UnsetType = UNSET,
     ) -> UserDataTrends:
-        """Follow time and earnings of each person over a range.
+        """Get the trend of time and earnings by user over a date range.
 
         ``POST /reports/api/v3/workspace/{workspace_id}/data_trends/users``
 
@@ -197,8 +197,8 @@ class DataTrends(Resource):
             resolution: Length of a point of the graph, such as `day`, `week` or `month`.
             currency: Currency of the earnings, such as `EUR`.
             billable: Only billable time, or only time that is not. Needs Starter.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             ids: Ids of the people.
         """
         body = {
@@ -226,7 +226,7 @@ class Profitability(Resource):
         rounding: Literal[-1, 0, 1] | UnsetType = UNSET,
         rounding_minutes: int | UnsetType = UNSET,
     ) -> ProjectProfitability:
-        """Set the earnings of projects against their labour cost.
+        """Compare the earnings of projects with their labour cost.
 
         Needs Premium. ``POST /reports/api/v3/workspace/{workspace_id}/profitability/projects``
 
@@ -238,8 +238,9 @@ class Profitability(Resource):
             billable: Only billable projects, or only those that are not. Needs Starter.
             client_ids: Only projects of these clients; None stands for no client.
             project_ids: Only these projects.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers. Needs Starter.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as preferred. Needs Starter.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default. Needs Starter.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default. Needs
+                Starter.
 
         Raises:
             FeatureUnavailable: the workspace's plan lacks the report.

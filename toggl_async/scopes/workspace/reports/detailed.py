@@ -82,13 +82,13 @@ class DetailedReports(Resource):
     ) -> list[DetailedReportRow]:
         """Fetch one page of the detailed report, the time entries of everybody.
 
-        This is the way to time entries of other people and to those older than three months. Where the page
-        is not the last, its answer's headers tell from where to go on: `iter` follows them, and
-        `toggl_async.capture_responses` shows them. Deleted entries do not come.
+        This is how to get time entries of other people, and those older than three months. Unless the page is
+        the last, the answer's headers say where to continue: `iter` follows them, and
+        `toggl_async.capture_responses` shows them. Deleted entries are not included.
         ``POST /reports/api/v3/workspace/{workspace_id}/search/time_entries``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -103,16 +103,16 @@ class DetailedReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             grouped: Whether entries alike in all but time become one row; left out, they do not.
-            enrich_response: Also bring names of people, projects, clients, tasks and tags.
+            enrich_response: Also return names of people, projects, clients, tasks and tags.
             hide_amounts: Leave out rates and amounts.
             order_by: What rows are sorted by; keep to `date` while walking pages.
-            order_dir: Direction of the sorting.
-            page_size: How many rows a page holds; 50 when left out.
-            first_id: Id to go on from. `iter` brings all pages.
-            first_row_number: Row to go on from.
+            order_dir: Sort order.
+            page_size: Rows per page; 50 by default.
+            first_id: Id to continue from. `iter` walks all pages.
+            first_row_number: Row to continue from.
             first_timestamp: Moment to go on from, in UNIX seconds.
         """
         body = {
@@ -160,10 +160,10 @@ class DetailedReports(Resource):
         order_dir: Literal["ASC", "DESC"] | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[DetailedReportRow]:
-        """Walk through all pages of `search`, item by item.
+        """Iterate over all pages of `search`, item by item.
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -178,14 +178,14 @@ class DetailedReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             grouped: Whether entries alike in all but time become one row; left out, they do not.
-            enrich_response: Also bring names of people, projects, clients, tasks and tags.
+            enrich_response: Also return names of people, projects, clients, tasks and tags.
             hide_amounts: Leave out rates and amounts.
             order_by: What rows are sorted by; keep to `date` while walking pages.
-            order_dir: Direction of the sorting.
-            page_size: How many a page holds; 1000, the most that Toggl takes, when left out.
+            order_dir: Sort order.
+            page_size: Items per page; 1000, Toggl's maximum, by default.
         """
         body = {
             **date_range(366, start_date=start_date, end_date=end_date),
@@ -234,7 +234,7 @@ class DetailedReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/search/time_entries/totals``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -249,13 +249,13 @@ class DetailedReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             grouped: Whether entries alike in all but time count as one.
             granularity: Length of a point of the graph.
             resolution: Length of a point of the graph; the older name of `granularity`.
-            with_graph: Also bring the points of the graph.
-            with_inline_rates: Also bring, for each point, the time at each rate.
+            with_graph: Also return the points of the graph.
+            with_inline_rates: Also return, for each point, the time at each rate.
         """
         body = {
             **date_range(366, start_date=start_date, end_date=end_date),
@@ -309,7 +309,7 @@ class DetailedReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/search/time_entries.{extension}``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -324,16 +324,16 @@ class DetailedReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             grouped: Whether entries alike in all but time become one row.
             enrich_response: Also show names of people, projects, clients, tasks and tags.
             hide_amounts: Leave out rates and amounts.
             order_by: What rows are sorted by.
-            order_dir: Direction of the sorting.
+            order_dir: Sort order.
             page_size: How many rows a page holds, as in `search`.
-            first_id: Id to go on from, as in `search`.
-            first_row_number: Row to go on from, as in `search`.
+            first_id: Id to continue from, as in `search`.
+            first_row_number: Row to continue from, as in `search`.
             first_timestamp: Moment to go on from, in UNIX seconds, as in `search`.
             duration_format: How durations are written: 47:06 min, 0.79 h or 0:47:06.
         """
@@ -450,7 +450,7 @@ class DetailedReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/search/time_entries.pdf``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -465,16 +465,16 @@ class DetailedReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             grouped: Whether entries alike in all but time become one row.
             enrich_response: Also show names of people, projects, clients, tasks and tags.
             hide_amounts: Leave out rates and amounts.
             order_by: What rows are sorted by.
-            order_dir: Direction of the sorting.
+            order_dir: Sort order.
             page_size: How many rows a page holds, as in `search`.
-            first_id: Id to go on from, as in `search`.
-            first_row_number: Row to go on from, as in `search`.
+            first_id: Id to continue from, as in `search`.
+            first_row_number: Row to continue from, as in `search`.
             first_timestamp: Moment to go on from, in UNIX seconds, as in `search`.
             cents_separator: What stands before the cents of an amount, such as `.` or `,`.
             date_format: How days are written.

@@ -101,7 +101,7 @@ class ReportFilters(Resource):
         Args:
             ids: Only these clients, at most 2000.
             name: Only clients whose name contains this.
-            start: Id to go on from. `iter_clients` brings all pages.
+            start: Id to continue from. `iter_clients` walks all pages.
         """
         body = {**each(id_list, ids=ids), **each(one_text, name=name), **each(whole_number, start=start)}
         return await self._call(_REPORTS_FILTERS_CLIENTS, body=body)
@@ -109,7 +109,7 @@ class ReportFilters(Resource):
     def iter_clients(
         self, *, ids: Collection[int] | UnsetType = UNSET, name: str | UnsetType = UNSET
     ) -> Pages[ReportClient]:
-        """Walk through all pages of `clients`, item by item.
+        """Iterate over all pages of `clients`, item by item.
 
         Args:
             ids: Only these clients, at most 2000.
@@ -143,8 +143,8 @@ class ReportFilters(Resource):
             is_active: Only active projects, or only archived ones.
             is_billable: Only billable projects, or only those that are not. Needs Starter.
             is_private: Only private projects, or only those that all may see.
-            page_size: How many projects to list; 201 when left out.
-            start: Id to go on from; this project comes too. `iter_projects` brings all pages.
+            page_size: How many projects to list; 201 by default.
+            start: Id to continue from; this project comes too. `iter_projects` walks all pages.
         """
         body = {
             **each(id_list, ids=ids, client_ids=client_ids), **each(one_text, name=name, currency=currency),
@@ -165,7 +165,7 @@ class ReportFilters(Resource):
         is_private: bool | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[ReportProject]:
-        """Walk through all pages of `projects`, item by item.
+        """Iterate over all pages of `projects`, item by item.
 
         Args:
             ids: Only these projects.
@@ -175,7 +175,7 @@ class ReportFilters(Resource):
             is_active: Only active projects, or only archived ones.
             is_billable: Only billable projects, or only those that are not. Needs Starter.
             is_private: Only private projects, or only those that all may see.
-            page_size: How many a page holds; 201, the most that Toggl takes, when left out.
+            page_size: Items per page; 201, Toggl's maximum, by default.
         """
         body = {
             **each(id_list, ids=ids, client_ids=client_ids), **each(one_text, name=name, currency=currency),
@@ -191,14 +191,14 @@ class ReportFilters(Resource):
         active: bool | UnsetType = UNSET,
         start: int | UnsetType = UNSET,
     ) -> list[ReportUser]:
-        """List one page of the people that a report can be filtered by.
+        """List one page of the people whom a report can be filtered by.
 
         ``POST /reports/api/v3/workspace/{workspace_id}/filters/users``
 
         Args:
             ids: Only these people, at most 100.
-            active: Only active people, as when left out, or only those deactivated.
-            start: Id to go on from. `iter_users` brings all pages.
+            active: Only active people (the default), or only those deactivated.
+            start: Id to continue from. `iter_users` walks all pages.
         """
         body = {**each(id_list, ids=ids), **each(one_flag, active=active), **each(whole_number, start=start)}
         return await self._call(_REPORTS_FILTERS_USERS, body=body)
@@ -206,11 +206,11 @@ class ReportFilters(Resource):
     def iter_users(
         self, *, ids: Collection[int] | UnsetType = UNSET, active: bool | UnsetType = UNSET
     ) -> Pages[ReportUser]:
-        """Walk through all pages of `users`, item by item.
+        """Iterate over all pages of `users`, item by item.
 
         Args:
             ids: Only these people, at most 100.
-            active: Only active people, as when left out, or only those deactivated.
+            active: Only active people (the default), or only those deactivated.
         """
         body = {**each(id_list, ids=ids), **each(one_flag, active=active)}
         return self._pages(_REPORTS_FILTERS_USERS, ReportUser, body=body)
@@ -241,7 +241,7 @@ class ReportFilters(Resource):
             active: Only open tasks, or only those that are done.
             project_active: Only tasks of active projects, or only those of archived ones.
             page_size: How many tasks to list.
-            start: Id to go on from. `iter_tasks` brings all pages.
+            start: Id to continue from. `iter_tasks` walks all pages.
         """
         body = {
             **each(id_list, ids=ids, project_ids=project_ids, user_ids=user_ids), **each(one_text, name=name),
@@ -264,7 +264,7 @@ class ReportFilters(Resource):
         project_active: bool | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[Task]:
-        """Walk through all pages of `tasks`, item by item.
+        """Iterate over all pages of `tasks`, item by item.
 
         Args:
             action: Which of two like lists: `filters` for filtering a report, `search` for searching.
@@ -274,7 +274,7 @@ class ReportFilters(Resource):
             name: Only tasks whose name contains this.
             active: Only open tasks, or only those that are done.
             project_active: Only tasks of active projects, or only those of archived ones.
-            page_size: How many a page holds; 201, the most that Toggl takes, when left out.
+            page_size: Items per page; 201, Toggl's maximum, by default.
         """
         body = {
             **each(id_list, ids=ids, project_ids=project_ids, user_ids=user_ids), **each(one_text, name=name),
@@ -300,7 +300,7 @@ class ReportFilters(Resource):
         Args:
             project_ids: Only groups of these projects.
             group_ids: Only these groups.
-            start_id: Id to go on from. `iter_project_groups` brings all pages.
+            start_id: Id to continue from. `iter_project_groups` walks all pages.
         """
         body = {
             **each(id_list, project_ids=project_ids, group_ids=group_ids), **each(one_id, start_id=start_id),
@@ -313,7 +313,7 @@ class ReportFilters(Resource):
         project_ids: Collection[int] | UnsetType = UNSET,
         group_ids: Collection[int] | UnsetType = UNSET,
     ) -> Pages[ReportProjectGroup]:
-        """Walk through all pages of `project_groups`, item by item.
+        """Iterate over all pages of `project_groups`, item by item.
 
         Args:
             project_ids: Only groups of these projects.
@@ -329,14 +329,14 @@ class ReportFilters(Resource):
         client_ids: Collection[int | None] | UnsetType = UNSET,
         start_id: int | UnsetType = UNSET,
     ) -> list[ReportProjectUser]:
-        """List one page of the people that take part in projects, with their rates.
+        """List one page of the people who take part in projects, with their rates.
 
         ``POST /reports/api/v3/workspace/{workspace_id}/filters/project_users``
 
         Args:
             project_ids: Only people in these projects.
             client_ids: Only people in projects of these clients; None stands for no client.
-            start_id: Id to go on from. `iter_project_users` brings all pages.
+            start_id: Id to continue from. `iter_project_users` walks all pages.
         """
         body = {
             **each(id_list, project_ids=project_ids, client_ids=client_ids),
@@ -350,7 +350,7 @@ class ReportFilters(Resource):
         project_ids: Collection[int] | UnsetType = UNSET,
         client_ids: Collection[int | None] | UnsetType = UNSET,
     ) -> Pages[ReportProjectUser]:
-        """Walk through all pages of `project_users`, item by item.
+        """Iterate over all pages of `project_users`, item by item.
 
         Args:
             project_ids: Only people in these projects.
@@ -362,7 +362,7 @@ class ReportFilters(Resource):
     async def project_statuses(
         self, *, ids: Collection[int] | UnsetType = UNSET, active: bool | UnsetType = UNSET
     ) -> list[TimeStatus]:
-        """Tell how far projects have come, in time and money.
+        """Show the progress of projects, in time and money.
 
         ``POST /reports/api/v3/workspace/{workspace_id}/filters/projects/status``
 
@@ -374,7 +374,7 @@ class ReportFilters(Resource):
         return await self._call(_REPORTS_FILTERS_PROJECT_STATUSES, body=body)
 
     async def task_statuses(self, *, ids: Collection[int] | UnsetType = UNSET) -> list[TimeStatus]:
-        """Tell how far tasks have come, in time and money.
+        """Show the progress of tasks, in time and money.
 
         Needs Starter. ``POST /reports/api/v3/workspace/{workspace_id}/filters/tasks/status``
 
@@ -402,7 +402,7 @@ class ReportSearch(Resource):
         Args:
             ids: Only these clients, at most 2000.
             name: Only clients whose name contains this.
-            start: Id to go on from. `iter_clients` brings all pages.
+            start: Id to continue from. `iter_clients` walks all pages.
         """
         body = {**each(id_list, ids=ids), **each(one_text, name=name), **each(whole_number, start=start)}
         return await self._call(_REPORTS_SEARCH_CLIENTS, body=body)
@@ -410,7 +410,7 @@ class ReportSearch(Resource):
     def iter_clients(
         self, *, ids: Collection[int] | UnsetType = UNSET, name: str | UnsetType = UNSET
     ) -> Pages[ReportClient]:
-        """Walk through all pages of `clients`, item by item.
+        """Iterate over all pages of `clients`, item by item.
 
         Args:
             ids: Only these clients, at most 2000.
@@ -442,8 +442,8 @@ class ReportSearch(Resource):
             is_active: Only active projects, or only archived ones.
             is_billable: Only billable projects, or only those that are not. Needs Starter.
             is_private: Only private projects, or only those that all may see.
-            page_size: How many projects to list; 201 when left out.
-            start: Id to go on from; this project comes too. `iter_projects` brings all pages.
+            page_size: How many projects to list; 201 by default.
+            start: Id to continue from; this project comes too. `iter_projects` walks all pages.
         """
         body = {
             **each(id_list, ids=ids, client_ids=client_ids), **each(one_text, name=name, currency=currency),
@@ -464,7 +464,7 @@ class ReportSearch(Resource):
         is_private: bool | UnsetType = UNSET,
         page_size: int | UnsetType = UNSET,
     ) -> Pages[ReportProject]:
-        """Walk through all pages of `projects`, item by item.
+        """Iterate over all pages of `projects`, item by item.
 
         Args:
             ids: Only these projects.
@@ -474,7 +474,7 @@ class ReportSearch(Resource):
             is_active: Only active projects, or only archived ones.
             is_billable: Only billable projects, or only those that are not. Needs Starter.
             is_private: Only private projects, or only those that all may see.
-            page_size: How many a page holds; 201, the most that Toggl takes, when left out.
+            page_size: Items per page; 201, Toggl's maximum, by default.
         """
         body = {
             **each(id_list, ids=ids, client_ids=client_ids), **each(one_text, name=name, currency=currency),
@@ -494,8 +494,8 @@ class ReportSearch(Resource):
 
         Args:
             ids: Only these people, at most 100.
-            active: Only active people, as when left out, or only those deactivated.
-            start: Id to go on from. `iter_users` brings all pages.
+            active: Only active people (the default), or only those deactivated.
+            start: Id to continue from. `iter_users` walks all pages.
         """
         body = {**each(id_list, ids=ids), **each(one_flag, active=active), **each(whole_number, start=start)}
         return await self._call(_REPORTS_SEARCH_USERS, body=body)
@@ -503,11 +503,11 @@ class ReportSearch(Resource):
     def iter_users(
         self, *, ids: Collection[int] | UnsetType = UNSET, active: bool | UnsetType = UNSET
     ) -> Pages[ReportUserDetails]:
-        """Walk through all pages of `users`, item by item.
+        """Iterate over all pages of `users`, item by item.
 
         Args:
             ids: Only these people, at most 100.
-            active: Only active people, as when left out, or only those deactivated.
+            active: Only active people (the default), or only those deactivated.
         """
         body = {**each(id_list, ids=ids), **each(one_flag, active=active)}
         return self._pages(_REPORTS_SEARCH_USERS, ReportUserDetails, body=body)

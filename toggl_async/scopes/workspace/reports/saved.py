@@ -77,20 +77,20 @@ class SavedReports(Resource):
         page: int | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> builtins.list[SavedReport]:
-        """List one page of the saved reports that the caller may see.
+        """List one page of the saved reports that the current user may see.
 
         Needs Starter. ``GET /api/v9/workspaces/{workspace_id}/reports/shared``
 
         Args:
             name: Only reports whose name contains this.
             public: Only reports that are public, or only those that are not.
-            fixed_dates: Only reports on fixed days, or only those whose days move on with today.
+            fixed_dates: Only reports with fixed dates, or only those with dates relative to today.
             scheduled: Only reports that are sent by e-mail, or only those that are not.
-            requesting_user_id: Id of the person to list for.
+            requesting_user_id: Id of the user to list for.
             sort_field: What to sort by, such as `name`.
-            sort_direction: Direction of the sorting.
-            page: Which page, from 1. `iter` brings all pages.
-            per_page: How many a page holds.
+            sort_direction: Sort order.
+            page: Page number, starting at 1. `iter` walks all pages.
+            per_page: Items per page.
         """
         query = {
             **each(one_text, name=name, sort_field=sort_field),
@@ -113,17 +113,17 @@ class SavedReports(Resource):
         sort_direction: Literal["ASC", "DESC"] | UnsetType = UNSET,
         per_page: int | UnsetType = UNSET,
     ) -> Pages[SavedReport]:
-        """Walk through all pages of `list`, item by item.
+        """Iterate over all pages of `list`, item by item.
 
         Args:
             name: Only reports whose name contains this.
             public: Only reports that are public, or only those that are not.
-            fixed_dates: Only reports on fixed days, or only those whose days move on with today.
+            fixed_dates: Only reports with fixed dates, or only those with dates relative to today.
             scheduled: Only reports that are sent by e-mail, or only those that are not.
-            requesting_user_id: Id of the person to list for.
+            requesting_user_id: Id of the user to list for.
             sort_field: What to sort by, such as `name`.
-            sort_direction: Direction of the sorting.
-            per_page: How many a page holds; 200, the most that Toggl takes, when left out.
+            sort_direction: Sort order.
+            per_page: Items per page; 200, Toggl's maximum, by default.
         """
         query = {
             **each(one_text, name=name, sort_field=sort_field),
@@ -149,14 +149,14 @@ class SavedReports(Resource):
         fixed_daterange: bool,
         regenerate_token: bool | UnsetType = UNSET,
     ) -> SavedReport:
-        """Save a report under a name; only administrators save public ones.
+        """Save a report under a name; only administrators can save public ones.
 
         Needs Starter. ``POST /api/v9/workspaces/{workspace_id}/reports/shared``
 
         Args:
             name: The name.
             params: Kind and filters: `report_type`, such as `summary`, and what that report takes.
-            public: Whether everybody with the link sees it; for administrators.
+            public: Whether everybody with the link sees it; administrators only.
             fixed_daterange: Whether its days are fixed; else they move on with today.
             regenerate_token: Whether to give it a new link; the old one then leads nowhere.
 
@@ -188,7 +188,7 @@ class SavedReports(Resource):
             report_id: Id of the saved report.
             name: The name.
             params: Kind and filters: `report_type`, such as `summary`, and what that report takes.
-            public: Whether everybody with the link sees it; for administrators.
+            public: Whether everybody with the link sees it; administrators only.
             fixed_daterange: Whether its days are fixed; else they move on with today.
             regenerate_token: Whether to give it a new link; the old one then leads nowhere.
 
@@ -219,7 +219,7 @@ class SavedReports(Resource):
 
         Raises:
             Forbidden: only administrators save public reports.
-            NotFound: some of the ids aren't reports that the caller may see.
+            NotFound: some of the ids are not reports that the current user may see.
         """
         body = typed(Sequence[SavedReportChange], changes, "changes")
         return await self._call(_REPORTS_SAVED_BULK_UPDATE, body=body)
@@ -233,7 +233,7 @@ class SavedReports(Resource):
             report_ids: Ids of the reports.
 
         Raises:
-            NotFound: some of the ids aren't reports that the caller may see.
+            NotFound: some of the ids are not reports that the current user may see.
         """
         return await self._call(_REPORTS_SAVED_BULK_DELETE, body={"ids": id_list(report_ids, "report_ids")})
 
@@ -242,7 +242,7 @@ class ScheduledReports(Resource):
     """Saved reports that are sent by e-mail again and again."""
 
     async def list(self) -> builtins.list[ScheduledReport]:
-        """List the schedules by which saved reports are sent by e-mail.
+        """List the schedules on which saved reports are sent by e-mail.
 
         Needs Premium. ``GET /api/v9/workspaces/{workspace_id}/scheduled_reports``
         """
@@ -256,7 +256,7 @@ class ScheduledReports(Resource):
         group_ids: Collection[int] | UnsetType = UNSET,
         user_ids: Collection[int] | UnsetType = UNSET,
     ) -> ScheduledReport:
-        """Have a saved report sent by e-mail from now on.
+        """Schedule a saved report to be sent by e-mail.
 
         Needs Premium. ``POST /api/v9/workspaces/{workspace_id}/scheduled_reports``
 

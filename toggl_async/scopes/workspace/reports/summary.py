@@ -84,7 +84,7 @@ class SummaryReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/summary/time_entries``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -99,11 +99,11 @@ class SummaryReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             grouping: What to group by, such as `projects`, `clients` or `users`.
             sub_grouping: What to group by within that, such as `time_entries`.
-            include_time_entry_ids: Also bring the ids of the time entries of each group within.
+            include_time_entry_ids: Also return the ids of the time entries of each group within.
             distinguish_rates: Keep times at different rates apart.
             audit: Which groups to leave out. Needs Premium.
         """
@@ -160,7 +160,7 @@ class SummaryReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/summary/time_entries.{extension}``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -175,8 +175,8 @@ class SummaryReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             grouping: What to group by, such as `projects`, `clients` or `users`.
             sub_grouping: What to group by within that, such as `time_entries`.
             include_time_entry_ids: Without effect in files.
@@ -185,8 +185,8 @@ class SummaryReports(Resource):
             collapse: Show the smaller groups as one.
             hide_amounts: Leave out amounts.
             hide_rates: Leave out rates.
-            order_by: What groups are sorted by; `title` when left out.
-            order_dir: Direction of the sorting.
+            order_by: What groups are sorted by; `title` by default.
+            order_dir: Sort order.
             duration_format: How durations are written: 47:06 min, 0.79 h or 0:47:06.
         """
         body = {
@@ -303,7 +303,7 @@ class SummaryReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/summary/time_entries.pdf``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -318,8 +318,8 @@ class SummaryReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             grouping: What to group by, such as `projects`, `clients` or `users`.
             sub_grouping: What to group by within that, such as `time_entries`.
             include_time_entry_ids: Without effect in files.
@@ -328,8 +328,8 @@ class SummaryReports(Resource):
             collapse: Show the smaller groups as one.
             hide_amounts: Leave out amounts.
             hide_rates: Leave out rates.
-            order_by: What groups are sorted by; `title` when left out.
-            order_dir: Direction of the sorting.
+            order_by: What groups are sorted by; `title` by default.
+            order_dir: Sort order.
             cents_separator: What stands before the cents of an amount, such as `.` or `,`.
             date_format: How days are written.
             duration_format: How durations are written: 47:06 min, 0.79 h or 0:47:06.
@@ -365,12 +365,12 @@ class SummaryReports(Resource):
         start_time: str | UnsetType = UNSET,
         end_time: str | UnsetType = UNSET,
     ) -> list[ProjectSummaryRow]:
-        """Sum up the time of each person in each project.
+        """Sum up the time of each user in each project.
 
         ``POST /reports/api/v3/workspace/{workspace_id}/projects/summary``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -396,7 +396,7 @@ class SummaryReports(Resource):
 
         Args:
             project_id: Id of the project.
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.

@@ -62,12 +62,12 @@ class WeeklyReports(Resource):
         rounding: Literal[-1, 0, 1] | UnsetType = UNSET,
         rounding_minutes: int | UnsetType = UNSET,
     ) -> list[WeeklyReportRow]:
-        """Sum up a week's time entries by person and project, day by day.
+        """Sum up a week's time entries by user and project, day by day.
 
         ``POST /reports/api/v3/workspace/{workspace_id}/weekly/time_entries``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -82,8 +82,8 @@ class WeeklyReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
         """
         body = {
             **date_range(366, start_date=start_date, end_date=end_date),
@@ -127,7 +127,7 @@ class WeeklyReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/weekly/time_entries.csv``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -142,8 +142,8 @@ class WeeklyReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             calculate: What to add up, such as `time` or `earnings`.
             grouping: What to group by, such as `projects` or `users`.
             group_by_task: Keep the tasks of a project apart.
@@ -198,7 +198,7 @@ class WeeklyReports(Resource):
         ``POST /reports/api/v3/workspace/{workspace_id}/weekly/time_entries.pdf``
 
         Args:
-            start_date: First day, in the caller's time zone; given alone, it means the seven days from it on.
+            start_date: First day, in the user's time zone; given alone, it means seven days.
             end_date: Last day, at most 366 days after the first; Toggl does not say what it means alone.
             start_time: Time of day to start from on the first day; Toggl names no format.
             end_time: Time of day to end at on the last day; Toggl names no format.
@@ -213,8 +213,8 @@ class WeeklyReports(Resource):
             user_ids: Only entries of these people.
             min_duration_seconds: Only entries of this length or longer, in seconds.
             max_duration_seconds: Only entries of this length or shorter, in seconds.
-            rounding: -1 rounds down, 0 to the nearest, 1 up; left out, as the caller prefers.
-            rounding_minutes: Minutes to round to, 0 for exact times; left out, as the caller prefers.
+            rounding: -1 rounds down, 0 to the nearest, 1 up; the user's preference by default.
+            rounding_minutes: Minutes to round to, 0 for none; the user's preference by default.
             calculate: What to add up, such as `time` or `earnings`.
             grouping: What to group by, such as `projects` or `users`.
             group_by_task: Keep the tasks of a project apart.
