@@ -140,7 +140,8 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
         except ClientClosed:
             self._recall(request)
             raise
-        response.headers.pop("set-cookie", None)
+        if "set-cookie" in response.headers:  # asked first: `Headers.pop` raises and catches for each answer
+            del response.headers["set-cookie"]
         return response
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
@@ -210,7 +211,8 @@ class FixedLogin(Login):
         Raises:
             LoginRefused: they were refused before.
         """
-        request.headers.update(self._headers)
+        for name, value in self._headers.items():
+            request.headers[name] = value  # `Headers.update` makes another `Headers` first
         response = await self._pass_on(request)
         if (
             response.status_code == httpx.codes.FORBIDDEN
