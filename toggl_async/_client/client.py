@@ -14,10 +14,11 @@ from msgspec import UNSET, UnsetType
 from toggl_async import scopes
 from toggl_async._client.answer import Answer
 from toggl_async._client.auth import Auth, SessionCookie, auth_from_env
-from toggl_async._client.login import FixedLogin, Login, SessionLogin
+from toggl_async._client.login import FixedLogin, Login
 from toggl_async._client.middleware import Middleware, attempts_of, calls_of
 from toggl_async._client.plans import KnownPlans
 from toggl_async._client.session import CallOptions, Session
+from toggl_async._client.session_login import SessionLogin
 from toggl_async._client.wire import Wire, checked_url, network
 from toggl_async._hints import NoSuchName, known_arguments
 from toggl_async._operations.arguments import each, one_id

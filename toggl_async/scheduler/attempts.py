@@ -48,8 +48,9 @@ from toggl_async.scheduler.core.route import RequestFacts, quota_of
 from toggl_async.scheduler.core.schedule import Next, Recalled
 from toggl_async.scheduler.driver import Background, Driver, Ticket
 from toggl_async.scheduler.exchange import Exchange, HeldStream, LostRequest
-from toggl_async.scheduler.transport import InnerTransport, httpx
+from toggl_async.scheduler.transport import httpx
 from toggl_async.scheduler.transport.failures import as_failure
+from toggl_async.scheduler.transport.inner import InnerTransport
 
 __all__ = ["Attempts", "refusal_of"]
 

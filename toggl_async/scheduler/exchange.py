@@ -24,8 +24,9 @@ from toggl_async.scheduler.core.masking import masked, secrets_in, without_crede
 from toggl_async.scheduler.core.outcome import FIRST_REFUSAL
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
-from toggl_async.scheduler.transport import InnerTransport, Pool, Send, httpx
+from toggl_async.scheduler.transport import Send, httpx
 from toggl_async.scheduler.transport.failures import is_hopeless
+from toggl_async.scheduler.transport.inner import InnerTransport, Pool
 
 __all__ = ["SECRETS", "Departing", "Exchange", "HeldStream", "LostRequest"]
 

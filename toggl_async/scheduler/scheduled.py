@@ -20,10 +20,10 @@ from toggl_async.scheduler.transport import (
     AnyTransport,
     Around,
     EnvironmentNetwork,
-    InnerTransport,
     foreign_request,
     httpx,
 )
+from toggl_async.scheduler.transport.inner import InnerTransport
 
 __all__ = ["ScheduledTransport", "see_attempts"]
 
