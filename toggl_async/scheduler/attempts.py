@@ -27,6 +27,7 @@ from toggl_async.errors import (
     TogglError,
 )
 from toggl_async.scheduler.adapter import EXTENSION, REFUSED, asks_by_password, shown_path
+from toggl_async.scheduler.bodies import LostRequest
 from toggl_async.scheduler.coalesce import Work
 from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import SECOND
@@ -47,7 +48,7 @@ from toggl_async.scheduler.core.queue import CallState
 from toggl_async.scheduler.core.route import RequestFacts, quota_of
 from toggl_async.scheduler.core.schedule import Next, Recalled
 from toggl_async.scheduler.driver import Background, Driver, Ticket
-from toggl_async.scheduler.exchange import Exchange, HeldStream, LostRequest
+from toggl_async.scheduler.exchange import Exchange, HeldStream
 from toggl_async.scheduler.transport import httpx
 from toggl_async.scheduler.transport.failures import as_failure
 from toggl_async.scheduler.transport.inner import InnerTransport

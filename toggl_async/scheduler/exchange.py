@@ -11,27 +11,20 @@ events by other names, has sent what it failed to send, for all we know.
 """
 
 import asyncio
-import datetime as dt
 import enum
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from toggl_async.errors import InvalidInput
-from toggl_async.scheduler.content_coding import decode, decode_what_is_there
-from toggl_async.scheduler.core.limits import SECOND
-from toggl_async.scheduler.core.masking import masked, secrets_in, without_credentials
-from toggl_async.scheduler.core.outcome import FIRST_REFUSAL
+from toggl_async.scheduler.bodies import LostRequest, close, read_answer
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
 from toggl_async.scheduler.transport import Send, httpx
 from toggl_async.scheduler.transport.failures import is_hopeless
 from toggl_async.scheduler.transport.inner import InnerTransport, Pool
 
-__all__ = ["SECRETS", "Departing", "Exchange", "HeldStream", "LostRequest"]
-
-SECRETS: Final = "toggl_async.secrets"
-"""The key of `httpx.Request.extensions` under which a request says what is secret in its body."""
+__all__ = ["Departing", "Exchange", "HeldStream"]
 
 _DEPARTURES: Final = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
 
@@ -59,22 +52,7 @@ _CONNECTING: Final = frozenset(
 _CLEANING: Final = frozenset({"connection.close", "http11.response_closed"})
 """What it traces after something failed."""
 
-_BODILESS: Final = frozenset({204, 205, 304})
-"""Answers that have no body, whatever their headers say of it."""
-
 Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
-
-
-class LostRequest(Exception):
-    """No answer came, or a part of one.
-
-    Attributes:
-        error: what the inner transport raised.
-    """
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 class Departing(Protocol):
@@ -220,60 +198,13 @@ class Exchange:
         if self._pool is not None:
             self._inner.doubt(self._pool)
 
-    async def read(self, response: httpx.Response) -> None:
+    def read(self, response: httpx.Response) -> Awaitable[None]:
         """Read the body of an answer, and leave it to be read again, decoded.
-
-        A body that can't be decoded is left as it came, with its Content-Encoding. What is left of the
-        body of a refusal doesn't matter: its status says enough.
 
         Raises:
             LostRequest: the body broke off.
         """
-        stream = response.stream
-        refused = response.status_code >= FIRST_REFUSAL
-        if not isinstance(stream, httpx.ByteStream):
-            response.stream = httpx.ByteStream(await _body(stream, may_break_off=refused))
-        if "content-encoding" in response.headers:
-            self._decode(response, refused=refused)
-        if refused:
-            self._mask(response)
-            await response.aread()
-            now = round(asyncio.get_running_loop().time() * SECOND)
-            response.elapsed = dt.timedelta(microseconds=now - self._began)
-
-    def _mask(self, response: httpx.Response) -> None:
-        """Blank the credentials in a refusal, which errors, events and budgets repeat."""
-        declared: frozenset[str] = self._request.extensions.get(SECRETS, frozenset())
-        secrets = declared | secrets_in(self._request.headers)
-        response.headers = httpx.Headers(without_credentials(response.headers.raw, secrets))
-        body = b"".join(cast(httpx.ByteStream, response.stream))
-        shown = masked(body, secrets)
-        if shown != body:
-            if "content-length" in response.headers:
-                response.headers["content-length"] = str(len(shown))
-            response.stream = httpx.ByteStream(shown)
-            # A response that was made of its whole body, as those of fakes are, has it in memory, too.
-            if "_content" in vars(response):
-                vars(response)["_content"] = shown
-
-    def _decode(self, response: httpx.Response, *, refused: bool) -> None:
-        """Decode a body that has been read."""
-        body = b"".join(cast(httpx.ByteStream, response.stream))
-        if not body and (self._request.method == "HEAD" or response.status_code in _BODILESS):
-            return
-        if refused:
-            decoded = decode_what_is_there(response.headers, body)
-        else:
-            try:
-                decoded = decode(response.headers, body)
-            except httpx.DecodingError:
-                return
-            except httpx.RemoteProtocolError as error:
-                raise LostRequest(error) from error
-        del response.headers["content-encoding"]
-        if "content-length" in response.headers:
-            response.headers["content-length"] = str(len(decoded))
-        response.stream = httpx.ByteStream(decoded)
+        return read_answer(response, self._request, began=self._began)
 
     def _refused_unsent(self) -> bool:
         """Say whether what was refused on its way is certain not to have left."""
@@ -352,38 +283,6 @@ def _unsendable(request: httpx.Request) -> str:
     return "HTTP does not allow its method, target or headers"
 
 
-async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_break_off: bool) -> bytes:
-    """Read a body, at least as far as it comes if it may break off.
-
-    Raises:
-        LostRequest: it broke off.
-    """
-    chunks: list[bytes] = []
-    try:
-        if isinstance(stream, httpx.AsyncByteStream):
-            async for chunk in stream:
-                chunks.append(chunk)  # noqa: PERF401 - what has come counts, even if the rest does not
-        else:
-            chunks.extend(stream)
-    except Exception as error:
-        if not may_break_off:
-            raise LostRequest(error) from error
-    finally:
-        await _close(stream)
-    return b"".join(chunks)
-
-
-async def _close(stream: httpx.AsyncByteStream | httpx.SyncByteStream) -> None:
-    """Close a body that has been read, or won't be; what goes wrong then changes nothing."""
-    try:
-        if isinstance(stream, httpx.AsyncByteStream):
-            await stream.aclose()
-        else:
-            stream.close()
-    except Exception:  # noqa: BLE001, S110 - `contextlib.suppress` costs a call for each answer
-        pass
-
-
 def _is_tunnel(info: dict[str, Any]) -> bool:
     """Say whether an event is about the CONNECT by which a proxy is asked for a tunnel."""
     return getattr(info.get("request"), "method", b"") == b"CONNECT"
@@ -427,7 +326,7 @@ class HeldStream(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Close the answer, and free the slot."""
         try:
-            await _close(self._stream)
+            await close(self._stream)
         except asyncio.CancelledError:
             self._exchange.was_cut_off()
             raise
