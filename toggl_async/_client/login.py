@@ -19,26 +19,10 @@ import math
 from typing import Final
 
 from toggl_async._client.auth import Auth
-from toggl_async.errors import (
-    ClientClosed,
-    LoginRefused,
-    TogglError,
-)
+from toggl_async.errors import ClientClosed, LoginRefused, TogglError
 from toggl_async.options import Priority
-from toggl_async.scheduler import (
-    EXTENSION,
-    Lane,
-    RequestFacts,
-    ScheduledTransport,
-    facts_of,
-)
-from toggl_async.scheduler.adapter import (
-    REFUSED,
-    asks_by_password,
-    login_refused,
-    page_in,
-    shown_path,
-)
+from toggl_async.scheduler import EXTENSION, Lane, RequestFacts, ScheduledTransport, facts_of
+from toggl_async.scheduler.adapter import REFUSED, asks_by_password, login_refused, page_in, shown_path
 from toggl_async.scheduler.core.masking import masked, secrets_in
 from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx

@@ -5,43 +5,32 @@ The coroutines of `toggl_async.scopes` know a `Session` as their `Caller`. Only 
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any, Final, TypedDict, TypeVar, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 import attrs
 import msgspec
 from msgspec import UNSET
 
 from toggl_async._client.answer import Answer, Received
+from toggl_async._client.downloads import after, believe, pieces_of
 from toggl_async._client.login import REFUSAL
 from toggl_async._client.plans import KnownPlans
-from toggl_async._client.wire import Wire, check_call, raw_chunks, read, undecodable
+from toggl_async._client.wire import Wire, check_call, read
 from toggl_async._operations.files import Download, Form
 from toggl_async._operations.operation import Arguments, Operation, PathValue, Resource, Value
 from toggl_async._operations.paging import PageAnswer, PageRequest, Pages
 from toggl_async.codec import Codec, expand_path, query_items
 from toggl_async.codec.legible import impostor
-from toggl_async.errors import (
-    ConnectionFailed,
-    DecodeError,
-    InvalidInput,
-    LoginRefused,
-    RequestFailed,
-    RequestTimeout,
-)
+from toggl_async.errors import DecodeError, InvalidInput, LoginRefused, RequestFailed
 from toggl_async.options import Priority
 from toggl_async.scheduler import RequestFacts, Scheduler, error_of, facts_of
 from toggl_async.scheduler.adapter import EXTENSION, shown_path
-from toggl_async.scheduler.content_coding import decoder_for
 from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx
-from toggl_async.scheduler.transport.failures import told
 
 __all__ = ["CallOptions", "Session"]
 
 T = TypeVar("T")
-
-_SHOWN: Final = 200
-"""Characters that are shown of words that came in place of a file."""
 
 
 class _Declared(TypedDict):
@@ -127,7 +116,7 @@ class Session:
 
         async def whole() -> bytes:
             received = await self._received(operation, arguments)
-            self._believe(operation, received.response, received.body)
+            believe(self.codec, operation, received.response, received.body)
             return received.body
 
         @asynccontextmanager
@@ -144,7 +133,7 @@ class Session:
                         if not (operation.reads and left > 0):
                             raise
                         continue
-                    yield await opened.enter_async_context(aclosing(_after(first, pieces)))
+                    yield await opened.enter_async_context(aclosing(after(first, pieces)))
                     return
 
         return Download(whole, chunks)
@@ -171,48 +160,7 @@ class Session:
         said = b"" if response.is_success else await read(response, operation=operation.name)
         Received(response, request, operation=operation.name, body=said, mask=self.codec.mask)
         self._refuse(request, response)
-        pieces = await opened.enter_async_context(aclosing(_chunks(operation, request, response)))
-        return await opened.enter_async_context(aclosing(self._believed(operation, response, pieces)))
-
-    async def _believed(
-        self, operation: Operation[object], response: httpx.Response, pieces: AsyncIterator[bytes]
-    ) -> AsyncGenerator[bytes, None]:
-        """Pass on a file, unless its first piece shows that it is none."""
-        is_first = True
-        async for piece in pieces:
-            if is_first:
-                self._believe(operation, response, piece)
-            is_first = False
-            yield piece
-
-    def _believe(self, operation: Operation[object], response: httpx.Response, piece: bytes) -> None:
-        """Refuse what can't be a file.
-
-        Raises:
-            DecodeError: a part of it came that nobody asked for, or words of JSON, or of HTML.
-        """
-        if response.status_code == httpx.codes.PARTIAL_CONTENT:
-            found = response.headers.get("content-range", "without a Content-Range")
-            raise DecodeError(
-                f"got only a part of the file, though all of it was asked for: {found}",
-                operation=operation.name,
-                field="$",
-                body=piece,
-            )
-        if "json" in response.headers.get("content-type", "").lower() and piece.startswith(b'"'):
-            try:
-                words = msgspec.json.decode(piece, type=str)
-            except msgspec.DecodeError:
-                pass
-            else:
-                shown = self.codec.mask(words[:_SHOWN].encode(errors="replace")).decode()
-                raise DecodeError(
-                    f'got words in place of a file: "{shown}"',
-                    operation=operation.name,
-                    field="$",
-                    body=piece,
-                )
-        self.codec.believe(bytes, piece, operation=operation.name)
+        return await pieces_of(self.codec, operation, request, response, opened)
 
     async def fetch(
         self,
@@ -389,43 +337,6 @@ class Session:
                 field="Location",
                 body=received.body,
             ) from None
-
-
-async def _after(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Pass on a piece that was read already, and those that follow."""
-    if first:
-        yield first
-    async for piece in pieces:
-        yield piece
-
-
-async def _chunks(
-    operation: Operation[object], request: httpx.Request, response: httpx.Response
-) -> AsyncGenerator[bytes, None]:
-    """Pass on the body of a streamed answer, decoded."""
-    try:
-        decoder = decoder_for(response.headers)
-        async for chunk in raw_chunks(response):
-            decoded = chunk if decoder is None else decoder.feed(chunk)
-            if decoded:
-                yield decoded
-        if decoder is not None:
-            decoder.finish()
-    except httpx.DecodingError as error:
-        raise undecodable(error, operation=operation.name) from error
-    except Exception as error:
-        raise _broken_off(operation, request, error) from error
-
-
-def _broken_off(operation: Operation[object], request: httpx.Request, error: Exception) -> RequestFailed:
-    """Return the typed error for an answer of which the first part came alone."""
-    kind = RequestTimeout if isinstance(error, httpx.TimeoutException | TimeoutError) else ConnectionFailed
-    return kind(
-        f"the answer was cut off: {told(error, request.extensions.get('timeout'))}",
-        method=request.method,
-        path=shown_path(request),
-        maybe_applied=not operation.reads,
-    )
 
 
 def _id(value: PathValue | None) -> int | None:

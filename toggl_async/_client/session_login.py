@@ -39,10 +39,7 @@ from toggl_async.scheduler import (
     error_of,
     facts_of,
 )
-from toggl_async.scheduler.adapter import (
-    page_in,
-    words_of_another,
-)
+from toggl_async.scheduler.adapter import page_in, words_of_another
 from toggl_async.scheduler.bodies import SECRETS
 from toggl_async.scheduler.transport import httpx, running_loop
 

@@ -18,20 +18,12 @@ from typing import Final
 
 import anyio
 
-from toggl_async.errors import (
-    ClientClosed,
-    LoginRefused,
-    MaxWaitExceeded,
-    QuotaExceeded,
-    RequestFailed,
-    TogglError,
-)
-from toggl_async.scheduler.adapter import EXTENSION, REFUSED, asks_by_password, shown_path
+from toggl_async.errors import ClientClosed, MaxWaitExceeded, QuotaExceeded, RequestFailed
+from toggl_async.scheduler.adapter import EXTENSION, REFUSED, shown_path
 from toggl_async.scheduler.bodies import LostRequest
 from toggl_async.scheduler.coalesce import Work
 from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import SECOND
-from toggl_async.scheduler.core.memory import RefusalMet, error_from_memory, key_of
 from toggl_async.scheduler.core.outcome import (
     FIRST_REFUSAL,
     LONGEST_RESET,
@@ -39,21 +31,19 @@ from toggl_async.scheduler.core.outcome import (
     Outcome,
     OutcomeKind,
     classify,
-    login_attempts_left,
-    message_of,
     read_headers,
-    request_id_of,
 )
 from toggl_async.scheduler.core.queue import CallState
 from toggl_async.scheduler.core.route import RequestFacts, quota_of
 from toggl_async.scheduler.core.schedule import Next, Recalled
 from toggl_async.scheduler.driver import Background, Driver, Ticket
 from toggl_async.scheduler.exchange import Exchange, HeldStream
+from toggl_async.scheduler.refusals import lesson_of, refusal_of
 from toggl_async.scheduler.transport import httpx
 from toggl_async.scheduler.transport.failures import as_failure
 from toggl_async.scheduler.transport.inner import InnerTransport
 
-__all__ = ["Attempts", "refusal_of"]
+__all__ = ["Attempts"]
 
 _SMALL: Final = 1 << 20
 """Bytes up to which an upload is read into memory, so that it can be sent again after a refusal."""
@@ -308,64 +298,16 @@ class Attempts(Work[httpx.Response]):
             _learn_quota(driver, _raw(response))
 
     def _remember(self, response: httpx.Response, outcome: Outcome, then: Next) -> None:
-        """Remember an answer that will not change by asking again; its body has been read."""
-        driver, request, kind = self._driver, self._request, outcome.kind
-        key, how_long = b"", "for a day"
-        if kind is OutcomeKind.LOGIN:
-            if self._facts.account is not None or "authorization" not in request.headers:
-                return  # a session, which is renewed; or nobody's credentials
+        """Remember an answer that will not change by asking again."""
+        lesson = lesson_of(self._request, response, outcome, self._facts)
+        if lesson is None:
+            return
+        how_long = "for a day"
+        if outcome.kind is OutcomeKind.LOGIN:
             response.extensions[REFUSED] = then.login_refused
             how_long = "with these credentials"
-        elif kind in {OutcomeKind.GONE, OutcomeKind.FEATURE}:
-            body = _body_of(request)
-            if body is None and kind is OutcomeKind.FEATURE:
-                return  # what was refused isn't known
-            path, _, query = request.url.raw_path.partition(b"?")
-            key = key_of(kind, request.method, path.decode("ascii"), query, body or b"")
-        else:
-            return
-        status, headers = response.status_code, response.headers
-        message = message_of(status, headers, response.content)
-        left = login_attempts_left(headers)
-        if left is not None:
-            message = f"{message}; login attempts left: {left}"
-        lesson = RefusalMet(kind, key, status, message, request_id_of(headers), left)
-        if driver.learn(lesson):
-            driver.tell_remembered(status, self._facts.route, how_long)
-
-
-def refusal_of(driver: Driver, request: httpx.Request, facts: RequestFacts) -> TogglError | None:
-    """Return the refusal that is remembered for a request, if any."""
-    memories = driver.memories
-    if memories.login is None and not memories.refusals:
-        return None
-    if not facts.recalls and not memories.refuses_login(driver.now()):
-        return None
-    path, _, query = request.url.raw_path.partition(b"?")
-    found = memories.recall(request.method, path.decode("ascii"), query, _body_of(request), driver.now())
-    if found is None:
-        return None
-    if found is memories.login:
-        left = found.attempts_left
-        return LoginRefused(
-            found.message,
-            by_password=asks_by_password(request),
-            status=found.status,
-            method=request.method,
-            path=shown_path(request),
-            request_id=found.request_id,
-            headers={} if left is None else {"x-remaining-login-attempts": str(left)},
-            from_memory=True,
-        )
-    return error_from_memory(found, method=request.method, path=shown_path(request))
-
-
-def _body_of(request: httpx.Request) -> bytes | None:
-    """Return the body of a request; None where it isn't known, as that of a stream."""
-    try:
-        return request.content
-    except httpx.RequestNotRead:
-        return None
+        if self._driver.learn(lesson):
+            self._driver.tell_remembered(lesson.status, self._facts.route, how_long)
 
 
 def _final(result: _Result) -> httpx.Response:
