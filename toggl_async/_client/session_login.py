@@ -40,7 +40,7 @@ from toggl_async.scheduler import (
     facts_of,
 )
 from toggl_async.scheduler.adapter import page_in, words_of_another
-from toggl_async.scheduler.bodies import SECRETS
+from toggl_async.scheduler.exchange.bodies import SECRETS
 from toggl_async.scheduler.transport import httpx, running_loop
 
 __all__ = ["SessionLogin"]

@@ -11,11 +11,11 @@ from toggl_async.errors import ClientClosed
 from toggl_async.options import ClientOptions
 from toggl_async.scheduler.adapter import EXTENSION, facts_of
 from toggl_async.scheduler.attempts import Attempts
+from toggl_async.scheduler.attempts.refusals import refusal_of
 from toggl_async.scheduler.budgets import Budget
 from toggl_async.scheduler.budgets.named import budget_from_env
 from toggl_async.scheduler.core.route import RequestFacts, window_of
 from toggl_async.scheduler.driver import Driver
-from toggl_async.scheduler.refusals import refusal_of
 from toggl_async.scheduler.scheduler import Scheduler, drivers_of, refuse_beside
 from toggl_async.scheduler.transport import (
     AnyTransport,

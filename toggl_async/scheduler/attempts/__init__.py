@@ -20,7 +20,7 @@ import anyio
 
 from toggl_async.errors import ClientClosed, MaxWaitExceeded, QuotaExceeded, RequestFailed
 from toggl_async.scheduler.adapter import EXTENSION, REFUSED, shown_path
-from toggl_async.scheduler.bodies import LostRequest
+from toggl_async.scheduler.attempts.refusals import lesson_of, refusal_of
 from toggl_async.scheduler.coalesce import Work
 from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import SECOND
@@ -38,7 +38,7 @@ from toggl_async.scheduler.core.route import RequestFacts, quota_of
 from toggl_async.scheduler.core.schedule import Next, Recalled
 from toggl_async.scheduler.driver import Background, Driver, Ticket
 from toggl_async.scheduler.exchange import Exchange, HeldStream
-from toggl_async.scheduler.refusals import lesson_of, refusal_of
+from toggl_async.scheduler.exchange.bodies import LostRequest, read_answer
 from toggl_async.scheduler.transport import httpx
 from toggl_async.scheduler.transport.failures import as_failure
 from toggl_async.scheduler.transport.inner import InnerTransport
@@ -210,12 +210,13 @@ class Attempts(Work[httpx.Response]):
         """Send the request once; return what came of it, and why to send it again, if so."""
         driver, call, request = self._driver, self._call, self._request
         depart = functools.partial(driver.depart, call)
-        exchange = Exchange(self._inner, request, depart, began=driver.begin(call))
+        began = driver.begin(call)
+        exchange = Exchange(self._inner, request, depart)
         streaming = False
         then = Next()
         try:
             response = await exchange.send()
-            outcome, then = await self._judge(exchange, response)
+            response, outcome, then = await self._judge(response, began)
             stream = response.stream
             if self._facts.streams and isinstance(stream, httpx.AsyncByteStream) and not response.is_closed:
                 response.stream = HeldStream(
@@ -262,11 +263,19 @@ class Attempts(Work[httpx.Response]):
         """Take note that a streamed answer broke off."""
         self._driver.broke_off(self._call, type(error).__name__)
 
-    async def _judge(self, exchange: Exchange, response: httpx.Response) -> tuple[Outcome, Next]:
-        """Read an answer as far as needed, and let the account learn from it as early as possible."""
+    async def _judge(self, response: httpx.Response, began: int) -> tuple[httpx.Response, Outcome, Next]:
+        """Read an answer as far as needed, and let the account learn from it as early as possible.
+
+        Args:
+            response: the answer, of which the head has come.
+            began: when its request was handed to the network.
+
+        Returns:
+            What to hand over, what it means, and what follows for the call.
+        """
         driver, call, status = self._driver, self._call, response.status_code
         if status >= FIRST_REFUSAL:
-            await exchange.read(response)
+            response = await read_answer(response, self._request, began=began)
             outcome = classify(
                 status,
                 response.headers,
@@ -274,12 +283,12 @@ class Attempts(Work[httpx.Response]):
                 route=self._facts.route,
                 today=dt.datetime.now(dt.UTC),
             )
-            return outcome, driver.answered(call, status, outcome)
+            return response, outcome, driver.answered(call, status, outcome)
         outcome = classify(status, read_headers(response.headers.raw), b"")
         then = driver.answered(call, status, outcome)
         if not self._facts.streams:
-            await exchange.read(response)
-        return outcome, then
+            response = await read_answer(response, self._request, began=began)
+        return response, outcome, then
 
     def _note(self, response: httpx.Response, outcome: Outcome, then: Next) -> None:
         """Mark an answer with how it was obtained; remember what it teaches."""
@@ -353,7 +362,7 @@ async def _keep_small_upload(request: httpx.Request) -> None:
 
 
 def _raw(response: httpx.Response) -> bytes:
-    """Return the body of an answer that `Exchange.read` has read."""
+    """Return the body of an answer that `read_answer` has read."""
     stream = response.stream
     assert isinstance(stream, httpx.ByteStream)  # noqa: S101 - that is what it leaves
     return b"".join(stream)

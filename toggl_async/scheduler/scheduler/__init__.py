@@ -12,13 +12,13 @@ from typing import Final, Self
 
 from toggl_async.errors import InvalidInput
 from toggl_async.options import ClientOptions, Priority
-from toggl_async.scheduler.accounts import Drivers
 from toggl_async.scheduler.budgets import Budget
 from toggl_async.scheduler.budgets.memory import MemoryBudget
 from toggl_async.scheduler.core.limits import SECOND
 from toggl_async.scheduler.core.route import quota_of
 from toggl_async.scheduler.driver import Driver
 from toggl_async.scheduler.events import OnEvent, SchedulerEvent
+from toggl_async.scheduler.scheduler.accounts import Drivers
 from toggl_async.scheduler.stats import AccountStats, Counters, ProcessStats, SchedulerStats, WindowStats
 
 __all__ = ["Scheduler", "drivers_of", "on_made", "refuse_beside"]

@@ -30,16 +30,20 @@ class LostRequest(Exception):
         self.error = error
 
 
-async def read_answer(response: httpx.Response, request: httpx.Request, *, began: int) -> None:
+async def read_answer(response: httpx.Response, request: httpx.Request, *, began: int) -> httpx.Response:
     """Read the body of an answer, and leave it to be read again, decoded.
 
-    A body that can't be decoded is left as it came, with its Content-Encoding. What is left of the
-    body of a refusal doesn't matter: its status says enough.
+    A body that can't be decoded is left as it came, with its Content-Encoding. If the body of a refusal
+    breaks off, what has come of it will do: its status says enough.
 
     Args:
         response: the answer.
         request: what it answers.
         began: the loop's time at which the request was handed over, in microseconds.
+
+    Returns:
+        The answer; in place of a refusal, a copy without the credentials that errors, events and budgets
+        would repeat.
 
     Raises:
         LostRequest: the body broke off.
@@ -50,11 +54,13 @@ async def read_answer(response: httpx.Response, request: httpx.Request, *, began
         response.stream = httpx.ByteStream(await _body(stream, may_break_off=refused))
     if "content-encoding" in response.headers:
         _decode(response, request, refused=refused)
-    if refused:
-        _mask(response, request)
-        await response.aread()
-        now = round(running_loop().time() * SECOND)
-        response.elapsed = dt.timedelta(microseconds=now - began)
+    if not refused:
+        return response
+    refusal = _masked(response, request)
+    await refusal.aread()
+    now = round(running_loop().time() * SECOND)
+    refusal.elapsed = dt.timedelta(microseconds=now - began)
+    return refusal
 
 
 def _decode(response: httpx.Response, request: httpx.Request, *, refused: bool) -> None:
@@ -77,20 +83,21 @@ def _decode(response: httpx.Response, request: httpx.Request, *, refused: bool) 
     response.stream = httpx.ByteStream(decoded)
 
 
-def _mask(response: httpx.Response, request: httpx.Request) -> None:
-    """Blank the credentials in a refusal, which errors, events and budgets repeat."""
+def _masked(response: httpx.Response, request: httpx.Request) -> httpx.Response:
+    """Copy a refusal whose body has been read, with the credentials in it blanked."""
     declared: frozenset[str] = request.extensions.get(SECRETS, frozenset())
     secrets = declared | secrets_in(request.headers)
-    response.headers = httpx.Headers(without_credentials(response.headers.raw, secrets))
+    headers = httpx.Headers(without_credentials(response.headers.raw, secrets))
     body = b"".join(cast(httpx.ByteStream, response.stream))
     shown = masked(body, secrets)
-    if shown != body:
-        if "content-length" in response.headers:
-            response.headers["content-length"] = str(len(shown))
-        response.stream = httpx.ByteStream(shown)
-        # A response that was made of its whole body, as those of fakes are, has it in memory, too.
-        if "_content" in vars(response):
-            vars(response)["_content"] = shown
+    if shown != body and "content-length" in headers:
+        headers["content-length"] = str(len(shown))
+    return httpx.Response(
+        response.status_code,
+        headers=headers,
+        stream=httpx.ByteStream(shown),
+        extensions=response.extensions,
+    )
 
 
 async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_break_off: bool) -> bytes:

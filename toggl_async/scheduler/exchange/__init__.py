@@ -17,9 +17,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol
 
 from toggl_async.errors import InvalidInput
-from toggl_async.scheduler.bodies import LostRequest, close, read_answer
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
+from toggl_async.scheduler.exchange.bodies import LostRequest, close
 from toggl_async.scheduler.transport import Send, httpx
 from toggl_async.scheduler.transport.failures import is_hopeless
 from toggl_async.scheduler.transport.inner import InnerTransport, Pool
@@ -94,7 +94,6 @@ class Exchange:
     """A request on its way."""
 
     __slots__ = (
-        "_began",
         "_depart",
         "_handed_over",
         "_inner",
@@ -110,8 +109,6 @@ class Exchange:
         inner: InnerTransport,
         request: httpx.Request,
         depart: Departing,
-        *,
-        began: int,
     ) -> None:
         """Prepare to send a request.
 
@@ -119,7 +116,6 @@ class Exchange:
             inner: what sends it.
             request: what is sent.
             depart: asked at the last moment before the first byte.
-            began: the loop's time at which it was handed over, in microseconds.
         """
         self._inner = inner
         self._pool: Pool | None = None
@@ -128,7 +124,6 @@ class Exchange:
         self._user_trace: Trace | None = request.extensions.get("trace")
         self._watched: dict[str, Any] = {}
         self._phase = _Phase.HANDED_OVER
-        self._began = began
 
     async def send(self) -> httpx.Response:
         """Send the request; return as soon as the head of the answer is there.
@@ -197,14 +192,6 @@ class Exchange:
         """Take note that it was cancelled under way: what it held of its pool may be out of use."""
         if self._pool is not None:
             self._inner.doubt(self._pool)
-
-    def read(self, response: httpx.Response) -> Awaitable[None]:
-        """Read the body of an answer, and leave it to be read again, decoded.
-
-        Raises:
-            LostRequest: the body broke off.
-        """
-        return read_answer(response, self._request, began=self._began)
 
     def _refused_unsent(self) -> bool:
         """Say whether what was refused on its way is certain not to have left."""
