@@ -56,7 +56,7 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "verify": "pass transport=httpx.AsyncHTTPTransport(verify=…)",
     "workspace_id": "use client.workspace(id)",
 }
-"""What is looked for among the arguments of a client, and what to write instead."""
+"""Names that people try as arguments of a client, and what to write instead."""
 
 _FAREWELL: Final = 5.0
 """Seconds that closing the connections may take, whatever happens to the task that closes."""
@@ -147,7 +147,7 @@ class TogglClient:
     def _login_with(
         self, auth: Auth | SessionCookie, scheduled: ScheduledTransport, accounts_url: str
     ) -> Login:
-        """Choose what says who asks."""
+        """Choose the login that fits the credentials."""
         accounts = checked_url(accounts_url, "accounts")
         if not isinstance(auth, SessionCookie):
             if isinstance(auth, type) or not callable(getattr(auth, "headers", None)):
@@ -306,7 +306,7 @@ class TogglClient:
         if attempts is not UNSET:
             attrs.evolve(checked.retry, attempts=attempts)  # refused if it is out of range
         view = copy.copy(self)
-        view._is_view = True  # noqa: SLF001 - the view is one of us
+        view._is_view = True  # noqa: SLF001 - of the same class
         options = attrs.evolve(
             given,
             priority=given.priority if priority is UNSET else _as_priority(priority),
@@ -461,7 +461,7 @@ class TogglClient:
 
 
 def _hint(name: str) -> str:
-    """Say where that is which the client was asked for and doesn't have."""
+    """Say where to look for a name that the client doesn't have."""
     from toggl_async._client.whereabouts import hint_for_client  # noqa: PLC0415 - loads every scope
 
     return hint_for_client([one for one in vars(TogglClient) if not one.startswith("_")], name)

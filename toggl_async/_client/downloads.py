@@ -66,7 +66,7 @@ def believe(codec: Codec, operation: Operation[object], response: httpx.Response
 async def _believed(
     codec: Codec, operation: Operation[object], response: httpx.Response, pieces: AsyncIterator[bytes]
 ) -> AsyncGenerator[bytes, None]:
-    """Pass on a file, unless its first piece shows that it is none."""
+    """Pass on a file, unless its first piece shows that it isn't one."""
     is_first = True
     async for piece in pieces:
         if is_first:
@@ -76,7 +76,7 @@ async def _believed(
 
 
 async def after(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Pass on a piece that was read already, and those that follow."""
+    """Yield a piece that has been read already, and then those that follow."""
     if first:
         yield first
     async for piece in pieces:
@@ -102,7 +102,7 @@ async def _chunks(
 
 
 def _broken_off(operation: Operation[object], request: httpx.Request, error: Exception) -> RequestFailed:
-    """Return the typed error for an answer of which the first part came alone."""
+    """Return the typed error for an answer that was cut off."""
     kind = RequestTimeout if isinstance(error, httpx.TimeoutException | TimeoutError) else ConnectionFailed
     return kind(
         f"the answer was cut off: {told(error, request.extensions.get('timeout'))}",

@@ -35,20 +35,20 @@ REFUSAL: Final = "toggl_async.login_refused"
 _LOGGED: Final = "/api/v9/me/logged"
 
 _TRUSTED_FOR: Final = 3600.0
-"""Seconds for which credentials that were found good are taken to be."""
+"""Seconds for which credentials that were found valid are taken to be so."""
 
 _log = logging.getLogger("toggl_async.login")
 
 
 class Login(httpx.AsyncBaseTransport, abc.ABC):
-    """A transport that says who asks, and leaves the rest to the scheduled one.
+    """A transport that adds credentials to requests, and leaves the rest to the scheduled one.
 
     Args:
         scheduled: what sends the requests; closed with this one.
     """
 
     credentials: tuple[str, ...] = ("Cookie",)
-    """The names of the headers that say who asks."""
+    """The names of the headers that hold the credentials."""
 
     def __init__(self, scheduled: ScheduledTransport) -> None:
         self._scheduled = scheduled
@@ -57,7 +57,7 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
 
     @property
     def is_closing(self) -> bool:
-        """Whether nothing may start any more."""
+        """Whether the client is closing, and accepts no new call."""
         return self._closing
 
     def mask(self, body: bytes) -> bytes:
@@ -66,7 +66,7 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
 
     @abc.abstractmethod
     def _secrets(self) -> frozenset[str]:
-        """What proves who asks."""
+        """Return what no error, event or log may show."""
 
     def forget_refusal(self) -> None:
         """Try credentials again that were refused, for instance because the lock is over."""
@@ -76,7 +76,7 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
         """End the session, if there is one."""
 
     async def say_goodbye(self) -> None:
-        """Let nothing start any more, and end the session if there is one and it can be done quickly."""
+        """Accept no new call, and end the session if there is one and that takes only a moment."""
         self._closing = True
 
     async def aclose(self) -> None:
@@ -84,7 +84,7 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
         await self._scheduled.aclose()
 
     async def _pass_on(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, unless it is known by then that the credentials are wrong."""
+        """Send a request, unless the credentials have been refused by then."""
         self._recall(request)
         try:
             response = await self._send(request)
@@ -109,7 +109,7 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
             raise
 
     def _recall(self, request: httpx.Request) -> None:
-        """Raise the refusal that is remembered, if any; and let nothing start while closing."""
+        """Raise the remembered refusal, if there is one, or ClientClosed while closing."""
         if self._closing:
             raise ClientClosed("the client was closed")
         first = self._refused
@@ -137,9 +137,9 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
 class FixedLogin(Login):
     """Credentials that go with every request.
 
-    That they were refused is known to the scheduler, for all clients that use them: after a 401, a 403 on
-    the user's own path, or words that say so. Any other 403 can mean that a right is missing, or come from
-    something between here and Toggl. Then ``/me/logged`` is asked, which answers whoever is known; its
+    The scheduler knows, for all clients that use them, when they have been refused: by a 401, by a 403 on
+    the user's own path, or in so many words. Any other 403 can mean that a right is missing, or come from
+    something between here and Toggl. Then ``/me/logged`` is asked, which answers any valid credentials; its
     answer holds for an hour.
 
     Args:
@@ -187,12 +187,12 @@ class FixedLogin(Login):
         return secrets_in({name.lower(): value for name, value in self._headers.items()})
 
     def forget_refusal(self) -> None:
-        """Forget whether the credentials are known to be good, too."""
+        """Forget also that the credentials are known to be valid."""
         super().forget_refusal()
         self._trusted_until = -math.inf
 
     async def _ask(self, request: httpx.Request, facts: RequestFacts) -> None:
-        """Ask whether the credentials are good, unless that is known; once for all that want to know."""
+        """Ask whether the credentials are valid, unless that is known; callers share one request."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._trusted_until:
             return
@@ -205,13 +205,13 @@ class FixedLogin(Login):
         self._asking = None
 
     async def _ask_logged(self, request: httpx.Request, facts: RequestFacts) -> None:
-        """Ask ``/me/logged``; what the answer means is the scheduler's business."""
+        """Ask ``/me/logged``; the scheduler judges the answer."""
         headers = {name: request.headers[name] for name in ("accept", "user-agent", *self._headers)}
         asked = RequestFacts(
             route=f"GET {_LOGGED}",
             lane=Lane.USER,
             reads=True,
-            priority=Priority.INTERACTIVE,  # what it tells spares those who wait a wrong login each
+            priority=Priority.INTERACTIVE,  # its answer saves each waiting call a failed login
             max_wait=facts.max_wait,
         )
         extensions = {name: value for name, value in request.extensions.items() if name == "timeout"}

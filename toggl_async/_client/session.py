@@ -102,7 +102,7 @@ class Session:
         return cast(T, self._decoded(operation, await self._received(operation, arguments)))
 
     def hint(self, resource: Resource, name: str) -> str:
-        """Say where that is which a resource was asked for and doesn't have."""
+        """Say where to look for a name that a resource doesn't have."""
         from toggl_async._client.whereabouts import hint_for_resource  # noqa: PLC0415 - loads every scope
 
         return hint_for_resource(resource, name)

@@ -64,7 +64,7 @@ class _Held:
     """A session.
 
     Attributes:
-        cookie: what proves who asks; secret.
+        cookie: the credential; secret.
         doubtful_at: the loop's time from which on a 403 may mean that it has expired.
         is_renewal: whether it took the place of one that was refused.
         worked: whether it was ever accepted.
@@ -161,7 +161,7 @@ class SessionLogin(Login):
             raise error_of(response, method=request.method, path=_PATH)
 
     async def say_goodbye(self) -> None:
-        """End the session if that takes a moment only; calls that wait end with ClientClosed."""
+        """End the session if that takes only a moment; waiting calls end with ClientClosed."""
         self._closing = True
         self._scheduled.close_calls()
         with anyio.move_on_after(_GOODBYE, shield=True):
@@ -188,11 +188,11 @@ class SessionLogin(Login):
             try:
                 return await asyncio.shield(task)
             except (MaxWaitExceeded, RateLimited):
-                # Perhaps it was the other's time that ran out, and this call still has some.
+                # The time of whoever began it may have run out, and this call may have some left.
                 if not joins:
                     raise
             except (RequestFailed, ServerError):
-                # It was the other's bad luck. Once is enough: a server that is down fails all of them.
+                # It may do better for this call. Not more than once: a server that is down fails them all.
                 if not joins or is_second:
                     raise
                 is_second = True
@@ -200,7 +200,7 @@ class SessionLogin(Login):
     def _logged_in(self, task: "asyncio.Task[_Held]") -> None:
         self._logging_in = None
         if not task.cancelled():
-            task.exception()  # looked at, so that asyncio does not complain when nobody waits any more
+            task.exception()  # retrieved, or asyncio would complain if nobody waits for it any more
 
     async def _make(self, facts: RequestFacts, is_renewal: bool) -> _Held:
         """Make a session."""
@@ -210,7 +210,7 @@ class SessionLogin(Login):
         try:
             response = await self._scheduled.handle_async_request(request)
         except RequestFailed as error:
-            # Whatever became of the login, the call behind it was never sent.
+            # Whether or not the login was carried out, the call that needed it was never sent.
             raise type(error)(
                 "the login failed", method=request.method, path=_PATH, maybe_applied=False
             ) from error
@@ -221,7 +221,7 @@ class SessionLogin(Login):
             held = _Held(cookie, doubtful_at, is_renewal)
             self._held = held
             for waiting in self._under_way:
-                # What waits in the queue with the old cookie would only be refused.
+                # Requests that are queued with the old cookie would only be refused.
                 waiting.headers["Cookie"] = f"{_COOKIE}={cookie}"
             return held
         if theirs := words_of_another(response, self._url):
@@ -260,7 +260,7 @@ class SessionLogin(Login):
 
 
 def _cookie(headers: httpx.Headers) -> str | None:
-    """Find the session's cookie among those that an answer sets."""
+    """Return the session's cookie, if an answer sets it."""
     for line in headers.get_list("set-cookie"):
         name, _, value = line.partition(";")[0].partition("=")
         if name.strip() == _COOKIE and value.strip():
@@ -269,10 +269,10 @@ def _cookie(headers: httpx.Headers) -> str | None:
 
 
 def _lifetime(cookie: str) -> float | None:
-    """Return for how many seconds a session says that it is valid; None when it does not say.
+    """Return for how many seconds a session says that it is valid; None if it does not say.
 
-    It is a JSON Web Token, read here without a look at its signature: it is not us whom it has to
-    convince. Its two times are compared with each other, so that a wrong clock does no harm.
+    It is a JSON Web Token. Its signature isn't checked, because nothing is trusted here on its word. Its two
+    times are compared with each other, so that a wrong clock does no harm.
     """
     try:
         part = cookie.split(".")[1]

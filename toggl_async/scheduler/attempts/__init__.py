@@ -164,7 +164,7 @@ class Attempts(Work[httpx.Response]):
         if apart is None:
             self._driver.withdraw(self._call)
             return
-        # Not here, but as it ends: whoever abandons it may be cancelled once more.
+        # As it ends, and not here: the caller may be cancelled again while it waits.
         apart.stop(lambda: self._driver.withdraw(self._call))
 
     def copier(self, result: httpx.Response) -> Callable[[], httpx.Response]:
@@ -202,7 +202,7 @@ class Attempts(Work[httpx.Response]):
         except Exception:
             self._apart = None
             raise
-        # Not where its caller was cancelled: whoever leads next has the result.
+        # Not in a `finally`: if this caller is cancelled, the next one to lead needs it.
         self._apart = None
         return result
 
@@ -255,12 +255,12 @@ class Attempts(Work[httpx.Response]):
         return response, then.again
 
     def _free(self, then: Next) -> None:
-        """Free the slot, unless the call keeps it until it is back in its line."""
+        """Free the slot, unless the call keeps it for another attempt."""
         if then.again is None:
             self._driver.finish(self._call)
 
     def _broken(self, error: Exception) -> None:
-        """Take note that a streamed answer broke off."""
+        """Note that a streamed answer broke off."""
         self._driver.broke_off(self._call, type(error).__name__)
 
     async def _judge(self, response: httpx.Response, began: int) -> tuple[httpx.Response, Outcome, Next]:
@@ -291,7 +291,7 @@ class Attempts(Work[httpx.Response]):
         return response, outcome, then
 
     def _note(self, response: httpx.Response, outcome: Outcome, then: Next) -> None:
-        """Mark an answer with how it was obtained; remember what it teaches."""
+        """Note on an answer how it was obtained, and remember what it teaches."""
         driver, call = self._driver, self._call
         response.extensions[EXTENSION] = Attempted(
             attempts=call.attempts,
@@ -320,7 +320,7 @@ class Attempts(Work[httpx.Response]):
 
 
 def _final(result: _Result) -> httpx.Response:
-    """Hand over what the last attempt came to."""
+    """Return what the last attempt came to, or raise it."""
     if isinstance(result, RequestFailed):
         raise result
     return result
@@ -347,7 +347,7 @@ def _learn_quota(driver: Driver, body: bytes) -> None:
 
 
 def _int(value: object) -> int | None:
-    """Return a whole number that can be true, of a decoded answer."""
+    """Return a whole number of a decoded answer; None if it is implausible."""
     if type(value) not in {int, str}:
         return None
     text = str(value).strip()

@@ -1,4 +1,4 @@
-"""One request, sent once: when it really left, and what was read of the answer, or is known if none came.
+"""One request, sent once: when it left, and if no answer came, whether it may have reached Toggl.
 
 The moment of sending is learned from httpcore's `trace` extension: ``send_request_headers.started``
 comes when a connection stands and the first byte is about to leave. The request waits right there
@@ -172,7 +172,7 @@ class Exchange:
         return response
 
     def _withhold(self, send: Send) -> Send:
-        """Take note of whether middleware sends the request: until then, nothing of it has left."""
+        """Note when middleware sends the request: until then, nothing of it has left."""
         self._phase = _Phase.WITHHELD
 
         def hand_over(request: httpx.Request) -> Awaitable[httpx.Response]:
@@ -183,13 +183,13 @@ class Exchange:
         return hand_over
 
     def end(self) -> None:
-        """Take note that nothing more of it will be read; once is enough."""
+        """Note that nothing more of it will be read; calling it twice does nothing."""
         pool, self._pool = self._pool, None
         if pool is not None:
             self._inner.leave(pool)
 
     def was_cut_off(self) -> None:
-        """Take note that it was cancelled under way: what it held of its pool may be out of use."""
+        """Note that it was cancelled under way, which can put its connection out of use."""
         if self._pool is not None:
             self._inner.doubt(self._pool)
 
@@ -216,7 +216,7 @@ class Exchange:
         return Loss.MAY_HAVE_LEFT if self.may_have_left(error) else Loss.NEVER_LEFT
 
     async def _trace(self, name: str, info: dict[str, Any]) -> None:
-        """Let the request leave when it is about to; nothing that comes later matters here."""
+        """Hold the request as it is about to leave, until it may; later events do not matter."""
         self._inner.traces = True
         if name in _DEPARTURES and not _is_tunnel(info):
             # Where several share a connection, one that waited here would let another take its stream.
@@ -233,7 +233,7 @@ class Exchange:
             await self._user_trace(name, info)
 
     def _note(self, name: str, info: dict[str, Any]) -> None:
-        """Take note of an event before the departure."""
+        """Note an event before the departure."""
         what, _, step = name.rpartition(".")
         if what in _CLEANING or self._phase is _Phase.BEGUN or step == "failed":
             return
@@ -245,7 +245,7 @@ class Exchange:
             self._phase = _Phase.BEGUN
 
     def _stop_watching(self) -> None:
-        """Leave the trace to the caller's own, if any: nothing refers to this exchange any more."""
+        """Trace no more, except for the caller; afterwards, nothing refers to this exchange."""
         if self._user_trace is None:
             self._watched.pop("trace", None)
         else:
@@ -281,8 +281,8 @@ class HeldStream(httpx.AsyncByteStream):
     Args:
         stream: the body.
         exchange: what brought it.
-        broken: told that it broke off, and by what.
-        closed: told once that it was closed.
+        broken: called with the error if it breaks off.
+        closed: called once, when it is closed.
     """
 
     def __init__(

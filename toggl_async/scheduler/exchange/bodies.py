@@ -101,7 +101,7 @@ def _masked(response: httpx.Response, request: httpx.Request) -> httpx.Response:
 
 
 async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_break_off: bool) -> bytes:
-    """Read a body, at least as far as it comes if it may break off.
+    """Read a body; if it may break off, as far as it comes.
 
     Raises:
         LostRequest: it broke off.
@@ -122,7 +122,7 @@ async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_bre
 
 
 async def close(stream: httpx.AsyncByteStream | httpx.SyncByteStream) -> None:
-    """Close a body that has been read, or won't be; what goes wrong then changes nothing."""
+    """Close a body that has been read or isn't wanted; nothing depends on whether that works."""
     try:
         if isinstance(stream, httpx.AsyncByteStream):
             await stream.aclose()

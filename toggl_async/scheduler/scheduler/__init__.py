@@ -28,7 +28,7 @@ _ITS_OWN: Final = ("pace", "retry", "cooldown", "quota", "max_in_flight")
 
 
 on_made: Final[list[Callable[["Scheduler"], None]]] = []
-"""Told of each scheduler that is made: how telemetry comes to all of a process."""
+"""Called with each scheduler that is made, so that telemetry can cover a whole process."""
 
 
 class Scheduler:
@@ -104,7 +104,7 @@ class Scheduler:
             A function that stops this; calling it twice does nothing.
         """
         _check_listener(on_event)
-        # Wrapped, so that one function may listen twice, and each time is ended by itself.
+        # Wrapped, so that a function may listen twice, and each can be ended on its own.
         listener = _Listener(on_event)
         self._listeners.append(listener)
 
@@ -127,7 +127,7 @@ class Scheduler:
 
 
 def _check_listener(given: object) -> None:
-    """Refuse what can't be told anything.
+    """Refuse what can't be called with events.
 
     Raises:
         InvalidInput: it isn't a function, or is a coroutine function, which nobody would await.
@@ -140,7 +140,7 @@ def _check_listener(given: object) -> None:
 
 
 class _Listener:
-    """A function that listens; unlike it, no two are equal."""
+    """A listener; two of the same function are not equal."""
 
     __slots__ = ("_on_event",)
 

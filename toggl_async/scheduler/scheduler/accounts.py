@@ -47,7 +47,7 @@ class Drivers:
     Args:
         options: for every account.
         budget: where their limits are kept.
-        chance: where chance comes from; drawn anew in each process if not given.
+        chance: the source of randomness; by default, a new one in each process.
         counters: where everything is counted.
         listeners: the functions that are called with events; they come and go.
     """
@@ -64,7 +64,7 @@ class Drivers:
         self.options: ClientOptions = options
         self.closed: bool = False
         self.around: Around | None = None
-        """What goes around each call, if anything: a span."""
+        """What goes around each call, if anything, such as a span."""
         self.organizations: dict[int, int] = {}
         """The organization of each workspace that was seen."""
         self._budget = budget
@@ -128,13 +128,13 @@ class Drivers:
             driver.close(owner)
 
     def forget_refusals(self) -> None:
-        """Forget what was refused to any of them, and to those to come: others may have told a budget."""
+        """Forget the refusals of all accounts, and of those to come, which a shared budget may know."""
         self._forgets = True
         for driver in self.drivers:
             driver.learn(Forgotten())
 
     def learn_organization(self, workspace_id: int, organization_id: int) -> None:
-        """Take note of the organization of a workspace, whose quota its requests spend."""
+        """Note the organization of a workspace, whose quota its requests spend."""
         if self._loop is not None and self._loop.is_closed():
             self._let_go()
         if self.organizations.get(workspace_id) != organization_id:
@@ -165,7 +165,7 @@ class Drivers:
         self._let_go()
         self._holder = self._budget.open(self._woken, on_trouble=self._tell_trouble)
         self._loop, self._process = loop, os.getpid()
-        # Processes that share their chance, as forked ones would, come back from a rest together.
+        # With a shared random state, as after a fork, processes would come back from a rest together.
         self._chance = self._given_chance or random.Random()
 
     def _let_go(self) -> None:

@@ -139,7 +139,7 @@ def proxy_for(url: httpx.URL) -> EnvironmentProxy | None:
 
 
 def guests() -> ModuleType | None:
-    """Return the adapter for httpx2, if the program has brought httpx2 along, and not in httpx's place."""
+    """Return the adapter for httpx2, if the program has imported httpx2, and not in place of httpx."""
     if sys.modules.get("httpx2") in {None, httpx}:
         return None
     from toggl_async.scheduler import guest  # noqa: PLC0415 - httpx2 is there
@@ -162,7 +162,7 @@ def foreign_request(request: object, send: Send) -> Coroutine[Any, Any, httpx.Re
 
 
 class Network(httpx.AsyncHTTPTransport):
-    """httpx's own transport, which can be had again without the connections.
+    """httpx's own transport, which can be made again without its connections.
 
     Args:
         limits: connections at once.
@@ -177,7 +177,7 @@ class Network(httpx.AsyncHTTPTransport):
     def renewed(self) -> Self:
         """Return another transport like this one, with its TLS context and without its connections."""
         other = type(self).__new__(type(self))
-        other._settings, other._context = self._settings, self._context  # noqa: SLF001 - one of us
+        other._settings, other._context = self._settings, self._context  # noqa: SLF001 - of the same class
         other._connect()  # noqa: SLF001 - likewise
         return other
 

@@ -69,7 +69,7 @@ class InnerTransport:
         adapter, guest = guests(), None
         if adapter is not None and isinstance(transport, adapter.httpx2.AsyncBaseTransport):
             guest = adapter.GuestTransport(transport)
-        # Another kind that has httpx's methods is taken at its word.
+        # Any other object with httpx's methods is taken to be such a transport.
         self._pool = Pool(guest or cast(httpx.AsyncBaseTransport, transport))
         self._retired: list[Pool] = []
         self._closing: set[asyncio.Task[None]] = set()
@@ -106,7 +106,7 @@ class InnerTransport:
         )
 
     async def make_ready(self) -> None:
-        """Begin anew in another event loop, and close the pools that nobody uses any more.
+        """Start afresh in another event loop, and close the pools that are no longer used.
 
         Raises:
             WrongEventLoop: the transport has connections of another loop or process, and can't be
@@ -125,7 +125,7 @@ class InnerTransport:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         if self._closing:
-            # Whoever is cancelled here leaves them to go on.
+            # If this is cancelled, they still go on.
             await asyncio.wait(list(self._closing))
 
     def way_to(self, url: httpx.URL) -> str:
@@ -139,11 +139,11 @@ class InnerTransport:
         return self._pool
 
     def leave(self, pool: Pool) -> None:
-        """Take note that an exchange has ended."""
+        """Note that an exchange has ended."""
         pool.under_way -= 1
 
     def doubt(self, pool: Pool) -> None:
-        """Take note that a connection of a pool may be out of use for good."""
+        """Note that a connection of a pool may be out of use for good."""
         if pool is not self._pool:
             return
         if isinstance(pool.transport, Network):
@@ -153,7 +153,7 @@ class InnerTransport:
             pool.is_doubtful = self.is_httpx
 
     def found_full(self, pool: Pool) -> None:
-        """Take note that a pool had no connection to give."""
+        """Note that a pool had no connection to give."""
         self.doubt(pool)
         pool.is_doubtful = True
 
@@ -177,7 +177,7 @@ class InnerTransport:
             elif self._is_connectionless:
                 self._pool = Pool(pool.transport)
             elif self.is_httpx and not forked:
-                # It forgets its connections, whatever comes of closing them in a loop that is over.
+                # It forgets its connections, even if it cannot close them because their loop is closed.
                 await _close(pool.transport)
                 self._pool = Pool(pool.transport)
             else:
@@ -190,7 +190,7 @@ class InnerTransport:
 
 
 def _kind(transport: httpx.AsyncBaseTransport) -> str:
-    """Name the type of a transport, of a guest's as its program knows it."""
+    """Name the type of a transport; for a guest, the type that its program passed."""
     adapter = guests()
     given: object = transport
     if adapter is not None and isinstance(transport, adapter.GuestTransport):
@@ -202,5 +202,5 @@ async def _close(transport: httpx.AsyncBaseTransport) -> None:
     """Close a transport; one that can't be closed is left behind."""
     try:
         await transport.aclose()
-    except Exception as error:  # noqa: BLE001 - whatever it is, nobody can do anything about it
+    except Exception as error:  # noqa: BLE001 - there is nothing that anybody could do about it
         _logger.debug("a transport could not be closed: %s", type(error).__name__)
