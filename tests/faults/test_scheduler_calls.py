@@ -345,7 +345,7 @@ async def test_a_window_ends_by_the_wall_clock_too(monkeypatch: pytest.MonkeyPat
     quota = {"X-Toggl-Quota-Remaining": "0", "X-Toggl-Quota-Resets-In": "3000"}
     server = Toggl(lambda _: httpx.Response(200, json={}, headers=quota if len(server.asked) == 1 else {}))
     asleep, real = 0.0, time.time
-    monkeypatch.setattr("toggl_async.scheduler.scheduler.time.time", lambda: real() + asleep)
+    monkeypatch.setattr("time.time", lambda: real() + asleep)
     async with server.client(ClientOptions(max_wait=5)) as toggl:
         await toggl.request("GET", ME)
         with pytest.raises(QuotaExceeded):

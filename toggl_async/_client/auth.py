@@ -1,7 +1,8 @@
 """Credentials: who a client is to Toggl. None of them shows its secret in a repr, an error or a log.
 
 `Auth` sets the headers of a request. A `SessionCookie` sets none: its client logs in with it, and
-`_client/login.py` keeps the session. The scheduler knows an account only by a keyed hash of these headers.
+`_client/session_login.py` keeps the session. The scheduler knows an account only by a keyed hash of these
+headers.
 Source: https://engineering.toggl.com/docs/track/authentication.
 """
 

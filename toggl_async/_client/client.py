@@ -13,10 +13,11 @@ from msgspec import UNSET, UnsetType
 from toggl_async import scopes
 from toggl_async._client.answer import Answer
 from toggl_async._client.auth import Auth, SessionCookie, auth_from_env, checked_environ
-from toggl_async._client.login import FixedLogin, Login, SessionLogin
+from toggl_async._client.login import FixedLogin, Login
 from toggl_async._client.middleware import Middleware, attempts_of, calls_of
 from toggl_async._client.plans import KnownPlans
 from toggl_async._client.session import CallOptions, Session
+from toggl_async._client.session_login import SessionLogin
 from toggl_async._client.wire import Wire, checked_url, network
 from toggl_async._hints import NoSuchName, known_arguments
 from toggl_async._operations.arguments import each, one_id, one_text
@@ -54,7 +55,7 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "verify": "pass transport=httpx.AsyncHTTPTransport(verify=…)",
     "workspace_id": "use client.workspace(id)",
 }
-"""What is looked for among the arguments of a client, and what to write instead."""
+"""Names that people try as arguments of a client, and what to write instead."""
 
 _FAREWELL: Final = 5.0
 """Seconds that closing the connections may take, whatever happens to the task that closes."""
@@ -145,7 +146,7 @@ class TogglClient:
     def _login_with(
         self, auth: Auth | SessionCookie, scheduled: ScheduledTransport, accounts_url: str
     ) -> Login:
-        """Choose what says who asks."""
+        """Choose the login that fits the credentials."""
         accounts = checked_url(accounts_url, "accounts")
         if not isinstance(auth, SessionCookie):
             if isinstance(auth, type) or not callable(getattr(auth, "headers", None)):
@@ -311,7 +312,7 @@ class TogglClient:
         if attempts is not UNSET:
             attrs.evolve(checked.retry, attempts=attempts)  # refused if it is out of range
         view = copy.copy(self)
-        view._is_view = True  # noqa: SLF001 - the view is one of us
+        view._is_view = True  # noqa: SLF001 - of the same class
         options = attrs.evolve(
             given,
             priority=given.priority if priority is UNSET else _as_priority(priority),
@@ -470,7 +471,7 @@ class TogglClient:
 
 
 def _hint(name: str) -> str:
-    """Say where that is which the client was asked for and doesn't have."""
+    """Say where to look for a name that the client doesn't have."""
     from toggl_async._client.whereabouts import hint_for_client  # noqa: PLC0415 - loads every scope
 
     return hint_for_client([one for one in vars(TogglClient) if not one.startswith("_")], name)

@@ -5,42 +5,33 @@ The coroutines of `toggl_async.scopes` know a `Session` as their `Caller`. Only 
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any, Final, TypedDict, TypeVar, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 import attrs
 import msgspec
 from msgspec import UNSET
 
 from toggl_async._client.answer import Answer, Received
+from toggl_async._client.downloads import after, believe, pieces_of
 from toggl_async._client.login import REFUSAL
 from toggl_async._client.plans import KnownPlans
 from toggl_async._client.wholeness import check_file, check_whole
-from toggl_async._client.wire import Wire, check_call, raw_chunks, read, undecodable
+from toggl_async._client.wire import Wire, check_call, read
 from toggl_async._operations.files import Download, Form
 from toggl_async._operations.operation import Arguments, Operation, PathValue, Resource, Value
 from toggl_async._operations.paging import PageAnswer, PageRequest, Pages
 from toggl_async.codec import Codec, expand_path, query_items
 from toggl_async.codec.legible import impostor
-from toggl_async.errors import (
-    DecodeError,
-    InvalidInput,
-    LoginRefused,
-    RequestFailed,
-)
+from toggl_async.errors import DecodeError, InvalidInput, LoginRefused, RequestFailed
 from toggl_async.options import Priority
 from toggl_async.scheduler import RequestFacts, Scheduler, error_of, facts_of
 from toggl_async.scheduler.adapter import EXTENSION, shown_path
-from toggl_async.scheduler.content_coding import decoder_for
 from toggl_async.scheduler.scheduler import drivers_of
 from toggl_async.scheduler.transport import httpx
-from toggl_async.scheduler.transport.failures import failure_type, told
 
 __all__ = ["CallOptions", "Session"]
 
 T = TypeVar("T")
-
-_SHOWN: Final = 200
-"""Characters that are shown of a text that came instead of a file."""
 
 
 class _Declared(TypedDict):
@@ -112,7 +103,7 @@ class Session:
         return cast(T, self._decoded(operation, await self._received(operation, arguments)))
 
     def hint(self, resource: Resource, name: str) -> str:
-        """Say where that is which a resource was asked for and doesn't have."""
+        """Say where to look for a name that a resource doesn't have."""
         from toggl_async._client.whereabouts import hint_for_resource  # noqa: PLC0415 - loads every scope
 
         return hint_for_resource(resource, name)
@@ -127,7 +118,7 @@ class Session:
         async def whole() -> bytes:
             received = await self._received(operation, arguments)
             check_file(received.response, operation=operation.name)
-            self._believe(operation, received.response, received.body)
+            believe(self.codec, operation, received.response, received.body)
             return received.body
 
         @asynccontextmanager
@@ -144,7 +135,7 @@ class Session:
                         if not (operation.reads and left > 0):
                             raise
                         continue
-                    yield await opened.enter_async_context(aclosing(_after(first, pieces)))
+                    yield await opened.enter_async_context(aclosing(after(first, pieces)))
                     return
 
         return Download(whole, chunks)
@@ -173,40 +164,7 @@ class Session:
         self._refuse(request, response)
         check_whole(response, operation=operation.name, reads=operation.reads)
         check_file(response, operation=operation.name)
-        pieces = await opened.enter_async_context(aclosing(_chunks(operation, request, response)))
-        return await opened.enter_async_context(aclosing(self._believed(operation, response, pieces)))
-
-    async def _believed(
-        self, operation: Operation[object], response: httpx.Response, pieces: AsyncIterator[bytes]
-    ) -> AsyncGenerator[bytes, None]:
-        """Pass on a file, unless its first piece shows that it is something else."""
-        is_first = True
-        async for piece in pieces:
-            if is_first:
-                self._believe(operation, response, piece)
-            is_first = False
-            yield piece
-
-    def _believe(self, operation: Operation[object], response: httpx.Response, piece: bytes) -> None:
-        """Refuse what can't be a file.
-
-        Raises:
-            DecodeError: words of JSON came, or of HTML.
-        """
-        if "json" in response.headers.get("content-type", "").lower() and piece.startswith(b'"'):
-            try:
-                words = msgspec.json.decode(piece, type=str)
-            except msgspec.DecodeError:
-                pass
-            else:
-                shown = self.codec.mask(words[:_SHOWN].encode(errors="replace")).decode()
-                raise DecodeError(
-                    f'expected a file, got text: "{shown}"',
-                    operation=operation.name,
-                    field="$",
-                    body=piece,
-                )
-        self.codec.believe(bytes, piece, operation=operation.name)
+        return await pieces_of(self.codec, operation, request, response, opened)
 
     async def fetch(
         self,
@@ -392,42 +350,6 @@ class Session:
                 field="Location",
                 body=received.body,
             ) from None
-
-
-async def _after(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Pass on a piece that was read already, and those that follow."""
-    if first:
-        yield first
-    async for piece in pieces:
-        yield piece
-
-
-async def _chunks(
-    operation: Operation[object], request: httpx.Request, response: httpx.Response
-) -> AsyncGenerator[bytes, None]:
-    """Pass on the body of a streamed answer, decoded."""
-    try:
-        decoder = decoder_for(response.headers)
-        async for chunk in raw_chunks(response):
-            decoded = chunk if decoder is None else decoder.feed(chunk)
-            if decoded:
-                yield decoded
-        if decoder is not None:
-            decoder.finish()
-    except httpx.DecodingError as error:
-        raise undecodable(error, operation=operation.name) from error
-    except Exception as error:
-        raise _broken_off(operation, request, error) from error
-
-
-def _broken_off(operation: Operation[object], request: httpx.Request, error: Exception) -> RequestFailed:
-    """Return the typed error for an answer of which the first part came alone."""
-    return failure_type(error)(
-        f"the answer was cut off: {told(error, request.extensions.get('timeout'))}",
-        method=request.method,
-        path=shown_path(request),
-        maybe_applied=not operation.reads,
-    )
 
 
 def _id(value: PathValue | None) -> int | None:

@@ -203,7 +203,11 @@ async def read(response: httpx.Response, *, operation: str) -> bytes:
     """
     if not response.is_success and "content-encoding" not in response.headers:
         return await response.aread()
-    raw = b"".join([chunk async for chunk in raw_chunks(response)])
+    stream = response.stream
+    if isinstance(stream, httpx.ByteStream):
+        raw = b"".join(stream)
+    else:
+        raw = b"".join([chunk async for chunk in raw_chunks(response)])
     if not raw or "content-encoding" not in response.headers:
         return raw
     try:

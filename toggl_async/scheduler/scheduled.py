@@ -10,7 +10,8 @@ from typing import Any, Final, Self
 from toggl_async.errors import ClientClosed
 from toggl_async.options import ClientOptions
 from toggl_async.scheduler.adapter import EXTENSION, facts_of
-from toggl_async.scheduler.attempts import Attempts, refusal_of
+from toggl_async.scheduler.attempts import Attempts
+from toggl_async.scheduler.attempts.refusals import refusal_of
 from toggl_async.scheduler.budgets import Budget
 from toggl_async.scheduler.budgets.named import budget_from_env
 from toggl_async.scheduler.core.route import RequestFacts, window_of
@@ -20,10 +21,10 @@ from toggl_async.scheduler.transport import (
     AnyTransport,
     Around,
     EnvironmentNetwork,
-    InnerTransport,
     foreign_request,
     httpx,
 )
+from toggl_async.scheduler.transport.inner import InnerTransport
 
 __all__ = ["ScheduledTransport", "see_attempts"]
 

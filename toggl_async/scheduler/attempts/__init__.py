@@ -18,19 +18,12 @@ from typing import Final
 
 import anyio
 
-from toggl_async.errors import (
-    ClientClosed,
-    LoginRefused,
-    MaxWaitExceeded,
-    QuotaExceeded,
-    RequestFailed,
-    TogglError,
-)
-from toggl_async.scheduler.adapter import EXTENSION, REFUSED, asks_by_password, shown_path
+from toggl_async.errors import ClientClosed, MaxWaitExceeded, QuotaExceeded, RequestFailed
+from toggl_async.scheduler.adapter import EXTENSION, REFUSED, shown_path
+from toggl_async.scheduler.attempts.refusals import lesson_of, refusal_of
 from toggl_async.scheduler.coalesce import Work
 from toggl_async.scheduler.core.foresight import Reason
 from toggl_async.scheduler.core.limits import SECOND
-from toggl_async.scheduler.core.memory import RefusalMet, error_from_memory, key_of
 from toggl_async.scheduler.core.outcome import (
     FIRST_REFUSAL,
     LONGEST_RESET,
@@ -38,20 +31,19 @@ from toggl_async.scheduler.core.outcome import (
     Outcome,
     OutcomeKind,
     classify,
-    login_attempts_left,
-    message_of,
     read_headers,
-    request_id_of,
 )
 from toggl_async.scheduler.core.queue import CallState
 from toggl_async.scheduler.core.route import RequestFacts, quota_of
 from toggl_async.scheduler.core.schedule import Next, Recalled
 from toggl_async.scheduler.driver import Background, Driver, Ticket
-from toggl_async.scheduler.exchange import Exchange, HeldStream, LostRequest
-from toggl_async.scheduler.transport import InnerTransport, httpx
+from toggl_async.scheduler.exchange import Exchange, HeldStream
+from toggl_async.scheduler.exchange.bodies import LostRequest, read_answer
+from toggl_async.scheduler.transport import httpx
 from toggl_async.scheduler.transport.failures import as_failure
+from toggl_async.scheduler.transport.inner import InnerTransport
 
-__all__ = ["Attempts", "refusal_of"]
+__all__ = ["Attempts"]
 
 _SMALL: Final = 1 << 20
 """Bytes up to which an upload is read into memory, so that it can be sent again after a refusal."""
@@ -173,7 +165,7 @@ class Attempts(Work[httpx.Response]):
         if apart is None:
             self._driver.withdraw(self._call)
             return
-        # Not here, but as it ends: whoever abandons it may be cancelled once more.
+        # As it ends, and not here: the caller may be cancelled again while it waits.
         apart.stop(lambda: self._driver.withdraw(self._call))
 
     def copier(self, result: httpx.Response) -> Callable[[], httpx.Response]:
@@ -211,7 +203,7 @@ class Attempts(Work[httpx.Response]):
         except Exception:
             self._apart = None
             raise
-        # Not where its caller was cancelled: whoever leads next has the result.
+        # Not in a `finally`: if this caller is cancelled, the next one to lead needs it.
         self._apart = None
         return result
 
@@ -219,12 +211,13 @@ class Attempts(Work[httpx.Response]):
         """Send the request once; return what came of it, and why to send it again, if so."""
         driver, call, request = self._driver, self._call, self._request
         depart = functools.partial(driver.depart, call)
-        exchange = Exchange(self._inner, request, depart, began=driver.begin(call))
+        began = driver.begin(call)
+        exchange = Exchange(self._inner, request, depart)
         streaming = False
         then = Next()
         try:
             response = await exchange.send()
-            outcome, then = await self._judge(exchange, response)
+            response, outcome, then = await self._judge(response, began)
             stream = response.stream
             if self._facts.streams and isinstance(stream, httpx.AsyncByteStream) and not response.is_closed:
                 response.stream = HeldStream(
@@ -263,19 +256,27 @@ class Attempts(Work[httpx.Response]):
         return response, then.again
 
     def _free(self, then: Next) -> None:
-        """Free the slot, unless the call keeps it until it is back in its line."""
+        """Free the slot, unless the call keeps it for another attempt."""
         if then.again is None:
             self._driver.finish(self._call)
 
     def _broken(self, error: Exception) -> None:
-        """Take note that a streamed answer broke off."""
+        """Note that a streamed answer broke off."""
         self._driver.broke_off(self._call, type(error).__name__)
 
-    async def _judge(self, exchange: Exchange, response: httpx.Response) -> tuple[Outcome, Next]:
-        """Read an answer as far as needed, and let the account learn from it as early as possible."""
+    async def _judge(self, response: httpx.Response, began: int) -> tuple[httpx.Response, Outcome, Next]:
+        """Read an answer as far as needed, and let the account learn from it as early as possible.
+
+        Args:
+            response: the answer, of which the head has come.
+            began: when its request was handed to the network.
+
+        Returns:
+            What to hand over, what it means, and what follows for the call.
+        """
         driver, call, status = self._driver, self._call, response.status_code
         if status >= FIRST_REFUSAL:
-            await exchange.read(response)
+            response = await read_answer(response, self._request, began=began)
             outcome = classify(
                 status,
                 response.headers,
@@ -283,15 +284,15 @@ class Attempts(Work[httpx.Response]):
                 route=self._facts.route,
                 today=dt.datetime.now(dt.UTC),
             )
-            return outcome, driver.answered(call, status, outcome)
+            return response, outcome, driver.answered(call, status, outcome)
         outcome = classify(status, read_headers(response.headers.raw), b"")
         then = driver.answered(call, status, outcome)
         if not self._facts.streams:
-            await exchange.read(response)
-        return outcome, then
+            response = await read_answer(response, self._request, began=began)
+        return response, outcome, then
 
     def _note(self, response: httpx.Response, outcome: Outcome, then: Next) -> None:
-        """Mark an answer with how it was obtained; remember what it teaches."""
+        """Note on an answer how it was obtained, and remember what it teaches."""
         driver, call = self._driver, self._call
         response.extensions[EXTENSION] = Attempted(
             attempts=call.attempts,
@@ -307,68 +308,20 @@ class Attempts(Work[httpx.Response]):
             _learn_quota(driver, _raw(response))
 
     def _remember(self, response: httpx.Response, outcome: Outcome, then: Next) -> None:
-        """Remember an answer that will not change by asking again; its body has been read."""
-        driver, request, kind = self._driver, self._request, outcome.kind
-        key, how_long = b"", "for a day"
-        if kind is OutcomeKind.LOGIN:
-            if self._facts.account is not None or "authorization" not in request.headers:
-                return  # a session, which is renewed; or nobody's credentials
+        """Remember an answer that will not change by asking again."""
+        lesson = lesson_of(self._request, response, outcome, self._facts)
+        if lesson is None:
+            return
+        how_long = "for a day"
+        if outcome.kind is OutcomeKind.LOGIN:
             response.extensions[REFUSED] = then.login_refused
             how_long = "with these credentials"
-        elif kind in {OutcomeKind.GONE, OutcomeKind.FEATURE}:
-            body = _body_of(request)
-            if body is None and kind is OutcomeKind.FEATURE:
-                return  # what was refused isn't known
-            path, _, query = request.url.raw_path.partition(b"?")
-            key = key_of(kind, request.method, path.decode("ascii"), query, body or b"")
-        else:
-            return
-        status, headers = response.status_code, response.headers
-        message = message_of(status, headers, response.content)
-        left = login_attempts_left(headers)
-        if left is not None:
-            message = f"{message}; login attempts left: {left}"
-        lesson = RefusalMet(kind, key, status, message, request_id_of(headers), left)
-        if driver.learn(lesson):
-            driver.tell_remembered(status, self._facts.route, how_long)
-
-
-def refusal_of(driver: Driver, request: httpx.Request, facts: RequestFacts) -> TogglError | None:
-    """Return the refusal that is remembered for a request, if any."""
-    memories = driver.memories
-    if memories.login is None and not memories.refusals:
-        return None
-    if not facts.recalls and not memories.refuses_login(driver.now()):
-        return None
-    path, _, query = request.url.raw_path.partition(b"?")
-    found = memories.recall(request.method, path.decode("ascii"), query, _body_of(request), driver.now())
-    if found is None:
-        return None
-    if found is memories.login:
-        left = found.attempts_left
-        return LoginRefused(
-            found.message,
-            by_password=asks_by_password(request),
-            status=found.status,
-            method=request.method,
-            path=shown_path(request),
-            request_id=found.request_id,
-            headers={} if left is None else {"x-remaining-login-attempts": str(left)},
-            from_memory=True,
-        )
-    return error_from_memory(found, method=request.method, path=shown_path(request))
-
-
-def _body_of(request: httpx.Request) -> bytes | None:
-    """Return the body of a request; None where it isn't known, as that of a stream."""
-    try:
-        return request.content
-    except httpx.RequestNotRead:
-        return None
+        if self._driver.learn(lesson):
+            self._driver.tell_remembered(lesson.status, self._facts.route, how_long)
 
 
 def _final(result: _Result) -> httpx.Response:
-    """Hand over what the last attempt came to."""
+    """Return what the last attempt came to, or raise it."""
     if isinstance(result, RequestFailed):
         raise result
     return result
@@ -395,7 +348,7 @@ def _learn_quota(driver: Driver, body: bytes) -> None:
 
 
 def _int(value: object) -> int | None:
-    """Return a whole number that can be true, of a decoded answer."""
+    """Return a whole number of a decoded answer; None if it is implausible."""
     if type(value) not in {int, str}:
         return None
     text = str(value).strip()
@@ -410,7 +363,7 @@ async def _keep_small_upload(request: httpx.Request) -> None:
 
 
 def _raw(response: httpx.Response) -> bytes:
-    """Return the body of an answer that `Exchange.read` has read."""
+    """Return the body of an answer that `read_answer` has read."""
     stream = response.stream
     assert isinstance(stream, httpx.ByteStream)  # noqa: S101 - that is what it leaves
     return b"".join(stream)

@@ -1,4 +1,4 @@
-"""One request, sent once: when it really left, and what was read of the answer, or is known if none came.
+"""One request, sent once: when it left, and if no answer came, whether it may have reached Toggl.
 
 The moment of sending is learned from httpcore's `trace` extension: ``send_request_headers.started``
 comes when a connection stands and the first byte is about to leave. The request waits right there
@@ -11,27 +11,22 @@ events by other names, has sent what it failed to send, for all we know.
 """
 
 import asyncio
-import datetime as dt
 import enum
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from toggl_async.errors import ClientClosed, InvalidInput
-from toggl_async.scheduler.content_coding import decode, decode_what_is_there
-from toggl_async.scheduler.core.limits import SECOND
-from toggl_async.scheduler.core.masking import hide_what_came, masked, secrets_in, without_credentials
-from toggl_async.scheduler.core.outcome import FIRST_REFUSAL
+from toggl_async.scheduler.core.masking import hide_what_came, secrets_in
 from toggl_async.scheduler.core.retry import Loss
 from toggl_async.scheduler.core.schedule import Recalled
-from toggl_async.scheduler.transport import InnerTransport, Pool, Send, httpx
+from toggl_async.scheduler.exchange.bodies import SECRETS, LostRequest, close
+from toggl_async.scheduler.transport import Send, httpx
 from toggl_async.scheduler.transport.failures import is_hopeless
+from toggl_async.scheduler.transport.inner import InnerTransport, Pool
 
-__all__ = ["SECRETS", "Departing", "Exchange", "HeldStream", "LostRequest"]
-
-SECRETS: Final = "toggl_async.secrets"
-"""The key of `httpx.Request.extensions` under which a request says what is secret in its body."""
+__all__ = ["Departing", "Exchange", "HeldStream"]
 
 _DEPARTURES: Final = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
 
@@ -59,9 +54,6 @@ _CONNECTING: Final = frozenset(
 _CLEANING: Final = frozenset({"connection.close", "http11.response_closed"})
 """What it traces after something failed."""
 
-_BODILESS: Final = frozenset({204, 205, 304})
-"""Answers that have no body, whatever their headers say of it."""
-
 _LOGGERS: Final = tuple(
     logging.getLogger(f"{core}.{protocol}")
     for core in ("httpcore", "httpcore2")
@@ -70,18 +62,6 @@ _LOGGERS: Final = tuple(
 """Where httpx's transports and those of httpx2 log what they trace, the headers of answers included."""
 
 Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
-
-
-class LostRequest(Exception):
-    """No answer came, or a part of one.
-
-    Attributes:
-        error: what the inner transport raised.
-    """
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 class Departing(Protocol):
@@ -123,7 +103,6 @@ class Exchange:
     """A request on its way."""
 
     __slots__ = (
-        "_began",
         "_depart",
         "_handed_over",
         "_inner",
@@ -139,8 +118,6 @@ class Exchange:
         inner: InnerTransport,
         request: httpx.Request,
         depart: Departing,
-        *,
-        began: int,
     ) -> None:
         """Prepare to send a request.
 
@@ -148,7 +125,6 @@ class Exchange:
             inner: what sends it.
             request: what is sent.
             depart: asked at the last moment before the first byte.
-            began: the loop's time at which it was handed over, in microseconds.
         """
         self._inner = inner
         self._pool: Pool | None = None
@@ -157,7 +133,6 @@ class Exchange:
         self._user_trace: Trace | None = request.extensions.get("trace")
         self._watched: dict[str, Any] = {}
         self._phase = _Phase.HANDED_OVER
-        self._began = began
 
     async def send(self) -> httpx.Response:
         """Send the request; return as soon as the head of the answer is there.
@@ -207,7 +182,7 @@ class Exchange:
         return response
 
     def _withhold(self, send: Send) -> Send:
-        """Take note of whether middleware sends the request: until then, nothing of it has left."""
+        """Note when middleware sends the request: until then, nothing of it has left."""
         self._phase = _Phase.WITHHELD
 
         def hand_over(request: httpx.Request) -> Awaitable[httpx.Response]:
@@ -218,70 +193,15 @@ class Exchange:
         return hand_over
 
     def end(self) -> None:
-        """Take note that nothing more of it will be read; once is enough."""
+        """Note that nothing more of it will be read; calling it twice does nothing."""
         pool, self._pool = self._pool, None
         if pool is not None:
             self._inner.leave(pool)
 
     def was_cut_off(self) -> None:
-        """Take note that it was cancelled under way: what it held of its pool may be out of use."""
+        """Note that it was cancelled under way, which can put its connection out of use."""
         if self._pool is not None:
             self._inner.doubt(self._pool)
-
-    async def read(self, response: httpx.Response) -> None:
-        """Read the body of an answer, and leave it to be read again, decoded.
-
-        A body that can't be decoded is left as it came, with its Content-Encoding. What is left of the
-        body of a refusal doesn't matter: its status says enough.
-
-        Raises:
-            LostRequest: the body broke off.
-        """
-        stream = response.stream
-        refused = response.status_code >= FIRST_REFUSAL
-        if not isinstance(stream, httpx.ByteStream):
-            response.stream = httpx.ByteStream(await _body(stream, may_break_off=refused))
-        if "content-encoding" in response.headers:
-            self._decode(response, refused=refused)
-        if refused:
-            self._mask(response)
-            await response.aread()
-            now = round(asyncio.get_running_loop().time() * SECOND)
-            response.elapsed = dt.timedelta(microseconds=now - self._began)
-
-    def _mask(self, response: httpx.Response) -> None:
-        """Blank the credentials in a refusal, which errors, events and budgets repeat."""
-        declared: frozenset[str] = self._request.extensions.get(SECRETS, frozenset())
-        secrets = declared | secrets_in(self._request.headers)
-        response.headers = httpx.Headers(without_credentials(response.headers.raw, secrets))
-        body = b"".join(cast(httpx.ByteStream, response.stream))
-        shown = masked(body, secrets)
-        if shown != body:
-            if "content-length" in response.headers:
-                response.headers["content-length"] = str(len(shown))
-            response.stream = httpx.ByteStream(shown)
-            # A response that was made of its whole body, as those of fakes are, has it in memory, too.
-            if "_content" in vars(response):
-                vars(response)["_content"] = shown
-
-    def _decode(self, response: httpx.Response, *, refused: bool) -> None:
-        """Decode a body that has been read."""
-        body = b"".join(cast(httpx.ByteStream, response.stream))
-        if not body and (self._request.method == "HEAD" or response.status_code in _BODILESS):
-            return
-        if refused:
-            decoded = decode_what_is_there(response.headers, body)
-        else:
-            try:
-                decoded = decode(response.headers, body)
-            except httpx.DecodingError:
-                return
-            except httpx.RemoteProtocolError as error:
-                raise LostRequest(error) from error
-        del response.headers["content-encoding"]
-        if "content-length" in response.headers:
-            response.headers["content-length"] = str(len(decoded))
-        response.stream = httpx.ByteStream(decoded)
 
     def _refused_unsent(self) -> bool:
         """Say whether what was refused on its way is certain not to have left."""
@@ -306,7 +226,7 @@ class Exchange:
         return Loss.MAY_HAVE_LEFT if self.may_have_left(error) else Loss.NEVER_LEFT
 
     async def _trace(self, name: str, info: dict[str, Any]) -> None:
-        """Let the request leave when it is about to; nothing that comes later matters here."""
+        """Hold the request as it is about to leave, until it may; later events do not matter."""
         self._inner.traces = True
         is_logged = any(map(_is_logged, _LOGGERS))
         if name in _DEPARTURES and not _is_tunnel(info):
@@ -331,7 +251,7 @@ class Exchange:
             hide_what_came(info, declared | secrets_in(self._request.headers))
 
     def _note(self, name: str, info: dict[str, Any]) -> None:
-        """Take note of an event before the departure."""
+        """Note an event before the departure."""
         what, _, step = name.rpartition(".")
         if what in _CLEANING or self._phase is _Phase.BEGUN or step == "failed":
             return
@@ -343,7 +263,7 @@ class Exchange:
             self._phase = _Phase.BEGUN
 
     def _stop_watching(self) -> None:
-        """Leave the trace to the caller's own, if any: nothing refers to this exchange any more."""
+        """Trace no more, except for the caller; afterwards, nothing refers to this exchange."""
         if self._user_trace is None:
             self._watched.pop("trace", None)
         else:
@@ -372,38 +292,6 @@ def _unsendable(request: httpx.Request) -> str:
     return "HTTP does not allow its method, target or headers"
 
 
-async def _body(stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, may_break_off: bool) -> bytes:
-    """Read a body, at least as far as it comes if it may break off.
-
-    Raises:
-        LostRequest: it broke off.
-    """
-    chunks: list[bytes] = []
-    try:
-        if isinstance(stream, httpx.AsyncByteStream):
-            async for chunk in stream:
-                chunks.append(chunk)  # noqa: PERF401 - what has come counts, even if the rest does not
-        else:
-            chunks.extend(stream)
-    except Exception as error:
-        if not may_break_off:
-            raise LostRequest(error) from error
-    finally:
-        await _close(stream)
-    return b"".join(chunks)
-
-
-async def _close(stream: httpx.AsyncByteStream | httpx.SyncByteStream) -> None:
-    """Close a body that has been read, or won't be; what goes wrong then changes nothing."""
-    try:
-        if isinstance(stream, httpx.AsyncByteStream):
-            await stream.aclose()
-        else:
-            stream.close()
-    except Exception:  # noqa: BLE001, S110 - `contextlib.suppress` costs a call for each answer
-        pass
-
-
 def _is_tunnel(info: dict[str, Any]) -> bool:
     """Say whether an event is about the CONNECT by which a proxy is asked for a tunnel."""
     return getattr(info.get("request"), "method", b"") == b"CONNECT"
@@ -415,8 +303,8 @@ class HeldStream(httpx.AsyncByteStream):
     Args:
         stream: the body.
         exchange: what brought it.
-        broken: told that it broke off, and by what.
-        closed: told once that it was closed.
+        broken: called with the error if it breaks off.
+        closed: called once, when it is closed.
     """
 
     def __init__(
@@ -447,7 +335,7 @@ class HeldStream(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Close the answer, and free the slot."""
         try:
-            await _close(self._stream)
+            await close(self._stream)
         except asyncio.CancelledError:
             self._exchange.was_cut_off()
             raise
