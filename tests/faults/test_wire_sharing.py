@@ -34,6 +34,7 @@ OTHER_FACTS: dict[str, Any] = {
     "priority": Priority.BULK,
     "max_wait": 7.0,
     "attempts": 2,
+    "cooldowns": 1,
     "streams": True,
     "coalesce": False,
     "account": "another",
