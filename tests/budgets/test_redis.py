@@ -520,7 +520,7 @@ def test_a_prefix_that_is_no_text_is_refused() -> None:
 
 async def test_a_plain_server_that_is_asked_for_tls_is_told(shared_redis: RedisServer) -> None:
     holder = RedisBudget(shared_redis.url.replace("redis://", "rediss://")).open(nobody)
-    with pytest.raises(BudgetError, match="the server does not encrypt: write redis://"):
+    with pytest.raises(BudgetError, match="the server does not encrypt: use redis://"):
         await seen(holder, process_of(holder))
     await holder.aclose()
 
