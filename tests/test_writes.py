@@ -454,6 +454,21 @@ async def test_functions_that_cannot_be_awaited_are_refused(importer: Importer, 
 
 
 @jump
+async def test_a_look_that_cannot_be_awaited_ends_all(importer: Importer, server: Tags) -> None:
+    server.before["a"] = [httpx.Response(503)]
+    looks: list[str] = []
+
+    def find(name: str) -> Any:
+        looks.append(name)
+        return importer.find(name) if len(looks) == 1 else None
+
+    with pytest.raises(InvalidInput, match=r"find must be a coroutine function.* it returned NoneType"):
+        await run(importer, ["a", "b"], find=find)
+    assert looks == ["a", "a"]
+    assert len(server.sent) == 1
+
+
+@jump
 async def test_whatever_returns_an_awaitable_can_look(importer: Importer, server: Tags) -> None:
     class Looking:
         async def __call__(self, name: str) -> Tag | None:

@@ -211,6 +211,16 @@ def test_a_loop_that_told_its_generators_already_is_used_all_the_same(server: Ra
     asyncio.run(late())
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_given_transport_goes_on_after_a_loop_that_was_closed_without_a_word(server: RawServer) -> None:
+    client = server.client(transport=httpx.AsyncHTTPTransport())
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(client.request("POST", TAGS)) == {}
+    loop.close()
+    assert post(client) == {}
+    gc.collect()
+
+
 @pytest.mark.filterwarnings("ignore:asynchronous generator:ResourceWarning")
 def test_a_client_serves_its_loop_on_after_that_told_its_generators(server: RawServer) -> None:
     async def late() -> None:
@@ -224,7 +234,7 @@ def test_a_client_serves_its_loop_on_after_that_told_its_generators(server: RawS
 
 
 FORKING = """
-    import asyncio, os, sys, warnings
+    import asyncio, gc, os, sys, warnings
     from toggl_async import ApiToken, ClientOptions, Pace, TogglClient, WrongEventLoop
     import httpx
 
@@ -243,6 +253,7 @@ FORKING = """
         child = os.fork()
         if child:
             return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        gc.freeze()  # what the parent left open isn't the child's to close
         try:
             came = call()
             asyncio.run(client.aclose())

@@ -186,7 +186,6 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
     for read in chosen:
         if read.organization_id is not None:
             drivers_of(client.scheduler).learn_organization(read.id, read.organization_id)
-    created = _created(me.created_at)
     missing = owners - organizations.keys() if asks and unread is None else set()
     return Survey(
         user_id=me.id,
@@ -199,7 +198,7 @@ async def survey(client: TogglClient, plan: ExportPlan) -> Survey:
                 id=read.id,
                 name=read.name,
                 organization_id=read.organization_id,
-                created=_oldest(created, _created_organization(organizations.get(read.organization_id or 0))),
+                created=_created(me, organizations.get(read.organization_id or 0)),
                 admin=bool(read.admin),
                 row=without_secrets(seen[read.id][1]),
             )
@@ -317,23 +316,19 @@ async def _list(asker: Asker, name: str) -> tuple[int, list[bytes]]:
         return answer.attempts, rows_of(answer.body)
 
 
-def _created_organization(organization: tuple[_Organization, bytes] | None) -> dt.date | None:
-    """When an organization was created; None when it is unknown."""
-    return None if organization is None else _created(organization[0].created_at)
+def _created(me: _Me, organization: tuple[_Organization, bytes] | None) -> dt.date | None:
+    """The day on which the older of a profile and its organization was created; None when neither says."""
+    told = [me.created_at, *(() if organization is None else (organization[0].created_at,))]
+    return min((day for day in map(_day_of, told) if day is not None), default=None)
 
 
-def _created(told: msgspec.Raw) -> dt.date | None:
-    """When something was created; None when Toggl doesn't say, or says what cannot be."""
+def _day_of(told: msgspec.Raw) -> dt.date | None:
+    """The day on which something was created; None when Toggl doesn't say, or says what cannot be."""
     try:
         moment = msgspec.json.decode(told, type=dt.datetime | None)
     except msgspec.ValidationError:
         return None
     return moment.date() if moment is not None and moment.date() >= EARLIEST else None
-
-
-def _oldest(*days: dt.date | None) -> dt.date | None:
-    """The oldest of the days that are known; None when none is."""
-    return min((day for day in days if day is not None), default=None)
 
 
 def _each(kind: type[T], rows: Iterable[bytes | msgspec.Raw], name: str) -> Iterator[tuple[T, bytes]]:
