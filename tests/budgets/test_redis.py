@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-import trustme
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from support.budget_steps import asked, looked, process_of, result_of, seen
 from support.loopback import listening
 from support.redis_server import REASON, RedisServer, free_port, is_missing, redis_server
+from support.tls_redis import tls_redis_server
 from toggl_async.errors import BudgetError, InvalidInput, WrongEventLoop
 from toggl_async.scheduler.budgets import shared
 from toggl_async.scheduler.budgets.redis import RedisBudget
@@ -390,27 +390,15 @@ async def test_a_wrong_password_is_said_before_anything_is_sent(tmp_path: Path) 
 
 
 async def test_a_certificate_that_cannot_be_verified_is_said(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    ours = authority.issue_cert("127.0.0.1")
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    ours.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    ours.private_key_pem.write_to_path(tmp_path / "key.pem")
-    port = free_port()
-    options = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", "cert.pem"]
-    options += ["--tls-key-file", "key.pem", "--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "no"]
-    server = RedisServer(tmp_path, *options, port=port)
-    server.start()
-    try:
-        holder = RedisBudget(f"rediss://127.0.0.1:{port}").open(nobody)
+    with tls_redis_server(tmp_path) as (server, authority):
+        holder = RedisBudget(f"rediss://127.0.0.1:{server.port}").open(nobody)
         with pytest.raises(BudgetError, match="certificate cannot be verified"):
             await seen(holder, process_of(holder))
         await holder.aclose()
-        holder = RedisBudget(f"rediss://127.0.0.1:{port}?ssl_ca_certs={tmp_path / 'ca.pem'}").open(nobody)
+        holder = RedisBudget(f"rediss://127.0.0.1:{server.port}?ssl_ca_certs={authority}").open(nobody)
         await seen(holder, process_of(holder))
         assert not holder.away
         await holder.aclose()
-    finally:
-        server.stop()
 
 
 def unresolved(monkeypatch: pytest.MonkeyPatch, code: int) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from redis.asyncio import Redis
 
 from support.budget_steps import asked, process_of, result_of, seen
 from support.loopback import listening
-from support.redis_server import REASON, RedisServer, free_port, is_missing
+from support.redis_server import REASON, RedisServer, is_missing
+from support.tls_redis import tls_redis_server
 from toggl_async.scheduler.budgets import shared
 from toggl_async.scheduler.budgets.redis import RedisBudget
 from toggl_async.scheduler.budgets.scripts import MARK, READ, WRITE
@@ -163,28 +163,15 @@ async def test_a_server_that_hangs_keeps_nobody_from_closing(
 ) -> None:
     """In TLS both sides say goodbye, and asyncio waits half a minute for the other's."""
     monkeypatch.setattr(shared, "BOUND", 60.0)
-    authority = trustme.CA()
-    ours = authority.issue_cert("127.0.0.1")
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    ours.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    ours.private_key_pem.write_to_path(tmp_path / "key.pem")
-    port = free_port()
-    options = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", "cert.pem"]
-    options += ["--tls-key-file", "key.pem", "--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "no"]
-    server = RedisServer(tmp_path, *options, port=port)
-    server.start()
-    try:
-        holder = RedisBudget(f"rediss://127.0.0.1:{port}?ssl_ca_certs={tmp_path / 'ca.pem'}").open(
-            lambda _: None
-        )
+    with tls_redis_server(tmp_path) as (server, authority):
+        url = f"rediss://127.0.0.1:{server.port}?ssl_ca_certs={authority}"
+        holder = RedisBudget(url).open(lambda _: None)
         await use(holder)
         assert not holder.away
         server.hang()
         monkeypatch.setattr(shared, "BOUND", 1.0)
         async with asyncio.timeout(20):
             await holder.aclose()
-    finally:
-        server.stop()
 
 
 async def test_a_listener_whose_connection_was_cut_is_woken_again(

@@ -84,9 +84,9 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
+def redis_server(folder: Path, *options: str, port: int | None = None) -> Iterator[RedisServer]:
     """Run a server."""
-    server = RedisServer(folder, *options)
+    server = RedisServer(folder, *options, port=port)
     server.start()
     try:
         yield server
