@@ -1,5 +1,6 @@
 """Credentials that a server, or a proxy before it, echoes: no error, event or memory repeats them."""
 
+import datetime as dt
 import html
 import json
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +22,7 @@ from toggl_async import (
 )
 from toggl_async._client.catalog import operation
 from toggl_async.cli import main
-from toggl_async.errors import DecodeError, ResponseError
+from toggl_async.errors import DecodeError, ResponseError, TogglError
 from toggl_async.sandbox import Fault, Sandbox
 from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # noqa: PLC0414
 from toggl_async.scheduler import error_of
@@ -259,6 +260,115 @@ def test_no_spelling_is_left(secret: str, before: bytes) -> None:
         except UnicodeEncodeError:  # half of a surrogate pair, which no header holds
             continue
         assert text not in masked(before + text, {secret}) or text in b"***"
+
+
+def _in_json(text: str) -> str:
+    units = text.encode("utf-16-be")
+    return "".join(f"\\u{high:02x}{low:02X}" for high, low in zip(units[::2], units[1::2], strict=True))
+
+
+_ESCAPES: list[Callable[[str], str]] = [
+    str,
+    lambda one: json.dumps(one)[1:-1],
+    lambda one: json.dumps(html.escape(one))[1:-1].replace("&", r"\u0026"),
+    lambda one: html.escape(html.escape(one)),
+    lambda one: f"{_in_json('&')}#{ord(one)};",
+    _in_json,
+    html.escape,
+    lambda one: f"&#0{ord(one)};",
+    lambda one: f"&#x{ord(one):X};",
+    lambda one: f"&#X{ord(one):x}",
+    lambda one: {" ": "+", "/": r"\/", "€": "&#128;", "é": "&eacute;"}.get(one, one),
+    lambda one: "".join(f"%{byte:02x}" for byte in one.encode()),
+    lambda one: "".join(f"%25{byte:02X}" for byte in one.encode()),
+]
+"""Ways to write one character."""
+
+_characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0") | st.sampled_from(
+    '&<>"\\/% €é+'
+)
+
+
+@given(written=st.lists(st.tuples(_characters, st.sampled_from(_ESCAPES)), min_size=4, max_size=20))
+def test_no_mixture_of_escapes_is_left(written: list[tuple[str, Callable[[str], str]]]) -> None:
+    secret = "".join(one for one, _ in written)
+    text = "".join(escape(one) for one, escape in written)
+    for body in (f'{{"error": "{text}"}}', f"<title>{text}</title>"):
+        shown = masked(body.encode(), {secret})
+        assert b"***" in shown
+        assert len(shown) <= len(body.encode()) - len(text.encode()) + len(b"***;")
+
+
+@pytest.mark.parametrize("secret", [_TOKEN, r"a\b\c", "a&b&c"])
+@pytest.mark.parametrize("filler", [b"\\", b"\\u", b"%25", b"&amp;", b"&#", b"&#0", b"0"])
+def test_a_body_made_to_be_searched_for_long(secret: str, filler: bytes) -> None:
+    assert masked(b"&#" + filler * 20_000, {secret}) == b"&#" + filler * 20_000
+
+
+def _as_go(text: str) -> str:
+    """Write text as JSON the way Go does."""
+    return json.dumps(text).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003E")
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+@pytest.mark.parametrize("auth", [EmailPassword, SessionCookie])
+@pytest.mark.parametrize("status", [200, 400, 401, 402, 403, 404, 410, 429, 500])
+@pytest.mark.parametrize("body", ["{}", '{{"error": {{"message": {}}}}}', '{{"error": {}}}'])
+async def test_a_password_in_the_escapes_of_go(
+    auth: Callable[[str, str], EmailPassword | SessionCookie],
+    status: int,
+    body: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+    events: list[object] = []
+    password = "p&ss<w0rd>1"
+
+    def echo(_: httpx.Request) -> httpx.Response:
+        headers = {"X-Toggl-Request-Id": quote(password), "X-Echo": _as_go(password)}
+        return httpx.Response(status, headers=headers, text=body.format(_as_go(f"no: {password}")))
+
+    transport = httpx.MockTransport(echo)
+    async with TogglClient(
+        auth("ada@example.com", password), transport=transport, on_event=events.append
+    ) as toggl:
+        shown = []
+        for _ in range(2):  # the second may be answered from memory
+            with pytest.raises(TogglError) as caught:
+                await toggl.with_options(attempts=1, max_wait=60).me.get()
+            shown.append(f"{caught.value!r} {caught.value} {vars(caught.value)}")
+    seen = html.unescape(f"{shown} {events} {caplog.text}")
+    assert "w0rd" not in seen
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+@pytest.mark.parametrize("title", ["".join(f"&#{ord(one)};" for one in _TOKEN), "\u200b".join(_TOKEN)])
+@pytest.mark.parametrize("page", ["<title>{}</title>", '{{"error": "{}"}}'])
+async def test_a_page_that_writes_the_token_in_entities_or_with_what_is_left_out(
+    page: str, title: str
+) -> None:
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, text=page.format(title)))
+    async with TogglClient(ApiToken(_TOKEN), transport=answer) as toggl:
+        for call in (toggl.me.get, lambda: toggl.workspace(7).tags.delete(1)):
+            with pytest.raises(DecodeError) as caught:
+                await call()
+            assert _TOKEN not in str(caught.value)
+            assert _TOKEN not in html.unescape(caught.value.body.decode())
+
+
+@pytest.mark.anyio
+@pytest.mark.jump
+async def test_a_text_in_place_of_a_file_is_masked_before_it_is_cut() -> None:
+    text = json.dumps("x" * 190 + _TOKEN)
+    answer = httpx.MockTransport(
+        lambda _: httpx.Response(200, text=text, headers={"Content-Type": "application/json"})
+    )
+    async with TogglClient(ApiToken(_TOKEN), transport=answer) as toggl:
+        with pytest.raises(DecodeError, match=r"xxx\*\*\*") as caught:
+            await toggl.workspace(7).reports.weekly.csv(start_date=dt.date(2026, 3, 2))
+    assert _TOKEN[:6] not in f"{caught.value} {caught.value.body!r}"
 
 
 def test_what_is_too_short_to_tell_is_left() -> None:

@@ -12,6 +12,7 @@ from toggl_async.codec import Codec
 from toggl_async.errors import DecodeError, RequestFailed
 from toggl_async.scheduler.adapter import shown_path
 from toggl_async.scheduler.content_coding import decoder_for
+from toggl_async.scheduler.core.masking import masked_text
 from toggl_async.scheduler.transport import httpx
 from toggl_async.scheduler.transport.failures import failure_type, told
 
@@ -45,12 +46,12 @@ def believe(codec: Codec, operation: Operation[object], response: httpx.Response
         except msgspec.DecodeError:
             pass
         else:
-            shown = codec.mask(words[:_SHOWN].encode(errors="replace")).decode()
+            shown = masked_text(words, codec.mask)[:_SHOWN]
             raise DecodeError(
                 f'expected a file, got text: "{shown}"',
                 operation=operation.name,
                 field="$",
-                body=piece,
+                body=codec.mask(piece),
             )
     codec.believe(bytes, piece, operation=operation.name)
 

@@ -140,7 +140,12 @@ class Login(httpx.AsyncBaseTransport, abc.ABC):
     def _refuse(self, request: httpx.Request, response: httpx.Response, message: str = "") -> LoginRefused:
         """Remember a refusal, and end the calls that wait with it."""
         self._refused = login_refused(
-            response, method=request.method, path=shown_path(request), by_password=True, message=message
+            response,
+            method=request.method,
+            path=shown_path(request),
+            by_password=True,
+            mask=self.mask,
+            message=message,
         )
         self._scheduled.close_calls()
         return self._refused
@@ -192,6 +197,7 @@ class FixedLogin(Login):
                 method=request.method,
                 path=shown_path(request),
                 by_password=asks_by_password(request),
+                mask=self.mask,
             )
         return response
 

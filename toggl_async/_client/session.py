@@ -344,11 +344,11 @@ class Session:
             return received.response.headers["location"]
         except KeyError:
             raise DecodeError(
-                impostor(self.codec.mask(received.body))
+                impostor(received.body, mask=self.codec.mask)
                 or f"expected a redirect, got {received.response.status_code}",
                 operation=operation.name,
                 field="Location",
-                body=received.body,
+                body=self.codec.mask(received.body),
             ) from None
 
 

@@ -40,6 +40,7 @@ from toggl_async.scheduler import (
     facts_of,
 )
 from toggl_async.scheduler.adapter import page_in, words_of_another
+from toggl_async.scheduler.core.masking import masked_text
 from toggl_async.scheduler.exchange.bodies import SECRETS
 from toggl_async.scheduler.transport import httpx, running_loop
 
@@ -161,7 +162,7 @@ class SessionLogin(Login):
         request.headers["Cookie"] = f"{_COOKIE}={held.cookie}"
         response = await self._send(request)
         if response.is_error and response.status_code not in {401, 403, 404}:
-            raise error_of(response, method=request.method, path=_PATH)
+            raise error_of(response, method=request.method, path=_PATH, mask=self.mask)
 
     async def say_goodbye(self) -> None:
         """End the session if that takes only a moment; waiting calls end with ClientClosed."""
@@ -229,7 +230,7 @@ class SessionLogin(Login):
             return held
         if theirs := words_of_another(response, self._url):
             raise ResponseError(
-                "the login was answered, but not by Toggl: " + self.mask(theirs.encode()).decode(),
+                "the login was answered, but not by Toggl: " + masked_text(theirs, self.mask),
                 status=response.status_code,
                 method=request.method,
                 path=_PATH,
@@ -241,7 +242,7 @@ class SessionLogin(Login):
         attempted: Attempted = response.extensions[EXTENSION]
         response.extensions[EXTENSION] = msgspec.structs.replace(attempted, maybe_applied=False)
         response.headers.pop("set-cookie", None)
-        raise error_of(response, method=request.method, path=_PATH)
+        raise error_of(response, method=request.method, path=_PATH, mask=self.mask)
 
     def _request(
         self, method: str, facts: RequestFacts, body: Mapping[str, str] | None = None

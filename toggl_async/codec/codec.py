@@ -124,11 +124,9 @@ class Codec:
                 report.odd("$", _BROKEN_TEXT)
         except Misfit as misfit:
             message = misfit.message if body.strip() else misfit.message.replace("got null", f"got {EMPTY}")
-            message = self._impostor(body) or message
-            raise DecodeError(message, operation=operation, field=misfit.path, body=body) from None
+            raise self._undecodable(message, body, operation=operation, field=misfit.path) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            message = self._impostor(body) or f"not JSON: {error}"
-            raise DecodeError(message, operation=operation, field="$", body=body) from error
+            raise self._undecodable(f"not JSON: {error}", body, operation=operation) from error
         except RecursionError:
             raise DecodeError("nested too deeply", operation=operation, field="$", body=body) from None
         _check_token(value, operation, secret=secret)
@@ -170,10 +168,16 @@ class Codec:
         self._drift.odd(error.operation, report.oddities)
         return value
 
+    def _undecodable(self, message: str, body: bytes, *, operation: str, field: str = "$") -> DecodeError:
+        """Return the error of an answer, whose body is masked unless `decode_with_gaps` may still read it."""
+        theirs = self._impostor(body)
+        kept = body if theirs is None and body.lstrip()[:1] in {b"[", b"{"} else self.mask(body)
+        return DecodeError(theirs or message, operation=operation, field=field, body=kept)
+
     def _impostor(self, body: bytes) -> str | None:
         """Say what came, where it is an answer of another kind."""
         found = impostor(body)
-        return None if found is None else impostor(self.mask(body), self._server)
+        return None if found is None else impostor(body, self._server, mask=self.mask)
 
     def believe(self, result: object, body: bytes, *, operation: str) -> None:
         """Refuse what can't be the answer of a call that expects nothing, text or a file.
@@ -189,7 +193,7 @@ class Codec:
             DecodeError: HTML came, or an object that tells of an error.
         """
         if result in _NEVER_READ and body and (message := self._impostor(body)):
-            raise DecodeError(message, operation=operation, field="$", body=body)
+            raise DecodeError(message, operation=operation, field="$", body=self.mask(body))
 
     def rows(self, body: bytes, *, operation: str) -> Apart:
         """Take an answer apart no further than into its rows, or the fields of what wraps them.
@@ -206,8 +210,7 @@ class Codec:
                 self._drift.odd(operation, {"$": _BROKEN_TEXT})
                 return apart(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            message = self._impostor(body) or f"not a list of rows: {error}"
-            raise DecodeError(message, operation=operation, field="$", body=body) from None
+            raise self._undecodable(f"not a list of rows: {error}", body, operation=operation) from None
 
     def left_out(self, *, operation: str) -> None:
         """Warn, once an operation, that elements which are not rows were left out."""

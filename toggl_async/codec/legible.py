@@ -7,11 +7,13 @@ import html
 import http
 import json
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from toggl_async.codec.apart import ESCAPES
+from toggl_async.scheduler.core.masking import masked_text
 
 __all__ = ["impostor", "mended"]
 
@@ -65,7 +67,7 @@ def mended(body: bytes) -> bytes | None:
     return None if text == body else text
 
 
-def impostor(body: bytes, server: str = "") -> str | None:
+def impostor(body: bytes, server: str = "", *, mask: Callable[[bytes], bytes] = bytes) -> str | None:
     """Say what came, where it is an answer of another kind: HTML, or an error as an object or by its name.
 
     Proxies, login pages and maintenance pages answer with status 200, too.
@@ -73,14 +75,15 @@ def impostor(body: bytes, server: str = "") -> str | None:
     Args:
         body: the answer.
         server: whose answer it is, if that is to be told.
+        mask: blanks credentials in what is quoted of the answer.
     """
-    start = body[:_GLANCE].lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = mask(body[:_GLANCE]).lstrip(b"\xef\xbb\xbf \t\r\n")
     if _MARKUP.match(start):
         title = _TITLE.search(start)
         came = f"got HTML from {server}" if server else "got HTML"
-        return f"{came}, titled {_shown(title[1])}" if title else f"{came} without a title"
+        return f"{came}, titled {_shown(title[1], mask)}" if title else f"{came} without a title"
     if start.rstrip().strip(b'"').lower() in _REFUSALS:
-        return f"{_CONTRADICTED}{_shown(start)}"
+        return f"{_CONTRADICTED}{_shown(start, mask)}"
     if not start.startswith(b"{") or len(body) > _GLANCE:
         return None
     try:
@@ -95,11 +98,12 @@ def impostor(body: bytes, server: str = "") -> str | None:
         words = [told.get("message", msgspec.Raw(start.strip()))]
     if not words or told.keys() - _AROUND_ERRORS:
         return None
-    return f"{_CONTRADICTED}{_shown(bytes(words[0]))}"
+    return f"{_CONTRADICTED}{_shown(bytes(words[0]), mask)}"
 
 
-def _shown(words: bytes) -> str:
+def _shown(words: bytes, mask: Callable[[bytes], bytes]) -> str:
     """Show words of a server: in one line, short, and without what a terminal would obey."""
     text = " ".join(html.unescape(words.decode(errors="replace")).strip('"').split())
-    printable = "".join(character for character in text if character.isprintable())
+    # What is left out may have stood between the characters of a secret, and entities may be escaped twice.
+    printable = masked_text("".join(character for character in text if character.isprintable()), mask)
     return f'"{printable[:_SHOWN]}{"…" if len(printable) > _SHOWN else ""}"'

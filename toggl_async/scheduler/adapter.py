@@ -9,7 +9,7 @@ from typing import Final
 from toggl_async import errors
 from toggl_async.scheduler.core import credentials, pages, route
 from toggl_async.scheduler.core import outcome as core
-from toggl_async.scheduler.core.masking import masked_headers
+from toggl_async.scheduler.core.masking import masked_headers, masked_text
 from toggl_async.scheduler.core.outcome import Attempted, classify
 from toggl_async.scheduler.core.route import RequestFacts
 from toggl_async.scheduler.transport import httpx
@@ -147,11 +147,18 @@ def error_of(
         path=path,
         attempted=attempted if isinstance(attempted, Attempted) else None,
         today=dt.datetime.now(dt.UTC),
+        mask=mask,
     )
 
 
 def login_refused(
-    response: httpx.Response, *, method: str, path: str, by_password: bool, message: str = ""
+    response: httpx.Response,
+    *,
+    method: str,
+    path: str,
+    by_password: bool,
+    mask: Callable[[bytes], bytes],
+    message: str = "",
 ) -> errors.LoginRefused:
     """Return the error of an answer that refuses credentials.
 
@@ -160,12 +167,13 @@ def login_refused(
         method: the HTTP method of the request.
         path: its path, without the query.
         by_password: whether the credentials were an e-mail address and a password.
+        mask: blanks the credentials, which the answer may repeat.
         message: words for an answer that has none of its own.
     """
-    headers = masked_headers(response.headers)
+    headers = masked_headers(response.headers, mask)
     headers.pop("set-cookie", None)
-    body = response.content if response.is_error else b""
-    message = message or core.message_of(response.status_code, headers, body)
+    body = mask(response.content) if response.is_error else b""
+    message = message or masked_text(core.message_of(response.status_code, headers, body), mask)
     left = core.login_attempts_left(headers)
     return errors.LoginRefused(
         message if left is None else f"{message}; login attempts left: {left}",

@@ -2,6 +2,7 @@
 
 from toggl_async.errors import LoginRefused, TogglError
 from toggl_async.scheduler.adapter import asks_by_password, shown_path
+from toggl_async.scheduler.core.masking import masked, masked_text
 from toggl_async.scheduler.core.memory import RefusalMet, error_from_memory, key_of
 from toggl_async.scheduler.core.outcome import (
     Outcome,
@@ -12,6 +13,7 @@ from toggl_async.scheduler.core.outcome import (
 )
 from toggl_async.scheduler.core.route import RequestFacts
 from toggl_async.scheduler.driver import Driver
+from toggl_async.scheduler.exchange.bodies import secrets_of
 from toggl_async.scheduler.transport import httpx
 
 __all__ = ["lesson_of", "refusal_of"]
@@ -34,7 +36,8 @@ def lesson_of(
     else:
         return None
     status, headers = response.status_code, response.headers
-    message = message_of(status, headers, response.content)
+    secrets = secrets_of(request)
+    message = masked_text(message_of(status, headers, response.content), lambda body: masked(body, secrets))
     left = login_attempts_left(headers)
     if left is not None:
         message = f"{message}; login attempts left: {left}"

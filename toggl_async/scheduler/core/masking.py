@@ -2,14 +2,13 @@
 
 import base64
 import binascii
-import html
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
-from urllib.parse import quote
 
-__all__ = ["hide_what_came", "masked", "masked_headers", "secrets_in", "without_credentials"]
+from toggl_async.scheduler.core.spellings import ESCAPING, pattern_of
+
+__all__ = ["hide_what_came", "masked", "masked_headers", "masked_text", "secrets_in", "without_credentials"]
 
 _MASK: Final = b"***"
 
@@ -61,19 +60,22 @@ def secrets_in(headers: Mapping[str, str]) -> frozenset[str]:
 
 def masked(body: bytes, secrets: Iterable[str]) -> bytes:
     """Blank secrets in what a server said, also as JSON, HTML and URLs write them."""
-    spellings: set[str] = set()
-    for secret in secrets:
-        if len(secret) >= _LEAST:
-            spellings |= {
-                secret,
-                html.escape(secret),
-                quote(secret, safe=""),
-                json.dumps(secret)[1:-1],
-                json.dumps(secret, ensure_ascii=False)[1:-1],
-            }
-    for spelling in sorted(spellings, key=len, reverse=True):
-        body = body.replace(spelling.encode("utf-8", "surrogatepass"), _MASK)
+    for secret in sorted({one for one in secrets if len(one) >= _LEAST}, key=len, reverse=True):
+        if secret.isascii() and not ESCAPING.search(body):
+            body = body.replace(secret.encode(), _MASK)
+        else:
+            body = pattern_of(secret).sub(_MASK, body)
     return body
+
+
+def masked_text(text: str, mask: Callable[[bytes], bytes]) -> str:
+    """Blank secrets in words of a server that have been decoded, and may have been escaped twice.
+
+    Args:
+        text: the words.
+        mask: blanks the credentials of the request.
+    """
+    return mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
 
 
 def masked_headers(headers: Mapping[str, str], mask: Callable[[bytes], bytes] = bytes) -> dict[str, str]:
@@ -143,7 +145,7 @@ def _shown_value(name: str, value: str, mask: Callable[[bytes], bytes]) -> str:
         value = _KEYS_OF_AN_ADDRESS.sub(_blanked, value)
     if _FIGURES.match(name):
         return value
-    return mask(value.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+    return masked_text(value, mask)
 
 
 def _blanked(found: re.Match[str]) -> str:

@@ -24,13 +24,14 @@ import enum
 import http
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
 
 from toggl_async import errors
 from toggl_async.scheduler.core.limits import SECOND
+from toggl_async.scheduler.core.masking import masked_text
 from toggl_async.scheduler.core.pages import is_page, words_of_page
 from toggl_async.scheduler.core.windows import HOUR, RESET_MARGIN, UNKNOWN_RESET
 
@@ -329,6 +330,7 @@ def error_of(
     path: str,
     attempted: Attempted | None,
     today: dt.datetime,
+    mask: Callable[[bytes], bytes] = bytes,
 ) -> errors.ResponseError:
     """Return the typed error for an answer of status 400 and over, whose body has been read.
 
@@ -341,8 +343,9 @@ def error_of(
         path: its path as it may be shown, without the query.
         attempted: how the answer was obtained; None if no scheduler was involved.
         today: the wall clock, in UTC.
+        mask: blanks the credentials of the request in what decoding reveals.
     """
-    message = message_of(status, headers, body)
+    message = masked_text(message_of(status, headers, body), mask)
     request_id = request_id_of(headers)
     if outcome.kind is OutcomeKind.QUOTA:
         resets_in = (UNKNOWN_RESET if outcome.resets_in is None else outcome.resets_in) + RESET_MARGIN

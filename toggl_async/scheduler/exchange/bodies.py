@@ -9,7 +9,7 @@ from toggl_async.scheduler.core.masking import masked, secrets_in, without_crede
 from toggl_async.scheduler.core.outcome import FIRST_REFUSAL
 from toggl_async.scheduler.transport import httpx, running_loop
 
-__all__ = ["SECRETS", "LostRequest", "close", "read_answer"]
+__all__ = ["SECRETS", "LostRequest", "close", "read_answer", "secrets_of"]
 
 SECRETS: Final = "toggl_async.secrets"
 """The key of `httpx.Request.extensions` under which a request says what is secret in its body."""
@@ -83,10 +83,15 @@ def _decode(response: httpx.Response, request: httpx.Request, *, refused: bool) 
     response.stream = httpx.ByteStream(decoded)
 
 
+def secrets_of(request: httpx.Request) -> frozenset[str]:
+    """Return what is secret in a request: what proves who asks, and what it says is."""
+    declared: frozenset[str] = request.extensions.get(SECRETS, frozenset())
+    return declared | secrets_in(request.headers)
+
+
 def _masked(response: httpx.Response, request: httpx.Request) -> httpx.Response:
     """Copy a refusal whose body has been read, with the credentials in it blanked."""
-    declared: frozenset[str] = request.extensions.get(SECRETS, frozenset())
-    secrets = declared | secrets_in(request.headers)
+    secrets = secrets_of(request)
     headers = httpx.Headers(without_credentials(response.headers.raw, secrets))
     body = b"".join(cast(httpx.ByteStream, response.stream))
     shown = masked(body, secrets)
