@@ -38,7 +38,7 @@ class Answer:
     method: str
     path: str
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = attrs.field(hash=False)
     body: bytes = attrs.field(repr=False)
     request_id: str | None
     attempts: int

@@ -143,6 +143,14 @@ class TogglClient:
             ),
         )
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a TogglClient can't be deep-copied or pickled: make one in each process")
+
+    def __copy__(self) -> Self:
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        return view
+
     def _login_with(
         self, auth: Auth | SessionCookie, scheduled: ScheduledTransport, accounts_url: str
     ) -> Login:

@@ -33,6 +33,7 @@ from toggl_async._operations.arguments import id_list
 from toggl_async._operations.bulk import in_chunks
 from toggl_async._operations.files import Download
 from toggl_async._operations.paging import Pages, Paging
+from toggl_async._operations.portable import Portable
 from toggl_async._operations.record import Record
 from toggl_async.scheduler.core.route import Lane
 
@@ -95,7 +96,7 @@ class DeclaredFacts(TypedDict, total=False):
 
 
 @attrs.frozen(kw_only=True)
-class Operation(Generic[ResultT_co]):
+class Operation(Portable, Generic[ResultT_co]):
     """One operation of Toggl's API.
 
     Attributes:

@@ -102,7 +102,7 @@ class BatchSummary:
     """
 
     as_of: dt.datetime
-    rows: Mapping[str, int]
+    rows: Mapping[str, int] = attrs.field(hash=False)
     requests: int
     ranges: tuple[Check, ...]
     refused: tuple[Refusal, ...]

@@ -5,7 +5,7 @@ exchange happens before the request and after the answer; the request itself is 
 """
 
 from collections.abc import Coroutine, Hashable, Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 from toggl_async.errors import ClientClosed
 from toggl_async.options import ClientOptions
@@ -73,6 +73,9 @@ class ScheduledTransport(httpx.AsyncBaseTransport):
         self.scheduler: Scheduler = scheduler
         self._options = options or self.scheduler.options
         self._drivers = drivers_of(self.scheduler)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a ScheduledTransport can't be copied or pickled: make one in each process")
 
     async def __aenter__(self) -> Self:
         await self._inner.transport.__aenter__()

@@ -108,7 +108,7 @@ class SchedulerStats:
     cancelled: int
     sent: int
     waited: float
-    waits: Mapping[Reason, float]
+    waits: Mapping[Reason, float] = attrs.field(hash=False)
     alone: bool = False
 
 

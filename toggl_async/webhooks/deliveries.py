@@ -16,6 +16,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
+from toggl_async._operations.portable import Portable
 from toggl_async._operations.record import Json, Record, aware
 from toggl_async.codec import Codec
 from toggl_async.errors import (
@@ -61,7 +62,7 @@ _codec: Final = Codec()
 
 
 @attrs.frozen(kw_only=True)
-class Metadata:
+class Metadata(Portable):
     """What happened, and to what. Anything may be None: Toggl says little of a ping.
 
     Attributes:
@@ -81,7 +82,7 @@ class Metadata:
     request_type: str | None
     workspace_id: int | None
     event_user_id: int | None
-    values: Mapping[str, str]
+    values: Mapping[str, str] = attrs.field(hash=False)
 
     def id_of(self, name: str) -> int | None:
         """Return an id from the values, such as ``id_of("project_id")``; None if there is none."""
@@ -90,7 +91,7 @@ class Metadata:
 
 
 @attrs.frozen(kw_only=True)
-class _Delivered:
+class _Delivered(Portable):
     """What pings and events have in common.
 
     Attributes:
@@ -137,7 +138,7 @@ class Event(_Delivered):
             a record.
     """
 
-    payload: Json
+    payload: Json = attrs.field(hash=False)
     _digest: str = attrs.field(default="", alias="digest", eq=False, repr=False)
 
     @property

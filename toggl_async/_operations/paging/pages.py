@@ -39,7 +39,7 @@ class Bookmark:
         size: items per page, since a page number only makes sense with one size; None if Toggl chooses it.
     """
 
-    position: Position
+    position: Position = attrs.field(hash=False)
     size: int | None = None
 
 

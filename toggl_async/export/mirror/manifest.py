@@ -299,10 +299,10 @@ class Manifest:
     plan: ExportPlan
     workspaces: tuple[int, ...]
     requests: int
-    waits: Mapping[str, float]
+    waits: Mapping[str, float] = attrs.field(hash=False)
     rows: int
-    datasets: Mapping[str, ManifestEntry]
-    files: Mapping[str, File]
+    datasets: Mapping[str, ManifestEntry] = attrs.field(hash=False)
+    files: Mapping[str, File] = attrs.field(hash=False)
     ranges: tuple[Check, ...]
     totals_agree: bool | None
     refused: tuple[Refusal, ...]
@@ -314,7 +314,7 @@ class Manifest:
     excel: bool = False
     kept_from: dt.date | None = None
     read: tuple[str, ...] = ()
-    changes: Mapping[str, Changes] = attrs.field(factory=dict)
+    changes: Mapping[str, Changes] = attrs.field(factory=dict, hash=False)
     revision: int = 0
 
 

@@ -14,6 +14,7 @@ import attrs
 
 from toggl_async._client import catalog
 from toggl_async._operations.operation import Operation
+from toggl_async._operations.portable import Portable
 from toggl_async.errors import (
     DecodeError,
     EndpointGone,
@@ -63,7 +64,7 @@ class Source(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Dataset:
+class Dataset(Portable):
     """One dataset of an export.
 
     Attributes:
@@ -81,7 +82,7 @@ class Dataset:
     operation: str
     source: Source
     key: tuple[str, ...] = ("id",)
-    query: Mapping[str, object] = _NOTHING
+    query: Mapping[str, object] = attrs.field(default=_NOTHING, hash=False)
     since: bool = False
     for_admins: str = ""
 

@@ -96,7 +96,7 @@ class Survey:
     workspaces: tuple[SurveyedWorkspace, ...]
     organizations: tuple[bytes, ...]
     requests: int
-    seen: Mapping[str, Mapping[int, tuple[int, ...]]] = attrs.field(factory=dict, repr=False)
+    seen: Mapping[str, Mapping[int, tuple[int, ...]]] = attrs.field(factory=dict, repr=False, hash=False)
     warnings: tuple[str, ...] = ()
     timezone: str | None = None
     organizations_unread: Unread | None = None

@@ -7,7 +7,7 @@ each at its own pace (`accounts`), and lives in one event loop at a time.
 import random
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
 from toggl_async.errors import InvalidInput
 from toggl_async.options import ClientOptions, Priority
@@ -74,6 +74,9 @@ class Scheduler:
             self._listeners.append(_Listener(on_event))
         for told in on_made:
             told(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Scheduler can't be copied or pickled: make one in each process")
 
     def __repr__(self) -> str:
         return f"<Scheduler of {len(self._drivers)} accounts{', closed' if self._drivers.closed else ''}>"
