@@ -1,12 +1,22 @@
 import asyncio
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import pytest
 
 from support.answers import Answers
-from toggl_async import BulkEditInterrupted, Forbidden, InvalidInput, Pace, Patch
+from toggl_async import (
+    UNSET,
+    ApiToken,
+    BulkEditInterrupted,
+    Forbidden,
+    InvalidInput,
+    Pace,
+    Patch,
+    TogglClient,
+)
 from toggl_async._operations.bulk import in_chunks
 from toggl_async.codec import DriftWarning
 from toggl_async.records import BulkEditFailure, BulkEditResult
@@ -119,3 +129,10 @@ async def test_each_chunk_is_accounted_for_by_its_own_answer() -> None:
     assert result.success == list(range(1, 101))
     assert [one.id for one in result.failure] == [101, 102]
     assert result.unknown == {"more": [1, 2]}
+
+
+@pytest.mark.parametrize("ids", [None, UNSET, 5, "12", [None], [1, None], [1.5], {1: 2}])
+async def test_what_is_no_collection_of_ids_is_refused(ids: Any) -> None:
+    async with TogglClient(ApiToken("0" * 32)) as toggl:
+        with pytest.raises(InvalidInput, match=r"^time_entry_ids: "):
+            await toggl.workspace(7).time_entries.bulk_edit(ids, patches=[Patch(op="remove", path="/tags")])

@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -335,3 +336,45 @@ def test_a_delivery_for_another_address_is_refused() -> None:
 def test_every_public_name_is_there() -> None:
     assert sorted(webhooks.__all__) == sorted(set(webhooks.__all__))
     assert all(hasattr(webhooks, name) for name in webhooks.__all__)
+
+
+ODD: list[Any] = [
+    None,
+    math.nan,
+    10**400,
+    "x",
+    "\ud800",
+    True,
+    [],
+    {},
+    object(),
+    ...,
+    int,
+    dt.date(2026, 1, 1),
+]
+"""What may be passed by mistake."""
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_wrong_arguments_are_said_as_such(odd: Any) -> None:
+    event = webhooks.parse(b'{"payload": {"id": 1}, "metadata": {"project_id": "7"}}')
+    assert isinstance(event, webhooks.Event)
+    calls: list[Callable[[], object]] = [
+        lambda: webhooks.sign(odd, "secret"),
+        lambda: webhooks.parse(odd),
+        lambda: webhooks.answer(odd),
+        lambda: webhooks.check_address(odd, ADDRESS),
+        lambda: webhooks.check_freshness(odd),
+        lambda: event.payload_as(odd),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidInput):
+            call()
+    assert event.metadata.id_of(odd) is None
+
+
+def test_a_secret_that_no_header_can_be_made_of() -> None:
+    with pytest.raises(InvalidInput, match=r"^the secret of a webhook must be valid Unicode"):
+        webhooks.sign(b"{}", "\ud800")
+    with pytest.raises(InvalidInput, match=r"^the secret of a webhook must be valid Unicode"):
+        webhooks.receive(SIGNATURE, b"{}", "\ud800")

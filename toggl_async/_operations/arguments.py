@@ -190,6 +190,18 @@ def id_list(values: object, name: str) -> object:
     return ids
 
 
+def whole_list(values: object, name: str) -> list[int]:
+    """Take the ids of what a call is about, which can't be left out, as a list.
+
+    Raises:
+        InvalidInput: it isn't a collection of ints.
+    """
+    ids = id_list(values, name)
+    if not isinstance(ids, list) or None in ids:
+        raise InvalidInput(f"{name}: pass a collection of ids (int), not {shown(values)}")
+    return cast("list[int]", ids)
+
+
 def listed(values: object) -> list[object] | None:
     """Turn a collection into a list; None for what isn't one, such as a str or a mapping."""
     if not isinstance(values, Collection) or isinstance(values, _NO_COLLECTION):

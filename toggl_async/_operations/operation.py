@@ -29,7 +29,7 @@ import attrs
 import msgspec
 
 from toggl_async._hints import NoSuchName
-from toggl_async._operations.arguments import id_list
+from toggl_async._operations.arguments import whole_list
 from toggl_async._operations.bulk import in_chunks
 from toggl_async._operations.files import Download
 from toggl_async._operations.paging import Pages, Paging
@@ -315,7 +315,7 @@ class Resource:
     ) -> RecordT:
         return await in_chunks(
             lambda chunk: self._call(operation, {**(path or {}), name: chunk}, query=query, body=body),
-            cast("list[int]", id_list(ids, name)),
+            whole_list(ids, name),
             size=size,
         )
 

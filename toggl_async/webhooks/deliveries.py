@@ -86,7 +86,7 @@ class Metadata(Portable):
 
     def id_of(self, name: str) -> int | None:
         """Return an id from the values, such as ``id_of("project_id")``; None if there is none."""
-        text = self.values.get(name, "")
+        text = self.values.get(name, "") if isinstance(name, str) else ""
         return int(text) if _ID.fullmatch(text) else None
 
 
@@ -152,7 +152,10 @@ class Event(_Delivered):
 
         Raises:
             DecodeError: the payload isn't such a record, even with tolerance.
+            InvalidInput: `record` isn't a class of records.
         """
+        if not (isinstance(record, type) and issubclass(record, Record)):
+            raise InvalidInput(f"pass a class of records, such as TimeEntry, not {shown(record)}")
         operation = f"webhook {self.metadata.model}"
         try:
             body = json.dumps(self.payload).encode()
@@ -213,7 +216,13 @@ def sign(body: bytes, secret: str) -> str:
         raise InvalidInput("a webhook without a secret cannot be trusted: set one")
     if not isinstance(body, bytes):
         raise InvalidInput("the signature covers the raw body: pass the bytes as they were received")
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    try:
+        key = secret.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(
+            "the secret of a webhook must be valid Unicode: it has half of a character"
+        ) from None
+    return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
 
 
 def verify(signature: str | None, body: bytes, secret: str) -> None:
@@ -247,7 +256,10 @@ def parse(body: bytes) -> Delivery:
 
     Raises:
         MalformedDelivery: it isn't a JSON object.
+        InvalidInput: the body isn't bytes.
     """
+    if not isinstance(body, bytes):
+        raise InvalidInput(f"the body of a delivery must be bytes, as it came, not {shown(body)}")
     envelope = Envelope(body)
     payload = envelope.take_json("payload")
     is_ping = payload == "ping"
@@ -273,7 +285,9 @@ def check_address(delivery: Delivery, url_callback: str) -> None:
 
     Raises:
         MisdirectedDelivery: it was meant for another.
+        InvalidInput: `delivery` isn't one.
     """
+    _check_delivery(delivery)
     if delivery.url_callback and delivery.url_callback != url_callback:
         raise MisdirectedDelivery(
             f"the delivery was meant for {delivery.url_callback!r}, but this is {url_callback!r}"
@@ -292,8 +306,10 @@ def check_freshness(
 
     Raises:
         StaleDelivery: it was not.
-        InvalidInput: `tolerance` is negative or not a number, or `now` has no time zone.
+        InvalidInput: `tolerance` is negative or not a number, `now` has no time zone, or `delivery` isn't
+            one.
     """
+    _check_delivery(delivery)
     check_tolerance(tolerance)
     now = dt.datetime.now(dt.UTC) if now is None else aware(now, "now")
     if delivery.timestamp is None:
@@ -318,9 +334,18 @@ def answer(delivery: Delivery) -> dict[str, str]:
     """Return the answer to a delivery, to be sent as JSON with status 200.
 
     If a ping asks for the validation code, the answer contains it; without it, no events are sent.
+
+    Raises:
+        InvalidInput: `delivery` isn't one.
     """
+    _check_delivery(delivery)
     code = delivery.validation_code if isinstance(delivery, Ping) else None
     return {} if code is None else {"validation_code": code}
+
+
+def _check_delivery(delivery: object) -> None:
+    if not isinstance(delivery, Ping | Event):
+        raise InvalidInput(f"pass a delivery, as receive() returns it, not {shown(delivery)}")
 
 
 def _metadata(values: Mapping[str, str]) -> Metadata:
