@@ -7,7 +7,7 @@ imported; the records' names come from the plan.
 import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from codegen.model import LibraryPlan
 from codegen.text import filled
@@ -29,22 +29,29 @@ def front_files(plan: LibraryPlan, package: Path) -> Iterator[tuple[str, str]]:
     """Write the stub of a package that has a front door: path and text."""
     table = package / _TABLE
     if table.exists():
-        yield STUB, _stub(_front(table.read_text("utf-8")), plan.record_modules())
+        text = table.read_text("utf-8")
+        yield STUB, _stub(_front(text), _literal(text, "MODULES"), plan.record_modules())
 
 
 def _front(text: str) -> Mapping[str, str]:
     """Read the table: name to module."""
+    table: dict[str, tuple[str, ...]] = _literal(text, "FRONT")
+    return {name: home for home, names in table.items() for name in names}
+
+
+def _literal(text: str, name: str) -> Any:
+    """Read what a constant of the table's module is set to."""
     for node in ast.parse(text).body:
         match node:
-            case ast.AnnAssign(target=ast.Name("FRONT"), value=ast.Dict() as value):
-                table: dict[str, tuple[str, ...]] = ast.literal_eval(value)
-                return {name: home for home, names in table.items() for name in names}
-    raise ValueError(f"{_TABLE} has no table FRONT")
+            case ast.AnnAssign(target=ast.Name(found), value=ast.expr() as value) if found == name:
+                return ast.literal_eval(value)
+    raise ValueError(f"{_TABLE} has no table {name}")
 
 
-def _stub(front: Mapping[str, str], records: Mapping[str, str]) -> str:
+def _stub(front: Mapping[str, str], modules: tuple[str, ...], records: Mapping[str, str]) -> str:
     homes = {**{name: f"toggl_async.records.{home}" for name, home in records.items()}, **front}
     names = sorted(homes, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
     imports = "\n".join(f"from {homes[name]} import {name} as {name}" for name in names)
+    imports += "\n" + "".join(f"\nfrom toggl_async import {name} as {name}" for name in modules)
     listed = filled([f'"{name}"' for name in names], 4)
     return f"{_HEAD}\n{imports}\n\n__all__ = [\n{listed}\n]  # fmt: skip\n\n__version__: str\n"

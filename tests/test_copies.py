@@ -96,7 +96,15 @@ async def test_what_comes_of_calls_and_exports(tmp_path: Path) -> None:
         manifest = await export(toggl, plan, tmp_path, on_event=events.append)
         batches = export_batches(toggl, plan)
         events += [batch async for batch in batches]
-        kept = [batches.summary, answers[0], toggl.stats(), found, manifest, await estimate(toggl, plan), *events]
+        kept = [
+            batches.summary,
+            answers[0],
+            toggl.stats(),
+            found,
+            manifest,
+            await estimate(toggl, plan),
+            *events,
+        ]
     for value in kept:
         copies(value)
     assert isinstance(manifest.datasets, Mapping)

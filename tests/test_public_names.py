@@ -5,6 +5,8 @@ import importlib
 import importlib.metadata
 import pkgutil
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -53,6 +55,17 @@ def test_the_names_that_other_programs_are_written_against_are_there() -> None:
     assert set(toggl_async.__all__) >= FIXED_BY_DESIGN
 
 
+def test_a_public_module_that_needs_no_extra_is_an_attribute() -> None:
+    within = {module.split(".")[1] for module in FROZEN if module.count(".") == 1}
+    assert {*_lazy.MODULES, "opentelemetry", "sandbox"} == within | {"records"}
+    assert set(_lazy.MODULES) <= set(dir(toggl_async))
+    code = "import toggl_async; [print(getattr(toggl_async, name).__name__) for name in {!r}]"
+    run = subprocess.run(
+        [sys.executable, "-c", code.format(_lazy.MODULES)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == [f"toggl_async.{name}" for name in _lazy.MODULES]
+
+
 def test_every_error_is_at_the_front() -> None:
     assert set(toggl_async.__all__) >= set(errors.__all__)
 
@@ -77,8 +90,10 @@ def test_the_stub_says_what_there_is() -> None:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert set(homes) == set(_lazy.HOMES)
-    for name, home in homes.items():
+    modules = {name for name, home in homes.items() if home == "toggl_async"}
+    assert modules == set(_lazy.MODULES)
+    assert set(homes) - modules == set(_lazy.HOMES)
+    for name, home in homes.items() - {(name, "toggl_async") for name in modules}:
         assert f"{home}.".startswith(f"{_lazy.HOMES[name]}.")
 
 

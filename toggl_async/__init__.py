@@ -15,7 +15,7 @@ if _level := os.environ.get("TOGGL_LOG"):
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its module, the names themselves, or the version from what is installed."""
+    """Load a public name from its module, a public module, the names themselves, or the version."""
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 - reading it takes milliseconds
 
@@ -28,6 +28,6 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    from toggl_async._lazy import NAMES  # noqa: PLC0415 - see above
+    from toggl_async._lazy import MODULES, NAMES  # noqa: PLC0415 - see above
 
-    return sorted(globals().keys() | set(NAMES))
+    return sorted(globals().keys() | {*MODULES, *NAMES})

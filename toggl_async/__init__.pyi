@@ -4,6 +4,14 @@
 from msgspec import UNSET as UNSET
 from msgspec import UnsetType as UnsetType
 
+from toggl_async import errors as errors
+from toggl_async import export as export
+from toggl_async import options as options
+from toggl_async import records as records
+from toggl_async import scheduler as scheduler
+from toggl_async import timer as timer
+from toggl_async import webhooks as webhooks
+from toggl_async import writes as writes
 from toggl_async._client.answer import Answer as Answer
 from toggl_async._client.answer import capture_responses as capture_responses
 from toggl_async._client.auth import ApiToken as ApiToken

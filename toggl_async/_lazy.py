@@ -11,7 +11,7 @@ from typing import Final
 
 from toggl_async.records import __all__ as record_names
 
-__all__ = ["FRONT", "HOMES", "NAMES", "load"]
+__all__ = ["FRONT", "HOMES", "MODULES", "NAMES", "load"]
 
 FRONT: Final[Mapping[str, tuple[str, ...]]] = {
     "msgspec": ("UNSET", "UnsetType"),
@@ -44,6 +44,11 @@ FRONT: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Module to the names that are public through the front door; the records come on top of them."""
 
+MODULES: Final = ("errors", "export", "options", "records", "scheduler", "timer", "webhooks", "writes")
+"""The public modules, which are attributes without being imported.
+
+Those that need an extra aren't: tools that look at every attribute would fail where it is missing."""
+
 HOMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(record_names, "toggl_async.records"),
     **{name: home for home, names in FRONT.items() for name in names},
@@ -55,11 +60,13 @@ NAMES: Final = sorted(HOMES, key=lambda name: (not name.isupper(), not name[0].i
 
 
 def load(name: str) -> object:
-    """Load a public name from its module.
+    """Load a public name from its module, or a public module.
 
     Raises:
         AttributeError: the front door has no such name.
     """
+    if name in MODULES:
+        return importlib.import_module(f"toggl_async.{name}")
     home = HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'toggl_async' has no attribute {name!r}")

@@ -10,7 +10,7 @@ __all__ = ["Portable"]
 
 
 class Portable:
-    """The base class of a frozen value whose mappings are read-only: Python neither copies nor pickles those."""
+    """The base class of frozen values with read-only mappings, which Python neither copies nor pickles."""
 
     __slots__ = ()
 
