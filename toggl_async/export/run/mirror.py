@@ -293,14 +293,14 @@ class Mirror:
         Args:
             workspace: everything in the workspace of this id, and the workspace.
             user: the time entries of the user of this id, in all workspaces, and the user.
-            before: the time entries that began before this day.
+            before: the time entries that began before this day, which may not be in the future.
 
         Returns:
             How many rows were forgotten.
 
         Raises:
-            InvalidInput: not exactly one argument was given; it isn't an id or a date; or a run is writing to
-                the mirror.
+            InvalidInput: not exactly one argument was given; it isn't an id or a date; the date is in the
+                future, even where the day begins first, at UTC+14; or a run is writing to the mirror.
             OSError: the database could not be written.
         """
         chosen = Forget(workspace_id=workspace, user_id=user, before=before)
