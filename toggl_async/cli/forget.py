@@ -104,7 +104,7 @@ def _place(store: str) -> Path | str:
     if not path.exists():
         raise InvalidInput(f"there is no mirror at {path}")
     is_of_an_export = path.name == MIRROR and (path.parent / MANIFEST).exists()
-    return path.parent if is_of_an_export else str(path)
+    return path.parent if is_of_an_export else str(path.absolute())
 
 
 async def _forget(place: Path | str, chosen: Forget) -> ForgottenRows:

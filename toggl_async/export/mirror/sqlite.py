@@ -121,8 +121,9 @@ class SqliteStore(SqlStore):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 make_private(self.path)
                 self._refuse_no_database()
+                # An absolute path can't be read as a URL of SQLite's, which a build may take anywhere.
                 self._connection = sqlite3.connect(
-                    self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                    self.path.absolute(), timeout=_PATIENCE, isolation_level=None, check_same_thread=False
                 )
                 if self.path.stat().st_size:
                     self._refuse_other()  # before anything is written, such as the journal mode below

@@ -6,12 +6,15 @@ import os
 import stat
 from pathlib import Path
 
+from toggl_async.errors import InvalidInput
+
 __all__ = [
     "CLOSED",
     "DAMAGED",
     "MIRROR",
     "PARTIAL",
     "MirrorDamaged",
+    "check_name",
     "digest",
     "is_special",
     "make_private",
@@ -57,6 +60,21 @@ def sync_directory(directory: Path) -> None:
 def make_private(path: Path) -> None:
     """Create a file that only its owner may read; an existing one stays as it is."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Refuse what no file can be named, which the system would answer with errors of Python's own.
+
+    Raises:
+        InvalidInput: it contains a null character, or one that the file system can't encode.
+    """
+    name = os.fspath(path)
+    if "\0" in name:
+        raise InvalidInput(f"{name!r} cannot be a path: it contains a null character")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{name!r} cannot be a path: the file system cannot encode it") from error
 
 
 def is_special(path: Path) -> bool:

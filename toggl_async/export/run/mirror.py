@@ -67,7 +67,8 @@ class Mirror:
     requests, and shows one consistent state, even during a run in this process or another.
 
     Args:
-        url: ``sqlite:///PATH``, or the path itself; the file is created if it doesn't exist. Or
+        url: ``sqlite:///PATH``, or the path itself; the file is created if it doesn't exist, and only its
+            owner may read it. SQLite's own ``file:`` URLs are refused; a path object is always a path. Or
             ``postgresql://USER@HOST:PORT/DATABASE?schema=NAME`` (with the extra ``postgres``); the schema and
             its tables are created if they don't exist. Without ``schema``, it is the first schema of the
             search path, usually ``public``. Keep the password in ``PGPASSWORD`` or in libpq's own files.
