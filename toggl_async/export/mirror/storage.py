@@ -16,6 +16,7 @@ __all__ = [
     "MirrorDamaged",
     "check_name",
     "digest",
+    "is_of_the_machine",
     "is_special",
     "make_private",
     "replace",
@@ -39,6 +40,26 @@ MIRROR = "mirror.sqlite"
 
 class MirrorDamaged(OSError):
     """A mirror lacks tables or columns, or can't be read; running again doesn't help."""
+
+
+_OF_THE_MACHINE = frozenset(
+    {
+        errno.EBUSY,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+    }
+)
+"""Numbers of errors that say nothing of the path that was given: another time, it can be written to."""
+
+
+def is_of_the_machine(error: OSError) -> bool:
+    """Whether an error is the machine's, such as a full disk, and not that of a path that can't be used."""
+    return error.errno in _OF_THE_MACHINE and not isinstance(error, MirrorDamaged)
 
 
 def digest(path: Path) -> str:

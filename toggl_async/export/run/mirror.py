@@ -79,6 +79,7 @@ class Mirror:
         InvalidInput: the URL doesn't name a database that can be a mirror, or has parameters that it may not
             have; or, on entering: the database can't be opened, is damaged, contains something else, was made
             by a newer version, or is already open.
+        OSError: on entering: the disk is full, or another program has locked the database.
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
