@@ -161,7 +161,7 @@ def test_an_error_without_a_cause_is_told_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "mirror.sqlite"
     (tmp_path / "mirror.sqlite-shm").mkdir()
     with pytest.raises(
-        OSError, match="attempt to write a readonly database|unable to open database file"
+        OSError, match=r"attempt to write a readonly database|unable to open database file"
     ) as caught:
         SqliteStore(path).open()
     assert caught.value.errno == errno.EIO
