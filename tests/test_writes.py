@@ -332,6 +332,17 @@ async def test_rows_without_a_key_are_refused_before_anything_is_sent(
     assert server.sent == []
 
 
+@pytest.mark.linux
+@pytest.mark.parametrize("name", [":memory:", "file:j?mode=memory", "file:j"])
+async def test_a_journal_is_kept_in_the_file_of_that_name(
+    importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert hows(await run(importer, ["a"], journal=name)) == [("a", How.WRITTEN)]
+    assert hows(await run(importer, ["a"], journal=name)) == [("a", How.EARLIER)]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 async def test_a_journal_that_cannot_be_used_is_refused(
     importer: Importer, server: Tags, tmp_path: Path
 ) -> None:

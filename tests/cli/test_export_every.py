@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import re
 import shlex
 import signal
 import sqlite3
@@ -46,7 +47,7 @@ def test_a_process_goes_round_after_round_until_it_is_told_to_end(
         rest = process.stderr.read()
         assert process.wait() == code
         assert process.stdout.read() == ""
-    assert "nothing has changed; " in lines[0]  # there is no earlier run that it could differ from
+    assert re.search(r" tags: [\d,]+ added, time_entries: [\d,]+ added; ", lines[0])
     assert "time_entries: 22 added, " in lines[1]
     assert "; requests left: user " in lines[1]
     last = f"toggl-async: stopped; {out} keeps all that was committed; run the same command to resume\n"
@@ -118,13 +119,24 @@ def test_a_line_a_round(out: Path, capsys: pytest.CaptureFixture[str], rounds: l
 
 
 @pytest.mark.linux
+def test_the_first_round_says_what_it_wrote(out: Path, server: Sandbox, rounds: list[str]) -> None:
+    for place in (["--out", str(out)], ["--to", f"sqlite:///{out}.sqlite"]):
+        rounds.clear()
+        assert main(["export", "--dataset", "tags", "--dataset", "clients", "--every", "1s", *place]) == 0
+        tags, clients = len(server.company.tags), len(server.company.clients)
+        assert f" clients: {clients} added, tags: {tags} added; " in rounds[0]
+        assert " nothing has changed; " in rounds[1]
+
+
+@pytest.mark.linux
 def test_trouble_is_told_and_the_next_round_comes(
     server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str], rounds: list[str]
 ) -> None:
     server.order(Fault(status=500), route="GET /api/v9/me")
     assert main(["export", "--dataset", "tags", "--every", "1s", "--out", str(out)]) == 0
     assert "the round ended early: " in rounds[0]
-    assert "nothing has changed; " in rounds[1]
+    assert re.search(r" tags: \d+ added; ", rounds[1])
+    assert "nothing has changed" not in rounds[1]
     assert (out / "tags.jsonl").exists()
 
 
@@ -135,7 +147,7 @@ def test_an_incomplete_round_says_so(
     server.order(Fault(status=500), route=TAGS)
     command = ["export", "--dataset", "tags", "--every", "1s", "--to", f"sqlite:///{out}.sqlite"]
     assert main(command) == 0
-    assert "nothing has changed, incomplete; " in rounds[0]
+    assert re.search(r" tags: \d+ added, incomplete; ", rounds[0])
     assert "incomplete" not in rounds[1]
     assert "tags of workspace " in capsys.readouterr().err
 

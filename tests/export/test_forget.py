@@ -90,6 +90,29 @@ async def test_the_day_only_moves_forward(tmp_path: Path) -> None:
         assert await entries(mirror) == kept(company, later)
 
 
+async def test_a_day_that_has_begun_nowhere_is_refused(tmp_path: Path) -> None:
+    """A slip in the year would erase all time entries, and no update would ever bring them back."""
+    company = Company()
+    async with Mirror(tmp_path / "mirror.sqlite") as mirror:
+        await refresh(mirror, company)
+        ahead = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=14)).date()
+        for day in (ahead + 2 * DAY, dt.date(2199, 1, 1), dt.date.max):
+            with pytest.raises(InvalidInput, match=f"^before {day} is in the future: .*; choose a day that"):
+                await mirror.forget(before=day)
+            assert await entries(mirror) == kept(company, dt.date.min)
+        assert (await refresh(mirror, company)).kept_from is None
+        assert await mirror.forget(before=dt.date.min) == 0
+        assert await mirror.forget(before=ahead) == len(company.entries)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**63, True, 1.0, "1"])
+async def test_what_cannot_be_an_id_is_refused(tmp_path: Path, number: Any) -> None:
+    async with Mirror(tmp_path / "mirror.sqlite") as mirror:
+        for whose in ("user", "workspace"):
+            with pytest.raises(InvalidInput, match=f"^{whose} must be an id, a whole number from 1 to "):
+                await mirror.forget(**{whose: number})
+
+
 async def test_a_plan_that_begins_later_is_left_alone_and_one_that_ends_before_is_refused(
     tmp_path: Path,
 ) -> None:

@@ -30,7 +30,8 @@ def rows(directory: Path, form: str, name: str) -> list[dict[str, Any]]:
             with (directory / f"{name}.csv").open(encoding="utf-8", newline="") as file:
                 return list(csv.DictReader(file))
         case "parquet":
-            return list(pq.read_table(directory / f"{name}.parquet").to_pylist())
+            with (directory / f"{name}.parquet").open("rb") as stored:
+                return list(pq.read_table(stored).to_pylist())
         case "sqlite":
             with closing(sqlite3.connect(directory / "toggl.sqlite")) as connection:
                 connection.row_factory = sqlite3.Row

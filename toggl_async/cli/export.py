@@ -11,9 +11,11 @@ from toggl_async._client.auth import Auth, auth_from_env
 from toggl_async._client.client import BASE_URL
 from toggl_async.cli.accounts import read_accounts
 from toggl_async.cli.durations import Duration
+from toggl_async.cli.exits import Exit
 from toggl_async.cli.jobs import Job, MadeUp, run_jobs
 from toggl_async.cli.made_up import days_lived
 from toggl_async.cli.options import server_url
+from toggl_async.cli.output import complain
 from toggl_async.errors import InvalidInput
 from toggl_async.export import DATASETS, FORMATS, ExportPlan
 from toggl_async.export.mirror.destination import MIRROR, check_destination
@@ -241,6 +243,10 @@ def export(
     server = BASE_URL if sandbox else server_url(base_url)
     made_up = None
     if sandbox:
-        days = 0 if dry_run else days_lived(place / MIRROR if url is None else url, update=update)
+        try:
+            days = 0 if dry_run else days_lived(place / MIRROR if url is None else url, update=update)
+        except OSError as error:
+            complain(f"cannot open {place / MIRROR if url is None else url}: {error.strerror or error}")
+            return Exit.FAILED
         made_up = MadeUp(speed=speed or _SANDBOX_SPEED, days=days)
     return run_jobs(jobs, server, made_up=made_up, dry_run=dry_run, machine=machine)

@@ -65,13 +65,9 @@ def forget(
         raise InvalidInput(
             f"choose one thing to forget: {', '.join(choices)}; got {' and '.join(given) or 'none'}"
         )
-    now = dt.datetime.now(dt.UTC)
     first = None if before is None else before.date()
     if older_than is not None:
-        first = now.date() - dt.timedelta(days=older_than)
-    # Entries lie on the days of a profile's time zone, of which the furthest are 14 hours ahead.
-    if first is not None and first > (now + dt.timedelta(hours=14)).date():
-        raise InvalidInput(f"--before {first} is in the future; nothing would be left")
+        first = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=older_than)
     refuse_password(store)
     chosen, place = Forget(workspace_id=workspace, user_id=user, before=first), _place(store)
     try:
@@ -108,7 +104,7 @@ def _place(store: str) -> Path | str:
     if not path.exists():
         raise InvalidInput(f"there is no mirror at {path}")
     is_of_an_export = path.name == MIRROR and (path.parent / MANIFEST).exists()
-    return path.parent if is_of_an_export else str(path)
+    return path.parent if is_of_an_export else str(path.absolute())
 
 
 async def _forget(place: Path | str, chosen: Forget) -> ForgottenRows:

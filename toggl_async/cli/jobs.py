@@ -357,7 +357,8 @@ def _told(job: Job, manifest: Manifest, output: _Output) -> Exit:
     else:
         output.lines.extend((job.labelled(line), False) for line in freshness(manifest))
         output.lines.append((summary(job.place, manifest), False))
-        output.lines.extend((job.labelled(line), False) for line in changed(manifest))
+        if manifest.update:  # a first run adds everything, which its other lines say
+            output.lines.extend((job.labelled(line), False) for line in changed(manifest))
         if job.name is None:
             output.lines.extend((line, False) for line in next_steps(job.place, job.mirror, manifest))
     output.lines.extend((job.labelled(line), True) for line in (*manifest.warnings, *wrong))

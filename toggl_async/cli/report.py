@@ -90,9 +90,7 @@ def summary(destination: str, manifest: Manifest) -> str:
 
 
 def changed(manifest: Manifest) -> list[str]:
-    """What an update changed, such as ``"tags: 1 added, 2 edited"`` for each dataset; nothing otherwise."""
-    if not manifest.update:
-        return []
+    """What a run changed, such as ``"tags: 1 added, 2 edited"`` for each dataset that changed."""
     return [
         f"{name}: "
         + ", ".join(

@@ -132,7 +132,8 @@ class WriteJournal:
         return bool(await self._run(f"{others} key = ? {doubtful} LIMIT 1", *row, row.key))
 
     def _open(self) -> None:
-        path = ":memory:" if self._path is None else os.fspath(self._path)
+        # An absolute path can't be read as a URL of SQLite's, or as memory.
+        path = ":memory:" if self._path is None else os.fspath(Path(self._path).absolute())
         if self._path is not None and _is_special(Path(path)):
             raise _UnusableError("it is not a regular file; name one, or a file that does not exist yet")
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)

@@ -63,7 +63,8 @@ class DuckDb(DatabaseFile):
         # DuckDB doesn't accept an empty file as a new database; creating one showed that it is possible.
         path.unlink()
         path.with_name(path.name + ".wal").unlink(missing_ok=True)
-        connection = cast("Connection", duckdb.connect(str(path), config=dict(_CONFIG)))
+        # DuckDB would load an extension for a path that begins like a URL, as no absolute path does.
+        connection = cast("Connection", duckdb.connect(str(path.absolute()), config=dict(_CONFIG)))
         try:
             path.chmod(READABLE)
             # Optimizing these statements takes longer than running them, and improves nothing.

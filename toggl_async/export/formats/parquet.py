@@ -31,7 +31,11 @@ class Parquet:
         ((declared, lines),) = tables
         rows = 0
         create(path)
-        with pq.ParquetWriter(path, arrow_schema(declared), compression="zstd") as writer:
+        # pyarrow would take a path that begins like a URL for one, and refuse those that aren't UTF-8.
+        with (
+            path.open("wb") as sink,
+            pq.ParquetWriter(sink, arrow_schema(declared), compression="zstd") as writer,
+        ):
             for portion in portions(lines, rows=ROW_GROUP, size=_SIZE):
                 writer.write_table(arrow_table(declared, portion))
                 rows += len(portion)

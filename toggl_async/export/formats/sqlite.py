@@ -40,7 +40,8 @@ class Sqlite(DatabaseFile):
     def connect(self, path: Path) -> Connection:
         """Open the file, without a journal: nobody else reads it yet, and it need not survive a crash."""
         create(path)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # An absolute path can't be read as a URL of SQLite's.
+        connection = sqlite3.connect(path.absolute(), isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA page_size = 16384")  # each page has a cost
             connection.execute("PRAGMA journal_mode = OFF")

@@ -11,7 +11,7 @@ import msgspec
 from toggl_async.errors import InvalidInput
 from toggl_async.export.mirror.manifest import MANIFEST, File
 from toggl_async.export.mirror.run import Previous, refuse_other
-from toggl_async.export.mirror.storage import MIRROR, is_special
+from toggl_async.export.mirror.storage import MIRROR, check_name, is_special
 from toggl_async.export.plan.datasets import DATASETS
 from toggl_async.export.plan.plan import ExportPlan
 
@@ -105,6 +105,7 @@ def check_destination(directory: Path, *, subfolders: bool = False) -> None:
     Raises:
         InvalidInput: it isn't a directory, holds something else than an export, or can't be written to.
     """
+    check_name(directory)
     try:
         if directory.exists():
             if not directory.is_dir():

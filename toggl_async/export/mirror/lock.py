@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.storage import is_of_the_machine
 
 __all__ = ["LOCK", "Lock"]
 
@@ -50,7 +51,8 @@ class Lock:
         """Take the lock.
 
         Raises:
-            InvalidInput: it is held by another run, or the lock file can't be created.
+            InvalidInput: it is held by another run, or the lock file may not be created.
+            OSError: the lock file can't be created, because the disk is full, for instance.
         """
         busy = InvalidInput(f"another run is writing to {self._of}; wait until it has ended")
         if self._number is not None:
@@ -59,6 +61,8 @@ class Lock:
             try:
                 number = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             except OSError as error:
+                if is_of_the_machine(error):
+                    raise
                 raise InvalidInput(f"cannot write to {self._path.parent}: {error.strerror}") from error
             try:
                 _take(number)

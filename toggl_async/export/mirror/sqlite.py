@@ -18,7 +18,8 @@ from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlStore
 from toggl_async.export.mirror.sql_snapshot import SqlSnapshot, no_mirror
-from toggl_async.export.mirror.storage import CLOSED, DAMAGED, MIRROR, MirrorDamaged, is_special, make_private
+from toggl_async.export.mirror.sqlite_errors import code_of, failing, is_of_the_file
+from toggl_async.export.mirror.storage import CLOSED, MIRROR, is_of_the_machine, is_special, make_private
 from toggl_async.export.mirror.store import Forget, Standing, Values
 from toggl_async.export.mirror.tables import Table
 from toggl_async.export.rows import Stored
@@ -28,20 +29,11 @@ __all__ = ["TYPES", "SqliteStore"]
 _PATIENCE = 30.0
 """Seconds to wait for another program that has locked the file."""
 
-_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-"""Codes of errors that another program causes."""
-
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-"""Codes of errors of a damaged file."""
-
 _MAGIC = b"SQLite format 3\x00"
 """The first bytes of a database."""
 
 _LOG_SUFFIX = "-wal"
 """The suffix of the write-ahead log, beside the file."""
-
-_LACKING = ("no such table", "no such column", "has no column named")
-"""What errors say if a table or a column is missing; their code is that of any error in a statement."""
 
 _SYNCHRONOUS = "FULL"
 
@@ -50,9 +42,6 @@ _PAGE = 8192
 
 _LOG = 64 * 1024 * 1024
 """Bytes to which the write-ahead log is cut once a reader that was open for long is gone."""
-
-_OF_THE_FILE = _BUSY | _DAMAGED | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
-"""Codes of errors that no statement causes."""
 
 _READS = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
@@ -121,8 +110,9 @@ class SqliteStore(SqlStore):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 make_private(self.path)
                 self._refuse_no_database()
+                # An absolute path can't be read as a URL of SQLite's, which a build may take anywhere.
                 self._connection = sqlite3.connect(
-                    self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                    self.path.absolute(), timeout=_PATIENCE, isolation_level=None, check_same_thread=False
                 )
                 if self.path.stat().st_size:
                     self._refuse_other()  # before anything is written, such as the journal mode below
@@ -133,6 +123,8 @@ class SqliteStore(SqlStore):
                 self._connection.execute(f"PRAGMA journal_size_limit = {_LOG}")
         except OSError as error:
             self.close()
+            if is_of_the_machine(error):
+                raise
             raise InvalidInput(f"cannot open {self.path} as a mirror: {error.strerror}") from error
         except InvalidInput:
             self.close()
@@ -226,7 +218,7 @@ class SqliteStore(SqlStore):
 
     def failing(self) -> AbstractContextManager[None]:
         """See `SqlStore.failing`."""
-        return _failing(self.name)
+        return failing(self.path, _PATIENCE)
 
     @contextmanager
     def snapshot(self) -> Iterator[SqlSnapshot]:
@@ -253,7 +245,8 @@ class SqliteStore(SqlStore):
         """Open a read-only connection, and tell whether it holds a lock.
 
         To read a file with a log, SQLite needs an index of the log beside it. If that can't be created, as on
-        a read-only file system, the file is read without index and lock, as long as there is no log.
+        a read-only file system or a full disk, the file is read without index and lock, as long as there is
+        no log. If there is one, a connection that keeps others out can have the index in memory.
         """
         url = self.path.absolute().as_uri()
         # The last connection to close removes the log, if it may write.
@@ -261,10 +254,14 @@ class SqliteStore(SqlStore):
         try:
             return _reading(f"{url}?mode={mode}"), True
         except sqlite3.OperationalError as error:
-            if _code_of(error) != sqlite3.SQLITE_CANTOPEN:
+            code = code_of(error)
+            if code not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}:
                 raise
-            if self.path.with_name(self.path.name + _LOG_SUFFIX).exists():
-                raise OSError(errno.EROFS, self._log_is_unreadable(), self.name) from error
+            log = self.path.with_name(self.path.name + _LOG_SUFFIX)
+            if log.exists() and log.stat().st_size:
+                if code == sqlite3.SQLITE_CANTOPEN:
+                    raise OSError(errno.EROFS, self._log_is_unreadable(), self.name) from error
+                return _reading(f"{url}?mode={mode}", alone=True), True
         return _reading(f"{url}?immutable=1"), False
 
     def _log_is_unreadable(self) -> str:
@@ -320,8 +317,7 @@ class _SqliteSnapshot(SqlSnapshot):
         try:
             yield
         except (sqlite3.Error, sqlite3.Warning, TypeError, ValueError, OverflowError) as error:
-            code = _code_of(error)
-            if code in _OF_THE_FILE:
+            if is_of_the_file(error):
                 with self.failing():
                     raise
             why = str(error)
@@ -343,13 +339,20 @@ def _authorized(action: int, first: str | None, second: str | None, *_: object) 
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
-def _reading(url: str) -> sqlite3.Connection:
-    """Open a read-only connection, and begin a transaction by a first read."""
+def _reading(url: str, *, alone: bool = False) -> sqlite3.Connection:
+    """Open a read-only connection, and begin a transaction by a first read.
+
+    Args:
+        url: the file, and how it is opened.
+        alone: whether to keep others out until the connection is closed.
+    """
     connection = sqlite3.connect(
         url, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
     )
     try:
         connection.execute("PRAGMA query_only = ON")
+        if alone:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN")
         connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     except BaseException:
@@ -366,30 +369,3 @@ def _version(file: os.stat_result) -> tuple[int, int, int]:
 def _has_books(connection: sqlite3.Connection) -> bool:
     statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
     return connection.execute(statement, (STATE,)).fetchone() is not None
-
-
-def _code_of(error: Exception) -> int | None:
-    """The primary code of an error; None if the module itself raised it."""
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
-
-
-@contextmanager
-def _failing(name: str) -> Iterator[None]:
-    """Raise errors of the database as errors of the system.
-
-    Raises:
-        OSError: in place of the library's own error.
-    """
-    try:
-        yield
-    except sqlite3.Error as error:
-        number, said, code = errno.EIO, str(error), _code_of(error)
-        if "full" in said.lower():
-            number = errno.ENOSPC
-        elif code in _BUSY:
-            number = errno.EBUSY
-            said = f"another program has locked the database for {_PATIENCE:g} s; stop it, then try again"
-        elif code in _DAMAGED or any(words in said for words in _LACKING):
-            raise MirrorDamaged(number, f"{said}; {DAMAGED}", name) from error
-        raise OSError(number, said, name) from error

@@ -6,13 +6,17 @@ import os
 import stat
 from pathlib import Path
 
+from toggl_async.errors import InvalidInput
+
 __all__ = [
     "CLOSED",
     "DAMAGED",
     "MIRROR",
     "PARTIAL",
     "MirrorDamaged",
+    "check_name",
     "digest",
+    "is_of_the_machine",
     "is_special",
     "make_private",
     "replace",
@@ -38,6 +42,26 @@ class MirrorDamaged(OSError):
     """A mirror lacks tables or columns, or can't be read; running again doesn't help."""
 
 
+_OF_THE_MACHINE = frozenset(
+    {
+        errno.EBUSY,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+    }
+)
+"""Numbers of errors that say nothing of the path that was given: another time, it can be written to."""
+
+
+def is_of_the_machine(error: OSError) -> bool:
+    """Whether an error is the machine's, such as a full disk, and not that of a path that can't be used."""
+    return error.errno in _OF_THE_MACHINE and not isinstance(error, MirrorDamaged)
+
+
 def digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
@@ -57,6 +81,21 @@ def sync_directory(directory: Path) -> None:
 def make_private(path: Path) -> None:
     """Create a file that only its owner may read; an existing one stays as it is."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Refuse what no file can be named, which the system would answer with errors of Python's own.
+
+    Raises:
+        InvalidInput: it contains a null character, or one that the file system can't encode.
+    """
+    name = os.fspath(path)
+    if "\0" in name:
+        raise InvalidInput(f"{name!r} cannot be a path: it contains a null character")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{name!r} cannot be a path: the file system cannot encode it") from error
 
 
 def is_special(path: Path) -> bool:

@@ -36,6 +36,9 @@ __all__ = [
 SCHEMA = 1
 """The number of the schema; it grows with every change to a table or to its content."""
 
+_FURTHEST_AHEAD = dt.timedelta(hours=14)
+"""How far ahead of UTC a time zone can be: an entry lies on a day of its profile's time zone."""
+
 Values: TypeAlias = Sequence[Stored] | Mapping[str, Stored]
 """Parameters of a statement, by position or by name."""
 
@@ -133,10 +136,11 @@ class Forget:
     Attributes:
         workspace_id: all that is in a workspace, and the workspace itself.
         user_id: the time entries of a user, and the user.
-        before: time entries that began before a day.
+        before: time entries that began before a day, which must have begun somewhere on Earth.
 
     Raises:
-        InvalidInput: nothing was chosen, or more than one thing; or it isn't an id or a date.
+        InvalidInput: nothing was chosen, or more than one thing; or it isn't an id or a date, or the date is
+            in the future.
     """
 
     workspace_id: int | None = None
@@ -155,10 +159,21 @@ class Forget:
         for name, value in (("workspace", self.workspace_id), ("user", self.user_id)):
             or_none(check_id)(value, name)
         or_none(check_day)(self.before, "before")
+        if self.before is not None:
+            _check_begun(self.before, "before")
 
     def kept_from(self, standing: Standing) -> dt.date | None:
         """The first day of time entries that a store keeps after this; it never moves back."""
         return max((one for one in (self.before, standing.kept_from) if one is not None), default=None)
+
+
+def _check_begun(day: dt.date, name: str) -> None:
+    """Refuse a day that is in the future everywhere: what began before it is everything, for good."""
+    if day > (dt.datetime.now(dt.UTC) + _FURTHEST_AHEAD).date():
+        raise InvalidInput(
+            f"{name} {day} is in the future: it would erase all time entries, and no update would bring any "
+            "back; choose a day that has begun"
+        )
 
 
 class DaySum(NamedTuple):

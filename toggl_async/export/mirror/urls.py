@@ -7,12 +7,16 @@ from pathlib import Path
 
 from toggl_async._extras import needed_by
 from toggl_async.errors import InvalidInput
+from toggl_async.export.mirror.storage import check_name
 from toggl_async.export.mirror.store import RowStore
 
 __all__ = ["refuse_password", "store_of"]
 
 _SQLITE = "sqlite:///"
 """The prefix of the URL of a file; another slash makes its path absolute."""
+
+_FILE = "file:"
+"""The prefix of a URL as SQLite itself takes it, which could name another file than its text says."""
 
 _POSTGRES = ("postgresql://", "postgres://")
 """The prefixes of the URL of a PostgreSQL database."""
@@ -28,7 +32,7 @@ def _psycopg_needed() -> Iterator[None]:
 
 
 def store_of(url: str | os.PathLike[str]) -> RowStore:
-    """The store that a URL or a path names.
+    """The store that a URL or a path names; an `os.PathLike` is always a path.
 
     Raises:
         InvalidInput: it doesn't name a store, or has parameters that it may not have; or a package that the
@@ -37,7 +41,9 @@ def store_of(url: str | os.PathLike[str]) -> RowStore:
     text: object = os.fspath(url) if isinstance(url, os.PathLike) else url
     if not isinstance(text, str):
         raise InvalidInput(f"a mirror is named by a URL or a path, not by {type(url).__name__}")
-    if text.startswith(_SQLITE):
+    if isinstance(url, os.PathLike):
+        pass
+    elif text.startswith(_SQLITE):
         text, asks, query = text.removeprefix(_SQLITE).partition("?")
         if asks:
             raise InvalidInput(
@@ -49,14 +55,15 @@ def store_of(url: str | os.PathLike[str]) -> RowStore:
             from toggl_async.export.mirror.postgres import PostgresStore  # noqa: PLC0415 - an extra
 
         return PostgresStore(text)
-    elif "://" in text:
-        kind = text.partition("://")[0]
+    elif "://" in text or text.startswith(_FILE):
+        kind = _FILE if text.startswith(_FILE) else f"{text.partition('://')[0]}://"
         raise InvalidInput(
-            f"cannot keep a mirror in {kind}://…; name a file: {_SQLITE}PATH, or the path; "
+            f"cannot keep a mirror in {kind}…; name a file: {_SQLITE}PATH, or the path; "
             f"or a database: {_POSTGRES[0]}USER@HOST/DATABASE"
         )
     if not text or text == ":memory:":
         raise InvalidInput(f"a mirror needs a file: {_SQLITE}PATH, or the path")
+    check_name(text)
     from toggl_async.export.mirror.sqlite import SqliteStore  # noqa: PLC0415 - it loads every record
 
     return SqliteStore(Path(text))

@@ -191,8 +191,9 @@ async def refresh_every(
             )
 
     async def check() -> None:
-        async with Mirror(url):
-            pass
+        with suppress(OSError):  # such as a full disk, which ends a round, but not the following ones
+            async with Mirror(url):
+                pass
 
     async for one in _rounds(client, plan, check, read, every=every, max_wait=max_wait):
         yield one

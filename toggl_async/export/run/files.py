@@ -33,8 +33,11 @@ def check_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> N
     """Make sure that the names of the files are free, or taken by files; remove an empty directory.
 
     Raises:
-        InvalidInput: something else has such a name: a pipe, say, or a directory that is not empty.
+        InvalidInput: something else has such a name: a pipe, say, or a directory that is not empty; or the
+            format can't be written there.
     """
+    if form.name == "duckdb":
+        _check_duckdb(directory)
     for path in files_of(directory, form, datasets):
         if path.is_dir():
             try:
@@ -45,6 +48,20 @@ def check_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> N
                 ) from error
         elif is_special(path):
             raise InvalidInput(f"{path} is not a regular file, but one is expected there: move it away")
+
+
+def _check_duckdb(directory: Path) -> None:
+    """Refuse a path that DuckDB reads differently, before anything is asked for."""
+    path = str(directory.absolute())
+    if "?" in path:  # what follows it would be parameters
+        raise InvalidInput(
+            f"DuckDB can't write to a path with a question mark, such as {directory}; name another directory"
+        )
+    if path.encode(errors="ignore").decode() != path:
+        raise InvalidInput(
+            f"DuckDB can't write to a path that isn't UTF-8, such as {str(directory)!r}; "
+            "name another directory"
+        )
 
 
 def remove_partial_files(directory: Path, form: Format, datasets: Iterable[Dataset]) -> None:

@@ -67,7 +67,8 @@ class Mirror:
     requests, and shows one consistent state, even during a run in this process or another.
 
     Args:
-        url: ``sqlite:///PATH``, or the path itself; the file is created if it doesn't exist. Or
+        url: ``sqlite:///PATH``, or the path itself; the file is created if it doesn't exist, and only its
+            owner may read it. SQLite's own ``file:`` URLs are refused; a path object is always a path. Or
             ``postgresql://USER@HOST:PORT/DATABASE?schema=NAME`` (with the extra ``postgres``); the schema and
             its tables are created if they don't exist. Without ``schema``, it is the first schema of the
             search path, usually ``public``. Keep the password in ``PGPASSWORD`` or in libpq's own files.
@@ -78,6 +79,7 @@ class Mirror:
         InvalidInput: the URL doesn't name a database that can be a mirror, or has parameters that it may not
             have; or, on entering: the database can't be opened, is damaged, contains something else, was made
             by a newer version, or is already open.
+        OSError: on entering: the disk is full, or another program has locked the database.
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
@@ -293,14 +295,14 @@ class Mirror:
         Args:
             workspace: everything in the workspace of this id, and the workspace.
             user: the time entries of the user of this id, in all workspaces, and the user.
-            before: the time entries that began before this day.
+            before: the time entries that began before this day, which may not be in the future.
 
         Returns:
             How many rows were forgotten.
 
         Raises:
-            InvalidInput: not exactly one argument was given; it isn't an id or a date; or a run is writing to
-                the mirror.
+            InvalidInput: not exactly one argument was given; it isn't an id or a date; the date is in the
+                future, even where the day begins first, at UTC+14; or a run is writing to the mirror.
             OSError: the database could not be written.
         """
         chosen = Forget(workspace_id=workspace, user_id=user, before=before)
