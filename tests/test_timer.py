@@ -86,6 +86,9 @@ async def test_something_else_than_a_workspace_a_client_or_an_entry_is_refused_b
 def test_what_cannot_be_counted_is_refused() -> None:
     with pytest.raises(InvalidInput, match="time entry 1 has no start"):
         timer.elapsed(entry(duration=-1))
+    for year in (1, 1999, 2200, 9999):
+        with pytest.raises(InvalidInput, match=f"time entry 1 has an impossible start: {year:04}-05-20T12"):
+            timer.elapsed(entry(start=NOW.replace(year=year), duration=-1))
     with pytest.raises(InvalidInput, match="now: a datetime needs a time zone"):
         timer.elapsed(entry(start=NOW, duration=-1), NOW.replace(tzinfo=None))
     with pytest.raises(InvalidInput, match="time entry 1 has a duration that does not fit into a timedelta"):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._client.gaps import known_id, with_gaps
+from toggl_async._client.gaps import known_id, known_moment, known_start, with_gaps
 from toggl_async._operations.record import aware
 from toggl_async.errors import DecodeError, InvalidInput
 
@@ -142,7 +142,7 @@ def is_running(entry: "TimeEntry") -> bool:
         InvalidInput: `entry` isn't a time entry.
     """
     _check_entry(entry)
-    return _stop_of(entry) is None and (entry.duration is None or entry.duration < 0)
+    return known_moment(entry.stop) is None and (entry.duration is None or entry.duration < 0)
 
 
 def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
@@ -156,8 +156,8 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
         The duration; never negative, even if clocks differ.
 
     Raises:
-        InvalidInput: `entry` isn't a time entry, has no start or too long a duration, or `now` has no time
-            zone.
+        InvalidInput: `entry` isn't a time entry, runs since no moment that can be, or has an impossible
+            duration; or `now` has no time zone.
     """
     _check_entry(entry)
     if entry.duration is not None and entry.duration >= 0:
@@ -167,10 +167,12 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
             raise InvalidInput(
                 f"time entry {entry.id} has a duration that does not fit into a timedelta"
             ) from None
-    if entry.start is None:
-        raise InvalidInput(f"time entry {entry.id} has no start")
-    until = _stop_of(entry) or now or _now()
-    return max(dt.timedelta(), aware(until, "now") - entry.start)
+    start = known_start(entry.start)
+    if start is None:
+        lack = "no start" if entry.start is None else f"an impossible start: {entry.start.isoformat()}"
+        raise InvalidInput(f"time entry {entry.id} has {lack}")
+    until = known_moment(entry.stop) or now or _now()
+    return max(dt.timedelta(), aware(until, "now") - start)
 
 
 def _check_entry(entry: object) -> None:
@@ -187,11 +189,6 @@ def _check_entry(entry: object) -> None:
 def _kind(value: object) -> str:
     """Name the type of a value; the value itself might be secret."""
     return "None" if value is None else f"a value of type {type(value).__name__}"
-
-
-def _stop_of(entry: "TimeEntry") -> dt.datetime | None:
-    """When an entry was stopped; servers written in Go say "never" by the first day of the year 1."""
-    return None if entry.stop is None or entry.stop.year == 1 else entry.stop
 
 
 def _now() -> dt.datetime:

@@ -11,7 +11,7 @@ import click
 from toggl_async import timer
 from toggl_async._client.auth import auth_from_env
 from toggl_async._client.client import TogglClient
-from toggl_async._client.gaps import known_id, with_gaps
+from toggl_async._client.gaps import known_id, known_start, with_gaps
 from toggl_async.cli.connect import ask
 from toggl_async.cli.dates import SpokenDay, bounds, day_option, zone_of
 from toggl_async.cli.names import KnownNames, chosen_project, chosen_tags, completed, recall, remember
@@ -255,7 +255,7 @@ async def _day_of(client: TogglClient, zone: dt.tzinfo, asked: SpokenDay) -> _Da
     for entry in entries:
         try:
             piece = _piece(entry, first, last, now)
-        except (InvalidInput, OverflowError):
+        except InvalidInput:
             odd.append(entry)
         else:
             pieces += [] if piece is None else [piece]
@@ -272,14 +272,17 @@ def _piece(entry: TimeEntry, first: dt.datetime, last: dt.datetime, now: dt.date
     """Cut a time entry to a day; None where nothing is left.
 
     Raises:
-        InvalidInput: it has no start, or a duration that cannot be.
-        OverflowError: it would end where no calendar reaches.
+        InvalidInput: it has no start, or a start or a duration that cannot be.
     """
-    if entry.start is None:
+    start, length = known_start(entry.start), timer.elapsed(entry, now)
+    if start is None:
         raise InvalidInput(f"time entry {entry.id} has no start")
-    ended = entry.start + timer.elapsed(entry, now)
-    begin, end = max(entry.start, first), min(ended, last)
-    if begin > end or (begin == end and entry.start < first) or begin >= last:
+    try:
+        ended = start + length
+    except OverflowError:
+        raise InvalidInput(f"time entry {entry.id} would end where no calendar reaches") from None
+    begin, end = max(start, first), min(ended, last)
+    if begin > end or (begin == end and start < first) or begin >= last:
         return None
     return _Piece(entry=entry, begin=begin, end=end, runs=timer.is_running(entry) and ended <= last)
 
@@ -356,13 +359,11 @@ def _at(moment: dt.datetime | None, timezone: str | None) -> str:
 
     Where that zone is unknown, the clock is this machine's, and its zone is named.
     """
+    moment = known_start(moment)
     if moment is None:
         return "?"
     zone = zone_of(timezone)
-    try:
-        there = moment.astimezone(zone)
-    except OverflowError:  # on the first or the last day of the calendar
-        return "?"
+    there = moment.astimezone(zone)
     today_there = dt.datetime.now(zone).date()
     shown = f"{there:%H:%M}" if there.date() == today_there else f"{there:%Y-%m-%d %H:%M}"
     return shown if str(zone) == timezone else f"{shown} {there:%Z}"
