@@ -12,6 +12,7 @@ from toggl_async.records import TimeEntry
 from toggl_async.sandbox import Sandbox
 
 HOUR = dt.timedelta(hours=1)
+NEVER = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 
 
 def entry(**fields: object) -> TimeEntry:
@@ -27,6 +28,8 @@ def entry(**fields: object) -> TimeEntry:
         (entry(start=NOW, stop=NOW + HOUR, duration=3600), False),
         (entry(start=NOW), True),
         (entry(start=NOW, stop=NOW + HOUR), False),
+        (entry(start=NOW, duration=-1, server_deleted_at=NOW + HOUR), False),
+        (entry(start=NOW, duration=-1, server_deleted_at=NEVER), True),
     ],
 )
 def test_an_entry_runs_when_its_duration_is_negative(found: TimeEntry, runs: bool) -> None:
@@ -44,6 +47,8 @@ def test_an_entry_runs_when_its_duration_is_negative(found: TimeEntry, runs: boo
         (entry(start=NOW, duration=0), 0),
         (entry(start=NOW, stop=NOW + HOUR), 3600),
         (entry(start=NOW), 7200),
+        (entry(start=NOW, duration=-1, server_deleted_at=NOW + HOUR), 3600),
+        (entry(start=NOW, duration=-1, server_deleted_at=NEVER), 7200),
     ],
 )
 def test_the_time_that_has_passed_is_counted_from_the_start(found: TimeEntry, seconds: int) -> None:

@@ -82,7 +82,7 @@ async def start(
 
 
 async def current(toggl: "TogglClient") -> "TimeEntry | None":
-    """Return the user's running time entry, in any workspace; None if none is running.
+    """Return the user's running time entry, in any workspace; None if none is running, or it was deleted.
 
     It is shown as far as it can be read: if it comes without its id or its workspace, those are None.
 
@@ -99,7 +99,8 @@ async def current(toggl: "TogglClient") -> "TimeEntry | None":
         )
     from toggl_async.records import TimeEntry  # noqa: PLC0415 - loaded by the call below as well
 
-    return await with_gaps(toggl.me.time_entries.current(), TimeEntry)
+    entry = await with_gaps(toggl.me.time_entries.current(), TimeEntry)
+    return None if entry is None or known_moment(entry.server_deleted_at) else entry
 
 
 async def stop(toggl: "TogglClient") -> "TimeEntry | None":
@@ -136,13 +137,13 @@ def _lacking(operation: str, field: str, consequence: str) -> DecodeError:
 
 
 def is_running(entry: "TimeEntry") -> bool:
-    """Whether a time entry is running; one with a stop, or without a negative duration, is not.
+    """Whether a time entry is running; one with a stop, deleted, or without a negative duration, is not.
 
     Raises:
         InvalidInput: `entry` isn't a time entry.
     """
     _check_entry(entry)
-    return known_moment(entry.stop) is None and (entry.duration is None or entry.duration < 0)
+    return _end_of(entry) is None and (entry.duration is None or entry.duration < 0)
 
 
 def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
@@ -171,7 +172,7 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
     if start is None:
         lack = "no start" if entry.start is None else f"an impossible start: {entry.start.isoformat()}"
         raise InvalidInput(f"time entry {entry.id} has {lack}")
-    until = known_moment(entry.stop) or now or _now()
+    until = _end_of(entry) or now or _now()
     return max(dt.timedelta(), aware(until, "now") - start)
 
 
@@ -189,6 +190,11 @@ def _check_entry(entry: object) -> None:
 def _kind(value: object) -> str:
     """Name the type of a value; the value itself might be secret."""
     return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _end_of(entry: "TimeEntry") -> dt.datetime | None:
+    """When an entry was stopped, or else deleted, which ends it as well."""
+    return known_moment(entry.stop) or known_moment(entry.server_deleted_at)
 
 
 def _now() -> dt.datetime:

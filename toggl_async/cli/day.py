@@ -11,7 +11,7 @@ import click
 from toggl_async import timer
 from toggl_async._client.auth import auth_from_env
 from toggl_async._client.client import TogglClient
-from toggl_async._client.gaps import known_id, known_start, with_gaps
+from toggl_async._client.gaps import known_id, known_moment, known_start, with_gaps
 from toggl_async.cli.connect import ask
 from toggl_async.cli.dates import SpokenDay, bounds, day_option, zone_of
 from toggl_async.cli.names import KnownNames, chosen_project, chosen_tags, completed, recall, remember
@@ -214,7 +214,8 @@ def _default_workspace(me: Me) -> int:
     Raises:
         DecodeError: the profile names none, and has none or several.
     """
-    ids = {known_id(one.id) for one in me.workspaces or ()} - {None}
+    there = (one for one in me.workspaces or () if not known_moment(one.server_deleted_at))
+    ids = {known_id(one.id) for one in there} - {None}
     chosen = known_id(me.default_workspace_id) or (ids.pop() if len(ids) == 1 else None)
     if chosen is None:
         raise DecodeError(
@@ -253,6 +254,8 @@ async def _day_of(client: TogglClient, zone: dt.tzinfo, asked: SpokenDay) -> _Da
     pieces: list[_Piece] = []
     odd: list[TimeEntry] = []
     for entry in entries:
+        if known_moment(entry.server_deleted_at):
+            continue
         try:
             piece = _piece(entry, first, last, now)
         except InvalidInput:
