@@ -109,7 +109,7 @@ def call(name: str, arguments: tuple[str, ...], base_url: str | None) -> int:
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
     typed = _typed(_operation(name), arguments)
-    if typed.operation.result is bytes and sys.stdout is not None and sys.stdout.isatty():
+    if typed.operation.result is bytes and sys.stdout.isatty():
         raise InvalidInput(f"{name} returns a file: redirect it with > FILE")
     if typed.operation.deprecated is not None:
         complain(f"warning: {name}: {typed.operation.deprecated}")
