@@ -166,7 +166,7 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
             return dt.timedelta(seconds=entry.duration)
         except OverflowError:
             raise InvalidInput(
-                f"time entry {entry.id} has a duration that does not fit into a timedelta"
+                f"time entry {entry.id} has an impossible duration: {entry.duration} seconds"
             ) from None
     start = known_start(entry.start)
     if start is None:

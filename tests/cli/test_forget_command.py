@@ -171,7 +171,7 @@ def test_a_mirror_without_files(exported: Path, tmp_path: Path, capsys: pytest.C
         (["--before", "2020-01-01", "--older-than", "3"], "; got --before and --older-than"),
         (["--user", "1", "--workspace", "2"], "; got --user and --workspace"),
         (["--before", "2199-01-01"], "--before 2199-01-01 is in the future; nothing would be left"),
-        (["--before", "lately"], "'lately' does not match the format '%Y-%m-%d'"),
+        (["--before", "yesterday"], "'--before': 'yesterday' is not a date; expected YYYY-MM-DD"),
         (["--older-than", "0"], "0 is not in the range 1<=x<=36500"),
         (["--user", "0"], "'--user': 0 is not in the range x>=1"),
         (["--user", "-2"], "'--user': -2 is not in the range x>=1"),

@@ -3,7 +3,7 @@
 import calendar
 import datetime as dt
 import zoneinfo
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import attrs
 import click
@@ -14,7 +14,7 @@ from toggl_async.cli.options import Command
 from toggl_async.cli.output import complain
 from toggl_async.errors import InvalidInput
 
-__all__ = ["SpokenDay", "bounds", "day_option", "zone_of"]
+__all__ = ["DATE", "SpokenDay", "bounds", "day_option", "zone_of"]
 
 _AWAY: Final = {"today": 0, "yesterday": -1, "tomorrow": 1}
 _FIRST_YEAR: Final = 1970
@@ -73,6 +73,24 @@ class SpokenDay:
                 f"{day} cannot be shown: choose a day from {_FIRST_YEAR}-01-01 to {_LAST_YEAR - 1}-12-31"
             )
         return day
+
+
+class _Date(click.DateTime):
+    """A date, which becomes its midnight."""
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m-%d"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read what was given."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:  # it speaks of the format in strptime's words
+            self.fail(f"{quoted(value)} is not a date; expected YYYY-MM-DD", param, ctx)
+
+
+DATE: Final = _Date()
+"""The type of an option that takes a date."""
 
 
 def _completed(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -17,7 +17,7 @@ from toggl_async.cli.dates import SpokenDay, bounds, day_option, zone_of
 from toggl_async.cli.names import KnownNames, chosen_project, chosen_tags, completed, recall, remember
 from toggl_async.cli.options import base_url_option, machine_option, server_url
 from toggl_async.cli.output import complain, json_text, on_one_line
-from toggl_async.errors import BadRequest, Conflict, DecodeError, InvalidInput, TogglError
+from toggl_async.errors import BadRequest, Conflict, InvalidInput, TogglError
 from toggl_async.records import Me, TimeEntry
 
 __all__ = ["current", "start", "stop", "today"]
@@ -212,18 +212,13 @@ def _default_workspace(me: Me) -> int:
     """The workspace that new time entries belong to unless another is named.
 
     Raises:
-        DecodeError: the profile names none, and has none or several.
+        InvalidInput: the profile names none, and has none or several.
     """
     there = (one for one in me.workspaces or () if not known_moment(one.server_deleted_at))
     ids = {known_id(one.id) for one in there} - {None}
     chosen = known_id(me.default_workspace_id) or (ids.pop() if len(ids) == 1 else None)
     if chosen is None:
-        raise DecodeError(
-            "the profile has no default workspace; choose one with --workspace ID",
-            operation="me.get",
-            field="$.default_workspace_id",
-            body=b"",
-        )
+        raise InvalidInput("the profile has no default workspace; choose one with --workspace ID")
     return chosen
 
 

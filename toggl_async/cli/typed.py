@@ -88,7 +88,8 @@ def from_json(text: str, form: object, name: str) -> object:
 
 def described(form: object) -> str:
     """Say what an argument takes."""
-    return " or ".join(dict.fromkeys(map(_described, _members(form))))
+    parts = list(dict.fromkeys(map(_described, _members(form))))
+    return (", or " if any(", " in part for part in parts[:-1]) else " or ").join(parts)
 
 
 def _members(form: object) -> list[object]:
