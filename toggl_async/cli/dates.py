@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from toggl_async._hints import nearest, quoted
 from toggl_async.cli.options import Command
 from toggl_async.cli.output import complain
+from toggl_async.cli.texts import TEXT
 from toggl_async.errors import InvalidInput
 
 __all__ = ["DATE", "SpokenDay", "bounds", "day_option", "zone_of"]
@@ -102,6 +103,7 @@ def day_option(command: Command) -> Command:
     option = click.option(
         "--day",
         metavar="DAY",
+        type=TEXT,
         default="today",
         shell_complete=_completed,
         callback=lambda _context, _parameter, text: SpokenDay.said(text),

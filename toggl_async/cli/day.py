@@ -17,6 +17,7 @@ from toggl_async.cli.dates import SpokenDay, bounds, day_option, zone_of
 from toggl_async.cli.names import KnownNames, chosen_project, chosen_tags, completed, recall, remember
 from toggl_async.cli.options import base_url_option, machine_option, server_url
 from toggl_async.cli.output import complain, json_text, on_one_line
+from toggl_async.cli.texts import TEXT
 from toggl_async.errors import BadRequest, Conflict, InvalidInput, TogglError
 from toggl_async.records import Me, TimeEntry
 
@@ -120,10 +121,11 @@ def current(base_url: str | None, *, machine: bool) -> int:
 
 
 @click.command()
-@click.argument("description", default="")
+@click.argument("description", type=TEXT, default="")
 @click.option(
     "--project",
     metavar="NAME",
+    type=TEXT,
     help="A project, by name or id.",
     shell_complete=completed(lambda names: names.projects),
 )
@@ -131,6 +133,7 @@ def current(base_url: str | None, *, machine: bool) -> int:
     "--tag",
     "tags",
     metavar="NAME",
+    type=TEXT,
     multiple=True,
     help="A tag; repeat for several.",
     shell_complete=completed(lambda names: names.tags),

@@ -14,6 +14,7 @@ from toggl_async.cli.dates import DATE
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.mirrors import store_at
 from toggl_async.cli.output import complain, json_text, on_one_line, remark, say
+from toggl_async.cli.texts import TEXT
 from toggl_async.export.mirror.hours import Grouping, Hours, HoursBy, Label, groupings, hours_by
 
 __all__ = ["report"]
@@ -24,6 +25,7 @@ __all__ = ["report"]
 @click.option(
     "--by",
     metavar="WHAT",
+    type=TEXT,
     default=Grouping.PROJECT.value,
     show_default=True,
     help=f"What to add up by, separated by commas: {', '.join(Grouping)}.",
