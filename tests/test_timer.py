@@ -12,6 +12,7 @@ from toggl_async.records import TimeEntry
 from toggl_async.sandbox import Sandbox
 
 HOUR = dt.timedelta(hours=1)
+NEVER = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 
 
 def entry(**fields: object) -> TimeEntry:
@@ -27,6 +28,8 @@ def entry(**fields: object) -> TimeEntry:
         (entry(start=NOW, stop=NOW + HOUR, duration=3600), False),
         (entry(start=NOW), True),
         (entry(start=NOW, stop=NOW + HOUR), False),
+        (entry(start=NOW, duration=-1, server_deleted_at=NOW + HOUR), False),
+        (entry(start=NOW, duration=-1, server_deleted_at=NEVER), True),
     ],
 )
 def test_an_entry_runs_when_its_duration_is_negative(found: TimeEntry, runs: bool) -> None:
@@ -44,6 +47,8 @@ def test_an_entry_runs_when_its_duration_is_negative(found: TimeEntry, runs: boo
         (entry(start=NOW, duration=0), 0),
         (entry(start=NOW, stop=NOW + HOUR), 3600),
         (entry(start=NOW), 7200),
+        (entry(start=NOW, duration=-1, server_deleted_at=NOW + HOUR), 3600),
+        (entry(start=NOW, duration=-1, server_deleted_at=NEVER), 7200),
     ],
 )
 def test_the_time_that_has_passed_is_counted_from_the_start(found: TimeEntry, seconds: int) -> None:
@@ -86,9 +91,12 @@ async def test_something_else_than_a_workspace_a_client_or_an_entry_is_refused_b
 def test_what_cannot_be_counted_is_refused() -> None:
     with pytest.raises(InvalidInput, match="time entry 1 has no start"):
         timer.elapsed(entry(duration=-1))
+    for year in (1, 1999, 2200, 9999):
+        with pytest.raises(InvalidInput, match=f"time entry 1 has an impossible start: {year:04}-05-20T12"):
+            timer.elapsed(entry(start=NOW.replace(year=year), duration=-1))
     with pytest.raises(InvalidInput, match="now: a datetime needs a time zone"):
         timer.elapsed(entry(start=NOW, duration=-1), NOW.replace(tzinfo=None))
-    with pytest.raises(InvalidInput, match="time entry 1 has a duration that does not fit into a timedelta"):
+    with pytest.raises(InvalidInput, match=r"time entry 1 has an impossible duration: 10+ seconds"):
         timer.elapsed(entry(start=NOW, duration=10**15))
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
-from toggl_async._client.gaps import known_id, with_gaps
+from toggl_async._client.gaps import known_id, known_moment, known_start, with_gaps
 from toggl_async._operations.record import aware
 from toggl_async.errors import DecodeError, InvalidInput
 
@@ -82,7 +82,7 @@ async def start(
 
 
 async def current(toggl: "TogglClient") -> "TimeEntry | None":
-    """Return the user's running time entry, in any workspace; None if none is running.
+    """Return the user's running time entry, in any workspace; None if none is running, or it was deleted.
 
     It is shown as far as it can be read: if it comes without its id or its workspace, those are None.
 
@@ -99,7 +99,8 @@ async def current(toggl: "TogglClient") -> "TimeEntry | None":
         )
     from toggl_async.records import TimeEntry  # noqa: PLC0415 - loaded by the call below as well
 
-    return await with_gaps(toggl.me.time_entries.current(), TimeEntry)
+    entry = await with_gaps(toggl.me.time_entries.current(), TimeEntry)
+    return None if entry is None or known_moment(entry.server_deleted_at) else entry
 
 
 async def stop(toggl: "TogglClient") -> "TimeEntry | None":
@@ -136,13 +137,13 @@ def _lacking(operation: str, field: str, consequence: str) -> DecodeError:
 
 
 def is_running(entry: "TimeEntry") -> bool:
-    """Whether a time entry is running; one with a stop, or without a negative duration, is not.
+    """Whether a time entry is running; one with a stop, deleted, or without a negative duration, is not.
 
     Raises:
         InvalidInput: `entry` isn't a time entry.
     """
     _check_entry(entry)
-    return _stop_of(entry) is None and (entry.duration is None or entry.duration < 0)
+    return _end_of(entry) is None and (entry.duration is None or entry.duration < 0)
 
 
 def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
@@ -156,8 +157,8 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
         The duration; never negative, even if clocks differ.
 
     Raises:
-        InvalidInput: `entry` isn't a time entry, has no start or too long a duration, or `now` has no time
-            zone.
+        InvalidInput: `entry` isn't a time entry, runs since no moment that can be, or has an impossible
+            duration; or `now` has no time zone.
     """
     _check_entry(entry)
     if entry.duration is not None and entry.duration >= 0:
@@ -165,12 +166,14 @@ def elapsed(entry: "TimeEntry", now: dt.datetime | None = None) -> dt.timedelta:
             return dt.timedelta(seconds=entry.duration)
         except OverflowError:
             raise InvalidInput(
-                f"time entry {entry.id} has a duration that does not fit into a timedelta"
+                f"time entry {entry.id} has an impossible duration: {entry.duration} seconds"
             ) from None
-    if entry.start is None:
-        raise InvalidInput(f"time entry {entry.id} has no start")
-    until = _stop_of(entry) or now or _now()
-    return max(dt.timedelta(), aware(until, "now") - entry.start)
+    start = known_start(entry.start)
+    if start is None:
+        lack = "no start" if entry.start is None else f"an impossible start: {entry.start.isoformat()}"
+        raise InvalidInput(f"time entry {entry.id} has {lack}")
+    until = _end_of(entry) or now or _now()
+    return max(dt.timedelta(), aware(until, "now") - start)
 
 
 def _check_entry(entry: object) -> None:
@@ -189,9 +192,9 @@ def _kind(value: object) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-def _stop_of(entry: "TimeEntry") -> dt.datetime | None:
-    """When an entry was stopped; servers written in Go say "never" by the first day of the year 1."""
-    return None if entry.stop is None or entry.stop.year == 1 else entry.stop
+def _end_of(entry: "TimeEntry") -> dt.datetime | None:
+    """When an entry was stopped, or else deleted, which ends it as well."""
+    return known_moment(entry.stop) or known_moment(entry.server_deleted_at)
 
 
 def _now() -> dt.datetime:

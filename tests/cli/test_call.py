@@ -213,6 +213,13 @@ def test_text_becomes_what_the_signature_says(text: str, form: Any, value: objec
         ("yes", bool, "it takes true or false"),
         ("c", Literal["a", "b"], "it takes a or b"),
         ("2026-03-12T00:00", dt.datetime, "it takes a time with its zone"),
+        ("x", dt.date, "it takes a day, such as 2026-03-12, yesterday or monday"),
+        (
+            "x",
+            dt.date | dt.datetime,
+            "it takes a day, such as 2026-03-12, yesterday or monday, or a time with its zone, such as 2026-",
+        ),
+        ("x", Patch | UnsetType | None, "it takes an object, as JSON, or null"),
         ("1,x", Collection[int], "it takes several, separated by commas (a whole number)"),
         ("1", Mapping[str, Any], "it takes an object, as JSON"),
         ("x", Sequence[Patch], "it takes a list, as JSON"),

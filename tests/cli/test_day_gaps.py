@@ -123,8 +123,10 @@ def test_without_a_default_workspace_the_only_one_is_taken_or_one_must_be_named(
     answer(server, ME, me(server, default_workspace_id=workspace_id, workspaces=only))
     assert main(["start", "Reading"]) == 0
     answer(server, ME, me(server, default_workspace_id=workspace_id))
-    assert main(["start", "Reading"]) == 1
-    assert "profile has no default workspace; choose one with --workspace ID" in capsys.readouterr().err
+    assert main(["start", "Reading"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "toggl-async: the profile has no default workspace; choose one with --workspace ID\n"
+    )
     answer(server, ME, me(server, default_workspace_id=workspace_id))
     assert main(["start", "Reading", "--workspace", str(home)]) == 0
     answer(server, ME, me(server, default_workspace_id=workspace_id))

@@ -13,6 +13,17 @@ from toggl_async.sandbox.pytest_plugin import toggl_sandbox as toggl_sandbox  # 
 
 _CURRENT = "GET /api/v9/me/time_entries/current"
 _ONE = "GET /api/v9/me/time_entries/{time_entry_id}"
+_STOP = "PATCH /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}/stop"
+
+IMPOSSIBLE = [
+    "0001-01-01T00:00:00Z",
+    "0001-01-02T12:00:00Z",
+    "1969-12-31T23:59:59Z",
+    "2005-12-30T00:00:00Z",
+    "2200-01-02T00:00:00Z",
+    "9999-12-31T23:00:00Z",
+]
+"""Moments at which no time entry can begin; the first is how servers written in Go say "never"."""
 
 
 @pytest.fixture(autouse=True)
@@ -75,26 +86,36 @@ def test_what_runs_without_a_start(
     printed = capsys.readouterr()
     assert printed.out == "Reading: ?, since ?\n"
     assert "warning: time entry 1 has no start" in printed.err
-    route = "PATCH /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}/stop"
-    server.order(Fault(body=running(start=start)), route=route)
+    server.order(Fault(body=running(start=start)), route=_STOP)
     assert main(["stop"]) == 0
     assert capsys.readouterr().out == "stopped Reading after ?\n"
 
 
-def test_a_start_at_the_edge_of_the_calendar(
-    server: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+@pytest.mark.parametrize("start", IMPOSSIBLE)
+def test_what_runs_since_a_moment_that_cannot_be(
+    server: Sandbox, capsys: pytest.CaptureFixture[str], start: str, zone: str
 ) -> None:
-    server.company.owner.timezone = "America/New_York"
+    server.company.owner.timezone = zone
+    server.order(Fault(body=f"[{running(start=start)}]"), route="GET /api/v9/me/time_entries")
     assert main(["today"]) == 0
-    capsys.readouterr()
-    server.order(Fault(body=running(start="0001-01-01T00:00:00Z")), route=_CURRENT)
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[1:] == ["total           0:00:00"]
+    assert "start or duration is missing or impossible (ids: 1)" in printed.err
+    server.order(Fault(body=running(start=start)), route=_CURRENT)
     assert main(["current"]) == 0
-    assert capsys.readouterr().out.endswith(", since ?\n")
+    printed = capsys.readouterr()
+    assert printed.out == "Reading: ?, since ?\n"
+    assert f"time entry 1 has an impossible start: {start.replace('Z', '+00:00')}" in printed.err
+    server.order(Fault(body=running(start=start)), route=_CURRENT)
+    server.order(Fault(body=running(start=start)), route=_STOP)
+    assert main(["stop"]) == 0
+    assert capsys.readouterr().out == "stopped Reading after ?\n"
 
 
 @pytest.mark.parametrize(
     "odd",
-    [{"duration": 10**18}, {"duration": 10**13}, {"start": None}, {"start": "9999-12-31T23:00:00Z"}],
+    [{"duration": 10**18}, {"duration": 10**13}, {"start": None}, *({"start": one} for one in IMPOSSIBLE)],
 )
 def test_a_time_entry_that_cannot_be_costs_only_itself(
     server: Sandbox, capsys: pytest.CaptureFixture[str], odd: dict[str, object]
@@ -116,9 +137,8 @@ def test_a_time_entry_that_cannot_be_costs_only_itself(
 def test_what_was_stopped_elsewhere_is_no_failure(
     server: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    route = "PATCH /api/v9/workspaces/{workspace_id}/time_entries/{time_entry_id}/stop"
     server.order(Fault(body=running()), route=_CURRENT)
-    server.order(Fault(status=409, body='"Time entry already stopped"'), route=route)
+    server.order(Fault(status=409, body='"Time entry already stopped"'), route=_STOP)
     assert main(["stop"]) == 0
     printed = capsys.readouterr()
     assert printed.out == "nothing is running\n"

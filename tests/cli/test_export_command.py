@@ -63,7 +63,7 @@ def test_a_server_that_would_get_the_token_in_clear(
     [
         (["--dataset", "entries"], "unknown dataset 'entries'; choose one of organizations, "),
         (["--since", "2026-02-01", "--until", "2026-01-01"], "comes after until"),
-        (["--since", "yesterday"], "'yesterday' does not match the format"),
+        (["--since", "yesterday"], "'yesterday' is not a date; expected YYYY-MM-DD"),
         (["--workspace", "first"], "'first' is not a valid integer"),
         (["--speed", "20"], "--speed needs --sandbox"),
         (["--sandbox", "--base-url", "https://example.com"], "cannot be combined"),
@@ -83,7 +83,9 @@ def test_bad_options(
 
 def test_a_destination_is_compulsory(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export"]) == 2
-    assert capsys.readouterr().err == "toggl-async: Missing option '--out'.\n"
+    assert capsys.readouterr().err == (
+        "toggl-async: choose where to export to: --out DIR for files, or --to URL for a database\n"
+    )
 
 
 def test_a_destination_that_is_in_use(

@@ -307,8 +307,17 @@ def test_what_is_missing_is_said_of_each_account(
         ("a env:A_TOKEN\nA env:A_TOKEN", "line 2: the name A is used twice"),
         ("alice env:NOT_SET", "line 1: the environment variable NOT_SET is not set\n"),
         ("alice env:not_set", "line 1: the environment variable not_set is not set\n"),
-        ("alice env:" + "0a" * 16, "line 1: the environment variable is not set\n"),
-        ("alice env:toggl_sk_AB", "line 1: the environment variable is not set\n"),
+        *(
+            (
+                f"alice env:{token}",
+                "line 1: the environment variable named there is not set; its name is not ",
+            )
+            for token in ("0a" * 16, "toggl_sk_AB")
+        ),
+        *(
+            (f"alice env:{token} extra", "line 1: an environment variable has no space in its name; put ")
+            for token in ("A_TOKEN", "0a" * 16)
+        ),
         ("alice keyring:toggl/alice", "line 1: no token found in the keyring entry"),
         ("alice keyring:broken/alice", "line 1: the keyring cannot be read: locked"),
     ],

@@ -106,7 +106,14 @@ def test_the_state_file_says_where_to_go_on(store: SqliteStore, tmp_path: Path) 
         (["{mirror}", "--after", "5"], "the mirror's latest revision is 4, so 5 belongs to another mirror"),
         (["{mirror}", "--after", "-1"], "-1 is not in the range x>=0"),
         (["{state}.none"], "there is no mirror at"),
-        (["{mirror}", "--state", "{state}"], "state.json is not a state file of this command"),
+        (
+            ["{mirror}", "--state", "{state}"],
+            "state.json is damaged, or not a state file of this command; remove it, or name another",
+        ),
+        (
+            ["{mirror}", "--state", "{empty}"],
+            "empty.json is empty, so where the last run ended is not known; .* and apply the whole feed",
+        ),
         (
             ["{mirror}", "--state", "{state}/below"],
             "cannot write .*below: there is no directory .*state.json",
@@ -123,7 +130,9 @@ def test_what_is_refused(
     state, other = tmp_path / "state.json", tmp_path / "other.json"
     state.write_text("[1")
     other.write_text('{"mirror":"0011","revision":1}')
-    places = {"mirror": store.path, "state": state, "other": other}
+    empty = tmp_path / "empty.json"
+    empty.touch()
+    places = {"mirror": store.path, "state": state, "other": other, "empty": empty}
     assert main(["feed", *(argument.format_map(places) for argument in arguments)]) == 2
     seen = capsys.readouterr()
     assert seen.out == ""

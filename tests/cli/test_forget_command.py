@@ -171,7 +171,7 @@ def test_a_mirror_without_files(exported: Path, tmp_path: Path, capsys: pytest.C
         (["--before", "2020-01-01", "--older-than", "3"], "; got --before and --older-than"),
         (["--user", "1", "--workspace", "2"], "; got --user and --workspace"),
         (["--before", "2199-01-01"], "before 2199-01-01 is in the future: it would erase all time entries"),
-        (["--before", "lately"], "'lately' does not match the format '%Y-%m-%d'"),
+        (["--before", "yesterday"], "'--before': 'yesterday' is not a date; expected YYYY-MM-DD"),
         (["--before", "9999-12-31"], "before 9999-12-31 is in the future: "),
         (["--user", str(2**63)], "user must be an id, a whole number from 1 to "),
         (["--older-than", "0"], "0 is not in the range 1<=x<=36500"),

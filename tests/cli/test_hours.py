@@ -356,7 +356,7 @@ def test_lengths_and_days_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureF
         (["--by", "day,week,day"], "cannot add up by day twice"),
         (["--by", ""], "cannot add up by ''"),
         (["--since", "2026-02-01", "--until", "2026-01-01"], "the last day, 2026-01-01, is before the first"),
-        (["--since", "soon"], "does not match the format"),
+        (["--since", "2026-13-01"], "'--since': '2026-13-01' is not a date; expected YYYY-MM-DD"),
     ],
 )
 def test_what_cannot_be_asked(

@@ -157,10 +157,10 @@ def test_a_feed_that_is_not_heard_to_its_end_is_told_again(
     assert len(capsys.readouterr().out.splitlines()) == 2000
 
 
-@pytest.mark.parametrize("kind", ["full", "left"])
+@pytest.mark.parametrize("kind", STREAMS)
 @pytest.mark.parametrize(
     "arguments",
-    [["--version"], ["export", "--help"], pytest.param(["sandbox"], marks=pytest.mark.slow)],
+    [["--version"], ["--help"], ["export", "--help"], pytest.param(["sandbox"], marks=pytest.mark.slow)],
     ids=" ".join,
 )
 def test_so_is_what_click_or_the_sandbox_writes(
@@ -206,22 +206,36 @@ def test_an_export_whose_events_nobody_reads_stops_and_can_go_on(
 
 @pytest.mark.parametrize("kind", STREAMS)
 def test_what_cannot_be_said_on_stderr_changes_nothing(
-    kind: str, server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    server: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     done = ["export", "--out", str(tmp_path / "out"), "--dataset", "tags"]
     assert run(monkeypatch, done, err=kind) == 0
+    assert "tags: 5 rows" not in capsys.readouterr().out  # nor is it said anywhere else
     assert run(monkeypatch, done, err=kind) == 2  # it holds a finished export
     assert run(monkeypatch, ["api", "tags"], out=kind, err=kind) == 1
     assert run(monkeypatch, ["xyzzy"], err=kind) == 2
+    assert capsys.readouterr().out == ""
 
 
-def test_a_process_of_its_own_leaves_no_traceback() -> None:
+# Where stdin is closed, too, what is opened first must not take its place.
+@pytest.mark.parametrize(("where", "said"), [("<&-", NO_ROOM), (">&-", CLOSED), ("<&- >&-", CLOSED)])
+@pytest.mark.parametrize(
+    ("words", "shell"), [("--version", ""), ("-h", ""), ("api", ""), ("", "bash_source")]
+)
+def test_a_process_of_its_own_leaves_no_traceback(words: str, shell: str, where: str, said: str) -> None:
     """Python flushes once more at its end, and would have its own exit code and words for that."""
+    program = "import sys; from toggl_async.cli import main; sys.exit(main())"
+    command = ["/bin/sh", "-c", f"exec '{sys.executable}' -c '{program}' {words} {where}"]
+    environment = os.environ | ({"_TOGGL_ASYNC_COMPLETE": shell} if shell else {})
     with FULL.open("w") as stream:
-        # Its stdin is closed, too: what is opened first must not take that place.
-        command = ["/bin/sh", "-c", f"exec '{sys.executable}' -m toggl_async --version <&-"]
-        done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, NO_ROOM)
+        done = subprocess.run(
+            command, env=environment, stdout=stream, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 class FullAtTheEnd(io.StringIO):

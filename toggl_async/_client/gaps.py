@@ -1,16 +1,23 @@
 """Answers that lack what their records can't do without, for those who need something else of them."""
 
+import datetime as dt
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from toggl_async.codec import Codec
 from toggl_async.errors import DecodeError
 
-__all__ = ["known_id", "with_gaps"]
+__all__ = ["known_id", "known_moment", "known_start", "with_gaps"]
 
 T = TypeVar("T")
 
 _codec: Final = Codec()
+
+_FIRST_YEAR: Final = 2006
+"""Toggl holds no time entry that began before."""
+
+_LAST_YEAR: Final = 2200
+"""Nobody plans beyond it, and a time zone cannot leave the calendar."""
 
 
 async def with_gaps(asking: Awaitable[T], result: object) -> T:
@@ -34,3 +41,13 @@ async def with_gaps(asking: Awaitable[T], result: object) -> T:
 def known_id(value: int | None) -> int | None:
     """Return an id that may be missing; servers written in Go say "none" by 0."""
     return value if value is not None and value > 0 else None
+
+
+def known_moment(value: dt.datetime | None) -> dt.datetime | None:
+    """Return a moment that may be missing; servers written in Go say "never" by the year 1."""
+    return None if value is None or value.year == 1 else value
+
+
+def known_start(value: dt.datetime | None) -> dt.datetime | None:
+    """Return when a time entry began; None if that is missing, or a moment at which none can begin."""
+    return None if value is None or not _FIRST_YEAR <= value.year < _LAST_YEAR else value

@@ -123,7 +123,7 @@ async def _read(field: str, content: object) -> tuple[str, bytes]:
     if isinstance(content, str | os.PathLike):
         path = anyio.Path(content)
         try:
-            return path.name, await path.read_bytes()
+            return _sendable(path.name), await path.read_bytes()
         except OSError as error:
             raise InvalidInput(f"{field}: {error.strerror}: {str(path)!r}") from error
         except ValueError as error:  # such as a null byte
@@ -138,7 +138,12 @@ async def _read(field: str, content: object) -> tuple[str, bytes]:
             f"{field}: pass a path, bytes, a file opened in binary mode, or (name, one of these)"
         )
     name = getattr(content, "name", field)
-    return Path(name).name if isinstance(name, str) else field, found
+    return _sendable(Path(name).name) if isinstance(name, str) else field, found
+
+
+def _sendable(name: str) -> str:
+    """Write a file's name as text; bytes that aren't UTF-8 come as surrogates, which no request can hold."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 class Download:

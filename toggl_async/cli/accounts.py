@@ -73,6 +73,10 @@ def _accounts(path: Path, lines: list[str], environ: Mapping[str, str]) -> Itera
         # What stands there may be a token, so no message repeats it.
         if not _NAME.fullmatch(name) or kind not in {"env", "keyring"} or not place:
             raise InvalidInput(f"{where}: write NAME env:VARIABLE or NAME keyring:SERVICE/USER; {_ALLOWED}")
+        if kind == "env" and len(place.split()) > 1:
+            raise InvalidInput(
+                f"{where}: an environment variable has no space in its name; put a remark behind a #"
+            )
         if name.casefold() in names:
             raise InvalidInput(f"{where}: the name {name} is used twice")
         names.add(name.casefold())
@@ -86,8 +90,10 @@ def _lack(kind: str, place: str, *, empty: bool) -> str:
     """Say where a token should have been; a token that stands there by mistake is not repeated."""
     if kind != "env":
         return "no token found in the keyring entry"
-    name = f"the environment variable {place}" if _VARIABLE.fullmatch(place) else "the environment variable"
-    return f"{name} is {'empty' if empty else 'not set'}"
+    state = "empty" if empty else "not set"
+    if _VARIABLE.fullmatch(place):
+        return f"the environment variable {place} is {state}"
+    return f"the environment variable named there is {state}; its name is not shown, as it may be a token"
 
 
 def _from_keyring(where: str, place: str) -> str | None:

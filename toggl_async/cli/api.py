@@ -15,12 +15,13 @@ from toggl_async._hints import quoted
 from toggl_async._operations.operation import Caller, Operation, Plan, Resource
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.output import complain, say
+from toggl_async.cli.texts import TEXT
 
 __all__ = ["api", "scope_of"]
 
 
 @click.command()
-@click.argument("words", nargs=-1)
+@click.argument("words", type=TEXT, nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
 def api(words: tuple[str, ...], as_json: bool) -> int:
     """List the operations whose name, method, path, plan or summary contains all WORDS, or all operations.

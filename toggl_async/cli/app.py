@@ -19,7 +19,14 @@ from toggl_async.cli.forget import forget
 from toggl_async.cli.hours import report
 from toggl_async.cli.interrupts import interruptible
 from toggl_async.cli.options import COMPLETION
-from toggl_async.cli.output import ESCAPES, OutputLost, complain, lost, occupy_closed_descriptors
+from toggl_async.cli.output import (
+    ESCAPES,
+    OutputLost,
+    closed_stdout_refusing,
+    complain,
+    lost,
+    occupy_closed_descriptors,
+)
 from toggl_async.cli.quota import quota
 from toggl_async.cli.sandbox import sandbox
 from toggl_async.cli.whoami import whoami
@@ -45,6 +52,12 @@ for _one in (api, call, current, export, feed, forget, quota, report, sandbox, s
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command and return its exit code; bad input costs one line, not a screenful."""
     occupy_closed_descriptors()
+    with closed_stdout_refusing():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run the command, whose errors become lines on stderr and exit codes."""
     # What the scheduler logs, the display shows.
     logging.getLogger("toggl_async").addHandler(logging.NullHandler())
     for stream in (sys.stdout, sys.stderr):

@@ -27,6 +27,7 @@ from toggl_async.cli.connect import ask
 from toggl_async.cli.dates import SpokenDay, zone_of
 from toggl_async.cli.options import base_url_option, server_url
 from toggl_async.cli.output import complain, json_text
+from toggl_async.cli.texts import TEXT
 from toggl_async.cli.typed import described, from_json, from_text
 from toggl_async.errors import InvalidInput
 
@@ -92,7 +93,7 @@ def _arguments(context: click.Context, _parameter: click.Parameter, begun: str) 
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", metavar="OPERATION", shell_complete=_names)
+@click.argument("name", metavar="OPERATION", type=TEXT, shell_complete=_names)
 @click.argument("arguments", metavar="[KEY=VALUE]...", nargs=-1, shell_complete=_arguments)
 @base_url_option
 @click.option("--json", is_flag=True, expose_value=False, help="Write JSON, as this command always does.")
@@ -109,7 +110,7 @@ def call(name: str, arguments: tuple[str, ...], base_url: str | None) -> int:
     The token is read from TOGGL_API_TOKEN, the server from TOGGL_BASE_URL unless --base-url is given.
     """
     typed = _typed(_operation(name), arguments)
-    if typed.operation.result is bytes and sys.stdout is not None and sys.stdout.isatty():
+    if typed.operation.result is bytes and sys.stdout.isatty():
         raise InvalidInput(f"{name} returns a file: redirect it with > FILE")
     if typed.operation.deprecated is not None:
         complain(f"warning: {name}: {typed.operation.deprecated}")

@@ -3,7 +3,7 @@
 import calendar
 import datetime as dt
 import zoneinfo
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import attrs
 import click
@@ -12,9 +12,10 @@ from click.shell_completion import CompletionItem
 from toggl_async._hints import nearest, quoted
 from toggl_async.cli.options import Command
 from toggl_async.cli.output import complain
+from toggl_async.cli.texts import TEXT
 from toggl_async.errors import InvalidInput
 
-__all__ = ["SpokenDay", "bounds", "day_option", "zone_of"]
+__all__ = ["DATE", "SpokenDay", "bounds", "day_option", "zone_of"]
 
 _AWAY: Final = {"today": 0, "yesterday": -1, "tomorrow": 1}
 _FIRST_YEAR: Final = 1970
@@ -75,6 +76,24 @@ class SpokenDay:
         return day
 
 
+class _Date(click.DateTime):
+    """A date, which becomes its midnight."""
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m-%d"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read what was given."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:  # it speaks of the format in strptime's words
+            self.fail(f"{quoted(value)} is not a date; expected YYYY-MM-DD", param, ctx)
+
+
+DATE: Final = _Date()
+"""The type of an option that takes a date."""
+
+
 def _completed(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     return [CompletionItem(word) for word in (*_AWAY, *_WEEKDAYS) if word.startswith(begun.lower())]
 
@@ -84,6 +103,7 @@ def day_option(command: Command) -> Command:
     option = click.option(
         "--day",
         metavar="DAY",
+        type=TEXT,
         default="today",
         shell_complete=_completed,
         callback=lambda _context, _parameter, text: SpokenDay.said(text),

@@ -11,13 +11,14 @@ import click
 from toggl_async import timer
 from toggl_async._client.auth import auth_from_env
 from toggl_async._client.client import TogglClient
-from toggl_async._client.gaps import known_id, with_gaps
+from toggl_async._client.gaps import known_id, known_moment, known_start, with_gaps
 from toggl_async.cli.connect import ask
 from toggl_async.cli.dates import SpokenDay, bounds, day_option, zone_of
 from toggl_async.cli.names import KnownNames, chosen_project, chosen_tags, completed, recall, remember
 from toggl_async.cli.options import base_url_option, machine_option, server_url
 from toggl_async.cli.output import complain, json_text, on_one_line
-from toggl_async.errors import BadRequest, Conflict, DecodeError, InvalidInput, TogglError
+from toggl_async.cli.texts import TEXT
+from toggl_async.errors import BadRequest, Conflict, InvalidInput, TogglError
 from toggl_async.records import Me, TimeEntry
 
 __all__ = ["current", "start", "stop", "today"]
@@ -120,10 +121,11 @@ def current(base_url: str | None, *, machine: bool) -> int:
 
 
 @click.command()
-@click.argument("description", default="")
+@click.argument("description", type=TEXT, default="")
 @click.option(
     "--project",
     metavar="NAME",
+    type=TEXT,
     help="A project, by name or id.",
     shell_complete=completed(lambda names: names.projects),
 )
@@ -131,6 +133,7 @@ def current(base_url: str | None, *, machine: bool) -> int:
     "--tag",
     "tags",
     metavar="NAME",
+    type=TEXT,
     multiple=True,
     help="A tag; repeat for several.",
     shell_complete=completed(lambda names: names.tags),
@@ -212,17 +215,13 @@ def _default_workspace(me: Me) -> int:
     """The workspace that new time entries belong to unless another is named.
 
     Raises:
-        DecodeError: the profile names none, and has none or several.
+        InvalidInput: the profile names none, and has none or several.
     """
-    ids = {known_id(one.id) for one in me.workspaces or ()} - {None}
+    there = (one for one in me.workspaces or () if not known_moment(one.server_deleted_at))
+    ids = {known_id(one.id) for one in there} - {None}
     chosen = known_id(me.default_workspace_id) or (ids.pop() if len(ids) == 1 else None)
     if chosen is None:
-        raise DecodeError(
-            "the profile has no default workspace; choose one with --workspace ID",
-            operation="me.get",
-            field="$.default_workspace_id",
-            body=b"",
-        )
+        raise InvalidInput("the profile has no default workspace; choose one with --workspace ID")
     return chosen
 
 
@@ -253,9 +252,11 @@ async def _day_of(client: TogglClient, zone: dt.tzinfo, asked: SpokenDay) -> _Da
     pieces: list[_Piece] = []
     odd: list[TimeEntry] = []
     for entry in entries:
+        if known_moment(entry.server_deleted_at):
+            continue
         try:
             piece = _piece(entry, first, last, now)
-        except (InvalidInput, OverflowError):
+        except InvalidInput:
             odd.append(entry)
         else:
             pieces += [] if piece is None else [piece]
@@ -272,14 +273,17 @@ def _piece(entry: TimeEntry, first: dt.datetime, last: dt.datetime, now: dt.date
     """Cut a time entry to a day; None where nothing is left.
 
     Raises:
-        InvalidInput: it has no start, or a duration that cannot be.
-        OverflowError: it would end where no calendar reaches.
+        InvalidInput: it has no start, or a start or a duration that cannot be.
     """
-    if entry.start is None:
+    start, length = known_start(entry.start), timer.elapsed(entry, now)
+    if start is None:
         raise InvalidInput(f"time entry {entry.id} has no start")
-    ended = entry.start + timer.elapsed(entry, now)
-    begin, end = max(entry.start, first), min(ended, last)
-    if begin > end or (begin == end and entry.start < first) or begin >= last:
+    try:
+        ended = start + length
+    except OverflowError:
+        raise InvalidInput(f"time entry {entry.id} would end where no calendar reaches") from None
+    begin, end = max(start, first), min(ended, last)
+    if begin > end or (begin == end and start < first) or begin >= last:
         return None
     return _Piece(entry=entry, begin=begin, end=end, runs=timer.is_running(entry) and ended <= last)
 
@@ -356,13 +360,11 @@ def _at(moment: dt.datetime | None, timezone: str | None) -> str:
 
     Where that zone is unknown, the clock is this machine's, and its zone is named.
     """
+    moment = known_start(moment)
     if moment is None:
         return "?"
     zone = zone_of(timezone)
-    try:
-        there = moment.astimezone(zone)
-    except OverflowError:  # on the first or the last day of the calendar
-        return "?"
+    there = moment.astimezone(zone)
     today_there = dt.datetime.now(zone).date()
     shown = f"{there:%H:%M}" if there.date() == today_there else f"{there:%Y-%m-%d %H:%M}"
     return shown if str(zone) == timezone else f"{shown} {there:%Z}"

@@ -27,6 +27,7 @@ class Duration(click.FloatRange):
 
     def __init__(self, minimum: float) -> None:
         super().__init__(min=minimum, max=_LONGEST)
+        self._minimum = minimum
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read what was given."""
@@ -35,4 +36,11 @@ class Duration(click.FloatRange):
             self.fail(f"{value} has no unit; write {value}s for seconds, or {value}m for minutes", param, ctx)
         if written is None:
             self.fail(f"{quoted(value)} is not a duration; write it as 90s, 10m, 1h or 1d", param, ctx)
-        return super().convert(float(written[1]) * _UNITS[written[2]], param, ctx)
+        seconds = float(written[1]) * _UNITS[written[2]]
+        if not self._minimum <= seconds <= _LONGEST:
+            self.fail(
+                f"{quoted(value)} is out of range; write a duration from {self._minimum:g}s to 366d",
+                param,
+                ctx,
+            )
+        return seconds

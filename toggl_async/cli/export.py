@@ -10,6 +10,7 @@ import click
 from toggl_async._client.auth import Auth, auth_from_env
 from toggl_async._client.client import BASE_URL
 from toggl_async.cli.accounts import read_accounts
+from toggl_async.cli.dates import DATE
 from toggl_async.cli.durations import Duration
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.jobs import Job, MadeUp, run_jobs
@@ -49,9 +50,6 @@ class _Recheck(click.IntRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read what was given."""
         return _ALL if value == _ALL else super().convert(value, param, ctx)
-
-
-_DATE = click.DateTime(["%Y-%m-%d"])
 
 
 def _ids(name: str, variable: str, what: str) -> Callable[[Command], Command]:
@@ -105,7 +103,7 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
             "--dry-run cannot be combined with --update: the cost of an update shows only as it runs"
         )
     if given["destination"] is None and url is None and not dry_run:
-        raise click.MissingParameter(param_hint="'--out'", param_type="option")
+        raise InvalidInput("choose where to export to: --out DIR for files, or --to URL for a database")
 
 
 @click.command(epilog=_EXIT_CODES)
@@ -175,8 +173,8 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
 @click.option(
     "--dataset", "datasets", metavar="NAME", multiple=True, help=f"Only this dataset: {', '.join(DATASETS)}."
 )
-@click.option("--since", metavar="DATE", type=_DATE, help="First day of time entries, as YYYY-MM-DD.")
-@click.option("--until", metavar="DATE", type=_DATE, help="Last day of time entries, inclusive.")
+@click.option("--since", metavar="DATE", type=DATE, help="First day of time entries, as YYYY-MM-DD.")
+@click.option("--until", metavar="DATE", type=DATE, help="Last day of time entries, inclusive.")
 @click.option(
     "--everything",
     is_flag=True,

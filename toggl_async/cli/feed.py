@@ -27,6 +27,9 @@ Exit codes:
 """
 
 
+_ANEW = "remove it, or name another file, and apply the whole feed to an empty copy"
+
+
 class _State(msgspec.Struct, forbid_unknown_fields=True):
     """The last line, and what the state file holds: of which mirror, and which revision to go on from."""
 
@@ -94,13 +97,17 @@ def _check_state(state: Path) -> None:
 def _read(state: Path) -> _State | None:
     """Where the last run ended; None before the first."""
     try:
-        return msgspec.json.decode(state.read_bytes(), type=_State)
+        content = state.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise InvalidInput(f"cannot read {state}: {error.strerror}") from error
+    if not content:
+        raise InvalidInput(f"{state} is empty, so where the last run ended is not known; {_ANEW}")
+    try:
+        return msgspec.json.decode(content, type=_State)
     except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidInput(f"{state} is not a state file of this command: {error}") from error
+        raise InvalidInput(f"{state} is damaged, or not a state file of this command; {_ANEW}") from error
 
 
 def _write(snapshot: Snapshot, begin: _State, store: str) -> _State:

@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import click
 
+from toggl_async.cli.dates import DATE
 from toggl_async.cli.display import count
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.output import complain, say
@@ -38,7 +39,7 @@ Exit codes:
 @click.option(
     "--before",
     metavar="DAY",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DATE,
     help="Forget time entries that began before this day, as YYYY-MM-DD. No update brings them back.",
 )
 @click.option(

@@ -10,14 +10,14 @@ import click
 import msgspec
 from rich.cells import cell_len
 
+from toggl_async.cli.dates import DATE
 from toggl_async.cli.exits import Exit
 from toggl_async.cli.mirrors import store_at
 from toggl_async.cli.output import complain, json_text, on_one_line, remark, say
+from toggl_async.cli.texts import TEXT
 from toggl_async.export.mirror.hours import Grouping, Hours, HoursBy, Label, groupings, hours_by
 
 __all__ = ["report"]
-
-_DATE = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()
@@ -25,12 +25,13 @@ _DATE = click.DateTime(["%Y-%m-%d"])
 @click.option(
     "--by",
     metavar="WHAT",
+    type=TEXT,
     default=Grouping.PROJECT.value,
     show_default=True,
     help=f"What to add up by, separated by commas: {', '.join(Grouping)}.",
 )
-@click.option("--since", metavar="DAY", type=_DATE, help="The first day, as YYYY-MM-DD.")
-@click.option("--until", metavar="DAY", type=_DATE, help="The last day, inclusive.")
+@click.option("--since", metavar="DAY", type=DATE, help="The first day, as YYYY-MM-DD.")
+@click.option("--until", metavar="DAY", type=DATE, help="The last day, inclusive.")
 @click.option(
     "--format",
     "form",

@@ -18,7 +18,7 @@ import platformdirs
 from click.shell_completion import CompletionItem
 
 from toggl_async._client.auth import Auth, auth_from_env
-from toggl_async._client.gaps import known_id
+from toggl_async._client.gaps import known_id, known_moment
 from toggl_async._hints import nearest, quoted
 from toggl_async.cli.options import COMPLETION, server_url
 from toggl_async.cli.output import on_one_line
@@ -49,7 +49,7 @@ class KnownNames(msgspec.Struct, frozen=True):
         timezone: of the profile.
         workspace_id: in which new time entries are made.
         projects: those that are active.
-        tags: all of them.
+        tags: those that weren't deleted.
     """
 
     timezone: str | None = None
@@ -63,8 +63,8 @@ class KnownNames(msgspec.Struct, frozen=True):
         return cls(
             timezone=me.timezone,
             workspace_id=me.default_workspace_id,
-            projects=_kept(one for one in me.projects or () if one.active is not False),
-            tags=_kept(me.tags or ()),
+            projects=_kept(one for one in me.projects or () if _is_active(one)),
+            tags=_kept(one for one in me.tags or () if not known_moment(one.deleted_at)),
         )
 
     def project(self, project_id: int) -> str | None:
@@ -117,7 +117,7 @@ def chosen_project(wanted: str, found: Iterable[Project], workspace_id: int) -> 
     Raises:
         InvalidInput: there is no such project among the active ones, or there are several.
     """
-    everywhere = [one for one in found if one.active is not False and known_id(one.id)]
+    everywhere = [one for one in found if _is_active(one) and known_id(one.id)]
     active = [one for one in everywhere if one.workspace_id == workspace_id]
     for matches in (
         [one for one in active if one.name == wanted],
@@ -143,7 +143,7 @@ def chosen_tags(wanted: Iterable[str], found: Iterable[Tag], workspace_id: int) 
     Raises:
         InvalidInput: there is no such tag. Toggl would make one.
     """
-    found = list(found)
+    found = [one for one in found if not known_moment(one.deleted_at)]
     names = [one.name for one in found if one.name and one.workspace_id == workspace_id]
     by_lower = {name.casefold(): name for name in names}
     chosen = []
@@ -157,6 +157,10 @@ def chosen_tags(wanted: Iterable[str], found: Iterable[Tag], workspace_id: int) 
             )
         chosen.append(meant)
     return list(dict.fromkeys(chosen))
+
+
+def _is_active(project: Project) -> bool:
+    return project.active is not False and not known_moment(project.server_deleted_at)
 
 
 def _is_called(one: Project | Tag, wanted: str) -> bool:

@@ -8,6 +8,7 @@ import click
 
 from toggl_async._client.client import BASE_URL
 from toggl_async._client.wire import checked_url
+from toggl_async.cli.texts import TEXT
 
 __all__ = ["COMPLETION", "Command", "base_url_option", "machine_option", "server_url"]
 
@@ -20,7 +21,10 @@ Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
 
 def base_url_option(command: Command) -> Command:
     """Add ``--base-url``."""
-    return click.option("--base-url", metavar="URL", help="URL of another server with Toggl's API.")(command)
+    option = click.option(
+        "--base-url", metavar="URL", type=TEXT, help="URL of another server with Toggl's API."
+    )
+    return option(command)
 
 
 def machine_option(command: Command) -> Command:

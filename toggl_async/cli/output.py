@@ -10,9 +10,11 @@ escaped as in JSON, so that JSON stays JSON.
 import codecs
 import contextlib
 import errno
+import io
 import os
 import re
 import sys
+from collections.abc import Iterator
 from typing import Final, TextIO
 
 import click
@@ -20,6 +22,7 @@ import click
 __all__ = [
     "ESCAPES",
     "OutputLost",
+    "closed_stdout_refusing",
     "complain",
     "defused",
     "json_text",
@@ -100,8 +103,6 @@ def say(answer: str | bytes) -> None:
     Raises:
         OutputLost: it cannot be written.
     """
-    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - closed before Python started
-        raise OutputLost("it is closed")
     try:
         if isinstance(answer, bytes):
             click.echo(answer, nl=False)
@@ -112,6 +113,26 @@ def say(answer: str | bytes) -> None:
         raise lost(error) from None
 
 
+class _Closed(io.TextIOBase):
+    """A stdout that was closed before Python started, for which Python itself has None."""
+
+    def write(self, text: str, /) -> int:  # noqa: ARG002
+        raise OSError(errno.EBADF, "it is closed")
+
+
+@contextlib.contextmanager
+def closed_stdout_refusing() -> Iterator[None]:
+    """Let a closed stdout refuse what is written within the block; where it is None, click writes nothing."""
+    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        yield
+        return
+    sys.stdout = _Closed()
+    try:
+        yield
+    finally:
+        sys.stdout = None
+
+
 def lost(error: OSError) -> OutputLost:
     """What an error of stdout means; from then on, stdout leads nowhere."""
     _discard(sys.stdout)
@@ -120,6 +141,8 @@ def lost(error: OSError) -> OutputLost:
 
 def remark(line: str) -> None:
     """Write a line for people to stderr, if it can be written."""
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - click would write it to stdout
+        return
     try:
         click.echo(defused(line), file=sys.stderr)
     except OSError:

@@ -6,7 +6,7 @@ from typing import TypeVar
 import attrs
 
 from toggl_async._client.client import TogglClient
-from toggl_async._operations.record import Record
+from toggl_async._operations.record import Moment, Record
 from toggl_async.cli.output import complain
 from toggl_async.errors import DecodeError
 
@@ -30,6 +30,7 @@ class SeenWorkspace(Record):
     id: int | None = None
     name: str | None = None
     organization_id: int | None = None
+    server_deleted_at: Moment | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -25,6 +25,7 @@ import msgspec
 from toggl_async._hints import nearest, quoted
 from toggl_async._operations.record import Record
 from toggl_async.cli.dates import SpokenDay
+from toggl_async.cli.texts import text_of
 from toggl_async.errors import InvalidInput
 
 __all__ = ["described", "from_json", "from_text"]
@@ -51,6 +52,8 @@ def from_text(text: str, form: object, name: str) -> object:
         InvalidInput: it is nothing of that type.
     """
     members = _members(form)
+    if Path not in members:  # the name of a file is bytes
+        text = text_of(text, name)
     if text == _NULL and types.NoneType in members and str not in members:
         return None
     wrong = InvalidInput(f"{name} takes {described(form)}")
@@ -75,7 +78,7 @@ def from_json(text: str, form: object, name: str) -> object:
         InvalidInput: it is not JSON, or not of that type.
     """
     try:
-        value = msgspec.json.decode(text)
+        value = msgspec.json.decode(text_of(text, name))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{name}: the value after := is not JSON: {error}") from None
     try:
@@ -88,7 +91,8 @@ def from_json(text: str, form: object, name: str) -> object:
 
 def described(form: object) -> str:
     """Say what an argument takes."""
-    return " or ".join(dict.fromkeys(map(_described, _members(form))))
+    parts = list(dict.fromkeys(map(_described, _members(form))))
+    return (", or " if any(", " in part for part in parts[:-1]) else " or ").join(parts)
 
 
 def _members(form: object) -> list[object]:

@@ -1,6 +1,6 @@
 """``toggl-async whoami``: whose token it is, and which workspaces it sees."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 import click
@@ -8,6 +8,7 @@ import msgspec
 
 from toggl_async._client.auth import auth_from_env
 from toggl_async._client.client import TogglClient
+from toggl_async._client.gaps import known_moment
 from toggl_async.cli.connect import ask
 from toggl_async.cli.options import base_url_option, machine_option, server_url
 from toggl_async.cli.output import complain, json_text, on_one_line
@@ -40,9 +41,9 @@ def whoami(base_url: str | None, *, machine: bool) -> int:
 async def _account(client: TogglClient) -> _Account:
     """Ask for the user, with the workspaces, and for the organizations that should hold them."""
     me = await client.request("GET", "/api/v9/me", params={"with_related_data": True}, returns=SeenMe)
-    workspaces = me.workspaces or []
+    workspaces = _existing(me.workspaces or [])
     if not workspaces or me.default_workspace_id not in {None, *(one.id for one in workspaces)}:
-        more = await listed(client, "/api/v9/me/workspaces", SeenWorkspace)
+        more = _existing(await listed(client, "/api/v9/me/workspaces", SeenWorkspace))
         known = {one.id for one in workspaces}
         workspaces = [*workspaces, *(one for one in more if one.id not in known)]
     organizations = await listed(client, "/api/v9/me/organizations", SeenOrganization)
@@ -52,6 +53,11 @@ async def _account(client: TogglClient) -> _Account:
         workspaces=workspaces,
         warnings=tuple(doubts(me.default_workspace_id, {one.id for one in workspaces}, missing)),
     )
+
+
+def _existing(found: Iterable[SeenWorkspace]) -> list[SeenWorkspace]:
+    """Leave out what was deleted."""
+    return [one for one in found if not known_moment(one.server_deleted_at)]
 
 
 def _as_text(account: _Account) -> str:
