@@ -385,7 +385,8 @@ class Reader:
                 try:
                     answer = await self.fetch(ME, {}, query={"with_related_data": True})
                     with reading(ME, answer.body):
-                        self.traffic.seen = related_ids(answer.body)
+                        # A dataset of which this answer says nothing is as the first answer showed it.
+                        self.traffic.seen = {**self.account.seen, **related_ids(answer.body)}
                 except SET_ASIDE as error:
                     raise_for_account(error)
                     self.traffic.seen = self.account.seen
