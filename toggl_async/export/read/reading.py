@@ -25,7 +25,7 @@ from toggl_async.errors import (
     TogglError,
 )
 from toggl_async.export.intake import json_of, reading, row_of, rows_among
-from toggl_async.export.mirror.books import Books
+from toggl_async.export.mirror.books import OF_TIME_ENTRIES, Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
@@ -395,7 +395,7 @@ class Reader:
     async def refused(self, piece: Piece, status: int, message: str) -> None:
         """Note that Toggl refused a piece, and stop reading it."""
         refusal = Refusal(
-            dataset=piece.dataset,
+            dataset=ENTRIES.name if piece.dataset in OF_TIME_ENTRIES else piece.dataset,
             workspace_id=piece.workspace_id or 0,
             status=status,
             message=message,
