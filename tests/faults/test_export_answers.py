@@ -1,8 +1,10 @@
 """Answers that are not what they should be: an export keeps what it has, and says what is wrong."""
 
+import codecs
 import csv
 import datetime as dt
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,11 @@ import pytest
 
 from support.export_company import FIRST, NOW, Company, Entry
 from support.export_scripted import SEARCH, TOTALS, WORKSPACE, Scripted, page
-from support.export_updates import run
+from support.export_updates import OPTIONS, run
 from support.export_written import FORMATS, everything, ids, in_each_format, rows
 from support.pairs import pairs
 from toggl_async import ApiToken, DecodeError, TogglClient, TogglError
-from toggl_async.export import DATASETS, ExportPlan, Manifest, export
+from toggl_async.export import DATASETS, ExportPlan, Manifest, estimate, export
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -388,3 +390,67 @@ async def test_a_workspace_that_is_seen_no_more_keeps_its_row(tmp_path: Path) ->
     assert {one.dataset for one in manifest.failed} == {"organizations"}
     assert any("Toggl 2.0" in warning for warning in manifest.warnings)
     assert json.loads((tmp_path / "manifest.json").read_bytes())["complete"] is False
+
+
+MARKED: dict[str, Callable[[bytes], bytes]] = {
+    "UTF-8": lambda body: codecs.BOM_UTF8 + body,
+    "UTF-16": lambda body: codecs.BOM_UTF16_LE + body.decode().encode("utf-16-le"),
+}
+
+
+def marked(company: Company, encoding: str) -> None:
+    """Let every answer of a company begin with a byte order mark."""
+
+    def answer(path: str, body: Any) -> httpx.Response | None:
+        query = {"since": "0"} if path == "/api/v9/me/time_entries" else {}
+        found, headers = company._answer(path, query, body)
+        headers |= {
+            "Date": f"{company.now:%a, %d %b %Y %H:%M:%S} GMT",
+            "Content-Type": "application/json",
+        }
+        return httpx.Response(200, content=MARKED[encoding](json.dumps(found).encode()), headers=headers)
+
+    company.before = answer
+
+
+@pytest.mark.parametrize("encoding", MARKED)
+async def test_every_answer_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    company = Company(12)
+    company.running = {
+        "id": 77,
+        "workspace_id": FIRST,
+        "start": (NOW - dt.timedelta(hours=2)).isoformat(),
+        "duration": -1,
+    }
+    await run(company, tmp_path.with_name("plain"))
+    marked(company, encoding)
+    for _ in range(2):
+        manifest = await run(company, tmp_path)
+        assert (manifest.complete, manifest.failed) == (True, ())
+        assert everything(tmp_path, "jsonl") == everything(tmp_path.with_name("plain"), "jsonl")
+    async with TogglClient(ApiToken("made-up"), transport=company, options=OPTIONS) as client:
+        cost = await estimate(client, ExportPlan())
+    assert [one.rows for one in cost.datasets if one.dataset == "time_entries"] == [12]
+    assert cost.warnings == ()
+    assert len(cost.quotas) == 2
+
+
+@pytest.mark.parametrize("encoding", MARKED)
+@pytest.mark.parametrize("shape", [b"null", b"", b" "])
+@pytest.mark.parametrize("name", ["clients", "tags", "projects", "groups"])
+@pytest.mark.sampled(3)
+async def test_nothing_behind_a_byte_order_mark_deletes_nothing(
+    tmp_path: Path, name: str, shape: bytes, encoding: str
+) -> None:
+    company = Company(3)
+    company.related = {}
+    await run(company, tmp_path)
+    before = everything(tmp_path, "jsonl")
+    body = MARKED[encoding](shape)
+    company.before = lambda path, _: (
+        httpx.Response(200, content=body) if path.endswith(f"{FIRST}/{name}") else None
+    )
+    for _ in range(2):
+        manifest = await run(company, tmp_path)
+        assert {one.dataset for one in manifest.failed} == {name}
+        assert everything(tmp_path, "jsonl") == before

@@ -24,7 +24,7 @@ from toggl_async.errors import (
     ServerError,
     TogglError,
 )
-from toggl_async.export.intake import json_of, reading, row_of, rows_among
+from toggl_async.export.intake import reading, row_of, rows_among, text_of
 from toggl_async.export.mirror.books import OF_TIME_ENTRIES, Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
@@ -265,8 +265,8 @@ class Reader:
         answer = await self.fetch(name, path, query=query, body=body)
         with reading(name, answer.body):
             rows, left_out = rows_among(answer.body)
-        body = answer.body.strip()
-        yield PageStep(items=rows, following=None, nulls=left_out, is_blank=not body, is_null=body == b"null")
+            text = text_of(answer.body)
+        yield PageStep(items=rows, following=None, nulls=left_out, is_blank=not text, is_null=text == b"null")
 
     async def _walk(
         self,
@@ -300,8 +300,9 @@ class Reader:
                     await alone.aclose()
                 latest = answer.body
                 with reading(name, latest):
-                    result = apart(json_of(latest))
-                return PageAnswer(result=result, headers=answer.headers, body=latest)
+                    text = text_of(latest)
+                    result = apart(text)
+                return PageAnswer(result=result, headers=answer.headers, body=text)
 
             request = PageRequest(query=query, body=body)
             pages: Pages[msgspec.Raw] = Pages(fetch, paging=paging, request=request, operation=name)
