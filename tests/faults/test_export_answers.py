@@ -1,21 +1,23 @@
 """Answers that are not what they should be: an export keeps what it has, and says what is wrong."""
 
+import codecs
 import csv
 import datetime as dt
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from support.export_company import FIRST, NOW, Company, Entry
+from support.export_company import FIRST, NOW, TOKEN_REFUSED, Company, Entry
 from support.export_scripted import SEARCH, TOTALS, WORKSPACE, Scripted, page
-from support.export_updates import run
+from support.export_updates import OPTIONS, run
 from support.export_written import FORMATS, everything, ids, in_each_format, rows
 from support.pairs import pairs
-from toggl_async import ApiToken, DecodeError, TogglClient, TogglError
-from toggl_async.export import DATASETS, ExportPlan, Manifest, export
+from toggl_async import ApiToken, DecodeError, LoginRefused, TogglClient, TogglError
+from toggl_async.export import DATASETS, ExportPlan, Manifest, estimate, export
 
 pytestmark = [pytest.mark.anyio, pytest.mark.jump]
 
@@ -388,3 +390,152 @@ async def test_a_workspace_that_is_seen_no_more_keeps_its_row(tmp_path: Path) ->
     assert {one.dataset for one in manifest.failed} == {"organizations"}
     assert any("Toggl 2.0" in warning for warning in manifest.warnings)
     assert json.loads((tmp_path / "manifest.json").read_bytes())["complete"] is False
+
+
+MARKED: dict[str, Callable[[bytes], bytes]] = {
+    "UTF-8": lambda body: codecs.BOM_UTF8 + body,
+    "UTF-16": lambda body: codecs.BOM_UTF16_LE + body.decode().encode("utf-16-le"),
+}
+
+
+def marked(company: Company, encoding: str) -> None:
+    """Let every answer of a company begin with a byte order mark."""
+
+    def answer(path: str, body: Any) -> httpx.Response | None:
+        query = {"since": "0"} if path == "/api/v9/me/time_entries" else {}
+        found, headers = company._answer(path, query, body)
+        headers |= {
+            "Date": f"{company.now:%a, %d %b %Y %H:%M:%S} GMT",
+            "Content-Type": "application/json",
+        }
+        return httpx.Response(200, content=MARKED[encoding](json.dumps(found).encode()), headers=headers)
+
+    company.before = answer
+
+
+@pytest.mark.parametrize("encoding", MARKED)
+async def test_every_answer_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    company = Company(12)
+    company.running = {
+        "id": 77,
+        "workspace_id": FIRST,
+        "start": (NOW - dt.timedelta(hours=2)).isoformat(),
+        "duration": -1,
+    }
+    await run(company, tmp_path.with_name("plain"))
+    marked(company, encoding)
+    for _ in range(2):
+        manifest = await run(company, tmp_path)
+        assert (manifest.complete, manifest.failed) == (True, ())
+        assert everything(tmp_path, "jsonl") == everything(tmp_path.with_name("plain"), "jsonl")
+    async with TogglClient(ApiToken("made-up"), transport=company, options=OPTIONS) as client:
+        cost = await estimate(client, ExportPlan())
+    assert [one.rows for one in cost.datasets if one.dataset == "time_entries"] == [12]
+    assert cost.warnings == ()
+    assert len(cost.quotas) == 2
+
+
+@pytest.mark.parametrize("encoding", MARKED)
+@pytest.mark.parametrize("shape", [b"null", b"", b" "])
+@pytest.mark.parametrize("name", ["clients", "tags", "projects", "groups"])
+@pytest.mark.sampled(3)
+async def test_nothing_behind_a_byte_order_mark_deletes_nothing(
+    tmp_path: Path, name: str, shape: bytes, encoding: str
+) -> None:
+    company = Company(3)
+    company.related = {}
+    await run(company, tmp_path)
+    before = everything(tmp_path, "jsonl")
+    body = MARKED[encoding](shape)
+    company.before = lambda path, _: (
+        httpx.Response(200, content=body) if path.endswith(f"{FIRST}/{name}") else None
+    )
+    for _ in range(2):
+        manifest = await run(company, tmp_path)
+        assert {one.dataset for one in manifest.failed} == {name}
+        assert everything(tmp_path, "jsonl") == before
+
+
+def changed(company: Company, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Let a report send the time entries of the first workspace with other values."""
+
+    def answer(path: str, body: Any) -> httpx.Response | None:
+        if not path.endswith(f"/{FIRST}/search/time_entries"):
+            return None
+        found, headers = company._answer(path, {}, body)
+        for row in found:
+            row["time_entries"] = [change(entry) for entry in row["time_entries"]]
+        return httpx.Response(200, json=found, headers=headers)
+
+    company.before = answer
+
+
+@pytest.mark.parametrize("guise", [str, float, lambda seconds: f"0{seconds}"], ids=["text", "float", "zeros"])
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.sampled(4)
+async def test_seconds_in_another_guise_are_seconds(
+    tmp_path: Path, form: str, guise: Callable[[int], object]
+) -> None:
+    company = Company(12)
+    await run(company, tmp_path / "plain", form)
+    changed(company, lambda entry: entry | {"seconds": guise(entry["seconds"])})
+    for _ in range(2):
+        manifest = await run(company, tmp_path / "odd", form)
+        assert (manifest.complete, manifest.totals_agree, manifest.failed) == (True, True, ())
+    came, plain = (
+        [(int(row["id"]), float(row["seconds"])) for row in rows(tmp_path / one, form, "time_entries")]
+        for one in ("odd", "plain")
+    )
+    assert came == plain
+
+
+async def test_text_that_says_that_an_entry_runs_is_no_seconds(tmp_path: Path) -> None:
+    company = Company(3)
+    company.entries.append(Entry(99, FIRST, NOW - dt.timedelta(hours=1), seconds=0))
+    changed(company, lambda entry: entry | ({"seconds": "-1795715681"} if entry["id"] == 99 else {}))
+    assert (await run(company, tmp_path)).complete
+    assert [row["seconds"] for row in rows(tmp_path, "jsonl", "time_entries") if row["id"] == 99] == [None]
+
+
+UNREADABLE: dict[str, dict[str, object]] = {
+    "seconds": {"seconds": 60.5},
+    "seconds ": {"seconds": "an hour"},
+    "seconds  ": {"seconds": 10**30},
+    "start": {"start": "soon"},
+    "start ": {"start": 1764150000},
+    "seconds and start": {"seconds": [], "start": {}},
+}
+
+
+@pytest.mark.parametrize("fields", UNREADABLE)
+@pytest.mark.parametrize("some", [False, True], ids=["all", "some"])
+async def test_a_field_that_cannot_be_read_is_named_where_it_leaves_a_sum_short(
+    tmp_path: Path, fields: str, some: bool
+) -> None:
+    company = Company(12)
+    changed(company, lambda entry: entry if some and entry["id"] % 2 else entry | UNREADABLE[fields])
+    for _ in range(2):
+        manifest = await run(company, tmp_path)
+        assert (manifest.finished, manifest.complete) == (True, False)
+        assert manifest.datasets["time_entries"].rows == 12
+        (failure,) = manifest.failed
+        assert (failure.dataset, failure.workspace_id) == ("time_entries", FIRST)
+        assert f"time entries came whose {fields.strip()} can't be read" in failure.message
+        assert "no rows" not in failure.message
+    company.before = lambda path, body: None
+    assert (await run(company, tmp_path)).complete
+
+
+async def test_a_field_that_cannot_be_read_is_named_after_the_run_was_resumed(tmp_path: Path) -> None:
+    company = Company(12)
+    changed(company, lambda entry: entry | {"seconds": "long"})
+    answer = company.before
+    company.before = lambda path, body: (
+        httpx.Response(403, json=TOKEN_REFUSED) if path.endswith("/totals") else answer(path, body)
+    )
+    with pytest.raises(LoginRefused):
+        await run(company, tmp_path)
+    company.before = answer
+    company.log.clear()
+    manifest = await run(company, tmp_path)
+    assert [one.message for one in manifest.failed if "whose seconds can't be read" in one.message]

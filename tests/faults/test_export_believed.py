@@ -82,17 +82,101 @@ async def test_a_list_without_a_witness_must_be_empty_in_two_runs(tmp_path: Path
         assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", "groups")} == {20}
 
 
-@pytest.mark.parametrize("name", ["clients", "projects", "tags", "tasks"])
-@pytest.mark.sampled(1)
-async def test_null_is_an_empty_list_where_the_first_contact_agrees(tmp_path: Path, name: str) -> None:
+RELATED = ("clients", "projects", "tags", "tasks")
+
+
+@pytest.mark.parametrize(
+    ("name", "related"),
+    [
+        (name, related)
+        for name in RELATED
+        for related in ({name: None}, {name: []}, {"time_entries": []}, {"tags": None, "clients": None})
+    ],
+)
+@pytest.mark.sampled(2)
+async def test_related_data_without_a_kind_agrees_that_it_is_empty(
+    tmp_path: Path, name: str, related: dict[str, Any]
+) -> None:
     company = Company(0)
+    company.related = {}
     await run(company, tmp_path)
-    company.now = NOW + DAY
+    company.related, company.now = related, NOW + DAY
     company.before = lambda path, body: (
         httpx.Response(200, content=b"null") if path.endswith(f"{FIRST}/{name}") else None
     )
     assert (await run(company, tmp_path)).complete
     assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", name)} == {20}
+
+
+@pytest.mark.parametrize("name", RELATED)
+@pytest.mark.parametrize("alone", [True, False])
+async def test_null_deletes_nothing_where_the_first_contact_has_no_related_data(
+    tmp_path: Path, name: str, alone: bool
+) -> None:
+    plan = ExportPlan(datasets=(name,)) if alone else None
+    company = Company(0)
+    company.related = {}
+    await run(company, tmp_path, plan=plan)
+    before = everything(tmp_path, "jsonl", (name,))
+    company.before = lambda path, body: (
+        httpx.Response(200, content=b"null") if path.endswith(f"{FIRST}/{name}") else None
+    )
+    for days in (1, 2, 3):
+        company.now = NOW + days * DAY
+        manifest = await run(company, tmp_path, plan=plan)
+        assert (manifest.finished, manifest.complete) == (True, False)
+        assert failed(manifest) == {(name, FIRST)}
+        assert everything(tmp_path, "jsonl", (name,)) == before
+    company.related = {"time_entries": None}  # now it agrees
+    assert (await run(company, tmp_path, plan=plan)).complete
+    assert {row["workspace_id"] for row in rows(tmp_path, "jsonl", name)} == {20}
+
+
+@pytest.mark.parametrize("name", RELATED)
+async def test_an_empty_list_counts_from_the_second_run_where_there_is_no_related_data(
+    tmp_path: Path, name: str
+) -> None:
+    company = Company(0)
+    company.related = {}
+    await run(company, tmp_path)
+    company.lists[name].clear()
+    manifest = await run(company, tmp_path)
+    assert failed(manifest) == {(name, FIRST), (name, 20)}
+    assert len(ids(tmp_path, "jsonl", name)) == 5
+    assert (await run(company, tmp_path)).complete
+    assert ids(tmp_path, "jsonl", name) == []
+
+
+@pytest.mark.parametrize("name", RELATED)
+async def test_a_second_profile_without_related_data_takes_nothing_back(tmp_path: Path, name: str) -> None:
+    company = Company(0)
+    company.related = {name: company.lists[name]}
+    await run(company, tmp_path)
+    before = everything(tmp_path, "jsonl", (name,))
+
+    def answer(path: str, body: Any) -> httpx.Response | None:
+        if path == "/api/v9/me" and company.asked(f"{FIRST}/{name}"):
+            company.related = {}
+        wrong: Any = {"data": [], "total_count": 0} if name == "tasks" else []
+        return httpx.Response(200, json=wrong) if path.endswith(f"{FIRST}/{name}") else None
+
+    company.before, company.now = answer, NOW + DAY
+    company.log.clear()
+    manifest = await run(company, tmp_path)
+    assert len(company.asked("/api/v9/me")) == 2
+    assert failed(manifest) == {(name, FIRST)}
+    assert everything(tmp_path, "jsonl", (name,)) == before
+
+
+@pytest.mark.parametrize("shape", [b"null", b"[]"])
+async def test_a_new_account_without_anything_is_complete(tmp_path: Path, shape: bytes) -> None:
+    company = Company(0)
+    company.related = {}
+    company.before = lambda path, body: (
+        httpx.Response(200, content=shape) if path.endswith((*RELATED, "groups")) else None
+    )
+    for _ in range(2):
+        assert (await run(company, tmp_path)).complete
 
 
 @pytest.mark.parametrize("left", [0, 1])

@@ -142,3 +142,32 @@ async def test_a_running_entry_stays_while_nobody_can_ask_for_it(tmp_path: Path)
     company.now += DAY
     assert not (await run(company, tmp_path)).complete
     assert 77 in ids(tmp_path, "jsonl")
+
+
+@pytest.mark.parametrize("path", ["/me/time_entries/current", "/me/time_entries"])
+@pytest.mark.parametrize("status", [402, 403, 404, 410])
+@pytest.mark.sampled(2)
+async def test_time_entries_of_the_user_that_are_refused_are_missing(
+    tmp_path: Path, status: int, path: str
+) -> None:
+    company = Company(3)
+    company.running = RUNNING
+    if path == "/me/time_entries":  # only an update asks for it
+        await run(company, tmp_path)
+    company.now += DAY
+    refusal = httpx.Response(status, json="not for you")
+    company.before = lambda asked, body: refusal if asked.endswith(path) else None
+    for _ in range(2):
+        manifest = await run(company, tmp_path)
+        assert (manifest.finished, manifest.complete) == (True, False)
+        assert [(one.dataset, one.workspace_id, one.status) for one in manifest.refused] == [
+            ("time_entries", 0, status)
+        ]
+        assert manifest.not_in_plan == ()
+        assert not manifest.datasets["time_entries"].complete
+        assert manifest.totals_agree  # the reports are read, and compared, all the same
+    company.before = lambda asked, body: None
+    async with TogglClient(ApiToken("made-up"), transport=company) as client:
+        client.scheduler.forget_refusals()
+    assert (await run(company, tmp_path)).complete
+    assert 77 in ids(tmp_path, "jsonl")

@@ -63,6 +63,8 @@ class Company(httpx.AsyncBaseTransport):
         self.lists["users"] += [
             {"id": USER, "workspace_id": number, "name": "Zoë"} for number in (FIRST, SECOND)
         ]
+        self.related: dict[str, Any] = {"time_entries": None}
+        """The related data in the profile; without any key, the server doesn't have such data."""
         self.sorts = True
         """Whether it sorts by the last change as it is asked to."""
         self.announces = False
@@ -107,6 +109,7 @@ class Company(httpx.AsyncBaseTransport):
                 "timezone": self.timezone,
                 "email": "z@example.com",
                 "workspaces": workspaces,
+                **self.related,
             }, {}
         if path == "/api/v9/me/organizations":
             return [{"id": ORGANIZATION, "name": "Org", "created_at": "2025-09-01T00:00:00Z"}], {}

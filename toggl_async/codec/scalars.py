@@ -8,7 +8,7 @@ from typing import Any, Final
 from toggl_async.codec.node import Node
 from toggl_async.codec.strict import TypeForm
 
-__all__ = ["SCALARS", "moment"]
+__all__ = ["SCALARS", "moment", "whole_number"]
 
 _INTEGER: Final = re.compile(r"-?\d{1,30}", re.ASCII)
 _DECIMAL: Final = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
@@ -17,15 +17,21 @@ _EXACT: Final = 2.0**53
 """Floats are exact whole numbers up to here."""
 
 
-def _integer(node: Node, _: TypeForm) -> int:
-    value = node.value
+def whole_number(value: object) -> int | None:
+    """Read a whole number in another guise: ``"3600"``, ``3600.0``; None where it isn't one."""
     if isinstance(value, str) and _INTEGER.fullmatch(value):
-        node.coerced("a whole number")
         return int(value)
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
-        node.coerced("a whole number")
         return int(value)
-    raise node.misfit("a whole number")
+    return None
+
+
+def _integer(node: Node, _: TypeForm) -> int:
+    number = whole_number(node.value)
+    if number is None:
+        raise node.misfit("a whole number")
+    node.coerced("a whole number")
+    return number
 
 
 def _float(node: Node, _: TypeForm) -> float:

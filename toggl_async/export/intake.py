@@ -13,11 +13,20 @@ from toggl_async.codec.codec import EMPTY
 from toggl_async.codec.legible import impostor
 from toggl_async.errors import DecodeError
 
-__all__ = ["json_of", "reading", "row_of", "rows_among", "rows_of"]
+__all__ = ["json_of", "reading", "row_of", "rows_among", "rows_of", "text_of"]
 
 _DEEPEST = 200
 """Levels of nesting that a row may have. Decoders give up somewhere between five hundred and a thousand,
 depending on how deep the caller's own stack is."""
+
+
+def text_of(body: bytes) -> bytes:
+    """An answer as UTF-8 without a byte order mark and space around it, nothing of it replaced.
+
+    Raises:
+        UnicodeDecodeError: some of it stands for no character.
+    """
+    return faithful(body).strip()
 
 
 def json_of(body: bytes) -> bytes:
@@ -26,7 +35,7 @@ def json_of(body: bytes) -> bytes:
     Raises:
         UnicodeDecodeError: some of it stands for no character.
     """
-    return faithful(body).strip() or b"null"
+    return text_of(body) or b"null"
 
 
 def rows_of(body: bytes) -> list[bytes]:

@@ -5,7 +5,8 @@ changes are made: A row without a ``workspace_id`` gets one, because one file co
 workspace. A group that has only a ``group_id`` gets that as its ``id``, too. A row of the detailed report,
 which is a group of time entries, becomes one line for each entry: the fields of the group beside those of the
 entry, without the row number, which changes with the row's neighbours, and with null seconds while it runs,
-in place of Toggl's negative number. Credentials are blanked
+in place of Toggl's negative number; seconds that came as text or with a fraction of zero are a whole number.
+Credentials are blanked
 (`SECRET_FIELDS`), because Toggl sends the token of a workspace along with it, and no file may contain one.
 
 Every line is identified by a number: its id, or a substitute (`stand_in`).
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from toggl_async.codec.scalars import whole_number
 from toggl_async.export.intake import json_of
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "list_line",
     "stand_in",
     "totals_of",
+    "unreadable_fields",
     "without_secrets",
 ]
 
@@ -266,9 +269,16 @@ def entry_lines(row: bytes, *, workspace_id: int) -> list[Line]:
 
 
 def _timed(entry: _Fields) -> _Fields:
-    """The same time entry, its seconds null while it runs: Toggl sends a negative number then."""
-    seconds = bytes(entry.get("seconds", _NULL))
-    return entry | {"seconds": _NULL} if seconds[:1] == b"-" and seconds != b"-0" else entry
+    """The same time entry, its seconds null while it runs: Toggl sends a negative number then.
+
+    Seconds that are a whole number in another guise, such as text, become that number.
+    """
+    came = bytes(entry.get("seconds", _NULL))
+    number = None if came.isdigit() else whole_number(_value(msgspec.Raw(came)))
+    seconds = came if number is None else b"%d" % number
+    if seconds[:1] == b"-" and seconds != b"-0":
+        seconds = b"null"
+    return entry if seconds == came else entry | {"seconds": msgspec.Raw(seconds)}
 
 
 def entry_line(data: bytes) -> Line:
@@ -276,6 +286,22 @@ def entry_line(data: bytes) -> Line:
     seen = _seen(data)
     seconds = seen.seconds if seen.seconds is not None and _fits(seen.seconds) else 0
     return Line(_number(seen, data), data, seconds, day_of(seen.start))
+
+
+def unreadable_fields(line: Line) -> list[str]:
+    """The fields of a time entry that decide what it adds to which day, and that came but can't be read."""
+    if line.start is not None and line.cells is not None:
+        return []
+    fields = fields_of(line.data) or {}
+    seconds, start = fields.get("seconds"), fields.get("start")
+    return [
+        name
+        for name, came, read in (
+            ("seconds", seconds, type(seconds) is int and _fits(seconds)),
+            ("start", start, line.start is not None),
+        )
+        if came is not None and not read
+    ]
 
 
 def changed_at(line: bytes) -> dt.datetime | None:

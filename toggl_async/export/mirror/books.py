@@ -27,14 +27,14 @@ from toggl_async.export.plan.datasets import ENTRIES, Dataset
 from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.rows import Line
 
-__all__ = ["CHECK", "Books"]
+__all__ = ["CHECK", "OF_TIME_ENTRIES", "Books"]
 
 _NEVER_OFFERED = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN)
 
 _NAMELESS = "got rows without an id"
 """They are kept, and told of: an update can't find them again."""
 
-_OF_TIME_ENTRIES = ("running", "changes")
+OF_TIME_ENTRIES = ("running", "changes")
 """Pieces that concern the time entries of all workspaces."""
 
 CHECK = "check"
@@ -115,7 +115,7 @@ class Books:
             return
         dataset, workspace_id = _place(name)
         spaces = [workspace_id or 0]
-        if dataset in _OF_TIME_ENTRIES:  # such a piece concerns all workspaces
+        if dataset in OF_TIME_ENTRIES:  # such a piece concerns all workspaces
             dataset, spaces = "time_entries", [one.id for one in self.run.account.workspaces]
         for workspace_id in spaces:
             yield Failure(dataset=dataset, workspace_id=workspace_id, message=said)

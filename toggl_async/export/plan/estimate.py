@@ -17,7 +17,7 @@ import attrs
 import msgspec
 
 from toggl_async._client.client import TogglClient
-from toggl_async.export.intake import reading
+from toggl_async.export.intake import json_of, reading
 from toggl_async.export.plan.arguments import check_client, check_instance
 from toggl_async.export.plan.asking import Asker
 from toggl_async.export.plan.datasets import (
@@ -192,7 +192,7 @@ async def _quotas(asker: Asker) -> list[_Quota]:
     try:
         answer = await asker.ask(QUOTAS)
         with reading(QUOTAS, answer.body):
-            return msgspec.json.decode(answer.body, type=list[_Quota] | None) or []
+            return msgspec.json.decode(json_of(answer.body), type=list[_Quota] | None) or []
     except SET_ASIDE as error:
         raise_for_account(error)
         return []
@@ -244,7 +244,7 @@ async def _entries(asker: Asker, plan: ExportPlan, workspace: SurveyedWorkspace,
     try:
         answer = await asker.ask(_SUMMARY, path=path, body=body | grouped)
         with reading(_SUMMARY, answer.body):
-            groups = msgspec.json.decode(answer.body, type=_Summary).groups
+            groups = msgspec.json.decode(json_of(answer.body), type=_Summary).groups
         if groups is None:  # may stand for an empty list, but then the total has to agree
             requests += 1
             answer = await asker.ask(_TOTALS, path=path, body=body)

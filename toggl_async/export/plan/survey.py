@@ -32,6 +32,10 @@ _WORKSPACES = "me.workspaces.list"
 _RELATED = ("clients", "projects", "tags", "tasks")
 """Datasets whose rows the first requests return, more or less completely."""
 
+_SIGNS = (*_RELATED, "time_entries")
+"""The keys of related data. One of them, whatever its value, shows that the answer has such data at all;
+workspaces don't, because some servers send them with every profile."""
+
 _MOVED = "an account that moved to Toggl 2.0 may show only part of its data here"
 
 
@@ -81,7 +85,7 @@ class Survey:
         timezone: the IANA name of the time zone in the user's profile; None if Toggl doesn't say.
         asked_at: the server's time, UTC.
         seen: the ids of the clients, projects, tags and tasks that came along, by dataset and workspace;
-            there may be more.
+            there may be more. Without any dataset if the answer had no related data, which says nothing.
         workspaces: the workspaces that the plan includes.
         organizations: the rows of their organizations, as Toggl sent them; empty unless asked for.
         organizations_unread: why they could not be read; None if they were, or weren't asked for.
@@ -278,9 +282,14 @@ def doubts(
 def related_ids(body: bytes) -> dict[str, dict[int, tuple[int, ...]]]:
     """The ids of the rows that the first request returned, by dataset and workspace.
 
+    Toggl leaves out the keys of kinds without rows, so a missing one means that there are none. But if all
+    are missing, the server may have ignored that they were asked for: then no dataset is in the result.
+
     Raises:
         DecodeError: the body isn't an answer to that request.
     """
+    if decoded(dict[str, msgspec.Raw], body, ME).keys().isdisjoint(_SIGNS):
+        return {}
     related = decoded(_Related, body, ME)
     found: dict[str, dict[int, tuple[int, ...]]] = {}
     for name in _RELATED:

@@ -22,6 +22,7 @@ from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.plan.survey import SurveyedWorkspace
 from toggl_async.export.read.entries import REPORT_ROWS, SHIFTED
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
+from toggl_async.export.read.unreadable import note_unreadable
 from toggl_async.export.rows import Line, changed_at
 
 __all__ = ["read_edits"]
@@ -77,6 +78,7 @@ async def _take(
     """Commit the rows of a page that changed, and those that the mirror lacks, however old."""
     reader.forecast.read(ENTRIES.name, piece.name)
     lines = identified(step.items, ENTRIES.operation)
+    await note_unreadable(reader, piece.workspace_id, lines)
     moments = [changed_at(line.data) for line in lines]
     told = [moment for moment in moments if moment is not None]
     # If one answer holds the whole range, its order does not matter.

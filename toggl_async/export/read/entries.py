@@ -26,6 +26,7 @@ from toggl_async.export.read.own_changes import shown
 from toggl_async.export.read.reading import SET_ASIDE, Reader, identified
 from toggl_async.export.read.running import refuse_without_place, running_line
 from toggl_async.export.read.totals import ask_total
+from toggl_async.export.read.unreadable import note_unreadable
 from toggl_async.export.rows import Line, entry_lines, known_of
 
 __all__ = [
@@ -187,9 +188,10 @@ async def _walk(reader: Reader, piece: Piece) -> None:
                     break
 
 
-def _lines(reader: Reader, piece: Piece, step: PageStep[Line]) -> list[Line]:
-    """Return the lines of a page, and tell the forecast of it."""
+async def _lines(reader: Reader, piece: Piece, step: PageStep[Line]) -> list[Line]:
+    """Return the lines of a page, note which of their fields can't be read, and tell the forecast of it."""
     lines = identified(step.items, ENTRIES.operation)
+    await note_unreadable(reader, piece.workspace_id, lines)
     assert piece.days is not None  # noqa: S101 - it is a piece of a report
     reader.forecast.read(ENTRIES.name, piece.name, _share(piece.days, lines))
     return lines
@@ -197,7 +199,7 @@ def _lines(reader: Reader, piece: Piece, step: PageStep[Line]) -> list[Line]:
 
 async def _take(reader: Reader, piece: Piece, saved: Progress, step: PageStep[Line]) -> Progress:
     """Commit one page of a report that is read for the first time."""
-    lines = _lines(reader, piece, step)
+    lines = await _lines(reader, piece, step)
     saved = attrs.evolve(
         saved,
         done=step.following is None,
@@ -229,7 +231,7 @@ async def _take_again(reader: Reader, piece: Piece, saved: Progress, step: PageS
     rows that did, because a report that is cut short looks just the same. It must not turn up in any other
     piece either: it may have moved to another day or workspace; see `Books.delete`.
     """
-    lines = list({line.id: line for line in _lines(reader, piece, step)}.values())
+    lines = list({line.id: line for line in await _lines(reader, piece, step)}.values())
     met = {line.id for line in lines}
     new_stand_in = await reader.books.has_new_stand_in(ENTRIES, met)
     saved = attrs.evolve(

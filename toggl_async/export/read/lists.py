@@ -190,7 +190,7 @@ async def _take(
         rows=saved.rows + len(lines),
         odd=saved.odd or step.nulls > 0 or new_stand_in,
         nameless=saved.nameless or step.nulls > 0,
-        # Toggl also writes null for an empty list, but then something else has to agree.
+        # Toggl also writes null for an empty list, but then related data has to agree; silence doesn't.
         blank=saved.blank or step.is_blank or (step.is_null and dataset.name not in reader.account.seen),
         shifted=saved.shifted or step.has_shifted,
         late=saved.late or await _brings_late(reader, dataset, piece, saved, lines),

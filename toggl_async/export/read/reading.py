@@ -24,8 +24,8 @@ from toggl_async.errors import (
     ServerError,
     TogglError,
 )
-from toggl_async.export.intake import json_of, reading, row_of, rows_among
-from toggl_async.export.mirror.books import Books
+from toggl_async.export.intake import reading, row_of, rows_among, text_of
+from toggl_async.export.mirror.books import OF_TIME_ENTRIES, Books
 from toggl_async.export.mirror.manifest import Refusal
 from toggl_async.export.mirror.pieces import Piece, Progress
 from toggl_async.export.mirror.progress import Forecast, OnExportEvent, PieceFailed, PieceRefused, RowsWritten
@@ -265,8 +265,8 @@ class Reader:
         answer = await self.fetch(name, path, query=query, body=body)
         with reading(name, answer.body):
             rows, left_out = rows_among(answer.body)
-        body = answer.body.strip()
-        yield PageStep(items=rows, following=None, nulls=left_out, is_blank=not body, is_null=body == b"null")
+            text = text_of(answer.body)
+        yield PageStep(items=rows, following=None, nulls=left_out, is_blank=not text, is_null=text == b"null")
 
     async def _walk(
         self,
@@ -300,8 +300,9 @@ class Reader:
                     await alone.aclose()
                 latest = answer.body
                 with reading(name, latest):
-                    result = apart(json_of(latest))
-                return PageAnswer(result=result, headers=answer.headers, body=latest)
+                    text = text_of(latest)
+                    result = apart(text)
+                return PageAnswer(result=result, headers=answer.headers, body=text)
 
             request = PageRequest(query=query, body=body)
             pages: Pages[msgspec.Raw] = Pages(fetch, paging=paging, request=request, operation=name)
@@ -385,7 +386,8 @@ class Reader:
                 try:
                     answer = await self.fetch(ME, {}, query={"with_related_data": True})
                     with reading(ME, answer.body):
-                        self.traffic.seen = related_ids(answer.body)
+                        # A dataset of which this answer says nothing is as the first answer showed it.
+                        self.traffic.seen = {**self.account.seen, **related_ids(answer.body)}
                 except SET_ASIDE as error:
                     raise_for_account(error)
                     self.traffic.seen = self.account.seen
@@ -394,7 +396,7 @@ class Reader:
     async def refused(self, piece: Piece, status: int, message: str) -> None:
         """Note that Toggl refused a piece, and stop reading it."""
         refusal = Refusal(
-            dataset=piece.dataset,
+            dataset=ENTRIES.name if piece.dataset in OF_TIME_ENTRIES else piece.dataset,
             workspace_id=piece.workspace_id or 0,
             status=status,
             message=message,

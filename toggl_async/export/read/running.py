@@ -89,10 +89,11 @@ def running_line(
     Raises:
         msgspec.ValidationError: it has no id.
     """
-    known = _running.decode(json_of(body))
+    entry = json_of(body)
+    known = _running.decode(entry)
     if known is None:
         return None
-    if id_of(body) is None:
+    if id_of(entry) is None:
         raise msgspec.ValidationError("Expected a time entry, got an object without an id")
     for name, old in _OLD_NAMES.items():
         if known.get(name, _NULL) == _NULL and old in known:

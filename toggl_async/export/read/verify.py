@@ -30,6 +30,7 @@ from toggl_async.export.plan.plan import DateRange
 from toggl_async.export.read.entries import read_again
 from toggl_async.export.read.reading import Reader
 from toggl_async.export.read.totals import TOTALS, total_of
+from toggl_async.export.read.unreadable import unreadable_in
 
 __all__ = ["verify"]
 
@@ -58,12 +59,25 @@ async def verify(reader: Reader, ranges: Iterable[Range], *, correct: bool = Tru
         await reader.books.commit(checks[one], Progress(done=True, check=check))
         reader.books.check(check)
         reader.tell(RangeChecked(check=check))
-        if not check.rows and check.server_seconds:
-            lost = Piece(ENTRIES.name, one.workspace_id, one.days, CHECK)
-            await reader.failed(
-                lost,
-                f"{check.first} to {check.last} returned no rows, but Toggl's total is not zero",
-            )
+        doubt = _doubt(check, unreadable_in(reader, one.workspace_id))
+        if doubt is not None:
+            await reader.failed(Piece(ENTRIES.name, one.workspace_id, one.days, CHECK), doubt)
+
+
+def _doubt(check: Check, unreadable: str | None) -> str | None:
+    """What is wrong with a range whose rows can't be all of it; None if they may be.
+
+    Args:
+        check: the comparison of the range.
+        unreadable: the fields of its workspace's time entries that couldn't be read.
+    """
+    days = f"{check.first} to {check.last}"
+    if unreadable is not None and check.is_short:
+        why = f"time entries came whose {unreadable} can't be read"
+        return f"{days}: Toggl's total is more than the rows add up to; {why}"
+    if not check.rows and check.server_seconds:
+        return f"{days} returned no rows, but Toggl's total is not zero"
+    return None
 
 
 async def _first_comparison(reader: Reader, checks: Mapping[Range, Piece]) -> dict[Range, Check]:
