@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from toggl_async import (
 from toggl_async.export import DATASETS, ExportPlan, estimate, export, export_batches, survey
 from toggl_async.sandbox import SMALL, Fault, FaultPlan, Sandbox, SandboxOptions, serve
 
-WAYS = [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+WAYS: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
 
 
 def _a_client() -> TogglClient:

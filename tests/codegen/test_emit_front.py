@@ -20,7 +20,10 @@ def stub(folder: Folder, package: Path, table: str) -> str:
 
 def test_the_stub_names_what_the_table_and_the_records_name(folder: Folder, tmp_path: Path) -> None:
     text = stub(
-        folder, tmp_path, 'FRONT: dict = {"toggl_async.errors": ("NotFound",), "msgspec": ("UNSET",)}'
+        folder,
+        tmp_path,
+        'FRONT: dict = {"toggl_async.errors": ("NotFound",), "msgspec": ("UNSET",)}\n'
+        'MODULES: tuple = ("errors",)',
     )
     assert '__all__ = [\n    "UNSET", "NotFound", "Pet",\n]  # fmt: skip\n\n__version__: str\n' in text
     imported = {
@@ -31,6 +34,7 @@ def test_the_stub_names_what_the_table_and_the_records_name(folder: Folder, tmp_
     }
     assert imported == {
         ("msgspec", "UNSET", "UNSET"),
+        ("toggl_async", "errors", "errors"),
         ("toggl_async.errors", "NotFound", "NotFound"),
         ("toggl_async.records.pets", "Pet", "Pet"),
     }

@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 
 from toggl_async.codec.apart import ESCAPES
-from toggl_async.scheduler.core.masking import masked_text
 
 __all__ = ["impostor", "mended"]
 
@@ -105,5 +104,6 @@ def _shown(words: bytes, mask: Callable[[bytes], bytes]) -> str:
     """Show words of a server: in one line, short, and without what a terminal would obey."""
     text = " ".join(html.unescape(words.decode(errors="replace")).strip('"').split())
     # What is left out may have stood between the characters of a secret, and entities may be escaped twice.
-    printable = masked_text("".join(character for character in text if character.isprintable()), mask)
+    printable = "".join(character for character in text if character.isprintable())
+    printable = mask(printable.encode()).decode(errors="replace")
     return f'"{printable[:_SHOWN]}{"…" if len(printable) > _SHOWN else ""}"'

@@ -85,8 +85,14 @@ class Metadata(Portable):
     values: Mapping[str, str] = attrs.field(hash=False)
 
     def id_of(self, name: str) -> int | None:
-        """Return an id from the values, such as ``id_of("project_id")``; None if there is none."""
-        text = self.values.get(name, "") if isinstance(name, str) else ""
+        """Return an id from the values, such as ``id_of("project_id")``; None if there is none.
+
+        Raises:
+            InvalidInput: `name` isn't text.
+        """
+        if not isinstance(name, str):
+            raise InvalidInput(f"pass the name of a value, such as 'project_id', not {shown(name)}")
+        text = self.values.get(name, "")
         return int(text) if _ID.fullmatch(text) else None
 
 
@@ -154,8 +160,7 @@ class Event(_Delivered):
             DecodeError: the payload isn't such a record, even with tolerance.
             InvalidInput: `record` isn't a class of records.
         """
-        if not (isinstance(record, type) and issubclass(record, Record)):
-            raise InvalidInput(f"pass a class of records, such as TimeEntry, not {shown(record)}")
+        _check_record(record)
         operation = f"webhook {self.metadata.model}"
         try:
             body = json.dumps(self.payload).encode()
@@ -346,6 +351,11 @@ def answer(delivery: Delivery) -> dict[str, str]:
 def _check_delivery(delivery: object) -> None:
     if not isinstance(delivery, Ping | Event):
         raise InvalidInput(f"pass a delivery, as receive() returns it, not {shown(delivery)}")
+
+
+def _check_record(record: object) -> None:
+    if not (isinstance(record, type) and issubclass(record, Record)):
+        raise InvalidInput(f"pass a class of records, such as TimeEntry, not {shown(record)}")
 
 
 def _metadata(values: Mapping[str, str]) -> Metadata:

@@ -319,6 +319,12 @@ _BY_STATUS: Final[dict[int, type[errors.ResponseError]]] = {
     410: errors.EndpointGone,
 }
 
+_BY_KIND: Final[dict[OutcomeKind, type[errors.ResponseError]]] = {
+    OutcomeKind.THROTTLED: errors.RateLimited,
+    OutcomeKind.FEATURE: errors.FeatureUnavailable,
+}
+"""What the scheduler knows better than the status."""
+
 
 def error_of(
     outcome: Outcome,
@@ -375,10 +381,6 @@ def error_of(
         )
     is_anothers = _is_anothers(status, headers, body)
     kind = errors.ResponseError if is_anothers else _BY_STATUS.get(status, errors.ResponseError)
-    if outcome.kind is OutcomeKind.THROTTLED:
-        kind = errors.RateLimited
-    elif outcome.kind is OutcomeKind.FEATURE:
-        kind = errors.FeatureUnavailable
-    return kind(
+    return _BY_KIND.get(outcome.kind, kind)(
         message, status=status, method=method, path=path, request_id=request_id, headers=headers, body=body
     )
