@@ -336,7 +336,7 @@ def test_lengths_and_days_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureF
     path = mirror(
         tmp_path / "m.sqlite",
         [entry(number, seconds=huge, billable=True) for number in (1, 2, 3)]
-        + [entry(4, seconds=-5, start="soon"), entry(5, seconds="1"), b'"odd"'],
+        + [entry(4, seconds=-5, start="soon"), entry(5, seconds="long"), b'"odd"'],
     )
     found = asked_anyhow(capsys, path, "--by", "month,day")
     assert [(row["month"], row["day"], row["seconds"]) for row in found["rows"]] == [
