@@ -122,5 +122,5 @@ def parse_day(text: str) -> dt.date:
 
 def _meant(day: dt.date) -> dt.date:
     if day.year not in _YEARS:
-        raise ValueError(f"{day.year} is not a year that can be looked at")
+        raise ValueError(f"the year {day.year} is out of range")
     return day
