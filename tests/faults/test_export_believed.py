@@ -83,15 +83,12 @@ async def test_a_list_without_a_witness_must_be_empty_in_two_runs(tmp_path: Path
 
 
 RELATED = ("clients", "projects", "tags", "tasks")
+OTHERS: tuple[dict[str, Any], ...] = ({"time_entries": []}, {"tags": None, "clients": None})
 
 
 @pytest.mark.parametrize(
     ("name", "related"),
-    [
-        (name, related)
-        for name in RELATED
-        for related in ({name: None}, {name: []}, {"time_entries": []}, {"tags": None, "clients": None})
-    ],
+    [(name, related) for name in RELATED for related in ({name: None}, {name: []}, *OTHERS)],
 )
 @pytest.mark.sampled(2)
 async def test_related_data_without_a_kind_agrees_that_it_is_empty(

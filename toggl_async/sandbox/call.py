@@ -15,9 +15,18 @@ from toggl_async.sandbox.company import Company
 from toggl_async.sandbox.entities import OrganizationRow, PersonRow, SubscriptionRow, WorkspaceRow
 from toggl_async.sandbox.limits import ServerLimits
 
-__all__ = ["ApiRequest", "Body", "Handler", "Happening", "Pinging"]
+__all__ = ["ApiRequest", "Body", "Handler", "Happening", "Pinging", "is_whole"]
 
 RowT = TypeVar("RowT")
+
+
+_LONGEST_NUMBER: Final = 19
+"""The digits that a number of 64 bits has at most."""
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number, without a sign, that a server in Go can read."""
+    return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER
 
 
 class _Home(Protocol):
@@ -200,7 +209,7 @@ class ApiRequest:
     def number(self, name: str, default: int, *, largest: int | None = None) -> int:
         """Read a positive whole number of the query; what is over the largest counts as it."""
         text = self.query.get(name) or str(default)
-        if not (text.isdecimal() and int(text) > 0):
+        if not (is_whole(text) and int(text) > 0):
             raise ApiError(400, f"Invalid '{name}' value")
         return int(text) if largest is None else min(int(text), largest)
 
@@ -238,6 +247,6 @@ class ApiRequest:
         if not text:
             return None
         parts = text.split(",")
-        if not all(part.strip().isdecimal() for part in parts):
+        if not all(is_whole(part.strip()) for part in parts):
             raise ApiError(400, f"Invalid '{name}' value")
         return {int(part) for part in parts}

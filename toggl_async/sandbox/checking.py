@@ -10,12 +10,14 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, cast
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, TypeChecker
 from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
 
 from toggl_async.sandbox import timestamps
 from toggl_async.sandbox.answers import ApiError
-from toggl_async.sandbox.call import ApiRequest
+from toggl_async.sandbox.call import ApiRequest, is_whole
 from toggl_async.sandbox.documents import Content, DescribedOperation, registry
 
 __all__ = ["check", "check_json", "fits"]
@@ -34,6 +36,25 @@ def _is_moment(value: object) -> bool:
     return not isinstance(value, str) or ("T" in value and timestamps.parse(value) is not None)
 
 
+_LARGEST: Final = 2**63
+
+
+def _is_number(_: TypeChecker, value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value < _LARGEST
+
+
+def _is_integer(checker: TypeChecker, value: object) -> bool:
+    return isinstance(value, int) and _is_number(checker, value)
+
+
+_Validator: Final[type[Validator]] = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    # A program in Go has 64 bits for a number, and takes 5.0 for no whole one.
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"number": _is_number, "integer": _is_integer}
+    ),
+)
+
 _GO_NAMES: Final[Mapping[type, str]] = {
     bool: "bool",
     int: "number",
@@ -50,8 +71,8 @@ _PART: Final = re.compile(rb'form-data; name="([^"]*)"')
 
 
 @functools.cache
-def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator({"$ref": schema}, registry=registry(), format_checker=_FORMATS)
+def _validator(schema: str) -> Validator:
+    return _Validator({"$ref": schema}, registry=registry(), format_checker=_FORMATS)
 
 
 def fits(value: Any, schema: str) -> bool:
@@ -128,7 +149,7 @@ def _plain(text: str) -> list[object]:
     if text in known:
         return [known[text]]
     number = text.removeprefix("-")
-    if number.isdecimal():
+    if is_whole(number):
         return [int(text), *([text == "1"] if text in {"0", "1"} else [])]
     return [float(text)] if number.replace(".", "", 1).isdecimal() else [text]
 

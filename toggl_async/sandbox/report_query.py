@@ -16,6 +16,9 @@ __all__ = ["ReportQuery", "amount", "read", "rounded"]
 
 _MOST_DAYS: Final = 366
 
+_MOST_MINUTES: Final = 24 * 60
+"""The most minutes to which a duration is rounded."""
+
 _WEEK: Final = dt.timedelta(days=6)
 """What a report covers beyond the first day if only that is given."""
 
@@ -84,6 +87,8 @@ def read(call: ApiRequest, body: Body, *, all_optional: bool = False) -> ReportQ
     begin = bisect.bisect_left(rows, zone.midnight(first), key=_start)
     end = bisect.bisect_left(rows, zone.midnight(last + dt.timedelta(days=1)), key=_start)
     rounding, minutes = body.number("rounding"), body.number("rounding_minutes")
+    if minutes is not None and not 0 <= minutes <= _MOST_MINUTES:
+        raise ApiError(400, "Invalid 'rounding_minutes' value")
     return ReportQuery(
         entries=_filter(call, body, rows[begin:end]),
         first=first,
@@ -104,7 +109,7 @@ def _range(body: Body, today: dt.date) -> tuple[dt.date, dt.date]:
     """Return first and last day: the first alone means seven days, the last alone that day, none today."""
     first, last = body.day("start_date"), body.day("end_date")
     begin = first if first is not None else last if last is not None else today
-    alone = begin if first is None else min(begin, dt.date.max - _WEEK) + _WEEK
+    alone = begin if first is None else begin + _WEEK
     end = last if last is not None else alone
     if end < begin:
         raise ApiError(400, "end_date must be greater than or equal to start_date")

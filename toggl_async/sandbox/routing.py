@@ -17,15 +17,29 @@ UNKNOWN: Final = "(unknown)"
 """What stands for the path of a route that does not exist."""
 
 
+_ID: Final = "[0-9]{1,19}"
+"""A number of 64 bits has no more digits, and Python refuses to read thousands of them."""
+
+
+class _IdConvertor(Convertor[int]):
+    """Reads an id."""
+
+    regex = _ID
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+
 class _IdsConvertor(Convertor[tuple[int, ...]]):
     """Reads comma-separated ids."""
 
-    regex = r"\d[\d,]*"
+    regex = rf"{_ID}(?:,[0-9]{{0,19}})*"
 
     def convert(self, value: str) -> tuple[int, ...]:
         return tuple(int(part) for part in value.split(",") if part)
 
 
+register_url_convertor("toggl_id", _IdConvertor())
 register_url_convertor("toggl_ids", _IdsConvertor())
 
 
@@ -57,7 +71,7 @@ def _pattern(route: str) -> str:
 
     def typed(found: re.Match[str]) -> str:
         schema = schema_at(described.parameters[found[1]].schema)[1] if described else {"type": "integer"}
-        kind = {"integer": "int", "array": "toggl_ids"}.get(schema.get("type", ""), "str")
+        kind = {"integer": "toggl_id", "array": "toggl_ids"}.get(schema.get("type", ""), "str")
         return f"{{{found[1]}:{kind}}}"
 
     return re.sub(r"\{(\w+)\}", typed, route.partition(" ")[2])

@@ -83,6 +83,10 @@ class Zone:
 
 UTC: Final = Zone("UTC")
 
+_YEARS: Final = range(3, 9998)
+"""The years that a request may name. Beside them is room for a time zone, and for a report that is compared
+with an equally long one before it."""
+
 
 def day_of(seconds: float) -> dt.date:
     """Return the UTC date of a moment."""
@@ -93,13 +97,14 @@ def parse(text: str) -> int:
     """Read an RFC 3339 moment, fractions cut off, or a date, which stands for its midnight in UTC.
 
     Raises:
-        ValueError: it is neither, or a moment without its offset.
+        ValueError: it is neither, or a moment without its offset, or of a year that nobody means.
     """
     if len(text) == len("2024-12-16"):
-        return UTC.midnight(dt.date.fromisoformat(text))
+        return UTC.midnight(_meant(dt.date.fromisoformat(text)))
     moment = dt.datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no offset")
+    _meant(moment)
     return int(moment.timestamp() // 1)
 
 
@@ -107,9 +112,15 @@ def parse_day(text: str) -> dt.date:
     """Read a date, ``2024-12-16``.
 
     Raises:
-        ValueError: it isn't one.
+        ValueError: it isn't one, or of a year that nobody means.
     """
     day = dt.date.fromisoformat(text)
     if day.isoformat() != text:  # Python reads other ways of writing a date, too
         raise ValueError(f"{text!r} is not a date")
+    return _meant(day)
+
+
+def _meant(day: dt.date) -> dt.date:
+    if day.year not in _YEARS:
+        raise ValueError(f"the year {day.year} is out of range")
     return day

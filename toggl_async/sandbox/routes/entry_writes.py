@@ -17,6 +17,8 @@ _LONGEST_TEXT: Final = 3000
 _MOST_TAGS: Final = 50
 _LONGEST: Final = 999 * 3600
 _YEARS: Final = (2006, 2030)
+_FIRST: Final = timestamps.UTC.midnight(dt.date(_YEARS[0], 1, 1))
+_END: Final = timestamps.UTC.midnight(dt.date(_YEARS[1] + 1, 1, 1))
 _NO_PROJECT: Final = "User cannot access the selected project/task"
 
 
@@ -127,7 +129,7 @@ def _times(row: TimeEntryRow, body: Body) -> tuple[int, int | None]:
     elif duration is not None:
         seconds = None if duration < 0 else duration
     for name, moment in (("Start", start), ("Stop", start + (seconds or 0))):
-        if not _YEARS[0] <= dt.datetime.fromtimestamp(moment, dt.UTC).year <= _YEARS[1]:
+        if not _FIRST <= moment < _END:
             raise ApiError(400, f"{name} time year must be between {_YEARS[0]} and {_YEARS[1]}")
     if seconds is not None and seconds > _LONGEST:
         raise ApiError(400, "Max allowed duration per 1 time entry is 999 hours")

@@ -77,7 +77,7 @@ def _reach(name: str, moment: int, now: float) -> None:
     today = timestamps.day_of(now)
     year, month = divmod(today.year * 12 + today.month - 1 - _MONTHS, 12)
     floor = dt.date(year, month + 1, min(today.day, calendar.monthrange(year, month + 1)[1]))
-    if timestamps.day_of(moment) < floor:
+    if moment < timestamps.UTC.midnight(floor):
         raise ApiError(400, f"{name} must not be earlier than {floor.isoformat()}")
 
 
