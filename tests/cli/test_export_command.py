@@ -209,6 +209,16 @@ def test_what_toggl_refuses_is_missing(
     assert _lines(out / "groups.jsonl") == 0
 
 
+def test_a_part_of_the_account_is_named_as_such(
+    server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.order(Fault(status=402), route="GET /api/v9/me/time_entries/current")
+    assert main(["export", "--out", str(out)]) == 4
+    told = capsys.readouterr().err
+    assert "\ntime_entries of the account: " in f"\n{told}"
+    assert "\ntoggl-async: time_entries of the account are missing: " in told
+
+
 def test_a_server_that_fails_midway(server: Sandbox, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server.order(Fault(status=500), route="GET /api/v9/workspaces/{workspace_id}/clients")
     chosen = ["--workspace", str(next(iter(server.company.workspaces)))]

@@ -23,10 +23,13 @@ from toggl_async.export import (
     DatasetFinished,
     ExportEvent,
     ExportStarted,
+    Failure,
     PieceFailed,
     PieceRefused,
     RangeChecked,
+    Refusal,
     RowsWritten,
+    Stale,
 )
 from toggl_async.scheduler import Lane
 from toggl_async.scheduler.events import Granted, Paused, QuotaChanged, SchedulerEvent, Sent
@@ -41,6 +44,7 @@ __all__ = [
     "clock_time",
     "count",
     "display",
+    "place_of",
     "quotas",
     "spell",
     "trouble",
@@ -59,6 +63,13 @@ _LONG_WAIT = 10.0
 def count(number: int, thing: str) -> str:
     """So many things, as people write it, such as ``"1 dataset"`` and ``"2,000 rows"``."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def place_of(part: Refusal | Failure | Stale) -> str:
+    """Name the part of an export that something is said about."""
+    # What belongs to the account has no workspace, which is told by 0.
+    whose = f"workspace {part.workspace_id}" if part.workspace_id else "the account"
+    return f"{part.dataset} of {whose}"
 
 
 def spell(seconds: float) -> str:
@@ -297,9 +308,9 @@ def trouble(event: ExportEvent) -> str:
     """What went wrong, in a line; empty when nothing did."""
     match event:
         case PieceRefused(refusal=refusal):
-            return f"{refusal.dataset} of workspace {refusal.workspace_id}: {refusal.message}"
+            return f"{place_of(refusal)}: {refusal.message}"
         case PieceFailed(failure=failure):
-            return f"{failure.dataset} of workspace {failure.workspace_id}: {failure.message}"
+            return f"{place_of(failure)}: {failure.message}"
         case RangeChecked(check=check) if check.agrees is False:
             return f"workspace {check.workspace_id}, {check.first} to {check.last}: the totals differ"
     return ""

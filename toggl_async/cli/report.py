@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
-from toggl_async.cli.display import count, spell
+from toggl_async.cli.display import count, place_of, spell
 from toggl_async.cli.exits import Exit
 from toggl_async.export import Estimate, Failure, Manifest, Refusal
 
@@ -121,8 +121,7 @@ def freshness(manifest: Manifest) -> list[str]:
         names = _moment(entries.older_read_at)
         lines.append(f"{before}: names of projects, clients, tasks and tags as of {names} or later")
     lines += [
-        f"{one.dataset} of workspace {one.workspace_id}: as of {_moment(one.as_of)}; could not be read since"
-        for one in manifest.stale
+        f"{place_of(one)}: as of {_moment(one.as_of)}; could not be read since" for one in manifest.stale
     ]
     return lines
 
@@ -144,11 +143,9 @@ def verdict(manifest: Manifest) -> tuple[Exit, list[str]]:
     stale = {(one.dataset, one.workspace_id) for one in manifest.stale}
     refused = [one for one in manifest.refused if one not in manifest.not_in_plan]
     lacking: list[Refusal | Failure] = [*refused, *manifest.failed]
-    lines += [
-        f"{one.dataset} of workspace {one.workspace_id} "
-        f"{_STATE[isinstance(one, Failure), (one.dataset, one.workspace_id) in stale]}: {one.message}"
-        for one in lacking
-    ]
+    for one in lacking:
+        state = _STATE[isinstance(one, Failure), (one.dataset, one.workspace_id) in stale]
+        lines.append(f"{place_of(one)} {state}: {one.message}")
     if lacking:
         return Exit.INCOMPLETE, lines
     return (Exit.DIFFERS if wrong else Exit.DONE), lines
