@@ -1,5 +1,6 @@
 """What goes wrong at Toggl while an export runs, over a real socket and in every format."""
 
+import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,8 @@ async def test_answers_are_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return read(call, body)
 
     monkeypatch.setattr(detailed, "read", noting)
-    slow = SandboxOptions(size=size, interval=0, org_quota=10_000, faults=FaultPlan(latency=20))
+    now = dt.datetime(2026, 5, 4, 12, tzinfo=dt.UTC)  # on other days there are other pages
+    slow = SandboxOptions(now=now, size=size, interval=0, org_quota=10_000, faults=FaultPlan(latency=20))
     async with serve(slow) as sandbox:
         manifest = await run(sandbox, tmp_path)
         assert ids(tmp_path, "jsonl") == sorted(truth(sandbox))

@@ -135,6 +135,18 @@ def test_what_the_database_cannot_do_is_an_error_of_the_system(
         assert snapshot.count(ENTRIES) == 0
 
 
+def test_a_file_that_another_program_is_only_beginning_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.05)
+    path = tmp_path / "mirror.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OSError, match="another program has locked the database") as caught:
+            SqliteStore(path).connect()
+    assert caught.value.errno == errno.EBUSY
+
+
 def test_a_file_that_another_program_keeps_to_itself_is_not_read_without_its_log(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ to the disk (``synchronous = FULL``). Statements only use what SQLite 3.40 knows
 import errno
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from toggl_async.export.mirror.lock import Lock
 from toggl_async.export.mirror.schema import STATE, Dialect, Statements
 from toggl_async.export.mirror.sql import Cursor, SqlStore
 from toggl_async.export.mirror.sql_snapshot import SqlSnapshot, no_mirror
-from toggl_async.export.mirror.sqlite_errors import code_of, failing, is_of_the_file
+from toggl_async.export.mirror.sqlite_errors import code_of, failing, is_busy, is_of_the_file
 from toggl_async.export.mirror.storage import CLOSED, MIRROR, is_of_the_machine, is_special, make_private
 from toggl_async.export.mirror.store import Forget, Standing, Values
 from toggl_async.export.mirror.tables import Table
@@ -28,6 +29,9 @@ __all__ = ["TYPES", "SqliteStore"]
 
 _PATIENCE = 30.0
 """Seconds to wait for another program that has locked the file."""
+
+_MOMENT = 0.01
+"""Seconds between two attempts where SQLite itself doesn't wait."""
 
 _MAGIC = b"SQLite format 3\x00"
 """The first bytes of a database."""
@@ -118,7 +122,7 @@ class SqliteStore(SqlStore):
                     self._refuse_other()  # before anything is written, such as the journal mode below
                 else:
                     self._connection.execute(f"PRAGMA page_size = {_PAGE}")
-                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._log_ahead()
                 self._connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
                 self._connection.execute(f"PRAGMA journal_size_limit = {_LOG}")
         except OSError as error:
@@ -129,6 +133,20 @@ class SqliteStore(SqlStore):
         except InvalidInput:
             self.close()
             raise
+
+    def _log_ahead(self) -> None:
+        """Write changes to a log, so that others can read meanwhile."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self.database.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                # For this alone SQLite doesn't wait for the other, which may just be doing the same.
+                if not is_busy(error) or time.monotonic() >= until:
+                    raise
+                time.sleep(_MOMENT)
+            else:
+                return
 
     def _refuse_other(self) -> None:
         """Refuse a database that isn't a mirror."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toggl_async.export.mirror.storage import DAMAGED, MirrorDamaged
 
-__all__ = ["code_of", "failing", "is_of_the_file"]
+__all__ = ["code_of", "failing", "is_busy", "is_of_the_file"]
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 """Codes of errors that another program causes."""
@@ -35,6 +35,11 @@ def code_of(error: Exception) -> int | None:
     """The primary code of an error; None if the module itself raised it."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether another connection is using what this one needs."""
+    return code_of(error) in _BUSY
 
 
 def is_of_the_file(error: Exception) -> bool:

@@ -9,6 +9,7 @@ import attrs
 from starlette.responses import Response
 
 from toggl_async.sandbox import answers
+from toggl_async.sandbox.answers import ApiError
 from toggl_async.sandbox.call import ApiRequest, Handler
 from toggl_async.sandbox.entities import TimeEntryRow
 from toggl_async.sandbox.report_query import ReportQuery, client_id, read
@@ -93,10 +94,13 @@ def compared(call: ApiRequest) -> Response:
     body, company = call.body(), call.company
     query = read(call, body, all_optional=True)
     length = (query.last - query.first).days + 1
-    earlier = body.day("previous_period_start") or query.first - dt.timedelta(days=length)
-    until = earlier + dt.timedelta(days=length - 1)
-    dates = {"start_date": earlier.isoformat(), "end_date": until.isoformat()}
-    before = read(call, attrs.evolve(body, fields={**body.fields, **dates}))
+    try:
+        earlier = body.day("previous_period_start") or query.first - dt.timedelta(days=length)
+        until = earlier + dt.timedelta(days=length - 1)
+        dates = {"start_date": earlier.isoformat(), "end_date": until.isoformat()}
+        before = read(call, attrs.evolve(body, fields={**body.fields, **dates}))
+    except (OverflowError, ValueError) as error:
+        raise ApiError(400, "the previous period is out of range") from error
     wanted = body.numbers("project_ids") or list(dict.fromkeys(one.project_id for one in query.entries))
     rows = []
     for project_id in wanted:
