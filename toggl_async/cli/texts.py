@@ -44,12 +44,10 @@ def _decoded(argument: str) -> str:
     return argument
 
 
-class _Text(click.ParamType):  # type: ignore[type-arg,unused-ignore] # generic in some versions of click
+class _Text(click.types.StringParamType):
     """The type of what is text."""
 
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Read what was given."""
         try:
             return _decoded(value)
