@@ -4,6 +4,7 @@ import contextlib
 import errno
 import sqlite3
 import stat
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,19 @@ def test_a_file_that_another_program_is_only_beginning_is_waited_for(
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(OSError, match="another program has locked the database") as caught:
             SqliteStore(path).connect()
-    assert caught.value.errno == errno.EBUSY
+        assert caught.value.errno == errno.EBUSY
+        waits: list[float] = []
+
+        def until_it_has_ended(seconds: float) -> None:
+            waits.append(seconds)
+            other.execute("ROLLBACK")
+
+        clock = types.SimpleNamespace(monotonic=lambda: 0.0, sleep=until_it_has_ended)
+        monkeypatch.setattr(sqlite, "time", clock)
+        store = SqliteStore(path)
+        store.connect()
+        store.close()
+    assert len(waits) == 1
 
 
 def test_a_file_that_another_program_keeps_to_itself_is_not_read_without_its_log(
